@@ -1,0 +1,259 @@
+"""Science settings: frozen dataclasses built from ``conf/experiments/<name>.toml``; unknown keys are refused.
+
+Machine settings (cores, memory, root, scheduler) are not here: they live in ``conf/luigi.cfg``.
+"""
+
+import dataclasses
+import json
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from glc import registry
+from glc.errors import ConfigError, did_you_mean
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+
+
+@dataclass(frozen=True)
+class Surveys:
+    """Reading the survey CSVs."""
+
+    max_quarantine_fraction: float = 0.05
+    """More unusable rows than this fraction of a file stop the run."""
+
+    def __post_init__(self):
+        require(0 <= self.max_quarantine_fraction <= 1, "surveys.max_quarantine_fraction", self, "0 to 1")
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How training surveys are split into folds, and how many folds are run."""
+
+    scheme: str = "block"
+    """block: whole squares of `size_m` go to one fold; random: each survey by itself (the 90-10 of the 2024 paper)."""
+    size_m: float = 30_000
+    count: int = 10
+    run: int = 3
+    """Folds that are fitted and scored (the first `run` of `count`); test scores of nets are the mean of their models."""
+    seed: int = 0
+
+    def __post_init__(self):
+        require(self.scheme in ("block", "random"), "validation.scheme", self, "'block' or 'random'")
+        require(self.size_m > 0, "validation.size_m", self, "metres above 0")
+        require(self.count >= 2, "validation.count", self, "at least 2 folds")
+        require(1 <= self.run <= self.count, "validation.run", self, "1 to validation.count")
+
+
+@dataclass(frozen=True)
+class Po:
+    """How presence-only occurrences become training examples of a net (Miyaguchi et al. 2024, section 7)."""
+
+    use: str = "none"
+    """none; surveys: each occurrence's survey is an example; pseudo: occurrences within `radius_m` make one example."""
+    radius_m: float = 3_000
+    weight: float = 1.0
+    """Weight of a presence-only example in the loss, beside 1 for a presence-absence survey."""
+    min_species: int = 5
+    """Pseudo-surveys with fewer species are left out (and counted)."""
+
+    def __post_init__(self):
+        require(self.use in ("none", "surveys", "pseudo"), "po.use", self, "'none', 'surveys' or 'pseudo'")
+        require(0 < self.radius_m <= 50_000, "po.radius_m", self, "metres, above 0 and at most 50,000")
+        require(self.weight > 0, "po.weight", self, "a number above 0")
+        require(self.min_species >= 1, "po.min_species", self, "at least 1")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A registered member by name, with its options (validated by the member's own ``Options`` dataclass)."""
+
+    name: str
+    options: dict = field(default_factory=dict)
+
+    def __hash__(self):
+        return hash((self.name, json.dumps(self.options, sort_keys=True)))
+
+
+@dataclass(frozen=True)
+class Train:
+    """Training of a net (Lightning), shared by every architecture."""
+
+    loss: Choice = field(default_factory=lambda: Choice("asl"))
+    batch_size: int = 256
+    max_epochs: int = 60
+    patience: int = 6
+    """Epochs without a better validation score after which training stops."""
+    monitor: str = "f1"
+    """f1: sample-averaged F1 of the top 25 on validation (higher is better); loss: validation loss."""
+    learning_rate: float = 2e-3
+    find_learning_rate: bool = False
+    """Let Lightning's learning-rate finder choose; `learning_rate` is then only its starting point."""
+    weight_decay: float = 1e-4
+    class_weights: bool = False
+    """Weight each class by its normalised training frequency, as the 2024 paper tried with BCE."""
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("batch_size", "max_epochs", "patience"):
+            require(getattr(self, name) >= 1, f"train.{name}", self, "at least 1")
+        require(self.learning_rate > 0, "train.learning_rate", self, "a number above 0")
+        require(self.weight_decay >= 0, "train.weight_decay", self, "0 or above")
+        require(self.monitor in ("f1", "loss"), "train.monitor", self, "'f1' or 'loss'")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Which scores are kept on disk."""
+
+    keep: int = 4096
+    """Highest scores kept for each survey; below this many species nothing is cut."""
+
+    def __post_init__(self):
+        require(self.keep >= 25, "scores.keep", self, "at least 25")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment: everything that changes its scores."""
+
+    model: Choice
+    description: str = ""
+    surveys: Surveys = field(default_factory=Surveys)
+    validation: Validation = field(default_factory=Validation)
+    po: Po = field(default_factory=Po)
+    train: Train = field(default_factory=Train)
+    scores: Scores = field(default_factory=Scores)
+    decode: Choice = field(default_factory=lambda: Choice("expected_f1"))
+    name: str = ""
+
+
+def require(condition, key, owner, expected):
+    """Raise a ConfigError about `key` of the dataclass `owner` unless `condition` holds."""
+    if not condition:
+        found = getattr(owner, key.rsplit(".", 1)[-1])
+        raise ConfigError(f"{key}: found {found!r}, expected {expected}")
+
+
+def build(cls, values, where):
+    """Make the frozen dataclass `cls` from a mapping; `where` names the file and table in errors.
+
+    Unknown keys, missing required keys and values of the wrong type raise a ConfigError. A `Choice` is written either
+    as its name or as a table with ``name`` and the options beside it.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: found {values!r}, expected a table of keys")
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for key in values:
+        if key not in fields:
+            raise ConfigError(
+                f"{where}: unknown key {key!r}; expected one of: {', '.join(fields)}{did_you_mean(key, fields)}"
+            )
+    for name, f in fields.items():
+        absent = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if absent and name not in values:
+            raise ConfigError(f"{where}: key {name!r} is missing; add it")
+    made = {key: _value(hints[key], value, f"{where}: {key}") for key, value in values.items()}
+    try:
+        return cls(**made)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _value(kind, value, where):
+    if kind is Choice:
+        if isinstance(value, str):
+            return Choice(value)
+        if isinstance(value, dict) and isinstance(value.get("name"), str):
+            if set(value) == {"name", "options"} and isinstance(value["options"], dict):
+                return Choice(value["name"], value["options"])
+            return Choice(value["name"], {k: v for k, v in value.items() if k != "name"})
+        raise ConfigError(f"{where}: found {value!r}, expected a name or a table with the key 'name'")
+    if dataclasses.is_dataclass(kind):
+        return build(kind, value, where)
+    origin = typing.get_origin(kind)
+    if origin in (tuple, list):
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(f"{where}: found {value!r}, expected a list")
+        inner = typing.get_args(kind)[0]
+        return tuple(_value(inner, item, where) for item in value)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        kind = next(arg for arg in typing.get_args(kind) if arg is not type(None))
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is not typing.Any and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+        raise ConfigError(f"{where}: found {value!r}, expected {kind.__name__}")
+    return value
+
+
+def to_dict(section):
+    """A frozen section as plain JSON types: `build` of it is an equal section."""
+    return json.loads(json.dumps(dataclasses.asdict(section)))
+
+
+def canonical(section):
+    """One line of JSON that is equal for equal sections: what a task's identity is made of."""
+    return json.dumps(to_dict(section), sort_keys=True, separators=(",", ":"))
+
+
+def options(member, choice, where):
+    """The ``Options`` of a registered `member` for a `Choice`, validated."""
+    return build(member.Options, choice.options, f"{where} {choice.name!r}")
+
+
+def experiment_path(name):
+    """Path of an experiment: ``conf/experiments/<name>.toml``, or `name` itself when it is a path."""
+    path = Path(name)
+    if path.suffix == ".toml" or len(path.parts) > 1:
+        if not path.is_file():
+            raise ConfigError(f"{path}: no such experiment file; expected a TOML file or one of: {_known()}")
+        return path.resolve()
+    path = CONF / "experiments" / f"{name}.toml"
+    if not path.is_file():
+        raise ConfigError(
+            f"unknown experiment {name!r}; looked for {path}; expected one of: {_known()}, or the path of a TOML file"
+            f"{did_you_mean(name, experiment_names())}"
+        )
+    return path
+
+
+def experiment_names():
+    """Names of the experiments in ``conf/experiments``, sorted."""
+    return sorted(path.stem for path in (CONF / "experiments").glob("*.toml"))
+
+
+def _known():
+    return ", ".join(experiment_names())
+
+
+def load(name):
+    """Read and validate an experiment, the options of its model, loss and decoder included."""
+    path = experiment_path(name)
+    try:
+        values = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    if "name" in values:
+        raise ConfigError(f"{path}: unknown key 'name'; an experiment is called by its file's name")
+    experiment = build(Experiment, values, str(path))
+    experiment = dataclasses.replace(experiment, name=path.stem)
+    for kind, choice in (
+        (registry.models, experiment.model),
+        (registry.decoders, experiment.decode),
+    ):
+        _check(kind, choice, path)
+    if registry.models.get(experiment.model.name).kind == "net":
+        _check(registry.losses, experiment.train.loss, path)
+    return experiment
+
+
+def _check(kind, choice, path):
+    try:
+        options(kind.get(choice.name), choice, f"{kind.kind}")
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
