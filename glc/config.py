@@ -67,6 +67,22 @@ class Po:
 
 
 @dataclass(frozen=True)
+class Neighbours:
+    """A neighbour table: which surveys near which (Miyaguchi et al. 2024, section 4.5)."""
+
+    method: str = "exact"
+    """exact; lsh: Spark's BucketedRandomProjectionLSH."""
+    k: int = 10
+    """Nearest neighbours kept; 0 keeps all within `radius_m`."""
+    radius_m: float = 50_000
+    sources: tuple[str, ...] = ("train", "po")
+    bucket_length: float = 20.0
+    """Of the LSH, metres of the projection; 0 chooses it for `wanted_recall`."""
+    tables: int = 5
+    wanted_recall: float = 0.9
+
+
+@dataclass(frozen=True)
 class Choice:
     """A registered member by name, with its options (validated by the member's own ``Options`` dataclass)."""
 

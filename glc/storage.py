@@ -2,7 +2,7 @@
 
 Every path of a table goes through this module, so that object stores can follow (there the manifest is written last).
 An output directory carries its data, then ``_SUCCESS``: a JSON manifest with row counts, columns, parameters,
-versions, and the checksum and size of each file. A directory without ``_SUCCESS`` is a leftover, never an output.
+versions, and the checksum and size of each file (`contents`). A directory without ``_SUCCESS`` is a leftover, never an output.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ def atomic_directory(folder, **facts):
         facts |= {
             "glc": __version__,
             "versions": _versions(),
-            "files": {
+            "contents": {
                 str(path.relative_to(scratch)): {"bytes": path.stat().st_size, "sha256": file_digest(path)}
                 for path in sorted(scratch.rglob("*"))
                 if path.is_file()
@@ -84,6 +84,23 @@ def note(scratch, **facts):
     path = Path(scratch) / _NOTES
     known = json.loads(path.read_text()) if path.exists() else {}
     path.write_text(json.dumps(known | facts, default=str))
+
+
+@contextlib.contextmanager
+def merged_into(folder):
+    """Yield a scratch folder whose entries move into `folder`, replacing those of the same name, when the block ends."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
+    try:
+        yield scratch
+        for entry in sorted(scratch.iterdir()):
+            place = folder / entry.name
+            if place.is_dir():
+                shutil.rmtree(place)
+            os.replace(entry, place)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,6 @@
+"""Parquet to checkpoints: batches, losses, the trainer, and one file for each architecture."""
+
+import os
+
+# Before torch starts its threads: with other work on the cores, spinning threads make a step 3 to 30 times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

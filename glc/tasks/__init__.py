@@ -1,0 +1,50 @@
+"""The DAG: ``luigi --module glc.tasks Submission --experiment votes --dataset FOLDER``.
+
+    VirtualPart (or a folder of CSVs and rasters)
+        |
+      Surveys --------+-----------------------------+
+        |             |                             |
+      Folds ----------+---- Neighbours -------- ClassicalScores --+
+        |             |                                           |
+        |          Examples --- Fit --- FoldScores --- NetScores--+
+        |                        |                                |
+      Floor                      |                           Predictions
+        |                        |                                |
+        +-------------------- Report -------- Evaluate -----------+
+                                 |               |                |
+                                 +---------- Submission ----------+
+
+Every task writes ``ROOT/store/<dataset>/<task>-<identity>``; the products of an experiment also stand at
+``ROOT/{submissions,metrics,reports}/<dataset>/<experiment>``.
+
+Importing this module makes Luigi read ``conf/luigi.cfg`` of the checkout; a file named by ``LUIGI_CONFIG_PATH`` is read
+after it and wins.
+"""
+
+from glc.tasks import settings  # isort: skip  (first: the tasks' defaults come from the configuration)
+from glc.tasks.clean import Clean
+from glc.tasks.etl import Folds, Surveys, VirtualPart
+from glc.tasks.neighbours import Neighbours
+from glc.tasks.products import Evaluate, Predictions, Submission
+from glc.tasks.report import Floor, Report
+from glc.tasks.scores import ClassicalScores, Examples, Fit, FoldScores, NetScores
+
+settings.tell_at_exit()
+
+__all__ = [
+    "ClassicalScores",
+    "Clean",
+    "Evaluate",
+    "Examples",
+    "Fit",
+    "Floor",
+    "FoldScores",
+    "Folds",
+    "Neighbours",
+    "NetScores",
+    "Predictions",
+    "Report",
+    "Submission",
+    "Surveys",
+    "VirtualPart",
+]

@@ -1,0 +1,116 @@
+# Everything a person runs, one target each; `make` alone lists them.
+
+# results, data and experiment: what is not given here is what conf/luigi.cfg and the tasks say
+ROOT       =
+DATASET    = virtual:small
+EXPERIMENT = geolocation
+# local: the scheduler inside the command; central: the one of `make scheduler`
+SCHEDULER  = local
+# more options of the command, such as ARGS='--workers 2'
+ARGS       =
+# an activated environment is used; otherwise one is made here
+VENV      ?= $(or $(VIRTUAL_ENV),.venv)
+PYTHON    ?= $(shell command -v python3.11 || command -v python3)
+
+EXPERIMENTS := $(patsubst conf/experiments/%.toml,%,$(sort $(wildcard conf/experiments/*.toml)))
+BENCHES     := $(patsubst glc/bench/%.py,glc.bench.%,$(sort $(wildcard glc/bench/[a-z]*.py)))
+TARGETS     := $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*\#\# .*/\1/p' Makefile)
+
+ifneq ($(filter $(EXPERIMENTS),$(TARGETS)),)
+$(error conf/experiments/$(firstword $(filter $(EXPERIMENTS),$(TARGETS))).toml has the name of a target of the \
+Makefile; rename the file)
+endif
+ifeq ($(filter local central,$(SCHEDULER)),)
+$(error SCHEDULER=$(SCHEDULER): expected local or central)
+endif
+
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.glc-installed
+# the state of the central scheduler stands beside the outputs
+LUIGID  = $(or $(ROOT),out)/luigid
+CENTRAL = $(if $(filter central,$(SCHEDULER)),LUIGI_CONFIG_PATH=conf/luigi-vm.cfg )
+# python -m luigi and not luigi: it alone finds the top-level package tasks
+LUIGI   = $(CENTRAL)$(BIN)/python -m luigi --module
+ON      = --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: $(TARGETS) $(EXPERIMENTS)
+
+help:  ## list the targets
+	@echo 'make TARGET [VARIABLE=VALUE ...]'
+	@echo
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+	@echo
+	@echo 'experiments, each a target (conf/experiments):'
+	@for name in $(EXPERIMENTS); do \
+	  printf '  %-18s %s\n' "$$name" "$$(sed -n 's/^description *= *"\(.*\)"/\1/p' conf/experiments/$$name.toml)"; done
+	@echo
+	@echo 'variables:'
+	@echo '  DATASET=$(DATASET)   a folder of survey CSVs, or virtual:tiny|small|glc24'
+	@echo '  EXPERIMENT=$(EXPERIMENT)   a name from conf/experiments, or the path of a TOML file'
+	@echo '  ROOT=$(ROOT)   folder of all outputs; when not given, that of conf/luigi.cfg'
+	@echo '  SCHEDULER=$(SCHEDULER)   or central: the one that `make scheduler` starts'
+	@echo '  ARGS=$(ARGS)   more options of the command'
+	@echo '  VENV=$(VENV)   virtual environment, made when it is not there'
+
+venv: $(READY)  ## make the virtual environment and install
+	@echo 'ready; to work in it: source $(BIN)/activate'
+
+$(READY): pyproject.toml
+	@test -x '$(BIN)/python' || $(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit( \
+	  f"$(PYTHON) is Python {v[0]}.{v[1]}, expected 3.11; try: make PYTHON=/path/to/python3.11")'
+	test -x '$(BIN)/python' || $(PYTHON) -m venv '$(VENV)'
+	$(BIN)/python -m pip install --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)  ## install, then the default experiment on the small virtual world
+	$(CENTRAL)$(BIN)/python -m luigi --module glc.tasks Submission --dataset virtual:small$(if $(ROOT), --root '$(ROOT)')
+
+submission: $(READY)  ## EXPERIMENT on DATASET: submission, metrics and report
+	$(LUIGI) glc.tasks Submission --experiment '$(EXPERIMENT)' $(ON)
+
+evaluate: $(READY)  ## EXPERIMENT on DATASET: only its metrics
+	$(LUIGI) glc.tasks Evaluate --experiment '$(EXPERIMENT)' $(ON)
+
+report: $(READY)  ## EXPERIMENT on DATASET: metrics and report
+	$(LUIGI) glc.tasks Report --experiment '$(EXPERIMENT)' $(ON)
+
+$(EXPERIMENTS): $(READY)
+	$(LUIGI) glc.tasks Submission --experiment $@ $(ON)
+
+clean-experiment: $(READY)  ## remove outputs of EXPERIMENT on DATASET (ARGS='--task Fit --downstream')
+	$(BIN)/python -m luigi --module glc.tasks Clean --experiment '$(EXPERIMENT)' $(ON)
+
+dsgt-table1: $(READY)  ## NN and k-NN at 5, 10, 50 km, LSH beside exact (DS@GT 2024, section 4.5)
+	$(LUIGI) tasks.dsgt_2024 Table1 $(ON)
+
+dsgt-table2: $(READY)  ## linear and nonlinear nets by loss (DS@GT 2024, table 2)
+	$(LUIGI) tasks.dsgt_2024 Table2 $(ON)
+
+scheduler: $(READY)  ## the central scheduler, http://localhost:8082 (runs until Ctrl-C)
+	@mkdir -p '$(LUIGID)'
+	@echo 'http://localhost:8082 shows the DAG of: make submission SCHEDULER=central; its log is in $(LUIGID)'
+	LUIGI_CONFIG_PATH=conf/luigi.cfg $(BIN)/luigid --address 127.0.0.1 --port 8082 \
+	  --logdir '$(LUIGID)' --state-path '$(LUIGID)/state.pickle'
+
+world-check: $(READY)  ## the signal of the virtual world: oracle, frequency floor, each modality's gain
+	$(BIN)/python -m glc.world.check $(ARGS)
+
+bench: $(READY)  ## side-by-side measurements (glc/bench)
+	@set -e; for module in $(BENCHES); do echo "== $$module"; $(BIN)/python -m $$module $(ARGS); done
+
+test: $(READY)  ## the tests, without the slow ones
+	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+test-all: $(READY)  ## all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)  ## ruff and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: $(READY)  ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .

@@ -1,0 +1,70 @@
+"""Species by their frequency among the training surveys: of everywhere, of a country, a region or a district."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from glc import config, geo
+from glc.registry import models
+
+LEVELS = ("global", "country", "region", "district")
+
+
+@models.register("frequency")
+class Frequency:
+    """The organisers' baseline: the share of training surveys, around the query, that hold a species."""
+
+    kind = "classical"
+
+    @dataclass(frozen=True)
+    class Options:
+        """level : the area counted; a district is a square of `district_m` (the data name no administrative unit).
+
+        least : areas with fewer training surveys fall back on the whole training set.
+        sources : datasets counted: ``train``, ``po`` or both.
+        """
+
+        level: str = "global"
+        district_m: float = 50_000
+        least: int = 5
+        sources: tuple[str, ...] = ("train",)
+
+        def __post_init__(self):
+            config.require(self.level in LEVELS, "level", self, f"one of {', '.join(LEVELS)}")
+            config.require(self.district_m > 0, "district_m", self, "metres above 0")
+            config.require(self.least >= 1, "least", self, "at least 1")
+            config.require(
+                len(self.sources) > 0 and set(self.sources) <= {"train", "po"}, "sources", self, "'train', 'po' or both"
+            )
+
+    def __init__(self, options):
+        self.options = options
+
+    def neighbours(self):
+        """No neighbour table is needed."""
+        return None
+
+    def scores(self, data, fold, queries, neighbours=None):
+        """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
+        pools = {"train": data.train(fold), "po": data.presence_only}
+        pool = np.concatenate([pools[name] for name in self.options.sources])
+        pool_labels = data.labels_of(pool)
+        overall = sparse.csr_matrix(pool_labels.mean(axis=0), dtype=np.float32)
+        areas = pd.factorize(self._areas(data.places))[0]
+        members = sparse.csr_matrix((np.ones(len(pool)), (areas[pool], np.arange(len(pool)))), dtype=np.float32)
+        members.resize((areas.max() + 1, len(pool)))
+        count = np.asarray(members.sum(axis=1)).ravel()
+        share = sparse.diags(1 / np.maximum(count, 1)) @ (members @ pool_labels.astype(np.float32))
+        share = sparse.vstack([share, overall], format="csr")
+        row = np.where((count[areas[queries]] >= self.options.least) & (areas[queries] >= 0), areas[queries], -1)
+        return share[np.where(row >= 0, row, len(count))].astype(np.float32)
+
+    def _areas(self, places):
+        level = self.options.level
+        if level == "global":
+            return np.zeros(len(places), np.int64)
+        if level == "district":
+            return geo.block_ids(places["easting"], places["northing"], self.options.district_m, places["crs"])
+        return places[level].fillna("").to_numpy()

@@ -1,0 +1,96 @@
+"""Nearest-neighbour models as published (Miyaguchi et al. 2024, section 5.1), read from a neighbour table."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from glc import config
+from glc.neighbours import exact
+from glc.registry import models
+
+
+@models.register("nearest")
+class Nearest:
+    """NN and k-NN: a species scores the share of the neighbours that hold it.
+
+    With the decoder ``all`` every species of the neighbours is predicted, as in the paper; with ``top_k`` the most
+    voted ones. A survey without neighbours takes the species of the nearest survey, however far. No survey is its own
+    neighbour, and none of its own validation fold is.
+    """
+
+    kind = "classical"
+
+    @dataclass(frozen=True)
+    class Options:
+        """k : neighbours (0: all within `radius_m`); sources : datasets looked in; method : ``exact`` or ``lsh``.
+
+        bucket_length, tables : of the LSH, in metres of the projection (published: 20 and 5);
+        wanted_recall : with ``bucket_length = 0`` the length is chosen for this recall of pairs at `radius_m`.
+        """
+
+        k: int = 10
+        radius_m: float = 50_000
+        sources: tuple[str, ...] = ("train", "po")
+        method: str = "exact"
+        bucket_length: float = 20.0
+        tables: int = 5
+        wanted_recall: float = 0.9
+
+        def __post_init__(self):
+            config.require(self.k >= 0, "k", self, "0 (all) or above")
+            config.require(0 < self.radius_m <= 500_000, "radius_m", self, "metres, above 0 and at most 500,000")
+            config.require(
+                len(self.sources) > 0 and set(self.sources) <= {"train", "po"}, "sources", self, "'train', 'po' or both"
+            )
+            config.require(self.method in ("exact", "lsh"), "method", self, "'exact' or 'lsh'")
+            config.require(self.bucket_length >= 0, "bucket_length", self, "metres, or 0 for automatic")
+            config.require(self.tables >= 1, "tables", self, "at least 1")
+            config.require(0 < self.wanted_recall < 1, "wanted_recall", self, "between 0 and 1")
+
+    def __init__(self, options):
+        self.options = options
+
+    def neighbours(self):
+        """The neighbour table that this model reads, as a `config.Neighbours`."""
+        o = self.options
+        return config.Neighbours(o.method, o.k, o.radius_m, o.sources, o.bucket_length, o.tables, o.wanted_recall)
+
+    def scores(self, data, fold, queries, neighbours):
+        """Scores (n, m) CSR of the rows `queries`; `neighbours` is a frame of schema ``neighbours``."""
+        places = data.places
+        row_of = {
+            name: (ids.to_numpy(), ids.index.to_numpy())
+            for name, ids in (
+                (name, group["surveyId"].sort_values()) for name, group in places.groupby("dataset", sort=False)
+            )
+        }
+
+        def rows(dataset, ids):
+            known, index = row_of[dataset]
+            return index[np.searchsorted(known, ids)]
+
+        query_at = np.full(len(places), -1)
+        query_at[queries] = np.arange(len(queries))
+        weights = []
+        for (asked, found), part in neighbours.groupby(["survey_dataset", "dataset"], sort=False):
+            at = query_at[rows(asked, part["survey_id"].to_numpy())]
+            source = rows(found, part["neighbour_id"].to_numpy())
+            weights.append((at[at >= 0], source[at >= 0]))
+        at = np.concatenate([np.zeros(0, int), *(pair[0] for pair in weights)])
+        source = np.concatenate([np.zeros(0, int), *(pair[1] for pair in weights)])
+        lonely = np.setdiff1d(np.arange(len(queries)), at)
+        if len(lonely):
+            pools = {"train": data.train(fold), "po": data.presence_only}
+            pool = np.concatenate([pools[name] for name in self.options.sources])
+            asked = places.iloc[queries[lonely]]
+            at = np.concatenate([at, lonely])
+            source = np.concatenate([source, pool[_nearest_one(asked, places.iloc[pool])]])
+        vote = sparse.csr_matrix((np.ones(len(at), np.float32), (at, source)), shape=(len(queries), len(places)))
+        count = np.asarray(vote.sum(axis=1)).ravel()
+        return (sparse.diags((1 / count).astype(np.float32)) @ vote @ data.label_matrix.astype(np.float32)).tocsr()
+
+
+def _nearest_one(queries, sources):
+    query, source, _ = exact.nearest(queries, sources, k=1, radius_m=np.inf, exclude_group=False)
+    return source[np.argsort(query)]

@@ -1,0 +1,200 @@
+"""Tables, editions and datasets: how a folder of survey CSVs is described, recognised and checked by its headers."""
+
+import csv
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from glc import registry, storage
+from glc.errors import DataError, did_you_mean
+
+SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """One CSV of an edition: which file it is and which of its columns are ours.
+
+    dataset : po, pa_train, pa_test or po_test; the labels of a ``*_test`` dataset are never read
+    patterns : globs relative to the dataset's folder; the first with a match wins, and it must match one file
+    columns, optional : our column -> the file's column; those of `columns` must be there
+    where : (the file's column, value): only these rows belong to the dataset; the file's other tables name the rest
+    by_place_and_date : the file's ids are of occurrences; rows of one place and date are one survey, called by the
+        smallest of their ids. The mapping then has the column ``date`` (ISO, or unix seconds of a local midnight)
+    one_row_per_survey : a repeated surveyId is an error (files of what is to be submitted)
+    """
+
+    dataset: str
+    patterns: tuple[str, ...]
+    columns: dict[str, str]
+    optional: dict[str, str] = field(default_factory=dict)
+    separator: str = ","
+    constants: dict[str, str] = field(default_factory=dict)
+    where: tuple[str, str] | None = None
+    crs: int = 3035
+    by_place_and_date: bool = False
+    one_row_per_survey: bool = False
+
+    @property
+    def labelled(self):
+        """Whether species are read from this table."""
+        return not self.dataset.endswith("_test")
+
+    def find(self, folder):
+        """Path of this table's file under `folder`, or None; a DataError when several match one pattern."""
+        for pattern in self.patterns:
+            found = sorted(path for path in Path(folder).glob(pattern) if path.is_file())
+            if len(found) > 1:
+                names = ", ".join(str(path.relative_to(folder)) for path in found)
+                raise DataError(f"{folder}: found {names} for {pattern}, expected one of them; remove the others")
+            if found:
+                return found[0]
+        return None
+
+
+@dataclass(eq=False)
+class Edition:
+    """A competition year: its tables, and the names of the datasets it trains and tests on.
+
+    markers : globs that a folder must also have to be of this edition, where file names alone do not tell
+    name : given by the registry
+    """
+
+    title: str
+    tables: tuple[Table, ...]
+    train: str = "pa_train"
+    test: str = "pa_test"
+    markers: tuple[str, ...] = ()
+    name: str = ""
+
+    def find(self, folder):
+        """``((table, path), ...)`` of the tables whose files are under `folder`; empty when it is another edition's."""
+        if not all(any(Path(folder).glob(marker)) for marker in self.markers):
+            return ()
+        return tuple((table, path) for table in self.tables if (path := table.find(folder)))
+
+    def looks_for(self):
+        """What its folders hold, as text for an error."""
+        files = dict.fromkeys(table.patterns[0] for table in self.tables)
+        return " and ".join([" or ".join(files), *self.markers])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A folder recognised as one of an edition's layouts; `files` holds the tables that are there, with their paths."""
+
+    name: str
+    folder: Path
+    edition: Edition
+    files: tuple[tuple[Table, Path], ...]
+
+    @property
+    def datasets(self):
+        """Names of the datasets that have a file, in the edition's order."""
+        return tuple(dict.fromkeys(table.dataset for table, _ in self.files))
+
+    @property
+    def has_test(self):
+        """Whether the test surveys are there; where they are not, a held-out block fold takes their place."""
+        return self.edition.test in self.datasets
+
+    def relative(self, path):
+        """Path of a file as its quarantine rows and errors name it: relative to the folder, with forward slashes."""
+        return Path(path).relative_to(self.folder).as_posix()
+
+    def fingerprint(self):
+        """Hex digest over names and contents of the metadata files: equal for equal input, wherever it lies."""
+        paths = sorted({path for _, path in self.files}, key=self.relative)
+        facts = [f"{self.relative(path)}\0{storage.file_digest(path)}\n" for path in paths]
+        return hashlib.sha256("".join([f"{self.edition.name}\n", *facts]).encode()).hexdigest()
+
+
+def recognise(folder):
+    """Return the `Dataset` that the files under `folder` make; a DataError tells what was looked for when none fits."""
+    folder = Path(folder).resolve()
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected the folder that holds a dataset's survey CSVs")
+    editions = [registry.editions.get(name) for name in registry.editions.choices()]
+    found = {edition: files for edition in editions if (files := edition.find(folder))}
+    if not found:
+        wanted = "".join(f"\n  {edition.name}: {edition.looks_for()}" for edition in editions)
+        raise DataError(f"{folder}: not a dataset of any edition; looked there for{wanted}")
+
+    def fit(edition):
+        return len({path for _, path in found[edition]}), len(edition.markers)
+
+    best = max(found, key=fit)
+    rivals = [edition.name for edition in found if fit(edition) == fit(best)]
+    if len(rivals) > 1:
+        raise DataError(f"{folder}: holds files of {' and '.join(rivals)}; expected one edition; move the others away")
+    return Dataset(folder.name, folder, best, found[best])
+
+
+def check(dataset):
+    """Raise a DataError about the first file of `dataset` that is missing, empty, or lacks a column that it needs."""
+    edition = dataset.edition
+    if edition.train not in dataset.datasets:
+        wanted = [pattern for table in edition.tables if table.dataset == edition.train for pattern in table.patterns]
+        raise DataError(
+            f"{dataset.folder}: recognised as {edition.name} by {dataset.relative(dataset.files[0][1])}, but its "
+            f"training file is missing; expected {' or '.join(wanted)}; add it or rename yours"
+        )
+    for table, path in dataset.files:
+        names = header(path, table)
+        if not _has_rows(path):
+            raise DataError(f"{path}: found a header and no rows, expected survey rows; fetch the file again")
+        if table.one_row_per_survey:
+            _refuse_repeated_ids(path, table, names.index(table.columns["surveyId"]))
+
+
+def header(path, table):
+    """Column names in the file's first line; a DataError when they are not what `table` needs."""
+    path = Path(path)
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        line = file.readline().rstrip("\n")
+    if not line.strip():
+        found = "a blank first line" if path.stat().st_size else "an empty file"
+        raise DataError(f"{path}: found {found}, expected a header with {list(table.columns.values())}; fetch it again")
+    names = _split(line, table.separator)
+    needed = [*table.columns.values(), *([table.where[0]] if table.where else [])]
+    missing = [column for column in needed if column not in names]
+    if missing:
+        for separator, word in SEPARATORS.items():
+            if separator != table.separator and set(needed) <= set(_split(line, separator)):
+                raise DataError(
+                    f'{path}: the separator is {word}, expected {SEPARATORS[table.separator]}; try: python -c "import '
+                    f"pandas; pandas.read_csv('{path.name}', sep='{separator}', dtype=str, keep_default_na=False)"
+                    f".to_csv('{path.name}', sep='{table.separator}', index=False)\""
+                )
+        raise DataError(
+            f"{path}: column {missing[0]!r} is missing; found {names}, expected {needed}"
+            f"{did_you_mean(missing[0], names)}; rename or add the column in the first line"
+        )
+    for column in [*needed, *table.optional.values()]:
+        if names.count(column) > 1:
+            raise DataError(f"{path}: column {column!r} stands {names.count(column)} times in the header; keep one")
+    return names
+
+
+def _split(line, separator):
+    return [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+
+
+def _has_rows(path):
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        next(file)
+        return any(line.strip() for line in file)
+
+
+def _refuse_repeated_ids(path, table, index):
+    lines = {}
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
+        reader = csv.reader(file, delimiter=table.separator)
+        next(reader)
+        for row in reader:
+            survey = row[index].strip().removesuffix(".0") if len(row) > index else ""
+            if survey and lines.setdefault(survey, reader.line_num) != reader.line_num:
+                raise DataError(
+                    f"{path}: column {table.columns['surveyId']!r}: found {survey} in lines {lines[survey]} and "
+                    f"{reader.line_num}, expected one row for each test survey; remove the repeated rows"
+                )

@@ -1,0 +1,152 @@
+"""Which rows cannot be used, and why: the checks as Spark expressions, one reason a row, and the limit on them.
+
+A row goes to the quarantine with the first reason that holds, so that rows in = rows out + quarantined. Values of
+columns that a survey can do without (geoUncertaintyInM, areaInM2) never cost the row: what is not a number becomes
+null and is counted as unreadable.
+"""
+
+from pyspark.sql import functions as F
+
+from glc.errors import DataError
+
+FIELDS = "wrong number of fields"
+SUBSET = "unknown subset"
+NO_SURVEY = "missing surveyId"
+BAD_SURVEY = "surveyId is not an integer"
+NO_PLACE = "missing coordinate"
+BAD_PLACE = "coordinate is not a number"
+FAR_PLACE = "coordinate out of range"
+BAD_DATE = "unknown date"
+NO_SPECIES = "missing species"
+BAD_SPECIES = "species is not an integer"
+OFF_MAP = "place outside the projection"
+DISAGREES = "place or date disagrees with the survey's first line"
+
+YEARS = (1600, 2100)
+"""A year outside of these is a typing slip: the oldest herbarium sheets in use are of the 17th century."""
+
+SPARE = ("geoUncertaintyInM", "areaInM2")
+"""Columns whose unreadable values cost no row."""
+
+_MISSING = ("na", "nan", "null", "none", "n/a")
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_INTEGER = r"^[+-]?\d+(\.0*)?$"
+
+
+def numeral(text):
+    """The text of a numeric column, null where it stands for a missing value (empty, NA, nan, ...)."""
+    return F.when(~F.lower(text).isin(*_MISSING), text)
+
+
+def number(text):
+    """float64 of a decimal numeral, else null; Spark's own cast would take NaN, Infinity and '1d' for numbers."""
+    return F.when(text.rlike(_NUMBER), text.cast("double"))
+
+
+def integer(text, kind="bigint"):
+    """The integer that a numeral such as 763 or 763.0 writes, else null; null too where `kind` cannot hold it."""
+    return F.when(text.rlike(_INTEGER), F.regexp_extract(text, r"^([+-]?\d+)", 1).cast(kind))
+
+
+def date(text):
+    """The day of an ISO date, or of unix seconds; null when it is neither.
+
+    Seconds are rounded to the nearest UTC midnight: GeoLifeCLEF 2023 writes local midnights (22:00 or 23:00 UTC).
+    """
+    day = (F.regexp_extract(text, r"^(\d+)", 1).cast("bigint") + 43_200) / 86_400
+    return F.when(text.rlike(r"^\d{9,10}(\.0*)?$"), F.expr("date'1970-01-01'") + F.floor(day).cast("int")).when(
+        text.rlike(r"^\d{4}-\d{2}-\d{2}([T ].*)?$"), F.substring(text, 1, 10).cast("date")
+    )
+
+
+def fault(names, subset=None):
+    """First reason against a row: a struct of the file's column, the value found and the reason; null for a good row.
+
+    names : our column -> the file's column, for those that the file has. The frame has each as read in ``raw_<ours>``
+    (null where missing) and typed in ``<ours>`` (null where unreadable), and its line in ``text``, with ``corrupt``
+    true where the fields could not be told apart.
+    subset : (the file's column, known values) of the frame's ``subset``, where a file has one
+    """
+    ways = [(F.col("corrupt"), None, F.substring("text", 1, 200), FIELDS)]
+    if subset:
+        column, known = subset
+        value = F.col("subset")
+        ways.append((value.isNull() | ~value.isin(*known), column, value, SUBSET))
+
+    def against(ours, reason, condition):
+        ways.append((condition, names[ours], F.col(f"raw_{ours}"), reason))
+
+    checks = [
+        ("surveyId", NO_SURVEY, BAD_SURVEY, None),
+        ("lon", NO_PLACE, BAD_PLACE, (-180, 180, FAR_PLACE)),
+        ("lat", NO_PLACE, BAD_PLACE, (-90, 90, FAR_PLACE)),
+        ("year", BAD_DATE, BAD_DATE, (*YEARS, BAD_DATE)),
+        ("date", BAD_DATE, BAD_DATE, None),
+        ("speciesId", NO_SPECIES, BAD_SPECIES, (0, 2**31 - 1, BAD_SPECIES)),
+    ]
+    for ours, missing, unreadable, bounds in checks:
+        if ours in names:
+            against(ours, missing, F.col(f"raw_{ours}").isNull())
+            against(ours, unreadable, F.col(ours).isNull())
+            if bounds:
+                low, high, outside = bounds
+                against(ours, outside, ~F.col(ours).between(low, high))
+    return F.coalesce(*[F.when(condition, because(*what)) for condition, *what in ways])
+
+
+def because(column, found, reason):
+    """The struct of a fault: the file's column (null when no single one is to blame), the value and the reason."""
+    return F.struct(
+        F.lit(column).cast("string").alias("column"), found.cast("string").alias("found"), F.lit(reason).alias("reason")
+    )
+
+
+def count(rows, dataset):
+    """Counts of each file and dataset: rows, kept, quarantined, reasons, and unreadable values of kept rows.
+
+    rows : frame with ``fault``, ``file_index`` (the place in ``dataset.files``) and ``unreadable_<column>``
+    """
+    unreadable = [F.sum(F.col(f"unreadable_{name}").cast("int")).alias(name) for name in SPARE]
+    groups = rows.groupBy("file_index", "fault.reason").agg(F.count("*").alias("n"), *unreadable).collect()
+    files = []
+    for index, (table, path) in enumerate(dataset.files):
+        mine = [group for group in groups if group["file_index"] == index]
+        kept = [group for group in mine if group["reason"] is None]
+        reasons = {group["reason"]: group["n"] for group in mine if group["reason"] is not None}
+        lost = {name: sum(group[name] for group in kept) for name in SPARE}
+        files.append(
+            {
+                "file": dataset.relative(path),
+                "dataset": table.dataset,
+                "rows": sum(group["n"] for group in mine),
+                "kept": sum(group["n"] for group in kept),
+                "quarantined": sum(reasons.values()),
+                "reasons": dict(sorted(reasons.items())),
+                "unreadable": {name: values for name, values in lost.items() if values},
+            }
+        )
+    return files
+
+
+def limit(files, bad, max_fraction):
+    """Raise a DataError about the first file with more than `max_fraction` of its rows quarantined.
+
+    files : counts of `count`; bad : Spark frame of schema ``quarantine``, the source of an example for each top reason
+    """
+    for facts in files:
+        if facts["quarantined"] > max_fraction * facts["rows"]:
+            top = sorted(facts["reasons"].items(), key=lambda item: -item[1])[:3]
+            mine = bad.where((F.col("file") == facts["file"]) & (F.col("dataset") == facts["dataset"]))
+            first = mine.groupBy("reason").agg(F.min(F.struct("line", "column", "found")).alias("row")).collect()
+            examples = {row["reason"]: row["row"] for row in first}
+            shown = "".join(_shown(number_of, reason, examples[reason]) for reason, number_of in top)
+            raise DataError(
+                f"{facts['file']}: {facts['quarantined']:,} of {facts['rows']:,} rows cannot be used, expected at most "
+                f"{max_fraction:.1%}:{shown}\nmend the file, or raise surveys.max_quarantine_fraction in the "
+                "experiment's TOML"
+            )
+
+
+def _shown(rows, reason, row):
+    column = f", column {row['column']!r}" if row["column"] else ""
+    return f"\n  {rows:,} {reason}, as in line {row['line']}{column}: found {row['found']!r}"

@@ -1,0 +1,223 @@
+"""Multi-label losses, each called the same way: ``loss(logits, targets, weights=None, class_weights=None)``.
+
+logits : (batch, class) float. targets : (batch, class), the same float type, 0 or 1. weights : (batch,) one for each
+example, or None. class_weights : (class,), or None. Returns a scalar. Weights multiply the terms and do not change the
+divisor of a mean, so an example of weight 0.2 counts a fifth of one of weight 1 in whatever batch it comes.
+
+What is implemented is what the authors of each loss define. Miyaguchi et al. 2024, section 5.3, prints it with slips:
+equation 2 lacks the negative term ``(1 - y) log(1 - p)``, equations 3 to 5 lack the minus sign of a loss to be
+minimised, and "gamma+ > gamma- emphasizes positive examples" is the wrong way round: the larger a gamma, the less its
+easy examples count, so it is gamma- > gamma+ that emphasises the positives.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+
+from glc.config import require
+from glc.registry import losses
+
+_TINY = 1e-30
+
+
+@losses.register("bce")
+class BinaryCrossEntropy:
+    """Binary cross-entropy on logits: ``-(y log p + (1 - y) log(1 - p))``."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """`reduction`: mean over batch and classes, or sum."""
+
+        reduction: str = "mean"
+
+        def __post_init__(self):
+            _require_reduction(self)
+
+    def __init__(self, options):
+        self.options = options
+
+    def __call__(self, logits, targets, weights=None, class_weights=None):
+        weight = class_weights
+        if weights is not None:
+            weight = weights[:, None] if weight is None else weights[:, None] * weight
+        return binary_cross_entropy_with_logits(logits, targets, weight, reduction=self.options.reduction)
+
+
+@losses.register("asl")
+class Asymmetric:
+    """Asymmetric loss (Ridnik et al. 2021): focal loss with its own focus for positives and negatives.
+
+    ``-(y (1 - p)^gamma_pos log p + (1 - y) p_m^gamma_neg log(1 - p_m))`` with ``p_m = max(p - clip, 0)``: negatives
+    below the clip cost nothing. With both gammas and the clip 0 it is binary cross-entropy of the same reduction. The
+    authors sum over batch and classes where binary cross-entropy takes the mean: that changes the size of the
+    gradients, hence what the epsilon of Adam and the learning rate mean to them.
+    """
+
+    @dataclass(frozen=True)
+    class Options:
+        """Focus of positives and negatives, probability margin of negatives, and ``sum`` or ``mean``."""
+
+        gamma_pos: float = 1.0
+        gamma_neg: float = 4.0
+        clip: float = 0.05
+        reduction: str = "sum"
+
+        def __post_init__(self):
+            require(self.gamma_pos >= 0, "gamma_pos", self, "0 or above")
+            require(self.gamma_neg >= 0, "gamma_neg", self, "0 or above")
+            require(0 <= self.clip < 1, "clip", self, "at least 0 and below 1")
+            _require_reduction(self)
+
+    def __init__(self, options):
+        self.options = options
+
+    def __call__(self, logits, targets, weights=None, class_weights=None):
+        return _reduce(self._negative, self._positive, logits, targets, weights, class_weights, self.options.reduction)
+
+    def _negative(self, x):
+        gamma, clip = self.options.gamma_neg, self.options.clip
+        p = torch.sigmoid(x)
+        if not clip:  # 1 - p rounds to 0 for large logits, softplus does not
+            cost, focus = softplus(x), _power(p, gamma)
+            return focus * cost, focus * (gamma * cost * (1 - p) + p)
+        q = (p - clip).clamp_(min=0)
+        cost = torch.log1p(-q).neg_()
+        slope = (1 - q).reciprocal_()
+        if gamma:
+            slope.addcdiv_(cost, q.clamp(min=_TINY), value=gamma)
+        focus = _power(q, gamma) if gamma else q > 0
+        return cost.mul_(focus), slope.mul_(focus).mul_(p).mul_(1 - p)
+
+    def _positive(self, x):
+        return _focal_positive(x, self.options.gamma_pos)
+
+
+@losses.register("hill")
+class Hill:
+    """Hill loss (Zhang et al. 2021), robust to missing labels.
+
+    ``-y (1 - p_m)^gamma log p_m + (1 - y) (lam - p) p^2`` with ``p_m = sigmoid(logit - margin)``. The negative term is
+    a hill: it falls again above ``p = 2 lam / 3``, where a "negative" is more likely a species that was overlooked.
+    """
+
+    @dataclass(frozen=True)
+    class Options:
+        """Height of the hill, focus and margin of positives, and ``sum`` (the authors') or ``mean``."""
+
+        lam: float = 1.5
+        gamma: float = 2.0
+        margin: float = 1.0
+        reduction: str = "sum"
+
+        def __post_init__(self):
+            require(self.lam >= 1, "lam", self, "at least 1 (below, the loss of a negative is not positive)")
+            require(self.gamma >= 0, "gamma", self, "0 or above")
+            _require_reduction(self)
+
+    def __init__(self, options):
+        self.options = options
+
+    def __call__(self, logits, targets, weights=None, class_weights=None):
+        return _reduce(self._negative, self._positive, logits, targets, weights, class_weights, self.options.reduction)
+
+    def _negative(self, x):
+        p = torch.sigmoid(x)
+        square = p * p
+        slope = (2 * self.options.lam - 3 * p).mul_(square).mul_(1 - p)
+        return (self.options.lam - p).mul_(square), slope
+
+    def _positive(self, x):
+        return _focal_positive(x - self.options.margin, self.options.gamma)
+
+
+@losses.register("sigmoid_f1")
+class SigmoidF1:
+    """One minus a smooth F1 (Benedict et al. 2021): counts of true and false decisions by a sigmoid in place of a step.
+
+    The sigmoid is ``1 / (1 + exp(-beta (u + eta)))`` with ``beta = -S`` and ``eta = E``, on the logits u (equation 7 of
+    the 2024 paper; the authors' code squeezes them through an ordinary sigmoid first). `average` ``macro`` takes the
+    F1 of each class over the batch, then the mean over classes, as the authors' code does; ``micro`` pools all classes.
+    Under macro a class without a positive in the batch costs 1 whatever the logits and gives no gradient.
+    """
+
+    @dataclass(frozen=True)
+    class Options:
+        """Steepness `S` (below 0) and shift `E` of the sigmoid; how the counts are pooled."""
+
+        S: float = -1.0
+        E: float = 0.0
+        average: str = "macro"
+
+        def __post_init__(self):
+            require(self.S < 0, "S", self, "below 0")
+            require(self.average in ("macro", "micro"), "average", self, "'macro' or 'micro'")
+
+    def __init__(self, options):
+        self.options = options
+
+    def __call__(self, logits, targets, weights=None, class_weights=None):
+        decided = torch.sigmoid(-self.options.S * (logits + self.options.E))
+        count = (lambda x: x.sum(dim=0)) if weights is None else (lambda x: weights @ x)
+        hits, total = count(decided * targets), count(decided) + count(targets)  # total: 2 tp + fp + fn
+        if self.options.average == "micro":
+            if class_weights is not None:
+                hits, total = hits * class_weights, total * class_weights
+            hits, total = hits.sum(), total.sum()
+        f1 = 2 * hits / total.clamp(min=_TINY)
+        if class_weights is not None and self.options.average == "macro":
+            return 1 - (f1 * class_weights).sum() / class_weights.sum()
+        return 1 - f1.mean()
+
+
+def _reduce(negative, positive, logits, targets, weights, class_weights, reduction):
+    scale = 1 / logits.numel() if reduction == "mean" else 1.0
+    return _KnownSlope.apply(logits, targets, weights, class_weights, negative, positive, scale)
+
+
+class _KnownSlope(torch.autograd.Function):
+    """Sum of a loss whose slope is written down, in one pass over the logits.
+
+    Almost every target is 0, so all elements are first taken for negatives and the few positives put right; this takes
+    a quarter of the time that autograd needs through the formula, and the loss is most of a small net's work.
+    `negative` and `positive` take logits and return (value, slope), both new tensors.
+    """
+
+    @staticmethod
+    def forward(ctx, logits, targets, weights, class_weights, negative, positive, scale):
+        logits = logits.contiguous()
+        value, slope = negative(logits)
+        present = targets.reshape(-1).nonzero().squeeze(1)
+        value.view(-1)[present], slope.view(-1)[present] = positive(logits.view(-1)[present])
+        rows = value.sum(dim=1) if class_weights is None else value @ class_weights
+        if ctx.needs_input_grad[0]:
+            if class_weights is not None:
+                slope.mul_(class_weights)
+            if weights is not None:
+                slope.mul_(weights[:, None])
+            ctx.save_for_backward(slope.mul_(scale) if scale != 1 else slope)
+        return (rows if weights is None else rows * weights).sum() * scale
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        (slope,) = ctx.saved_tensors
+        return slope * grad, None, None, None, None, None, None
+
+
+def _focal_positive(x, gamma):
+    """Value and slope of ``-(1 - p)^gamma log p`` for the logits `x` of positives."""
+    p, miss = torch.sigmoid(x), torch.sigmoid(-x)
+    cost, focus = softplus(-x), _power(miss, gamma)
+    return focus * cost, -focus * (miss + gamma * p * cost)
+
+
+def _power(base, exponent):
+    if exponent in (2, 4):  # a tenth of the time of torch's pow
+        square = base * base
+        return square if exponent == 2 else square * square
+    return base.pow(exponent)
+
+
+def _require_reduction(options):
+    require(options.reduction in ("mean", "sum"), "reduction", options, "'mean' or 'sum'")

@@ -1,0 +1,327 @@
+"""Examples tables in, one self-describing checkpoint out: the trainer (Lightning) every net shares, and its use.
+
+The checkpoint ``model.ckpt`` is a plain dict, read by ``torch.load(weights_only=True)``: model name, options,
+n_classes, what was known of the training examples, and the net's weights and buffers.
+"""
+
+import contextlib
+import csv
+import logging
+import math
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.tuner import Tuner
+from torchmetrics.classification import MultilabelF1Score
+
+from glc import __version__, config
+from glc.errors import ConfigError, DataError, GlcError
+from glc.nets.batches import Batches, multi_hot, summarise
+from glc.registry import losses, models
+
+CHECKPOINT, HISTORY = "model.ckpt", "history.csv"
+TOP_K = 25
+_COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_f1", "learning_rate", "valid_f1_micro", "seconds")
+
+
+def fit(
+    train,
+    valid,
+    out,
+    *,
+    model,
+    train_config,
+    n_classes,
+    accelerator="auto",
+    threads=None,
+    workers=1,
+    memory_bytes=1 << 30,
+    wandb=None,
+    fast_dev_run=False,
+    progress=True,
+):
+    """Train the net `model` on the examples table `train` and keep the weights that do best on `valid`.
+
+    train, valid : folders of examples tables, species as class indices 0 .. n_classes - 1
+    out : an existing folder, gets ``model.ckpt`` and ``history.csv`` (one row an epoch)
+    model : config.Choice of a registered net; train_config : config.Train
+    accelerator : Lightning's (auto takes a GPU where there is one); threads : of torch on the CPU, None leaves them;
+        workers, memory_bytes : see `Batches`
+    wandb : dict of mode (offline, online, disabled) and project, group, name, config, dir; None is disabled
+    fast_dev_run : one batch of training and validation, to see that everything runs
+    returns : dict of best_epoch, epochs, the best epoch's history row, learning_rate, rows, seconds
+
+    The same seed, data and thread count give the same weights on a CPU.
+    """
+    started = time.perf_counter()
+    out = Path(out)
+    summaries = [summarise(folder, n_classes) for folder in (train, valid)]
+    before = torch.get_num_threads()
+    with _quiet(), tempfile.TemporaryDirectory(dir=out, prefix=".lightning-") as scratch:
+        try:
+            if threads:
+                torch.set_num_threads(threads)
+            pl.seed_everything(train_config.seed, verbose=False)
+            settings = {"seed": train_config.seed, "workers": workers, "memory_bytes": memory_bytes}
+            loaders = [
+                Batches(summary, train_config.batch_size, shuffle=not number, **settings)
+                for number, summary in enumerate(summaries)
+            ]
+            learner = Learner(model, train_config, n_classes, summaries[0])
+            if train_config.find_learning_rate and not fast_dev_run:
+                _find_learning_rate(learner, loaders, accelerator, scratch, progress)
+            history = History(out / HISTORY)
+            best = _best(train_config, scratch)
+            with _logger(wandb) as logger:
+                trainer = pl.Trainer(
+                    accelerator=accelerator,
+                    devices=1,
+                    max_epochs=train_config.max_epochs,
+                    callbacks=[*best, history, *([TQDMProgressBar(leave=False)] if progress else [])],
+                    logger=False if fast_dev_run else logger,
+                    default_root_dir=scratch,
+                    enable_progress_bar=progress,
+                    enable_model_summary=False,
+                    num_sanity_val_steps=0,  # `summarise` has looked at every row
+                    log_every_n_steps=10,
+                    fast_dev_run=fast_dev_run,
+                )
+                trainer.fit(learner, *loaders)
+        finally:
+            torch.set_num_threads(before)
+        if not fast_dev_run:
+            kept = torch.load(best[0].best_model_path, map_location="cpu", weights_only=True)
+            learner.load_state_dict(kept["state_dict"])
+    save(out / CHECKPOINT, learner.net, model, n_classes, _facts(summaries[0]))
+    return history.summary(best[0].monitor) | {
+        "learning_rate": learner.learning_rate,
+        "rows": summaries[0].rows,
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+
+
+class Learner(pl.LightningModule):
+    """A net with its loss, optimiser (AdamW) and validation measures."""
+
+    def __init__(self, model, train_config, n_classes, summary):
+        super().__init__()
+        self.net = make(model, n_classes)
+        self.net.prepare(summary)
+        member = losses.get(train_config.loss.name)
+        self.loss = member(config.options(member, train_config.loss, "loss"))
+        self.n_classes = n_classes
+        self.learning_rate, self.weight_decay = train_config.learning_rate, train_config.weight_decay
+        weights = torch.as_tensor(summary.counts / max(summary.counts.mean(), 1e-12), dtype=torch.float32)
+        self.register_buffer("class_weights", weights if train_config.class_weights else None, persistent=False)
+        self.micro = MultilabelF1Score(n_classes, average="micro", threshold=0.5, validate_args=False)
+
+    def _step(self, batch):
+        logits = self.net(batch)
+        targets = multi_hot(batch["species"], self.n_classes)
+        return logits, targets, self.loss(logits, targets, batch["weight"], self.class_weights)
+
+    def training_step(self, batch):
+        loss = self._step(batch)[-1]
+        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch["species"]))
+        return loss
+
+    def validation_step(self, batch):
+        logits, targets, loss = self._step(batch)
+        self.micro.update(logits.sigmoid(), targets.int())
+        measures = {"valid_loss": loss, "valid_f1": top_k_f1(logits, targets).mean()}
+        self.log_dict(measures, prog_bar=True, batch_size=len(targets))
+        self.log("valid_f1_micro", self.micro)
+
+    def configure_optimizers(self):
+        return torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+
+
+def top_k_f1(logits, targets, k=TOP_K):
+    """F1 of each example, (batch,) float32, when its `k` highest logits are predicted; 0 where nothing is true."""
+    k = min(k, logits.shape[1])
+    hits = targets.gather(1, logits.topk(k, dim=1).indices).sum(dim=1)
+    return 2 * hits / (k + targets.sum(dim=1))
+
+
+def make(model, n_classes):
+    """The registered net that `model`, a config.Choice, names, untrained."""
+    member = models.get(model.name)
+    if member.kind != "net":
+        raise ConfigError(f"model {model.name!r} is {member.kind}, expected a net; choose one that is trained")
+    return member(config.options(member, model, "model"), n_classes)
+
+
+def save(path, net, model, n_classes, facts):
+    """Write the checkpoint of `net`, made by `model` (config.Choice); `facts` are plain values about its training."""
+    content = {
+        "glc": __version__,
+        "model": model.name,
+        "options": config.to_dict(model)["options"],
+        "n_classes": n_classes,
+        "train": facts,
+        "state_dict": {name: value.cpu() for name, value in net.state_dict().items()},
+    }
+    torch.save(content, path)
+
+
+def load(checkpoint):
+    """The net of a checkpoint written by `fit`, on the CPU and in evaluation mode, and its n_classes."""
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        model = config.Choice(content["model"], content["options"])
+        net = make(model, content["n_classes"])
+        net.load_state_dict(content["state_dict"])
+    except FileNotFoundError:
+        raise DataError(f"{checkpoint}: no such checkpoint; train the net first") from None
+    except GlcError as error:
+        raise DataError(f"{checkpoint}: {error}") from error
+    except Exception as error:
+        raise DataError(
+            f"{checkpoint}: cannot be read as a checkpoint of this version ({error}); train the net anew"
+        ) from error
+    return net.eval(), content["n_classes"]
+
+
+def predict(checkpoint, easting, northing, ids, batch=1024):
+    """Probabilities (n, n_classes) float32 of all classes at places in metres; `ids` (n,) are the survey ids."""
+    return np.concatenate(list(predict_blocks(checkpoint, easting, northing, ids, batch)))
+
+
+@torch.inference_mode()
+def predict_blocks(checkpoint, easting, northing, ids, batch=1024):
+    """Yield what `predict` returns in blocks of `batch` rows, for results that would fill the memory."""
+    net, n_classes = load(checkpoint)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    net.to(device)
+    columns = {
+        "surveyId": torch.as_tensor(np.asarray(ids, np.int64)),
+        "easting": torch.as_tensor(np.asarray(easting, np.float32)),
+        "northing": torch.as_tensor(np.asarray(northing, np.float32)),
+    }
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"predict: columns differ in length: {lengths}; expected one value for each survey")
+    for name in ("easting", "northing"):
+        if not torch.isfinite(columns[name]).all():
+            raise DataError(f"predict: column {name!r} has values that are not finite; leave such surveys out")
+    if not lengths["surveyId"]:
+        yield np.zeros((0, n_classes), np.float32)
+    for start in range(0, lengths["surveyId"], batch):
+        block = {name: values[start : start + batch].to(device) for name, values in columns.items()}
+        yield net(block).sigmoid().float().cpu().numpy()
+
+
+class History(Callback):
+    """Writes ``history.csv`` as the epochs end, and stops a training that has diverged."""
+
+    def __init__(self, path):
+        self.path, self.rows, self._started = path, [], time.perf_counter()
+
+    def on_train_epoch_start(self, trainer, learner):
+        self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer, learner):
+        measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        measured |= {
+            "epoch": trainer.current_epoch,
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "seconds": round(time.perf_counter() - self._started, 3),
+        }
+        self.rows.append({name: measured[name] for name in _COLUMNS})
+        with open(self.path, "w", newline="") as file:
+            writer = csv.DictWriter(file, _COLUMNS)
+            writer.writeheader()
+            writer.writerows(self.rows)
+        for name in ("train_loss", "valid_loss"):
+            if not math.isfinite(measured[name]):
+                raise GlcError(
+                    f"training diverged: {name} is {measured[name]} in epoch {trainer.current_epoch}; lower "
+                    f"train.learning_rate (found {measured['learning_rate']:g}) or choose another train.loss"
+                )
+
+    def summary(self, monitor):
+        """The row of the best epoch by `monitor`, with best_epoch and the number of epochs."""
+        sign = -1 if monitor == "valid_f1" else 1
+        best = min(self.rows, key=lambda row: sign * row[monitor])
+        measures = {name: best[name] for name in ("train_loss", "valid_loss", "valid_f1", "valid_f1_micro")}
+        return {"best_epoch": best["epoch"], "epochs": len(self.rows)} | measures
+
+
+def _best(train_config, folder):
+    """The callbacks that keep the best epoch and stop after it."""
+    monitor, mode = {"f1": ("valid_f1", "max"), "loss": ("valid_loss", "min")}[train_config.monitor]
+    keep = ModelCheckpoint(folder, "best", monitor=monitor, mode=mode, save_weights_only=True)
+    return [keep, EarlyStopping(monitor, patience=train_config.patience, mode=mode)]
+
+
+def _find_learning_rate(learner, loaders, accelerator, folder, progress):
+    start = learner.learning_rate
+    trainer = pl.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        max_epochs=-1,  # the finder counts steps
+        logger=False,
+        default_root_dir=folder,
+        enable_checkpointing=False,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+    )
+    finder = Tuner(trainer).lr_find(
+        learner, *loaders, min_lr=start / 1000, max_lr=start * 100, num_training=100, update_attr=False
+    )
+    learner.learning_rate = finder.suggestion() or start
+
+
+def _facts(summary):
+    return {
+        "rows": summary.rows,
+        "labels": int(summary.counts.sum()),
+        "place_mean": [float(value) for value in summary.place_mean],
+        "place_std": [float(value) for value in summary.place_std],
+    }
+
+
+@contextlib.contextmanager
+def _logger(settings):
+    """A W&B logger as Lightning wants it, or False; the run is finished when the block ends."""
+    settings = dict(settings or {"mode": "disabled"})
+    mode = settings.pop("mode", "offline")
+    if mode not in ("offline", "online", "disabled"):
+        raise ConfigError(f"wandb.mode: found {mode!r}, expected 'offline', 'online' or 'disabled'")
+    if mode == "disabled":
+        yield False
+        return
+    import wandb
+    from pytorch_lightning.loggers import WandbLogger
+
+    folder = Path(settings.pop("dir", "."))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        run = wandb.init(mode=mode, dir=folder, settings=wandb.Settings(silent=True, console="off"), **settings)
+    except wandb.errors.Error as error:
+        raise ConfigError(f"W&B cannot start in mode {mode!r}: {error}; try: wandb login, or mode offline") from error
+    with run:
+        yield WandbLogger(experiment=run)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keep Lightning to its progress bar: no tips, device lines or advice about loaders that are not its own."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"pytorch_lightning\.")
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,302 @@
+"""Scores to species sets. Every decoder decides how many of a survey's best species to keep.
+
+A decoder is registered in `glc.registry.decoders` with an ``Options`` dataclass, learns from validation scores and
+labels in `fit` (and from nothing else), and gives `sizes`: how many of the best species each survey keeps. All sets
+are therefore prefixes of the ranked scores. A set is never empty: its smallest size is one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from glc import config
+from glc.errors import DataError
+from glc.prediction import expected_f1
+from glc.registry import decoders
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Scores of each survey sorted downwards: CSR-like `indptr` (n + 1,), `columns` and `values` (nnz,).
+
+    hits : (nnz,) bool, whether the survey holds the species, and actual : (n,) how many species it holds; both None
+        where labels are not known
+    """
+
+    indptr: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+    hits: np.ndarray | None = None
+    actual: np.ndarray | None = None
+
+    @property
+    def lengths(self):
+        """How many positive scores each survey has, (n,)."""
+        return np.diff(self.indptr)
+
+    def rows(self, chosen):
+        """The ranking of the surveys at the row numbers `chosen`."""
+        lengths = self.lengths[chosen]
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        entry = np.arange(indptr[-1]) + np.repeat(self.indptr[chosen] - indptr[:-1], lengths)
+        known = self.hits is not None
+        return Ranked(
+            indptr,
+            self.columns[entry],
+            self.values[entry],
+            self.hits[entry] if known else None,
+            self.actual[chosen] if known else None,
+        )
+
+    def above(self, threshold):
+        """How many scores of each survey are above `threshold`, (n,)."""
+        running = np.concatenate([[0], np.cumsum(self.values > threshold)])
+        return running[self.indptr[1:]] - running[self.indptr[:-1]]
+
+    def hits_among(self, sizes):
+        """How many of the first `sizes` species of each survey it holds; sizes and result (..., n)."""
+        running = np.concatenate([[0], np.cumsum(self.hits)])
+        return running[self.indptr[:-1] + np.minimum(sizes, self.lengths)] - running[self.indptr[:-1]]
+
+    def block(self, start, stop, width):
+        """Values of the surveys start..stop, their best `width`, padded with zeros: (stop - start, width) float64."""
+        lengths = np.minimum(self.lengths[start:stop], width)
+        out = np.zeros((stop - start, width))
+        mask = np.arange(width) < lengths[:, None]
+        index = self.indptr[start:stop, None] + np.arange(width)
+        out[mask] = self.values[index[mask]]
+        return out
+
+    def take(self, sizes, shape):
+        """Boolean CSR of the first `sizes` species of each survey, best first in each row (unsorted indices)."""
+        sizes = np.minimum(sizes, self.lengths)
+        place = np.arange(len(self.columns)) - np.repeat(self.indptr[:-1], self.lengths)
+        keep = place < np.repeat(sizes, self.lengths)
+        indptr = np.concatenate([[0], np.cumsum(sizes)])
+        return sparse.csr_matrix((np.ones(int(keep.sum()), bool), self.columns[keep], indptr), shape=shape)
+
+
+def rank(matrix, actual=None, rows=1_024):
+    """Ranked positive scores of a CSR `matrix` (n, m), ties broken by column; with labels where `actual` is given."""
+    matrix = matrix.tocsr()
+    columns, values, hits, lengths = [], [], [], []
+    for start in range(0, matrix.shape[0], rows):
+        dense = matrix[start : start + rows].toarray()
+        order = np.argsort(-dense, axis=1, kind="stable")
+        ranked = np.take_along_axis(dense, order, axis=1)
+        kept = ranked > 0
+        columns.append(order[kept].astype(np.int32))
+        values.append(ranked[kept])
+        lengths.append(kept.sum(axis=1))
+        if actual is not None:
+            hits.append(np.take_along_axis(actual[start : start + rows].toarray(), order, axis=1)[kept])
+    indptr = np.concatenate([[0], *lengths]).cumsum()
+    known = actual is not None
+    return Ranked(
+        indptr,
+        np.concatenate(columns),
+        np.concatenate(values),
+        np.concatenate(hits) if known else None,
+        np.asarray(actual.sum(axis=1)).ravel() if known else None,
+    )
+
+
+def decide(decoder, ranked, shape):
+    """Species sets of a fitted `decoder`: boolean CSR of `shape`, best first in each row; a DataError if any is empty."""
+    if (ranked.lengths == 0).any():
+        raise DataError(
+            f"{int((ranked.lengths == 0).sum())} surveys have no positive score; a model must fall back on frequencies"
+        )
+    return ranked.take(np.maximum(decoder.sizes(ranked), 1), shape)
+
+
+def cross_fitted(make, ranked, shape, groups):
+    """Honest sets for the validation surveys: each group is decided by a decoder fitted on the other groups.
+
+    make : () -> decoder; ranked : with labels; groups : (n,) folds or spatial blocks, at least two different ones
+    """
+    if len(np.unique(groups)) < 2:
+        raise DataError("cross-fitting needs at least two groups of validation surveys; run more folds or blocks")
+    sizes = np.zeros(len(groups), np.int64)
+    for group in np.unique(groups):
+        inside = np.flatnonzero(groups == group)
+        decoder = make().fit(ranked.rows(np.flatnonzero(groups != group)))
+        sizes[inside] = np.maximum(decoder.sizes(ranked.rows(inside)), 1)
+    return ranked.take(sizes, shape)
+
+
+def make(choice):
+    """A fresh decoder for a `config.Choice`."""
+    member = decoders.get(choice.name)
+    return member(config.options(member, choice, "decoder"))
+
+
+class Decoder:
+    """Base: holds the options; `facts` say what was fitted, for the report."""
+
+    def __init__(self, options):
+        self.options = options
+        self.facts = {}
+
+    def fit(self, ranked):
+        """Learn from validation scores with labels (`Ranked`); decoders with nothing to learn return themselves."""
+        return self
+
+
+@decoders.register("all")
+class Everything(Decoder):
+    """Every species with a score, as the published neighbour models do."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """None."""
+
+    def sizes(self, ranked):
+        return ranked.lengths
+
+
+@decoders.register("top_k")
+class TopK(Decoder):
+    """The k best species."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """k : size of every set."""
+
+        k: int = 25
+
+        def __post_init__(self):
+            config.require(self.k >= 1, "k", self, "at least 1")
+
+    def sizes(self, ranked):
+        return np.full(len(ranked.lengths), self.options.k)
+
+
+@decoders.register("threshold")
+class Threshold(Decoder):
+    """Species with a score above `threshold`, or the best one when there is none."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """threshold : a score, 0 to 1."""
+
+        threshold: float = 0.5
+
+        def __post_init__(self):
+            config.require(0 <= self.threshold <= 1, "threshold", self, "0 to 1")
+
+    def sizes(self, ranked):
+        return ranked.above(self.options.threshold)
+
+
+@decoders.register("threshold_top_k")
+class ThresholdTopK(Decoder):
+    """Species above θ, joined with the k best; (k, θ) maximise the sample-averaged F1 on validation (Tighnari, 3.7)."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """k is searched in 1..largest; θ in lowest..highest by step."""
+
+        largest: int = 100
+        lowest: float = 0.10
+        highest: float = 0.50
+        step: float = 0.01
+
+        def __post_init__(self):
+            config.require(self.largest >= 1, "largest", self, "at least 1")
+            config.require(self.step > 0, "step", self, "above 0")
+            config.require(self.lowest <= self.highest, "lowest", self, "at most highest")
+
+    def fit(self, ranked):
+        o = self.options
+        thresholds = np.arange(o.lowest, o.highest + o.step / 2, o.step)
+        ks = np.arange(1, o.largest + 1)
+        self.grid = np.empty((len(ks), len(thresholds)))
+        by_k = _f1_of_sizes(ranked, np.minimum(ks[:, None], ranked.lengths))
+        for column, threshold in enumerate(thresholds):
+            # the set holds max(k, above) species: the k best where k is larger, those above the threshold elsewhere
+            above = ranked.above(threshold)
+            group = np.minimum(above, o.largest + 1)
+            member = sparse.csr_matrix(
+                (np.ones(len(group)), (group, np.arange(len(group)))), (o.largest + 2, len(group))
+            )
+            of_k = np.cumsum(member @ by_k.T, axis=0)  # [g, k]: sum over surveys with at most g above
+            of_threshold = np.bincount(group, _f1_of_sizes(ranked, above), minlength=o.largest + 2)
+            beyond = of_threshold.sum() - np.cumsum(of_threshold)
+            self.grid[:, column] = (of_k[ks, ks - 1] + beyond[ks]) / len(group)
+        best = np.unravel_index(self.grid.argmax(), self.grid.shape)
+        self.k, self.threshold = int(ks[best[0]]), float(thresholds[best[1]])
+        self.facts = {"k": self.k, "threshold": round(self.threshold, 6), "validation_f1": float(self.grid.max())}
+        return self
+
+    def sizes(self, ranked):
+        return np.maximum(self.k, ranked.above(self.threshold))
+
+
+@decoders.register("expected_f1")
+class ExpectedF1(Decoder):
+    """For each survey the set size with the highest expected F1 under calibrated probabilities (`glc.prediction.expected_f1`).
+
+    Calibration is one isotonic curve from score to presence rate, pooled over all species and surveys of validation.
+    """
+
+    @dataclass(frozen=True)
+    class Options:
+        """largest : sets are at most so large; bins : of the calibration, dense where scores are high."""
+
+        largest: int = 150
+        bins: int = 2_000
+
+        def __post_init__(self):
+            config.require(self.largest >= 1, "largest", self, "at least 1")
+            config.require(self.bins >= 10, "bins", self, "at least 10")
+
+    def fit(self, ranked):
+        self.curve = _isotonic(ranked.values, ranked.hits, self.options.bins)
+        self.facts = {
+            "calibration": [[float(x), float(y)] for x, y in zip(*_thinned(self.curve), strict=True)],
+            "validation_pairs": len(ranked.values),
+        }
+        return self
+
+    def probabilities(self, scores):
+        """Calibrated presence probabilities of positive scores; zero stays zero."""
+        return np.where(scores > 0, np.interp(scores, *self.curve), 0.0)
+
+    def sizes(self, ranked, rows=256):
+        width = int(ranked.lengths.max())
+        sizes = [
+            expected_f1.best_sizes(
+                self.probabilities(ranked.block(start, min(start + rows, len(ranked.lengths)), width)),
+                largest=self.options.largest,
+            )[0]
+            for start in range(0, len(ranked.lengths), rows)
+        ]
+        return np.concatenate(sizes)
+
+
+def _f1_of_sizes(ranked, sizes):
+    """F1 of the first `sizes` species of each survey, (..., n)."""
+    return 2 * ranked.hits_among(sizes) / np.maximum(sizes + ranked.actual, 1)
+
+
+def _isotonic(scores, truth, bins):
+    """Knots (x, y) of the isotonic curve score -> presence rate, from at most `bins` bins."""
+    from sklearn.isotonic import IsotonicRegression
+
+    # quantiles in geometric steps from the highest scores down: that is where sets are decided
+    edges = np.unique(np.quantile(scores[:: len(scores) // 2_000_000 + 1], 1 - np.geomspace(min(1, 1e-5), 1, bins)))
+    index = np.searchsorted(edges, scores)
+    count = np.bincount(index)
+    used = count > 0
+    x = np.bincount(index, scores)[used] / count[used]
+    y = np.bincount(index, truth)[used] / count[used]
+    fitted = IsotonicRegression(y_min=0, y_max=1).fit_transform(x, y, sample_weight=count[used])
+    return x, fitted
+
+
+def _thinned(curve, points=60):
+    """At most `points` knots of a curve, for the report."""
+    pick = np.unique(np.linspace(0, len(curve[0]) - 1, points).astype(int))
+    return curve[0][pick], curve[1][pick]

@@ -1,0 +1,123 @@
+"""Scores of species at surveys: a sparse matrix with its row and column names, and its table on disk."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from scipy import sparse
+
+from glc import storage
+from glc.errors import DataError
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of `species` (m,) at `surveys` (n,): `matrix` (n, m) CSR float32, higher is likelier, absent is zero.
+
+    fold : (n,) int32, the validation fold whose model (fitted without it) gave the row, -1 for test surveys
+    """
+
+    surveys: np.ndarray
+    fold: np.ndarray
+    species: np.ndarray
+    matrix: sparse.csr_matrix
+
+    def rows(self, chosen):
+        """The same scores for `chosen` rows (indices or a mask)."""
+        return Scores(self.surveys[chosen], self.fold[chosen], self.species, self.matrix[chosen])
+
+    def of_fold(self, fold):
+        """The rows of one fold."""
+        return self.rows(np.flatnonzero(self.fold == fold))
+
+
+def keep_best(matrix, keep):
+    """CSR of the `keep` highest positive scores of each row of `matrix` (dense block or CSR)."""
+    if not sparse.issparse(matrix):
+        matrix = np.asarray(matrix, np.float32)
+        if matrix.shape[1] > keep:
+            floor = np.partition(matrix, -keep, axis=1)[:, -keep, None]
+            matrix = np.where(matrix >= floor, matrix, 0)
+        return sparse.csr_matrix(np.maximum(matrix, 0))
+    matrix = matrix.tocsr()
+    if np.diff(matrix.indptr).max(initial=0) <= keep:
+        return matrix.astype(np.float32)
+    from glc.metrics import top_k
+
+    return matrix.multiply(top_k(matrix, keep)).tocsr().astype(np.float32)
+
+
+def of_rows(data, rows, fold, matrix):
+    """Scores of the survey `rows` of a `glc.surveys.SurveyData`, all of one fold."""
+    return Scores(
+        data.places["surveyId"].to_numpy()[rows], np.full(len(rows), fold, np.int32), data.species, matrix.tocsr()
+    )
+
+
+def mean(parts, keep):
+    """The mean of several models' scores of the same surveys."""
+    parts = list(parts)
+    for part in parts[1:]:
+        if not np.array_equal(part.surveys, parts[0].surveys) or not np.array_equal(part.species, parts[0].species):
+            raise DataError("scores of different surveys or species cannot be averaged; score them with one dataset")
+    total = sum((part.matrix for part in parts[1:]), parts[0].matrix) / np.float32(len(parts))
+    return Scores(parts[0].surveys, parts[0].fold, parts[0].species, keep_best(total.tocsr(), keep))
+
+
+def combine(folders, out, keep):
+    """Join the ``valid`` scores and average the ``test`` scores of several `folders` under `out`."""
+    storage.note(
+        out,
+        valid_rows=write(stack(read(folder / "valid") for folder in folders), out / "valid"),
+        test_rows=write(mean((read(folder / "test") for folder in folders), keep), out / "test"),
+    )
+
+
+def stack(parts):
+    """One Scores of several with the same species."""
+    parts = list(parts)
+    for part in parts[1:]:
+        if not np.array_equal(part.species, parts[0].species):
+            raise DataError("scores of different species lists cannot be stacked; score all folds with one dataset")
+    return Scores(
+        np.concatenate([part.surveys for part in parts]),
+        np.concatenate([part.fold for part in parts]),
+        parts[0].species,
+        sparse.vstack([part.matrix for part in parts], format="csr", dtype=np.float32),
+    )
+
+
+def write(scores, folder):
+    """Write `scores` as a table of schema ``scores``, each row best first; return the row count."""
+    matrix = scores.matrix.tocsr()
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((matrix.indices, -matrix.data, rows))
+    offsets = pa.array(matrix.indptr.astype(np.int32))
+    table = pa.table(
+        {
+            "surveyId": scores.surveys.astype(np.int64),
+            "fold": scores.fold.astype(np.int32),
+            "species": pa.ListArray.from_arrays(
+                offsets, pa.array(scores.species[matrix.indices[order]].astype(np.int32))
+            ),
+            "score": pa.ListArray.from_arrays(offsets, pa.array(matrix.data[order].astype(np.float32))),
+        }
+    )
+    rows = storage.write_table(table, "scores", folder, row_group_rows=2_048)
+    np.save(folder / "species.npy", scores.species.astype(np.int32))
+    return rows
+
+
+def read(folder):
+    """Read the Scores that `write` wrote."""
+    table = storage.read_table(folder, "scores")
+    species = np.load(folder / "species.npy")
+    lists = table["species"].combine_chunks()
+    values = table["score"].combine_chunks()
+    indptr = np.concatenate([[0], np.cumsum(lists.value_lengths().to_numpy())])
+    columns = np.searchsorted(species, lists.flatten().to_numpy())
+    matrix = sparse.csr_matrix(
+        (values.flatten().to_numpy(), columns, indptr), (table.num_rows, len(species)), copy=True
+    )
+    matrix.sort_indices()
+    return Scores(table["surveyId"].to_numpy(), table["fold"].to_numpy(), species, matrix)

@@ -1,0 +1,72 @@
+"""Scores to predictions: honest species sets for validation, final ones for the test."""
+
+import numpy as np
+import pyarrow as pa
+
+from glc import labels, storage
+from glc.errors import DataError
+from glc.prediction import decode
+from glc.prediction import scores as score_tables
+
+
+def write(scores_folder, data, out, choice):
+    """Write ``valid`` and ``test`` predictions under `out` and return the facts of what was fitted.
+
+    The sets of a validation fold are decided by a decoder fitted on the other folds (on the other spatial blocks where
+    one fold was run), so that their F1 is honest; those of the test by one fitted on all of validation.
+    """
+    valid = score_tables.read(scores_folder / "valid")
+    test = score_tables.read(scores_folder / "test")
+    rows = row_numbers(data, valid.surveys, data.train_name)
+    actual = labels.widen(data.labels_of(rows), data.species, valid.species)
+    groups = valid.fold if len(np.unique(valid.fold)) > 1 else _halves(data.places["block"].to_numpy()[rows])
+    ranked = decode.rank(valid.matrix, actual)
+    honest = decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups)
+    decoder = decode.make(choice).fit(ranked)
+    _write(valid, honest, out / "valid")
+    _write(test, decode.decide(decoder, decode.rank(test.matrix), test.matrix.shape), out / "test")
+    return {"decoder": choice.name, "fitted": decoder.facts}
+
+
+def read(folder, species):
+    """Survey ids (n,), folds (n,) and sets (boolean CSR over `species`) of a predictions table."""
+    table = storage.read_table(folder, "predictions")
+    return table["surveyId"].to_numpy(), table["fold"].to_numpy(), labels.to_matrix(table["species"], species)
+
+
+def row_numbers(data, surveys, dataset):
+    """Row numbers in `data` of survey ids of one dataset."""
+    rows = np.flatnonzero((data.places["dataset"] == dataset).to_numpy())
+    known = data.places["surveyId"].to_numpy()[rows]
+    order = np.argsort(known)
+    at = np.searchsorted(known[order], surveys)
+    if (at >= len(known)).any() or (known[order][np.minimum(at, len(known) - 1)] != surveys).any():
+        raise DataError(f"some surveys are not of the dataset {dataset!r}; score and evaluate with the same data")
+    return rows[order[at]]
+
+
+def _halves(blocks):
+    """Two groups of whole blocks with about as many surveys each."""
+    block, index, count = np.unique(blocks, return_inverse=True, return_counts=True)
+    if len(block) < 2:
+        raise DataError(
+            "one validation block cannot be cross-fitted; set validation.run to 2 or more, or a smaller validation.size_m"
+        )
+    order = np.argsort(-count, kind="stable")
+    side = np.zeros(len(block), int)
+    load = [0, 0]
+    for b in order:
+        side[b] = int(load[1] < load[0])
+        load[side[b]] += count[b]
+    return side[index]
+
+
+def _write(scores, sets, folder):
+    table = pa.table(
+        {
+            "surveyId": scores.surveys.astype(np.int64),
+            "fold": scores.fold.astype(np.int32),
+            "species": labels.to_lists(sets, scores.species),
+        }
+    )
+    storage.write_table(table, "predictions", folder)

@@ -1,0 +1,227 @@
+"""The report's figures as inline SVG text, byte-identical for identical data and without any reference outside.
+
+Drawn through matplotlib's objects (no pyplot, no global state left changed). Text stays text and takes the page's
+font. Colours are from Okabe and Ito's colour-blind-safe palette; the accent marks the experiment itself.
+"""
+
+import functools
+import hashlib
+import io
+import re
+from html import escape
+
+import numpy as np
+from matplotlib import style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+ACCENT, SECOND, GREY, INK = "#0072B2", "#D55E00", "#B4B9BF", "#1c2024"
+SPLITS = {"valid": (ACCENT, "o", "validation"), "test": (SECOND, "D", "test")}
+WIDTH = 5.4
+"""Inches of every figure: text of 9 points then stays readable on a phone."""
+_FOLDS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31", "#7F7F7F", "#6A3D9A")
+_STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.edgecolor": "#8a9097",
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "grid.color": "#e3e6ea",
+    "grid.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "glc",
+    "image.composite_image": False,
+}
+
+
+def drawn(draw):
+    """Decorator: a function (..., returning a Figure) becomes one of (alt, ...) that returns the figure's SVG text.
+
+    alt : what the figure shows, for readers who cannot see it
+    """
+
+    @functools.wraps(draw)
+    def wrapped(alt, *args, **kwargs):
+        with style.context(["default", _STYLE]):  # whatever the user's own matplotlibrc says
+            return _inline(draw(*args, **kwargs), alt)
+
+    return wrapped
+
+
+def axes(height=3.3):
+    """A Figure of the report's width with one set of axes and a horizontal grid: (Figure, Axes)."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    made = figure.add_subplot()
+    made.grid(axis="y")
+    made.tick_params(length=0)
+    return figure, made
+
+
+@drawn
+def scores(rows):
+    """Sample-averaged F1 of the experiment (first row) and of the baselines, a bar each.
+
+    rows : (label, valid, low, high, test) from top to bottom; low and high bound the 95 % interval; test may be None
+    """
+    figure, ax = axes(0.9 + 0.42 * len(rows))
+    ax.grid(axis="y", visible=False)
+    ax.grid(axis="x")
+    labels, valid, low, high, test = zip(*rows, strict=True)
+    y = np.arange(len(rows))
+    ax.barh(y, valid, 0.62, color=[ACCENT] + [GREY] * (len(rows) - 1), label="validation, with 95 % interval")
+    bounds = np.array([[v if b is None else b for v, b in zip(valid, side, strict=True)] for side in (low, high)])
+    ax.errorbar(valid, y, xerr=np.abs(bounds - np.array(valid)), fmt="none", ecolor=INK, elinewidth=1.2, capsize=3)
+    known = [(value, at) for value, at in zip(test, y, strict=True) if value is not None]
+    if known:
+        ax.plot(*zip(*known, strict=True), "D", color=SECOND, markeredgecolor="white", markersize=7, label="test")
+    ax.set_yticks(y, labels)
+    ax.invert_yaxis()
+    ax.set_xlim(0, _top([*valid, *bounds[1], *(v for v, _ in known)]))
+    ax.set_xlabel("F1, mean over surveys")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+@drawn
+def by_distance(labels, series):
+    """Mean F1 with its 95 % interval in bins of distance to the nearest training survey.
+
+    labels : text of each bin; series : split -> list, a (count, mean, low, high) or None for each bin
+    """
+    figure, ax = axes()
+    top = []
+    for number, (split, points) in enumerate(series.items()):
+        colour, marker, name = SPLITS[split]
+        x = np.array([i for i, point in enumerate(points) if point]) + 0.16 * (number - (len(series) - 1) / 2)
+        _, mean, low, high = np.array([point for point in points if point], float).T
+        error = np.nan_to_num(np.abs([mean - low, high - mean]))
+        ax.errorbar(x, mean, error, color=colour, fmt=marker, markersize=6, elinewidth=1.2, capsize=3, label=name)
+        top += [*mean, *(mean + error[1])]
+    ax.set_xticks(range(len(labels)), labels)
+    if len(labels) > 6:
+        ax.tick_params(axis="x", labelrotation=30)
+    ax.set_xlim(-0.5, len(labels) - 0.5)
+    ax.set_ylim(0, _top(top))
+    ax.set_xlabel("distance to the nearest training survey, km")
+    ax.set_ylabel("F1, mean over surveys")
+    if len(series) > 1:
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+@drawn
+def recall(rows):
+    """Share of the true neighbours that a table holds, by radius; rows : (label, recall 0 to 1 or None)."""
+    figure, ax = axes(2.8)
+    labels, shares = zip(*rows, strict=True)
+    x = np.arange(len(rows))
+    ax.bar(x, [share or 0 for share in shares], 0.55, color=ACCENT)
+    for at, share in zip(x, shares, strict=True):
+        told = "no pairs" if share is None else f"{share:.1%}" if share >= 0.1 else f"{share:.2%}"
+        ax.annotate(told, (at, share or 0), (0, 3), textcoords="offset points", ha="center")
+    ax.set_xticks(x, labels)
+    ax.set_xlim(-0.6, len(rows) - 0.4)
+    ax.set_ylim(0, 1.1)
+    ax.set_yticks(np.linspace(0, 1, 6))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_xlabel("radius")
+    ax.set_ylabel("recall against exact search")
+    return figure
+
+
+@drawn
+def learning(histories, measures, best, label):
+    """Curves by epoch, a colour for each fold.
+
+    histories : fold -> frame with epoch and `measures`; measures : columns, the last one solid, others dashed;
+    best : fold -> best epoch, marked on the solid curve; label : of the y axis
+    """
+    figure, ax = axes()
+    for number, (fold, frame) in enumerate(histories.items()):
+        colour = _FOLDS[number % len(_FOLDS)]
+        for column in measures[:-1]:
+            ax.plot(frame["epoch"], frame[column], "--", color=colour, linewidth=1.1)
+        one = "." if len(frame) == 1 else ""
+        ax.plot(frame["epoch"], frame[measures[-1]], f"{one}-", color=colour, linewidth=1.6, label=f"fold {fold}")
+        at = frame[frame["epoch"] == best[fold]]
+        ax.plot(at["epoch"], at[measures[-1]], "o", color=colour, markeredgecolor="white", markersize=8)
+    if len(measures) > 1:
+        ax.plot([], [], "--", color=INK, linewidth=1.1, label="training")
+        ax.plot([], [], "-", color=INK, linewidth=1.6, label="early stopping")
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(label)
+    figure.legend(loc="outside lower center", ncols=4)
+    return figure
+
+
+@drawn
+def calibration(points):
+    """Presence rate by score on validation; points : (score, rate) in order of the score."""
+    figure, ax = axes(3.6)
+    x, y = np.array(points, float).T
+    ax.grid(axis="x")
+    largest = _top([*x, *y])
+    if x.max() <= 1 and x.min() >= 0:
+        ax.plot([0, largest], [0, largest], "--", color="#8a9097", linewidth=1.1, label="score = presence rate")
+    ax.plot(x, y, "-", color=ACCENT, linewidth=1.6, marker=".", markersize=4, label="calibration curve")
+    ax.set_xlim(min(0, x.min()), largest if x.max() <= 1 else _top(x))
+    ax.set_ylim(0, min(largest, 1.02) if x.max() <= 1 else _top(y))
+    ax.set_xlabel("score of the model")
+    ax.set_ylabel("presence rate on validation")
+    ax.legend(loc="upper left")
+    return figure
+
+
+@drawn
+def set_sizes(series, limit):
+    """Distribution of species per survey; series : label -> counts of species; `limit` and more share the last bar."""
+    figure, ax = axes(3.6)
+    width = max(1, int(np.ceil((limit + 1) / 40)))
+    edges = np.arange(0, limit + width + 1, width) - 0.5
+    for (label, sizes), colour in zip(series.items(), (ACCENT, SECOND, "#009E73"), strict=False):
+        share = np.histogram(np.minimum(sizes, limit), edges)[0] / len(sizes)
+        ax.stairs(share, edges, color=colour, linewidth=1.5, label=label)
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set_ylim(bottom=0)
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+    ax.set_xlabel("species in a survey's set")
+    ax.set_ylabel("share of surveys")
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def _top(values):
+    """Upper end of an axis from 0 that holds `values`, never of no length."""
+    largest = np.nanmax(np.asarray(values, float), initial=0)
+    return 1.08 * largest if largest > 0 else 1.0
+
+
+def _inline(figure, alt):
+    """A figure as an ``<svg>`` element that scales with the page, its ids unique among all figures."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    text = buffer.getvalue()
+    body = text[text.index("<svg") :]
+    body = body[body.index(">") + 1 :]
+    prefix = "f" + hashlib.sha256(text.encode()).hexdigest()[:8]
+    linked = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in linked else "", body)
+    body = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", body)
+    width, height = (round(72 * inches, 2) for inches in figure.get_size_inches())
+    return (
+        f'<svg viewBox="0 0 {width:g} {height:g}" style="max-width:{width * 4 / 3:.0f}px" role="img" '
+        f'aria-label="{escape(alt)}">{body.strip()}'
+    )

@@ -1,0 +1,73 @@
+"""Maps of surveys coloured by a value: points on degrees, with about equal lengths east and north at the mean latitude."""
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from glc.report.figures import WIDTH, drawn
+
+PALETTE = "viridis"
+_LEAST_SPAN = 0.2  # degrees shown around a single survey
+
+
+@drawn
+def surveys(lon, lat, values, label, limits):
+    """Surveys at degrees `lon`, `lat` coloured by `values`, arrays (n,) with n at least 1.
+
+    limits : (low, high) of the colours; what lies beyond has the colour of the end, which the colour bar points out
+    The points are one raster inside the SVG, so that 100,000 of them do not weigh on the page.
+    """
+    lon, lat, values = (np.asarray(x, float) for x in (lon, lat, values))
+    stretch = 1 / max(np.cos(np.radians((lat.min() + lat.max()) / 2)), 0.05)
+    (west, east), (south, north) = _extent(lon), _extent(lat)
+    shape = stretch * (north - south) / (east - west)
+    figure = Figure(figsize=(WIDTH, float(np.clip(0.8 * WIDTH * shape + 0.6, 2.2, 7.5))), layout="constrained", dpi=200)
+    FigureCanvasAgg(figure)
+    ax = figure.add_subplot()
+    # dense places hide points below others: a fixed shuffle favours neither high values nor low ones
+    order = np.random.default_rng(0).permutation(len(lon))
+    points = ax.scatter(
+        lon[order],
+        lat[order],
+        c=values[order],
+        s=np.clip(9_000 / len(lon), 2, 24),
+        cmap=PALETTE,
+        vmin=limits[0],
+        vmax=limits[1],
+        linewidths=0,
+        rasterized=True,
+    )
+    ax.set_xlim(west, east)
+    ax.set_ylim(south, north)
+    ax.set_aspect(stretch)
+    ax.grid()
+    for axis, ends in ((ax.xaxis, "EW"), (ax.yaxis, "NS")):
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_formatter(FuncFormatter(lambda value, _, ends=ends: degrees(value, ends)))
+    ax.tick_params(length=3)
+    below, above = values.min() < limits[0], values.max() > limits[1]
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max"}.get((below, above), "both")
+    figure.colorbar(points, ax=ax, label=label, extend=extend, shrink=0.85, aspect=28, pad=0.02)
+    return figure
+
+
+def colour_limits(values):
+    """(low, high) of the colours: from 0 to the 98 % quantile of the finite `values`, never of no length."""
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values)]
+    high = float(np.quantile(values, 0.98)) if len(values) else 0.0
+    high = high or float(values.max(initial=0))
+    return 0.0, high if high > 0 else 1.0
+
+
+def degrees(value, ends):
+    """An axis label such as 4°E or 43.5°N; `ends` are the letters of positive and negative degrees."""
+    value = round(value, 6)
+    return f"{abs(value):g}°{ends[value < 0] if value else ''}"
+
+
+def _extent(values):
+    low, high = values.min(), values.max()
+    middle, span = (low + high) / 2, max(1.06 * (high - low), _LEAST_SPAN)
+    return middle - span / 2, middle + span / 2

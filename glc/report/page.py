@@ -1,0 +1,269 @@
+"""An experiment's story as one self-contained HTML page: what went in, how well it did, where, and with what settings."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from glc import config
+from glc.registry import decoders
+from glc.report import distance, figures, maps
+
+MEASURES = {
+    "sample_f1": ("F1, mean over surveys (the contest's)", ".4f"),
+    "micro_f1": ("F1, all decisions pooled (micro)", ".4f"),
+    "macro_f1": ("F1, mean over species (macro)", ".4f"),
+    "recall_at_25": ("Share of a survey's species among its 25 best scores", ".1%"),
+    "recall_at_100": ("Share of a survey's species among its 100 best scores", ".1%"),
+    "macro_auc": ("Area under the ROC curve, mean over species", ".4f"),
+    "mean_set": ("Species predicted for a survey, mean", ".1f"),
+    "mean_species": ("Species present in a survey, mean", ".1f"),
+    "surveys": ("Surveys", ","),
+    "folds": ("Folds fitted and scored", ","),
+}
+"""Measures of `glc.prediction.evaluate.measure`: what they are called on the page, and how they are rounded."""
+LEVELS = {
+    "global": "of all surveys",
+    "country": "of the country",
+    "region": "of the region",
+    "district": "of the district",
+}
+DATASETS = {"po": "presence-only", "pa_train": "presence-absence, training", "pa_test": "presence-absence, test"}
+EXAMPLES = 40
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the page tells; manifests are those of `glc.storage`, tables and dicts are as their stages write them.
+
+    surveys, folds : manifests; neighbours : manifest, or None where the model uses none
+    quarantine : schema ``quarantine``; metrics, per_survey : see `glc.prediction.evaluate.write`
+    floor : see `glc.prediction.floor.write`; decoder : facts of the fitted decoder
+    histories : fold -> ``history.csv`` of its net; empty for models without gradient
+    """
+
+    experiment: config.Experiment
+    dataset: str
+    surveys: dict
+    quarantine: pd.DataFrame
+    folds: dict
+    metrics: dict
+    per_survey: pd.DataFrame
+    floor: list
+    decoder: dict
+    neighbours: dict | None
+    histories: dict
+
+
+def render(story):
+    """The page of a `Story` as HTML text: no file or address outside of it is asked for; equal stories, equal bytes."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"count": _count, "shown": shown}
+    parts = (_scores, _data, _distance, _neighbours, _learning, _decoder, _maps, _settings)
+    facts = {name: value for part in parts for name, value in part(story).items()}
+    return environment.get_template("report.html.j2").render(story=story, experiment=story.experiment, **facts)
+
+
+def shown(value, form=".4f"):
+    """A number under a format specification, or an en dash where there is none (None, NaN)."""
+    return "–" if value is None or value != value else format(value, form)
+
+
+def _count(value):
+    return shown(value, ",")
+
+
+def _scores(story):
+    valid, test = story.metrics["valid"], story.metrics.get("test")
+    rows = [
+        (
+            story.experiment.name,
+            *(valid[f"sample_f1{end}"] for end in ("", "_low", "_high")),
+            (test or {}).get("sample_f1"),
+        )
+    ]
+    rows += [
+        (
+            f"top 25 {LEVELS.get(row['level'], row['level'])}",
+            *(row[key] for key in ("valid", "valid_low", "valid_high", "test")),
+        )
+        for row in story.floor
+    ]
+    names = [*MEASURES, *sorted({*valid, *(test or {})} - {*MEASURES, "sample_f1_low", "sample_f1_high"})]
+    measures = [
+        (title, *(shown((split or {}).get(name), form) for split in (valid, test)))
+        for name, (title, form) in ((name, MEASURES.get(name, (name, ".4g"))) for name in names)
+        if name in valid or name in (test or {})
+    ]
+    scored = _split(story, "valid").groupby("fold")["f1"].agg(["size", "mean"])
+    alt = "Bars of F1 with intervals: " + ", ".join(f"{label} {value:.3f}" for label, value, *_ in rows)
+    best = max(rows[1:], key=lambda row: row[1], default=None)
+    return {
+        "valid": valid,
+        "test": test,
+        "score_rows": rows,
+        "score_figure": figures.scores(alt, rows),
+        "best": best,
+        "verdict": _verdict(valid, best),
+        "measures": measures,
+        "by_fold": [(fold, int(row["size"]), row["mean"]) for fold, row in scored.iterrows()],
+    }
+
+
+def _verdict(valid, best):
+    if best is None:
+        return "No frequency baseline was computed."
+    told = f"the best frequency baseline ({best[0]}, F1 {best[1]:.3f})"
+    if valid["sample_f1_low"] > best[1]:
+        return f"It passes {told}, which lies below its interval."
+    if valid["sample_f1"] > best[1]:
+        return f"It is above {told}, but not clearly: the baseline lies within its interval."
+    if valid["sample_f1"] == best[1]:
+        return f"It equals {told}."
+    return f"It does not pass {told}."
+
+
+def _data(story):
+    bad = story.quarantine.sort_values(["file", "line"], kind="stable")
+    # the same file may serve two datasets (GLC 2023: presence-only and presence-absence rows of one table)
+    groups = bad.groupby(["dataset", "file", "reason"], sort=False, dropna=False)
+    first = groups.head(1).assign(count=groups["line"].transform("size"))
+    wanted = ["file", "line", "column", "found", "reason", "count"]
+    first = first[wanted].astype(object).where(first[wanted].notna(), None)
+    return {
+        "files": story.surveys.get("files", []),
+        "datasets": {DATASETS.get(name, name): counts for name, counts in story.surveys.get("datasets", {}).items()},
+        "examples": first.head(EXAMPLES).to_dict("records"),
+        "examples_left": max(0, len(first) - EXAMPLES),
+        "held_out": story.folds.get("held_out", 0),
+    }
+
+
+def _distance(story):
+    splits = {split: frame for split in ("valid", "test") if len(frame := _split(story, split).dropna(subset="f1"))}
+    labels, series, lacking = distance.by_distance(splits, story.experiment.validation.size_m)
+    return {
+        "distance_rows": [(label, [points[i] for points in series.values()]) for i, label in enumerate(labels)],
+        "distance_series": series,
+        "distance_lacking": lacking,
+        "distance_figure": figures.by_distance("F1 by distance to the nearest training survey", labels, series)
+        if series
+        else None,
+    }
+
+
+def _neighbours(story):
+    rows = (story.neighbours or {}).get("recall") or []
+    bars = [(f"{row['radius_m'] / 1000:g} km", row["recall"]) for row in rows]
+    wanted = (story.neighbours or {}).get("parameters", {}).get("neighbours", {})
+    asked = json.loads(wanted) if isinstance(wanted, str) else wanted
+    facts = {
+        key: (story.neighbours or {}).get(key)
+        for key in ("queries", "sources", "rows", "without_neighbours", "bucket_length")
+    }
+    return {
+        "recall_rows": rows,
+        "recall_figure": figures.recall("Recall of true neighbours by radius", bars) if bars else None,
+        "neighbour_facts": asked | {key: value for key, value in facts.items() if value is not None},
+    }
+
+
+def _learning(story):
+    column, sign = {"f1": ("valid_f1", -1), "loss": ("valid_loss", 1)}[story.experiment.train.monitor]
+    histories = {fold: frame for fold, frame in sorted(story.histories.items()) if len(frame)}
+    rows = {fold: frame.loc[(sign * frame[column]).idxmin()] for fold, frame in histories.items()}
+    best = {fold: row["epoch"] for fold, row in rows.items()}
+    return {
+        "unfinished": sorted(set(story.histories) - set(histories)),
+        "learning_rows": [
+            (fold, len(histories[fold]), row, histories[fold]["seconds"].sum()) for fold, row in rows.items()
+        ],
+        "learning_figures": [
+            figures.learning(f"{label} by epoch for each fold", histories, measures, best, label)
+            for measures, label in (
+                (("train_loss", "valid_loss"), "loss"),
+                (("valid_f1",), "F1 of the 25 best species"),
+            )
+            if histories
+        ],
+    }
+
+
+def _decoder(story):
+    points = story.decoder.get("calibration") or []
+    sizes = {}
+    for split, name in (("valid", "validation"), ("test", "test")):
+        frame = _split(story, split)
+        predicted, actual = frame["predicted"], frame["actual"][frame["actual"] >= 0]
+        sizes |= {f"predicted, {name}": predicted} if len(predicted) else {}
+        sizes |= {f"present, {name}": actual} if len(actual) and split == "valid" else {}
+    limit = int(max(1, *(np.ceil(np.quantile(values, 0.99)) for values in sizes.values())))
+    options = config.options(decoders.get(story.experiment.decode.name), story.experiment.decode, "decoder")
+    return {
+        "decoder_options": dataclasses.asdict(options),
+        "decoder_facts": {key: value for key, value in story.decoder.items() if key != "calibration"},
+        "calibration_figure": figures.calibration("Presence rate by score", points) if points else None,
+        "sizes_figure": figures.set_sizes("Distribution of species per survey", sizes, limit),
+        "size_rows": [
+            (name, values.mean(), values.min(), values.median(), values.max()) for name, values in sizes.items()
+        ],
+        "size_limit": limit,
+    }
+
+
+def _maps(story):
+    limits = maps.colour_limits(story.per_survey["f1"])
+    drawn = {}
+    for split, name in (("valid", "validation"), ("test", "test")):
+        frame = _split(story, split)
+        known = frame["f1"].notna()
+        if len(frame) and known.any():
+            frame, value, label, ends = frame[known], "f1", "F1 of the survey", limits
+        else:
+            value, label, ends = "predicted", "species predicted", maps.colour_limits(frame["predicted"])
+        alt = f"Map of {len(frame)} {name} surveys by {label}"
+        svg = maps.surveys(alt, frame["lon"], frame["lat"], frame[value], label, ends) if len(frame) else None
+        drawn[split] = {"name": name, "svg": svg, "by": value, "count": len(frame), "high": ends[1]}
+    return {"maps": drawn}
+
+
+def _settings(story):
+    steps = {"surveys to tables": story.surveys, "folds": story.folds, "neighbours": story.neighbours or {}}
+    seconds = {step: facts["seconds"] for step, facts in steps.items() if "seconds" in facts}
+    if story.histories:
+        seconds["training, all folds"] = sum(float(frame["seconds"].sum()) for frame in story.histories.values())
+    versions = {"glc": story.surveys.get("glc")} | story.surveys.get("versions", {})
+    return {"toml": as_toml(story.experiment), "versions": versions, "seconds": seconds}
+
+
+def as_toml(experiment):
+    """The experiment with all its settings as the text of an ``experiments/<name>.toml``."""
+    values = {key: value for key, value in config.to_dict(experiment).items() if key != "name"}
+    plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    lines = [f"{key} = {_toml(value)}" for key, value in plain.items()]
+    for section, table in values.items():
+        if section not in plain:
+            lines += ["", f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+    return "\n".join(lines)
+
+
+def _toml(value):
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }" if value else "{}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _split(story, split):
+    return story.per_survey[story.per_survey["split"] == split]

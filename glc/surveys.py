@@ -1,0 +1,90 @@
+"""The surveys of a dataset in memory: places, labels, and who is training, validation or test.
+
+This is the one place that says which labels a model may see: `train(fold)` never holds a survey of that fold, of a
+held-out test fold, or of the test set.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from glc import labels, storage
+
+TEST = -1
+"""The fold of test surveys, held out or the dataset's own."""
+
+
+@dataclass(frozen=True)
+class SurveyData:
+    """All surveys of a dataset.
+
+    places : frame of schema ``surveys`` without the labels, plus `fold` (int32, the validation fold of a training
+        survey; -1 for presence-only surveys and the test) and `block` (int64, its spatial block)
+    species : (m,) int32, the sorted ids of all species in training labels, presence-only ones included
+    label_matrix : (n, m) boolean CSR; rows of the dataset's own test set are empty
+    train_name, test_name, held_out : datasets that are trained and tested on; whether the test is a held-out fold
+    """
+
+    places: pd.DataFrame
+    species: np.ndarray
+    label_matrix: sparse.csr_matrix
+    train_name: str
+    test_name: str
+    held_out: bool
+
+    @cached_property
+    def _trainable(self):
+        return ((self.places["dataset"] == self.train_name) & (self.places["fold"] != TEST)).to_numpy()
+
+    def train(self, fold=None):
+        """Row numbers of the training surveys that a model of `fold` may see (None: all of them)."""
+        rows = np.flatnonzero(self._trainable)
+        return rows if fold is None else rows[self.places["fold"].to_numpy()[rows] != fold]
+
+    def valid(self, fold):
+        """Row numbers of the validation surveys of `fold`."""
+        rows = np.flatnonzero(self._trainable)
+        return rows[self.places["fold"].to_numpy()[rows] == fold]
+
+    @cached_property
+    def test(self):
+        """Row numbers of the test surveys, in order of surveyId."""
+        if self.held_out:
+            inside = (self.places["dataset"] == self.train_name) & (self.places["fold"] == TEST)
+        else:
+            inside = self.places["dataset"] == self.test_name
+        return np.flatnonzero(inside.to_numpy())
+
+    @cached_property
+    def presence_only(self):
+        """Row numbers of the presence-only surveys; none where those are what the dataset trains on."""
+        if self.train_name == "po":
+            return np.zeros(0, int)
+        return np.flatnonzero((self.places["dataset"] == "po").to_numpy())
+
+    def labels_of(self, rows):
+        """Labels of `rows`, boolean CSR over `species`."""
+        return self.label_matrix[rows]
+
+
+def read(surveys_folder, folds_folder):
+    """Read a surveys output and its folds into SurveyData."""
+    facts = storage.manifest(surveys_folder)
+    table = storage.read_table(Path(surveys_folder) / "surveys", "surveys")
+    species = labels.vocabulary(table["species"])
+    matrix = labels.to_matrix(table["species"], species)
+    places = table.drop(["species"]).to_pandas()
+    folds = storage.read_table(folds_folder, "folds").to_pandas().set_index("surveyId")
+    training = (places["dataset"] == facts["train"]).to_numpy()
+    own = folds.reindex(places["surveyId"].to_numpy()[training])
+    for column, absent, kind in (("fold", TEST, np.int32), ("block", 0, np.int64)):
+        values = np.full(len(places), absent, kind)
+        values[training] = own[column].to_numpy()
+        places[column] = values
+    return SurveyData(
+        places, species, matrix, facts["train"], facts["test"], bool(storage.manifest(folds_folder)["held_out"])
+    )

@@ -1,0 +1,75 @@
+"""Remove outputs by naming what made them."""
+
+import shutil
+
+import luigi
+from luigi.task import flatten
+
+from glc.errors import ConfigError, did_you_mean
+from glc.tasks.base import DatasetParameter, ExperimentParameter, Published, RootParameter
+
+
+class Clean(luigi.Task):
+    """Remove the output of one task (``--task``, default Submission) of an experiment on a dataset.
+
+    With ``--downstream`` everything that was made from it goes too. What other experiments share with this one (surveys,
+    folds, neighbours) goes only when it is named.
+    """
+
+    root = RootParameter(default="", significant=False)
+    dataset = DatasetParameter(default="virtual:small")
+    experiment = ExperimentParameter(default="geolocation")
+    task = luigi.Parameter(default="Submission", description="name of the task whose output is removed")
+    downstream = luigi.BoolParameter(description="also remove what was made from it")
+
+    removed = None
+
+    def complete(self):
+        return self.removed is not None
+
+    def run(self):
+        from glc.tasks.products import Submission
+
+        top = Submission(root=self.root, dataset=self.dataset, experiment=self.experiment)
+        below = {}
+        _collect(top, below)
+        names = sorted({task.task_family for task in below})
+        if self.task not in names:
+            raise ConfigError(
+                f"--task {self.task}: no such task in experiment {self.experiment!r}; expected one of: "
+                f"{', '.join(names)}{did_you_mean(self.task, names)}"
+            )
+        named = {task for task in below if task.task_family == self.task}
+        if self.downstream:
+            named |= {task for task in below if any(one in named for one in _all_below(task, below))}
+        self.removed = []
+        for task in sorted(named, key=lambda task: str(task.folder)):
+            targets = [target for target in task.published() if isinstance(target, Published)]
+            for path in [task.folder, *(target.path for target in targets)]:
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.is_file():
+                    path.unlink()
+                else:
+                    continue
+                self.removed.append(path)
+                print(f"removed {path}", flush=True)
+        if not self.removed:
+            print(f"nothing to remove: {self.task} of {self.experiment} has no output under {self.root}", flush=True)
+
+
+def _collect(task, found):
+    if task not in found:
+        found[task] = flatten(task.requires())
+        for needed in found[task]:
+            _collect(needed, found)
+
+
+def _all_below(task, found):
+    stack, seen = list(found[task]), set()
+    while stack:
+        one = stack.pop()
+        if one not in seen:
+            seen.add(one)
+            stack.extend(found[one])
+    return seen

@@ -1,0 +1,14 @@
+"""Machine settings: the section ``[machine]`` of ``conf/luigi.cfg``. None of them changes the bytes of an output."""
+
+import luigi
+
+
+class machine(luigi.Config):  # noqa: N801 - Luigi takes the section's name from the class
+    """Cores, memory, places and loggers of the machine that runs the tasks."""
+
+    root = luigi.Parameter(default="out", description="folder of all outputs; relative to the checkout")
+    spark_master = luigi.Parameter(default="local[2]", description="Spark master URL")
+    spark_memory = luigi.Parameter(default="3g", description="memory of the Spark driver")
+    accelerator = luigi.Parameter(default="auto", description="Lightning's accelerator: auto, cpu, gpu")
+    wandb_mode = luigi.Parameter(default="offline", description="offline, online or disabled")
+    wandb_project = luigi.Parameter(default="glc", description="W&B project")

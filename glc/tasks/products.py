@@ -1,0 +1,149 @@
+"""Scores to what a user takes home: predictions, metrics, the submission and the report."""
+
+import json
+
+from glc import config, storage
+from glc.tasks.base import VIRTUAL, ExperimentTask, Published, SectionParameter
+from glc.tasks.etl import Folds, Surveys, VirtualPart
+from glc.tasks.scores import ClassicalScores, NetScores, NetTask
+
+
+class Predictions(NetTask):
+    """Species sets of the validation surveys (honest: by a decoder fitted on other folds or blocks) and of the test."""
+
+    fold = None
+    decode = SectionParameter(config.Choice, default=config.Choice("expected_f1"), description="the [decode] section")
+
+    def requires(self):
+        return self.tables() | {"scores": self.clone(ClassicalScores if self.member.kind == "classical" else NetScores)}
+
+    def own_parameters(self):
+        return {"decode": config.canonical(self.decode)}
+
+    def write(self, out):
+        from glc.prediction import sets
+
+        self.status(f"deciding sets by {self.decode.name}", 10)
+        facts = sets.write(self.input()["scores"].path, self.read_surveys(), out, self.decode)
+        storage.note(out, **facts)
+
+
+class ExperimentProduct(ExperimentTask):
+    """A product made of an experiment's predictions."""
+
+    def sections(self):
+        """The experiment's sections, as parameters of the tasks below."""
+        s = self.settings
+        return {
+            "surveys": s.surveys,
+            "validation": s.validation,
+            "model": s.model,
+            "scores": s.scores,
+            "po": s.po,
+            "train": s.train,
+            "decode": s.decode,
+            "label": s.name,
+        }
+
+    def below(self, task, **parameters):
+        """The `task` of this experiment, with `parameters` changed."""
+        known = {name for name, _ in task.get_params()}
+        wanted = {name: value for name, value in (self.sections() | parameters).items() if name in known}
+        return self.clone(task, **wanted)
+
+    def read_surveys(self):
+        """The dataset's surveys with their folds."""
+        from glc import surveys
+
+        return surveys.read(self.below(Surveys).folder, self.below(Folds).folder)
+
+
+class Evaluate(ExperimentProduct):
+    """Metrics on validation, and on the test where its truth exists: ``ROOT/metrics/<dataset>/<experiment>.json``."""
+
+    def requires(self):
+        predictions = self.below(Predictions)
+        return {
+            "predictions": predictions,
+            "scores": predictions.requires()["scores"],
+            "surveys": self.below(Surveys),
+            "folds": self.below(Folds),
+        }
+
+    def published(self):
+        return [Published(self.stable("metrics", f"{self.settings.name}.json"), self.folder / "metrics.json")]
+
+    @property
+    def source(self):
+        """The dataset's folder."""
+        return self.clone(VirtualPart).world_folder if self.dataset.startswith(VIRTUAL) else self.dataset
+
+    def more_identity(self):
+        # labels of the test may be added to a dataset later; then it is evaluated anew
+        from glc.prediction import evaluate
+
+        return None if self.dataset.startswith(VIRTUAL) else evaluate.truth_digest(self.source)
+
+    def write(self, out):
+        from glc.prediction import evaluate
+
+        result = evaluate.write(
+            self.input()["predictions"].path,
+            self.input()["scores"].path,
+            self.read_surveys(),
+            out,
+            truth=evaluate.read_truth(self.source),
+        )
+        told = ", ".join(f"{split} F1 {values['sample_f1']:.4f}" for split, values in result.items())
+        self.status(f"{self.settings.name}: {told}")
+
+
+class Submission(ExperimentProduct):
+    """The validated Kaggle file ``ROOT/submissions/<dataset>/<experiment>.csv``, with its metrics and report."""
+
+    def requires(self):
+        from glc.tasks.report import Report
+
+        return {
+            "predictions": self.below(Predictions),
+            "surveys": self.below(Surveys),
+            "folds": self.below(Folds),
+            "metrics": self.clone(Evaluate),
+            "report": self.clone(Report),
+        }
+
+    def published(self):
+        return [Published(self.stable("submissions", f"{self.settings.name}.csv"), self.folder / "submission.csv")]
+
+    def write(self, out):
+        from glc import submission
+
+        data = self.read_surveys()
+        table = storage.read_table(self.input()["predictions"].path / "test", "predictions")
+        facts = submission.write(
+            table["surveyId"].to_pylist(),
+            table["species"].to_pylist(),
+            out / "submission.csv",
+            expected=data.places["surveyId"].to_numpy()[data.test],
+            species=data.species,
+        )
+        storage.note(out, **facts)
+
+    def results(self):
+        """Lines that say where the results are, and the scores."""
+        metrics = json.loads(self.stable("metrics", f"{self.settings.name}.json").read_text())
+        told = ", ".join(
+            f"{'validation' if split == 'valid' else 'test'} F1 {values['sample_f1']:.4f}"
+            + (f" [{values['sample_f1_low']:.4f}, {values['sample_f1_high']:.4f}]" if "sample_f1_low" in values else "")
+            for split, values in metrics.items()
+        )
+        name = self.settings.name
+        return [
+            f"{name} on {self.dataset_name}: {told}",
+            f"  submission {self.stable('submissions', f'{name}.csv')}",
+            f"  scores     {self.stable('metrics', f'{name}.json')}",
+            f"  report     {self.stable('reports', name) / 'index.html'}",
+        ]
+
+
+__all__ = ["Evaluate", "ExperimentProduct", "Predictions", "Submission"]

@@ -1,0 +1,83 @@
+"""An experiment's story as one HTML page: ``ROOT/reports/<dataset>/<experiment>/index.html``."""
+
+import json
+
+from glc import registry, storage
+from glc.tasks.base import VIRTUAL, FoldedTask, Published
+from glc.tasks.etl import Folds, Surveys, VirtualPart
+from glc.tasks.neighbours import Neighbours
+from glc.tasks.products import Evaluate, ExperimentProduct, Predictions
+from glc.tasks.scores import ClassicalScores, Fit
+
+
+class Floor(FoldedTask):
+    """The frequency baselines on the same validation folds and test."""
+
+    def requires(self):
+        return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
+
+    def own_parameters(self):
+        return super().own_parameters() | {"run": self.validation.run}
+
+    @property
+    def source(self):
+        """The dataset's folder."""
+        return self.clone(VirtualPart).world_folder if self.dataset.startswith(VIRTUAL) else self.dataset
+
+    def more_identity(self):
+        from glc.prediction import evaluate
+
+        return None if self.dataset.startswith(VIRTUAL) else evaluate.truth_digest(self.source)
+
+    def write(self, out):
+        from glc import surveys
+        from glc.prediction import evaluate, floor
+
+        data = surveys.read(self.input()["surveys"].path, self.input()["folds"].path)
+        floor.write(data, out, range(self.validation.run), evaluate.read_truth(self.source))
+
+
+class Report(ExperimentProduct):
+    """The report of an experiment on a dataset."""
+
+    def requires(self):
+        member = registry.models.get(self.settings.model.name)
+        needs = {
+            "surveys": self.below(Surveys),
+            "folds": self.below(Folds),
+            "predictions": self.below(Predictions),
+            "metrics": self.clone(Evaluate),
+            "floor": self.below(Floor),
+        }
+        if member.kind == "net":
+            needs |= {f"fit {fold}": self.below(Fit, fold=fold) for fold in range(self.settings.validation.run)}
+        else:
+            wanted = self.below(ClassicalScores).fitted.neighbours()
+            if wanted is not None:
+                needs["neighbours"] = self.below(Neighbours, neighbours=wanted)
+        return needs
+
+    def published(self):
+        return [Published(self.stable("reports", self.settings.name) / "index.html", self.folder / "index.html")]
+
+    def write(self, out):
+        import pandas as pd
+
+        from glc.report import page
+
+        needs = self.requires()
+        fits = [task for name, task in needs.items() if name.startswith("fit")]
+        story = page.Story(
+            experiment=self.settings,
+            dataset=self.dataset_name,
+            surveys=storage.manifest(needs["surveys"].folder),
+            quarantine=storage.read_table(needs["surveys"].folder / "quarantine", "quarantine").to_pandas(),
+            folds=storage.manifest(needs["folds"].folder),
+            metrics=json.loads((needs["metrics"].folder / "metrics.json").read_text()),
+            per_survey=pd.read_parquet(needs["metrics"].folder / "surveys.parquet"),
+            floor=json.loads((needs["floor"].folder / "floor.json").read_text()),
+            decoder=storage.manifest(needs["predictions"].folder)["fitted"],
+            neighbours=storage.manifest(needs["neighbours"].folder) if "neighbours" in needs else None,
+            histories={task.fold: pd.read_csv(task.folder / "history.csv") for task in fits},
+        )
+        (out / "index.html").write_text(page.render(story), encoding="utf-8")

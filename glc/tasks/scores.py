@@ -1,0 +1,167 @@
+"""A model's scores of the validation folds and of the test."""
+
+from pathlib import Path
+
+import luigi
+
+from glc import config, registry, storage
+from glc.tasks.base import FoldedTask, SectionParameter
+from glc.tasks.etl import Folds, Surveys
+from glc.tasks.machine import machine
+from glc.tasks.neighbours import Neighbours
+
+
+class ModelTask(FoldedTask):
+    """A node that depends on a model and on how it is validated."""
+
+    model = SectionParameter(config.Choice, default=config.Choice("frequency"), description="model name, or its table")
+    scores = SectionParameter(config.Scores, default=config.Scores(), description="the [scores] section")
+    label = luigi.Parameter(default="", significant=False, description="the experiment's name, for W&B")
+
+    @property
+    def member(self):
+        """The registered model."""
+        return registry.models.get(self.model.name)
+
+    def tables(self):
+        """The tasks of the tables that every model reads."""
+        return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
+
+    def read_surveys(self):
+        """The dataset's surveys with their folds."""
+        from glc import surveys
+
+        return surveys.read(self.input()["surveys"].path, self.input()["folds"].path)
+
+
+class ClassicalScores(ModelTask):
+    """Scores of a model that needs no gradient: each fold from the others, the test from all training surveys."""
+
+    @property
+    def fitted(self):
+        """The model with its options."""
+        return self.member(config.options(self.member, self.model, "model"))
+
+    def requires(self):
+        wanted = self.fitted.neighbours()
+        tables = self.tables()
+        if wanted is not None:
+            tables["neighbours"] = self.clone(Neighbours, neighbours=wanted)
+        return tables
+
+    def own_parameters(self):
+        return super().own_parameters() | {"run": self.validation.run}
+
+    def write(self, out):
+        from glc.classical import run
+
+        table = (
+            storage.read_table(self.input()["neighbours"].path, "neighbours") if "neighbours" in self.input() else None
+        )
+        run.write(
+            self.fitted,
+            self.read_surveys(),
+            out,
+            folds=range(self.validation.run),
+            keep=self.scores.keep,
+            neighbours=None if table is None else table.to_pandas(),
+            progress=self.status,
+        )
+
+
+class NetTask(ModelTask):
+    """A node that depends on a net's training."""
+
+    po = SectionParameter(config.Po, default=config.Po(), description="the [po] section")
+    train = SectionParameter(config.Train, default=config.Train(), description="the [train] section")
+    fold = luigi.IntParameter(default=0, description="validation fold; the next one stops the training early")
+    fast_dev_run = luigi.BoolParameter(significant=True, description="one batch of everything, to try the wiring")
+
+
+class Examples(FoldedTask):
+    """What a net reads for one fold: training and early-stopping examples, and the provenance of pseudo-surveys."""
+
+    po = SectionParameter(config.Po, default=config.Po(), description="the [po] section")
+    fold = luigi.IntParameter(default=0)
+
+    def requires(self):
+        return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
+
+    def write(self, out):
+        from glc import surveys
+        from glc.nets import examples
+
+        data = surveys.read(self.input()["surveys"].path, self.input()["folds"].path)
+        facts = examples.write(data, out, fold=self.fold, stop=(self.fold + 1) % self.validation.count, po=self.po)
+        storage.note(out, **facts)
+
+
+class Fit(NetTask):
+    """A trained net of one fold: checkpoint and learning curve."""
+
+    def requires(self):
+        return self.clone(Examples)
+
+    def own_parameters(self):
+        return {key: value for key, value in super().own_parameters().items() if key != "scores"}
+
+    def write(self, out):
+        from glc.nets import trainer
+
+        examples = self.input().path
+        facts = storage.manifest(examples)
+        summary = trainer.fit(
+            examples / "train",
+            examples / "stop",
+            out,
+            model=self.model,
+            train_config=self.train,
+            n_classes=facts["classes"],
+            accelerator=machine().accelerator,
+            fast_dev_run=self.fast_dev_run,
+            wandb={
+                "mode": machine().wandb_mode,
+                "project": machine().wandb_project,
+                "group": self.label or self.model.name,
+                "name": f"{self.label or self.model.name}-{self.dataset_name}-fold{self.fold}",
+                "config": self.own_parameters() | {"dataset": self.dataset_name},
+                "dir": str(Path(self.root) / "wandb"),
+            },
+        )
+        storage.note(out, **summary)
+
+
+class FoldScores(NetTask):
+    """Scores of one fold's net: of its own validation surveys (``valid``) and of the test (``test``)."""
+
+    def requires(self):
+        return self.tables() | {"examples": self.clone(Examples), "fit": self.clone(Fit)}
+
+    def write(self, out):
+        from glc.nets import predict
+
+        predict.write(
+            self.input()["fit"].path,
+            self.input()["examples"].path,
+            self.read_surveys(),
+            out,
+            fold=self.fold,
+            keep=self.scores.keep,
+        )
+
+
+class NetScores(NetTask):
+    """A net's scores: ``valid`` joins the folds that were run, ``test`` is the mean of their models."""
+
+    fold = None
+
+    def requires(self):
+        return {f"fold {fold}": self.clone(FoldScores, fold=fold) for fold in range(self.validation.run)}
+
+    def own_parameters(self):
+        return {}
+
+    def write(self, out):
+        from glc.prediction import scores
+
+        scores.combine([target.path for target in self.input().values()], out, keep=self.scores.keep)

@@ -1,0 +1,193 @@
+"""GeoTIFFs of the virtual world over the European polygon: climate (float), elevation and soil (int), land cover.
+
+All are EPSG:4326, north-up, tiled and compressed, and written window by window in bounded memory; the sea and a few
+gaps on land are nodata. Bands carry their names as descriptions.
+"""
+
+import math
+
+import numpy as np
+import rasterio
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+from tqdm import tqdm
+
+from glc import storage
+from glc.geo import EUROPE
+from glc.world import environment
+from glc.world.fields import noise, plane, texture
+
+FOLDER = "EnvironmentalRasters"
+CLIMATE = f"{FOLDER}/Climate/bioclim.tif"
+ELEVATION = f"{FOLDER}/Elevation/elevation.tif"
+LAND_COVER = f"{FOLDER}/LandCover/landcover.tif"
+SOIL = f"{FOLDER}/SoilGrids/soil.tif"
+LAND_COVER_CLASSES = {
+    1: "needleleaf forest",
+    2: "broadleaf forest",
+    3: "cropland",
+    4: "grassland",
+    5: "shrubland",
+    6: "water and wetland",
+    7: "bare or cleared",
+}
+"""Codes of the land cover raster; 0 is nodata."""
+_SOIL_BANDS = ("phh2o x 10", "clay %", "sand %", "organic carbon g/kg")
+_TILE = 256
+
+
+class Grid:
+    """Cells of `step` degrees over the European polygon; row 0 is the northern edge."""
+
+    def __init__(self, step):
+        west, south, east, north = EUROPE
+        self.step = step
+        self.width, self.height = math.ceil((east - west) / step), math.ceil((north - south) / step)
+        self.west, self.north = west, north
+        self.transform = from_origin(west, north, step, step)
+
+    def windows(self):
+        """Yield strips of whole tile rows with the (rows, width) lon and lat of their cell centres."""
+        lon = self.west + (np.arange(self.width) + 0.5) * self.step
+        for top in range(0, self.height, _TILE):
+            rows = np.arange(top, min(top + _TILE, self.height))
+            lat = self.north - (rows + 0.5) * self.step
+            yield Window(0, top, self.width, len(rows)), *np.meshgrid(lon, lat)
+
+
+def write(world, folder, larger_than=None):
+    """Write the four rasters below `folder`; the elevation's pixels take at least `larger_than` bytes uncompressed."""
+    seed, step = world.seed, world.raster_step
+    bands = [f"bio{i + 1}" for i in range(19)]
+    _write(folder / CLIMATE, Grid(step), "float32", -9999.0, bands, lambda *at: _climate(seed, *at))
+    _write(folder / SOIL, Grid(step / 4), "int16", -32768, _SOIL_BANDS, lambda *at: _soil(seed, *at))
+    _write(folder / LAND_COVER, Grid(step / 4), "uint8", 0, ["class"], lambda *at: _land_cover(seed, *at))
+    _write_elevation(seed, folder / ELEVATION, Grid(step / 2), larger_than)
+
+
+def bioclim(monthly):
+    """The 19 bioclimatic variables (WorldClim's definitions; temperatures in deg C, precipitation in mm).
+
+    monthly : (n, 4, 12) of `environment.monthly`; returns (n, 19) float32
+    """
+    rain, mean, high, low = np.moveaxis(monthly, 1, 0)
+    wet = rain + np.roll(rain, -1, 1) + np.roll(rain, -2, 1)
+    warm = (mean + np.roll(mean, -1, 1) + np.roll(mean, -2, 1)) / 3
+    wettest, driest, warmest, coldest = wet.argmax(1), wet.argmin(1), warm.argmax(1), warm.argmin(1)
+    row = np.arange(len(rain))
+    day, year = (high - low).mean(1), high.max(1) - low.min(1)
+    columns = [mean.mean(1), day, 100 * day / year, 100 * mean.std(1), high.max(1), low.min(1), year]
+    columns += [warm[row, quarter] for quarter in (wettest, driest, warmest, coldest)]
+    columns += [rain.sum(1), rain.max(1), rain.min(1), 100 * rain.std(1) / rain.mean(1)]
+    columns += [wet[row, quarter] for quarter in (wettest, driest, warmest, coldest)]
+    return np.column_stack(columns).astype(np.float32)
+
+
+def _climate(seed, lon, lat):
+    x, y = plane(lon, lat)
+    normals = environment.climate(seed, lon, lat, environment.elevation(seed, lon, lat))
+    known = (environment.land(seed, lon, lat) > 0) & (noise(seed, "climate gaps", x, y, 40_000) < 2.3)
+    bands = np.full((19, *lon.shape), -9999, np.float32)
+    bands[:, known] = np.round(bioclim(environment.monthly(*(z[known] for z in normals))).T, 2)
+    return bands
+
+
+def _soil(seed, lon, lat):
+    x, y = plane(lon, lat)
+    acidity, moisture = environment.soil(seed, lon, lat)
+    rough = noise(seed, "soil rough", x, y, 6_000)
+    bands = np.stack(
+        [
+            62 - 9 * acidity,
+            28 + 8 * moisture,
+            42 - 9 * moisture + 3 * rough,
+            34 + 7 * moisture + 6 * acidity - 5 * rough,
+        ]
+    )
+    bands = np.round(bands).clip(0, 100).astype(np.int16)
+    gap = (environment.land(seed, lon, lat) <= 0) | (noise(seed, "soil gaps", x, y, 30_000) > 2.2)
+    bands[:, gap] = -32768
+    return bands
+
+
+def _land_cover(seed, lon, lat):
+    forest, field, water, grass = environment.cover_shares(*environment.cover(seed, lon, lat))
+    _, moisture = environment.soil(seed, lon, lat)
+    cold = np.asarray(lat) + environment.elevation(seed, lon, lat) / 150 > 56
+    kind = np.stack([forest, field, water, grass]).argmax(axis=0)
+    cleared = (environment.disturbance(seed, lon, lat) > 1.3) & (kind != 2)
+    sea = environment.land(seed, lon, lat) <= 0
+    rules = [sea, cleared, (kind == 0) & cold, kind == 0, kind == 1, kind == 2, moisture < -0.5]
+    return np.select(rules, [0, 7, 1, 2, 3, 6, 5], 4).astype(np.uint8)[None]
+
+
+def _write(path, grid, dtype, nodata, bands, make):
+    with _open(path, grid.width, grid.height, grid.transform, dtype, nodata, bands) as raster:
+        for window, lon, lat in tqdm(list(grid.windows()), desc=path.name, unit="strip"):
+            raster.write(make(lon, lat), window=window)
+
+
+def _write_elevation(seed, path, grid, larger_than):
+    """Whole metres, nodata -32768 at sea. A finer raster is interpolated from the grid, with some roughness added."""
+    height = np.zeros((grid.height, grid.width), np.float32)
+    for window, lon, lat in grid.windows():
+        land = environment.land(seed, lon, lat) > 0
+        rows = slice(window.row_off, window.row_off + window.height)
+        height[rows] = np.where(land, environment.elevation(seed, lon, lat), -50)
+    factor = math.ceil(math.sqrt((larger_than or 0) / (2 * height.size))) or 1
+    width, rows = grid.width * factor, grid.height * factor
+    rough = texture(seed, "rough ground", 3)
+    transform = from_origin(grid.west, grid.north, grid.step / factor, grid.step / factor)
+    low, high, share = _between(np.arange(width), factor, grid.width)
+    with _open(path, width, rows, transform, "int16", -32768, ["elevation m"]) as raster:
+        for top in tqdm(range(0, rows, _TILE), desc=path.name, unit="strip"):
+            here = np.arange(top, min(top + _TILE, rows))
+            above, below, part = _between(here, factor, grid.height)
+            band = height[above] + (height[below] - height[above]) * part[:, None]
+            band = band[:, low] + (band[:, high] - band[:, low]) * share
+            if factor > 1:
+                band += 2 * rough[here[:, None] % len(rough), np.arange(width)[None, :] % len(rough)]
+            band = np.where(band <= -10, -32768, np.round(band)).astype(np.int16)
+            raster.write(band, 1, window=Window(0, top, width, len(here)))
+
+
+def _between(fine, factor, size):
+    """Coarse cells on either side of the centres of `fine` cells, and how far along they are (linear interpolation)."""
+    at = np.clip((fine + 0.5) / factor - 0.5, 0, size - 1)
+    low = np.minimum(at.astype(np.int64), max(size - 2, 0))
+    return low, np.minimum(low + 1, size - 1), (at - low).astype(np.float32)
+
+
+class _open:
+    """A GeoTIFF being written beside `path`, renamed into place when whole."""
+
+    def __init__(self, path, width, height, transform, dtype, nodata, bands):
+        self._file = storage.atomic_file(path)
+        self._bands = bands
+        self._profile = {
+            "driver": "GTiff",
+            "width": width,
+            "height": height,
+            "count": len(bands),
+            "dtype": dtype,
+            "crs": "EPSG:4326",
+            "transform": transform,
+            "nodata": nodata,
+            "tiled": True,
+            "blockxsize": _TILE,
+            "blockysize": _TILE,
+            "compress": "deflate",
+            "zlevel": 4,
+            "predictor": 3 if dtype == "float32" else 2,
+            "interleave": "band",
+            "bigtiff": "if_safer",
+        }
+
+    def __enter__(self):
+        self._raster = rasterio.open(self._file.__enter__(), "w", **self._profile)
+        self._raster.descriptions = tuple(self._bands)
+        return self._raster
+
+    def __exit__(self, *error):
+        self._raster.close()
+        return self._file.__exit__(*error)

@@ -1,0 +1,279 @@
+"""The surveys ETL: every defect to its line, every genuine row accounted for."""
+
+import csv
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from glc import editions, geo, schema, storage
+from glc.errors import DataError
+from glc.etl import quarantine as q
+from glc.etl import surveys
+
+PLACE = "4.9,43.6,2019"
+HEADER = "lon,lat,year,geoUncertaintyInM,areaInM2,region,country,speciesId,surveyId"
+DIRTY = [  # (row, column, found, reason), None for a good row
+    (f"{PLACE},10.0,100,ALPINE,France,7.0,1", None),
+    (f"{PLACE},10.0,100,ALPINE,France,3,1", None),
+    (f"{PLACE},10.0,100,ALPINE,France,7,1", None),  # an exact duplicate agrees
+    ("", None),
+    (f'{PLACE},,-inf,"ALPINE, ""high""",NA,5,2', None),
+    ("   ", None),
+    (",43.6,2019,,,,,5,3", ("lon", None, q.NO_PLACE)),
+    ("4.9,NaN,2019,,,,,5,3", ("lat", None, q.NO_PLACE)),
+    ("4°54',43.6,2019,,,,,5,3", ("lon", "4°54'", q.BAD_PLACE)),
+    ("4.9,inf,2019,,,,,5,3", ("lat", "inf", q.BAD_PLACE)),
+    ("181,43.6,2019,,,,,5,3", ("lon", "181", q.FAR_PLACE)),
+    ("4.9,-90.1,2019,,,,,5,3", ("lat", "-90.1", q.FAR_PLACE)),
+    ("4.9,43.6,,,,,,5,3", ("year", None, q.BAD_DATE)),
+    ("4.9,43.6,20l9,,,,,5,3", ("year", "20l9", q.BAD_DATE)),
+    ("4.9,43.6,2019.5,,,,,5,3", ("year", "2019.5", q.BAD_DATE)),
+    ("4.9,43.6,219,,,,,5,3", ("year", "219", q.BAD_DATE)),
+    (f"{PLACE},,,,,,3", ("speciesId", None, q.NO_SPECIES)),
+    (f"{PLACE},,,,,7.5,3", ("speciesId", "7.5", q.BAD_SPECIES)),
+    (f"{PLACE},,,,,-7,3", ("speciesId", "-7", q.BAD_SPECIES)),
+    (f"{PLACE},,,,,7,", ("surveyId", None, q.NO_SURVEY)),
+    (f"{PLACE},,,,,7,3a", ("surveyId", "3a", q.BAD_SURVEY)),
+    (f"{PLACE},,,,,7", (None, f"{PLACE},,,,,7", q.FIELDS)),
+    (f"{PLACE},,,,,7,3,4", (None, f"{PLACE},,,,,7,3,4", q.FIELDS)),
+    ("4.9,43.7,2019,,,,,8,1", ("surveyId", "4.9, 43.7, 2019 where line 2 has 4.9, 43.6, 2019", q.DISAGREES)),
+    ("4.9,43.6,2018,,,,,8,1", ("surveyId", "4.9, 43.6, 2018 where line 2 has 4.9, 43.6, 2019", q.DISAGREES)),
+    ("4.9,43.6,2019.0,big,,,,9,1", None),
+]
+
+
+def dirty(folder, newline="\n", start=""):
+    lines = [HEADER, *(row for row, *_ in DIRTY)]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "GLC24_PA_metadata_train.csv").write_bytes((start + newline.join(lines) + newline).encode())
+    (folder / "GLC24_PA_metadata_test.csv").write_text("lon,lat,year,surveyId\n5,44,2020,1\n6,45,2020,9\n")
+    return editions.recognise(folder)
+
+
+@pytest.mark.parametrize(
+    ("newline", "start", "name"),
+    [("\n", "", "plain"), ("\r\n", "\ufeff", "virtual:a b[1]*{x}")],
+    ids=["unix", "windows"],
+)
+def test_every_defect_goes_to_quarantine_by_file_line_column_and_reason(spark, tmp_path, newline, start, name):
+    dataset = dirty(tmp_path / name, newline, start)
+    out = tmp_path / name / "out"
+    facts = surveys.write(spark, dataset, out, max_quarantine_fraction=0.9)
+    found = storage.read_table(out / "quarantine", "quarantine")
+    file = "GLC24_PA_metadata_train.csv"
+    wanted = [
+        {"dataset": "pa_train", "file": file, "line": line, "column": fault[0], "found": fault[1], "reason": fault[2]}
+        for line, (_, fault) in enumerate(DIRTY, start=2)
+        if fault
+    ]
+    assert found.to_pylist() == wanted
+    train, test = facts["files"]
+    rows = sum(bool(row.strip()) for row, _ in DIRTY)
+    assert (train["rows"], train["kept"], train["quarantined"]) == (rows, rows - len(wanted), len(wanted))
+    assert train["reasons"] == pd.Series([fault["reason"] for fault in wanted]).value_counts().to_dict()
+    assert train["unreadable"] == {"geoUncertaintyInM": 1, "areaInM2": 1}
+    assert (test["rows"], test["kept"]) == (2, 2)
+    assert facts["rows"] == facts["kept"] + facts["quarantined"] == rows + 2
+
+
+@pytest.fixture(scope="module")
+def clean(spark, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dirty")
+    facts = surveys.write(spark, dirty(folder), folder / "out", max_quarantine_fraction=0.9)
+    return folder / "out", facts
+
+
+def test_good_rows_become_occurrences_and_surveys(clean):
+    out, facts = clean
+    made = storage.read_table(out / "surveys", "surveys").to_pylist()
+    assert [(row["dataset"], row["surveyId"], row["species"]) for row in made] == [
+        ("pa_test", 1, []),
+        ("pa_test", 9, []),
+        ("pa_train", 1, [3, 7, 9]),
+        ("pa_train", 2, [5]),
+    ]
+    one, two = made[2:]
+    assert (one["geoUncertaintyInM"], one["areaInM2"], one["region"], one["country"]) == (10, 100, "ALPINE", "France")
+    assert (two["geoUncertaintyInM"], two["areaInM2"], two["region"], two["country"]) == (
+        None,
+        None,
+        'ALPINE, "high"',
+        "NA",
+    )
+    for row in made:
+        np.testing.assert_allclose([row["easting"], row["northing"]], geo.project(row["lon"], row["lat"]), atol=1e-6)
+        assert row["crs"] == 3035
+    occurrences = storage.read_table(out / "occurrences", "occurrences").to_pylist()
+    assert [(row["dataset"], row["surveyId"], row["speciesId"]) for row in occurrences] == [
+        ("pa_test", 1, None),
+        ("pa_test", 9, None),
+        *[("pa_train", 1, species) for species in (3, 7, 7, 9)],
+        ("pa_train", 2, 5),
+    ]
+    assert facts["datasets"]["pa_train"] == {"occurrences": 5, "surveys": 2, "species": 4}
+
+
+def test_tables_have_their_schema_and_the_folder_nothing_else(clean):
+    out, _ = clean
+    assert sorted(path.name for path in out.iterdir()) == ["occurrences", "quarantine", "surveys"]
+    for name in ("occurrences", "quarantine", "surveys"):
+        assert sorted(path.name for path in (out / name).iterdir()) == ["pa_test.parquet", "pa_train.parquet"]
+        table = storage.read_table(out / name, name)
+        assert schema.check(table, name, name).schema.names == table.schema.names
+        assert table.schema.types[:-1] == schema.TABLES[name].types[:-1]
+
+
+def test_the_output_is_the_same_bytes_again(spark, clean, tmp_path):
+    out, _ = clean
+    surveys.write(spark, dirty(tmp_path / "again"), tmp_path / "out", max_quarantine_fraction=0.9)
+    for path in out.rglob("*.parquet"):
+        assert path.read_bytes() == (tmp_path / "out" / path.relative_to(out)).read_bytes()
+
+
+def test_too_many_unusable_rows_stop_the_run_with_an_example_and_the_remedy(spark, tmp_path):
+    dataset = dirty(tmp_path)
+    with pytest.raises(
+        DataError, match=r"(?s)GLC24_PA_metadata_train.csv: 19 of 24 rows.*surveys.max_quarantine_fraction"
+    ) as error:
+        surveys.write(spark, dataset, tmp_path / "out", max_quarantine_fraction=0.5)
+    assert "4 unknown date, as in line 14, column 'year': found None" in str(error.value)
+
+
+def test_lines_are_physical_across_the_splits_of_a_file(spark, tmp_path):
+    n = 60_000
+    ids = np.arange(n)
+    text = [f"{4 + i / n:.6f},43.5,2019,{i % 50},{i}" for i in ids]
+    bad = [3, 20_000, 40_001, 59_998]
+    for i in bad:
+        text[i] = f"x,43.5,2019,1,{i}"
+    text[30_000] += "\n"
+    (tmp_path / "GLC24_PA_metadata_train.csv").write_text("lon,lat,year,speciesId,surveyId\n" + "\n".join(text))
+    (tmp_path / "GLC24_P0_metadata_train.csv").write_text("lon,lat,year,speciesId,surveyId\n" + "\n".join(text[:10]))
+    before = spark.conf.get("spark.sql.files.maxPartitionBytes")
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "200000")
+    try:
+        facts = surveys.write(spark, editions.recognise(tmp_path), tmp_path / "out", max_quarantine_fraction=0.2)
+    finally:
+        spark.conf.set("spark.sql.files.maxPartitionBytes", before)
+    found = storage.read_table(tmp_path / "out" / "quarantine", "quarantine").to_pandas()
+    lines = found[found.dataset == "pa_train"].line.tolist()
+    assert lines == [i + 2 + (i > 30_000) for i in bad]
+    assert found[found.dataset == "po"].line.tolist() == [5]
+    assert facts["rows"] == n + 10
+
+
+def test_rows_of_an_unknown_subset_are_quarantined_once(spark, tmp_path):
+    header = "lon,lat,year,speciesId,surveyId,subset\n"
+    (tmp_path / "metadata.csv").write_text(
+        header + "4,44,2019,1,1,train\n4,44,2019,2,2,test\n4,44,2019,2,3,val\n4,44,2019,2,4,\n"
+    )
+    facts = surveys.write(spark, editions.recognise(tmp_path), tmp_path / "out", max_quarantine_fraction=0.9)
+    found = storage.read_table(tmp_path / "out" / "quarantine", "quarantine").to_pandas()
+    assert found[["line", "column", "found", "reason"]].values.tolist() == [
+        [4, "subset", "val", q.SUBSET],
+        [5, "subset", None, q.SUBSET],
+    ]
+    assert facts["rows"] == 4
+    assert facts["kept"] == 2
+
+
+def test_a_place_outside_the_projection_is_quarantined(spark, tmp_path):
+    # the antipode of the centre of EPSG:3035 has no place on it
+    (tmp_path / "GLC24_PA_metadata_train.csv").write_text(
+        "lon,lat,year,speciesId,surveyId\n-170,-52,2019,1,1\n4,44,2019,1,2\n"
+    )
+    surveys.write(spark, editions.recognise(tmp_path), tmp_path / "out", max_quarantine_fraction=0.9)
+    found = storage.read_table(tmp_path / "out" / "quarantine", "quarantine").to_pylist()
+    assert [(row["line"], row["found"], row["reason"]) for row in found] == [
+        (2, "-170.0, -52.0", "place outside the projection EPSG:3035")
+    ]
+
+
+def test_a_training_file_without_a_usable_row_is_refused(spark, tmp_path):
+    (tmp_path / "GLC24_PA_metadata_train.csv").write_text("lon,lat,year,speciesId,surveyId\nx,44,2019,1,1\n")
+    with pytest.raises(DataError, match="no usable row of pa_train"):
+        surveys.write(spark, editions.recognise(tmp_path), tmp_path / "out", max_quarantine_fraction=1.0)
+
+
+def test_occurrence_ids_that_repeat_with_another_place_do_not_make_two_surveys_of_one_id(spark, tmp_path):
+    header = "glcID;date;year;lon;lat;geoUncertaintyInM;speciesId\n"
+    rows = ["9;2017-06-13;2017;4.5;47.9;1;24", "7;2017-06-13;2017;4.5;47.9;1;25", "7;2017-06-13;2017;5.5;47.9;1;26",
+            "8;2017-06-14;2017;4.5;47.9;1;27", "6;2017-02-30;2017;4.5;47.9;1;28"]  # fmt: skip
+    (tmp_path / "Presences_Absences_train.csv").write_text(header + "\n".join(rows))
+    surveys.write(spark, editions.recognise(tmp_path), tmp_path / "out", max_quarantine_fraction=0.9)
+    made = storage.read_table(tmp_path / "out" / "surveys", "surveys").to_pylist()
+    assert [(row["surveyId"], row["species"]) for row in made] == [(7, [24, 25]), (8, [27])]
+    found = storage.read_table(tmp_path / "out" / "quarantine", "quarantine").to_pylist()
+    assert [(row["line"], row["column"], row["reason"]) for row in found] == [
+        (4, "surveyId", q.DISAGREES),
+        (6, "date", q.BAD_DATE),
+    ]
+
+
+def data_rows(path, separator=","):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file, delimiter=separator))
+
+
+def test_genuine_glc23_rows_are_all_accounted_for(spark, shared_data, tmp_path):
+    dataset = editions.recognise(shared_data / "glc23_sample")
+    facts = surveys.write(spark, dataset, tmp_path / "out")
+    for table, path in dataset.files:
+        rows = data_rows(path, ";")
+        table_rows = pq.read_table(tmp_path / "out" / "occurrences" / f"{table.dataset}.parquet").to_pandas()
+        wanted = sorted((float(row["lon"]), float(row["lat"]), int(row["year"]), int(row["speciesId"])) for row in rows)
+        assert sorted(table_rows[["lon", "lat", "year", "speciesId"]].itertuples(index=False, name=None)) == wanted
+        x, y = (sorted(float(row[f"{axis}_EPSG3035"]) for row in rows) for axis in "xy")
+        np.testing.assert_allclose(np.sort(table_rows.easting), x, atol=2)
+        np.testing.assert_allclose(np.sort(table_rows.northing), y, atol=2)
+    assert facts["datasets"] == {
+        "pa_train": {"occurrences": 100, "surveys": 99, "species": 80},
+        "po": {"occurrences": 100, "surveys": 100, "species": 96},
+    }
+    made = storage.read_table(tmp_path / "out" / "surveys", "surveys").to_pandas()
+    assert made[made.surveyId == 5336807].species.iloc[0].tolist() == [4669, 5501]
+
+
+@pytest.mark.parametrize(
+    "name", ["medflora", "fixtures/glc22", "fixtures/glc24_pre_extracted", "fixtures/glc25_pre_extracted"]
+)
+def test_genuine_folders_are_accounted_for_row_by_row(spark, shared_data, tmp_path, name):
+    dataset = editions.recognise(shared_data / name)
+    facts = surveys.write(spark, dataset, tmp_path / "out")
+    occurrences = storage.read_table(tmp_path / "out" / "occurrences", "occurrences").to_pandas()
+    refused = storage.read_table(tmp_path / "out" / "quarantine", "quarantine").to_pandas()
+    for name in dataset.datasets:
+        wanted = []
+        for table, path in dataset.files:
+            if table.dataset != name:
+                continue
+            gone = set(refused.line[(refused.dataset == name) & (refused.file == dataset.relative(path))])
+            for line, row in enumerate(data_rows(path, table.separator), start=2):
+                if line not in gone and (not table.where or row[table.where[0]] == table.where[1]):
+                    species = int(float(row[table.columns["speciesId"]])) if table.labelled else -1
+                    lon, lat = (float(row[table.columns[axis]]) for axis in ("lon", "lat"))
+                    wanted.append((int(row[table.columns["surveyId"]]), species, lon, lat))
+        mine = occurrences[occurrences.dataset == name].fillna({"speciesId": -1})
+        found = mine[["surveyId", "speciesId", "lon", "lat"]].itertuples(index=False, name=None)
+        assert sorted(found) == sorted(wanted)
+    assert facts["rows"] == len(occurrences) + len(refused)
+    assert set(occurrences.crs) == {table.crs for table, _ in dataset.files}
+    made = storage.read_table(tmp_path / "out" / "surveys", "surveys").to_pandas()
+    assert not made.duplicated(["dataset", "surveyId"]).any()
+    for name, group in occurrences.groupby("dataset"):
+        wanted = group.dropna(subset="speciesId").groupby("surveyId").speciesId.agg(lambda ids: sorted(set(ids)))
+        found = made[made.dataset == name].set_index("surveyId").species
+        assert found.index.tolist() == sorted(set(group.surveyId))
+        assert [list(species) for species in found] == [wanted.get(i, []) for i in found.index]
+
+
+def test_genuine_glc25_sample_has_rows_that_disagree(spark, shared_data, tmp_path):
+    dataset = editions.recognise(shared_data / "fixtures" / "glc25_pre_extracted")
+    surveys.write(spark, dataset, tmp_path / "out")
+    found = storage.read_table(tmp_path / "out" / "quarantine", "quarantine").to_pylist()
+    assert [(row["line"], row["column"], row["reason"]) for row in found] == [
+        (3, "surveyId", q.DISAGREES),
+        (6, "surveyId", q.DISAGREES),
+    ]

@@ -1,0 +1,147 @@
+"""Each loss against its formula, written out in float64."""
+
+import numpy as np
+import pytest
+import torch
+
+from glc import config
+from glc.errors import ConfigError
+from glc.registry import losses
+
+rng = np.random.default_rng(0)
+LOGITS = rng.normal(-1, 3, (6, 9))
+TARGETS = (rng.random((6, 9)) < 0.3).astype(float)
+WEIGHTS = rng.uniform(0.1, 1, 6)
+CLASS_WEIGHTS = rng.uniform(0.2, 3, 9)
+P = 1 / (1 + np.exp(-LOGITS))
+
+ASL = [(gp, gn, clip) for gp in (0, 1, 1.5) for gn in (0, 0.5, 2, 4) for clip in (0, 0.05)]
+CHOICES = [
+    ("bce", {}),
+    ("asl", {}),
+    ("asl", {"gamma_pos": 0.0, "gamma_neg": 0.0, "clip": 0.0}),
+    ("hill", {}),
+    ("sigmoid_f1", {}),
+    ("sigmoid_f1", {"S": -15.0, "E": 1.0, "average": "micro"}),
+]
+
+
+def make(name, **options):
+    member = losses.get(name)
+    return member(config.options(member, config.Choice(name, options), "loss"))
+
+
+def call(name, weights=None, class_weights=None, **options):
+    args = [None if a is None else torch.from_numpy(a) for a in (LOGITS, TARGETS, weights, class_weights)]
+    return make(name, **options)(*args).item()
+
+
+def elements(name, gamma_pos=1.0, gamma_neg=4.0, clip=0.05):
+    """(batch, class) terms by the printed formula."""
+    if name == "bce":
+        return -(TARGETS * np.log(P) + (1 - TARGETS) * np.log(1 - P))
+    if name == "asl":
+        pm = np.maximum(P - clip, 0)
+        positive = (1 - P) ** gamma_pos * np.log(P)
+        return -(TARGETS * positive + (1 - TARGETS) * pm**gamma_neg * np.log(1 - pm))
+    pm = 1 / (1 + np.exp(-(LOGITS - 1.0)))
+    return -TARGETS * (1 - pm) ** 2 * np.log(pm) + (1 - TARGETS) * (1.5 - P) * P**2
+
+
+def test_every_loss_is_registered():
+    assert losses.choices() == ["asl", "bce", "hill", "sigmoid_f1"]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("name", ["bce", "asl", "hill"])
+def test_loss_is_its_formula_with_and_without_weights(name, reduction):
+    terms = elements(name)
+    total = getattr(np, reduction)
+    assert call(name, reduction=reduction) == pytest.approx(total(terms), rel=1e-7)
+    assert call(name, WEIGHTS, reduction=reduction) == pytest.approx(total(terms * WEIGHTS[:, None]), rel=1e-7)
+    both = call(name, WEIGHTS, CLASS_WEIGHTS, reduction=reduction)
+    assert both == pytest.approx(total(terms * WEIGHTS[:, None] * CLASS_WEIGHTS), rel=1e-7)
+
+
+@pytest.mark.parametrize(("gamma_pos", "gamma_neg", "clip"), ASL)
+def test_asymmetric_loss_over_its_parameters(gamma_pos, gamma_neg, clip):
+    found = call("asl", gamma_pos=float(gamma_pos), gamma_neg=float(gamma_neg), clip=float(clip))
+    assert found == pytest.approx(elements("asl", gamma_pos, gamma_neg, clip).sum(), rel=1e-7)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_asymmetric_loss_without_focus_and_clip_is_cross_entropy(reduction):
+    logits = torch.tensor(LOGITS, requires_grad=True)
+    slopes = []
+    for loss in (make("bce", reduction=reduction), make("asl", **CHOICES[2][1], reduction=reduction)):
+        value = loss(logits, torch.tensor(TARGETS))
+        slopes.append((value.detach(), *torch.autograd.grad(value, logits)))
+    torch.testing.assert_close(slopes[0], slopes[1])
+
+
+def test_the_larger_focus_counts_its_examples_less():
+    logits, present = torch.zeros(1, 1), torch.ones(1, 1)
+    positive = make("asl", gamma_pos=4.0, gamma_neg=0.0, clip=0.0)(logits, present)
+    negative = make("asl", gamma_pos=4.0, gamma_neg=0.0, clip=0.0)(logits, 1 - present)
+    assert positive < negative / 10
+
+
+@pytest.mark.parametrize("average", ["macro", "micro"])
+@pytest.mark.parametrize(("S", "E"), [(-1.0, 0.0), (-15.0, 1.0), (-30.0, 0.0)])
+def test_sigmoid_f1_is_its_formula(S, E, average):
+    decided = 1 / (1 + np.exp(S * (LOGITS + E)))
+    for weights in (np.ones(6), WEIGHTS):
+        w = weights[:, None]
+        axis = 0 if average == "macro" else (0, 1)
+        tp = (w * decided * TARGETS).sum(axis)
+        fp = (w * decided * (1 - TARGETS)).sum(axis)
+        fn = (w * (1 - decided) * TARGETS).sum(axis)
+        wanted = 1 - np.mean(2 * tp / (2 * tp + fp + fn))
+        assert call("sigmoid_f1", weights, S=S, E=E, average=average) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_sigmoid_f1_class_weights_weight_the_classes():
+    tp, total = (P * TARGETS).sum(0), P.sum(0) + TARGETS.sum(0)
+    wanted = 1 - np.average(2 * tp / total, weights=CLASS_WEIGHTS)
+    assert call("sigmoid_f1", None, CLASS_WEIGHTS) == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [*CHOICES, *(("asl", dict(zip(("gamma_pos", "gamma_neg", "clip"), map(float, c), strict=True))) for c in ASL)],
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_slope_is_the_numerical_one(name, options, weighted):
+    logits = torch.tensor(LOGITS, requires_grad=True)
+    rest = [torch.from_numpy(WEIGHTS), torch.from_numpy(CLASS_WEIGHTS)] if weighted else []
+    loss = make(name, **options)
+    assert torch.autograd.gradcheck(lambda x: loss(x, torch.from_numpy(TARGETS), *rest), logits)
+
+
+@pytest.mark.parametrize(("name", "options"), [*CHOICES, ("asl", {"gamma_neg": 0.5}), ("asl", {"gamma_neg": 0.0})])
+def test_large_logits_stay_finite(name, options):
+    logits = torch.tensor([[-1e4, -200.0, -90.0, -20.0, 0.0, 20.0, 90.0, 200.0, 1e4]]).repeat(2, 1).requires_grad_()
+    targets = torch.stack([torch.zeros(9), torch.ones(9)])
+    value = make(name, **options)(logits, targets)
+    value.backward()
+    assert torch.isfinite(value)
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_batches_that_are_not_contiguous():
+    logits = torch.tensor(LOGITS.T.copy(), requires_grad=True)
+    value = make("asl")(logits.T, torch.tensor(TARGETS.T.copy()).T)
+    assert value.item() == pytest.approx(elements("asl").sum(), rel=1e-7)
+    value.backward()
+    plain = torch.tensor(LOGITS, requires_grad=True)
+    make("asl")(plain, torch.tensor(TARGETS)).backward()
+    torch.testing.assert_close(logits.grad, plain.grad.T)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("bce", {"reduction": "median"}), ("asl", {"clip": 1.0}), ("hill", {"lam": 0.5}), ("sigmoid_f1", {"S": 1.0})],
+)
+def test_impossible_options_are_refused(name, options):
+    with pytest.raises(ConfigError, match=f"{next(iter(options))}: found"):
+        make(name, **options)

@@ -1,0 +1,237 @@
+"""The trainer on a small world of spatial patterns."""
+
+import csv
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import f1_score
+
+from glc import config, storage
+from glc.errors import ConfigError, DataError, GlcError
+from glc.nets import trainer
+
+CLASSES = 60
+NET = config.Choice("geolocation", {"latent": 32, "jitter_m": 500.0})
+QUICK = config.Train(max_epochs=15, batch_size=64, learning_rate=2e-2, patience=15)
+
+
+def world(n, seed):
+    """Places in a square of 100 km; species 0-29 live in the west, 30-59 in the east, about 12 of them at a place."""
+    rng = np.random.default_rng(seed)
+    east = rng.uniform(0, 100_000, n)
+    species = [np.sort(rng.choice(30, 12, replace=False)) + 30 * (x > 50_000) for x in east]
+    return pd.DataFrame(
+        {
+            "surveyId": np.arange(n),
+            "easting": (4_000_000 + east).astype(np.float32),
+            "northing": rng.uniform(2_000_000, 2_100_000, n).astype(np.float32),
+            "weight": np.ones(n, np.float32),
+            "species": species,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tables")
+    storage.write_table(world(640, 0), "examples", root / "train", row_group_rows=200)
+    storage.write_table(world(200, 1), "examples", root / "valid")
+    return root / "train", root / "valid"
+
+
+@pytest.fixture
+def out(tmp_path, monkeypatch):
+    """An output folder; nothing may be left in the working folder."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    (tmp_path / "out").mkdir()
+    yield tmp_path / "out"
+    assert os.listdir(work) == []
+
+
+def fit(tables, out, train_config=QUICK, model=NET, **settings):
+    settings = {"n_classes": CLASSES, "accelerator": "cpu", "progress": False} | settings
+    return trainer.fit(*tables, out, model=model, train_config=train_config, **settings)
+
+
+def history(out):
+    with open(out / "history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def multi_hot(frame):
+    return np.array([np.isin(np.arange(CLASSES), species) for species in frame.species])
+
+
+def test_net_learns_where_species_live(tables, out):
+    found = fit(tables, out)
+    assert sorted(path.name for path in out.iterdir()) == ["history.csv", "model.ckpt"]
+    valid, truth = world(200, 1), multi_hot(world(200, 1))
+    scores = trainer.predict(out / "model.ckpt", valid.easting, valid.northing, valid.surveyId)
+    assert scores.shape == (200, CLASSES)
+    assert scores.dtype == np.float32
+    assert scores.min() >= 0
+    assert scores.max() <= 1
+
+    def sample_f1(scores):
+        chosen = np.argsort(-scores, axis=1)[:, :25]
+        predicted = np.zeros_like(truth)
+        np.put_along_axis(predicted, chosen, True, axis=1)
+        return f1_score(truth, predicted, average="samples", zero_division=0)
+
+    floor = sample_f1(np.tile(multi_hot(world(640, 0)).mean(axis=0), (200, 1)))
+    assert sample_f1(scores) > 1.5 * floor
+    # what was reported for the best epoch is what the kept checkpoint scores
+    assert found["valid_f1"] == pytest.approx(sample_f1(scores), abs=1e-6)
+    rows = history(out)
+    assert found["epochs"] == len(rows) <= 15
+    assert found["valid_f1"] == pytest.approx(max(float(row["valid_f1"]) for row in rows))
+    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+
+
+def test_valid_f1_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(50, 70)).astype(np.float32)
+    truth = rng.random((50, 70)) < rng.uniform(0, 0.5, (50, 1))
+    truth[:3] = False
+    for k in (25, 200):
+        predicted = np.zeros_like(truth)
+        np.put_along_axis(predicted, np.argsort(-logits, axis=1)[:, :k], True, axis=1)
+        wanted = f1_score(truth, predicted, average="samples", zero_division=0)
+        found = trainer.top_k_f1(torch.tensor(logits), torch.tensor(truth, dtype=torch.float32), k).mean()
+        assert found.item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_micro_f1_in_the_history_is_scikit_learns_at_threshold_one_half(tables, out):
+    fit(tables, out, config.Train(config.Choice("bce"), max_epochs=2, learning_rate=2e-2, batch_size=64))
+    valid = world(200, 1)
+    scores = trainer.predict(out / "model.ckpt", valid.easting, valid.northing, valid.surveyId)
+    best = max(history(out), key=lambda row: float(row["valid_f1"]))
+    wanted = f1_score(multi_hot(valid), scores > 0.5, average="micro", zero_division=0)
+    assert float(best["valid_f1_micro"]) == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize("memory_bytes", [1 << 30, 0], ids=["memory", "streamed"])
+def test_same_seed_same_weights_and_another_seed_others(tables, tmp_path, memory_bytes):
+    weights = []
+    for number, seed in enumerate((3, 3, 4)):
+        (tmp_path / str(number)).mkdir()
+        short = config.Train(max_epochs=2, batch_size=64, seed=seed)
+        fit(tables, tmp_path / str(number), short, memory_bytes=memory_bytes)
+        weights.append(trainer.load(tmp_path / str(number) / "model.ckpt")[0].state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert not torch.equal(weights[0]["layers.0.weight"], weights[2]["layers.0.weight"])
+
+
+def test_checkpoint_describes_itself_and_carries_the_training_statistics(tables, out):
+    fit(tables, out, config.Train(max_epochs=1))
+    content = torch.load(out / "model.ckpt", weights_only=True)
+    assert (content["model"], content["options"], content["n_classes"]) == ("geolocation", NET.options, CLASSES)
+    assert content["train"]["rows"] == 640
+    net, n_classes = trainer.load(out / "model.ckpt")
+    assert n_classes == CLASSES
+    assert not net.training
+    place = world(640, 0)[["easting", "northing"]].to_numpy(float)
+    np.testing.assert_allclose(net.mean, place.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(net.std, place.std(axis=0), rtol=1e-5)
+
+
+def test_predictions_do_not_depend_on_the_blocks(tables, out):
+    fit(tables, out, config.Train(max_epochs=1))
+    valid = world(200, 1)
+    columns = (valid.easting, valid.northing, valid.surveyId)
+    whole = trainer.predict(out / "model.ckpt", *columns)
+    blocks = list(trainer.predict_blocks(out / "model.ckpt", *columns, batch=64))
+    assert [len(block) for block in blocks] == [64, 64, 64, 8]
+    np.testing.assert_allclose(np.concatenate(blocks), whole, rtol=1e-5)
+    assert trainer.predict(out / "model.ckpt", [], [], []).shape == (0, CLASSES)
+
+
+@pytest.mark.parametrize("loss", ["bce", "hill", "sigmoid_f1"])
+def test_every_loss_trains_with_class_weights_monitored_by_loss(tables, out, loss):
+    setting = config.Train(config.Choice(loss), max_epochs=3, batch_size=64, monitor="loss", class_weights=True)
+    found = fit(tables, out, setting)
+    assert found["valid_loss"] == pytest.approx(min(float(row["valid_loss"]) for row in history(out)))
+    assert float(history(out)[-1]["train_loss"]) < float(history(out)[0]["train_loss"])
+
+
+def test_class_weights_and_example_weights_reach_the_loss(tables):
+    summary = trainer.summarise(tables[0], CLASSES)
+    setting = config.Train(config.Choice("bce"), class_weights=True)
+    learner = trainer.Learner(NET, setting, CLASSES, summary).eval()
+    np.testing.assert_allclose(learner.class_weights, summary.counts / summary.counts.mean(), rtol=1e-6)
+    assert learner.class_weights.mean().item() == pytest.approx(1)
+    batch = next(iter(trainer.Batches(summary, 8)))
+    batch["weight"] = torch.linspace(0, 1, 8)
+    logits, targets, loss = learner._step(batch)
+    p, y = logits.sigmoid(), targets
+    terms = -(y * p.log() + (1 - y) * (1 - p).log()) * learner.class_weights * batch["weight"][:, None]
+    torch.testing.assert_close(loss, terms.mean())
+
+
+def test_training_stops_when_patience_ends(tables, out):
+    still = config.Train(max_epochs=50, patience=2, learning_rate=1e-12, batch_size=64)
+    found = fit(tables, out, still)
+    assert found["epochs"] < 10
+
+
+def test_learning_rate_finder_chooses(tables, out):
+    found = fit(tables, out, config.Train(max_epochs=1, batch_size=64, learning_rate=1e-3, find_learning_rate=True))
+    assert found["learning_rate"] != 1e-3
+    assert 1e-6 <= found["learning_rate"] <= 1e-1
+    assert float(history(out)[0]["learning_rate"]) == pytest.approx(found["learning_rate"])
+
+
+def test_fast_dev_run_takes_one_batch_and_leaves_a_checkpoint(tables, out):
+    found = fit(tables, out, fast_dev_run=True)
+    assert found["epochs"] == 1
+    assert trainer.predict(out / "model.ckpt", [4e6], [2e6], [0]).shape == (1, CLASSES)
+
+
+def test_progress_is_shown_and_chatter_is_not(tables, out, capfd):
+    fit(tables, out, config.Train(max_epochs=1), progress=True)
+    shown = "".join(capfd.readouterr())
+    assert "Epoch 0: 100%" in shown
+    for chatter in ("GPU available", "Tip", "num_workers", "Warning"):
+        assert chatter not in shown
+
+
+def test_wandb_offline_writes_where_it_is_told(tables, out, tmp_path, capfd):
+    place = {"mode": "offline", "project": "glc", "group": "g", "name": "n", "config": {"k": 1}, "dir": tmp_path / "w"}
+    fit(tables, out, config.Train(max_epochs=1), wandb=place)
+    runs = list((tmp_path / "w/wandb").glob("offline-run-*/run-*.wandb"))
+    assert len(runs) == 1
+    assert runs[0].stat().st_size > 0
+    assert "wandb:" not in capfd.readouterr().err
+
+
+def test_divergence_is_an_error(tables, out):
+    with pytest.raises(GlcError, match=r"diverged: train_loss is (nan|inf).*lower train\.learning_rate"):
+        fit(tables, out, config.Train(max_epochs=3, batch_size=64, learning_rate=1e30))
+    assert not (out / "model.ckpt").exists()
+
+
+def test_wrong_class_count_wrong_model_and_wrong_checkpoint(tables, out, tmp_path):
+    with pytest.raises(DataError, match="expected class indices 0 to 9"):
+        fit(tables, out, n_classes=10)
+    with pytest.raises(ConfigError, match=r"unknown model 'geolocatoin'.*did you mean 'geolocation'"):
+        fit(tables, out, model=config.Choice("geolocatoin"))
+    with pytest.raises(ConfigError, match=r"wandb\.mode: found 'on'"):
+        fit(tables, out, wandb={"mode": "on"})
+    with pytest.raises(DataError, match="no such checkpoint"):
+        trainer.load(tmp_path / "none.ckpt")
+    (tmp_path / "bad.ckpt").write_bytes(b"not a checkpoint")
+    with pytest.raises(DataError, match="cannot be read as a checkpoint"):
+        trainer.load(tmp_path / "bad.ckpt")
+
+
+def test_prediction_columns_must_agree(tables, out):
+    fit(tables, out, fast_dev_run=True)
+    with pytest.raises(DataError, match="differ in length"):
+        trainer.predict(out / "model.ckpt", [4e6, 4e6], [2e6], [0])
+    with pytest.raises(DataError, match="'northing' has values that are not finite"):
+        trainer.predict(out / "model.ckpt", [4e6], [np.inf], [0])

@@ -1,0 +1,165 @@
+"""What `make` would run: read with ``make -n``, so nothing is installed or computed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glc import config
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+SETTINGS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "VENV", "VIRTUAL_ENV", "PYTHON", "LUIGI_CONFIG_PATH")
+
+
+def make(*words, folder=CHECKOUT, code=0, **env):
+    """Output of ``make words`` in `folder`, free of the settings of a make or environment that runs the tests."""
+    own = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    done = subprocess.run(
+        ["make", "--no-print-directory", *words], cwd=folder, env=own | env, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def planned(*words, **kwargs):
+    """The last command line that ``make words`` would run."""
+    text = make("-n", *words, **kwargs).replace("\\\n", " ")
+    return text.strip().splitlines()[-1]
+
+
+def targets():
+    """Targets of the Makefile's own, without those of the experiments."""
+    return re.findall(r"^([a-z][a-z0-9-]*):.*## ", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A folder with the Makefile and the experiments, to change."""
+    shutil.copy(CHECKOUT / "Makefile", tmp_path)
+    shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)
+    shutil.copytree(CHECKOUT / "conf", tmp_path / "conf")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", config.experiment_names())
+def test_every_experiment_has_a_target(name):
+    command = planned(name, "DATASET=some/folder")
+    assert f"glc.tasks Submission --experiment {name} --dataset 'some/folder'" in command
+
+
+def test_a_new_experiment_has_a_target_by_itself(copy):
+    (copy / "conf/experiments/brand-new.toml").write_text('description = "Quite new."\nmodel = "votes"\n')
+    assert "--experiment brand-new " in planned("brand-new", folder=copy)
+    assert re.search(r"brand-new +Quite new\.", make("help", folder=copy))
+
+
+@pytest.mark.parametrize("name", ["test", "report", "dsgt-table1"])
+def test_an_experiment_that_would_hide_a_target_is_refused(copy, name):
+    (copy / f"conf/experiments/{name}.toml").write_text('model = "votes"\n')
+    told = make("help", folder=copy, code=2)
+    assert f"conf/experiments/{name}.toml has the name of a target" in told
+    assert "rename the file" in told
+
+
+def test_help_is_the_default_and_lists_all_targets_and_experiments():
+    told = make()
+    assert told == make("help")
+    listed = re.findall(r"^  ([a-z][a-z0-9-]*) {2,}\S", told, re.MULTILINE)
+    assert set(listed) == {*targets(), *config.experiment_names()}
+    for name in config.experiment_names():
+        assert f"  {name:<18} {config.load(name).description}" in told
+
+
+def test_there_are_the_targets_that_the_readme_and_the_cfgs_name():
+    text = "".join((CHECKOUT / name).read_text() for name in ("README.md", "conf/luigi.cfg", "conf/luigi-vm.cfg"))
+    named = set(re.findall(r"(?:`|^)make ([a-z][a-z0-9-]*)", text, re.MULTILINE))
+    assert {"demo", "test", "scheduler", "submission"} <= named
+    assert named <= {*targets(), *config.experiment_names()}
+
+
+@pytest.mark.parametrize("name", targets())
+def test_every_target_plans_its_commands(name):
+    assert make("-n", name).strip()
+
+
+def test_no_target_is_taken_for_a_file(copy):
+    for name in ("test", "votes"):
+        (copy / name).mkdir()
+        assert "-m " in planned(name, folder=copy)
+
+
+def test_the_root_of_the_settings_holds_unless_one_is_given():
+    assert "--root" not in planned("submission", ROOT="/from/the/environment")
+    assert planned("submission", "ROOT=a/relative one").endswith("--root 'a/relative one'")
+    assert planned("demo", "ROOT=rel").endswith("--dataset virtual:small --root 'rel'")
+
+
+@pytest.mark.parametrize("task", ["submission", "evaluate", "report"])
+def test_a_product_takes_experiment_dataset_root_and_more(task):
+    command = planned(task, "EXPERIMENT=my.toml", "DATASET=d", "ROOT=r", "ARGS=--workers 2")
+    assert command.endswith(f"glc.tasks {task.title()} --experiment 'my.toml' --dataset 'd' --root 'r' --workers 2")
+
+
+def test_defaults_are_those_of_the_tasks():
+    from glc.tasks import Submission
+
+    default = Submission()
+    assert f"--experiment '{default.experiment}' --dataset '{default.dataset}'" in planned("submission")
+    assert f"--dataset {default.dataset}" in planned("demo")
+
+
+def test_the_central_scheduler_is_that_of_the_vm_settings():
+    assert planned("votes", "SCHEDULER=central").startswith("LUIGI_CONFIG_PATH=conf/luigi-vm.cfg ")
+    assert "LUIGI_CONFIG_PATH" not in planned("votes")
+    vm = (CHECKOUT / "conf/luigi-vm.cfg").read_text()
+    assert re.search(r"^local_scheduler = false$", vm, re.MULTILINE)
+    port = re.search(r"^default_scheduler_port = (\d+)$", vm, re.MULTILINE).group(1)
+    command = planned("scheduler", "ROOT=r")
+    assert f"--address 127.0.0.1 --port {port}" in command
+    assert "--logdir 'r/luigid'" in command
+    assert "mkdir -p 'r/luigid'" in make("-n", "scheduler", "ROOT=r")
+    assert "expected local or central" in make("SCHEDULER=remote", code=2)
+
+
+@pytest.mark.parametrize("table", ["1", "2"])
+def test_the_tables_of_a_paper_are_its_tasks(table):
+    assert f"tasks.dsgt_2024 Table{table} --dataset 'd'" in planned(f"dsgt-table{table}", "DATASET=d")
+
+
+def test_the_environment_is_made_once(copy):
+    assert ".venv/bin/python -m pip install --editable '.[dev]'" in make("-n", "venv", folder=copy)
+    assert "/active/bin/python -m pytest" in planned("test", VIRTUAL_ENV="/active")
+    assert "given/bin/python -m pytest" in planned("test", "VENV=given", VIRTUAL_ENV="/active")
+    (copy / ".venv").mkdir()
+    (copy / ".venv/.glc-installed").touch()
+    assert "pip install" not in make("-n", "venv", folder=copy)
+    later = (copy / ".venv/.glc-installed").stat().st_mtime + 10
+    os.utime(copy / "pyproject.toml", (later, later))
+    assert "pip install" in make("-n", "venv", folder=copy)
+
+
+def test_another_python_is_refused_before_an_environment_is_made(copy):
+    fake = copy / "python3.12"
+    pretend = "import sys; sys.version_info = (3, 12, 0); exec(sys.argv[1])"
+    fake.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{pretend}" "$2"\n')
+    fake.chmod(0o755)
+    assert "is Python 3.12, expected 3.11; try: make PYTHON=" in make("venv", f"PYTHON={fake}", folder=copy, code=2)
+    assert not (copy / ".venv").exists()
+
+
+def test_every_bench_is_run():
+    command = make("-n", "bench")
+    for path in (CHECKOUT / "glc/bench").glob("[a-z]*.py"):
+        assert f"glc.bench.{path.stem}" in command
+
+
+def test_the_readme_names_every_key_of_an_experiment():
+    text = (CHECKOUT / "README.md").read_text()
+    for section in ("Surveys", "Validation", "Po", "Train", "Scores"):
+        row = re.search(rf"^\| `\[{section.lower()}\]` \|.*$", text, re.MULTILINE).group()
+        for key in getattr(config, section).__dataclass_fields__:
+            assert f"`{key}`" in row
