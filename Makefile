@@ -40,11 +40,11 @@ ON      = --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(A
 help:  ## list the targets
 	@echo 'make TARGET [VARIABLE=VALUE ...]'
 	@echo
-	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-26s %s\n", $$1, $$2 }'
 	@echo
 	@echo 'experiments, each a target (conf/experiments):'
 	@for name in $(EXPERIMENTS); do \
-	  printf '  %-18s %s\n' "$$name" "$$(sed -n 's/^description *= *"\(.*\)"/\1/p' conf/experiments/$$name.toml)"; done
+	  printf '  %-24s %s\n' "$$name" "$$(sed -n 's/^description *= *"\(.*\)"/\1/p' conf/experiments/$$name.toml)"; done
 	@echo
 	@echo 'variables:'
 	@echo '  DATASET=$(DATASET)   a folder of survey CSVs, or virtual:tiny|small|glc24'
@@ -83,10 +83,10 @@ clean-experiment: $(READY)  ## remove outputs of EXPERIMENT on DATASET (ARGS='--
 	$(BIN)/python -m luigi --module glc.tasks Clean --experiment '$(EXPERIMENT)' $(ON)
 
 dsgt-table1: $(READY)  ## NN and k-NN at 5, 10, 50 km, LSH beside exact (DS@GT 2024, section 4.5)
-	$(LUIGI) tasks.dsgt_2024 Table1 $(ON)
+	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table1 $(ON)
 
 dsgt-table2: $(READY)  ## linear and nonlinear nets by loss (DS@GT 2024, table 2)
-	$(LUIGI) tasks.dsgt_2024 Table2 $(ON)
+	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table2 $(ON)
 
 scheduler: $(READY)  ## the central scheduler, http://localhost:8082 (runs until Ctrl-C)
 	@mkdir -p '$(LUIGID)'

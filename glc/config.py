@@ -214,6 +214,7 @@ def to_dict(section):
 
 def canonical(section):
     """One line of JSON that is equal for equal sections: what a task's identity is made of."""
+    section = build(type(section), to_dict(section), "")  # a default written 3_000 is the same as 3000.0
     return json.dumps(to_dict(section), sort_keys=True, separators=(",", ":"))
 
 
@@ -248,16 +249,23 @@ def _known():
 
 
 def load(name):
-    """Read and validate an experiment, the options of its model, loss and decoder included."""
-    path = experiment_path(name)
+    """Read and validate an experiment, the options of its model, loss and decoder included.
+
+    name : of an experiment or the path of its TOML, and, to try other values without a new file, any number of
+        ``+table.key=value`` behind it: ``votes+model.prior=500+validation.run=1``. The experiment is then called so.
+    """
+    base, *changes = str(name).split("+")
+    path = experiment_path(base)
     try:
         values = tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
     if "name" in values:
         raise ConfigError(f"{path}: unknown key 'name'; an experiment is called by its file's name")
+    for change in changes:
+        _change(values, change, name)
     experiment = build(Experiment, values, str(path))
-    experiment = dataclasses.replace(experiment, name=path.stem)
+    experiment = dataclasses.replace(experiment, name="+".join([path.stem, *changes]))
     for kind, choice in (
         (registry.models, experiment.model),
         (registry.decoders, experiment.decode),
@@ -266,6 +274,23 @@ def load(name):
     if registry.models.get(experiment.model.name).kind == "net":
         _check(registry.losses, experiment.train.loss, path)
     return experiment
+
+
+def _change(values, change, where):
+    key, equals, text = change.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"experiment {where}: found {change!r}, expected table.key=value, as in votes+model.prior=500")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word is a string
+    *tables, last = key.split(".")
+    for table in tables:
+        inner = values.get(table, {})
+        # a choice may be written as its bare name
+        values[table] = inner = {"name": inner} if isinstance(inner, str) else dict(inner)
+        values = inner
+    values[last] = value
 
 
 def _check(kind, choice, path):

@@ -83,7 +83,7 @@ def fit(
                     accelerator=accelerator,
                     devices=1,
                     max_epochs=train_config.max_epochs,
-                    callbacks=[*best, history, *([TQDMProgressBar(leave=False)] if progress else [])],
+                    callbacks=[*best, history, *([TQDMProgressBar(refresh_rate=20, leave=False)] if progress else [])],
                     logger=False if fast_dev_run else logger,
                     default_root_dir=scratch,
                     enable_progress_bar=progress,

@@ -1,5 +1,7 @@
 """F1 by distance to the nearest training survey: bins that follow the data, with block-bootstrap intervals."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from glc.prediction import evaluate
@@ -13,18 +15,15 @@ def by_distance(splits, size_m):
     """Mean F1 of the surveys in each bin of distance.
 
     splits : name -> frame with lon, lat (degrees), block, nearest_train_m and f1; size_m : side of a spatial block
-    returns : (labels, series, lacking): the text of each bin in km; name -> list, a (count, mean, low, high) or None for
-        each bin; and the number of surveys left out because they have no distance
+    returns : (labels, series, lacking): the text of each bin in km; name -> list, a (count, mean, low, high) or None
+        for each bin; and the number of surveys left out because they have no distance
     """
     known = {name: frame.dropna(subset="nearest_train_m") for name, frame in splits.items()}
     lacking = sum(len(frame) - len(known[name]) for name, frame in splits.items())
     known = {name: frame for name, frame in known.items() if len(frame)}
     km = [frame["nearest_train_m"].to_numpy() / 1000 for frame in known.values()]
     ends = edges(np.concatenate([*km, np.zeros(0)]))
-    labels = [
-        f"{low:g}–{high:g}" if np.isfinite(high) else f"≥ {low:g}"
-        for low, high in zip(ends[:-1], ends[1:], strict=True)
-    ]
+    labels = [f"{low:g}–{high:g}" if np.isfinite(high) else f"≥ {low:g}" for low, high in pairwise(ends)]
     series = {}
     for distances, (name, frame) in zip(km, known.items(), strict=True):
         index = np.minimum(np.searchsorted(ends, distances, side="right"), len(labels)) - 1
@@ -36,8 +35,8 @@ def by_distance(splits, size_m):
 def edges(km, share=0.03):
     """Edges, from 0 to infinity, of bins that each hold at least `share` of the distances `km`, (n,).
 
-    A bin holds its lower edge and not its upper one. The inner edges are some of `EDGES_KM`; the last bin has an end
-    where nothing lies beyond one.
+    A bin holds its lower edge and not its upper one. The inner edges are some of `EDGES_KM`; the last bin is open where
+    an end beyond all distances would be far from its beginning.
     """
     km = np.sort(km)
     least, below, found = max(1, share * len(km)), 0, [0.0]
@@ -46,7 +45,10 @@ def edges(km, share=0.03):
         if count - below >= least and (count == len(km) or len(km) - count >= least):
             found.append(edge)
             below = count
-    return np.array(found if below == len(km) > 0 else [*found, np.inf])
+    closed = below == len(km) > 0
+    if closed and found[-1] > 5 * found[-2] > 0:
+        found[-1] = np.inf
+    return np.array(found if closed else [*found, np.inf])
 
 
 def _mean(values, blocks):

@@ -72,19 +72,21 @@ def axes(height=3.3):
 def scores(rows):
     """Sample-averaged F1 of the experiment (first row) and of the baselines, a bar each.
 
-    rows : (label, valid, low, high, test) from top to bottom; low and high bound the 95 % interval; test may be None
+    rows : (label, valid, low, high, test) from top to bottom; low and high bound the 95% interval; test may be None
     """
     figure, ax = axes(0.9 + 0.42 * len(rows))
     ax.grid(axis="y", visible=False)
     ax.grid(axis="x")
     labels, valid, low, high, test = zip(*rows, strict=True)
     y = np.arange(len(rows))
-    ax.barh(y, valid, 0.62, color=[ACCENT] + [GREY] * (len(rows) - 1), label="validation, with 95 % interval")
+    ax.barh(y, valid, 0.62, color=[ACCENT] + [GREY] * (len(rows) - 1), label="validation, with 95% interval")
     bounds = np.array([[v if b is None else b for v, b in zip(valid, side, strict=True)] for side in (low, high)])
-    ax.errorbar(valid, y, xerr=np.abs(bounds - np.array(valid)), fmt="none", ecolor=INK, elinewidth=1.2, capsize=3)
-    known = [(value, at) for value, at in zip(test, y, strict=True) if value is not None]
+    ax.errorbar(
+        valid, y - 0.1, xerr=np.abs(bounds - np.array(valid)), fmt="none", ecolor=INK, elinewidth=1.2, capsize=3
+    )
+    known = [(value, at + 0.2) for value, at in zip(test, y, strict=True) if value is not None]
     if known:
-        ax.plot(*zip(*known, strict=True), "D", color=SECOND, markeredgecolor="white", markersize=7, label="test")
+        ax.plot(*zip(*known, strict=True), "D", color=SECOND, markeredgecolor="white", markersize=6.5, label="test")
     ax.set_yticks(y, labels)
     ax.invert_yaxis()
     ax.set_xlim(0, _top([*valid, *bounds[1], *(v for v, _ in known)]))
@@ -95,7 +97,7 @@ def scores(rows):
 
 @drawn
 def by_distance(labels, series):
-    """Mean F1 with its 95 % interval in bins of distance to the nearest training survey.
+    """Mean F1 with its 95% interval in bins of distance to the nearest training survey.
 
     labels : text of each bin; series : split -> list, a (count, mean, low, high) or None for each bin
     """
@@ -162,22 +164,26 @@ def learning(histories, measures, best, label):
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.set_xlabel("epoch")
     ax.set_ylabel(label)
-    figure.legend(loc="outside lower center", ncols=4)
+    figure.legend(loc="outside lower center", ncols=5, columnspacing=1.2, handlelength=1.6)
     return figure
 
 
 @drawn
 def calibration(points):
-    """Presence rate by score on validation; points : (score, rate) in order of the score."""
+    """Presence rate by score on validation, with the diagonal where the scores may be probabilities (at most 1).
+
+    points : (score, rate) in order of the score, which is never below 0
+    """
     figure, ax = axes(3.6)
     x, y = np.array(points, float).T
     ax.grid(axis="x")
-    largest = _top([*x, *y])
-    if x.max() <= 1 and x.min() >= 0:
-        ax.plot([0, largest], [0, largest], "--", color="#8a9097", linewidth=1.1, label="score = presence rate")
+    probable = x.max() <= 1
+    limit = min(_top([*x, *y]), 1.02)
+    if probable:
+        ax.plot([0, limit], [0, limit], "--", color="#8a9097", linewidth=1.1, label="score = presence rate")
     ax.plot(x, y, "-", color=ACCENT, linewidth=1.6, marker=".", markersize=4, label="calibration curve")
-    ax.set_xlim(min(0, x.min()), largest if x.max() <= 1 else _top(x))
-    ax.set_ylim(0, min(largest, 1.02) if x.max() <= 1 else _top(y))
+    ax.set_xlim(0, limit if probable else _top(x))
+    ax.set_ylim(0, limit if probable else _top(y))
     ax.set_xlabel("score of the model")
     ax.set_ylabel("presence rate on validation")
     ax.legend(loc="upper left")
@@ -197,7 +203,7 @@ def set_sizes(series, limit):
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.xaxis.set_major_locator(MaxNLocator(7, integer=True))
-    ax.set_xlabel("species in a survey's set")
+    ax.set_xlabel("species per survey")
     ax.set_ylabel("share of surveys")
     figure.legend(loc="outside lower center", ncols=3)
     return figure

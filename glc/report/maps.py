@@ -1,4 +1,4 @@
-"""Maps of surveys coloured by a value: points on degrees, with about equal lengths east and north at the mean latitude."""
+"""Maps of surveys coloured by a value: points on degrees, equally long east and north at the mean latitude."""
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -22,7 +22,9 @@ def surveys(lon, lat, values, label, limits):
     stretch = 1 / max(np.cos(np.radians((lat.min() + lat.max()) / 2)), 0.05)
     (west, east), (south, north) = _extent(lon), _extent(lat)
     shape = stretch * (north - south) / (east - west)
-    figure = Figure(figsize=(WIDTH, float(np.clip(0.8 * WIDTH * shape + 0.6, 2.2, 7.5))), layout="constrained", dpi=200)
+    figure = Figure(
+        figsize=(WIDTH, float(np.clip(0.74 * WIDTH * shape + 0.5, 2.2, 7.5))), layout="constrained", dpi=200
+    )
     FigureCanvasAgg(figure)
     ax = figure.add_subplot()
     # dense places hide points below others: a fixed shuffle favours neither high values nor low ones

@@ -1,4 +1,4 @@
-"""An experiment's story as one self-contained HTML page: what went in, how well it did, where, and with what settings."""
+"""An experiment's story as one self-contained HTML page: what went in, how well it did and where, the settings."""
 
 import dataclasses
 import json
@@ -33,6 +33,12 @@ LEVELS = {
     "district": "of the district",
 }
 DATASETS = {"po": "presence-only", "pa_train": "presence-absence, training", "pa_test": "presence-absence, test"}
+NEIGHBOUR_FACTS = {
+    "queries": "surveys with neighbours sought",
+    "rows": "neighbours found",
+    "without_neighbours": "surveys without any neighbour",
+    "bucket_length": "bucket length used, m",
+}
 EXAMPLES = 40
 
 
@@ -68,7 +74,7 @@ def render(story):
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"count": _count, "shown": shown}
+    environment.filters |= {"whole": _whole, "shown": shown}
     parts = (_scores, _data, _distance, _neighbours, _learning, _decoder, _maps, _settings)
     facts = {name: value for part in parts for name, value in part(story).items()}
     return environment.get_template("report.html.j2").render(story=story, experiment=story.experiment, **facts)
@@ -79,7 +85,7 @@ def shown(value, form=".4f"):
     return "–" if value is None or value != value else format(value, form)
 
 
-def _count(value):
+def _whole(value):
     return shown(value, ",")
 
 
@@ -114,10 +120,18 @@ def _scores(story):
         "score_rows": rows,
         "score_figure": figures.scores(alt, rows),
         "best": best,
+        "test_told": _test_told(story, test),
         "verdict": _verdict(valid, best),
         "measures": measures,
         "by_fold": [(fold, int(row["size"]), row["mean"]) for fold, row in scored.iterrows()],
     }
+
+
+def _test_told(story, test):
+    if test is None:
+        return "; the labels of the test are not known here, so it has no F1."
+    name = "held-out fold that stands in for the test" if story.folds.get("held_out") else "test"
+    return f" and {test['sample_f1']:.3f} on the {name}."
 
 
 def _verdict(valid, best):
@@ -153,7 +167,7 @@ def _distance(story):
     splits = {split: frame for split in ("valid", "test") if len(frame := _split(story, split).dropna(subset="f1"))}
     labels, series, lacking = distance.by_distance(splits, story.experiment.validation.size_m)
     return {
-        "distance_rows": [(label, [points[i] for points in series.values()]) for i, label in enumerate(labels)],
+        "distance_labels": labels,
         "distance_series": series,
         "distance_lacking": lacking,
         "distance_figure": figures.by_distance("F1 by distance to the nearest training survey", labels, series)
@@ -165,16 +179,13 @@ def _distance(story):
 def _neighbours(story):
     rows = (story.neighbours or {}).get("recall") or []
     bars = [(f"{row['radius_m'] / 1000:g} km", row["recall"]) for row in rows]
-    wanted = (story.neighbours or {}).get("parameters", {}).get("neighbours", {})
-    asked = json.loads(wanted) if isinstance(wanted, str) else wanted
-    facts = {
-        key: (story.neighbours or {}).get(key)
-        for key in ("queries", "sources", "rows", "without_neighbours", "bucket_length")
-    }
+    found = story.neighbours or {}
+    asked = found.get("parameters", {}).get("neighbours", "{}")
+    facts = {title: found[key] for key, title in NEIGHBOUR_FACTS.items() if found.get(key) is not None}
     return {
         "recall_rows": rows,
         "recall_figure": figures.recall("Recall of true neighbours by radius", bars) if bars else None,
-        "neighbour_facts": asked | {key: value for key, value in facts.items() if value is not None},
+        "neighbour_facts": json.loads(asked) | facts,
     }
 
 

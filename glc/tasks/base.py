@@ -202,11 +202,17 @@ class FoldedTask(SurveysTask):
 
 
 class ExperimentParameter(luigi.Parameter):
-    """Name of an experiment in ``conf/experiments``, or the path of a TOML file; checked when the command is read."""
+    """Name of an experiment in ``conf/experiments``, or the path of a TOML file; checked when the command is read.
+
+    ``+table.key=value`` behind it changes a value: ``votes+model.prior=500``.
+    """
 
     def normalize(self, x):
         config.load(x)
-        return x if config.experiment_path(x).parent == config.CONF / "experiments" else str(Path(x).resolve())
+        base, *changes = x.split("+")
+        if config.experiment_path(base).parent != config.CONF / "experiments":
+            base = str(Path(base).resolve())
+        return "+".join([base, *changes])
 
 
 class ExperimentTask(ProductTask):

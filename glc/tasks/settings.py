@@ -48,6 +48,8 @@ def _tell():
     _failures.unlink(missing_ok=True)
     sys.stderr.flush()
     for task in dict.fromkeys(_finished):
+        if not task.complete():  # cleaned meanwhile
+            continue
         print(*task.results(), sep="\n", flush=True)
     for family, cause in lines:
         print(f"FAILED {family}: {cause}", file=sys.stderr, flush=True)

@@ -32,7 +32,7 @@ def main(arguments=None):
     """Print the table of ``python -m glc.world.check``; return 0 if every gain is clearly above zero, else 1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="small", choices=list(world.SIZES))
-    parser.add_argument("--folder", help="write (or find) the world here; default: a temporary folder")
+    parser.add_argument("--folder", help="write the world here; default: a temporary folder")
     parser.add_argument("--seed", type=int, help="another seed than the size's own")
     chosen = parser.parse_args(arguments)
     size = world.SIZES[chosen.size]
@@ -164,7 +164,8 @@ def landsat(size, folder, train):
         values = frame.reindex(train.surveyId).to_numpy(float).reshape(len(train), 21, 4)
         seasons.append(_mean(values, 1))
         years.append(_mean(values, 2))
-    seasons, years = _filled(np.hstack(seasons)), _filled(np.hstack(years)).reshape(len(train), len(series.BANDS), 21)
+    seasons, years = _filled(np.hstack(seasons)), _filled(np.hstack(years))[:, :-1]
+    years = years.reshape(len(train), len(series.BANDS), 21)
     years = years - years.mean(axis=2, keepdims=True)
     waves = dctn(years[:, [0, 3]], axes=2, norm="ortho")[:, :, 1:8].reshape(len(train), -1)
     return np.hstack([_with_products(seasons, 24), waves])
@@ -194,8 +195,8 @@ MODALITIES = {
 def sample(path, places_):
     """Values of all bands of a raster at places: (n, band) float, NaN where nodata."""
     with rasterio.open(path) as raster:
-        rows, columns = raster.index(places_.lon.to_numpy(), places_.lat.to_numpy())
-        values = raster.read(masked=True)[:, np.asarray(rows), np.asarray(columns)]
+        columns, rows = ~raster.transform * (places_.lon.to_numpy(), places_.lat.to_numpy())
+        values = raster.read(masked=True)[:, rows.astype(int), columns.astype(int)]
     return values.astype(float).filled(np.nan).T
 
 

@@ -23,7 +23,7 @@ _BATCH = 32
 
 
 def write(world, folder, datasets=("pa_train", "pa_test")):
-    """Write the tiles of `datasets` (pa_train, pa_test) below `folder`; a few surveys have none, or no near-infrared."""
+    """Write the tiles of `datasets` (pa_train, pa_test) below `folder`; a few surveys have none, or only RGB."""
     for dataset in datasets:
         surveys = surveys_of(world, dataset)
         with tqdm(total=len(surveys), desc=f"{dataset} tiles", unit="survey") as bar:

@@ -5,6 +5,8 @@ of rows is exact, after every survey has one species and every species one surve
 importance resampling: what lives in a block proposes species, the very place of the survey chooses among them.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -110,7 +112,7 @@ def _draws(world, surveys, known, part):
 
 
 def po_records(world, po, niches):
-    """Draw the presence-only records: row of `po`, speciesId; as many as `world.n_po_rows`, every species at least once.
+    """Draw the `world.n_po_rows` presence-only records: row of `po`, speciesId; every species occurs.
 
     A survey's species are distinct. PO-only species are among them.
     """
@@ -142,10 +144,8 @@ def po_records(world, po, niches):
 
 
 def _resample(rng, niches, e, rows, starts):
-    """Species (columns of `niches`) of the records at `e` (n, k); `starts` bounds the blocks, `rows` names the survey."""
-    sampled = np.concatenate(
-        [rng.integers(a, b, _REPRESENTATIVES) for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    )
+    """Species (columns of `niches`) of the records at `e` (n, k), in blocks bounded by `starts`; `rows` are surveys."""
+    sampled = np.concatenate([rng.integers(a, b, _REPRESENTATIVES) for a, b in pairwise(starts)])
     share = species.sigmoid(niches.log_odds(e[sampled])) * niches.popularity + np.float32(1e-9)
     share = share.reshape(-1, _REPRESENTATIVES, share.shape[1]).mean(axis=1)
     cumulative = share.cumsum(axis=1, dtype=float)
@@ -156,7 +156,7 @@ def _resample(rng, niches, e, rows, starts):
         chosen = np.empty((len(todo), _CANDIDATES), np.int64)
         uniform = rng.random(chosen.shape)
         edges = np.searchsorted(block[todo], np.arange(len(starts)))
-        for b, (a, z) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for b, (a, z) in enumerate(pairwise(edges)):
             chosen[a:z] = np.searchsorted(cumulative[b], uniform[a:z] * cumulative[b, -1], side="right")
         weight = species.sigmoid(niches.log_odds_of(e[todo], chosen)) * niches.popularity[chosen]
         weight = weight.astype(float) / share[block[todo][:, None], chosen] + 1e-12

@@ -4,6 +4,7 @@ All are EPSG:4326, north-up, tiled and compressed, and written window by window 
 gaps on land are nodata. Bands carry their names as descriptions.
 """
 
+import contextlib
 import math
 
 import numpy as np
@@ -96,14 +97,8 @@ def _soil(seed, lon, lat):
     x, y = plane(lon, lat)
     acidity, moisture = environment.soil(seed, lon, lat)
     rough = noise(seed, "soil rough", x, y, 6_000)
-    bands = np.stack(
-        [
-            62 - 9 * acidity,
-            28 + 8 * moisture,
-            42 - 9 * moisture + 3 * rough,
-            34 + 7 * moisture + 6 * acidity - 5 * rough,
-        ]
-    )
+    sand, carbon = 42 - 9 * moisture + 3 * rough, 34 + 7 * moisture + 6 * acidity - 5 * rough
+    bands = np.stack([62 - 9 * acidity, 28 + 8 * moisture, sand, carbon])
     bands = np.round(bands).clip(0, 100).astype(np.int16)
     gap = (environment.land(seed, lon, lat) <= 0) | (noise(seed, "soil gaps", x, y, 30_000) > 2.2)
     bands[:, gap] = -32768
@@ -158,36 +153,16 @@ def _between(fine, factor, size):
     return low, np.minimum(low + 1, size - 1), (at - low).astype(np.float32)
 
 
-class _open:
+@contextlib.contextmanager
+def _open(path, width, height, transform, dtype, nodata, bands):
     """A GeoTIFF being written beside `path`, renamed into place when whole."""
-
-    def __init__(self, path, width, height, transform, dtype, nodata, bands):
-        self._file = storage.atomic_file(path)
-        self._bands = bands
-        self._profile = {
-            "driver": "GTiff",
-            "width": width,
-            "height": height,
-            "count": len(bands),
-            "dtype": dtype,
-            "crs": "EPSG:4326",
-            "transform": transform,
-            "nodata": nodata,
-            "tiled": True,
-            "blockxsize": _TILE,
-            "blockysize": _TILE,
-            "compress": "deflate",
-            "zlevel": 4,
-            "predictor": 3 if dtype == "float32" else 2,
-            "interleave": "band",
-            "bigtiff": "if_safer",
-        }
-
-    def __enter__(self):
-        self._raster = rasterio.open(self._file.__enter__(), "w", **self._profile)
-        self._raster.descriptions = tuple(self._bands)
-        return self._raster
-
-    def __exit__(self, *error):
-        self._raster.close()
-        return self._file.__exit__(*error)
+    profile = {"width": width, "height": height, "count": len(bands), "dtype": dtype, "nodata": nodata}
+    layout = {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE, "interleave": "band", "bigtiff": "if_safer"}
+    packing = {"compress": "deflate", "zlevel": 4, "predictor": 3 if dtype == "float32" else 2}
+    place = {"crs": "EPSG:4326", "transform": transform}
+    with (
+        storage.atomic_file(path) as scratch,
+        rasterio.open(scratch, "w", driver="GTiff", **profile, **place, **layout, **packing) as raster,
+    ):
+        raster.descriptions = tuple(bands)
+        yield raster

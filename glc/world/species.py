@@ -107,12 +107,11 @@ def _calibrate(drawn, e, effort, prevalence):
     wanted = prevalence / drawn.detection
     for start in range(0, len(wanted), 512):
         part = slice(start, start + 512)
-        height = drawn.height[part] + effort[:, None]
-        badness = drawn.height[part] - drawn.subset(part).log_odds(e)
-        factor = _bisect(lambda f: height - badness / f**2, *_BREADTH, wanted[part])
-        drawn.weight[part] /= factor[:, None] ** 2
-        badness /= factor**2
-        drawn.height[part] = _bisect(lambda h: h + effort[:, None] - badness, *_HEIGHT, wanted[part])
+        height, effort_ = drawn.height[part], effort[:, None]
+        misfit = height - drawn.subset(part).log_odds(e)
+        breadth = _bisect(lambda b, h=height + effort_, m=misfit: h - m / b**2, *_BREADTH, wanted[part])
+        drawn.weight[part] /= breadth[:, None] ** 2
+        drawn.height[part] = _bisect(lambda h, m=misfit / breadth**2 - effort_: h - m, *_HEIGHT, wanted[part])
 
 
 def _bisect(log_odds, low, high, wanted, steps=14):

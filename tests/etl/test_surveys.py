@@ -142,24 +142,25 @@ def test_too_many_unusable_rows_stop_the_run_with_an_example_and_the_remedy(spar
 
 
 def test_lines_are_physical_across_the_splits_of_a_file(spark, tmp_path):
-    n = 60_000
+    n = 30_000
     ids = np.arange(n)
     text = [f"{4 + i / n:.6f},43.5,2019,{i % 50},{i}" for i in ids]
-    bad = [3, 20_000, 40_001, 59_998]
+    bad = [3, 10_000, 20_001, 29_998]
     for i in bad:
         text[i] = f"x,43.5,2019,1,{i}"
-    text[30_000] += "\n"
+    text[15_000] += "\n"
     (tmp_path / "GLC24_PA_metadata_train.csv").write_text("lon,lat,year,speciesId,surveyId\n" + "\n".join(text))
     (tmp_path / "GLC24_P0_metadata_train.csv").write_text("lon,lat,year,speciesId,surveyId\n" + "\n".join(text[:10]))
     before = spark.conf.get("spark.sql.files.maxPartitionBytes")
     spark.conf.set("spark.sql.files.maxPartitionBytes", "200000")
     try:
+        assert spark.read.text(str(tmp_path / "GLC24_PA_metadata_train.csv")).rdd.getNumPartitions() > 2
         facts = surveys.write(spark, editions.recognise(tmp_path), tmp_path / "out", max_quarantine_fraction=0.2)
     finally:
         spark.conf.set("spark.sql.files.maxPartitionBytes", before)
     found = storage.read_table(tmp_path / "out" / "quarantine", "quarantine").to_pandas()
     lines = found[found.dataset == "pa_train"].line.tolist()
-    assert lines == [i + 2 + (i > 30_000) for i in bad]
+    assert lines == [i + 2 + (i > 15_000) for i in bad]
     assert found[found.dataset == "po"].line.tolist() == [5]
     assert facts["rows"] == n + 10
 

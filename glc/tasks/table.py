@@ -1,0 +1,87 @@
+"""A table of a paper: its rows are experiments, its cells their metrics, its neighbour the paper's own figures."""
+
+import json
+from dataclasses import dataclass
+
+from glc import storage
+from glc.tasks.base import ProductTask, Published
+from glc.tasks.products import Evaluate
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: a label, the experiment that fills it, and what the paper reports (as text)."""
+
+    label: str
+    experiment: str
+    paper: str = ""
+
+
+class Table(ProductTask):
+    """Evaluate the experiments of `rows` on a dataset and print them as a Markdown table.
+
+    Also written to ``ROOT/tables/<dataset>/<task>.md`` and ``.csv``. The paper's column stands beside ours for order
+    and direction only: it was measured on another test set.
+    """
+
+    title = ""
+    remarks = ()
+
+    def rows(self):
+        """The lines of the table, a list of `Row`."""
+        raise NotImplementedError(f"{type(self).__name__} does not say its rows")
+
+    def requires(self):
+        return {row.label: self.clone(Evaluate, experiment=row.experiment) for row in self.rows()}
+
+    def published(self):
+        from pathlib import Path
+
+        place = Path(self.root) / "tables" / self.dataset_name
+        name = f"{self.task_namespace.rsplit('.', 1)[-1]}-{type(self).__name__.lower()}".lstrip("-")
+        return [Published(place / f"{name}{end}", self.folder / f"table{end}") for end in (".md", ".csv")]
+
+    def write(self, out):
+        import pandas as pd
+
+        lines = []
+        for row, task in zip(self.rows(), self.requires().values(), strict=True):
+            found = json.loads((task.folder / "metrics.json").read_text())
+            valid, test = found["valid"], found.get("test", {})
+            lines.append(
+                {
+                    "model": row.label,
+                    "validation F1": valid["sample_f1"],
+                    "low": valid["sample_f1_low"],
+                    "high": valid["sample_f1_high"],
+                    "test F1": test.get("sample_f1"),
+                    "micro F1": valid["micro_f1"],
+                    "mean set": valid["mean_set"],
+                    "paper (not comparable)": row.paper,
+                    **self.more(row, task),
+                }
+            )
+        frame = pd.DataFrame(lines).dropna(axis=1, how="all")
+        frame.to_csv(out / "table.csv", index=False)
+        (out / "table.md").write_text(self._markdown(frame))
+        storage.note(out, rows=len(frame))
+
+    def more(self, row, task):
+        """Further columns of a row."""
+        return {}
+
+    def _markdown(self, frame):
+        def cell(value):
+            if isinstance(value, float):
+                return "" if value != value else (f"{value:.4f}" if abs(value) < 2 else f"{value:.1f}")
+            return str(value)
+
+        lines = [f"## {self.title}: {self.dataset_name}", "", "| " + " | ".join(frame.columns) + " |"]
+        lines.append("|" + "---|" * len(frame.columns))
+        lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in frame.itertuples(index=False)]
+        return "\n".join([*lines, "", *self.remarks, ""])
+
+    def results(self):
+        """The table, and where it is."""
+        path = self.published()[0].path
+        return [path.read_text(), f"table {path}"]

@@ -1,0 +1,37 @@
+"""Small datasets in memory for the tests."""
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from glc import geo
+from glc.surveys import SurveyData
+
+
+def survey_data(n_train=60, n_po=40, n_test=10, n_species=20, folds=3, seed=0, held_out=False):
+    """Random surveys around the middle of France, every survey with at least one species; folds by turns."""
+    rng = np.random.default_rng(seed)
+    names = ["pa_test"] * n_test + ["pa_train"] * n_train + ["po"] * n_po
+    n = len(names)
+    places = pd.DataFrame(
+        {
+            "dataset": names,
+            "surveyId": np.arange(n) + 100,
+            "lon": rng.uniform(2.0, 3.5, n),
+            "lat": rng.uniform(46.0, 47.0, n),
+            "crs": 3035,
+            "country": rng.choice(["France", "Andorra"], n),
+            "region": rng.choice(["ALPINE", None], n),
+        }
+    )
+    places["easting"], places["northing"] = geo.project(places["lon"], places["lat"])
+    train = (places["dataset"] == "pa_train").to_numpy()
+    places["fold"] = np.where(train, np.arange(n) % folds, -1)
+    if held_out:
+        places.loc[train & (np.arange(n) % 7 == 0), "fold"] = -1
+    places["block"] = geo.block_ids(places["easting"], places["northing"], 20_000)
+    labels = rng.random((n, n_species)) < rng.uniform(0.02, 0.6, n_species)
+    labels[np.arange(n), rng.integers(0, n_species, n)] = True
+    labels[places["dataset"] == "pa_test"] = False
+    species = (np.arange(n_species) * 3 + 5).astype(np.int32)
+    return SurveyData(places, species, sparse.csr_matrix(labels), "pa_train", "pa_test", held_out)

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from glc import config, metrics
+from glc.errors import DataError
+from glc.prediction import decode
+
+
+def world(n=300, m=80, seed=0):
+    """Scores that are a distorted probability of the labels: boolean labels and scores as CSR, probabilities dense."""
+    rng = np.random.default_rng(seed)
+    p = rng.beta(0.15, 1.5, size=(n, m))
+    labels = rng.random((n, m)) < p
+    labels[np.arange(n), p.argmax(1)] = True
+    return sparse.csr_matrix(np.sqrt(p) * 0.8), sparse.csr_matrix(labels), p
+
+
+def fitted(name, **options):
+    scores, labels, _ = world()
+    ranked = decode.rank(scores, labels)
+    return decode.make(config.Choice(name, options)).fit(ranked), ranked, scores, labels
+
+
+def test_ranking_is_by_score_then_column():
+    matrix = sparse.csr_matrix(np.array([[0.2, 0.0, 0.9, 0.2], [0.0, 0.0, 0.1, 0.0]]))
+    ranked = decode.rank(matrix)
+    assert_array_equal(ranked.columns, [2, 0, 3, 2])
+    assert_array_equal(ranked.lengths, [3, 1])
+    assert_array_equal(ranked.above(0.15), [3, 0])
+    assert_array_equal(ranked.rows(np.array([1, 0])).columns, [2, 2, 0, 3])
+
+
+def test_top_k_and_all():
+    decoder, ranked, scores, _ = fitted("top_k", k=7)
+    sets = decode.decide(decoder, ranked, scores.shape)
+    assert (sets != metrics.top_k(scores, 7)).nnz == 0
+    everything, ranked, scores, _ = fitted("all")
+    assert decode.decide(everything, ranked, scores.shape).nnz == (scores > 0).nnz
+
+
+def test_threshold_keeps_the_best_where_none_is_above():
+    decoder = decode.make(config.Choice("threshold", {"threshold": 0.5}))
+    matrix = sparse.csr_matrix(np.array([[0.6, 0.7, 0.1], [0.1, 0.2, 0.0]]))
+    sets = decode.decide(decoder, decode.rank(matrix), matrix.shape)
+    assert sets.toarray().tolist() == [[True, True, False], [False, True, False]]
+
+
+def test_threshold_top_k_grid_is_the_brute_force_grid():
+    decoder, ranked, scores, labels = fitted("threshold_top_k", largest=12, lowest=0.2, highest=0.6, step=0.1)
+    for k in range(1, 13):
+        for column, threshold in enumerate(np.arange(0.2, 0.65, 0.1)):
+            sizes = np.maximum(k, ranked.above(threshold))
+            wanted = metrics.sample_f1(ranked.take(sizes, scores.shape), labels)
+            assert decoder.grid[k - 1, column] == pytest.approx(wanted, abs=1e-12)
+    assert decoder.facts["validation_f1"] == pytest.approx(decoder.grid.max())
+
+
+def test_expected_f1_undoes_a_monotone_distortion():
+    decoder, _, _, _ = fitted("expected_f1")
+    _, _, p = world(seed=5)
+    scores = np.sqrt(p) * 0.8
+    middle = (p > 0.1) & (p < 0.8)
+    assert_allclose(decoder.probabilities(scores)[middle], p[middle], atol=0.15)
+    assert abs((decoder.probabilities(scores) - p).mean()) < 0.01
+
+
+def test_expected_f1_beats_every_fixed_size_on_new_surveys():
+    decoder, _, _, _ = fitted("expected_f1")
+    scores, labels, _ = world(seed=9)
+    ranked = decode.rank(scores, labels)
+    ours = metrics.sample_f1(decode.decide(decoder, ranked, scores.shape), labels)
+    fixed = max(metrics.sample_f1(metrics.top_k(scores, k), labels) for k in range(1, 40))
+    assert ours > fixed
+
+
+def test_cross_fitting_never_shows_a_group_its_own_labels():
+    scores, labels, _ = world()
+    groups = np.arange(300) % 3
+    seen = []
+
+    class Spy(decode.Decoder):
+        def fit(self, ranked):
+            seen.append(ranked.actual.copy())
+            return self
+
+        def sizes(self, ranked):
+            return np.full(len(ranked.lengths), 2)
+
+    own = np.asarray(labels.sum(axis=1)).ravel()
+    decode.cross_fitted(lambda: Spy(None), decode.rank(scores, labels), scores.shape, groups)
+    assert len(seen) == 3
+    for group, actual in enumerate(seen):
+        assert_array_equal(actual, own[groups != group])
+
+
+def test_changing_a_groups_labels_does_not_change_its_sets():
+    scores, labels, _ = world()
+    groups = np.arange(300) % 3
+    make = lambda: decode.make(config.Choice("expected_f1"))  # noqa: E731
+    before = decode.cross_fitted(make, decode.rank(scores, labels), scores.shape, groups)
+    other = labels.tolil()
+    other[groups == 1] = world(seed=7)[1][groups == 1]
+    after = decode.cross_fitted(make, decode.rank(scores, other.tocsr()), scores.shape, groups)
+    assert (before[groups == 1] != after[groups == 1]).nnz == 0
+    assert (before[groups == 0] != after[groups == 0]).nnz > 0
+
+
+def test_a_survey_without_scores_and_a_single_group_are_refused():
+    matrix = sparse.csr_matrix(np.array([[0.5], [0.0]]))
+    with pytest.raises(DataError, match="1 surveys have no positive score"):
+        decode.decide(decode.make(config.Choice("all")), decode.rank(matrix), matrix.shape)
+    scores, labels, _ = world()
+    with pytest.raises(DataError, match="at least two groups"):
+        decode.cross_fitted(lambda: None, decode.rank(scores, labels), scores.shape, np.zeros(300))

@@ -1,0 +1,49 @@
+import itertools
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from glc.prediction import expected_f1
+
+
+def brute_force(p, k):
+    """E[F1] of the first k species over all 2^m outcomes."""
+    total = 0.0
+    for outcome in itertools.product((0, 1), repeat=len(p)):
+        y = np.array(outcome)
+        weight = np.prod(np.where(y == 1, p, 1 - p))
+        total += weight * 2 * y[:k].sum() / (k + y.sum())
+    return total
+
+
+@pytest.mark.parametrize("shape", [(0.5, 1.0), (0.05, 2.0), (3.0, 1.0)])
+def test_curve_is_the_sum_over_all_outcomes(shape):
+    p = np.sort(np.random.default_rng(0).beta(*shape, size=(4, 10)), axis=1)[:, ::-1]
+    wanted = [[brute_force(row, k) for k in range(1, 11)] for row in p]
+    assert_allclose(expected_f1.curve(p, 10), wanted, atol=1e-9)
+
+
+def test_certain_species_are_exactly_the_set():
+    p = np.zeros((1, 50))
+    p[0, :7] = 1
+    size, value = expected_f1.best_sizes(p)
+    assert size[0] == 7
+    assert value[0] == pytest.approx(1)
+
+
+def test_quadrature_has_enough_nodes_for_thousands_of_species():
+    p = np.sort(np.random.default_rng(1).beta(0.02, 3, size=(20, 4_000)), axis=1)[:, ::-1]
+    assert_allclose(expected_f1.curve(p, 150), expected_f1.curve(p, 150, nodes=300), atol=1e-7)
+
+
+def test_chosen_size_beats_every_fixed_size_when_probabilities_are_true():
+    rng = np.random.default_rng(2)
+    p = np.sort(rng.beta(0.1, 1.0, size=(400, 60)) * rng.uniform(0.1, 1, (400, 1)), axis=1)[:, ::-1]
+    sizes, value = expected_f1.best_sizes(p)
+    truth = rng.random((200, *p.shape)) < p
+    hits, total = np.cumsum(truth, axis=2), truth.sum(axis=2, keepdims=True)
+    f1 = (2 * hits / (np.arange(1, 61) + np.maximum(total, 0))).mean(axis=0)
+    chosen = f1[np.arange(400), sizes - 1].mean()
+    assert chosen > f1.mean(axis=0).max()
+    assert_allclose(chosen, value.mean(), atol=0.01)

@@ -1,0 +1,151 @@
+"""Stories to render: plausible numbers, in the shapes that the stages write."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from glc import config
+from glc.prediction import evaluate
+from glc.report import page
+
+NASTY = '<script>alert("1")</script>'
+
+
+def surveys(split, count, rng, folds=3, truth=True):
+    """Survey rows of one split, west of the Alps, with better F1 nearby."""
+    nearest = rng.lognormal(8.5, 1.2, count)
+    f1 = np.clip(rng.normal(0.16, 0.07, count) - 0.01 * np.log(nearest / 1000), 0, 1)
+    lon, lat = rng.uniform(-1, 8, count), rng.uniform(42, 47, count)
+    return pd.DataFrame(
+        {
+            "split": split,
+            "surveyId": np.arange(count),
+            "lon": lon,
+            "lat": lat,
+            "country": "France",
+            "region": None,
+            "block": (np.floor(lon * 2) * 1000 + np.floor(lat * 2)).astype(np.int64) if split == "valid" else 0,
+            "fold": rng.integers(folds, size=count) if split == "valid" else -1,
+            "predicted": rng.integers(3, 60, count),
+            "nearest_train_m": nearest,
+            "actual": rng.poisson(20, count) + 1 if truth else -1,
+            "f1": f1 if truth else np.nan,
+        }
+    )
+
+
+def measures(frame):
+    """Metrics whose F1 is that of the frame."""
+    found = {
+        "surveys": len(frame),
+        "sample_f1": frame["f1"].mean(),
+        "micro_f1": 0.1234,
+        "macro_f1": 0.0456,
+        "recall_at_25": 0.218,
+        "recall_at_100": 0.477,
+        "macro_auc": 0.8642,
+        "mean_set": frame["predicted"].mean(),
+        "mean_species": frame["actual"].mean(),
+    }
+    if (frame["split"] == "valid").all():
+        low, high = evaluate.bootstrap(frame["f1"].to_numpy(), frame["block"].to_numpy(), 200)
+        found |= {"sample_f1_low": low, "sample_f1_high": high, "folds": frame["fold"].nunique()}
+    return found
+
+
+def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0):
+    """A `page.Story`; its surveys are random, its counts are those the tests ask for."""
+    rng = np.random.default_rng(0)
+    frames = {"valid": surveys("valid", valid, rng), "test": surveys("test", test, rng, truth=truth)}
+    reasons = {"missing coordinate": 2, "species is not an integer": 1}
+    quarantine = pd.DataFrame(
+        {
+            "dataset": "po",
+            "file": "PO_<metadata>.csv",
+            "line": [1234, 12, 77_001],
+            "column": ["lat", "lat", "speciesId"],
+            "found": [None, None, NASTY],
+            "reason": ["missing coordinate", "missing coordinate", "species is not an integer"],
+        }
+    )
+    scores = np.linspace(0.001, 0.9, 60)
+    epochs = np.arange(12)
+    history = {
+        fold: pd.DataFrame(
+            {
+                "epoch": epochs,
+                "train_loss": 40 * np.exp(-epochs / 4) + 20 + fold,
+                "valid_loss": 38 * np.exp(-epochs / 4) + 24 + fold + 0.05 * (epochs - 6) ** 2,
+                "valid_f1": 0.11 - 0.0012 * (epochs - 7 - fold) ** 2 / 2,
+                "learning_rate": 0.002,
+                "valid_f1_micro": 0.03,
+                "seconds": 2.5,
+            }
+        )
+        for fold in range(3)
+    }
+    recall = [(1_000, 120, 119), (5_000, 4_321, 2_000), (10_000, 9_999, 65), (50_000, 100_000, 140)]
+    manifest = {"seconds": 31.4, "glc": "0.1.0", "versions": {"numpy": "1.26.4", "pyspark": "3.5.9"}}
+    return page.Story(
+        experiment=config.Experiment(
+            model=config.Choice("geolocation", {"latent": 256}) if net else config.Choice("votes", {"prior": 2_000.0}),
+            description="Votes of the surveys around & beyond.",
+            name="geolocation" if net else "votes",
+            decode=config.Choice("expected_f1") if net else config.Choice("threshold_top_k", {"largest": 60}),
+        ),
+        dataset=f"medflora{NASTY}",
+        surveys=manifest
+        | {
+            "files": [
+                {
+                    "file": "PA_train.csv", "dataset": "pa_train", "rows": 148_542, "kept": 148_542, "quarantined": 0,
+                    "reasons": {}, "unreadable": {"areaInM2": 17},
+                },
+                {
+                    "file": "PO_<metadata>.csv", "dataset": "po", "rows": 120_003, "kept": 120_000, "quarantined": 3,
+                    "reasons": reasons, "unreadable": {},
+                },
+            ],
+            "datasets": {
+                "pa_train": {"occurrences": 148_542, "surveys": 6_804, "species": 3_611},
+                "po": {"occurrences": 120_000, "surveys": 118_765, "species": 3_650},
+            },
+            "rows": 268_545, "kept": 268_542, "quarantined": 3,
+        },
+        quarantine=quarantine,
+        folds={"surveys": {"0": 681, "1": 680}, "blocks": 812, "held_out": held_out, "seconds": 1.2},
+        metrics={split: measures(frame) for split, frame in frames.items() if split == "valid" or truth},
+        per_survey=pd.concat(frames.values(), ignore_index=True),
+        floor=[
+            {"level": level, "valid": value, "valid_low": value - 0.004, "valid_high": value + 0.005,
+             "test": value + 0.003 if truth else None}
+            for level, value in (("global", 0.0612), ("country", 0.0612), ("region", 0.0721), ("district", 0.0987))
+        ],
+        decoder={"calibration": [[float(x), float(0.8 * x**1.2)] for x in scores], "validation_pairs": 2_457_600}
+        if net
+        else {"k": 19, "threshold": 0.27, "validation_f1": 0.1043},
+        neighbours=manifest
+        | {
+            "parameters": {"neighbours": '{"method": "lsh", "k": 10, "radius_m": 50000, "sources": ["train", "po"]}'},
+            "rows": 68_000, "queries": 800, "sources": 125_569, "without_neighbours": 12, "bucket_length": 20.0,
+            "recall": [
+                {"radius_m": radius_m, "queries": 800, "true_pairs": true, "found": found, "recall": found / true}
+                for radius_m, true, found in recall
+            ],
+        }
+        if neighbours
+        else None,
+        histories=history if net else {},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def make_story():
+    """The function that makes a story."""
+    return make
+
+
+@pytest.fixture(scope="session")
+def nasty():
+    """Text of the data that must not become markup."""
+    return NASTY

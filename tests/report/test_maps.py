@@ -1,0 +1,78 @@
+import matplotlib
+import numpy as np
+import pytest
+
+from glc.report import maps
+
+
+def draw(lon, lat, values, limits=None):
+    return maps.surveys("a map", lon, lat, values, "F1", limits or maps.colour_limits(values))
+
+
+def drawn_axes(lon, lat, values, limits):
+    """The axes of a map after its layout, without the step to SVG."""
+    figure = maps.surveys.__wrapped__(lon, lat, values, "F1", limits)
+    figure.draw_without_rendering()
+    return figure.axes[0]
+
+
+@pytest.mark.parametrize("latitude", [0, 45, -60])
+@pytest.mark.parametrize("height", [0.1, 5, 20])
+def test_a_degree_east_is_as_long_as_the_cosine_of_the_latitude_says(latitude, height):
+    ax = drawn_axes([3, 9], [latitude - height / 2, latitude + height / 2], [0, 1], (0, 1))
+    origin, east, north = ax.transData.transform([(3, latitude), (3.1, latitude), (3, latitude + 0.1)])
+    assert east[0] > origin[0]
+    assert north[1] > origin[1]
+    assert (east - origin)[0] / (north - origin)[1] == pytest.approx(np.cos(np.radians(latitude)), rel=1e-6)
+
+
+def test_each_survey_is_at_its_place_in_its_colour():
+    rng = np.random.default_rng(2)
+    lon, lat, values = rng.uniform(0, 9, 40), rng.uniform(40, 50, 40), rng.uniform(0, 0.5, 40)
+    ax = drawn_axes(lon, lat, values, (0, 0.4))
+    (points,) = ax.collections
+    ours = np.column_stack([lon, lat, matplotlib.colormaps["viridis"](np.minimum(values / 0.4, 1))])
+    theirs = np.column_stack([points.get_offsets(), points.get_facecolors()])
+    np.testing.assert_allclose(theirs[np.argsort(theirs[:, 0])], ours[np.argsort(ours[:, 0])])
+    (west, east), (south, north) = ax.get_xlim(), ax.get_ylim()
+    assert west < lon.min() < lon.max() < east
+    assert south < lat.min() < lat.max() < north
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3])
+def test_one_survey_and_equal_values(value):
+    for count in (1, 5):
+        svg = draw([3.2] * count, [43.9] * count, [value] * count)
+        assert "nan" not in svg
+        assert "°E" in svg
+        assert "°N" in svg
+
+
+def test_points_are_one_raster_however_many():
+    rng = np.random.default_rng(1)
+    svg = draw(rng.uniform(-10, 30, 50_000), rng.uniform(35, 70, 50_000), rng.random(50_000))
+    assert svg.count("<image") == 2  # the points and the colour bar
+    assert svg.count("<use") < 100
+    assert len(svg) < 3_000_000
+
+
+def test_colours_end_at_the_98_percent_quantile():
+    assert maps.colour_limits(np.append(np.arange(101), np.nan)) == (0, 98)
+    assert maps.colour_limits([0, 0, 0]) == (0, 1)
+    assert maps.colour_limits([0] * 99 + [0.4]) == (0, 0.4)
+    assert maps.colour_limits([np.nan]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "ends", "told"),
+    [
+        (4, "EW", "4°E"),
+        (-2.5, "EW", "2.5°W"),
+        (0, "EW", "0°"),
+        (43.5, "NS", "43.5°N"),
+        (-33, "NS", "33°S"),
+        (-1e-12, "NS", "0°"),
+    ],
+)
+def test_degrees(value, ends, told):
+    assert maps.degrees(value, ends) == told

@@ -1,0 +1,244 @@
+import dataclasses
+import hashlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from glc import config
+from glc.report import page
+
+SECTIONS = ("scores", "data", "distance", "neighbours", "learning", "decoder", "map", "settings")
+VARIANTS = {
+    "classical": {},
+    "net without test labels": {"net": True, "neighbours": False, "truth": False},
+    "held-out test": {"held_out": 200, "neighbours": False},
+    "one survey": {"valid": 1, "test": 1, "net": True},
+    "no test survey": {"test": 0, "truth": False},
+}
+
+
+@pytest.fixture(scope="module")
+def rendered(make_story):
+    """Each variant's story and its page."""
+    stories = {name: make_story(**options) for name, options in VARIANTS.items()}
+    return {name: (story, page.render(story)) for name, story in stories.items()}
+
+
+def text_of(html):
+    """The words a reader sees, without styles, markup and line breaks."""
+    html = re.sub(r"<style.*?</style>", " ", html, flags=re.S)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_section_is_present_and_says_something(rendered, variant):
+    _, html = rendered[variant]
+    for section in SECTIONS:
+        (body,) = re.findall(rf'<section id="{section}">(.*?)</section>', html, flags=re.S)
+        assert len(text_of(body).split()) > 10, section
+        assert f'href="#{section}"' in html
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_page_asks_for_nothing_outside_of_itself(rendered, variant):
+    _, html = rendered[variant]
+    asked = re.findall(r'\b(?:src|srcset|href|action)\s*=\s*["\']?([^"\'\s>]*)', html) + re.findall(
+        r"url\(([^)]*)\)", html
+    )
+    assert len(asked) > 10
+    assert [address for address in asked if not address.startswith(("#", "data:"))] == []
+    assert "@import" not in html
+    assert "<script" not in html
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_links_within_the_page_lead_somewhere_and_ids_are_unique(rendered, variant):
+    _, html = rendered[variant]
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', html)) | set(re.findall(r"url\(#([^)]+)\)", html)) <= set(ids)
+
+
+def test_values_of_the_data_are_escaped(rendered, nasty):
+    _, html = rendered["classical"]
+    escaped = "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt;"
+    assert nasty not in html
+    assert html.count(escaped) == 3  # the title, the head and the quarantined value
+    assert "<code>PO_&lt;metadata&gt;.csv</code>" in html
+    assert "around &amp; beyond" in html
+
+
+def test_head_tells_the_scores_and_the_floor(rendered):
+    story, html = rendered["classical"]
+    valid, told = story.metrics["valid"], text_of(html)
+    for value in (valid["sample_f1"], valid["sample_f1_low"], valid["sample_f1_high"]):
+        assert f"{value:.3f}" in told.split("Scores beside")[0]
+    assert f"and {story.metrics['test']['sample_f1']:.3f} on the test." in told
+    assert "It passes the best frequency baseline (top 25 of the district, F1 0.099)" in told
+
+
+@pytest.mark.parametrize(
+    ("floor", "verdict"),
+    [
+        (0.09, "It passes the best"),
+        (0.105, "but not clearly"),
+        (0.11, "It equals the best"),
+        (0.12, "It does not pass the best"),
+        (None, "No frequency baseline was computed."),
+    ],
+)
+def test_verdict_weighs_the_score_against_the_best_floor(make_story, floor, verdict):
+    story = make_story(valid=50, test=5)
+    story.metrics["valid"].update(sample_f1=0.11, sample_f1_low=0.1, sample_f1_high=0.12)
+    rows = [{"level": level, "valid": f, "valid_low": f, "valid_high": f, "test": None} for level, f in
+            (("region", 0.01), ("district", floor or 0), ("global", 0.02))]  # fmt: skip
+    story = dataclasses.replace(story, floor=rows if floor else [])
+    assert verdict in text_of(page.render(story))
+
+
+def test_scores_table_holds_each_baseline_with_interval_and_test(rendered):
+    story, html = rendered["classical"]
+    table = text_of(html.split("Mean F1 over surveys</caption>")[1].split("</table>")[0])
+    for row in story.floor:
+        assert f"{row['valid']:.4f} {row['valid_low']:.4f}–{row['valid_high']:.4f} {row['test']:.4f}" in table
+    measures = text_of(html.split("<caption>All measures")[1].split("</table>")[0])
+    assert "(micro) 0.1234 0.1234" in measures
+    assert "25 best scores 21.8% 21.8%" in measures
+    assert "Surveys 600 200" in measures
+
+
+def test_data_are_counted_by_file_and_the_first_bad_line_of_each_reason_is_shown(rendered):
+    told = text_of(rendered["classical"][1])
+    assert "PO_&lt;metadata&gt;.csv po 120,003 120,000 3 2 missing coordinate 1 species is not an integer" in told
+    assert "Sum 268,545 268,542 3" in told
+    assert "17 kept without their areaInM2" in told
+    assert "PO_&lt;metadata&gt;.csv 12 lat nothing missing coordinate 2" in told
+    assert "1,234" not in told  # a later line of the same reason
+    assert "do not add up" not in told
+
+
+def test_rows_that_do_not_add_up_are_told(make_story):
+    story = make_story(valid=20, test=5)
+    story.surveys["files"][0]["kept"] -= 1
+    assert "The rows do not add up" in page.render(story)
+
+
+def test_no_quarantine_and_no_counts_are_told(make_story):
+    story = make_story(valid=20, test=5)
+    story = dataclasses.replace(story, quarantine=story.quarantine.iloc[:0], surveys={})
+    told = text_of(page.render(story))
+    assert "No row was quarantined." in told
+    assert "counts no files" in told
+    assert "glc not recorded" in told
+
+
+def test_more_kinds_of_bad_rows_than_are_shown_are_counted(make_story):
+    story = make_story(valid=20, test=5)
+    kinds = page.EXAMPLES + 7
+    bad = pd.concat([story.quarantine.iloc[:1].assign(reason=f"reason {i}", line=kinds - i) for i in range(kinds)])
+    told = text_of(page.render(dataclasses.replace(story, quarantine=bad)))
+    assert "7 more kinds are in the quarantine table" in told
+    assert f"reason {kinds - 1}" in told
+    assert "reason 6 " not in told
+
+
+def test_held_out_test_is_said_plainly(rendered):
+    told = text_of(rendered["held-out test"][1])
+    assert "This dataset has no test set. 200 training surveys" in told
+    assert "on the held-out fold that stands in for the test" in told
+    assert "no test set" not in text_of(rendered["classical"][1])
+
+
+def test_missing_parts_say_why(rendered):
+    told = text_of(rendered["net without test labels"][1])
+    assert "the labels of the test are not known here, so it has no F1" in told
+    assert "uses no neighbour table" in told
+    assert "coloured by predicted richness" in told
+    assert "The test is missing here because its labels are not known." in told
+    told = text_of(rendered["classical"][1])
+    assert "fitted without gradient steps" in told
+    assert "fits no calibration curve" in told
+    assert "There are no test surveys to map." in text_of(rendered["no test survey"][1])
+
+
+def test_neighbour_recall_is_given_by_radius(rendered):
+    told = text_of(rendered["classical"][1])
+    assert "1 120 119 99.17%" in told
+    assert "50 100,000 140 0.14%" in told
+    assert "method lsh" in told
+    assert "sources train, po" in told
+    assert "bucket length used, m 20.0" in told
+
+
+@pytest.mark.parametrize(("monitor", "best"), [("f1", [7, 8, 9]), ("loss", [10, 10, 10])])
+def test_best_epoch_follows_the_monitored_measure(make_story, monitor, best):
+    story = make_story(valid=20, test=5, net=True)
+    for frame in story.histories.values():
+        frame.loc[10, "valid_loss"] = 1.0
+    train = dataclasses.replace(story.experiment.train, monitor=monitor)
+    story = dataclasses.replace(story, experiment=dataclasses.replace(story.experiment, train=train))
+    rows = page._learning(story)["learning_rows"]
+    assert [int(row["epoch"]) for _, _, row, _ in rows] == best
+    assert [seconds for *_, seconds in rows] == [30, 30, 30]
+
+
+def test_net_without_a_finished_epoch_is_told(make_story):
+    story = make_story(valid=20, test=5, net=True)
+    story.histories[1] = story.histories[1].iloc[:0]
+    told = text_of(page.render(story))
+    assert "No epoch was finished in fold 1." in told
+    assert "Best epochs" in told
+    assert "fitted without gradient steps" not in told
+
+
+def test_decoder_shows_what_was_fitted_and_its_options(rendered):
+    told = text_of(rendered["classical"][1])
+    assert (
+        "k, fitted 19 threshold, fitted 0.27 validation_f1, fitted 0.1043 largest, option 60 lowest, option 0.1" in told
+    )
+    told = text_of(rendered["net without test labels"][1])
+    assert "validation_pairs, fitted 2,457,600 largest, option 150 bins, option 2,000" in told
+
+
+def test_settings_are_a_file_of_the_same_experiment(rendered):
+    for story, _ in rendered.values():
+        values = tomllib.loads(page.as_toml(story.experiment))
+        again = config.build(config.Experiment, values, "settings")
+        assert dataclasses.replace(again, name=story.experiment.name) == story.experiment
+
+
+def test_settings_survive_quotes_lists_and_umlauts():
+    experiment = config.Experiment(
+        model=config.Choice("votes", {"scales_m": [40_000, 0.5], "deep": {"on": True, "none": {}}}),
+        description='say "über" \\ and\nso on',
+    )
+    assert config.build(config.Experiment, tomllib.loads(page.as_toml(experiment)), "settings") == experiment
+
+
+def test_equal_stories_render_to_equal_bytes_in_another_process(make_story):
+    code = (
+        "import conftest, hashlib; from glc.report import page; import sys;"
+        "print(hashlib.sha256(page.render(conftest.make(valid=50, test=20, net=True)).encode()).hexdigest(),"
+        "[m for m in ('luigi', 'torch', 'pyspark', 'matplotlib.pyplot') if m in sys.modules])"
+    )
+    here = hashlib.sha256(page.render(make_story(valid=50, test=20, net=True)).encode()).hexdigest()
+    there = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+    )
+    assert there.stdout.strip() == f"{here} []"
+
+
+def test_another_story_is_another_page(make_story):
+    story = make_story(valid=50, test=20)
+    other = dataclasses.replace(story, per_survey=story.per_survey.assign(lon=story.per_survey["lon"] + 1))
+    assert page.render(story) != page.render(other)
+
+
+@pytest.mark.parametrize(("value", "told"), [(None, "–"), (float("nan"), "–"), (0.12345, "0.1235"), (0, "0.0000")])
+def test_shown(value, told):
+    assert page.shown(value) == told

@@ -1,0 +1,216 @@
+"""The whole way on the tiny virtual world, with a real local Spark and real Petastorm."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import luigi
+import pytest
+
+from glc import storage
+from glc.errors import ConfigError, DataError
+from glc.tasks import Clean, Evaluate, Folds, Submission, Surveys, base, machine
+from glc.tasks.products import Predictions
+from glc.tasks.scores import Fit
+
+TINY = "virtual:tiny"
+NET = "geolocation+validation.run=2+validation.count=4+train.max_epochs=3"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("out"))
+
+
+@pytest.fixture(autouse=True)
+def _small_machine():
+    config = luigi.configuration.get_config()
+    for key, value in (("spark_memory", "1g"), ("wandb_mode", "disabled")):
+        config.set("machine", key, value)
+
+
+ran = []
+
+
+@luigi.Task.event_handler(luigi.Event.SUCCESS)
+def _note(task):
+    ran.append(task.task_family)
+
+
+def build(*tasks):
+    """Run tasks; (whether all succeeded, families of those that ran)."""
+    ran.clear()
+    luigi.task_register.Register.clear_instance_cache()
+    result = luigi.build(list(tasks), local_scheduler=True, detailed_summary=True, log_level="WARNING")
+    return result.status == luigi.execution_summary.LuigiStatusCode.SUCCESS, list(ran)
+
+
+def submission(root, experiment=NET, dataset=TINY):
+    return Submission(root=root, dataset=dataset, experiment=experiment)
+
+
+def run(task):
+    done, families = build(task)
+    assert done
+    return families
+
+
+def test_from_nothing_to_a_submission_and_not_twice(root):
+    task = submission(root)
+    assert {"Surveys", "Folds", "Examples", "Fit", "FoldScores", "Predictions", "Submission"} <= set(run(task))
+    name = task.settings.name
+    lines = (Path(root) / "submissions" / "virtual-tiny" / f"{name}.csv").read_text().splitlines()
+    assert lines[0] == "surveyId,predictions"
+    assert len(lines) == 1 + 60
+    metrics = json.loads((Path(root) / "metrics" / "virtual-tiny" / f"{name}.json").read_text())
+    assert 0 < metrics["valid"]["sample_f1"] < 1
+    assert 0 < metrics["test"]["sample_f1"] < 1
+    page = (Path(root) / "reports" / "virtual-tiny" / name / "index.html").read_text()
+    assert f"{metrics['valid']['sample_f1']:.3f}" in page
+    assert task.complete()
+    assert run(submission(root)) == []
+
+
+def test_the_truth_of_the_test_is_never_read_before_evaluation(root):
+    """Other truth changes the metrics and no score, set or report input before them."""
+    folder = Path(root) / "datasets" / "virtual-tiny"
+    copy = Path(root) / "copied"
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("truth", ".parts"))
+    task = submission(root, "frequency+validation.run=2+validation.count=4", str(copy))
+    run(task)
+    first = (Path(root) / "submissions" / "copied" / f"{task.settings.name}.csv").read_bytes()
+    assert "test" not in json.loads((Path(root) / "metrics" / "copied" / f"{task.settings.name}.json").read_text())
+    shutil.copytree(folder / "truth", copy / "truth")
+    luigi.task_register.Register.clear_instance_cache()
+    task = submission(root, "frequency+validation.run=2+validation.count=4", str(copy))
+    assert not task.complete()
+    assert not {"Surveys", "Folds", "ClassicalScores", "Predictions"} & set(run(task))
+    assert (Path(root) / "submissions" / "copied" / f"{task.settings.name}.csv").read_bytes() == first
+    assert "test" in json.loads((Path(root) / "metrics" / "copied" / f"{task.settings.name}.json").read_text())
+
+
+def test_a_changed_parameter_reruns_only_what_depends_on_it(root):
+    run(submission(root))
+    other = submission(root, NET + "+decode.name=top_k")
+    assert not other.complete()
+    families = set(run(other))
+    assert "Predictions" in families
+    assert not {"Surveys", "Folds", "Examples", "Fit", "FoldScores", "NetScores"} & families
+
+
+def test_a_run_that_breaks_off_resumes_where_it_was(root, monkeypatch):
+    experiment = NET + "+train.seed=5"
+    task = submission(root, experiment)
+    second = task.below(Fit, fold=1)
+    monkeypatch.setattr(Fit, "write", _break_off_in_fold_1(Fit.write))
+    done, families = build(task)
+    assert not done
+    assert "Fit" in families
+    first = task.below(Fit, fold=0)
+    assert storage.exists(first.folder)
+    assert not second.folder.exists()
+    assert not list(second.folder.parent.glob(f".{second.folder.name}*")), "a half-written output was left"
+    kept = storage.manifest(first.folder)["contents"]
+    stamp = (first.folder / "_SUCCESS").stat().st_mtime_ns
+    monkeypatch.undo()
+    assert run(submission(root, experiment)).count("Fit") == 1
+    assert storage.manifest(first.folder)["contents"] == kept
+    assert (first.folder / "_SUCCESS").stat().st_mtime_ns == stamp
+
+
+def _break_off_in_fold_1(write):
+    def broken(self, out):
+        if self.fold == 1:
+            (out / "half-written").write_text("x")
+            raise RuntimeError("the machine went away")
+        return write(self, out)
+
+    return broken
+
+
+def test_clean_removes_what_is_named_and_what_was_made_from_it(root):
+    experiment = "frequency+validation.run=2+validation.count=4+decode.k=7"
+    task = submission(root, experiment)
+    run(task)
+    evaluate, predictions = task.clone(Evaluate), task.below(Predictions)
+    run(Clean(root=root, dataset=TINY, experiment=experiment, task="Evaluate"))
+    assert not evaluate.complete()
+    assert predictions.complete()
+    run(task)
+    luigi.task_register.Register.clear_instance_cache()
+    run(Clean(root=root, dataset=TINY, experiment=experiment, task="Predictions", downstream=True))
+    assert not predictions.complete()
+    assert not task.complete()
+    assert not (Path(root) / "reports" / "virtual-tiny" / task.settings.name / "index.html").exists()
+    assert task.below(Folds).complete()
+
+
+def test_identity_follows_bytes_not_names(root, tmp_path):
+    one = Surveys(root=root, dataset=TINY)
+    assert one.identity == Surveys(root=str(tmp_path), dataset=TINY).identity
+    assert Folds(root=root, dataset=TINY).identity == Folds(root=root, dataset=TINY, validation={"run": 7}).identity
+    assert Folds(root=root, dataset=TINY).identity != Folds(root=root, dataset=TINY, validation={"seed": 7}).identity
+
+
+def test_bad_names_are_refused_before_anything_runs(root, tmp_path):
+    with pytest.raises(ConfigError, match="unknown experiment 'vots'"):
+        submission(root, "vots")
+    with pytest.raises(ConfigError, match="unknown size 'smal'.*did you mean 'small'"):
+        submission(root, dataset="virtual:smal")
+    with pytest.raises(DataError, match=str(tmp_path)):
+        submission(root, dataset=str(tmp_path))
+    with pytest.raises(ConfigError, match="unknown key 'sheme'"):
+        Folds(root=root, dataset=TINY, validation={"sheme": "random"})
+
+
+def test_the_command_line_fails_with_the_cause_on_its_last_line(tmp_path):
+    """A dataset whose rows are mostly unusable stops the run, exit code and all; nothing is left half-written."""
+    folder = tmp_path / "bad" / "PresenceAbsenceSurveys"
+    folder.mkdir(parents=True)
+    header = "lon,lat,year,geoUncertaintyInM,areaInM2,region,country,speciesId,surveyId\n"
+    (folder / "GLC24-PA-metadata-train.csv").write_text(header + "x,45.0,2020,1,1,A,France,3.0,1\n" * 9)
+    (folder / "GLC24-PA-metadata-test.csv").write_text(
+        "lon,lat,year,geoUncertaintyInM,areaInM2,region,country,surveyId\n5.0,45.0,2020,1,1,A,France,2\n"
+    )
+    command = [sys.executable, "-m", "luigi", "--module", "glc.tasks", "Submission", "--experiment", "frequency"]
+    done = subprocess.run(
+        [*command, "--dataset", str(folder.parent), "--root", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=300,
+    )
+    assert done.returncode == 30, done.stderr[-2000:]
+    last = done.stderr[done.stderr.rindex("FAILED Surveys: DataError:") :].strip()
+    assert len(last.splitlines()) < 10
+    assert "GLC24-PA-metadata-train.csv" in last
+    assert "max_quarantine_fraction" in last
+    assert not list((tmp_path / "out").rglob("*.parquet"))
+
+
+def test_defaults_hold_in_any_folder_and_a_named_configuration_wins(tmp_path):
+    code = (
+        "import luigi, glc.tasks; from glc.tasks.machine import machine; from glc.tasks import Submission;"
+        "print(Submission().root, luigi.configuration.get_config().getboolean('core', 'local_scheduler'))"
+    )
+
+    def ask(**more):
+        import os
+
+        environment = {k: v for k, v in os.environ.items() if k != "LUIGI_CONFIG_PATH"} | more
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    assert ask() == [str(base.CHECKOUT / "out"), "True"]
+    assert ask(LUIGI_CONFIG_PATH=str(base.CHECKOUT / "conf" / "luigi-vm.cfg"))[1] == "False"
+
+
+def test_machine_settings_are_documented_in_the_configuration():
+    text = (base.CHECKOUT / "conf" / "luigi.cfg").read_text()
+    for name, _ in machine.machine.get_params():
+        assert f"\n{name} = " in text, name

@@ -1,0 +1,58 @@
+import pytest
+
+from glc import config
+from glc.errors import ConfigError
+
+
+@pytest.mark.parametrize("name", config.experiment_names())
+def test_every_experiment_loads_and_survives_a_round_trip(name):
+    experiment = config.load(name)
+    assert experiment.name == name
+    assert experiment.description
+    for section in (experiment.validation, experiment.po, experiment.train, experiment.model, experiment.decode):
+        assert config.build(type(section), config.to_dict(section), "again") == section
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('model = "votes"\nvalidaton = {}', "unknown key 'validaton'.*did you mean 'validation'"),
+        ('model = "vote"', "unknown model 'vote'.*did you mean 'votes'"),
+        ('model = "votes"\nvalidation = { run = 11 }', "validation.run: found 11, expected 1 to validation.count"),
+        ('model = "votes"\nvalidation = { run = "3" }', "run: found '3', expected int"),
+        ('model = { name = "votes", priors = 3 }', "unknown key 'priors'"),
+        ('model = { name = "votes", prior = -1.0 }', "prior: found -1.0, expected a number of records above 0"),
+        ('model = "votes"\ndecode = { name = "top_k", k = 0 }', "k: found 0, expected at least 1"),
+        ('model = "geolocation"\ntrain = { loss = { name = "asl", gama = 1 } }', "unknown key 'gama'"),
+        ('description = "no model"', "key 'model' is missing"),
+        ("model = ", "not a TOML file"),
+    ],
+)
+def test_an_impossible_experiment_is_refused_with_file_key_and_remedy(tmp_path, text, words):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=f"mine.toml.*{words}"):
+        config.load(path)
+
+
+def test_an_unknown_experiment_lists_the_known_ones():
+    with pytest.raises(ConfigError, match="unknown experiment 'vots'.*expected one of.*votes.*did you mean 'votes'"):
+        config.load("vots")
+
+
+def test_values_can_be_changed_behind_the_name():
+    experiment = config.load("votes+model.prior=500+validation.run=1+decode=all")
+    assert experiment.model.options["prior"] == 500
+    assert experiment.validation.run == 1
+    assert experiment.decode == config.Choice("all")
+    assert experiment.name == "votes+model.prior=500+validation.run=1+decode=all"
+    with pytest.raises(ConfigError, match=r"expected table\.key=value"):
+        config.load("votes+prior")
+    with pytest.raises(ConfigError, match="unknown key 'nonsense'"):
+        config.load("votes+model.nonsense=1")
+
+
+def test_equal_sections_have_equal_canonical_text():
+    one = config.build(config.Po, {"radius_m": 3000}, "x")
+    assert config.canonical(one) == config.canonical(config.Po())
+    assert config.canonical(one) != config.canonical(config.Po(radius_m=2_000))

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from glc import geo
+
+
+def test_great_circle_of_known_places():
+    # a quarter of the equator, and pole to pole
+    assert_allclose(geo.great_circle_m(0, 0, 90, 0), np.pi / 2 * geo.EARTH_RADIUS_M)
+    assert_allclose(geo.great_circle_m(17, 90, -60, -90), np.pi * geo.EARTH_RADIUS_M)
+
+
+def test_chord_and_arc_are_inverse_and_agree_with_the_sphere():
+    metres = np.array([0.5, 10.0, 50_000.0, 5e6, np.pi * geo.EARTH_RADIUS_M])
+    assert_allclose(geo.arc(geo.chord(metres)), metres, rtol=1e-9)
+    a, b = geo.unit_sphere([2.3, 2.5], [48.8, 48.9])
+    assert_allclose(geo.arc(np.linalg.norm(a - b)), geo.great_circle_m(2.3, 48.8, 2.5, 48.9), rtol=1e-9)
+
+
+def test_projections_meet_their_published_origins():
+    # EPSG:3035 has its origin at 10 E, 52 N with false easting 4,321,000 and northing 3,210,000
+    assert_allclose(np.ravel(geo.project([10.0], [52.0])), [4_321_000, 3_210_000], atol=1e-3)
+    # EPSG:5070 at 96 W, 23 N is (0, 0)
+    assert_allclose(np.ravel(geo.project([-96.0], [23.0], 5070)), [0, 0], atol=1e-3)
+
+
+def distortion(lon, lat):
+    """Largest relative error of EPSG:3035 lengths, over eight directions at the places of a grid in degrees."""
+    lon, lat = (a.ravel() for a in np.meshgrid(lon, lat))
+    worst = 0.0
+    for angle in np.arange(0, np.pi, np.pi / 8):
+        there = lon + 0.01 * np.sin(angle) / np.cos(np.radians(lat)), lat + 0.01 * np.cos(angle)
+        x, y = (np.subtract(*pair) for pair in zip(geo.project(*there), geo.project(lon, lat), strict=True))
+        worst = max(worst, np.abs(np.hypot(x, y) / geo.great_circle_m(lon, lat, *there) - 1).max())
+    return worst
+
+
+def test_lengths_on_the_projection_are_not_distances():
+    west, south, east, north = geo.EUROPE
+    assert 0.04 < distortion(np.linspace(west, east, 20), np.linspace(south, north, 20)) < 0.08
+    assert distortion(np.linspace(-120, -75, 20), np.linspace(26, 48, 20)) > 0.2
+
+
+def test_blocks_share_an_id_within_a_square_only():
+    ids = geo.block_ids([10.0, 4_999.0, 5_000.0, -1.0], [0.0, 0.0, 0.0, 0.0], 5_000)
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
+    assert geo.block_ids(10.0, 0.0, 5_000, 5070) != ids[0]
+
+
+@pytest.mark.parametrize("size", [250, 5_000, 50_000])
+def test_block_ids_are_unique_over_a_continent(size):
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(-2e6, 8e6, (2, 2_000))
+    squares = {(np.floor(a / size), np.floor(b / size)) for a, b in zip(x, y, strict=True)}
+    assert len(np.unique(geo.block_ids(x, y, size))) == len(squares)
