@@ -37,7 +37,7 @@ class Validation:
     size_m: float = 30_000
     count: int = 10
     run: int = 3
-    """Folds that are fitted and scored (the first `run` of `count`); test scores of nets are the mean of their models."""
+    """Folds that are fitted and scored, the first of `count`; a net's test scores are the mean of their models'."""
     seed: int = 0
 
     def __post_init__(self):
@@ -279,7 +279,9 @@ def load(name):
 def _change(values, change, where):
     key, equals, text = change.partition("=")
     if not equals or not key:
-        raise ConfigError(f"experiment {where}: found {change!r}, expected table.key=value, as in votes+model.prior=500")
+        raise ConfigError(
+            f"experiment {where}: found {change!r}, expected table.key=value, as in votes+model.prior=500"
+        )
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -36,7 +36,7 @@ def unit_sphere(lon, lat):
 
 
 def chord(distance_m):
-    """Straight-line length on the unit sphere that belongs to a great-circle distance in metres (at most half round)."""
+    """Straight-line length on the unit sphere of a great-circle distance in metres (at most half round)."""
     angle = np.minimum(np.asarray(distance_m, float) / EARTH_RADIUS_M, np.pi)
     return 2 * np.sin(angle / 2)
 

@@ -37,7 +37,7 @@ def macro_f1(predicted, actual):
 
 
 def top_k_recall(scores, actual, k):
-    """Mean over surveys of the share of a survey's species among its `k` best scores; surveys without species left out."""
+    """Mean over surveys (those with species) of the share of a survey's species among its `k` best scores."""
     hits = _row_sums(top_k(scores, k).multiply(actual))
     size = _row_sums(actual)
     return float((hits[size > 0] / size[size > 0]).mean()) if (size > 0).any() else float("nan")

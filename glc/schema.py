@@ -88,7 +88,7 @@ TABLES = {
 
 
 def check(table, name, where):
-    """Return `table` (pyarrow) with exactly the columns of the schema `name`, or raise a DataError naming the column."""
+    """Return the pyarrow `table` with exactly the columns of the schema `name`, or raise naming the column."""
     wanted = TABLES[name]
     missing = [column for column in wanted.names if column not in table.column_names]
     if missing:

@@ -2,7 +2,8 @@
 
 Every path of a table goes through this module, so that object stores can follow (there the manifest is written last).
 An output directory carries its data, then ``_SUCCESS``: a JSON manifest with row counts, columns, parameters,
-versions, and the checksum and size of each file (`contents`). A directory without ``_SUCCESS`` is a leftover, never an output.
+versions, and the checksum and size of each file (`contents`). A directory without ``_SUCCESS`` is a leftover, never an
+output.
 """
 
 import contextlib
@@ -88,7 +89,7 @@ def note(scratch, **facts):
 
 @contextlib.contextmanager
 def merged_into(folder):
-    """Yield a scratch folder whose entries move into `folder`, replacing those of the same name, when the block ends."""
+    """Yield a scratch folder; when the block ends its entries move into `folder`, replacing those of the same name."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))

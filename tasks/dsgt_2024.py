@@ -24,7 +24,7 @@ class Table1(Table):
     remarks = (
         _DIFFERENT,
         "recall: share of the true neighbours within the radius (of the k nearest, for k-NN) that the search found.",
-        "LSH as published: bucket length 20 m, 5 tables, 50 km cut-off; 'LSH, chosen': bucket for 90 % recall at 10 km.",
+        "LSH as published: bucket length 20 m and 5 tables; 'LSH, chosen': the length for 90 % recall at 10 km.",
     )
 
     def rows(self):

@@ -36,7 +36,7 @@ def test_an_impossible_experiment_is_refused_with_file_key_and_remedy(tmp_path, 
 
 
 def test_an_unknown_experiment_lists_the_known_ones():
-    with pytest.raises(ConfigError, match="unknown experiment 'vots'.*expected one of.*votes.*did you mean 'votes'"):
+    with pytest.raises(ConfigError, match=r"unknown experiment 'vots'.*expected one of.*votes.*did you mean 'votes'"):
         config.load("vots")
 
 

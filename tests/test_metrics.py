@@ -9,7 +9,7 @@ from torchmetrics.classification import MultilabelF1Score
 from glc import metrics
 
 
-@pytest.fixture()
+@pytest.fixture
 def sets():
     rng = np.random.default_rng(3)
     predicted, actual = rng.random((40, 30)) < 0.2, rng.random((40, 30)) < 0.15

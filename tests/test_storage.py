@@ -7,10 +7,16 @@ from glc import storage
 from glc.errors import DataError
 
 
-def test_a_directory_is_whole_or_absent(tmp_path):
-    with pytest.raises(RuntimeError), storage.atomic_directory(tmp_path / "made") as out:
-        (out / "half").write_text("x")
+def break_off(writer, name):
+    """Write half of an output, then fail."""
+    with writer as out:
+        (out / name if name else out).write_text("half")
         raise RuntimeError("broke off")
+
+
+def test_a_directory_is_whole_or_absent(tmp_path):
+    with pytest.raises(RuntimeError):
+        break_off(storage.atomic_directory(tmp_path / "made"), "half")
     assert list(tmp_path.iterdir()) == []
     with storage.atomic_directory(tmp_path / "made", task="Test") as out:
         (out / "whole").write_text("x")
@@ -32,9 +38,8 @@ def test_a_leftover_without_manifest_is_replaced(tmp_path):
 
 
 def test_a_file_is_whole_or_absent(tmp_path):
-    with pytest.raises(RuntimeError), storage.atomic_file(tmp_path / "a" / "file") as scratch:
-        scratch.write_text("half")
-        raise RuntimeError("broke off")
+    with pytest.raises(RuntimeError):
+        break_off(storage.atomic_file(tmp_path / "a" / "file"), None)
     assert list((tmp_path / "a").iterdir()) == []
 
 

@@ -103,7 +103,7 @@ def rank(matrix, actual=None, rows=1_024):
 
 
 def decide(decoder, ranked, shape):
-    """Species sets of a fitted `decoder`: boolean CSR of `shape`, best first in each row; a DataError if any is empty."""
+    """Species sets of a fitted `decoder`: boolean CSR of `shape`, best first in each row, none of them empty."""
     if (ranked.lengths == 0).any():
         raise DataError(
             f"{int((ranked.lengths == 0).sum())} surveys have no positive score; a model must fall back on frequencies"
@@ -236,9 +236,9 @@ class ThresholdTopK(Decoder):
 
 @decoders.register("expected_f1")
 class ExpectedF1(Decoder):
-    """For each survey the set size with the highest expected F1 under calibrated probabilities (`glc.prediction.expected_f1`).
+    """For each survey the set size with the highest expected F1 (`glc.prediction.expected_f1`).
 
-    Calibration is one isotonic curve from score to presence rate, pooled over all species and surveys of validation.
+    Probabilities are calibrated by one isotonic curve from score to presence rate, pooled over all species and surveys of validation.
     """
 
     @dataclass(frozen=True)

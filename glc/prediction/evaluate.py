@@ -102,7 +102,7 @@ def bootstrap(values, blocks, resamples=2_000, seed=0):
 
 
 def read_truth(folder):
-    """Labels of a dataset's test from its ``truth`` folder, a frame (surveyId, speciesId), or None when there are none."""
+    """Labels of a dataset's test from its ``truth`` folder, a frame (surveyId, speciesId), or None."""
     files = sorted((Path(folder) / TRUTH).glob("*.csv"))
     if not files:
         return None

@@ -50,7 +50,7 @@ def _halves(blocks):
     block, index, count = np.unique(blocks, return_inverse=True, return_counts=True)
     if len(block) < 2:
         raise DataError(
-            "one validation block cannot be cross-fitted; set validation.run to 2 or more, or a smaller validation.size_m"
+            "one validation block cannot be cross-fitted; set validation.run to 2 or more, or validation.size_m smaller"
         )
     order = np.argsort(-count, kind="stable")
     side = np.zeros(len(block), int)

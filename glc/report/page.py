@@ -180,12 +180,14 @@ def _neighbours(story):
     rows = (story.neighbours or {}).get("recall") or []
     bars = [(f"{row['radius_m'] / 1000:g} km", row["recall"]) for row in rows]
     found = story.neighbours or {}
-    asked = found.get("parameters", {}).get("neighbours", "{}")
+    asked = json.loads(found.get("parameters", {}).get("neighbours", "{}"))
+    if asked.get("method") == "exact":  # it has no use for the settings of the hashing
+        asked = {key: asked[key] for key in ("method", "k", "radius_m", "sources") if key in asked}
     facts = {title: found[key] for key, title in NEIGHBOUR_FACTS.items() if found.get(key) is not None}
     return {
         "recall_rows": rows,
         "recall_figure": figures.recall("Recall of true neighbours by radius", bars) if bars else None,
-        "neighbour_facts": json.loads(asked) | facts,
+        "neighbour_facts": asked | facts,
     }
 
 

@@ -12,8 +12,8 @@ from glc.tasks.base import DatasetParameter, ExperimentParameter, Published, Roo
 class Clean(luigi.Task):
     """Remove the output of one task (``--task``, default Submission) of an experiment on a dataset.
 
-    With ``--downstream`` everything that was made from it goes too. What other experiments share with this one (surveys,
-    folds, neighbours) goes only when it is named.
+    With ``--downstream`` everything that was made from it goes too. What other experiments share with this one
+    (surveys, folds, neighbours) goes only when it is named.
     """
 
     root = RootParameter(default="", significant=False)

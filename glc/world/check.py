@@ -177,7 +177,7 @@ def climate_cubes(size, folder, train):
     for survey in train.surveyId:
         path = cubes.path(folder, "pa_train", survey)
         made.append(np.load(path) if path.exists() else np.full((4, 19, 12), np.nan, np.float32))
-    months = _filled(_mean(np.array(made), 2).reshape(len(train), -1)).reshape(len(train), 4, 12)
+    months = _filled(_mean(np.array(made), 2).reshape(len(train), -1))[:, :-1].reshape(len(train), 4, 12)
     rain, mean = months[:, 0], months[:, 1]
     yearly = np.column_stack([np.log(rain.sum(1)), rain.max(1), mean.mean(1), mean.max(1) - mean.min(1)])
     return np.hstack([_with_products(yearly, 4), months.reshape(len(train), -1)])

@@ -51,12 +51,12 @@ def climate(seed, lon, lat, height):
     x, y = plane(lon, lat)
     temperature = 17 - 0.5 * (np.asarray(lat) - 36) - 0.0055 * height
     temperature = (
-        temperature + 1.6 * noise(seed, "warmth", x, y, 220_000) + 1.3 * noise(seed, "warmth fine", x, y, 28_000)
+        temperature + 1.6 * noise(seed, "warmth", x, y, 220_000) + 1.9 * noise(seed, "warmth fine", x, y, 28_000)
     )
-    rain = 6.7 + 0.35 * noise(seed, "rain", x, y, 250_000) + 0.3 * noise(seed, "rain fine", x, y, 30_000)
+    rain = 6.7 + 0.35 * noise(seed, "rain", x, y, 250_000) + 0.36 * noise(seed, "rain fine", x, y, 30_000)
     rain = np.exp(rain - 0.006 * (np.asarray(lon) - 10) + 0.0002 * height)
     swing = 16 + 0.15 * (np.asarray(lon) - 10) + 1.5 * noise(seed, "swing", x, y, 260_000)
-    swing = swing + 1.6 * noise(seed, "swing fine", x, y, 35_000)
+    swing = swing + 2.0 * noise(seed, "swing fine", x, y, 35_000)
     return temperature, rain, np.clip(swing, 4, None)
 
 

@@ -17,7 +17,7 @@ from scipy.special import expit
 from glc.world import environment, places
 from glc.world.fields import generator
 
-_STRENGTH = np.array([1.0, 0.8, 0.8, 0.75, 0.75, 0.95, 0.85, 0.8, 0.85])
+_STRENGTH = np.array([1.0, 0.9, 0.9, 0.8, 0.8, 1.0, 0.9, 0.8, 0.9])
 """How strongly species tell apart the environment's columns, before the two of place."""
 _REFERENCE = 2_048
 _BREADTH = 0.35, 3.0
@@ -89,7 +89,7 @@ def niches(world):
 
     optimum = e[rng.integers(0, len(e), n)] + rng.normal(0, 0.2, (n, k))
     width = rng.lognormal(0, 0.45, (n, len(_STRENGTH))) / _STRENGTH
-    reach = rng.lognormal(np.log(0.7), 0.6, (n, 1))
+    reach = rng.lognormal(np.log(1.3), 0.6, (n, 1))
     weight = np.hstack([1 / width**2, np.repeat(1 / reach**2, 2, axis=1)])
     detection = rng.beta(9, 1.6, n)
     popularity = rng.lognormal(0, 0.9, n)

@@ -175,6 +175,19 @@ def test_neighbour_recall_is_given_by_radius(rendered):
     assert "bucket length used, m 20.0" in told
 
 
+def test_exact_neighbours_show_no_settings_of_the_hashing(make_story):
+    story = make_story(valid=20, test=5)
+    story.neighbours["parameters"]["neighbours"] = '{"method": "exact", "k": 10, "tables": 5, "bucket_length": 20.0}'
+    del story.neighbours["bucket_length"]
+    assert page._neighbours(story)["neighbour_facts"] == {
+        "method": "exact",
+        "k": 10,
+        "surveys with neighbours sought": 800,
+        "neighbours found": 68_000,
+        "surveys without any neighbour": 12,
+    }
+
+
 @pytest.mark.parametrize(("monitor", "best"), [("f1", [7, 8, 9]), ("loss", [10, 10, 10])])
 def test_best_epoch_follows_the_monitored_measure(make_story, monitor, best):
     story = make_story(valid=20, test=5, net=True)

@@ -157,7 +157,7 @@ def test_identity_follows_bytes_not_names(root, tmp_path):
 def test_bad_names_are_refused_before_anything_runs(root, tmp_path):
     with pytest.raises(ConfigError, match="unknown experiment 'vots'"):
         submission(root, "vots")
-    with pytest.raises(ConfigError, match="unknown size 'smal'.*did you mean 'small'"):
+    with pytest.raises(ConfigError, match=r"unknown size 'smal'.*did you mean 'small'"):
         submission(root, dataset="virtual:smal")
     with pytest.raises(DataError, match=str(tmp_path)):
         submission(root, dataset=str(tmp_path))
