@@ -73,7 +73,7 @@ class Nearest:
         query_at = np.full(len(places), -1)
         query_at[queries] = np.arange(len(queries))
         weights = []
-        for (asked, found), part in neighbours.groupby(["survey_dataset", "dataset"], sort=False):
+        for (asked, found), part in neighbours.groupby(["survey_dataset", "dataset"], sort=False, observed=True):
             at = query_at[rows(asked, part["survey_id"].to_numpy())]
             source = rows(found, part["neighbour_id"].to_numpy())
             weights.append((at[at >= 0], source[at >= 0]))

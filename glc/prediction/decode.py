@@ -238,7 +238,8 @@ class ThresholdTopK(Decoder):
 class ExpectedF1(Decoder):
     """For each survey the set size with the highest expected F1 (`glc.prediction.expected_f1`).
 
-    Probabilities are calibrated by one isotonic curve from score to presence rate, pooled over all species and surveys of validation.
+    Probabilities are calibrated by one isotonic curve from score to presence rate, pooled over all species and surveys
+    of validation.
     """
 
     @dataclass(frozen=True)

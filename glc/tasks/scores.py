@@ -55,16 +55,18 @@ class ClassicalScores(ModelTask):
     def write(self, out):
         from glc.classical import run
 
-        table = (
-            storage.read_table(self.input()["neighbours"].path, "neighbours") if "neighbours" in self.input() else None
-        )
+        neighbours = None
+        if "neighbours" in self.input():
+            columns = ["survey_dataset", "survey_id", "dataset", "neighbour_id"]  # the rest may fill the memory
+            table = storage.read_table(self.input()["neighbours"].path, "neighbours", columns=columns)
+            neighbours = table.to_pandas(strings_to_categorical=True)
         run.write(
             self.fitted,
             self.read_surveys(),
             out,
             folds=range(self.validation.run),
             keep=self.scores.keep,
-            neighbours=None if table is None else table.to_pandas(),
+            neighbours=neighbours,
             progress=self.status,
         )
 

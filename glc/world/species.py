@@ -89,7 +89,7 @@ def niches(world):
 
     optimum = e[rng.integers(0, len(e), n)] + rng.normal(0, 0.2, (n, k))
     width = rng.lognormal(0, 0.45, (n, len(_STRENGTH))) / _STRENGTH
-    reach = rng.lognormal(np.log(1.3), 0.6, (n, 1))
+    reach = rng.lognormal(0, 0.6, (n, 1))
     weight = np.hstack([1 / width**2, np.repeat(1 / reach**2, 2, axis=1)])
     detection = rng.beta(9, 1.6, n)
     popularity = rng.lognormal(0, 0.9, n)
