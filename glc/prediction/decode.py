@@ -239,7 +239,7 @@ class ExpectedF1(Decoder):
     """For each survey the set size with the highest expected F1 (`glc.prediction.expected_f1`).
 
     Probabilities are calibrated by one isotonic curve from score to presence rate, pooled over all species and surveys
-    of validation.
+    of validation. How unevenly rich surveys are beyond that (`spread`) is learned there too.
     """
 
     @dataclass(frozen=True)
@@ -255,8 +255,15 @@ class ExpectedF1(Decoder):
 
     def fit(self, ranked):
         self.curve = _isotonic(ranked.values, ranked.hits, self.options.bins)
+        p = self.probabilities(ranked.values)
+        survey = np.repeat(np.arange(len(ranked.lengths)), ranked.lengths)
+        mean = np.bincount(survey, p, minlength=len(ranked.lengths))
+        # variance of a survey's richness = that of independent presences + (spread x mean)^2
+        excess = np.mean((ranked.actual - mean) ** 2) - np.sum(p * (1 - p)) / len(mean)
+        self.spread = float(np.sqrt(np.clip(excess / np.mean(mean**2), 0, 1)))
         self.facts = {
             "calibration": [[float(x), float(y)] for x, y in zip(*_thinned(self.curve), strict=True)],
+            "spread": round(self.spread, 4),
             "validation_pairs": len(ranked.values),
         }
         return self
@@ -271,6 +278,7 @@ class ExpectedF1(Decoder):
             expected_f1.best_sizes(
                 self.probabilities(ranked.block(start, min(start + rows, len(ranked.lengths)), width)),
                 largest=self.options.largest,
+                spread=self.spread,
             )[0]
             for start in range(0, len(ranked.lengths), rows)
         ]

@@ -6,21 +6,44 @@ With presence probabilities p sorted downwards and S = sum of the Bernoullis, th
 
 where E[t^S] = prod_j (1 - p_j + p_j t). The integral over t is Gauss-Legendre quadrature: exact for polynomials of a
 degree below twice the nodes, and close beyond. (The cubic-time recursion of Ye et al. 2012 gives the same numbers.)
+
+Surveys are richer and poorer than independent presences would be: an hour finds more or less of what is there. `spread`
+is that unevenness, the coefficient of variation of a common factor on all of a survey's probabilities; the expectation is
+then also over a gamma distribution of the factor, of mean 1.
 """
 
 import numpy as np
+from scipy.stats import gamma
 
+_CERTAIN = 0.99
+"""A factor raises no probability above this."""
 _SMALL = 0.02
 """Below this probability log(1 - p u) is summed through its power series, off by less than p^4 / 4 a species."""
 
 
-def curve(probabilities, largest, nodes=64):
+_FACTORS = 5
+"""Equally likely values that stand for the gamma distribution of the common factor."""
+
+
+def curve(probabilities, largest, nodes=48, spread=0.0):
     """Expected F1 of the best 1..largest species of each survey.
 
-    probabilities : (n, m) float, each row sorted downwards
+    probabilities : (n, m) float, each row sorted downwards; spread : see above, 0 for independent presences
     returns : (n, min(largest, m)) float64
     """
     p = np.asarray(probabilities, float)
+    if spread <= 0:
+        return _independent(p, largest, nodes)
+    return sum(_independent(np.minimum(p * factor, _CERTAIN), largest, nodes) for factor in factors(spread)) / _FACTORS
+
+
+def factors(spread):
+    """Equally likely values of a gamma distribution of mean 1 and this coefficient of variation."""
+    values = gamma.ppf((np.arange(_FACTORS) + 0.5) / _FACTORS, 1 / spread**2)
+    return values / values.mean()
+
+
+def _independent(p, largest, nodes):
     largest = min(largest, p.shape[1])
     t, weight = np.polynomial.legendre.leggauss(nodes)
     t, weight = (t + 1) / 2, weight / 2
@@ -34,11 +57,11 @@ def curve(probabilities, largest, nodes=64):
     return np.einsum("nkq,nkq->nk", gain, kernel)
 
 
-def best_sizes(probabilities, smallest=1, largest=150, block=256, nodes=64):
+def best_sizes(probabilities, smallest=1, largest=150, block=256, nodes=48, spread=0.0):
     """Size in smallest..largest with the highest expected F1 for each row, and that F1: two (n,) arrays."""
     sizes, values = [], []
     for start in range(0, len(probabilities), block):
-        expected = curve(probabilities[start : start + block], largest, nodes)[:, smallest - 1 :]
+        expected = curve(probabilities[start : start + block], largest, nodes, spread)[:, smallest - 1 :]
         best = expected.argmax(axis=1)
         sizes.append(best + smallest)
         values.append(expected[np.arange(len(best)), best])

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from glc import storage
 from glc.tasks.base import ProductTask, Published
@@ -35,10 +36,8 @@ class Table(ProductTask):
         return {row.label: self.clone(Evaluate, experiment=row.experiment) for row in self.rows()}
 
     def published(self):
-        from pathlib import Path
-
         place = Path(self.root) / "tables" / self.dataset_name
-        name = f"{self.task_namespace.rsplit('.', 1)[-1]}-{type(self).__name__.lower()}".lstrip("-")
+        name = self.task_family.replace(".", "-").lower()
         return [Published(place / f"{name}{end}", self.folder / f"table{end}") for end in (".md", ".csv")]
 
     def write(self, out):

@@ -7,6 +7,7 @@ every interval lies above zero. Features are the probe's own and simple: a good 
 """
 
 import argparse
+import dataclasses
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import rasterio
 from PIL import Image
+from rasterio.transform import rowcol
 from scipy.fft import dctn
 from tqdm import tqdm
 
@@ -37,7 +39,7 @@ def main(arguments=None):
     chosen = parser.parse_args(arguments)
     size = world.SIZES[chosen.size]
     if chosen.seed is not None:
-        size = world.dataclasses.replace(size, seed=chosen.seed)
+        size = dataclasses.replace(size, seed=chosen.seed)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(chosen.folder or scratch)
         world.write(size, folder, world.PARTS)
@@ -54,7 +56,7 @@ def measure(size, folder):
     labels = read_labels(size, folder)
     block = geo.block_ids(*geo.project(train.lon, train.lat), size.block_m)
     oracle = oracle_f1(size)
-    floor = _best_size(np.repeat(_fold_means(labels, block), 1, axis=0), labels)
+    floor = _best_size(_fold_means(labels, block), labels)
     base = coordinates(size, train)
     plain = _best_size(cross_validated(base, labels, block), labels)
     rows = [row("oracle (over the floor)", oracle, floor, block), row("floor: global frequency", floor, None, block)]
@@ -195,8 +197,8 @@ MODALITIES = {
 def sample(path, places_):
     """Values of all bands of a raster at places: (n, band) float, NaN where nodata."""
     with rasterio.open(path) as raster:
-        columns, rows = ~raster.transform * (places_.lon.to_numpy(), places_.lat.to_numpy())
-        values = raster.read(masked=True)[:, rows.astype(int), columns.astype(int)]
+        rows, columns = rowcol(raster.transform, places_.lon.to_numpy(), places_.lat.to_numpy())
+        values = raster.read(masked=True)[:, np.asarray(rows, int), np.asarray(columns, int)]
     return values.astype(float).filled(np.nan).T
 
 

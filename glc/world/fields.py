@@ -20,7 +20,8 @@ _TURN = np.radians(33.7)
 
 def generator(seed, *keys):
     """A NumPy generator that depends on `seed` and on `keys` (strings or non-negative integers), nothing else."""
-    return np.random.default_rng([seed, *(zlib.crc32(k.encode()) if isinstance(k, str) else int(k) for k in keys)])
+    words = [zlib.crc32(key.encode()) if isinstance(key, str) else int(key) for key in keys]
+    return np.random.default_rng([seed, len(words), *words])  # NumPy takes [1, 2] and [1, 2, 0] for one seed
 
 
 def plane(lon, lat):

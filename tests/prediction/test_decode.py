@@ -114,3 +114,14 @@ def test_a_survey_without_scores_and_a_single_group_are_refused():
     scores, labels, _ = world()
     with pytest.raises(DataError, match="at least two groups"):
         decode.cross_fitted(lambda: None, decode.rank(scores, labels), scores.shape, np.zeros(300))
+
+
+def test_spread_is_learned_from_uneven_surveys():
+    even, _, _, _ = fitted("expected_f1")
+    assert even.spread < 0.15
+    rng = np.random.default_rng(11)
+    p = rng.beta(0.15, 1.5, size=(600, 80))
+    factor = rng.gamma(4, 0.25, size=(600, 1))  # coefficient of variation 0.5
+    labels = sparse.csr_matrix(rng.random(p.shape) < np.minimum(p * factor, 1))
+    uneven = decode.make(config.Choice("expected_f1")).fit(decode.rank(sparse.csr_matrix(p), labels))
+    assert uneven.spread == pytest.approx(0.5, abs=0.12)

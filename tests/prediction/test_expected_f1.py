@@ -47,3 +47,14 @@ def test_chosen_size_beats_every_fixed_size_when_probabilities_are_true():
     chosen = f1[np.arange(400), sizes - 1].mean()
     assert chosen > f1.mean(axis=0).max()
     assert_allclose(chosen, value.mean(), atol=0.01)
+
+
+def test_spread_is_the_mean_over_the_common_factor():
+    p = np.sort(np.random.default_rng(3).beta(0.5, 4.0, size=(3, 8)), axis=1)[:, ::-1]
+    values = expected_f1.factors(0.5)
+    assert values.mean() == pytest.approx(1)
+    assert values.std() == pytest.approx(0.5, abs=0.1)
+    wanted = np.mean(
+        [[[brute_force(np.minimum(row * f, 0.99), k) for k in (1, 4, 8)] for row in p] for f in values], axis=0
+    )
+    assert_allclose(expected_f1.curve(p, 8, spread=0.5)[:, [0, 3, 7]], wanted, atol=1e-9)

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import rasterio
+from numpy.testing import assert_allclose
+
+from glc import world
+from glc.world import SIZES, environment, places, rasters
+from glc.world.check import sample
+
+TINY = SIZES["tiny"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    world.write_rasters(TINY, folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("path", "bands", "dtype", "nodata"),
+    [
+        (rasters.CLIMATE, 19, "float32", -9999),
+        (rasters.ELEVATION, 1, "int16", -32768),
+        (rasters.LAND_COVER, 1, "uint8", 0),
+        (rasters.SOIL, 4, "int16", -32768),
+    ],
+)
+def test_layout_and_gaps(folder, path, bands, dtype, nodata):
+    train, _ = places.pa(TINY)
+    with rasterio.open(folder / path) as raster:
+        assert (raster.count, raster.dtypes[0], raster.nodata) == (bands, dtype, nodata)
+        assert raster.crs.to_epsg() == 4326
+        assert raster.block_shapes[0][0] == raster.block_shapes[0][1] == 256
+        assert all(raster.descriptions)
+        assert raster.transform.e < 0 < raster.transform.a
+        assert 0.1 < raster.read(1, masked=True).mask.mean() < 0.9
+    assert 0 < np.isfinite(sample(folder / path, train)).all(axis=1).mean() <= 1
+
+
+def test_cell_centres_hold_the_environment_of_their_place(folder):
+    with rasterio.open(folder / rasters.ELEVATION) as raster:
+        heights = raster.read(1, masked=True)
+        rows, columns = np.nonzero(~heights.mask)
+        pick = np.random.default_rng(0).choice(len(rows), 200)
+        lon, lat = (np.array(z) for z in raster.xy(rows[pick], columns[pick]))
+    wanted = environment.elevation(TINY.seed, lon, lat)
+    assert_allclose(heights[rows[pick], columns[pick]], wanted, atol=0.51)
+    with rasterio.open(folder / rasters.CLIMATE) as raster:
+        rows, columns = np.nonzero(~raster.read(1, masked=True).mask)
+        lon, lat = (np.array(z) for z in raster.xy(rows[:50], columns[:50]))
+        temperature = environment.climate(TINY.seed, lon, lat, environment.elevation(TINY.seed, lon, lat))[0]
+        assert_allclose(raster.read(1)[rows[:50], columns[:50]], temperature, atol=0.01)
+
+
+def test_bioclim_of_a_known_year():
+    rain = np.array([0, 0, 0, 10, 10, 10, 0, 0, 30, 30, 30, 10.0])
+    mean = np.array([0, 0, 0, 5, 10, 15, 20, 20, 20, 10, 5, 3.0])
+    bio = dict(enumerate(rasters.bioclim(np.stack([rain, mean, mean + 4, mean - 4])[None])[0], start=1))
+    assert bio[1] == pytest.approx(mean.mean())
+    assert (bio[2], bio[5], bio[6], bio[7]) == (8, 24, -4, 28)
+    assert bio[3] == pytest.approx(100 * 8 / 28)
+    assert bio[8] == pytest.approx((20 + 10 + 5) / 3)  # wettest quarter: September to November
+    assert (bio[10], bio[18]) == (20, 30)  # warmest quarter: July to September
+    assert (bio[11], bio[19]) == (0, 0)
+    assert (bio[12], bio[13], bio[14], bio[16], bio[17]) == (130, 30, 0, 90, 0)
+
+
+def test_elevation_as_large_as_asked(tmp_path):
+    grid = rasters.Grid(1.0)
+    rasters._write_elevation(TINY.seed, tmp_path / "big.tif", grid, 4_000_000)
+    rasters._write_elevation(TINY.seed, tmp_path / "plain.tif", grid, None)
+    with rasterio.open(tmp_path / "big.tif") as big, rasterio.open(tmp_path / "plain.tif") as plain:
+        assert 4_000_000 <= big.width * big.height * 2 < 6_000_000
+        assert_allclose(big.bounds, plain.bounds)
+        assert_allclose(big.read(1, masked=True).mean(), plain.read(1, masked=True).mean(), rtol=0.1)
+
+
+def test_between_interpolates_cell_centres():
+    low, high, share = rasters._between(np.arange(12), 4, 3)
+    values = np.array([0.0, 1.0, 2.0])
+    wanted = np.clip((np.arange(12) + 0.5) / 4 - 0.5, 0, 2)
+    assert_allclose(values[low] + (values[high] - values[low]) * share, wanted, atol=1e-6)
