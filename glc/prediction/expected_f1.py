@@ -7,9 +7,9 @@ With presence probabilities p sorted downwards and S = sum of the Bernoullis, th
 where E[t^S] = prod_j (1 - p_j + p_j t). The integral over t is Gauss-Legendre quadrature: exact for polynomials of a
 degree below twice the nodes, and close beyond. (The cubic-time recursion of Ye et al. 2012 gives the same numbers.)
 
-Surveys are richer and poorer than independent presences would be: an hour finds more or less of what is there. `spread`
-is that unevenness, the coefficient of variation of a common factor on all of a survey's probabilities; the expectation is
-then also over a gamma distribution of the factor, of mean 1.
+Surveys are richer and poorer than independent presences would be: an hour finds more or less of what is there.
+`spread` is that unevenness, the coefficient of variation of a common factor on all of a survey's probabilities; the
+expectation is then also over a gamma distribution of the factor, of mean 1.
 """
 
 import numpy as np

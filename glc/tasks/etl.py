@@ -34,6 +34,26 @@ class VirtualPart(GlcTask):
         storage.note(out, world=size, part=self.part)
 
 
+class TruthMixin:
+    """For tasks that evaluate: the only ones that may read the labels of a dataset's test, where it has them."""
+
+    def source(self):
+        """The dataset's folder."""
+        return self.clone(VirtualPart).world_folder if self.dataset.startswith(VIRTUAL) else self.dataset
+
+    def more_identity(self):
+        # labels of the test may be added to a dataset later; then it is evaluated anew
+        from glc.prediction import evaluate
+
+        return None if self.dataset.startswith(VIRTUAL) else evaluate.truth_digest(self.source())
+
+    def read_truth(self):
+        """Labels of the test, a frame (surveyId, speciesId), or None."""
+        from glc.prediction import evaluate
+
+        return evaluate.read_truth(self.source())
+
+
 class Surveys(SurveysTask):
     """Survey CSVs to typed tables: occurrences, surveys with label lists, and the quarantine."""
 

@@ -3,8 +3,8 @@
 import json
 
 from glc import config, storage
-from glc.tasks.base import VIRTUAL, ExperimentTask, Published, SectionParameter
-from glc.tasks.etl import Folds, Surveys, VirtualPart
+from glc.tasks.base import ExperimentTask, Published, SectionParameter
+from glc.tasks.etl import Folds, Surveys, TruthMixin
 from glc.tasks.scores import ClassicalScores, NetScores, NetTask
 
 
@@ -58,7 +58,7 @@ class ExperimentProduct(ExperimentTask):
         return surveys.read(self.below(Surveys).folder, self.below(Folds).folder)
 
 
-class Evaluate(ExperimentProduct):
+class Evaluate(TruthMixin, ExperimentProduct):
     """Metrics on validation, and on the test where its truth exists: ``ROOT/metrics/<dataset>/<experiment>.json``."""
 
     def requires(self):
@@ -73,17 +73,6 @@ class Evaluate(ExperimentProduct):
     def published(self):
         return [Published(self.stable("metrics", f"{self.settings.name}.json"), self.folder / "metrics.json")]
 
-    @property
-    def source(self):
-        """The dataset's folder."""
-        return self.clone(VirtualPart).world_folder if self.dataset.startswith(VIRTUAL) else self.dataset
-
-    def more_identity(self):
-        # labels of the test may be added to a dataset later; then it is evaluated anew
-        from glc.prediction import evaluate
-
-        return None if self.dataset.startswith(VIRTUAL) else evaluate.truth_digest(self.source)
-
     def write(self, out):
         from glc.prediction import evaluate
 
@@ -92,7 +81,7 @@ class Evaluate(ExperimentProduct):
             self.input()["scores"].path,
             self.read_surveys(),
             out,
-            truth=evaluate.read_truth(self.source),
+            truth=self.read_truth(),
         )
         told = ", ".join(f"{split} F1 {values['sample_f1']:.4f}" for split, values in result.items())
         self.status(f"{self.settings.name}: {told}")

@@ -3,14 +3,14 @@
 import json
 
 from glc import registry, storage
-from glc.tasks.base import VIRTUAL, FoldedTask, Published
-from glc.tasks.etl import Folds, Surveys, VirtualPart
+from glc.tasks.base import FoldedTask, Published
+from glc.tasks.etl import Folds, Surveys, TruthMixin
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.products import Evaluate, ExperimentProduct, Predictions
 from glc.tasks.scores import ClassicalScores, Fit
 
 
-class Floor(FoldedTask):
+class Floor(TruthMixin, FoldedTask):
     """The frequency baselines on the same validation folds and test."""
 
     def requires(self):
@@ -19,22 +19,12 @@ class Floor(FoldedTask):
     def own_parameters(self):
         return super().own_parameters() | {"run": self.validation.run}
 
-    @property
-    def source(self):
-        """The dataset's folder."""
-        return self.clone(VirtualPart).world_folder if self.dataset.startswith(VIRTUAL) else self.dataset
-
-    def more_identity(self):
-        from glc.prediction import evaluate
-
-        return None if self.dataset.startswith(VIRTUAL) else evaluate.truth_digest(self.source)
-
     def write(self, out):
         from glc import surveys
-        from glc.prediction import evaluate, floor
+        from glc.prediction import floor
 
         data = surveys.read(self.input()["surveys"].path, self.input()["folds"].path)
-        floor.write(data, out, range(self.validation.run), evaluate.read_truth(self.source))
+        floor.write(data, out, range(self.validation.run), self.read_truth())
 
 
 class Report(ExperimentProduct):

@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -15,6 +16,14 @@ _own = os.environ.get("LUIGI_CONFIG_PATH")
 for _path in (str(_CONF), _own):
     if _path and Path(_path).is_file():
         add_config_path(_path)
+
+# the library's own messages (rows read, quarantined, held out) beside Luigi's
+_log = logging.getLogger("glc")
+if not _log.handlers:
+    _handler = logging.StreamHandler()
+    _handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    _log.addHandler(_handler)
+    _log.setLevel(logging.INFO)
 
 # a file and not a list: with several workers the tasks run in processes of their own
 _failures = Path(tempfile.mkstemp(prefix="glc-failures-")[1])

@@ -35,6 +35,9 @@ class Table(ProductTask):
     def requires(self):
         return {row.label: self.clone(Evaluate, experiment=row.experiment) for row in self.rows()}
 
+    def more_identity(self):
+        return [self.title, *self.remarks, *([row.label, row.paper] for row in self.rows())]
+
     def published(self):
         place = Path(self.root) / "tables" / self.dataset_name
         name = self.task_family.replace(".", "-").lower()

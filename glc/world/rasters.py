@@ -142,7 +142,7 @@ def _write_elevation(seed, path, grid, larger_than):
             band = band[:, low] + (band[:, high] - band[:, low]) * share
             if factor > 1:
                 band += 2 * rough[here[:, None] % len(rough), np.arange(width)[None, :] % len(rough)]
-            band = np.where(band <= -10, -32768, np.round(band)).astype(np.int16)
+            band = np.where(band < -5, -32768, np.round(band)).astype(np.int16)
             raster.write(band, 1, window=Window(0, top, width, len(here)))
 
 
