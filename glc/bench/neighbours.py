@@ -16,6 +16,7 @@ from glc import geo, storage
 from glc.errors import DataError
 from glc.etl.spark import session
 from glc.neighbours import exact, lsh, recall
+from glc.neighbours.places import load, to_table
 
 _RADIUS_M = 50_000
 
@@ -83,8 +84,8 @@ def measure(spark, frame, *, k=0, seed=0):
 
 
 def _in_process(frame, folder, k):
-    places = exact.load(frame)
-    table = exact.to_table(places, places, *exact.nearest(places, places, k=k, radius_m=_RADIUS_M))
+    places = load(frame)
+    table = to_table(places, places, *exact.nearest(places, places, k=k, radius_m=_RADIUS_M))
     return {"rows": storage.write_table(table, "neighbours", folder)}
 
 

@@ -10,89 +10,25 @@ a source to every cube within the radius of it, and each task searches one KD-tr
 
 import contextlib
 import itertools
-import shutil
-import tempfile
 import time
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
-from glc import geo, schema, storage
-from glc.errors import ConfigError, DataError
+from glc import geo
+from glc.errors import ConfigError
+from glc.neighbours.places import SPARK_SCHEMA, Places, align, collect, load, ranks, spark_places, to_table
 
 _MIN_CELL_M = 100_000  # smaller cubes would cost more in Spark's overhead than they save in search
 _MAX_PAIRS = 4_000_000  # pairs held at once
 
 
-class Places(NamedTuple):
-    """Columns of places, each an (n,) array; `dataset` holds positions in `names`, the sorted dataset names."""
-
-    names: tuple
-    dataset: np.ndarray
-    surveyId: np.ndarray
-    lon: np.ndarray
-    lat: np.ndarray
-    group: np.ndarray
-
-    def rows(self, index):
-        """The places at `index`."""
-        return Places(self.names, *(column[index] for column in self[1:]))
-
-    def renamed(self, names):
-        """The same places with `dataset` as positions in other sorted `names` that include this one's."""
-        place = np.array([names.index(name) for name in self.names], np.int32)
-        return self._replace(names=names, dataset=place[self.dataset] if len(self.dataset) else self.dataset)
-
-
-def load(places, exclude_group=True):
-    """Read places into arrays.
-
-    places : path of a parquet file or folder, pyarrow table or pandas frame with the columns dataset, surveyId, lon,
-    lat (degrees) and, unless `exclude_group` is false, group. A DataError names the missing or unusable column.
-    """
-    if isinstance(places, Places):
-        return places
-    where = "places"
-    wanted = ["dataset", "surveyId", "lon", "lat", *(["group"] if exclude_group else [])]
-    if isinstance(places, pd.DataFrame):
-        places = pa.Table.from_pandas(places[[c for c in wanted if c in places]], preserve_index=False)
-    elif not isinstance(places, pa.Table):
-        where = str(places)
-        if not Path(places).exists():
-            raise DataError(f"{where}: no such table of places; run the task that makes it")
-        present = pq.ParquetDataset(places).schema.names
-        places = pq.read_table(places, columns=[c for c in wanted if c in present])
-    for column in wanted:
-        if column not in places.column_names:
-            raise DataError(
-                f"{where}: column {column!r} is missing; found {places.column_names}, expected {wanted}"
-                + ("; try a group of -1 for every place, or exclude_group=False" if column == "group" else "")
-            )
-        if places[column].null_count:
-            raise DataError(f"{where}: column {column!r} has {places[column].null_count} missing values; expected none")
-    texts = places["dataset"].cast(pa.string()).dictionary_encode().unify_dictionaries()
-    found = texts.chunk(0).dictionary.to_pylist() if len(texts) else []
-    codes = np.concatenate([np.empty(0, np.int32), *(chunk.indices.to_numpy() for chunk in texts.chunks)])
-    names = tuple(sorted(found))
-    lon, lat = (places[c].to_numpy().astype(float) for c in ("lon", "lat"))
-    for column, values in (("lon", lon), ("lat", lat)):
-        if not np.isfinite(values).all():
-            raise DataError(f"{where}: column {column!r} has {np.sum(~np.isfinite(values))} values that are not finite")
-    group = places["group"].to_numpy().astype(np.int32) if exclude_group else np.full(len(lon), -1, np.int32)
-    ids = places["surveyId"].to_numpy().astype(np.int64)
-    return Places(tuple(found), codes, ids, lon, lat, group).renamed(names)
-
-
 def nearest(queries, sources, *, k, radius_m, exclude_group=True, workers=-1, progress=False):
     """The k nearest sources of every query within `radius_m`, or all of them (k=0).
 
-    queries, sources : see `load`; workers : threads, -1 for all cores; radius_m : may be infinite.
+    queries, sources : see `places.load`; workers : threads, -1 for all cores; radius_m : may be infinite.
     returns : (query_index, source_index, distance_m), three (pairs,) arrays sorted by query, then rank
     """
     queries, sources = align(load(queries, exclude_group), load(sources, exclude_group))
@@ -112,18 +48,6 @@ def distance_to_nearest(queries, sources, *, radius_m=np.inf, exclude_group=True
     result = np.full(len(queries.lon), np.inf)
     result[rows] = distance
     return result
-
-
-def ranks(query_index):
-    """1, 2, 3, … within each run of equal values of `query_index`."""
-    first = np.flatnonzero(np.diff(query_index, prepend=-1))
-    return np.arange(1, len(query_index) + 1) - np.repeat(first, np.diff(first, append=len(query_index)))
-
-
-def align(queries, sources):
-    """Two `Places` with the same `names`, so that their dataset numbers can be compared."""
-    names = tuple(sorted({*queries.names, *sources.names}))
-    return queries.renamed(names), sources.renamed(names)
 
 
 class Index:
@@ -358,82 +282,3 @@ def _searcher(names, k, radius_m):
                         yield from to_table(queries, sources, *found).to_batches(max_chunksize=100_000)
 
     return search
-
-
-def to_table(queries, sources, query_index, source_index, distance_m):
-    """What `nearest` returns as a pyarrow `neighbours` table; queries, sources : `Places`."""
-    return pa.table(
-        [
-            pa.array(queries.names, pa.string()).take(pa.array(queries.dataset[query_index])),
-            pa.array(queries.surveyId[query_index]),
-            pa.array(sources.names, pa.string()).take(pa.array(sources.dataset[source_index])),
-            pa.array(sources.surveyId[source_index]),
-            pa.array(ranks(query_index).astype(np.int32)),
-            pa.array(distance_m),
-        ],
-        schema=schema.TABLES["neighbours"],
-    )
-
-
-SPARK_SCHEMA = "survey_dataset string, survey_id long, dataset string, neighbour_id long, rank int, distance_m double"
-
-
-@contextlib.contextmanager
-def spark_places(spark, places, columns):
-    """Yield (Spark frame of `columns`, facts: rows and datasets) of places; see `load` for their forms and errors."""
-    from pyspark.sql import functions as sql
-
-    with tempfile.TemporaryDirectory(prefix="glc-places-") as scratch:
-        where = "places" if isinstance(places, (pd.DataFrame, pa.Table)) else str(places)
-        if isinstance(places, pd.DataFrame):
-            places = pa.Table.from_pandas(places[[c for c in columns if c in places]], preserve_index=False)
-        if isinstance(places, pa.Table):
-            pq.write_table(places, f"{scratch}/places.parquet")
-            places = f"{scratch}/places.parquet"
-        elif not Path(places).exists():
-            raise DataError(f"{where}: no such table of places; run the task that makes it")
-        frame = spark.read.parquet(Path(places).resolve().as_uri())
-        for column in columns:
-            if column not in frame.columns:
-                raise DataError(f"{where}: column {column!r} is missing; found {frame.columns}, expected {columns}")
-        frame = frame.select(columns)
-        numbers = [c for c in columns if c in ("lon", "lat", "easting", "northing")]
-        unusable = {c: sql.col(c).isNull() for c in columns} | {
-            c: sql.coalesce(sql.isnan(c) | (sql.abs(c) == float("inf")), sql.lit(True)) for c in numbers
-        }
-        told = frame.agg(
-            sql.count(sql.lit(1)).alias("rows"),
-            sql.collect_set("dataset").alias("datasets"),
-            *(sql.count(sql.when(bad, 1)).alias(f"bad_{c}") for c, bad in unusable.items()),
-        ).first()
-        for column in columns:
-            if told[f"bad_{column}"]:
-                raise DataError(
-                    f"{where}: column {column!r} has {told[f'bad_{column}']} values that are missing or not finite; "
-                    "expected none; quarantine those surveys first"
-                )
-        yield frame, {"rows": told["rows"], "datasets": sorted(told["datasets"])}
-
-
-def collect(found, folder, queries):
-    """Write a Spark frame of neighbours as parquet files straight into `folder`; return its facts.
-
-    queries : their number; what has no rank 1 in the table has no neighbour at all.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = folder / "spark"
-    found.write.parquet(parts.resolve().as_uri(), compression="zstd")
-    rows = answered = 0
-    for path in sorted(parts.glob("part-*.parquet")):
-        with pq.ParquetFile(path) as file:
-            part = file.metadata.num_rows
-            for batch in file.iter_batches(columns=["rank"]):
-                answered += int(np.count_nonzero(batch.column(0).to_numpy() == 1))
-        if part:
-            path.rename(folder / f"part-{path.name.split('-')[1]}.parquet")
-            rows += part
-    shutil.rmtree(parts)
-    if not rows:
-        storage.write_table(schema.TABLES["neighbours"].empty_table(), "neighbours", folder)
-    return {"rows": rows, "queries": queries, "without_neighbours": queries - answered}

@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 
 from glc import geo
 from glc.errors import ConfigError
-from glc.neighbours.exact import SPARK_SCHEMA, collect, spark_places
+from glc.neighbours.places import SPARK_SCHEMA, collect, spark_places
 
 
 def collision_probability(distance_m, bucket_length, tables=5):

@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 from glc import schema
 from glc.errors import DataError
 from glc.neighbours import exact
+from glc.neighbours.places import align, load
 
 RADII_M = (1_000, 5_000, 10_000, 50_000)
 
@@ -31,12 +32,12 @@ def against_exact(
     """Share of the true pairs within each radius that a table of neighbours holds.
 
     table : folder of a `neighbours` table, pyarrow table or pandas frame; queries, sources : the places it was made
-    from (see `exact.load`), with its own k (0: all neighbours) and `exclude_group`. A table limited to k is held
+    from (see `places.load`), with its own k (0: all neighbours) and `exclude_group`. A table limited to k is held
     against the true k nearest within each radius. At most `sample` queries are looked at, drawn by `seed`, and fewer
     where their true pairs would exceed `max_pairs`, which bounds the memory.
     returns : list of dicts (radius_m, queries, true_pairs, found, recall); recall is None where there is no true pair
     """
-    queries, sources = exact.align(exact.load(queries, exclude_group), exact.load(sources, exclude_group))
+    queries, sources = align(load(queries, exclude_group), load(sources, exclude_group))
     index = exact.Index(sources, k=k, radius_m=max(radii_m), exclude_group=exclude_group, workers=workers)
     drawn = np.random.default_rng(seed).permutation(len(queries.lon))[:sample]
     if not k and len(drawn):

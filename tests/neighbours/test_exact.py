@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from glc import geo, storage
 from glc.errors import ConfigError, DataError
 from glc.neighbours import exact
+from glc.neighbours.places import align, load, to_table
 
 
 def places(lon, lat, dataset="pa_train", group=-1, first_id=0):
@@ -69,8 +70,8 @@ def brute_force(queries, sources, k, radius_m, exclude_group=True):
 
 def in_process(queries, sources, **options):
     exclude_group = options.get("exclude_group", True)
-    q, s = exact.align(exact.load(queries, exclude_group), exact.load(sources, exclude_group))
-    return tidy(exact.to_table(q, s, *exact.nearest(queries, sources, **options)).to_pandas())
+    q, s = align(load(queries, exclude_group), load(sources, exclude_group))
+    return tidy(to_table(q, s, *exact.nearest(queries, sources, **options)).to_pandas())
 
 
 def on_spark(spark, folder, queries, sources, **options):
@@ -168,7 +169,7 @@ def test_surveys_at_one_spot_stay_cheap_and_ordered():
 
 
 def test_blocks_cut_the_work_and_not_the_result():
-    queries = exact.load(clustered(300, 8, groups=2))
+    queries = load(clustered(300, 8, groups=2))
     for k in (0, 4):
         index = exact.Index(queries, k=k, radius_m=30_000)
         blocks = list(index.blocks(queries, max_pairs=500))
@@ -210,7 +211,7 @@ def test_load_reads_every_form_alike(tmp_path):
         frame.astype({"dataset": "category"}),
     ]
     for form in forms:
-        loaded = exact.load(form)
+        loaded = load(form)
         assert loaded.names == ("pa_train", "po")
         assert np.array(loaded.names)[loaded.dataset].tolist() == frame.dataset.tolist()
         for column in ("surveyId", "lon", "lat", "group"):
@@ -228,7 +229,7 @@ def test_load_reads_every_form_alike(tmp_path):
 )
 def test_unusable_places_are_refused(spoil, told):
     with pytest.raises(DataError, match=told):
-        exact.load(spoil(clustered(30, 12)))
+        load(spoil(clustered(30, 12)))
 
 
 def test_impossible_limits_are_refused(spark, tmp_path):

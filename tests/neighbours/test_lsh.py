@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 from glc import geo, storage
 from glc.errors import ConfigError, DataError
 from glc.neighbours import exact, lsh, recall
+from glc.neighbours.places import align, load, to_table
 
 
 def places(n, seed, dataset="pa_train", group=-1, crs=3035):
@@ -28,8 +29,8 @@ def table(folder):
 
 
 def exact_table(queries, sources, **options):
-    q, s = exact.align(exact.load(queries), exact.load(sources))
-    return exact.to_table(q, s, *exact.nearest(queries, sources, **options)).to_pandas()
+    q, s = align(load(queries), load(sources))
+    return to_table(q, s, *exact.nearest(queries, sources, **options)).to_pandas()
 
 
 @pytest.mark.parametrize("tables", [1, 5])

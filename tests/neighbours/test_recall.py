@@ -5,6 +5,7 @@ import pytest
 from glc import storage
 from glc.errors import DataError
 from glc.neighbours import exact, recall
+from glc.neighbours.places import align, load, to_table
 
 RADII = (2_000, 10_000, 40_000)
 
@@ -30,8 +31,8 @@ def world():
 
 def made(world, k):
     queries, sources = world
-    q, s = exact.align(exact.load(queries), exact.load(sources))
-    return exact.to_table(q, s, *exact.nearest(queries, sources, k=k, radius_m=max(RADII)))
+    q, s = align(load(queries), load(sources))
+    return to_table(q, s, *exact.nearest(queries, sources, k=k, radius_m=max(RADII)))
 
 
 @pytest.mark.parametrize("k", [0, 5])
