@@ -1,0 +1,74 @@
+"""The central scheduler from a clean shell: the DAG on its page, and a failed task that ends the command."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from glc.tasks.base import CHECKOUT
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    """A luigid on loopback at a free port, with the settings of the checkout."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "luigid").mkdir()
+    command = [str(Path(sys.executable).parent / "luigid"), "--address", "127.0.0.1", "--port", str(port)]
+    command += ["--state-path", str(tmp_path / "luigid" / "state"), "--logdir", str(tmp_path / "luigid")]
+    environment = clean() | {"LUIGI_CONFIG_PATH": str(CHECKOUT / "conf" / "luigi.cfg")}
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def clean():
+    """The environment of a new shell."""
+    return {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+
+
+def luigi(port, root, *arguments):
+    command = [sys.executable, "-m", "luigi", "--module", "glc.tasks", *arguments, "--root", str(root)]
+    return subprocess.run(
+        [*command, "--scheduler-port", str(port)],
+        env=clean() | {"LUIGI_CONFIG_PATH": str(CHECKOUT / "conf" / "luigi-vm.cfg")},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=root,
+    )
+
+
+def test_the_dag_runs_on_the_central_scheduler_and_a_failure_ends_it(scheduler, tmp_path):
+    done = luigi(scheduler, tmp_path, "VirtualPart", "--dataset", "virtual:tiny")
+    assert done.returncode == 0, done.stderr[-2000:]
+    query = urllib.request.urlopen(f"http://127.0.0.1:{scheduler}/api/task_list?data=%7B%22status%22%3A%22DONE%22%7D")
+    told = json.loads(query.read())["response"]
+    assert any(name.startswith("VirtualPart") for name in told), told
+
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    (folder / "GLC24_PA_metadata_train.csv").write_text(
+        "lon,lat,year,geoUncertaintyInM,areaInM2,region,country,speciesId,surveyId\nx,45.0,2020,1,1,A,France,3.0,1\n"
+    )
+    began = time.monotonic()
+    done = luigi(scheduler, tmp_path, "Surveys", "--dataset", str(folder))
+    assert done.returncode == 30, done.stderr[-2000:]
+    assert "FAILED Surveys: DataError" in done.stderr
+    assert time.monotonic() - began < 200
