@@ -8,6 +8,7 @@ import functools
 import hashlib
 import io
 import re
+import textwrap
 from html import escape
 
 import numpy as np
@@ -87,7 +88,8 @@ def scores(rows):
     known = [(value, at + 0.2) for value, at in zip(test, y, strict=True) if value is not None]
     if known:
         ax.plot(*zip(*known, strict=True), "D", color=SECOND, markeredgecolor="white", markersize=6.5, label="test")
-    ax.set_yticks(y, labels)
+    # the changes behind an experiment's name can be long; the table beside the figure has them in full
+    ax.set_yticks(y, [textwrap.shorten(label.replace("+", " +"), 30, placeholder=" …") for label in labels])
     ax.invert_yaxis()
     ax.set_xlim(0, _top([*valid, *bounds[1], *(v for v, _ in known)]))
     ax.set_xlabel("F1, mean over surveys")
