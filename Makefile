@@ -8,6 +8,9 @@ EXPERIMENT = geolocation
 SCHEDULER  = local
 # more options of the command, such as ARGS='--workers 2'
 ARGS       =
+# of low-pass: a GeoTIFF, and the picture
+RASTER     =
+OUT        = low-pass.png
 # an activated environment is used; otherwise one is made here
 VENV      ?= $(or $(VIRTUAL_ENV),.venv)
 PYTHON    ?= $(shell command -v python3.11 || command -v python3)
@@ -98,7 +101,10 @@ world-check: $(READY)  ## the signal of the virtual world: oracle, frequency flo
 	$(BIN)/python -m glc.world.check $(ARGS)
 
 bench: $(READY)  ## side-by-side measurements (glc/bench)
-	@set -e; for module in $(BENCHES); do echo "== $$module"; $(BIN)/python -m $$module $(ARGS); done
+	@set -e; for module in $(BENCHES); do echo "== $$module"; $(BIN)/python -m $$module; done
+
+low-pass: $(READY)  ## RASTER to OUT: 1-D beside 2-D low-pass filter of a window (ARGS='--at=LON,LAT --band 1')
+	$(BIN)/python -m glc.report.lowpass '$(RASTER)' '$(OUT)' $(ARGS)
 
 test: $(READY)  ## the tests, without the slow ones
 	$(BIN)/python -m pytest -m 'not slow' $(ARGS)

@@ -1,11 +1,11 @@
 """Surveys to neighbour tables."""
 
 from glc import config, storage
-from glc.tasks.base import FoldedTask, SectionParameter, spark
-from glc.tasks.etl import Folds, Surveys
+from glc.tasks.base import SectionParameter, spark
+from glc.tasks.etl import RunFoldsTask
 
 
-class Neighbours(FoldedTask):
+class Neighbours(RunFoldsTask):
     """Neighbours of the validation surveys that are run and of the test surveys, and the table's recall.
 
     A validation survey's neighbours never come from its own fold. The recall against exact search within 1, 5, 10 and
@@ -17,15 +17,9 @@ class Neighbours(FoldedTask):
     )
     resources = {"spark": 1}
 
-    def requires(self):
-        return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
-
-    def own_parameters(self):
-        return super().own_parameters() | {"run": self.validation.run}
-
     def write(self, out):
-        from glc import neighbours, surveys
+        from glc import neighbours
 
-        data = surveys.read(self.input()["surveys"].path, self.input()["folds"].path)
+        data = self.read_surveys()
         facts = neighbours.write(spark(), data, out, self.neighbours, self.validation.run, progress=self.status)
         storage.note(out, **facts)

@@ -3,28 +3,20 @@
 import json
 
 from glc import registry, storage
-from glc.tasks.base import FoldedTask, Published
-from glc.tasks.etl import Folds, Surveys, TruthMixin
+from glc.tasks.base import Published
+from glc.tasks.etl import Folds, RunFoldsTask, Surveys, TruthMixin
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.products import Evaluate, ExperimentProduct, Predictions
 from glc.tasks.scores import ClassicalScores, Fit
 
 
-class Floor(TruthMixin, FoldedTask):
+class Floor(TruthMixin, RunFoldsTask):
     """The frequency baselines on the same validation folds and test."""
 
-    def requires(self):
-        return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
-
-    def own_parameters(self):
-        return super().own_parameters() | {"run": self.validation.run}
-
     def write(self, out):
-        from glc import surveys
         from glc.prediction import floor
 
-        data = surveys.read(self.input()["surveys"].path, self.input()["folds"].path)
-        floor.write(data, out, range(self.validation.run), self.read_truth())
+        floor.write(self.read_surveys(), out, range(self.validation.run), self.read_truth())
 
 
 class Report(ExperimentProduct):
