@@ -24,6 +24,13 @@ _SURVEY = [
     ("areaInM2", pa.float64()),
 ]
 _SPECIES_LIST = pa.list_(pa.int32())
+_CUBE = [
+    ("dataset", pa.string()),
+    ("surveyId", pa.int64()),
+    ("flag", pa.string()),  # ok; missing: no value is there; corrupt: something was there and cannot be used
+    ("valid", pa.float32()),  # fraction of values that are not missing
+    ("cube", pa.list_(pa.float32())),
+]
 
 TABLES = {
     # one row per (survey, species) as read; test surveys have a null speciesId
@@ -82,9 +89,32 @@ TABLES = {
             ("score", pa.list_(pa.float32())),
         ]
     ),
+    # one row per survey; `cube` is row-major of the manifest's shape, NaN where missing, all NaN unless flag is ok. Of
+    # constant length, but not of Arrow's fixed-size type: Petastorm leaves columns of that type out
+    "cubes": pa.schema(_CUBE),
+    # cubes (band, quarter, year) and `coeffs` (band, term), the low 1-D DCT terms of each band's zero-padded series
+    "series": pa.schema([*_CUBE, ("coeffs", pa.list_(pa.float32()))]),
+    # imagery around a survey. flag: ok, edge (the tile hangs over the raster's edge), outside, missing, corrupt;
+    # `tiles` adds the columns of the bands
+    "tiles": pa.schema([("dataset", pa.string()), ("surveyId", pa.int64()), ("flag", pa.string())]),
+    # files that could not be read, and the survey that is worse off for it
+    "tiles_quarantine": pa.schema(
+        [("dataset", pa.string()), ("surveyId", pa.int64()), ("file", pa.string()), ("cause", pa.string())]
+    ),
     # a species set, most probable first
     "predictions": pa.schema([("surveyId", pa.int64()), ("fold", pa.int32()), ("species", _SPECIES_LIST)]),
 }
+
+
+def tiles(bands):
+    """Schema of tiles with `bands`, name -> NumPy type of its values: ``<band>`` and ``<band>_valid`` for each.
+
+    ``<band>`` is a list, in all rows as long: block x block coefficients or size x size pixels, row by row, north-up
+    (one share a class, or one class, where the covariate says so); ``<band>_valid`` is the share of valid pixels.
+    """
+    # a plain list: Petastorm cannot read the fixed-size type
+    fields = [pa.field(name, pa.list_(pa.from_numpy_dtype(dtype))) for name, dtype in bands.items()]
+    return pa.schema([*TABLES["tiles"], *fields, *(pa.field(f"{name}_valid", pa.float32()) for name in bands)])
 
 
 def check(table, name, where):

@@ -1,0 +1,184 @@
+"""Cubes of surveys: quarterly satellite series and monthly climate, one row a survey, none dropped and none zero.
+
+Three sources, one table: six CSVs of quarterly series (`write_series`), files that hold one cube each (`write_files`)
+and monthly rasters (`write_rasters`). Each writes ``cubes/`` and ``quarantine/`` under its output folder and returns
+the facts for the manifest. Values are gathered in a scratch file beside the output, not in memory: cubes of millions of
+surveys take gigabytes. (Miyaguchi et al. 2024, section 4.3.)
+"""
+
+import os
+import re
+
+import numpy as np
+from tqdm import tqdm
+
+from glc.errors import ConfigError, DataError, did_you_mean
+from glc.etl import arrays, monthly, series
+from glc.etl.cube_table import KINDS, ROWS, Scratch, check_terms, coefficients, read, sorted_places, write
+
+__all__ = ["KINDS", "coefficients", "read", "write_files", "write_rasters", "write_series"]
+
+
+def write_series(places, folder, out, terms=64, max_corrupt_fraction=0.05):
+    """Write the cubes (6, 4, years) and coefficients (6, `terms`) of the six CSVs found below `folder`.
+
+    places : frame or Arrow table with dataset, surveyId; and series_id (null: none) where the tables are of
+        ``timeSerieID`` (`glc.etl.series.series_ids` reads it from an occurrence table)
+    returns : facts: shape, axes, names, terms, `datasets` (ok, missing, corrupt of each), `quarantined`, `files`
+    A survey that lacks the row of some bands has NaN there and counts in `partial`. A DataError tells of tables that do
+    not fit together, and of more corrupt surveys than `max_corrupt_fraction` of those that have a series.
+    """
+    places = sorted_places(places)
+    found = series.find(folder)
+    headers = {path: series.header(path) for tables in found.values() for path in tables.values()}
+    first = next(iter(headers))
+    quarters = sorted(headers[first][2])
+    for path, (_, _, other) in headers.items():
+        if sorted(other) != quarters:
+            raise DataError(f"{path}: {len(other)} quarters, expected the {len(quarters)} of {first}; use one release")
+    years = (quarters[0][0], quarters[-1][0])
+    shape = (6, 4, years[1] - years[0] + 1)
+    check_terms(terms, len(quarters))
+    corrupt, faults, facts, partial = np.zeros(len(places), bool), [], [], 0
+    with Scratch(out, (6, len(places), len(quarters))) as values:
+        for dataset, tables in found.items():
+            mine = np.flatnonzero(np.ones(len(places), bool) if dataset is None else places["dataset"] == dataset)
+            if dataset is None:
+                mine = mine[~places["dataset"].iloc[mine].isin([name for name in found if name])]
+            mine, own = _series_of(places, mine, {headers[path][1] for path in tables.values()}, tables)
+            ids, inverse = np.unique(own, return_inverse=True)
+            with Scratch(out, (6, len(ids), len(quarters))) as distinct:
+                seen, bad, records, used = series.read(tables, ids, distinct)
+                for band in range(6):
+                    for start in range(0, len(mine), ROWS):
+                        chunk = slice(start, start + ROWS)
+                        values[band, mine[chunk]] = distinct[band, inverse[chunk]]
+            corrupt[mine] = bad[inverse]
+            partial += int((seen.any(axis=0) & ~seen.all(axis=0))[inverse].sum())
+            faults += [{"dataset": dataset} | record for record in records]
+            facts += used
+
+        def chunk(rows):
+            block = values[:, rows].transpose(1, 0, 2)  # (survey, band, time)
+            return block.reshape(len(block), 6, shape[2], 4).swapaxes(2, 3)
+
+        facts = {"files": facts, "partial": partial, "years": years}
+        return facts | write(places, chunk, corrupt, faults, out, "landsat", shape, terms, max_corrupt_fraction)
+
+
+def write_files(places, folder, out, kind="bioclim", shape=None, terms=64, max_corrupt_fraction=0.05):
+    """Write the cubes of the files ``…_SURVEYID_cube.npy`` or ``.pt`` of `kind` found below `folder`.
+
+    places : frame or Arrow table with dataset, surveyId; kind : of `KINDS`; shape : where it is not the kind's own
+    returns : facts as of `write_series`, and `unused`, the files of no survey in `places`
+    A file that cannot be read, or of another shape, goes to the quarantine and its survey is flagged; files are read
+    without executing anything they carry. Coefficients are written for ``landsat`` only.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"kind={kind!r}: expected one of: {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
+    shape = tuple(shape or KINDS[kind].shape)
+    if KINDS[kind].table == "series":
+        check_terms(terms, shape[1] * shape[2])
+    places = sorted_places(places)
+    which, names, unused = _find_files(places, folder, KINDS[kind].pattern)
+    corrupt, faults = np.zeros(len(places), bool), []
+    surveys, datasets = places["surveyId"].to_numpy(), places["dataset"].to_numpy()
+    bar = tqdm(total=len(places), desc=f"{kind} cubes", unit="survey")
+
+    def chunk(rows):
+        block = np.full((rows.stop - rows.start, *shape), np.nan, np.float32)
+        for i in np.flatnonzero(which[rows] >= 0):
+            row = rows.start + i
+            before, after = names[which[row]]
+            path = f"{before}{surveys[row]}{after}"
+            try:
+                array = arrays.read(path)
+                if array.shape != shape:
+                    raise DataError(f"{path}: shape is {array.shape}, expected {shape}")
+                with np.errstate(over="ignore"):
+                    block[i] = array
+            except DataError as error:
+                corrupt[row] = True
+                reason = str(error).removeprefix(f"{path}: ")
+                faults.append({"dataset": datasets[row], "file": path, "line": None, "column": None, "found": None,
+                               "reason": reason})  # fmt: skip
+        block[np.isinf(block)] = np.nan
+        bar.update(len(block))
+        return block
+
+    with bar:
+        facts = write(places, chunk, corrupt, faults, out, kind, shape, terms, max_corrupt_fraction)
+    return facts | {"unused": unused}
+
+
+def write_rasters(places, layers, out, max_corrupt_fraction=0.05):
+    """Write the cubes (variables, years, 12) of monthly rasters at the surveys' pixels.
+
+    places : frame or Arrow table with dataset, surveyId, lon, lat (degrees); layers : frame of `glc.etl.monthly.layers`
+    returns : facts as of `write_series`
+    Surveys outside the rasters, or on nodata in every one of them, are flagged missing.
+    """
+    places = sorted_places(places, ("lon", "lat"))
+    variables, years = (list(dict.fromkeys(layers[name])) for name in ("variable", "year"))
+    layers = monthly.complete(layers, variables, years)
+    shape = (len(variables), len(years), 12)
+    with Scratch(out, (len(layers), len(places))) as values:
+        corrupt, faults = monthly.sample(layers, places["lon"], places["lat"], values)
+        faults = [{"dataset": None} | record for record in faults]
+
+        def chunk(rows):
+            return values[:, rows].T.reshape(-1, *shape)
+
+        facts = write(places, chunk, corrupt, faults, out, "bioclim", shape, None, max_corrupt_fraction)
+    return facts | {"names": variables, "years": [int(year) for year in years]}
+
+
+def _series_of(places, mine, id_columns, tables):
+    """Rows of `places` with a series among `mine`, and its id."""
+    if len(id_columns) > 1:
+        raise DataError(
+            f"{tables['red'].parent}: found both {' and '.join(sorted(id_columns))}, expected one id column"
+        )
+    if id_columns == {"surveyId"}:
+        return mine, places["surveyId"].to_numpy(np.int64)[mine]
+    if "series_id" not in places:
+        raise DataError(
+            f"{tables['red']}: is of timeSerieID, and places has no column 'series_id', found {list(places.columns)}; "
+            "join what glc.etl.series.series_ids reads from the occurrence table"
+        )
+    own = places["series_id"].iloc[mine]
+    has = own.notna().to_numpy()
+    return mine[has], own[has].to_numpy(np.int64)
+
+
+def _find_files(places, folder, pattern):
+    """Per place the index of its file's (before, after the id) or -1; these pairs; and how many files are of none."""
+    name_of = re.compile(rf"(?i)(.*{pattern}_0*)(\d+)(_cube\.(?:npy|pt))")
+    rows = {name: group for name, group in places.groupby("dataset").groups.items()}
+    ids = {name: places["surveyId"].to_numpy()[group] for name, group in rows.items()}
+    which, names, total, unused = np.full(len(places), -1, np.int32), {}, 0, 0
+    for base, folders, files in tqdm(os.walk(folder), desc="looking for cubes", unit="folder"):
+        folders.sort()
+        matches = [match for match in map(name_of.fullmatch, sorted(files)) if match]
+        total += len(matches)
+        for match in matches:
+            survey, known = int(match[2]), False
+            told = series.dataset_of(match[0])
+            for dataset in [told] if told else ids:
+                place = np.searchsorted(ids.get(dataset, []), survey)
+                if place < len(ids.get(dataset, [])) and ids[dataset][place] == survey:
+                    known, row = True, rows[dataset][place]
+                    pair = names.setdefault((os.path.join(base, match[1]), match[3]), len(names))
+                    if which[row] >= 0:
+                        before, after = list(names)[which[row]]
+                        raise DataError(
+                            f"{folder}: survey {survey} of {dataset} has {before}{survey}{after} and "
+                            f"{os.path.join(base, match[0])}, expected one file; remove the other"
+                        )
+                    which[row] = pair
+            unused += not known
+    if not total:
+        raise DataError(
+            f"{folder}: found no file such as {pattern.replace('[-_]', '_')}_123_cube.npy; give the folder of them"
+        )
+    return which, list(names), unused

@@ -1,0 +1,150 @@
+"""Monthly rasters at the surveys' pixels: a band per variable, year and month, each block of pixels read once."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import rasterio
+from rasterio.warp import transform
+from rasterio.windows import Window
+from tqdm import tqdm
+
+from glc.errors import ConfigError, DataError
+
+CHELSA = "CHELSA_{variable}_{month}_{year}_V.2.1.tif"
+"""File names of the contest's monthly climate: one band a file."""
+_PIECES = {
+    "variable": r"(?P<variable>[A-Za-z][A-Za-z0-9]*)",
+    "year": r"(?P<year>\d{4})",
+    "month": r"(?P<month>\d{1,2})",
+}
+_CACHE_MB = 64
+
+
+def layers(folder, template=CHELSA, variables=None, years=None):
+    """Declare the rasters below `folder` whose names fit `template`: a frame (variable, year, month, path, band).
+
+    template : a file name with ``{variable}``, ``{year}`` and ``{month}``; without ``{month}`` a file's twelve bands
+        are its months, without ``{year}`` the year is 0 (normals)
+    variables, years : those wanted, in the wanted order (default: all found, sorted)
+    A DataError names what is missing of variable x year x month.
+    """
+    unknown = set(re.findall(r"{(\w*)}", template)) - set(_PIECES)
+    if unknown or "{variable}" not in template:
+        raise ConfigError(
+            f"template {template!r}: expected {{variable}} and, where files have them, {{year}}, {{month}}"
+        )
+    pieces = re.split(r"({\w+})", template)
+    pattern = re.compile("".join(_PIECES[p[1:-1]] if p.startswith("{") else re.escape(p) for p in pieces))
+    rows = []
+    for path in sorted(Path(folder).rglob("*")):
+        match = pattern.fullmatch(path.name)
+        if match:
+            parts = match.groupdict()
+            months = [(int(parts["month"]), 1)] if "month" in parts else [(m, m) for m in range(1, 13)]
+            rows += [(parts["variable"], int(parts.get("year", 0)), month, str(path), band) for month, band in months]
+    found = pd.DataFrame(rows, columns=["variable", "year", "month", "path", "band"])
+    if found.empty:
+        raise DataError(
+            f"{folder}: no file is called like {template}; give the folder of the rasters or their template"
+        )
+    variables = list(variables) if variables is not None else sorted(found["variable"].unique())
+    years = list(years) if years is not None else sorted(found["year"].unique())
+    return complete(found, variables, years, folder)
+
+
+def complete(found, variables, years, where="layers"):
+    """The rows of `found` in order of variable, year and month; a DataError names what is missing or there twice."""
+    keys = ["variable", "year", "month"]
+    wanted = pd.MultiIndex.from_product([variables, years, range(1, 13)], names=keys)
+    indexed = found.set_index(keys)
+    missing = wanted.difference(indexed.index)
+    if len(missing):
+        raise DataError(
+            f"{where}: found {len(wanted) - len(missing)} of {len(wanted)} rasters of variable x year x month, "
+            f"the first missing is {missing[0]}; add it, or choose variables and years that are whole"
+        )
+    chosen = indexed[indexed.index.isin(wanted)]
+    if chosen.index.has_duplicates:
+        twice = chosen.index[chosen.index.duplicated()][0]
+        raise DataError(f"{where}: {twice} is found twice: {', '.join(chosen.loc[[twice], 'path'])}; remove one")
+    return chosen.loc[wanted].reset_index()
+
+
+def sample(found, lon, lat, values):
+    """Fill `values` with the pixels that hold the places; return which places are corrupt, and the faults.
+
+    found : frame of `layers`, m rows; lon, lat : (n,) degrees
+    values : (m, n) float32, all NaN, filled in place (scale and offset applied); may be a memory map. A place outside
+        a raster, or on nodata, stays NaN
+    returns : (n,) boolean, true where a block could not be read; records of schema ``quarantine`` without a dataset
+    """
+    lon, lat = np.asarray(lon, float), np.asarray(lat, float)
+    corrupt, faults, grids = np.zeros(len(lon), bool), [], {}
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB), tqdm(total=len(found), desc="monthly rasters", unit="band") as bar:
+        for path, group in found.reset_index(drop=True).groupby("path", sort=False):
+            try:
+                with rasterio.open(path) as raster:
+                    _sample_file(raster, group, lon, lat, values, corrupt, faults, grids)
+            except rasterio.RasterioIOError as error:
+                corrupt[:] = True
+                faults.append(_fault(path, None, str(error), "cannot be opened"))
+            bar.update(len(group))
+    values[:, corrupt] = np.nan
+    return corrupt, faults
+
+
+def _sample_file(raster, group, lon, lat, values, corrupt, faults, grids):
+    bands = group["band"].tolist()
+    if max(bands) > raster.count:
+        raise DataError(f"{raster.name}: found {raster.count} bands, expected at least {max(bands)}; one a month")
+    grid = (raster.crs, raster.transform, raster.shape, raster.block_shapes[0])
+    if grid not in grids:
+        grids.clear()  # files of one source follow one another: one grid is kept
+        grids[grid] = _blocks(raster, lon, lat)
+    for window, places, row, col in grids[grid]:
+        try:
+            pixels = raster.read(bands, window=window, masked=True)
+        except rasterio.RasterioIOError as error:
+            corrupt[places] = True
+            faults.append(
+                _fault(raster.name, None, f"{_where(window)}: {error.__cause__ or error}", "pixels cannot be read")
+            )
+            continue
+        found = pixels[:, row, col]
+        numbers = found.data.astype(np.float64)
+        for i, band in enumerate(bands):
+            numbers[i] = numbers[i] * raster.scales[band - 1] + raster.offsets[band - 1]
+        numbers[np.ma.getmaskarray(found) | ~np.isfinite(numbers)] = np.nan
+        values[group.index.to_numpy()[:, None], places] = numbers
+
+
+def _blocks(raster, lon, lat):
+    """[(window, places in it, their rows and columns in it)], each of the raster's own blocks once."""
+    if raster.crs is None:
+        raise DataError(f"{raster.name}: has no CRS; try: gdal_edit.py -a_srs EPSG:4326 FILE")
+    x, y = lon, lat
+    if raster.crs.to_epsg() != 4326:
+        x, y = (np.asarray(axis, float) for axis in transform("EPSG:4326", raster.crs, lon, lat))
+    col, row = ~raster.transform * (x, y)
+    inside = np.flatnonzero((row >= 0) & (row < raster.height) & (col >= 0) & (col < raster.width))
+    row, col = np.floor(row[inside]).astype(np.int64), np.floor(col[inside]).astype(np.int64)
+    height, width = raster.block_shapes[0]
+    block = row // height * (raster.width // width + 1) + col // width
+    order = np.argsort(block, kind="stable")
+    made = []
+    for run in np.split(order, np.flatnonzero(np.diff(block[order])) + 1):
+        if len(run):
+            top, left = row[run[0]] // height * height, col[run[0]] // width * width
+            size = min(width, raster.width - left), min(height, raster.height - top)
+            made.append((Window(left, top, *size), inside[run], row[run] - top, col[run] - left))
+    return made
+
+
+def _where(window):
+    return f"row {window.row_off}, column {window.col_off}, {window.height} x {window.width} pixels"
+
+
+def _fault(path, line, found, reason):
+    return {"file": str(path), "line": line, "column": None, "found": found[:200], "reason": reason}
