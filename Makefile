@@ -8,6 +8,9 @@ EXPERIMENT = geolocation
 SCHEDULER  = local
 # more options of the command, such as ARGS='--workers 2'
 ARGS       =
+# of tiles and cubes: a file in glc/covariates; series, landsat or bioclim
+COVARIATE  = sentinel2
+KIND       = bioclim
 # of low-pass: a GeoTIFF, and the picture
 RASTER     =
 OUT        = low-pass.png
@@ -85,6 +88,12 @@ $(EXPERIMENTS): $(READY)
 clean-experiment: $(READY)  ## remove outputs of EXPERIMENT on DATASET (ARGS='--task Fit --downstream')
 	$(BIN)/python -m luigi --module glc.tasks Clean --experiment '$(EXPERIMENT)' $(ON)
 
+tiles: $(READY)  ## tiles of COVARIATE around the surveys of DATASET (ARGS='--block 16 --size 128')
+	$(LUIGI) glc.tasks Tiles --covariate '$(COVARIATE)' $(ON)
+
+cubes: $(READY)  ## cubes of DATASET, KIND=series, landsat or bioclim
+	$(LUIGI) glc.tasks Cubes --kind '$(KIND)' $(ON)
+
 dsgt-table1: $(READY)  ## NN and k-NN at 5, 10, 50 km, LSH beside exact (DS@GT 2024, section 4.5)
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table1 $(ON)
 
@@ -102,6 +111,9 @@ world-check: $(READY)  ## the signal of the virtual world: oracle, frequency flo
 
 bench: $(READY)  ## side-by-side measurements (glc/bench)
 	@set -e; for module in $(BENCHES); do echo "== $$module"; $(BIN)/python -m $$module; done
+
+bench-tiles: $(READY)  ## tiles a second beside one window at a time and only reading (ARGS='--surveys 50000 --large')
+	$(BIN)/python -m glc.bench.tiles $(ARGS)
 
 low-pass: $(READY)  ## RASTER to OUT: 1-D beside 2-D low-pass filter of a window (ARGS='--at=LON,LAT --band 1')
 	$(BIN)/python -m glc.report.lowpass '$(RASTER)' '$(OUT)' $(ARGS)

@@ -14,6 +14,8 @@
                                  |               |                |
                                  +---------- Submission ----------+
 
+Beside it, from the same surveys: Tiles (rasters and images) and Cubes (series).
+
 Every task writes ``ROOT/store/<dataset>/<task>-<identity>``; the products of an experiment also stand at
 ``ROOT/{submissions,metrics,reports}/<dataset>/<experiment>``.
 
@@ -24,6 +26,7 @@ after it and wins.
 from glc.tasks import settings  # isort: skip  (first: the tasks' defaults come from the configuration)
 from glc.tasks.clean import Clean
 from glc.tasks.etl import Folds, Surveys, VirtualPart
+from glc.tasks.imagery import Cubes, Tiles
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.products import Evaluate, Predictions, Submission
 from glc.tasks.report import Floor, Report
@@ -34,6 +37,7 @@ settings.tell_at_exit()
 __all__ = [
     "ClassicalScores",
     "Clean",
+    "Cubes",
     "Evaluate",
     "Examples",
     "Fit",
@@ -46,5 +50,6 @@ __all__ = [
     "Report",
     "Submission",
     "Surveys",
+    "Tiles",
     "VirtualPart",
 ]

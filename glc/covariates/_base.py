@@ -1,0 +1,131 @@
+"""The two kinds of covariates, as declarations: rasters that cover the surveys, and patches, one file a survey."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from glc.errors import ConfigError, DataError
+
+CLASSES_AS = ("onehot", "fractions", "centre", "pixels")
+_FULL_NAME = re.compile(r"\W+")
+
+
+@dataclass(eq=False)
+class Raster:
+    """GeoTIFFs of one source, one or several bands each.
+
+    patterns : globs relative to a dataset's folder; the first with a match wins, and all its matches are files of the
+        covariate, in natural order (bio2 before bio10)
+    bands : their names where the files' own are not good; as many as all files have bands. Otherwise a band is called
+        by its description, else by its file
+    classes : for categorical bands, number of the band among all bands (from 1) -> codes of its classes. Pixels of any
+        other code count as nodata
+    classes_as : what becomes of a categorical band. ``onehot``: each class a band of zeros and ones, so that its DCT is
+        a map of the class's share; ``fractions``: one column with each class's share of the tile; ``centre``: the class
+        at the survey; ``pixels``: class numbers as they are, which have no DCT
+    nodata : where the files do not tell
+    crs : the grid that tiles are cut from; files in another are warped on reading (bilinear; categorical bands
+        nearest). None cuts each file in its own
+    name : given by the registry
+    """
+
+    title: str
+    patterns: tuple[str, ...]
+    bands: tuple[str, ...] = ()
+    classes: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    classes_as: str = "onehot"
+    nodata: float | None = None
+    crs: str | None = "EPSG:4326"
+    name: str = ""
+
+    def __post_init__(self):
+        if self.classes_as not in CLASSES_AS:
+            raise ConfigError(f"classes_as: found {self.classes_as!r}, expected one of: {', '.join(CLASSES_AS)}")
+
+    def find(self, folders):
+        """Paths of the files below the first of `folders` that has any; a DataError says what was looked for."""
+        for folder in folders:
+            for pattern in self.patterns:
+                found = [path for path in Path(folder).glob(pattern) if path.is_file()]
+                if found:
+                    return sorted(found, key=natural)
+        raise DataError(_nothing(self, folders, self.patterns))
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """An image file of a survey: its bands, its side in pixels and where it is.
+
+    templates : dataset -> paths relative to a dataset's folder, tried in turn; ``{id}`` is the survey's id, ``{ab}``
+        and ``{cd}`` its last four digits in twos. A folder of the path may also be a tar or zip of that name
+    """
+
+    bands: tuple[str, ...]
+    side: int
+    templates: dict[str, tuple[str, ...]]
+
+
+@dataclass(eq=False)
+class Patches:
+    """Images already cut around the surveys, one file a survey and layer.
+
+    layers : alternatives of a layer set, such as those of two editions: the first with a folder or archive is used
+    nodata, name : as of a `Raster`
+    """
+
+    title: str
+    layers: tuple[tuple[Layer, ...], ...]
+    nodata: float | None = None
+    name: str = ""
+
+    def find(self, folders):
+        """(folder, layers) that are there, in the order of `folders`; a DataError says what was looked for."""
+        for folder in folders:
+            for layers in self.layers:
+                if any(places(folder, template) for layer in layers for template in _templates(layer)):
+                    return Path(folder), layers
+        wanted = [template for layers in self.layers for layer in layers for template in _templates(layer)]
+        raise DataError(_nothing(self, folders, wanted))
+
+
+def places(folder, template):
+    """Where files of `template` lie: ``[(folder or archive, template below it)]``; empty when there is none."""
+    parts = Path(template).parts
+    fixed = next(i for i, part in enumerate(parts) if "{" in part)
+    below = Path(folder).joinpath(*parts[:fixed])
+    if below.is_dir():
+        return [(below, "/".join(parts[fixed:]))]
+    for i in range(fixed, 0, -1):
+        stem = Path(folder).joinpath(*parts[:i])
+        found = [path for end in (".zip", ".tar") if (path := stem.with_name(stem.name + end)).is_file()]
+        if found:
+            return [(found[0], "/".join(parts[i:]))]
+    return []
+
+
+def file_name(template, survey):
+    """The template's path of one survey."""
+    digits = f"{survey:04d}"
+    return template.format(id=survey, ab=digits[-4:-2], cd=digits[-2:])
+
+
+def column_name(text):
+    """A band's name as a column: word characters only."""
+    return _FULL_NAME.sub("_", text).strip("_").lower()
+
+
+def natural(path):
+    """Sort key that puts bio2 before bio10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
+
+
+def _templates(layer):
+    return [template for group in layer.templates.values() for template in group]
+
+
+def _nothing(covariate, folders, wanted):
+    looked = ", ".join(str(folder) for folder in folders)
+    return (
+        f"{looked}: no file of covariate {covariate.name!r} ({covariate.title}); expected one of: "
+        f"{', '.join(dict.fromkeys(wanted))}; put the files there or leave the covariate out"
+    )

@@ -1,0 +1,242 @@
+"""The pixel grids of a covariate's GeoTIFFs: which bands share one, where a place falls, any box of it as floats.
+
+A box may hang over the grid's edge: what is beyond has no value, as nodata has none. Files in another CRS than the
+covariate's, and files that are turned, are warped on reading.
+"""
+
+import contextlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import rasterio
+from rasterio.crs import CRS
+from rasterio.enums import MaskFlags, Resampling
+from rasterio.errors import RasterioIOError
+from rasterio.transform import rowcol
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from glc.covariates._base import column_name, natural
+from glc.errors import DataError
+
+_MEAN_PIXELS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of a file: `index` counts from 1; `classes` are its codes where it is categorical."""
+
+    name: str
+    path: str
+    index: int
+    dtype: str
+    classes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Bands that share their pixels: a size, a transform and a CRS; `warped` where the files have another.
+
+    shape : (rows, cols); block : (rows, cols) that the file stores together; nodata : as declared, or None
+    """
+
+    bands: tuple[Band, ...]
+    shape: tuple[int, int]
+    block: tuple[int, int]
+    transform: rasterio.Affine
+    crs: str
+    warped: bool
+    nodata: float | None
+
+    def pixels(self, lon, lat):
+        """Rows and columns, (n,) int64 each, of places in degrees; -1 where a place is not on the grid."""
+        from pyproj import Transformer
+
+        lon, lat = np.asarray(lon, float), np.asarray(lat, float)
+        if CRS.from_user_input(self.crs) != CRS.from_epsg(4326):
+            lon, lat = Transformer.from_crs(4326, self.crs, always_xy=True).transform(lon, lat)
+        known = np.isfinite(lon) & np.isfinite(lat)
+        at = rowcol(self.transform, np.where(known, lon, 0), np.where(known, lat, 0), op=np.floor)
+        row, col = (np.asarray(x, float) for x in at)
+        inside = known & (row >= 0) & (row < self.shape[0]) & (col >= 0) & (col < self.shape[1])
+        return np.where(inside, row, -1).astype(np.int64), np.where(inside, col, -1).astype(np.int64)
+
+    @contextlib.contextmanager
+    def open(self):
+        """Yield a `Reader` of the grid's bands."""
+        with contextlib.ExitStack() as stack:
+            yield Reader(self, stack)
+
+
+class Reader:
+    """The open files of a grid."""
+
+    def __init__(self, grid, stack):
+        self.grid = grid
+        self.files = {}
+        for band in grid.bands:
+            self.files.setdefault(band.path, []).append(band)
+        self.open = {path: stack.enter_context(_opened(path, grid, bands)) for path, bands in self.files.items()}
+
+    def box(self, top, left, height, width):
+        """Values and which of them are valid: two arrays (bands, height, width); invalid values are arbitrary.
+
+        The type is float32, or float64 where a band's numbers need it; scale and offset are applied.
+        """
+        rows, cols = self.grid.shape
+        values = np.zeros((len(self.grid.bands), height, width), value_type(self.grid.bands))
+        valid = np.zeros(values.shape, bool)
+        above, before = max(0, -top), max(0, -left)
+        high, wide = min(top + height, rows) - top - above, min(left + width, cols) - left - before
+        if high > 0 and wide > 0:
+            here = (slice(above, above + high), slice(before, before + wide))
+            place = {band: i for i, band in enumerate(self.grid.bands)}
+            for path, bands in self.files.items():
+                at = ([place[band] for band in bands], *here)
+                window = Window(left + before, top + above, wide, high)
+                values[at], valid[at] = self._read(self.open[path], bands, window)
+        return values, valid
+
+    def _read(self, source, bands, window):
+        indexes = [band.index for band in bands]
+        raw = source.read(indexes, window=window)
+        values = raw.astype(value_type(self.grid.bands))
+        valid = np.ones(raw.shape, bool)
+        for i, band in enumerate(bands):
+            nodata = source.nodatavals[band.index - 1]
+            nodata = self.grid.nodata if nodata is None else nodata
+            if nodata is not None:
+                valid[i] = raw[i] != (raw.dtype.type(nodata) if raw.dtype.kind == "f" else nodata)
+            elif self.grid.warped:  # the alpha band; as a mask it is not told of
+                valid[i] = source.read(source.count, window=window) > 0
+            elif source.mask_flag_enums[band.index - 1] != [MaskFlags.all_valid]:
+                valid[i] = source.read_masks(band.index, window=window) > 0
+            scale, offset = source.scales[band.index - 1], source.offsets[band.index - 1]
+            if (scale, offset) != (1, 0):
+                values[i] = values[i] * scale + offset
+            if band.classes:
+                valid[i] &= np.isin(raw[i], band.classes)
+        if values.dtype.kind == "f":
+            valid &= np.isfinite(values)
+        return values, valid
+
+    def means(self):
+        """Mean of each band's valid values, (bands,) float64: over all blocks of a small raster.
+
+        Of a large one over blocks that are evenly spread and make 4 million pixels. For categorical bands there are
+        `shares`. A DataError names a band without a valid pixel.
+        """
+        total, count = np.zeros(len(self.grid.bands)), np.zeros(len(self.grid.bands))
+        for values, valid in self._sample():
+            total += np.where(valid, values, 0).sum(axis=(1, 2), dtype=float)
+            count += valid.sum(axis=(1, 2))
+        for band, found in zip(self.grid.bands, count, strict=True):
+            if not found:
+                raise DataError(
+                    f"{band.path}: band {band.index} has no valid pixel among those tried; expected some; are its "
+                    "nodata value, its classes and the file as they should be?"
+                )
+        return total / count
+
+    def shares(self, number):
+        """Share of each class among the valid pixels of the band of that `number` (from 0): (classes,) float64."""
+        classes = self.grid.bands[number].classes
+        count = np.zeros(len(classes))
+        for values, valid in self._sample():
+            found = values[number][valid[number]]
+            count += [(found == code).sum() for code in classes]
+        return count / count.sum()
+
+    def _sample(self):
+        wide = self.grid.block[1]
+        high = min(self.grid.block[0], max(1, _MEAN_PIXELS // wide))  # a file may be one single block
+        down, across = -(-self.grid.shape[0] // high), -(-self.grid.shape[1] // wide)
+        wanted = max(1, min(down * across, _MEAN_PIXELS // (high * wide)))
+        for i in np.unique(np.linspace(0, down * across - 1, wanted).round().astype(int)):
+            top, left = i // across * high, i % across * wide
+            rows, cols = min(high, self.grid.shape[0] - top), min(wide, self.grid.shape[1] - left)
+            with contextlib.suppress(RasterioIOError):  # a damaged block is told of when a survey needs it
+                yield self.box(int(top), int(left), int(rows), int(cols))
+
+
+def find(covariate, folders):
+    """The grids of a `glc.covariates.Raster` in `folders`: files that share their pixels are one grid.
+
+    A DataError names a file that cannot be opened, has no CRS, or does not have the declared bands.
+    """
+    groups, number = {}, 0
+    paths = covariate.find(folders)
+    for path in paths:
+        grid, bands = _describe(path, covariate, number)
+        number += len(bands)
+        groups.setdefault(grid, []).extend(bands)
+    if covariate.bands and number != len(covariate.bands):
+        raise DataError(
+            f"{paths[0]}: {len(paths)} file(s) of covariate {covariate.name!r} have {number} bands, expected "
+            f"{len(covariate.bands)}: {', '.join(covariate.bands)}; is it another product?"
+        )
+    grids = [Grid(tuple(bands), *grid) for grid, bands in groups.items()]
+    return _named(grids, covariate)
+
+
+def value_type(bands):
+    """float32 where it holds all values of the bands' types exactly, else float64."""
+    return np.result_type(np.float32, *(np.dtype(band.dtype) for band in bands))
+
+
+def _describe(path, covariate, number):
+    try:
+        with rasterio.open(path) as source:
+            if source.crs is None:
+                raise DataError(f"{path}: no CRS in the file; expected one; try: gdal_edit.py -a_srs EPSG:4326 {path}")
+            turned = source.transform.b or source.transform.d or source.transform.e > 0 or source.transform.a < 0
+            crs = covariate.crs or source.crs.to_string()
+            warped = bool(turned) or CRS.from_user_input(crs) != source.crs
+            bands = []
+            for index in source.indexes:
+                scaled = (source.scales[index - 1], source.offsets[index - 1]) != (1, 0)
+                dtype = "float32" if scaled and source.dtypes[index - 1] != "float64" else source.dtypes[index - 1]
+                classes = tuple(covariate.classes.get(number + index, ()))
+                name = source.descriptions[index - 1] or (path.stem if source.count == 1 else f"{path.stem}_{index}")
+                bands.append(Band(column_name(name), str(path), index, dtype, classes))
+            shape, block, transform = source.shape, source.block_shapes[0], source.transform
+            if warped:
+                with _warped(source, crs, bands, covariate.nodata) as vrt:
+                    shape, block, transform = vrt.shape, vrt.block_shapes[0], vrt.transform
+            return (tuple(shape), tuple(block), transform, crs, warped, covariate.nodata), bands
+    except RasterioIOError as error:
+        raise DataError(f"{path}: cannot be opened as a raster: {error}; expected a GeoTIFF; copy it again") from error
+
+
+def _named(grids, covariate):
+    """The grids with the declared band names, or with files' names where bands of two files are called the same."""
+    bands = [band for grid in grids for band in grid.bands]
+    names = [band.name for band in bands]
+    if covariate.bands:
+        order = sorted(range(len(bands)), key=lambda i: (natural(bands[i].path), bands[i].index))
+        for name, i in zip(covariate.bands, order, strict=True):
+            names[i] = name
+    elif len(set(names)) < len(names):
+        names = [column_name(f"{band.path.rsplit('/', 1)[-1].split('.')[0]}_{band.name}") for band in bands]
+    if len(set(names)) < len(names):
+        raise DataError(f"{bands[0].path}: bands of covariate {covariate.name!r} share a name: {sorted(names)}")
+    renamed = iter(names)
+    return [replace(grid, bands=tuple(replace(band, name=next(renamed)) for band in grid.bands)) for grid in grids]
+
+
+@contextlib.contextmanager
+def _opened(path, grid, bands):
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(rasterio.open(path))
+        if grid.warped:
+            source = stack.enter_context(_warped(source, grid.crs, bands, grid.nodata))
+        yield source
+
+
+def _warped(source, crs, bands, nodata):
+    categorical = any(band.classes for band in bands)
+    nodata = source.nodata if source.nodata is not None else nodata
+    # without nodata, what the warp does not reach would read as zero: an alpha band tells it apart
+    gaps = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
+    resampling = Resampling.nearest if categorical else Resampling.bilinear
+    return WarpedVRT(source, crs=crs, resampling=resampling, **gaps)

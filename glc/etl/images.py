@@ -1,0 +1,180 @@
+"""Tiles of images that are already cut, one file a survey: read, checked, compressed; the unreadable are told of.
+
+A file that is missing, empty, truncated, of another size or with other channels costs its survey that layer alone: its
+bands get their mean over a fixed sample of the survey's fellows, and no pixel of them is valid.
+"""
+
+import warnings
+
+import numpy as np
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
+
+from glc import dct
+from glc.covariates._base import file_name
+from glc.covariates._base import places as places_of
+from glc.errors import ConfigError, DataError
+from glc.etl import archives, windows
+
+_OK, _MISSING, _CORRUPT = 0, 3, 4  # of rasters.FLAGS
+_SAMPLE, _BATCH = 64, 256
+_UNREADABLE = (OSError, ValueError, RasterioError)
+_DRIVERS = {"JPEG": b"\xff\xd8", "PNG": b"\x89PNG", "GTiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")}
+
+
+class ImageCutter:
+    """Cuts the tiles of a `glc.covariates.Patches` found in `folders`; the middle of images larger than `size`.
+
+    columns : name -> (length of its lists, dtype of their values); files : folders and archives that are read
+    """
+
+    def __init__(self, covariate, folders, size, block, sample):
+        """sample : frame of all surveys, as in `cut`; some of their images tell each band's type and mean."""
+        self.nodata, self.size = covariate.nodata, size
+        self.full, self.block = block == "full", block
+        self.folder, self.layers = covariate.find(folders)
+        for layer in self.layers:
+            if layer.side < size:
+                raise ConfigError(
+                    f"size={size}: images of covariate {covariate.name!r} are {layer.side} pixels wide; "
+                    f"expected at most {layer.side}"
+                )
+        self.places = {
+            template: places_of(self.folder, template)
+            for layer in self.layers
+            for group in layer.templates.values()
+            for template in group
+        }
+        self.files = list(dict.fromkeys(str(path) for found in self.places.values() for path, _ in found))
+        self.sources = {}
+        self.means, whole = self._means(covariate, sample)
+        pixel = np.uint8 if whole else np.float32
+        length, dtype = (size**2, pixel) if self.full else (self.block**2, np.float32)
+        self.columns = {band: (length, dtype) for layer in self.layers for band in layer.bands}
+
+    def __getstate__(self):
+        return self.__dict__ | {"sources": {}}  # open archives stay in their process
+
+    def order(self, places):
+        """Row numbers of the frame `places` by dataset and id of the image, as files are."""
+        return np.lexsort((_ids(places), places["dataset"]))
+
+    def cut(self, places):
+        """Tiles of the frame `places`; returns what `rasters.RasterCutter.cut` does.
+
+        places : dataset, surveyId, and image_id where files are not called by the survey's id
+        """
+        values = {name: np.empty((len(places), length), dtype) for name, (length, dtype) in self.columns.items()}
+        valid = {name: np.zeros(len(places), np.float32) for name in self.columns}
+        rank, problems = np.zeros(len(places), np.int8), []
+        surveys = list(zip(places["dataset"], _ids(places).tolist(), strict=True))
+        first = 0
+        for layer in self.layers:
+            bands = range(first, first + len(layer.bands))
+            first = bands.stop
+            means = self.means[list(bands)].astype(np.float32)
+            for start in range(0, len(surveys), _BATCH):
+                batch = surveys[start : start + _BATCH]
+                pixels = np.empty((len(batch), len(bands), self.size, self.size), np.float32)
+                known = np.zeros(pixels.shape, bool)
+                for i, (dataset, survey) in enumerate(batch):
+                    try:
+                        _, pixels[i], known[i] = self._read(layer, dataset, survey)
+                        continue
+                    except KeyError as error:
+                        problem, found = (str(error.args[0]), "missing"), _MISSING
+                    except _UNREADABLE as error:
+                        problem, found = (self._where(layer, dataset, survey), str(error.__cause__ or error)), _CORRUPT
+                    problems.append((start + i, *problem))
+                    rank[start + i] = max(rank[start + i], found)
+                for i in np.flatnonzero(~known.all(axis=(1, 2, 3))):
+                    windows.fill(pixels[i], known[i], range(len(bands)), means, self.size // 2)
+                made = pixels if self.full else dct.compress(pixels, self.block)
+                here = slice(start, start + len(batch))
+                for band, name in enumerate(layer.bands):
+                    tile = made[:, band].reshape(len(batch), -1)
+                    values[name][here] = tile.round() if self.columns[name][1] == np.uint8 else tile
+                    valid[name][here] = known[:, band].mean(axis=(1, 2))
+        return values, valid, rank, problems
+
+    def _read(self, layer, dataset, survey):
+        """(whether 8-bit, pixels (bands, size, size) float32, valid) of a survey's file of a layer."""
+        data = self._bytes(layer, dataset, survey)
+        pixels, valid = decode(data, len(layer.bands), layer.side, self.nodata)
+        start = (layer.side - self.size) // 2
+        middle = (slice(None), slice(start, start + self.size), slice(start, start + self.size))
+        return pixels.dtype == np.uint8, pixels[middle].astype(np.float32), valid[middle]
+
+    def _bytes(self, layer, dataset, survey):
+        for path, name in self._candidates(layer, dataset, survey):
+            if path not in self.sources:
+                self.sources[path] = archives.opened(path)
+            try:
+                return self.sources[path].read(name)
+            except KeyError:
+                continue
+        raise KeyError(self._where(layer, dataset, survey))
+
+    def _candidates(self, layer, dataset, survey):
+        for template in layer.templates.get(dataset, ()):
+            for path, below in self.places[template]:
+                yield path, file_name(below, survey)
+
+    def _where(self, layer, dataset, survey):
+        for path, name in self._candidates(layer, dataset, survey):
+            return f"{path}/{name}"
+        return ", ".join(file_name(t, survey) for t in layer.templates.get(dataset, ())) or f"none for {dataset}"
+
+    def _means(self, covariate, sample):
+        """Mean of each band over the readable ones of 64 surveys, evenly spread, and whether all are 8-bit."""
+        sample = sample.iloc[self.order(sample)]
+        means, whole = [], True
+        for layer in self.layers:
+            has = sample[sample["dataset"].isin(list(layer.templates))]
+            has = has.iloc[np.unique(np.linspace(0, len(has) - 1, min(_SAMPLE, len(has))).round().astype(int))]
+            found = []
+            for dataset, survey in zip(has["dataset"], _ids(has).tolist(), strict=True):
+                try:
+                    eight_bit, pixels, valid = self._read(layer, dataset, survey)
+                except (KeyError, *_UNREADABLE):
+                    continue  # told of when its turn comes
+                whole &= eight_bit
+                total = np.where(valid, pixels, 0).sum(axis=(1, 2))
+                found.append(total / np.maximum(valid.sum(axis=(1, 2)), 1))
+            if not found:
+                raise DataError(
+                    f"{self.folder}: none of {len(has)} surveys tried has a readable image of bands "
+                    f"{', '.join(layer.bands)} of covariate {covariate.name!r}; expected {next(iter(self.places))}; "
+                    "are these the images of these surveys?"
+                )
+            means.append(np.mean(found, axis=0))
+        return np.concatenate(means), whole
+
+
+def decode(data, bands, side, nodata=None):
+    """Pixels of an image file and which are valid, both (bands, side, side).
+
+    data : bytes of a JPEG, PNG or TIFF; raises OSError or ValueError with the cause where it is not whole, not `side`
+        pixels square, or has another number of bands
+    """
+    if not data:
+        raise ValueError("found 0 bytes")
+    driver = next((name for name, starts in _DRIVERS.items() if data.startswith(starts)), None)
+    if driver is None:
+        raise ValueError(f"found a file that starts with {data[:12]!r}, expected a JPEG, PNG or TIFF")
+    with warnings.catch_warnings(), rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING=True):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # patches are only pixels
+        with MemoryFile(data) as file, file.open(driver=driver) as source:
+            pixels, own = source.read(), source.nodata
+    if pixels.shape != (bands, side, side):
+        channels, high, wide = pixels.shape
+        raise ValueError(f"found {channels} bands of {high} x {wide} pixels, expected {bands} of {side} x {side}")
+    nodata = own if own is not None else nodata
+    valid = np.ones(pixels.shape, bool) if nodata is None else pixels != nodata
+    return pixels, valid & np.isfinite(pixels) if pixels.dtype.kind == "f" else valid
+
+
+def _ids(places):
+    """The id that each survey's files are called by."""
+    return places["image_id"] if "image_id" in places else places["surveyId"]

@@ -1,0 +1,179 @@
+"""Surveys and imagery to tables: tiles of rasters and images, cubes of series."""
+
+from pathlib import Path
+
+import luigi
+
+from glc import registry, storage
+from glc.errors import ConfigError, did_you_mean
+from glc.tasks.base import VIRTUAL, SurveysTask, spark
+from glc.tasks.etl import Surveys, VirtualPart
+
+# the 2023 edition keys its series and its image tiles by columns of their own
+SERIES_COLUMN, IMAGE_COLUMN = "timeSerieID", "patchID"
+
+
+class ImageryTask(SurveysTask):
+    """A task that joins surveys with imagery of the dataset, or of another folder."""
+
+    folder_of = luigi.Parameter(default="", description="folder of the imagery (default: the dataset's)")
+    datasets = luigi.ListParameter(
+        default=(), description="parts such as pa_train, po (default: what is trained and tested on)"
+    )
+    carried = ("dataset", "surveys", "folder_of")
+
+    def world_part(self):
+        """Part of the virtual world that holds the imagery."""
+        raise NotImplementedError(f"{type(self).__name__} does not say its part")
+
+    def requires(self):
+        needs = {"surveys": self.clone(Surveys)}
+        if self.dataset.startswith(VIRTUAL) and not self.folder_of:
+            needs["imagery"] = self.clone(VirtualPart, part=self.world_part())
+        return needs
+
+    @property
+    def imagery(self):
+        """The folder of the imagery."""
+        if self.folder_of:
+            return Path(self.folder_of).resolve()
+        return self.clone(VirtualPart).world_folder if self.dataset.startswith(VIRTUAL) else Path(self.dataset)
+
+    def more_identity(self):
+        return None if "imagery" in self.requires() else self.files()
+
+    def files(self):
+        """Names, sizes and times of the files that are read, as far as they can be listed cheaply."""
+        return str(self.imagery)
+
+    def places(self):
+        """The surveys of the chosen datasets, a pyarrow table without labels."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        folder = self.input()["surveys"].path
+        facts = storage.manifest(folder)
+        wanted = list(self.datasets) or [facts["train"], facts["test"]]
+        unknown = [name for name in wanted if name not in facts["datasets"]]
+        if self.datasets and unknown:
+            raise ConfigError(
+                f"--datasets: found {unknown[0]!r}, expected some of: {', '.join(facts['datasets'])}"
+                f"{did_you_mean(unknown[0], facts['datasets'])}"
+            )
+        columns = ["dataset", "surveyId", "lon", "lat"]
+        table = storage.read_table(folder / "surveys", "surveys", columns=columns)
+        return table.filter(pc.is_in(table["dataset"], pa.array(wanted)))
+
+    def with_own_id(self, column, name):
+        """`places` with the ids of `column` of the survey tables as the column `name`, where the tables have it."""
+        import pandas as pd
+
+        from glc import editions
+        from glc.etl import series
+
+        places = self.places().to_pandas()
+        if self.dataset.startswith(VIRTUAL):
+            return places
+        ids = [
+            series.series_ids(path, table.columns["surveyId"], column, table.separator).assign(dataset=table.dataset)
+            for table, path in editions.recognise(self.dataset).files
+            if column in editions.header(path, table)
+        ]
+        if not ids:
+            return places
+        ids = pd.concat(ids).rename(columns={"series_id": name})
+        return places.merge(ids, on=["dataset", "surveyId"], how="left")
+
+    def parts_folder(self):
+        """Where finished parts of a broken-off run are found again."""
+        return self.folder.parent / f".{self.folder.name}-parts"
+
+
+class CovariateParameter(luigi.Parameter):
+    """Name of a registered covariate; checked when the command is read."""
+
+    def normalize(self, x):
+        registry.covariates.get(x)
+        return x
+
+
+class BlockParameter(luigi.Parameter):
+    """DCT terms kept an axis, or ``full``."""
+
+    def normalize(self, x):
+        if x == "full":
+            return x
+        try:
+            return int(x)
+        except ValueError:
+            raise ConfigError(f"--block: found {x!r}, expected a number of DCT terms, or full") from None
+
+
+class Tiles(ImageryTask):
+    """Tiles of a covariate around every survey: the low DCT terms of each band, or its pixels (``--block full``)."""
+
+    covariate = CovariateParameter(default="sentinel2", description="a registered covariate")
+    size = luigi.IntParameter(default=128, description="side of a tile in pixels")
+    block = BlockParameter(default="8", description="DCT terms kept an axis, or full")
+    resources = {"spark": 1}
+
+    def world_part(self):
+        from glc.covariates import Raster
+
+        return "rasters" if isinstance(registry.covariates.get(self.covariate), Raster) else "images"
+
+    def files(self):
+        from glc.covariates import Raster
+
+        covariate = registry.covariates.get(self.covariate)
+        if not isinstance(covariate, Raster):
+            return str(self.imagery)
+        found = covariate.find([self.imagery])
+        return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found]
+
+    def write(self, out):
+        import shutil
+
+        from glc.etl import tiles
+
+        self.status(f"cutting tiles of {self.covariate}", 5)
+        resume = self.parts_folder()
+        facts = tiles.write(
+            spark(),
+            self.with_own_id(IMAGE_COLUMN, "image_id"),
+            self.covariate,
+            self.imagery,
+            out,
+            size=self.size,
+            block=self.block,
+            resume=resume,
+        )
+        shutil.rmtree(resume, ignore_errors=True)
+        storage.note(out, **facts)
+
+
+class Cubes(ImageryTask):
+    """Cubes of every survey: ``series`` from the six quarterly tables, ``landsat`` or ``bioclim`` from cube files."""
+
+    kind = luigi.ChoiceParameter(choices=("series", "landsat", "bioclim"), default="bioclim")
+    max_corrupt_fraction = luigi.FloatParameter(default=0.05, description="more unusable cubes stop the run")
+
+    def world_part(self):
+        return "series" if self.kind == "series" else "cubes"
+
+    def write(self, out):
+        from glc.etl import cubes
+
+        self.status(f"reading {self.kind} cubes", 5)
+        if self.kind == "series":
+            facts = cubes.write_series(
+                self.with_own_id(SERIES_COLUMN, "series_id"),
+                self.imagery,
+                out,
+                max_corrupt_fraction=self.max_corrupt_fraction,
+            )
+        else:
+            facts = cubes.write_files(
+                self.places(), self.imagery, out, kind=self.kind, max_corrupt_fraction=self.max_corrupt_fraction
+            )
+        storage.note(out, **facts)

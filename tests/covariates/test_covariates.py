@@ -1,0 +1,66 @@
+"""Every registered covariate, and how files are found."""
+
+import pytest
+
+from glc import registry
+from glc.covariates import Patches, Raster
+from glc.covariates._base import column_name, file_name, natural, places
+from glc.errors import ConfigError, DataError
+
+
+@pytest.mark.parametrize("name", registry.covariates.choices())
+def test_every_covariate_says_what_it_looks_for(name, tmp_path):
+    covariate = registry.covariates.get(name)
+    assert isinstance(covariate, Raster | Patches)
+    assert covariate.name == name
+    with pytest.raises(DataError, match=f"no file of covariate '{name}'.*expected one of: .*; put the files there"):
+        covariate.find([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "files"),
+    [
+        ("bioclim", "rasters_eu", 1),
+        ("koeppen", "rasters_eu", 1),
+        ("elevation", "rasters_eu", 1),
+        ("footprint", "glc23_sample", 2),
+        ("globe", "rasters_global", 1),
+        ("bioclim", "fixtures/malpolon_montpellier", 4),
+    ],
+)
+def test_rasters_are_found_in_real_folders(shared_data, name, folder, files):
+    assert len(registry.covariates.get(name).find([shared_data / folder])) == files
+
+
+def test_the_first_folder_that_has_it_wins_and_files_are_in_natural_order(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    for number in (10, 2, 1):
+        (second / f"bio_{number}.tif").touch()
+    found = registry.covariates.get("bioclim").find([first, second])
+    assert [path.name for path in found] == ["bio_1.tif", "bio_2.tif", "bio_10.tif"]
+
+
+def test_tile_paths_follow_the_last_four_digits():
+    assert file_name("rgb/{cd}/{ab}/{id}.jpeg", 3018575) == "rgb/75/85/3018575.jpeg"
+    assert file_name("{cd}/{ab}/{id}", 7) == "07/00/7"
+
+
+def test_a_folder_comes_before_its_archive_and_an_archive_stands_in_for_it(tmp_path):
+    (tmp_path / "a.tar").touch()
+    assert places(tmp_path, "a/b/{cd}/{id}.jpeg") == [(tmp_path / "a.tar", "b/{cd}/{id}.jpeg")]
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert places(tmp_path, "a/b/{cd}/{id}.jpeg") == [(tmp_path / "a" / "b", "{cd}/{id}.jpeg")]
+    assert places(tmp_path, "c/{id}.jpeg") == []
+
+
+def test_column_names_are_words():
+    assert column_name("organic carbon g/kg") == "organic_carbon_g_kg"
+    assert column_name("clay %") == "clay"
+    assert sorted(["b10", "b9"], key=natural) == ["b9", "b10"]
+
+
+def test_unknown_ways_with_classes_are_refused():
+    with pytest.raises(ConfigError, match="classes_as: found 'mean', expected one of: onehot"):
+        Raster("x", patterns=("x.tif",), classes_as="mean")

@@ -1,0 +1,116 @@
+"""Grids: where a place falls, what a box holds, and which files cannot be used."""
+
+import numpy as np
+import pytest
+import rasterio
+from numpy.testing import assert_allclose, assert_array_equal
+from pyproj import Transformer
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from glc.covariates import Raster
+from glc.errors import DataError
+from glc.etl import grids
+from tests.etl.rasters import geotiff
+
+
+def _find(path, **declared):
+    return grids.find(Raster("test", patterns=(path.name,), **declared), [path.parent])
+
+
+def test_places_fall_into_the_pixels_that_rasterio_says(tmp_path):
+    path = geotiff(tmp_path / "x.tif", np.zeros((1, 50, 60), "uint8"))
+    (grid,) = _find(path)
+    lon, lat = np.random.default_rng(0).uniform([[4.9], [44.4]], [[5.7], [45.1]], (2, 500))
+    lon[:3], lat[:3] = [5.0, 5.6, np.nan], [45.0, 44.8, 44.9]  # the corner, the right border, nowhere
+    row, col = grid.pixels(lon, lat)
+    with rasterio.open(path) as source:
+        for i in range(500):
+            inside = np.isfinite(lon[i]) and all(
+                0 <= x < n for x, n in zip(source.index(lon[i], lat[i]), source.shape, strict=True)
+            )
+            assert (row[i], col[i]) == (source.index(lon[i], lat[i]) if inside else (-1, -1))
+    assert (row[0], col[0], row[1], row[2]) == (0, 0, -1, -1)
+
+
+def test_a_raster_of_another_crs_is_warped_or_cut_in_its_own(tmp_path):
+    east, north = Transformer.from_crs(4326, 3035, always_xy=True).transform(6.0, 45.0)
+    band = np.random.default_rng(1).normal(size=(1, 80, 80)).astype("float32")
+    path = geotiff(tmp_path / "x.tif", band, crs="EPSG:3035", west=east, north=north, step=1000)
+
+    (own,) = _find(path, crs=None)
+    assert (own.crs, own.warped, own.shape) == ("EPSG:3035", False, (80, 80))
+    row, col = own.pixels(*Transformer.from_crs(3035, 4326, always_xy=True).transform(east + 10_500, north - 20_500))
+    assert (int(row), int(col)) == (20, 10)
+
+    (grid,) = _find(path)
+    assert grid.warped
+    with rasterio.open(path) as source, WarpedVRT(source, crs="EPSG:4326", resampling=Resampling.bilinear) as vrt:
+        assert (grid.shape, grid.transform) == (vrt.shape, vrt.transform)
+        wanted = vrt.read(1, window=Window(30, 30, 20, 20))
+    with grid.open() as reader:
+        values, valid = reader.box(30, 30, 20, 20)
+        assert valid.all()
+        assert_allclose(values[0], wanted, rtol=1e-6)
+        # what the warp does not reach is not a value
+        values, valid = reader.box(0, 0, *grid.shape)
+        assert 0.3 < valid.mean() < 0.95
+
+
+def test_a_raster_that_is_south_up_is_turned(tmp_path):
+    band = np.arange(20.0 * 30).reshape(1, 20, 30).astype("float32")
+    transform = rasterio.Affine(0.01, 0, 5.0, 0, 0.01, 44.0)
+    (grid,) = _find(geotiff(tmp_path / "x.tif", band, transform=transform))
+    row, col = grid.pixels([5.045], [44.025])  # row 2, column 4 of the file
+    with grid.open() as reader:
+        values, valid = reader.box(int(row[0]), int(col[0]), 1, 1)
+    assert valid.all()
+    assert_allclose(values, band[0, 2, 4], atol=1e-3)
+
+
+def test_a_box_over_the_edge_has_no_value_there(tmp_path):
+    band = np.arange(1, 121).reshape(1, 10, 12).astype("uint8")
+    (grid,) = _find(geotiff(tmp_path / "x.tif", band))
+    with grid.open() as reader:
+        values, valid = reader.box(-2, 8, 5, 9)
+        assert_array_equal(values[0][valid[0]].reshape(3, 4), band[0, :3, 8:])
+        assert valid.sum() == 12
+        assert not reader.box(20, 30, 4, 4)[1].any()
+
+
+def test_masks_declared_nodata_and_nan_have_no_value(tmp_path):
+    band = np.full((1, 10, 10), 5, "float32")
+    band[0, 0, 0], band[0, 0, 1] = np.nan, 99
+    (grid,) = _find(geotiff(tmp_path / "x.tif", band), nodata=99)
+    with grid.open() as reader:
+        assert_array_equal(np.argwhere(~reader.box(0, 0, 10, 10)[1][0]), [[0, 0], [0, 1]])
+        assert reader.means() == [5]
+    path = geotiff(tmp_path / "y.tif", np.ones((1, 10, 10), "uint8"))
+    with rasterio.open(path, "r+") as file:
+        file.write_mask(np.eye(10, dtype=bool))
+    (grid,) = _find(path)
+    with grid.open() as reader:
+        assert_array_equal(reader.box(0, 0, 10, 10)[1][0], np.eye(10, dtype=bool))
+
+
+def test_bands_are_called_as_declared_described_or_by_their_file(tmp_path):
+    two = np.zeros((2, 5, 5), "uint8")
+    described = geotiff(tmp_path / "a.tif", two, names=("Clay %", "pH x 10"))
+    plain = geotiff(tmp_path / "b.tif", two)
+    assert [band.name for band in _find(described)[0].bands] == ["clay", "ph_x_10"]
+    assert [band.name for band in _find(plain)[0].bands] == ["b_1", "b_2"]
+    assert [band.name for band in _find(plain, bands=("u", "v"))[0].bands] == ["u", "v"]
+    with pytest.raises(DataError, match="have 2 bands, expected 1: u; is it another product"):
+        _find(plain, bands=("u",))
+
+
+def test_unusable_files_are_named_with_the_remedy(tmp_path):
+    (grid,) = _find(geotiff(tmp_path / "z.tif", np.zeros((1, 5, 5), "uint8"), nodata=0))
+    with grid.open() as reader, pytest.raises(DataError, match=r"z\.tif: band 1 has no valid pixel"):
+        reader.means()
+    (tmp_path / "x.tif").write_bytes(b"")
+    with pytest.raises(DataError, match=r"x\.tif: cannot be opened as a raster.*copy it again"):
+        _find(tmp_path / "x.tif")
+    with pytest.raises(DataError, match=r"y\.tif: no CRS.*gdal_edit"):
+        _find(geotiff(tmp_path / "y.tif", np.zeros((1, 5, 5), "uint8"), crs=None))

@@ -1,0 +1,155 @@
+"""The table of tiles: its columns, its parts, what stands after an interruption, and Spark against one process."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from glc import schema
+from glc.covariates import Raster
+from glc.errors import ConfigError, DataError
+from glc.etl import tiles
+from tests.etl.rasters import geotiff, window
+
+NAMES = ("warmth", "rain")
+COVARIATE = Raster("test", patterns=("x.tif",))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    bands = np.random.default_rng(0).integers(0, 1000, (2, 200, 300)).astype("int16")
+    geotiff(tmp_path / "x.tif", bands, nodata=-1, names=NAMES, tiled=True, blockxsize=64, blockysize=64)
+    return tmp_path
+
+
+@pytest.fixture
+def places():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"lon": rng.uniform(4.9, 8.1, 300), "lat": rng.uniform(42.9, 45.1, 300)})
+    frame.loc[100:119, ["lon", "lat"]] = frame.loc[0, ["lon", "lat"]].to_numpy()  # many surveys of one place
+    ids = rng.permutation(300) // 2  # an id in both datasets is two surveys
+    return frame.assign(dataset=np.where(np.arange(300) < 150, "po", "pa_train"), surveyId=ids).drop_duplicates(
+        ["dataset", "surveyId"]
+    )
+
+
+def _read(out, folder=""):
+    return pq.read_table(sorted((out / folder).glob("*.parquet"))).to_pandas()
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_every_survey_has_its_tile(folder, places, tmp_path, monkeypatch, parts):
+    monkeypatch.setattr(tiles, "_PART_ROWS", -(-len(places) // parts))
+    out = tmp_path / "out"
+    facts = tiles.write(None, places, COVARIATE, folder, out, size=16, block="full")
+    assert (facts["rows"], facts["parts"], facts["made"]) == (len(places), parts, parts)
+    assert facts["bands"] == list(NAMES)
+    for path in out.glob("*.parquet"):
+        assert pq.read_schema(path).remove_metadata().equals(schema.tiles(dict.fromkeys(NAMES, np.float32)))
+    found = _read(out).set_index(["dataset", "surveyId"])
+    assert found.index.is_unique
+    assert found["flag"].value_counts().to_dict() == {k: n for k, n in facts["flags"].items() if n}
+    for place in places.itertuples():
+        row = found.loc[(place.dataset, place.surveyId)]
+        pixels, known, flag = window(folder / "x.tif", 2, place.lon, place.lat, 16)
+        assert row["flag"] == flag
+        assert row["rain_valid"] == pytest.approx(known.mean())
+        assert_array_equal(row["rain"].reshape(16, 16)[known], pixels[known])
+    assert len(_read(out, tiles.QUARANTINE)) == facts["unreadable"] == 0
+    assert sorted(path.name for path in out.iterdir() if "part" not in path.name) == [tiles.QUARANTINE]
+
+
+def test_spark_gives_the_same_table_and_moves_it_from_where_it_can_resume(spark, folder, places, tmp_path, monkeypatch):
+    monkeypatch.setattr(tiles, "_PART_ROWS", 100)
+    tiles.write(None, places, COVARIATE, folder, tmp_path / "here", size=16, block=4)
+    facts = tiles.write(
+        spark, pa.Table.from_pandas(places), COVARIATE, [folder], tmp_path / "there", size=16, block=4,
+        resume=tmp_path / "parts",
+    )  # fmt: skip
+    assert (facts["parts"], facts["made"]) == (3, 3)
+    assert not list((tmp_path / "parts").glob("*.parquet"))
+    here, there = _read(tmp_path / "here"), _read(tmp_path / "there")
+    assert_array_equal(here[["dataset", "surveyId", "flag"]], there[["dataset", "surveyId", "flag"]])
+    assert_allclose(np.stack(here["warmth"]), np.stack(there["warmth"]), rtol=1e-5)
+    assert np.stack(there["warmth"]).shape == (len(places), 16)
+
+
+def test_a_restart_makes_only_what_is_not_whole(folder, places, tmp_path, monkeypatch):
+    monkeypatch.setattr(tiles, "_PART_ROWS", 50)
+    out = tmp_path / "out"
+
+    def again(**settings):
+        return tiles.write(None, places, COVARIATE, folder, out, **({"size": 16, "block": 4} | settings))
+
+    first = again()
+    assert first["made"] == first["parts"] == 5
+    wanted = _read(out)
+    kept = out / "part-00000.parquet"
+    before = kept.stat().st_mtime_ns
+    (out / "part-00001.parquet").unlink()
+    half = out / "part-00002.parquet"
+    half.write_bytes(half.read_bytes()[:1000])
+    (out / tiles.QUARANTINE / "part-00003.parquet").unlink()
+    assert again()["made"] == 3
+    assert kept.stat().st_mtime_ns == before
+    pd.testing.assert_frame_equal(_read(out), wanted)
+    assert again()["made"] == 0
+    assert again(block=3)["made"] == 5
+    assert tiles.write(None, places.iloc[:60], COVARIATE, folder, out, size=16, block=3)["rows"] == 60
+    assert len(_read(out)) == 60  # parts of another run are gone
+
+
+def test_an_interruption_leaves_whole_parts_only(folder, places, tmp_path, monkeypatch):
+    monkeypatch.setattr(tiles, "_PART_ROWS", 50)
+    save, saved = tiles._save, []
+
+    def interrupted(table, path):
+        saved.append(path)
+        if len(saved) == 6:
+            raise KeyboardInterrupt
+        save(table, path)
+
+    monkeypatch.setattr(tiles, "_save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tiles.write(None, places, COVARIATE, folder, tmp_path / "out", size=16, block=4)
+    monkeypatch.setattr(tiles, "_save", save)
+    assert not list((tmp_path / "out").glob(".*"))
+    assert tiles.write(None, places, COVARIATE, folder, tmp_path / "out", size=16, block=4)["made"] == 3
+
+
+def test_unreadable_tiles_are_in_the_quarantine(folder, places, tmp_path):
+    bands = np.random.default_rng(0).integers(0, 1000, (2, 200, 300)).astype("int16")
+    path = geotiff(folder / "x.tif", bands, compress="deflate", tiled=True, blockxsize=64, blockysize=64)
+    data = bytearray(path.read_bytes())
+    data[100_000:100_100] = b"\xff" * 100
+    path.write_bytes(data)
+    facts = tiles.write(None, places, COVARIATE, folder, tmp_path / "out", size=16, block=4)
+    bad = _read(tmp_path / "out").query("flag == 'corrupt'")
+    assert len(bad) == facts["flags"]["corrupt"] == facts["unreadable"] > 0
+    refused = _read(tmp_path / "out", tiles.QUARANTINE)
+    assert set(zip(refused.dataset, refused.surveyId, strict=True)) == set(zip(bad.dataset, bad.surveyId, strict=True))
+    assert set(refused["file"]) == {str(path)}
+    assert refused["cause"].str.len().min() > 10
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "told"),
+    [
+        (lambda p: p.drop(columns="lon"), DataError, "column 'lon' is missing"),
+        (lambda p: pd.concat([p, p.iloc[:1]]), DataError, "more than once; expected one row a survey"),
+        (lambda p: p.iloc[:0], DataError, "found no survey"),
+        (lambda p: p.assign(surveyId=None), DataError, "a null surveyId"),
+    ],
+)
+def test_unusable_places_are_refused(folder, places, tmp_path, change, error, told):
+    with pytest.raises(error, match=told):
+        tiles.write(None, change(places), COVARIATE, folder, tmp_path / "out")
+
+
+def test_impossible_sizes_and_unknown_covariates_are_refused(folder, places, tmp_path):
+    with pytest.raises(ConfigError, match="block: found 17, expected 1 to size=16, or 'full'"):
+        tiles.write(None, places, COVARIATE, folder, tmp_path / "out", size=16, block=17)
+    with pytest.raises(ConfigError, match=r"unknown covariate 'bioclimm'.*did you mean 'bioclim'"):
+        tiles.write(None, places, "bioclimm", folder, tmp_path / "out")

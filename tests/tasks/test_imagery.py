@@ -1,0 +1,66 @@
+"""Tiles and cubes as tasks, on the tiny virtual world and on genuine files."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import rasterio
+from numpy.testing import assert_allclose
+
+from glc import dct, storage
+from glc.errors import ConfigError
+from glc.etl import cubes
+from glc.tasks import Cubes, Tiles
+from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
+
+
+def test_tiles_of_images_are_their_low_frequencies(root):  # noqa: F811
+    task = Tiles(root=root, dataset=TINY, covariate="sentinel2")
+    assert {"Surveys", "VirtualPart", "Tiles"} <= set(run(task))
+    table = pq.read_table(sorted(task.folder.glob("*.parquet"))).to_pandas()
+    assert set(table["dataset"]) == {"pa_train", "pa_test"}
+    row = table[(table["flag"] == "ok") & (table["dataset"] == "pa_train")].iloc[0]
+    survey = f"{row['surveyId']:04d}"
+    path = task.imagery / f"PA_Train_SatellitePatches_RGB/pa_train_patches_rgb/{survey[-2:]}/{survey[-4:-2]}"
+    with rasterio.open(path / f"{row['surveyId']}.jpeg") as file:
+        wanted = dct.compress(file.read().astype(np.float32), 8).reshape(3, -1)
+    assert_allclose(np.stack(row[["red", "green", "blue"]]), wanted, rtol=1e-4, atol=1e-2)
+    facts = storage.manifest(task.folder)
+    assert sum(facts["flags"].values()) == facts["rows"] == len(table)
+    assert facts["flags"]["missing"] > 0, "the world leaves some images out, and none may be lost"
+    assert run(Tiles(root=root, dataset=TINY, covariate="sentinel2")) == []
+
+
+def test_another_block_is_another_output(root):  # noqa: F811
+    one, other = (Tiles(root=root, dataset=TINY, covariate="bioclim", block=block) for block in ("8", "4"))
+    assert one.identity != other.identity
+    run(other)
+    assert len(pq.read_table(sorted(other.folder.glob("*.parquet")))["bio1"][0]) == 16
+    assert not one.complete()
+
+
+def test_cubes_of_series_and_files_have_a_row_for_every_survey(root):  # noqa: F811
+    for kind, shape in (("series", (6, 4, 21)), ("bioclim", (4, 19, 12))):
+        task = Cubes(root=root, dataset=TINY, kind=kind)
+        run(task)
+        keys, values, coeffs = cubes.read(task.folder / "cubes")
+        assert values.shape == (460, *shape)
+        assert (coeffs is not None) == (kind == "series")
+        assert np.isnan(values[(keys["flag"] != "ok").to_numpy()]).all()
+        assert 0 < (keys["flag"] == "missing").sum() < 40
+
+
+def test_names_that_are_not_there_are_refused(root):  # noqa: F811
+    with pytest.raises(ConfigError, match=r"unknown covariate 'sentinel3'.*did you mean 'sentinel2'"):
+        Tiles(root=root, dataset=TINY, covariate="sentinel3")
+    with pytest.raises(ConfigError, match="--block: found 'all', expected a number of DCT terms, or full"):
+        Tiles(root=root, dataset=TINY, block="all")
+
+
+def test_genuine_series_and_images_join_by_their_own_ids(shared_data, root):  # noqa: F811
+    dataset = str(shared_data / "glc23_sample")
+    task = Cubes(root=root, dataset=dataset, kind="series", datasets=["po", "pa_train"])
+    run(task)
+    assert storage.manifest(task.folder)["datasets"]["po"] == {"ok": 100, "missing": 0, "corrupt": 0}
+    task = Tiles(root=root, dataset=dataset, covariate="sentinel2", datasets=["po"])
+    run(task)
+    assert storage.manifest(task.folder)["flags"]["ok"] == 100
