@@ -172,14 +172,15 @@ def build(cls, values, where):
         absent = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         if absent and name not in values:
             raise ConfigError(f"{where}: key {name!r} is missing; add it")
-    made = {key: _value(hints[key], value, f"{where}: {key}") for key, value in values.items()}
+    made = {key: value_of(hints[key], value, f"{where}: {key}") for key, value in values.items()}
     try:
         return cls(**made)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
 
 
-def _value(kind, value, where):
+def value_of(kind, value, where):
+    """`value` (as TOML or JSON gave it) as the annotated type `kind`; a ConfigError says what does not fit."""
     if kind is Choice:
         if isinstance(value, str):
             return Choice(value)
@@ -195,7 +196,7 @@ def _value(kind, value, where):
         if not isinstance(value, (list, tuple)):
             raise ConfigError(f"{where}: found {value!r}, expected a list")
         inner = typing.get_args(kind)[0]
-        return tuple(_value(inner, item, where) for item in value)
+        return tuple(value_of(inner, item, where) for item in value)
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None

@@ -26,7 +26,8 @@ class Nearest:
         """k : neighbours (0: all within `radius_m`); sources : datasets looked in; method : ``exact`` or ``lsh``.
 
         bucket_length, tables : of the LSH, in metres of the projection (published: 20 and 5);
-        wanted_recall : with ``bucket_length = 0`` the length is chosen for this recall of pairs at `radius_m`.
+        wanted_recall : with ``bucket_length = 0`` the length is chosen for this recall of pairs 10 km apart (or at
+            `radius_m`, if that is less).
         """
 
         k: int = 10

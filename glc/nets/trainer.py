@@ -27,6 +27,7 @@ from glc.registry import losses, models
 
 CHECKPOINT, HISTORY = "model.ckpt", "history.csv"
 TOP_K = 25
+_FINDER_SKIPS = 10  # first steps, whose running mean is of few batches
 _COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_f1", "learning_rate", "valid_f1_micro", "seconds")
 
 
@@ -275,7 +276,12 @@ def _find_learning_rate(learner, loaders, accelerator, folder, progress):
     finder = Tuner(trainer).lr_find(
         learner, *loaders, min_lr=start / 1000, max_lr=start * 100, num_training=100, update_attr=False
     )
-    learner.learning_rate = finder.suggestion() or start
+    # A tenth of the highest rate before the loss leaves its lowest. The finder's own suggestion, the steepest descent,
+    # follows the noise of single batches where the loss falls slowly, as it does from a start at the class frequencies.
+    losses = np.asarray(finder.results["loss"][_FINDER_SKIPS:])
+    if len(losses) and np.isfinite(losses).any():
+        low = np.flatnonzero(losses <= 1.02 * np.nanmin(losses))
+        learner.learning_rate = float(finder.results["lr"][_FINDER_SKIPS + int(low[-1])]) / 10
 
 
 def _facts(summary):

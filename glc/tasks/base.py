@@ -13,7 +13,7 @@ from pathlib import Path
 import luigi
 
 from glc import config, editions, storage, world
-from glc.errors import ConfigError, GlcError, did_you_mean
+from glc.errors import ConfigError, did_you_mean
 from glc.tasks.machine import machine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -54,7 +54,7 @@ class SectionParameter(luigi.Parameter):
         if isinstance(x, self.section):
             return x
         value = x if isinstance(x, dict) else self._json(x)
-        return config._value(self.section, value, f"--{self.section.__name__.lower()}")
+        return config.value_of(self.section, value, f"--{self.section.__name__.lower()}")
 
     def parse(self, x):
         return self.normalize(x)
@@ -238,6 +238,3 @@ def spark():
     from glc.etl.spark import session
 
     return session(machine().spark_master, machine().spark_memory)
-
-
-__all__ = ["ExperimentTask", "GlcError", "GlcTask", "Output", "ProductTask", "Published", "SectionParameter", "spark"]

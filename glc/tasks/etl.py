@@ -106,17 +106,21 @@ class Folds(FoldedTask):
             self.status("the dataset has no test set: a held-out spatial block fold takes its place", 100)
 
 
-class RunFoldsTask(FoldedTask):
-    """A task over the surveys of the folds that are run."""
+class SplitTask(FoldedTask):
+    """A task that reads the surveys with their folds."""
 
     def requires(self):
         return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
 
-    def own_parameters(self):
-        return super().own_parameters() | {"run": self.validation.run}
-
     def read_surveys(self):
-        """The dataset's surveys with their folds."""
+        """The dataset's surveys with their folds, `glc.surveys.SurveyData`."""
         from glc import surveys
 
         return surveys.read(self.input()["surveys"].path, self.input()["folds"].path)
+
+
+class RunFoldsTask(SplitTask):
+    """A task over the surveys of the folds that are run."""
+
+    def own_parameters(self):
+        return super().own_parameters() | {"run": self.validation.run}

@@ -16,11 +16,11 @@ SERIES_COLUMN, IMAGE_COLUMN = "timeSerieID", "patchID"
 class ImageryTask(SurveysTask):
     """A task that joins surveys with imagery of the dataset, or of another folder."""
 
-    folder_of = luigi.Parameter(default="", description="folder of the imagery (default: the dataset's)")
+    imagery_folder = luigi.Parameter(default="", description="folder of the imagery (default: the dataset's)")
     datasets = luigi.ListParameter(
         default=(), description="parts such as pa_train, po (default: what is trained and tested on)"
     )
-    carried = ("dataset", "surveys", "folder_of")
+    carried = ("dataset", "surveys", "imagery_folder")
 
     def world_part(self):
         """Part of the virtual world that holds the imagery."""
@@ -28,15 +28,15 @@ class ImageryTask(SurveysTask):
 
     def requires(self):
         needs = {"surveys": self.clone(Surveys)}
-        if self.dataset.startswith(VIRTUAL) and not self.folder_of:
+        if self.dataset.startswith(VIRTUAL) and not self.imagery_folder:
             needs["imagery"] = self.clone(VirtualPart, part=self.world_part())
         return needs
 
     @property
     def imagery(self):
         """The folder of the imagery."""
-        if self.folder_of:
-            return Path(self.folder_of).resolve()
+        if self.imagery_folder:
+            return Path(self.imagery_folder).resolve()
         return self.clone(VirtualPart).world_folder if self.dataset.startswith(VIRTUAL) else Path(self.dataset)
 
     def more_identity(self):

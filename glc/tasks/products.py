@@ -15,7 +15,9 @@ class Predictions(NetTask):
     decode = SectionParameter(config.Choice, default=config.Choice("expected_f1"), description="the [decode] section")
 
     def requires(self):
-        return self.tables() | {"scores": self.clone(ClassicalScores if self.member.kind == "classical" else NetScores)}
+        return super().requires() | {
+            "scores": self.clone(ClassicalScores if self.member.kind == "classical" else NetScores)
+        }
 
     def own_parameters(self):
         return {"decode": config.canonical(self.decode)}

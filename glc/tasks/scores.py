@@ -5,13 +5,13 @@ from pathlib import Path
 import luigi
 
 from glc import config, registry, storage
-from glc.tasks.base import FoldedTask, SectionParameter
-from glc.tasks.etl import Folds, Surveys
+from glc.tasks.base import SectionParameter
+from glc.tasks.etl import SplitTask
 from glc.tasks.machine import machine
 from glc.tasks.neighbours import Neighbours
 
 
-class ModelTask(FoldedTask):
+class ModelTask(SplitTask):
     """A node that depends on a model and on how it is validated."""
 
     model = SectionParameter(config.Choice, default=config.Choice("frequency"), description="model name, or its table")
@@ -22,16 +22,6 @@ class ModelTask(FoldedTask):
     def member(self):
         """The registered model."""
         return registry.models.get(self.model.name)
-
-    def tables(self):
-        """The tasks of the tables that every model reads."""
-        return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
-
-    def read_surveys(self):
-        """The dataset's surveys with their folds."""
-        from glc import surveys
-
-        return surveys.read(self.input()["surveys"].path, self.input()["folds"].path)
 
 
 class ClassicalScores(ModelTask):
@@ -44,7 +34,7 @@ class ClassicalScores(ModelTask):
 
     def requires(self):
         wanted = self.fitted.neighbours()
-        tables = self.tables()
+        tables = super().requires()
         if wanted is not None:
             tables["neighbours"] = self.clone(Neighbours, neighbours=wanted)
         return tables
@@ -80,21 +70,18 @@ class NetTask(ModelTask):
     fast_dev_run = luigi.BoolParameter(significant=True, description="one batch of everything, to try the wiring")
 
 
-class Examples(FoldedTask):
+class Examples(SplitTask):
     """What a net reads for one fold: training and early-stopping examples, and the provenance of pseudo-surveys."""
 
     po = SectionParameter(config.Po, default=config.Po(), description="the [po] section")
     fold = luigi.IntParameter(default=0)
 
-    def requires(self):
-        return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
-
     def write(self, out):
-        from glc import surveys
         from glc.nets import examples
 
-        data = surveys.read(self.input()["surveys"].path, self.input()["folds"].path)
-        facts = examples.write(data, out, fold=self.fold, stop=(self.fold + 1) % self.validation.count, po=self.po)
+        facts = examples.write(
+            self.read_surveys(), out, fold=self.fold, stop=(self.fold + 1) % self.validation.count, po=self.po
+        )
         storage.note(out, **facts)
 
 
@@ -137,7 +124,7 @@ class FoldScores(NetTask):
     """Scores of one fold's net: of its own validation surveys (``valid``) and of the test (``test``)."""
 
     def requires(self):
-        return self.tables() | {"examples": self.clone(Examples), "fit": self.clone(Fit)}
+        return super().requires() | {"examples": self.clone(Examples), "fit": self.clone(Fit)}
 
     def write(self, out):
         from glc.nets import predict

@@ -26,39 +26,40 @@ if not _log.handlers:
     _log.setLevel(logging.INFO)
 
 # a file and not a list: with several workers the tasks run in processes of their own
-_failures = Path(tempfile.mkstemp(prefix="glc-failures-")[1])
+_told = Path(tempfile.mkstemp(prefix="glc-told-")[1])
 _started = os.getpid()
-_finished = []
+
+
+def _note(kind, text):
+    with open(_told, "a") as file:
+        file.write(json.dumps([kind, text]) + "\n")
 
 
 @luigi.Task.event_handler(luigi.Event.FAILURE)
 @luigi.Task.event_handler(luigi.Event.BROKEN_TASK)
 def _failed(task, error):
-    with open(_failures, "a") as file:
-        file.write(json.dumps([task.task_family, f"{type(error).__name__}: {error}"]) + "\n")
+    _note("failure", f"FAILED {task.task_family}: {type(error).__name__}: {error}")
 
 
 @luigi.Task.event_handler(luigi.Event.SUCCESS)
 @luigi.Task.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _succeeded(task):
     if hasattr(task, "results"):
-        _finished.append(task)
+        _note("result", "\n".join(task.results()))
 
 
 def tell_at_exit():
-    """Have the cause of a failure, or the place of the results, printed as the last lines of the run."""
+    """Have the place of the results, or the cause of a failure, printed as the last lines of the run."""
     atexit.register(_tell)
 
 
 def _tell():
     if os.getpid() != _started:
         return
-    lines = [json.loads(line) for line in _failures.read_text().splitlines()]
-    _failures.unlink(missing_ok=True)
+    told = dict.fromkeys(tuple(json.loads(line)) for line in _told.read_text().splitlines())
+    _told.unlink(missing_ok=True)
     sys.stderr.flush()
-    for task in dict.fromkeys(_finished):
-        if not task.complete():  # cleaned meanwhile
-            continue
-        print(*task.results(), sep="\n", flush=True)
-    for family, cause in lines:
-        print(f"FAILED {family}: {cause}", file=sys.stderr, flush=True)
+    for wanted, stream in (("result", sys.stdout), ("failure", sys.stderr)):
+        for kind, text in told:
+            if kind == wanted:
+                print(text, file=stream, flush=True)
