@@ -214,3 +214,18 @@ def test_machine_settings_are_documented_in_the_configuration():
     text = (base.CHECKOUT / "conf" / "luigi.cfg").read_text()
     for name, _ in machine.machine.get_params():
         assert f"\n{name} = " in text, name
+
+
+def test_the_last_lines_say_where_the_results_are_whatever_process_made_them(root):
+    experiment = "frequency+validation.run=2+validation.count=4+decode.k=9"
+    command = [sys.executable, "-m", "luigi", "--module", "glc.tasks", "Submission", "--experiment", experiment]
+    command += ["--dataset", TINY, "--root", root, "--workers", "2"]
+    for _ in ("made", "found"):
+        done = subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
+        lines = done.stdout.strip().splitlines()[-4:]
+        assert lines[0].startswith(f"{experiment} on virtual-tiny: validation F1 ")
+        for line, kind in zip(lines[1:], ("submissions", "metrics", "reports"), strict=True):
+            path = Path(line.split(maxsplit=1)[1])
+            assert path.is_file()
+            assert kind in path.parts
