@@ -14,6 +14,7 @@ from pathlib import Path
 from glc import registry
 from glc.errors import ConfigError, did_you_mean
 
+CUBES = ("series", "landsat", "bioclim")
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
@@ -94,6 +95,41 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Input:
+    """Imagery that a net reads: tiles of a covariate, or cubes. In a TOML each is a ``[[inputs]]`` table."""
+
+    tiles: str = ""
+    """A registered covariate; or"""
+    cube: str = ""
+    """series (six quarterly tables), landsat or bioclim (cube files)."""
+    bands: tuple[str, ...] = ()
+    """Bands of the tiles, or names along the cube's first axis; none: all. A categorical band means its classes."""
+    block: int = 8
+    """DCT terms kept an axis of a tile; 0 keeps the pixels."""
+    size: int = 128
+    """Side of a tile in pixels."""
+    coeffs: bool = False
+    """Of a series or landsat cube: not its values but its 64 1-D DCT terms, laid out 8 x 8 as published."""
+    years: tuple[int, ...] = ()
+    """Years of a cube; none: all."""
+
+    def __post_init__(self):
+        require(bool(self.tiles) != bool(self.cube), "tiles", self, "a covariate, or a cube instead")
+        require(not self.cube or self.cube in CUBES, "cube", self, f"one of: {', '.join(CUBES)}")
+        require(self.size >= 2, "size", self, "2 pixels or more")
+        require(0 <= self.block <= self.size, "block", self, "0 (pixels) to the side of the tile")
+        require(
+            not self.coeffs or self.cube in ("series", "landsat"), "coeffs", self, "false but for series or landsat"
+        )
+        require(not self.years or (self.cube and not self.coeffs), "years", self, "none but of the values of a cube")
+
+    @property
+    def name(self):
+        """Name of its column in a batch."""
+        return self.tiles or f"{self.cube}_cube"
+
+
+@dataclass(frozen=True)
 class Train:
     """Training of a net (Lightning), shared by every architecture."""
 
@@ -110,6 +146,8 @@ class Train:
     weight_decay: float = 1e-4
     class_weights: bool = False
     """Weight each class by its normalised training frequency, as the 2024 paper tried with BCE."""
+    freeze: bool = False
+    """Keep a pretrained encoder as it is, and train the classifier on it alone."""
     seed: int = 0
 
     def __post_init__(self):
@@ -140,9 +178,15 @@ class Experiment:
     surveys: Surveys = field(default_factory=Surveys)
     validation: Validation = field(default_factory=Validation)
     po: Po = field(default_factory=Po)
+    inputs: tuple[Input, ...] = ()
+    """Imagery that the net reads."""
+    pretrain: Choice = field(default_factory=lambda: Choice("none"))
+    """How the net's encoder is trained before it sees species: none, or a registered pretraining such as tile2vec."""
     train: Train = field(default_factory=Train)
     scores: Scores = field(default_factory=Scores)
     decode: Choice = field(default_factory=lambda: Choice("expected_f1"))
+    beside: tuple[str, ...] = ()
+    """Experiments that the report compares this one with, survey by survey."""
     name: str = ""
 
 
@@ -274,6 +318,19 @@ def load(name):
         _check(kind, choice, path)
     if registry.models.get(experiment.model.name).kind == "net":
         _check(registry.losses, experiment.train.loss, path)
+        for one in experiment.inputs:
+            if one.tiles:
+                registry.covariates.get(one.tiles)
+        if experiment.inputs and experiment.po.use == "pseudo":
+            raise ConfigError(
+                f"{path}: po.use: found 'pseudo', expected 'surveys' or 'none': pseudo-surveys have no imagery"
+            )
+        if experiment.pretrain.name != "none":
+            _check(registry.pretrainings, experiment.pretrain, path)
+    elif experiment.inputs:
+        raise ConfigError(
+            f"{path}: inputs: model {experiment.model.name!r} is no net and reads no imagery; leave them out"
+        )
     return experiment
 
 
@@ -289,7 +346,15 @@ def _change(values, change, where):
         value = text  # a bare word is a string
     *tables, last = key.split(".")
     for table in tables:
+        if isinstance(values, list):  # inputs.0.block
+            if not table.isdigit() or int(table) >= len(values):
+                raise ConfigError(f"experiment {where}: found {table!r} in {key!r}, expected 0 to {len(values) - 1}")
+            values = values[int(table)]
+            continue
         inner = values.get(table, {})
+        if isinstance(inner, list):
+            values[table] = values = [dict(one) for one in inner]
+            continue
         # a choice may be written as its bare name
         values[table] = inner = {"name": inner} if isinstance(inner, str) else dict(inner)
         values = inner

@@ -5,12 +5,16 @@ code: 3035 in Europe, 5070 in the contiguous USA). A survey is known by (`datase
 occur in both the presence-only and the presence-absence part.
 """
 
+import pandas as pd
 import pyarrow as pa
 
 from glc.errors import DataError
 
+DATASETS = ("po", "pa_train", "pa_test", "po_test")
+"""Parts of a contest; po_test where it tests on occurrences. Nets' tables hold the number: Petastorm reads no text."""
+
 _SURVEY = [
-    ("dataset", pa.string()),  # po, pa_train, pa_test; po_test where a contest tests on occurrences
+    ("dataset", pa.string()),  # of DATASETS
     ("surveyId", pa.int64()),
     ("lon", pa.float64()),
     ("lat", pa.float64()),
@@ -64,10 +68,26 @@ TABLES = {
     # what a net reads: one row per training example; weight 1 except for presence-only examples
     "examples": pa.schema(
         [
+            ("dataset", pa.int8()),  # number of DATASETS
             ("surveyId", pa.int64()),
             ("easting", pa.float32()),
             ("northing", pa.float32()),
             ("weight", pa.float32()),
+            ("species", _SPECIES_LIST),
+        ]
+    ),
+    # pairs of surveys near each other; the place and `species` (class indices, empty unless wanted) are the anchor's
+    "pairs": pa.schema(
+        [
+            ("dataset", pa.int8()),  # number of DATASETS
+            ("surveyId", pa.int64()),
+            ("lon", pa.float64()),
+            ("lat", pa.float64()),
+            ("easting", pa.float32()),
+            ("northing", pa.float32()),
+            ("neighbour_dataset", pa.int8()),
+            ("neighbour_id", pa.int64()),
+            ("distance_m", pa.float64()),
             ("species", _SPECIES_LIST),
         ]
     ),
@@ -115,6 +135,11 @@ def tiles(bands):
     # a plain list: Petastorm cannot read the fixed-size type
     fields = [pa.field(name, pa.list_(pa.from_numpy_dtype(dtype))) for name, dtype in bands.items()]
     return pa.schema([*TABLES["tiles"], *fields, *(pa.field(f"{name}_valid", pa.float32()) for name in bands)])
+
+
+def dataset_numbers(names):
+    """Numbers (n,) int8 of `DATASETS` for a column of their names."""
+    return pd.Categorical(names, categories=DATASETS).codes
 
 
 def check(table, name, where):

@@ -5,7 +5,6 @@ python -m glc.bench.tiles [--surveys N] [--raster FILE] [--memory-mb M] [--large
 
 import argparse
 import dataclasses
-import resource
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ import rasterio
 from rasterio.windows import Window
 from scipy.fft import dctn
 
-from glc import world
+from glc import memory, world
 from glc.bench.neighbours import virtual_places
 from glc.covariates import Raster
 from glc.errors import DataError
@@ -91,17 +90,9 @@ def measure(path, places, memory_mb=256, few=300):
 
 def _timed(run, *arguments):
     began = time.monotonic()
-    run(*arguments)
-    return time.monotonic() - began, _peak_mb()
-
-
-def _peak_mb():
-    """Peak resident memory of this process; getrusage would count what its parent held when it was started."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        (peak,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(peak.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with memory.peak() as used:
+        run(*arguments)
+    return time.monotonic() - began, used.bytes / 2**20
 
 
 def _thinned(places, wanted):

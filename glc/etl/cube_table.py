@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 ROWS = 4096
 """Rows of a row group: some 15 MB."""
+FIRST_YEAR = 2000
+"""Of the contest's cube files, which do not tell."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from scipy.spatial import KDTree
 from tqdm import tqdm
 
-from glc import geo
+from glc import geo, schema
 
 PAIRS_AT_ONCE = 2_000_000
 """(centre, survey) pairs in memory at a time, about 0.3 GB with their labels."""
@@ -67,6 +67,7 @@ def aggregate(po_surveys, radius_m, min_species, workers=2):
     bounds = np.cumsum(richness[kept])[:-1]
     examples = pd.DataFrame(
         {
+            "dataset": np.full(kept.sum(), schema.DATASETS.index("po"), np.int8),
             "surveyId": pseudo_id[kept],
             "easting": (np.bincount(cell, easting, len(cells)) / sizes)[kept].astype(np.float32),
             "northing": (np.bincount(cell, northing, len(cells)) / sizes)[kept].astype(np.float32),

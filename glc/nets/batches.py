@@ -1,12 +1,13 @@
-"""Examples tables as batches of tensors, read by Petastorm: the one file that knows it.
+"""Tables as batches of tensors, read by Petastorm: the one file that knows it.
 
 A batch is a dict of tensors named as the columns of the ``examples`` schema, with `species` (batch, width) int32 class
 indices padded by -1. They become multi-hot targets on the torch side (`multi_hot`), where the model's device does it.
+Beside them are the tensors of the net's inputs (`glc.nets.features`).
 """
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,8 @@ class Summary:
     place_mean: tuple[float, float]
     """Of (easting, northing), metres."""
     place_std: tuple[float, float]
+    inputs: dict = field(default_factory=dict)
+    """Name of each of the net's inputs -> `glc.nets.features.Moments` over the examples."""
 
 
 def summarise(folder, n_classes):
@@ -74,12 +77,37 @@ def summarise(folder, n_classes):
     return Summary(str(folder), int(rows.sum()), tuple(groups), width, counts, tuple(mean), tuple(std))
 
 
+def with_inputs(summary, features):
+    """`summary` with the moments of the inputs over its examples; as it is when `features` is None."""
+    if features is None:
+        return summary
+    parts = list(blocks(_files(summary.folder), ["dataset", "surveyId"]))
+    columns = (np.concatenate([part[name] for part in parts]) for name in ("dataset", "surveyId"))
+    return replace(summary, inputs=features.moments(*columns))
+
+
 def multi_hot(species, n_classes):
     """(batch, n_classes) float32, 1 where a row of `species` (batch, width), padded with -1, names the class."""
     targets = torch.zeros(len(species), n_classes, device=species.device)
     row, place = (species >= 0).nonzero(as_tuple=True)
     targets.view(-1)[row * n_classes + species[row, place]] = 1
     return targets
+
+
+def blocks(files, columns):
+    """Yield the `columns` of parquet `files` in pieces, in the order of files and rows, as a dict of NumPy arrays.
+
+    Lists must be of one length in all rows, and become a second axis; text cannot be read.
+    """
+    reader = make_batch_reader(
+        [f"file://{Path(path).absolute()}" for path in files],
+        schema_fields=list(columns),
+        reader_pool_type="dummy",  # the others do not keep the order
+        shuffle_row_groups=False,
+    )
+    with reader:
+        for piece in reader:
+            yield {name: getattr(piece, name) for name in columns}
 
 
 class Batches:
@@ -91,6 +119,7 @@ class Batches:
     more than one of `workers`, threads that read a large table, it does not). A pass that comes up short raises.
 
     shard : (index, count), every count-th row group only, for one process among many
+    features : `glc.nets.features.Features` of the examples' surveys, which join each batch, or None
     """
 
     def __init__(
@@ -104,7 +133,9 @@ class Batches:
         workers=1,
         memory_bytes=1 << 30,
         buffer_rows=1 << 17,
+        features=None,
     ):
+        self.features = features
         self.summary, self.batch_size, self.shuffle, self.seed = summary, batch_size, shuffle, seed
         self.shard, self.workers, self.buffer_rows = shard, workers, buffer_rows
         index, count = shard or (0, 1)
@@ -114,7 +145,7 @@ class Batches:
                 "write the table with smaller row groups, or ask for fewer shards"
             )
         self.rows = sum(summary.groups[index::count])
-        self.in_memory = self.rows * (20 + 4 * summary.width) <= memory_bytes
+        self.in_memory = self.rows * (21 + 4 * summary.width) <= memory_bytes
         self._kept = None
         self._passes = 0
 
@@ -122,6 +153,12 @@ class Batches:
         return math.ceil(self.rows / self.batch_size)
 
     def __iter__(self):
+        for batch in self._examples():
+            if self.features is not None:
+                batch |= self.features.of(batch["dataset"], batch["surveyId"])
+            yield batch
+
+    def _examples(self):
         seed = self.seed + 1_000_003 * self._passes
         self._passes += 1
         if not self.in_memory:

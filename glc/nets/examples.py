@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from glc import labels, storage
+from glc import labels, schema, storage
 from glc.errors import DataError
 
 CLASSES = "classes.json"
@@ -44,7 +44,7 @@ def write(data, out, *, fold, stop, po):
         )
         surveys["species"] = labels.to_lists(data.labels_of(rows), data.species).to_numpy(zero_copy_only=False)
         made, provenance, counted = pseudo.aggregate(surveys, po.radius_m, po.min_species)
-        frames.append(made[["surveyId", "easting", "northing"]].assign(weight=po.weight))
+        frames.append(made[["surveyId", "easting", "northing"]].assign(dataset="po", weight=po.weight))
         matrices.append(labels.to_matrix(pa.array(made["species"].tolist(), pa.list_(pa.int32())), data.species))
         storage.write_table(provenance, "provenance", out / "provenance")
         facts |= {"pseudo": counted}
@@ -69,7 +69,7 @@ def read_classes(folder):
 
 
 def _frame(data, rows, weight):
-    return data.places.iloc[rows][["surveyId", "easting", "northing"]].assign(weight=weight)
+    return data.places.iloc[rows][["dataset", "surveyId", "easting", "northing"]].assign(weight=weight)
 
 
 def _write(frames, matrices, classes, folder):
@@ -77,6 +77,7 @@ def _write(frames, matrices, classes, folder):
     frame = pd.concat(frames, ignore_index=True)
     table = pa.table(
         {
+            "dataset": schema.dataset_numbers(frame["dataset"]),
             "surveyId": frame["surveyId"].to_numpy(np.int64),
             "easting": frame["easting"].to_numpy(np.float32),
             "northing": frame["northing"].to_numpy(np.float32),

@@ -1,9 +1,9 @@
 """Species from the place alone: a linear map, or two layers, of the projected coordinates.
 
 Miyaguchi et al. 2024, section 5.2. What every net of this package offers: it is registered as a model of kind ``net``
-with ``Options``, made as ``Net(options, n_classes)``, learns its input statistics by ``prepare(summary)`` (see
-`glc.nets.batches.summarise`), and turns a batch, a dict of tensors named as the columns of the examples table, into
-logits (batch, class).
+with ``Options``, made as ``Net(options, n_classes, layouts)`` (of its inputs, see `glc.nets.features`), learns its
+input statistics by ``prepare(summary)`` (see `glc.nets.batches.summarise`), and turns a batch, a dict of tensors named
+as the columns of the examples table and as the inputs, into logits (batch, class).
 """
 
 import math
@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from glc.config import require
+from glc.errors import ConfigError
+from glc.nets._heads import start_at_frequencies
 from glc.registry import models
 
 
@@ -60,8 +62,10 @@ class Geolocation(nn.Module):
             require(lengths and min(lengths) > 0, "wavelengths_km", self, "one or more lengths above 0")
             require(self.waves >= 1, "waves", self, "at least 1")
 
-    def __init__(self, options, n_classes):
+    def __init__(self, options, n_classes, layouts):
         super().__init__()
+        if layouts:
+            raise ConfigError(f"inputs: found {', '.join(layouts)}, expected none: geolocation reads the place alone")
         self.options = options
         self.sigma_m = options.jitter_m / math.sqrt(math.pi / 2)
         self.register_buffer("mean", torch.zeros(2))
@@ -88,9 +92,7 @@ class Geolocation(nn.Module):
         std = torch.as_tensor(summary.place_std)
         self.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))  # all examples on one line
         if self.options.prior:
-            share = (torch.as_tensor(summary.counts) + 0.5) / (summary.rows + 1)
-            last = self.layers if self.options.architecture == "linear" else self.layers[-1]
-            last.bias.data.copy_(torch.logit(share))
+            start_at_frequencies(self.layers if self.options.architecture == "linear" else self.layers[-1], summary)
 
     def forward(self, batch):
         place = torch.stack([batch["easting"], batch["northing"]], dim=1)

@@ -1,8 +1,4 @@
-"""Examples tables in, one self-describing checkpoint out: the trainer (Lightning) every net shares, and its use.
-
-The checkpoint ``model.ckpt`` is a plain dict, read by ``torch.load(weights_only=True)``: model name, options,
-n_classes, what was known of the training examples, and the net's weights and buffers.
-"""
+"""Examples tables in, one self-describing checkpoint out: the trainer (Lightning) every net shares."""
 
 import contextlib
 import csv
@@ -20,12 +16,13 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.tuner import Tuner
 from torchmetrics.classification import MultilabelF1Score
 
-from glc import __version__, config
-from glc.errors import ConfigError, DataError, GlcError
-from glc.nets.batches import Batches, multi_hot, summarise
-from glc.registry import losses, models
+from glc import config
+from glc.errors import ConfigError, GlcError
+from glc.nets.batches import Batches, multi_hot, summarise, with_inputs
+from glc.nets.checkpoints import CHECKPOINT, load_encoder, make, save
+from glc.registry import losses
 
-CHECKPOINT, HISTORY = "model.ckpt", "history.csv"
+HISTORY = "history.csv"
 TOP_K = 25
 _FINDER_SKIPS = 10  # first steps, whose running mean is of few batches
 _COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_f1", "learning_rate", "valid_f1_micro", "seconds")
@@ -39,6 +36,8 @@ def fit(
     model,
     train_config,
     n_classes,
+    features=None,
+    pretrained=None,
     accelerator="auto",
     threads=None,
     workers=1,
@@ -52,6 +51,8 @@ def fit(
     train, valid : folders of examples tables, species as class indices 0 .. n_classes - 1
     out : an existing folder, gets ``model.ckpt`` and ``history.csv`` (one row an epoch)
     model : config.Choice of a registered net; train_config : config.Train
+    features : `glc.nets.features.Features` of the examples' surveys, for a net with inputs
+    pretrained : a checkpoint of the net's encoder, or None
     accelerator : Lightning's (auto takes a GPU where there is one); threads : of torch on the CPU, None leaves them;
         workers, memory_bytes : see `Batches`
     wandb : dict of mode (offline, online, disabled) and project, group, name, config, dir; None is disabled
@@ -63,23 +64,26 @@ def fit(
     started = time.perf_counter()
     out = Path(out)
     summaries = [summarise(folder, n_classes) for folder in (train, valid)]
+    summaries[0] = with_inputs(summaries[0], features)
     before = torch.get_num_threads()
-    with _quiet(), tempfile.TemporaryDirectory(dir=out, prefix=".lightning-") as scratch:
+    with quiet(), tempfile.TemporaryDirectory(dir=out, prefix=".lightning-") as scratch:
         try:
             if threads:
                 torch.set_num_threads(threads)
             pl.seed_everything(train_config.seed, verbose=False)
             settings = {"seed": train_config.seed, "workers": workers, "memory_bytes": memory_bytes}
+            settings |= {"features": features}
             loaders = [
                 Batches(summary, train_config.batch_size, shuffle=not number, **settings)
                 for number, summary in enumerate(summaries)
             ]
-            learner = Learner(model, train_config, n_classes, summaries[0])
+            layouts = features.layouts if features else {}
+            learner = Learner(model, train_config, n_classes, summaries[0], layouts, pretrained)
             if train_config.find_learning_rate and not fast_dev_run:
                 _find_learning_rate(learner, loaders, accelerator, scratch, progress)
             history = History(out / HISTORY)
             best = _best(train_config, scratch)
-            with _logger(wandb) as logger:
+            with wandb_logger(wandb) as logger:
                 trainer = pl.Trainer(
                     accelerator=accelerator,
                     devices=1,
@@ -99,7 +103,7 @@ def fit(
         if not fast_dev_run:
             kept = torch.load(best[0].best_model_path, map_location="cpu", weights_only=True)
             learner.load_state_dict(kept["state_dict"])
-    save(out / CHECKPOINT, learner.net, model, n_classes, _facts(summaries[0]))
+    save(out / CHECKPOINT, learner.net, model, n_classes, layouts, _facts(summaries[0]))
     return history.summary(best[0].monitor) | {
         "learning_rate": learner.learning_rate,
         "rows": summaries[0].rows,
@@ -110,10 +114,17 @@ def fit(
 class Learner(pl.LightningModule):
     """A net with its loss, optimiser (AdamW) and validation measures."""
 
-    def __init__(self, model, train_config, n_classes, summary):
+    def __init__(self, model, train_config, n_classes, summary, layouts, pretrained=None):
         super().__init__()
-        self.net = make(model, n_classes)
+        self.net = make(model, n_classes, layouts)
         self.net.prepare(summary)
+        self.frozen = train_config.freeze
+        if pretrained is not None:
+            load_encoder(self.net.encoder, pretrained)
+        elif self.frozen:
+            raise ConfigError("train.freeze: found true, expected a [pretrain] table: a random encoder would be kept")
+        if self.frozen:
+            self.net.encoder.requires_grad_(False)
         member = losses.get(train_config.loss.name)
         self.loss = member(config.options(member, train_config.loss, "loss"))
         self.n_classes = n_classes
@@ -126,6 +137,10 @@ class Learner(pl.LightningModule):
         logits = self.net(batch)
         targets = multi_hot(batch["species"], self.n_classes)
         return logits, targets, self.loss(logits, targets, batch["weight"], self.class_weights)
+
+    def on_train_epoch_start(self):
+        if self.frozen:
+            self.net.encoder.eval()  # Lightning has set all of it to training: batch statistics would drift
 
     def training_step(self, batch):
         loss = self._step(batch)[-1]
@@ -148,74 +163,6 @@ def top_k_f1(logits, targets, k=TOP_K):
     k = min(k, logits.shape[1])
     hits = targets.gather(1, logits.topk(k, dim=1).indices).sum(dim=1)
     return 2 * hits / (k + targets.sum(dim=1))
-
-
-def make(model, n_classes):
-    """The registered net that `model`, a config.Choice, names, untrained."""
-    member = models.get(model.name)
-    if member.kind != "net":
-        raise ConfigError(f"model {model.name!r} is {member.kind}, expected a net; choose one that is trained")
-    return member(config.options(member, model, "model"), n_classes)
-
-
-def save(path, net, model, n_classes, facts):
-    """Write the checkpoint of `net`, made by `model` (config.Choice); `facts` are plain values about its training."""
-    content = {
-        "glc": __version__,
-        "model": model.name,
-        "options": config.to_dict(model)["options"],
-        "n_classes": n_classes,
-        "train": facts,
-        "state_dict": {name: value.cpu() for name, value in net.state_dict().items()},
-    }
-    torch.save(content, path)
-
-
-def load(checkpoint):
-    """The net of a checkpoint written by `fit`, on the CPU and in evaluation mode, and its n_classes."""
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        model = config.Choice(content["model"], content["options"])
-        net = make(model, content["n_classes"])
-        net.load_state_dict(content["state_dict"])
-    except FileNotFoundError:
-        raise DataError(f"{checkpoint}: no such checkpoint; train the net first") from None
-    except GlcError as error:
-        raise DataError(f"{checkpoint}: {error}") from error
-    except Exception as error:
-        raise DataError(
-            f"{checkpoint}: cannot be read as a checkpoint of this version ({error}); train the net anew"
-        ) from error
-    return net.eval(), content["n_classes"]
-
-
-def predict(checkpoint, easting, northing, ids, batch=1024):
-    """Probabilities (n, n_classes) float32 of all classes at places in metres; `ids` (n,) are the survey ids."""
-    return np.concatenate(list(predict_blocks(checkpoint, easting, northing, ids, batch)))
-
-
-@torch.inference_mode()
-def predict_blocks(checkpoint, easting, northing, ids, batch=1024):
-    """Yield what `predict` returns in blocks of `batch` rows, for results that would fill the memory."""
-    net, n_classes = load(checkpoint)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    net.to(device)
-    columns = {
-        "surveyId": torch.as_tensor(np.asarray(ids, np.int64)),
-        "easting": torch.as_tensor(np.asarray(easting, np.float32)),
-        "northing": torch.as_tensor(np.asarray(northing, np.float32)),
-    }
-    lengths = {name: len(values) for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise DataError(f"predict: columns differ in length: {lengths}; expected one value for each survey")
-    for name in ("easting", "northing"):
-        if not torch.isfinite(columns[name]).all():
-            raise DataError(f"predict: column {name!r} has values that are not finite; leave such surveys out")
-    if not lengths["surveyId"]:
-        yield np.zeros((0, n_classes), np.float32)
-    for start in range(0, lengths["surveyId"], batch):
-        block = {name: values[start : start + batch].to(device) for name, values in columns.items()}
-        yield net(block).sigmoid().float().cpu().numpy()
 
 
 class History(Callback):
@@ -294,7 +241,7 @@ def _facts(summary):
 
 
 @contextlib.contextmanager
-def _logger(settings):
+def wandb_logger(settings):
     """A W&B logger as Lightning wants it, or False; the run is finished when the block ends."""
     settings = dict(settings or {"mode": "disabled"})
     mode = settings.pop("mode", "offline")
@@ -317,7 +264,7 @@ def _logger(settings):
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet():
     """Keep Lightning to its progress bar: no tips, device lines or advice about loaders that are not its own."""
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero")]
     before = [logger.level for logger in loggers]

@@ -101,6 +101,28 @@ def bootstrap(values, blocks, resamples=2_000, seed=0):
     return float(low), float(high)
 
 
+def compare(frame, other, split, resamples=2_000):
+    """Sample-averaged F1 of two experiments on the surveys of `split` that both predicted, and their difference.
+
+    frame, other : per-survey tables of `write`; returns a dict of surveys, own, other, difference and, on validation,
+    low and high, the 95 % interval of the difference by the bootstrap over blocks; None where they share no survey
+    """
+    own, theirs = (one[(one["split"] == split) & one["f1"].notna()] for one in (frame, other))
+    both = own.merge(theirs[["surveyId", "f1"]], on="surveyId", suffixes=("", "_other"))
+    if not len(both):
+        return None
+    gain = (both["f1"] - both["f1_other"]).to_numpy()
+    found = {
+        "surveys": len(both),
+        "own": both["f1"].mean(),
+        "other": both["f1_other"].mean(),
+        "difference": gain.mean(),
+    }
+    if split == "valid":
+        found["low"], found["high"] = bootstrap(gain, both["block"].to_numpy(), resamples)
+    return found
+
+
 def read_truth(folder):
     """Labels of a dataset's test from its ``truth`` folder, a frame (surveyId, speciesId), or None."""
     files = sorted((Path(folder) / TRUTH).glob("*.csv"))

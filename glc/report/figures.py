@@ -21,8 +21,8 @@ ACCENT, SECOND, GREY, INK = "#0072B2", "#D55E00", "#B4B9BF", "#1c2024"
 SPLITS = {"valid": (ACCENT, "o", "validation"), "test": (SECOND, "D", "test")}
 WIDTH = 5.4
 """Inches of every figure: text of 9 points then stays readable on a phone."""
-_FOLDS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31", "#7F7F7F", "#6A3D9A")
-_STYLE = {
+FOLDS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31", "#7F7F7F", "#6A3D9A")
+STYLE = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
@@ -53,7 +53,7 @@ def drawn(draw):
 
     @functools.wraps(draw)
     def wrapped(alt, *args, **kwargs):
-        with style.context(["default", _STYLE]):  # whatever the user's own matplotlibrc says
+        with style.context(["default", STYLE]):  # whatever the user's own matplotlibrc says
             return _inline(draw(*args, **kwargs), alt)
 
     return wrapped
@@ -153,7 +153,7 @@ def learning(histories, measures, best, label):
     """
     figure, ax = axes()
     for number, (fold, frame) in enumerate(histories.items()):
-        colour = _FOLDS[number % len(_FOLDS)]
+        colour = FOLDS[number % len(FOLDS)]
         for column in measures[:-1]:
             ax.plot(frame["epoch"], frame[column], "--", color=colour, linewidth=1.1)
         one = "." if len(frame) == 1 else ""

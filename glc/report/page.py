@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from glc import config
+from glc.prediction import evaluate
 from glc.registry import decoders
 from glc.report import distance, figures, maps
 
@@ -50,6 +51,7 @@ class Story:
     quarantine : schema ``quarantine``; metrics, per_survey : see `glc.prediction.evaluate.write`
     floor : see `glc.prediction.floor.write`; decoder : facts of the fitted decoder
     histories : fold -> ``history.csv`` of its net; empty for models without gradient
+    beside : name of another experiment -> its per-survey table
     """
 
     experiment: config.Experiment
@@ -63,6 +65,7 @@ class Story:
     decoder: dict
     neighbours: dict | None
     histories: dict
+    beside: dict = dataclasses.field(default_factory=dict)
 
 
 def render(story):
@@ -75,7 +78,7 @@ def render(story):
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"whole": _whole, "shown": shown}
-    parts = (_scores, _data, _distance, _neighbours, _learning, _decoder, _maps, _settings)
+    parts = (_scores, _beside, _data, _distance, _neighbours, _learning, _decoder, _maps, _settings)
     facts = {name: value for part in parts for name, value in part(story).items()}
     return environment.get_template("report.html.j2").render(story=story, experiment=story.experiment, **facts)
 
@@ -125,6 +128,22 @@ def _scores(story):
         "measures": measures,
         "by_fold": [(fold, int(row["size"]), row["mean"]) for fold, row in scored.iterrows()],
     }
+
+
+def _beside(story):
+    rows = []
+    for name, other in story.beside.items():
+        valid, test = (evaluate.compare(story.per_survey, other, split) for split in ("valid", "test"))
+        if valid is None:
+            verdict = "no validation survey in common"
+        elif valid["low"] > 0:
+            verdict = "better"
+        elif valid["high"] < 0:
+            verdict = "worse"
+        else:
+            verdict = "no clear difference"
+        rows.append((name, valid, test, verdict))
+    return {"beside": rows}
 
 
 def _test_told(story, test):
@@ -262,11 +281,13 @@ def _settings(story):
 def as_toml(experiment):
     """The experiment with all its settings as the text of an ``experiments/<name>.toml``."""
     values = {key: value for key, value in config.to_dict(experiment).items() if key != "name"}
-    plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
-    lines = [f"{key} = {_toml(value)}" for key, value in plain.items()]
-    for section, table in values.items():
-        if section not in plain:
-            lines += ["", f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+    tables = [key for key, value in values.items() if isinstance(value, dict)]
+    arrays = [key for key, value in values.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if key not in (*tables, *arrays)]
+    sections = [(f"[{key}]", values[key]) for key in tables]
+    sections += [(f"[[{key}]]", one) for key in arrays for one in values[key]]
+    for heading, table in sections:
+        lines += ["", heading, *(f"{key} = {_toml(value)}" for key, value in table.items())]
     return "\n".join(lines)
 
 

@@ -14,7 +14,8 @@
                                  |               |                |
                                  +---------- Submission ----------+
 
-Beside it, from the same surveys: Tiles (rasters and images) and Cubes (series).
+Nets that read imagery have, before Fit and FoldScores, Tiles (rasters and images) and Cubes (series), and those that
+start from a pretrained encoder Triplets --- Pretrain before Fit.
 
 Every task writes ``ROOT/store/<dataset>/<task>-<identity>``; the products of an experiment also stand at
 ``ROOT/{submissions,metrics,reports}/<dataset>/<experiment>``.
@@ -28,6 +29,7 @@ from glc.tasks.clean import Clean
 from glc.tasks.etl import Folds, Surveys, VirtualPart
 from glc.tasks.imagery import Cubes, Tiles
 from glc.tasks.neighbours import Neighbours
+from glc.tasks.pretrain import Pretrain, Triplets
 from glc.tasks.products import Evaluate, Predictions, Submission
 from glc.tasks.report import Floor, Report
 from glc.tasks.scores import ClassicalScores, Examples, Fit, FoldScores, NetScores
@@ -47,9 +49,11 @@ __all__ = [
     "Neighbours",
     "NetScores",
     "Predictions",
+    "Pretrain",
     "Report",
     "Submission",
     "Surveys",
     "Tiles",
+    "Triplets",
     "VirtualPart",
 ]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import luigi
 
-from glc import config, editions, storage, world
+from glc import config, editions, memory, storage, world
 from glc.errors import ConfigError, did_you_mean
 from glc.tasks.machine import machine
 
@@ -69,6 +69,19 @@ class SectionParameter(luigi.Parameter):
             return x  # a Choice may be written as its bare name
 
 
+class SectionsParameter(SectionParameter):
+    """Several frozen sections of one kind, as a JSON list."""
+
+    def normalize(self, x):
+        if isinstance(x, (tuple, list)) and all(isinstance(one, self.section) for one in x):
+            return tuple(x)
+        value = self._json(x) if isinstance(x, str) else x
+        return config.value_of(tuple[self.section, ...], value, f"--{self.section.__name__.lower()}s")
+
+    def serialize(self, x):
+        return f"[{','.join(config.canonical(one) for one in x)}]"
+
+
 class Output(luigi.Target):
     """A finished output directory (`glc.storage`), as a Luigi target."""
 
@@ -99,6 +112,20 @@ class Published(luigi.Target):
         """Copy the product to its stable place, whole or not at all."""
         with storage.atomic_file(self.path) as scratch:
             scratch.write_bytes(self.source.read_bytes())
+
+
+class ImageryFolderParameter(luigi.Parameter):
+    """Folder of rasters, images and series that are not below the dataset's own; checked when the command is read."""
+
+    def __init__(self, **kwargs):
+        super().__init__(description="folder of the imagery (default: the dataset's)", **kwargs)
+
+    def normalize(self, x):
+        if not x:
+            return ""
+        if not Path(x).is_dir():
+            raise ConfigError(f"--imagery-folder {x}: no such folder; give the one that holds the rasters or images")
+        return str(Path(x).resolve())
 
 
 class GlcTask(luigi.Task):
@@ -158,8 +185,10 @@ class GlcTask(luigi.Task):
             with storage.atomic_directory(
                 self.folder, task=self.task_family, identity=self.identity, parameters=parameters
             ) as out:
-                self.write(out)
-                storage.note(out, seconds=round(time.monotonic() - started, 1))
+                with memory.peak() as peak:
+                    self.write(out)
+                seconds = round(time.monotonic() - started, 1)
+                storage.note(out, seconds=seconds, peak_memory_mb=round(peak.bytes / 2**20))
             self.status(f"done in {time.monotonic() - started:.0f} s", 100)
         for target in self.published():
             target.publish()
@@ -219,6 +248,7 @@ class ExperimentTask(ProductTask):
     """A product of one experiment on one dataset."""
 
     experiment = ExperimentParameter(default="geolocation", description="name or path of an experiment's TOML")
+    imagery_folder = ImageryFolderParameter(default="", significant=False)
 
     @cached_property
     def settings(self):

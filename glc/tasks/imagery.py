@@ -1,13 +1,16 @@
 """Surveys and imagery to tables: tiles of rasters and images, cubes of series."""
 
+import contextlib
+import tempfile
 from pathlib import Path
 
 import luigi
 
-from glc import registry, storage
+from glc import config, registry, storage
 from glc.errors import ConfigError, did_you_mean
-from glc.tasks.base import VIRTUAL, SurveysTask, spark
+from glc.tasks.base import VIRTUAL, ImageryFolderParameter, SectionsParameter, SurveysTask, spark
 from glc.tasks.etl import Surveys, VirtualPart
+from glc.tasks.machine import machine
 
 # the 2023 edition keys its series and its image tiles by columns of their own
 SERIES_COLUMN, IMAGE_COLUMN = "timeSerieID", "patchID"
@@ -16,9 +19,10 @@ SERIES_COLUMN, IMAGE_COLUMN = "timeSerieID", "patchID"
 class ImageryTask(SurveysTask):
     """A task that joins surveys with imagery of the dataset, or of another folder."""
 
-    imagery_folder = luigi.Parameter(default="", description="folder of the imagery (default: the dataset's)")
+    imagery_folder = ImageryFolderParameter(default="")
     datasets = luigi.ListParameter(
-        default=(), description="parts such as pa_train, po (default: what is trained and tested on)"
+        default=(),
+        description="parts such as pa_train, po; or train, test: what the edition trains and tests on (default)",
     )
     carried = ("dataset", "surveys", "imagery_folder")
 
@@ -36,7 +40,7 @@ class ImageryTask(SurveysTask):
     def imagery(self):
         """The folder of the imagery."""
         if self.imagery_folder:
-            return Path(self.imagery_folder).resolve()
+            return Path(self.imagery_folder)
         return self.clone(VirtualPart).world_folder if self.dataset.startswith(VIRTUAL) else Path(self.dataset)
 
     def more_identity(self):
@@ -53,7 +57,8 @@ class ImageryTask(SurveysTask):
 
         folder = self.input()["surveys"].path
         facts = storage.manifest(folder)
-        wanted = list(self.datasets) or [facts["train"], facts["test"]]
+        roles = {"train": facts["train"], "test": facts["test"]}
+        wanted = [roles.get(name, name) for name in self.datasets or roles]
         unknown = [name for name in wanted if name not in facts["datasets"]]
         if self.datasets and unknown:
             raise ConfigError(
@@ -177,3 +182,36 @@ class Cubes(ImageryTask):
                 self.places(), self.imagery, out, kind=self.kind, max_corrupt_fraction=self.max_corrupt_fraction
             )
         storage.note(out, **facts)
+
+
+class InputsMixin:
+    """For tasks that give a net its imagery: the tables of its inputs, and their content."""
+
+    inputs = SectionsParameter(config.Input, default=(), description="the [[inputs]] sections")
+    imagery_folder = ImageryFolderParameter(default="")
+
+    def input_tasks(self, *parts):
+        """The tables of the inputs: a task for each input and each tuple of datasets in `parts` (default: only ())."""
+        tasks = {}
+        for wanted in self.inputs:
+            for datasets in parts or ((),):
+                if wanted.tiles:
+                    block = str(wanted.block or "full")
+                    task = self.clone(Tiles, covariate=wanted.tiles, size=wanted.size, block=block, datasets=datasets)
+                else:
+                    task = self.clone(Cubes, kind=wanted.cube, datasets=datasets)
+                tasks[f"input {wanted.name} {'+'.join(datasets)}".strip()] = task
+        return tasks
+
+    @contextlib.contextmanager
+    def open_features(self, *parts):
+        """The content of the inputs, `glc.nets.features.Features`; None when the net has none."""
+        from glc.nets import features
+
+        tables = self.input_tasks(*parts)
+        folders = [
+            [task.folder for name, task in tables.items() if name.split()[1] == wanted.name] for wanted in self.inputs
+        ]
+        memory = int(machine().imagery_memory_gb * 2**30)
+        with tempfile.TemporaryDirectory(dir=self.root, prefix=".imagery-") as scratch:
+            yield features.read(self.inputs, folders, memory_bytes=memory, scratch=scratch)

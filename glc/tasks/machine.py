@@ -9,6 +9,9 @@ class machine(luigi.Config):  # noqa: N801 - Luigi takes the section's name from
     root = luigi.Parameter(default="out", description="folder of all outputs; relative to the checkout")
     spark_master = luigi.Parameter(default="local[2]", description="Spark master URL")
     spark_memory = luigi.Parameter(default="3g", description="memory of the Spark driver")
+    imagery_memory_gb = luigi.FloatParameter(
+        default=4, description="of a net's imagery; what is larger is read from disk"
+    )
     accelerator = luigi.Parameter(default="auto", description="Lightning's accelerator: auto, cpu, gpu")
     wandb_mode = luigi.Parameter(default="offline", description="offline, online or disabled")
     wandb_project = luigi.Parameter(default="glc", description="W&B project")

@@ -42,6 +42,8 @@ class ExperimentProduct(ExperimentTask):
             "model": s.model,
             "scores": s.scores,
             "po": s.po,
+            "inputs": s.inputs,
+            "pretrain": s.pretrain,
             "train": s.train,
             "decode": s.decode,
             "label": s.name,

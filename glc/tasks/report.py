@@ -31,6 +31,7 @@ class Report(ExperimentProduct):
             "metrics": self.clone(Evaluate),
             "floor": self.below(Floor),
         }
+        needs |= {f"beside {name}": self.clone(Evaluate, experiment=name) for name in self.settings.beside}
         if member.kind == "net":
             needs |= {f"fit {fold}": self.below(Fit, fold=fold) for fold in range(self.settings.validation.run)}
         else:
@@ -60,6 +61,10 @@ class Report(ExperimentProduct):
             floor=json.loads((needs["floor"].folder / "floor.json").read_text()),
             decoder=storage.manifest(needs["predictions"].folder)["fitted"],
             neighbours=storage.manifest(needs["neighbours"].folder) if "neighbours" in needs else None,
+            beside={
+                name: pd.read_parquet(needs[f"beside {name}"].folder / "surveys.parquet")
+                for name in self.settings.beside
+            },
             histories={task.fold: pd.read_csv(task.folder / "history.csv") for task in fits},
         )
         (out / "index.html").write_text(page.render(story), encoding="utf-8")

@@ -5,10 +5,12 @@ from pathlib import Path
 import luigi
 
 from glc import config, registry, storage
-from glc.tasks.base import SectionParameter
+from glc.tasks.base import SectionParameter, spark
 from glc.tasks.etl import SplitTask
+from glc.tasks.imagery import InputsMixin
 from glc.tasks.machine import machine
 from glc.tasks.neighbours import Neighbours
+from glc.tasks.pretrain import pretraining
 
 
 class ModelTask(SplitTask):
@@ -39,12 +41,19 @@ class ClassicalScores(ModelTask):
             tables["neighbours"] = self.clone(Neighbours, neighbours=wanted)
         return tables
 
+    @property
+    def resources(self):
+        """The Spark session, for the models that use it."""
+        return {"spark": 1} if getattr(self.fitted, "spark", False) else {}
+
     def own_parameters(self):
         return super().own_parameters() | {"run": self.validation.run}
 
     def write(self, out):
         from glc.classical import run
 
+        if self.resources:
+            spark()  # with this machine's settings; the model finds it running
         neighbours = None
         if "neighbours" in self.input():
             columns = ["survey_dataset", "survey_id", "dataset", "neighbour_id"]  # the rest may fill the memory
@@ -61,9 +70,11 @@ class ClassicalScores(ModelTask):
         )
 
 
-class NetTask(ModelTask):
+class NetTask(InputsMixin, ModelTask):
     """A node that depends on a net's training."""
 
+    carried = (*ModelTask.carried, "imagery_folder")
+    pretrain = SectionParameter(config.Choice, default=config.Choice("none"), description="the [pretrain] section")
     po = SectionParameter(config.Po, default=config.Po(), description="the [po] section")
     train = SectionParameter(config.Train, default=config.Train(), description="the [train] section")
     fold = luigi.IntParameter(default=0, description="validation fold; the next one stops the training early")
@@ -75,6 +86,7 @@ class Examples(SplitTask):
 
     po = SectionParameter(config.Po, default=config.Po(), description="the [po] section")
     fold = luigi.IntParameter(default=0)
+    version = 2  # the dataset of each example
 
     def write(self, out):
         from glc.nets import examples
@@ -89,54 +101,69 @@ class Fit(NetTask):
     """A trained net of one fold: checkpoint and learning curve."""
 
     def requires(self):
-        return self.clone(Examples)
+        return {"examples": self.clone(Examples)} | self.input_tasks(*self.parts()) | pretraining(self)
+
+    def parts(self):
+        """Datasets whose imagery the net is trained on."""
+        return [(), ("po",)] if self.po.use == "surveys" else [()]
 
     def own_parameters(self):
         return {key: value for key, value in super().own_parameters().items() if key != "scores"}
 
     def write(self, out):
-        from glc.nets import trainer
+        from glc.nets import checkpoints, trainer
 
-        examples = self.input().path
+        examples = self.input()["examples"].path
+        start = self.input()["pretrain"].path / checkpoints.ENCODER if "pretrain" in self.input() else None
         facts = storage.manifest(examples)
-        summary = trainer.fit(
-            examples / "train",
-            examples / "stop",
-            out,
-            model=self.model,
-            train_config=self.train,
-            n_classes=facts["classes"],
-            accelerator=machine().accelerator,
-            fast_dev_run=self.fast_dev_run,
-            wandb={
-                "mode": machine().wandb_mode,
-                "project": machine().wandb_project,
-                "group": self.label or self.model.name,
-                "name": f"{self.label or self.model.name}-{self.dataset_name}-fold{self.fold}",
-                "config": self.own_parameters() | {"dataset": self.dataset_name},
-                "dir": str(Path(self.root) / "wandb"),
-            },
-        )
+        with self.open_features(*self.parts()) as features:
+            summary = trainer.fit(
+                examples / "train",
+                examples / "stop",
+                out,
+                model=self.model,
+                train_config=self.train,
+                n_classes=facts["classes"],
+                features=features,
+                pretrained=start,
+                accelerator=machine().accelerator,
+                fast_dev_run=self.fast_dev_run,
+                wandb=self.wandb(),
+            )
         storage.note(out, **summary)
+
+    def wandb(self):
+        """Settings of the run at W&B."""
+        return {
+            "mode": machine().wandb_mode,
+            "project": machine().wandb_project,
+            "group": self.label or self.model.name,
+            "name": f"{self.label or self.model.name}-{self.dataset_name}-fold{self.fold}",
+            "config": self.own_parameters() | {"dataset": self.dataset_name},
+            "dir": str(Path(self.root) / "wandb"),
+        }
 
 
 class FoldScores(NetTask):
     """Scores of one fold's net: of its own validation surveys (``valid``) and of the test (``test``)."""
 
     def requires(self):
-        return super().requires() | {"examples": self.clone(Examples), "fit": self.clone(Fit)}
+        needs = super().requires() | {"examples": self.clone(Examples), "fit": self.clone(Fit)}
+        return needs | self.input_tasks()
 
     def write(self, out):
         from glc.nets import predict
 
-        predict.write(
-            self.input()["fit"].path,
-            self.input()["examples"].path,
-            self.read_surveys(),
-            out,
-            fold=self.fold,
-            keep=self.scores.keep,
-        )
+        with self.open_features() as features:
+            predict.write(
+                self.input()["fit"].path,
+                self.input()["examples"].path,
+                self.read_surveys(),
+                out,
+                fold=self.fold,
+                keep=self.scores.keep,
+                features=features,
+            )
 
 
 class NetScores(NetTask):

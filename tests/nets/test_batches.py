@@ -20,6 +20,7 @@ def frame():
     rng = np.random.default_rng(0)
     return pd.DataFrame(
         {
+            "dataset": np.ones(N, np.int8),
             "surveyId": rng.permutation(N) + 7_000_000_000,
             "easting": rng.normal(4e6, 1e5, N).astype(np.float32),
             "northing": rng.normal(2e6, 3e5, N).astype(np.float32),

@@ -15,7 +15,7 @@ PLACES = SimpleNamespace(place_mean=(3_900_000.0, 2_300_000.0), place_std=(80_00
 
 
 def make(n_classes=7, **options):
-    net = Geolocation(config.options(Geolocation, config.Choice("geolocation", options), "model"), n_classes)
+    net = Geolocation(config.options(Geolocation, config.Choice("geolocation", options), "model"), n_classes, {})
     net.prepare(PLACES)
     return net
 
@@ -94,7 +94,7 @@ def test_places_on_one_line_do_not_divide_by_zero():
 
 @pytest.mark.parametrize("architecture", ["linear", "nonlinear"])
 def test_prior_starts_from_the_classes_frequencies(architecture):
-    net = Geolocation(Geolocation.Options(architecture=architecture, prior=True), 3).eval()
+    net = Geolocation(Geolocation.Options(architecture=architecture, prior=True), 3, {}).eval()
     summary = SimpleNamespace(**vars(PLACES), rows=1_000, counts=np.array([0, 10, 500]))
     net.prepare(summary)
     last = net.layers if architecture == "linear" else net.layers[-1]

@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score
 
 from glc import config, storage
 from glc.errors import ConfigError, DataError, GlcError
-from glc.nets import trainer
+from glc.nets import checkpoints, trainer
 
 CLASSES = 60
 NET = config.Choice("geolocation", {"latent": 32, "jitter_m": 500.0})
@@ -25,6 +25,7 @@ def world(n, seed):
     species = [np.sort(rng.choice(30, 12, replace=False)) + 30 * (x > 50_000) for x in east]
     return pd.DataFrame(
         {
+            "dataset": np.ones(n, np.int8),
             "surveyId": np.arange(n),
             "easting": (4_000_000 + east).astype(np.float32),
             "northing": rng.uniform(2_000_000, 2_100_000, n).astype(np.float32),
@@ -71,7 +72,7 @@ def test_net_learns_where_species_live(tables, out):
     found = fit(tables, out)
     assert sorted(path.name for path in out.iterdir()) == ["history.csv", "model.ckpt"]
     valid, truth = world(200, 1), multi_hot(world(200, 1))
-    scores = trainer.predict(out / "model.ckpt", valid.easting, valid.northing, valid.surveyId)
+    scores = checkpoints.predict(out / "model.ckpt", valid)
     assert scores.shape == (200, CLASSES)
     assert scores.dtype == np.float32
     assert scores.min() >= 0
@@ -109,7 +110,7 @@ def test_valid_f1_is_scikit_learns():
 def test_micro_f1_in_the_history_is_scikit_learns_at_threshold_one_half(tables, out):
     fit(tables, out, config.Train(config.Choice("bce"), max_epochs=2, learning_rate=2e-2, batch_size=64))
     valid = world(200, 1)
-    scores = trainer.predict(out / "model.ckpt", valid.easting, valid.northing, valid.surveyId)
+    scores = checkpoints.predict(out / "model.ckpt", valid)
     best = max(history(out), key=lambda row: float(row["valid_f1"]))
     wanted = f1_score(multi_hot(valid), scores > 0.5, average="micro", zero_division=0)
     assert float(best["valid_f1_micro"]) == pytest.approx(wanted, abs=1e-6)
@@ -122,7 +123,7 @@ def test_same_seed_same_weights_and_another_seed_others(tables, tmp_path, memory
         (tmp_path / str(number)).mkdir()
         short = config.Train(max_epochs=2, batch_size=64, seed=seed)
         fit(tables, tmp_path / str(number), short, memory_bytes=memory_bytes)
-        weights.append(trainer.load(tmp_path / str(number) / "model.ckpt")[0].state_dict())
+        weights.append(checkpoints.load(tmp_path / str(number) / "model.ckpt")[0].state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert not torch.equal(weights[0]["layers.0.weight"], weights[2]["layers.0.weight"])
 
@@ -132,8 +133,8 @@ def test_checkpoint_describes_itself_and_carries_the_training_statistics(tables,
     content = torch.load(out / "model.ckpt", weights_only=True)
     assert (content["model"], content["options"], content["n_classes"]) == ("geolocation", NET.options, CLASSES)
     assert content["train"]["rows"] == 640
-    net, n_classes = trainer.load(out / "model.ckpt")
-    assert n_classes == CLASSES
+    net, n_classes, layouts = checkpoints.load(out / "model.ckpt")
+    assert (n_classes, layouts) == (CLASSES, {})
     assert not net.training
     place = world(640, 0)[["easting", "northing"]].to_numpy(float)
     np.testing.assert_allclose(net.mean, place.mean(axis=0), rtol=1e-6)
@@ -143,12 +144,11 @@ def test_checkpoint_describes_itself_and_carries_the_training_statistics(tables,
 def test_predictions_do_not_depend_on_the_blocks(tables, out):
     fit(tables, out, config.Train(max_epochs=1))
     valid = world(200, 1)
-    columns = (valid.easting, valid.northing, valid.surveyId)
-    whole = trainer.predict(out / "model.ckpt", *columns)
-    blocks = list(trainer.predict_blocks(out / "model.ckpt", *columns, batch=64))
+    whole = checkpoints.predict(out / "model.ckpt", valid)
+    blocks = list(checkpoints.predict_blocks(out / "model.ckpt", valid, batch=64))
     assert [len(block) for block in blocks] == [64, 64, 64, 8]
     np.testing.assert_allclose(np.concatenate(blocks), whole, rtol=1e-5)
-    assert trainer.predict(out / "model.ckpt", [], [], []).shape == (0, CLASSES)
+    assert checkpoints.predict(out / "model.ckpt", valid[:0]).shape == (0, CLASSES)
 
 
 @pytest.mark.parametrize("loss", ["bce", "hill", "sigmoid_f1"])
@@ -162,7 +162,7 @@ def test_every_loss_trains_with_class_weights_monitored_by_loss(tables, out, los
 def test_class_weights_and_example_weights_reach_the_loss(tables):
     summary = trainer.summarise(tables[0], CLASSES)
     setting = config.Train(config.Choice("bce"), class_weights=True)
-    learner = trainer.Learner(NET, setting, CLASSES, summary).eval()
+    learner = trainer.Learner(NET, setting, CLASSES, summary, {}).eval()
     np.testing.assert_allclose(learner.class_weights, summary.counts / summary.counts.mean(), rtol=1e-6)
     assert learner.class_weights.mean().item() == pytest.approx(1)
     batch = next(iter(trainer.Batches(summary, 8)))
@@ -189,7 +189,7 @@ def test_learning_rate_finder_chooses(tables, out):
 def test_fast_dev_run_takes_one_batch_and_leaves_a_checkpoint(tables, out):
     found = fit(tables, out, fast_dev_run=True)
     assert found["epochs"] == 1
-    assert trainer.predict(out / "model.ckpt", [4e6], [2e6], [0]).shape == (1, CLASSES)
+    assert checkpoints.predict(out / "model.ckpt", world(1, 0)).shape == (1, CLASSES)
 
 
 def test_progress_is_shown_and_chatter_is_not(tables, out, capfd):
@@ -223,15 +223,15 @@ def test_wrong_class_count_wrong_model_and_wrong_checkpoint(tables, out, tmp_pat
     with pytest.raises(ConfigError, match=r"wandb\.mode: found 'on'"):
         fit(tables, out, wandb={"mode": "on"})
     with pytest.raises(DataError, match="no such checkpoint"):
-        trainer.load(tmp_path / "none.ckpt")
+        checkpoints.load(tmp_path / "none.ckpt")
     (tmp_path / "bad.ckpt").write_bytes(b"not a checkpoint")
     with pytest.raises(DataError, match="cannot be read as a checkpoint"):
-        trainer.load(tmp_path / "bad.ckpt")
+        checkpoints.load(tmp_path / "bad.ckpt")
 
 
 def test_prediction_columns_must_agree(tables, out):
     fit(tables, out, fast_dev_run=True)
     with pytest.raises(DataError, match="differ in length"):
-        trainer.predict(out / "model.ckpt", [4e6, 4e6], [2e6], [0])
+        checkpoints.predict(out / "model.ckpt", {"surveyId": [0], "easting": [4e6, 4e6], "northing": [2e6]})
     with pytest.raises(DataError, match="'northing' has values that are not finite"):
-        trainer.predict(out / "model.ckpt", [4e6], [np.inf], [0])
+        checkpoints.predict(out / "model.ckpt", {"surveyId": [0], "easting": [4e6], "northing": [np.inf]})

@@ -1,0 +1,122 @@
+"""Self-describing checkpoints: make a net by its name, save it, load it, predict with it.
+
+``model.ckpt`` is a plain dict, read by ``torch.load(weights_only=True)``: model name, options, n_classes, layouts of
+the inputs, what was known of the training examples, and the net's weights and buffers.
+"""
+
+import numpy as np
+import torch
+
+from glc import __version__, config
+from glc.errors import ConfigError, DataError, GlcError
+from glc.nets.features import Layout
+from glc.registry import models
+
+CHECKPOINT, ENCODER = "model.ckpt", "encoder.ckpt"
+
+
+def make(model, n_classes, layouts=None):
+    """The registered net that `model`, a config.Choice, names, untrained; `layouts` are those of its inputs."""
+    member = models.get(model.name)
+    if member.kind != "net":
+        raise ConfigError(f"model {model.name!r} is {member.kind}, expected a net; choose one that is trained")
+    return member(config.options(member, model, "model"), n_classes, layouts or {})
+
+
+def save(path, net, model, n_classes, layouts, facts):
+    """Write the checkpoint of `net`, made by `model` (config.Choice); `facts` are plain values about its training."""
+    content = {
+        "glc": __version__,
+        "model": model.name,
+        "options": config.to_dict(model)["options"],
+        "n_classes": n_classes,
+        "inputs": {name: layout.to_dict() for name, layout in layouts.items()},
+        "train": facts,
+        "state_dict": {name: value.cpu() for name, value in net.state_dict().items()},
+    }
+    torch.save(content, path)
+
+
+def load(checkpoint):
+    """The net of a checkpoint, on the CPU and in evaluation mode, its n_classes and the layouts of its inputs."""
+    content = read(checkpoint)
+    try:
+        layouts = {name: Layout.from_dict(values) for name, values in content["inputs"].items()}
+        net = make(config.Choice(content["model"], content["options"]), content["n_classes"], layouts)
+        net.load_state_dict(content["state_dict"])
+    except GlcError as error:
+        raise DataError(f"{checkpoint}: {error}") from error
+    except Exception as error:
+        raise _unreadable(checkpoint, error) from error
+    return net.eval(), content["n_classes"], layouts
+
+
+def read(path):
+    """The plain dict of a checkpoint; a DataError tells of one that is not there or cannot be read."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such checkpoint; train the net first") from None
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def save_encoder(path, encoder, facts):
+    """Write the checkpoint of a pretraining: the weights and buffers of `encoder`, and `facts` about it."""
+    state = {name: value.cpu() for name, value in encoder.state_dict().items()}
+    torch.save({"glc": __version__, "train": facts, "encoder": state}, path)
+
+
+def load_encoder(encoder, checkpoint):
+    """Give `encoder` the weights of a pretraining's checkpoint; a DataError tells what does not fit."""
+    content = read(checkpoint)
+    try:
+        encoder.load_state_dict(content["encoder"])
+    except (KeyError, RuntimeError) as error:
+        raise DataError(
+            f"{checkpoint}: the pretrained encoder is another than the net's ({error}); give both the same [model] and "
+            "[[inputs]]"
+        ) from error
+
+
+def _unreadable(path, error):
+    return DataError(f"{path}: cannot be read as a checkpoint of this version ({error}); train the net anew")
+
+
+def predict(checkpoint, places, features=None, batch=1024):
+    """Probabilities (n, n_classes) float32 of all classes at `places`.
+
+    places : frame or dict of surveyId, easting and northing (metres); and dataset, its number in `schema.DATASETS`,
+        for a net with inputs, which `features` holds
+    """
+    return np.concatenate(list(predict_blocks(checkpoint, places, features, batch)))
+
+
+@torch.inference_mode()
+def predict_blocks(checkpoint, places, features=None, batch=1024):
+    """Yield what `predict` returns in blocks of `batch` rows, for results that would fill the memory."""
+    net, n_classes, layouts = load(checkpoint)
+    found = features.layouts if features else {}
+    if found != layouts:
+        raise DataError(
+            f"{checkpoint}: the net reads the inputs {layouts}, found {found}; give those it was trained on"
+        )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    net.to(device)
+    types = {"surveyId": np.int64, "easting": np.float32, "northing": np.float32}
+    types |= {"dataset": np.int64} if layouts else {}
+    columns = {name: torch.as_tensor(np.array(places[name], dtype)) for name, dtype in types.items()}
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"predict: columns differ in length: {lengths}; expected one value for each survey")
+    for name in ("easting", "northing"):
+        if not torch.isfinite(columns[name]).all():
+            raise DataError(f"predict: column {name!r} has values that are not finite; leave such surveys out")
+    if not lengths["surveyId"]:
+        yield np.zeros((0, n_classes), np.float32)
+    for start in range(0, lengths["surveyId"], batch):
+        block = {name: values[start : start + batch] for name, values in columns.items()}
+        if layouts:
+            block |= features.of(block["dataset"], block["surveyId"])
+        block = {name: values.to(device) for name, values in block.items()}
+        yield net(block).sigmoid().float().cpu().numpy()

@@ -1,0 +1,67 @@
+"""Species from time series: 64 DCT terms of each band laid out 8 x 8, under the convolutions of the tile CNN.
+
+Miyaguchi et al. 2024, section 5.2.1. No symmetry is applied: the square is a layout, not a place.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from glc.config import require
+from glc.errors import ConfigError
+from glc.nets._heads import start_at_frequencies
+from glc.nets.tile_cnn import Encoder, head
+from glc.registry import models
+
+
+@models.register("cube_cnn")
+class CubeCnn(nn.Module):
+    """Logits (batch, class) float32 of series given as their DCT terms (an ``[[inputs]]`` table with coeffs = true).
+
+    encoder : batch to (batch, latent); head : latent to logits
+    """
+
+    kind = "net"
+
+    @dataclass(frozen=True)
+    class Options:
+        """As the tile CNN's."""
+
+        channels: int = 64
+        """Of the 3x3 convolution."""
+        reduced: int = 32
+        """Of the 1x1 convolution."""
+        latent: int = 256
+        dropout: float = 0.0
+        """Of latent units."""
+        prior: bool = True
+        """Start the last layer's bias at each class's log-odds among the training examples (ours)."""
+
+        def __post_init__(self):
+            for name in ("channels", "reduced", "latent"):
+                require(getattr(self, name) >= 1, name, self, "at least 1")
+            require(0 <= self.dropout < 1, "dropout", self, "at least 0 and below 1")
+
+    def __init__(self, options, n_classes, layouts):
+        super().__init__()
+        self.options = options
+        others = [name for name, layout in layouts.items() if layout.kind != "series"]
+        if others or not layouts:
+            found = ", ".join(f"{name} ({layouts[name].kind})" for name in others) or "none"
+            raise ConfigError(
+                f"inputs: found {found}, expected DCT terms of series; name a cube with coeffs = true in [[inputs]], "
+                "or choose the model tile_cnn"
+            )
+        self.encoder = Encoder(
+            layouts, channels=options.channels, reduced=options.reduced, latent=options.latent, symmetries=False
+        )
+        self.head = head(options.latent, options.dropout, n_classes)
+
+    def prepare(self, summary):
+        """Take the moments of the inputs and, for `prior`, the class counts from the training examples' `summary`."""
+        self.encoder.prepare(summary)
+        if self.options.prior:
+            start_at_frequencies(self.head[-1], summary)
+
+    def forward(self, batch):
+        return self.head(self.encoder(batch))

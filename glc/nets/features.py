@@ -1,0 +1,298 @@
+"""Imagery by survey: the tables of tiles and cubes as tensors from which any batch of surveys is gathered.
+
+The tables stay as they are; no copy for a fold, a triplet or an epoch is ever written. Each is read once, through
+Petastorm, into memory, or into a scratch file where it is larger than the memory it may take, and a batch takes the
+rows of its surveys.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import torch
+
+from glc import schema, storage
+from glc.errors import ConfigError, DataError, did_you_mean
+from glc.etl.cube_table import FIRST_YEAR
+from glc.nets import batches
+
+USABLE = ("ok", "edge")
+"""Flags of surveys that have imagery."""
+_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a batch holds of one input: (batch, band, row, col) float32, NaN where it is missing."""
+
+    kind: str
+    """coeffs: low DCT terms of tiles; pixels; series: 64 1-D DCT terms laid out 8 x 8; cube: values by (band, ., .)."""
+    bands: tuple[str, ...]
+    rows: int
+    cols: int
+    size: int = 0
+    """Side in pixels of the tiles; 0 for cubes."""
+
+    @property
+    def shape(self):
+        """(band, row, col)."""
+        return len(self.bands), self.rows, self.cols
+
+    def to_dict(self):
+        """Plain values, for a checkpoint."""
+        return asdict(self) | {"bands": list(self.bands)}
+
+    @classmethod
+    def from_dict(cls, values):
+        """The inverse of `to_dict`."""
+        return cls(**values | {"bands": tuple(values["bands"])})
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation of an input over training examples, (band, row, col) float32.
+
+    Where no example has a value the mean is 0; where all have the same the deviation is 0.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    known: float
+    """Share of the examples that have any value."""
+
+
+class Features:
+    """Imagery of surveys, by input.
+
+    layouts : dict of input name -> `Layout`
+    values : dict of input name -> (survey, band, row, col) array of uint8, int16, ... or float
+    known : dict of input name -> (survey, band) bool, whether the survey has the band
+    keys : dict of input name -> (survey, 2) int64, number of the dataset in `schema.DATASETS`, and surveyId
+    """
+
+    def __init__(self, layouts, values, known, keys):
+        self.layouts, self._values, self._known = layouts, values, known
+        self._index = {name: _Index(pairs) for name, pairs in keys.items()}
+
+    def of(self, dataset, survey):
+        """Imagery of surveys by their dataset's number and id, (n,) integers: name -> (n, band, row, col) float32.
+
+        What a survey does not have, all of it or a band, is NaN.
+        """
+        dataset, survey = np.asarray(dataset), np.asarray(survey)
+        found = {}
+        for name, layout in self.layouts.items():
+            rows = self._index[name](dataset, survey)
+            taken = np.full((len(rows), *layout.shape), np.nan, np.float32)
+            there = rows >= 0
+            taken[there] = self._values[name][rows[there]]
+            lacking = np.zeros((len(rows), len(layout.bands)), bool)
+            lacking[there] = ~self._known[name][rows[there]]
+            taken[lacking] = np.nan
+            found[name] = torch.from_numpy(taken)
+        return found
+
+    def moments(self, dataset, survey):
+        """`Moments` of each input over surveys (n,), in float64, whatever is missing left out."""
+        total = {name: np.zeros((3, *layout.shape)) for name, layout in self.layouts.items()}
+        known = dict.fromkeys(self.layouts, 0)
+        centre = {}
+        for start in range(0, len(survey), _ROWS):
+            rows = slice(start, start + _ROWS)
+            for name, block in self.of(dataset[rows], survey[rows]).items():
+                block = block.numpy().astype(np.float64)
+                valid = np.isfinite(block)
+                known[name] += int(valid.any(axis=(1, 2, 3)).sum())
+                if name not in centre:  # squares about a typical value: large offsets cost no digits
+                    count = valid.sum(axis=0)
+                    centre[name] = np.where(valid, block, 0).sum(axis=0) / np.maximum(count, 1)
+                block = np.where(valid, block - centre[name], 0)
+                total[name] += np.stack([valid.sum(axis=0), block.sum(axis=0), (block**2).sum(axis=0)])
+        found = {}
+        for name, (count, first, second) in total.items():
+            if not known[name]:
+                raise DataError(
+                    f"input {name!r}: none of {len(survey):,} training examples has any value of it; look at the flags "
+                    "and the quarantine of its table, or leave the input out"
+                )
+            count = np.maximum(count, 1)
+            mean = first / count
+            spread = np.sqrt(np.maximum(second / count - mean**2, 0))
+            found[name] = Moments(
+                (centre[name] + mean).astype(np.float32), spread.astype(np.float32), known[name] / len(survey)
+            )
+        return found
+
+
+class _Index:
+    """Rows of (dataset, survey) pairs; -1 for a pair that is not there."""
+
+    def __init__(self, pairs):
+        order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+        self._parts = {}
+        for number in np.unique(pairs[:, 0]):
+            rows = order[pairs[order, 0] == number]
+            self._parts[int(number)] = (pairs[rows, 1], rows)
+
+    def __call__(self, dataset, survey):
+        rows = np.full(len(survey), -1, np.int64)
+        for number, (ids, at) in self._parts.items():
+            mine = np.flatnonzero(dataset == number)
+            place = np.minimum(np.searchsorted(ids, survey[mine]), len(ids) - 1)
+            rows[mine] = np.where(ids[place] == survey[mine], at[place], -1)
+        return rows
+
+
+def read(inputs, folders, *, memory_bytes=4 << 30, scratch=None):
+    """The imagery of `inputs` (config.Input); `folders` lists for each the finished outputs of Tiles or Cubes.
+
+    memory_bytes : of all inputs together; those that do not fit are kept in files under the folder `scratch`
+    returns : `Features`, or None when there are no inputs
+    A ConfigError names a band or year that a table does not have.
+    """
+    if not inputs:
+        return None
+    layouts, values, known, keys, left = {}, {}, {}, {}, memory_bytes
+    for wanted, outputs in zip(inputs, folders, strict=True):
+        if wanted.name in layouts:
+            raise ConfigError(f"inputs: {wanted.name!r} is there twice; join its bands in one [[inputs]] table")
+        sources = [(_Tiles if wanted.tiles else _Cubes)(wanted, Path(folder)) for folder in outputs]
+        layout, dtype = sources[0].layout, np.result_type(*(source.dtype for source in sources))
+        for source in sources[1:]:
+            if source.layout != layout:
+                raise DataError(f"{source.folder}: found {source.layout}, expected {layout}, as in {sources[0].folder}")
+        parts = [source.keys() for source in sources]
+        pairs, usable = (np.concatenate(part) for part in zip(*parts, strict=True))
+        shape = (len(pairs), *layout.shape)
+        size = int(np.prod(shape)) * dtype.itemsize
+        if size > left and scratch is not None:
+            array = np.memmap(Path(scratch) / f"{wanted.name}.values", dtype, "w+", shape=shape)
+        else:
+            array, left = np.empty(shape, dtype), left - size
+        there = np.repeat(usable[:, None], len(layout.bands), axis=1)
+        start = 0
+        for source in sources:
+            for ids, block, has in source.blocks():
+                rows = slice(start, start + len(ids))
+                if not np.array_equal(ids, pairs[rows, 1]):
+                    raise DataError(
+                        f"{source.folder}: rows came in another order than they lie in; make the table anew"
+                    )
+                array[rows] = block
+                there[rows] &= has
+                start += len(ids)
+        if start != len(pairs):
+            raise DataError(f"{sources[0].folder}: one pass gave {start:,} rows, expected {len(pairs):,}")
+        layouts[wanted.name], values[wanted.name] = layout, array
+        known[wanted.name], keys[wanted.name] = there, pairs
+    return Features(layouts, values, known, keys)
+
+
+class _Tiles:
+    """A table of tiles."""
+
+    def __init__(self, wanted, folder):
+        self.folder, self.files = folder, sorted(folder.glob("part-*.parquet"))
+        if not self.files:
+            raise DataError(f"{folder}: no part of a table of tiles; run the task Tiles")
+        facts = storage.manifest(folder)
+        self.columns = _chosen(wanted.bands, facts["bands"], f"tiles {wanted.tiles!r}")
+        side = wanted.block or wanted.size
+        self.layout = Layout("coeffs" if wanted.block else "pixels", self.columns, side, side, facts["size"])
+        types = pq.read_schema(self.files[0])
+        self.dtype = np.result_type(*(types.field(name).type.value_type.to_pandas_dtype() for name in self.columns))
+
+    def keys(self):
+        return _keys(self.files)
+
+    def blocks(self):
+        side = self.layout.rows
+        names = ["surveyId", *self.columns, *(f"{name}_valid" for name in self.columns)]
+        for block in batches.blocks(self.files, names):
+            tiles = np.stack([block[name] for name in self.columns], axis=1)
+            if tiles.shape[-1] != side * side:
+                raise DataError(
+                    f"{self.folder}: bands of {tiles.shape[-1]} values, expected {side} x {side}; a covariate whose "
+                    "classes are written as shares or centres is no map"
+                )
+            has = np.stack([block[f"{name}_valid"] > 0 for name in self.columns], axis=1)
+            yield block["surveyId"], tiles.reshape(*tiles.shape[:2], side, side), has
+
+
+class _Cubes:
+    """A table of cubes: their values, or the 1-D DCT terms of their series."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, wanted, folder):
+        self.folder, self.files = folder, sorted((folder / "cubes").glob("*.parquet"))
+        if not self.files:
+            raise DataError(f"{folder}: no table of cubes; run the task Cubes")
+        facts = storage.manifest(folder)
+        names, self.shape = facts["names"], tuple(facts["shape"])
+        where = f"cube {wanted.cube!r}"
+        chosen = _chosen(wanted.bands, names, where)
+        self.take = [names.index(name) for name in chosen]
+        self.column, self.years = "cube", None
+        if wanted.coeffs:
+            side = int(np.sqrt(facts["terms"]))
+            if side * side != facts["terms"]:
+                raise DataError(f"{folder}: {facts['terms']} terms of a series, expected a square number of them")
+            self.column, self.shape = "coeffs", (len(names), side, side)
+            self.layout = Layout("series", chosen, side, side)
+            return
+        rows, cols = self.shape[1:]
+        if wanted.years:
+            axis = list(facts["axes"]).index("year")
+            self.years = (axis, _years(wanted.years, self.shape[axis], facts, where))
+            rows, cols = (len(wanted.years) if at == axis else n for at, n in ((1, rows), (2, cols)))
+        self.layout = Layout("cube", chosen, rows, cols)
+
+    def keys(self):
+        return _keys(self.files)
+
+    def blocks(self):
+        for block in batches.blocks(self.files, ["surveyId", self.column]):
+            values = block[self.column].reshape(-1, *self.shape)[:, self.take]
+            if self.years:
+                axis, numbers = self.years
+                values = np.take(values, numbers, axis=axis + 1)
+            yield block["surveyId"], values, np.ones(values.shape[:2], bool)
+
+
+def _keys(files):
+    """(n, 2) dataset number and surveyId of all rows, and whether each has imagery, in the order of the files."""
+    table = ds.dataset(files).to_table(columns=["dataset", "surveyId", "flag"])
+    number = pc.index_in(table["dataset"], pa.array(schema.DATASETS)).to_numpy()
+    usable = pc.is_in(table["flag"], pa.array(USABLE)).to_numpy()
+    return np.column_stack([number, table["surveyId"].to_numpy()]).astype(np.int64), usable.astype(bool)
+
+
+def _chosen(wanted, names, where):
+    """The bands of `names` that `wanted` names: itself, or all classes ``<band>_<class>`` of a categorical band."""
+    if not wanted:
+        return tuple(names)
+    chosen = []
+    for band in wanted:
+        own = [name for name in names if name == band or name.removeprefix(f"{band}_").isdigit()]
+        if not own:
+            raise ConfigError(
+                f"inputs, {where}: unknown band {band!r}; expected some of: {', '.join(names)}"
+                f"{did_you_mean(band, names)}"
+            )
+        chosen += own
+    return tuple(dict.fromkeys(chosen))
+
+
+def _years(wanted, count, facts, where):
+    first = (facts.get("years") or [FIRST_YEAR])[0]
+    outside = [year for year in wanted if not first <= year < first + count]
+    if outside:
+        raise ConfigError(
+            f"inputs, {where}: found year {outside[0]}, expected years of {first} to {first + count - 1}, which it has"
+        )
+    return [year - first for year in wanted]

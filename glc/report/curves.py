@@ -1,0 +1,110 @@
+"""Pretraining curves of several variants beside each other: each term of the loss on its own axis.
+
+The terms differ by orders of magnitude, which is why their plain sum lets one drown the other; one axis for both would
+show only that one.
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from matplotlib import style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from glc import storage
+from glc.errors import ConfigError, DataError
+from glc.report.figures import FOLDS, INK, STYLE, WIDTH
+
+_PANELS = (
+    ("triplet", "triplet term", ("train_triplet", "valid_triplet")),
+    ("satisfied", "nearer the neighbour", ("train_satisfied", "valid_satisfied")),
+    ("species", "species term", ("train_species", "valid_species")),
+    ("weights", "weight of species / triplet", ()),
+)
+_WIDE = 20  # values that span more than this factor are drawn on a logarithmic axis
+
+
+def read(path):
+    """``history.csv`` of a pretraining: column -> (epoch,) float64, NaN where a variant has no such measure."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such history; run the pretraining first")
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    wanted = {"epoch", *(column for *_, columns in _PANELS for column in columns), "weight_triplet", "weight_species"}
+    missing = sorted(wanted - set(rows[0] if rows else ()))
+    if missing:
+        raise DataError(f"{path}: column {missing[0]!r} is missing or there are no rows; expected a tile2vec history")
+    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in sorted(wanted)}
+
+
+def draw(histories, out, title=""):
+    """Draw the curves to `out` (.png, .svg or .pdf), a colour for each variant.
+
+    histories : label -> path of a ``history.csv``. Held-out pairs are solid, training dashed. A panel without any
+    value, such as the species term of variants that have none, is left out.
+    returns : dict of panel -> whether its axis is logarithmic
+    """
+    out = Path(out)
+    if not histories:
+        raise ConfigError("curves: found no history, expected at least one")
+    lines = {label: read(path) for label, path in histories.items()}
+    panels = [panel for panel in _PANELS if _values(lines.values(), panel).size]
+    rows = -(-len(panels) // 2)
+    with style.context(["default", STYLE]):
+        figure = Figure(figsize=(1.6 * WIDTH, 2.6 * rows + 0.7), layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        if out.suffix[1:] not in canvas.get_supported_filetypes():
+            raise ConfigError(f"{out}: found no picture's suffix, expected .png, .svg or .pdf")
+        scales = {}
+        for number, panel in enumerate(panels, 1):
+            ax = figure.add_subplot(rows, 2, number)
+            scales[panel[0]] = _panel(ax, panel, lines)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        for dash, name in (("-", "held out"), ("--", "training")):
+            handles += figure.axes[0].plot([], [], dash, color=INK, linewidth=1.2)
+            labels.append(name)
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
+        if title:
+            figure.suptitle(title, fontsize=10)
+        with storage.atomic_file(out) as scratch:
+            figure.savefig(scratch, format=out.suffix[1:], dpi=150)
+    return scales
+
+
+def _panel(ax, panel, lines):
+    name, title, columns = panel
+    for number, (label, line) in enumerate(lines.items()):
+        colour = FOLDS[number % len(FOLDS)]
+        epoch = line["epoch"] + 1
+        mark = "." if len(epoch) == 1 else ""
+        if name == "weights":
+            ax.plot(epoch, line["weight_species"] / line["weight_triplet"], f"{mark}-", color=colour, linewidth=1.6)
+            continue
+        ax.plot(epoch, line[columns[0]], f"{mark}--", color=colour, linewidth=1.1)
+        ax.plot(epoch, line[columns[1]], f"{mark}-", color=colour, linewidth=1.6, label=label)
+    values = _values(lines.values(), panel)
+    wide = bool(name != "satisfied" and values.min() > 0 and values.max() > _WIDE * values.min())
+    if wide:
+        ax.set_yscale("log")
+    if name == "satisfied":
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.grid(axis="y")
+    ax.tick_params(length=0)
+    ax.set_xlabel("epoch")
+    ax.set_title(title, loc="left")
+    return wide
+
+
+def _values(lines, panel):
+    """All finite values that a panel shows."""
+    name, _, columns = panel
+    if name == "weights":
+        found = [line["weight_species"] / line["weight_triplet"] for line in lines]
+    else:
+        found = [line[column] for line in lines for column in columns]
+    found = np.concatenate(found)
+    return found[np.isfinite(found)]

@@ -1,0 +1,140 @@
+"""Imagery by survey, from tables of tiles and cubes as the tasks write them."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.testing import assert_allclose
+
+from glc import schema, storage
+from glc.config import Input
+from glc.errors import ConfigError, DataError
+from glc.etl import cubes
+from glc.nets import features
+
+RNG = np.random.default_rng(5)
+IDS = {"pa_train": [30, 10, 20], "pa_test": [10, 40], "po": [20]}
+
+
+@pytest.fixture
+def tiles(tmp_path):
+    """A table of tiles in two parts: red, nir and a class band of two classes; survey 20 of pa_train lacks nir."""
+    rows = [(dataset, survey) for dataset, ids in IDS.items() for survey in ids]
+    frame = pd.DataFrame(rows, columns=["dataset", "surveyId"])
+    frame["flag"] = ["ok", "edge", "ok", "outside", "ok", "ok"]
+    values = {name: RNG.normal(size=(len(rows), 4)).astype(np.float32) for name in ("red", "nir", "cover_1", "cover_7")}
+    folder = tmp_path / "tiles"
+    with storage.atomic_directory(folder, task="Tiles") as out:
+        for part, at in enumerate((slice(0, 4), slice(4, 6))):
+            table = frame.iloc[at].assign(**{name: list(value[at]) for name, value in values.items()})
+            for name in values:
+                table[f"{name}_valid"] = np.float32(1)
+            if part == 0:
+                table.loc[2, "nir_valid"] = 0
+            wanted = schema.tiles(dict.fromkeys(values, np.float32))
+            pq.write_table(pa.Table.from_pandas(table, wanted, preserve_index=False), out / f"part-{part:05d}.parquet")
+        storage.note(out, bands=list(values), size=16, block=2)
+    return folder, values
+
+
+def gather(found, *surveys):
+    numbers = schema.dataset_numbers([dataset for dataset, _ in surveys])
+    return {name: value.numpy() for name, value in found.of(numbers, [survey for _, survey in surveys]).items()}
+
+
+@pytest.mark.parametrize("memory_bytes", [1 << 30, 0], ids=["memory", "scratch"])
+def test_tiles_are_found_by_dataset_and_survey(tiles, tmp_path, memory_bytes):
+    folder, values = tiles
+    found = features.read(
+        (Input("sentinel2", block=2, size=16),), [[folder]], memory_bytes=memory_bytes, scratch=tmp_path
+    )
+    assert found.layouts == {
+        "sentinel2": features.Layout("coeffs", ("red", "nir", "cover_1", "cover_7"), 2, 2, 16),
+    }
+    assert (tmp_path / "sentinel2.values").exists() == (memory_bytes == 0)
+    got = gather(found, ("pa_test", 40), ("pa_train", 10), ("pa_train", 20), ("pa_test", 10), ("po", 99), ("po", 20))
+    block = np.stack([value.reshape(-1, 2, 2) for value in values.values()], axis=1)
+    assert_allclose(got["sentinel2"][0], block[4])
+    assert_allclose(got["sentinel2"][1], block[1])
+    assert_allclose(got["sentinel2"][2][[0, 2, 3]], block[2][[0, 2, 3]])
+    assert np.isnan(got["sentinel2"][2][1]).all(), "the band that the survey lacks"
+    assert np.isnan(got["sentinel2"][3]).all(), "outside of the raster, though pa_train has a survey of that id"
+    assert np.isnan(got["sentinel2"][4]).all(), "no such survey"
+    assert_allclose(got["sentinel2"][5], block[5])
+
+
+def test_bands_are_chosen_by_name_and_a_class_band_by_its_classes(tiles):
+    folder, values = tiles
+    found = features.read((Input("sentinel2", bands=("cover", "red"), block=2, size=16),), [[folder]])
+    assert found.layouts["sentinel2"].bands == ("cover_1", "cover_7", "red")
+    assert_allclose(gather(found, ("po", 20))["sentinel2"][0, 2], values["red"][5].reshape(2, 2))
+    with pytest.raises(ConfigError, match=r"tiles 'sentinel2': unknown band 'nri'.*did you mean 'nir'"):
+        features.read((Input("sentinel2", bands=("nri",), block=2, size=16),), [[folder]])
+
+
+def test_several_outputs_of_an_input_are_one(tiles, tmp_path):
+    folder, values = tiles
+    other = tmp_path / "other"
+    with storage.atomic_directory(other, task="Tiles") as out:
+        table = pq.read_table(folder / "part-00001.parquet")
+        at = table.column_names.index("surveyId")
+        pq.write_table(table.set_column(at, "surveyId", pa.array([1, 2])), out / "part-00000.parquet")
+        storage.note(out, bands=list(values), size=16, block=2)
+    found = features.read((Input("sentinel2", block=2, size=16),), [[folder, other]])
+    got = gather(found, ("po", 2), ("po", 20))["sentinel2"]
+    assert_allclose(got[0], got[1])
+
+
+def test_moments_are_those_of_numpy_without_what_is_missing(tiles):
+    folder, _ = tiles
+    found = features.read((Input("sentinel2", block=2, size=16),), [[folder]])
+    surveys = [("pa_train", 30), ("pa_train", 10), ("pa_train", 20), ("pa_test", 40), ("pa_test", 10)]
+    numbers, ids = schema.dataset_numbers([d for d, _ in surveys]), np.array([s for _, s in surveys])
+    moments = found.moments(numbers, ids)["sentinel2"]
+    block = gather(found, *surveys)["sentinel2"]
+    assert_allclose(moments.mean, np.nanmean(block, axis=0), rtol=1e-5, atol=1e-6)
+    assert_allclose(moments.std, np.nanstd(block, axis=0), rtol=1e-5, atol=1e-6)
+    assert moments.known == pytest.approx(4 / 5)
+    with pytest.raises(DataError, match="input 'sentinel2': none of 1 training examples has any value"):
+        found.moments(numbers[4:], ids[4:])
+
+
+def test_large_offsets_cost_no_digits():
+    values = (1e6 + RNG.normal(size=(10_000, 1, 1, 1))).astype(np.float32)
+    keys = np.column_stack([np.ones(10_000, int), np.arange(10_000)])
+    layout = features.Layout("coeffs", ("a",), 1, 1, 8)
+    found = features.Features({"a": layout}, {"a": values}, {"a": np.ones((10_000, 1), bool)}, {"a": keys})
+    moments = found.moments(keys[:, 0], keys[:, 1])["a"]
+    assert_allclose(moments.std, values.astype(np.float64).std(axis=0), rtol=1e-6)
+
+
+def test_cubes_by_year_band_and_terms(tmp_path):
+    series = RNG.normal(size=(3, 6, 4, 21)).astype(np.float32)
+    places = pd.DataFrame({"dataset": "pa_train", "surveyId": [1, 2, 3]})
+    source = tmp_path / "cubes"
+    for survey, cube in zip((1, 3), series[[0, 2]], strict=True):
+        path = source / f"GLC24-PA-train-landsat_time_series_{survey}_cube.npy"
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, cube)
+    folder = tmp_path / "output"
+    with storage.atomic_directory(folder, task="Cubes") as out:
+        storage.note(out, **cubes.write_files(places, source, out, kind="landsat"))
+    wanted = (Input(cube="landsat", years=(2001, 2020), bands=("nir", "red")),)
+    found = features.read(wanted, [[folder]])
+    assert found.layouts["landsat_cube"] == features.Layout("cube", ("nir", "red"), 4, 2)
+    names = storage.manifest(folder)["names"]
+    got = gather(found, ("pa_train", 3), ("pa_train", 2))["landsat_cube"]
+    assert_allclose(got[0], series[2][[names.index("nir"), names.index("red")]][:, :, [1, 20]])
+    assert np.isnan(got[1]).all()
+    terms = features.read((Input(cube="landsat", coeffs=True),), [[folder]])
+    assert terms.layouts["landsat_cube"].shape == (6, 8, 8)
+    assert_allclose(
+        gather(terms, ("pa_train", 1))["landsat_cube"].reshape(1, 6, 64), cubes.coefficients(series[:1]), rtol=1e-4
+    )
+    with pytest.raises(ConfigError, match="found year 2021, expected years of 2000 to 2020"):
+        features.read((Input(cube="landsat", years=(2021,)),), [[folder]])
+
+
+def test_no_inputs_no_features():
+    assert features.read((), []) is None

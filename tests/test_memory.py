@@ -1,0 +1,99 @@
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from glc import memory
+
+MB = 2**20
+needs_proc = pytest.mark.skipif(
+    not (memory._family() and memory._reset(memory._family()[0])), reason="no high-water mark in /proc here"
+)
+
+CHILD = """
+import sys
+held = bytearray({mb} * 2**20)
+held = None
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def touch(mb):
+    np.ones(mb * MB, np.uint8)
+
+
+def started(mb):
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD.format(mb=mb)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout.readline() == "held\n"
+    return child
+
+
+@needs_proc
+def test_it_measures_the_block_and_not_what_was_before():
+    touch(300)
+    with memory.peak() as little:
+        pass
+    with memory.peak() as much:
+        touch(200)
+    others = len(memory._family()) - 1  # children that other tests have left, such as W&B's
+    assert 195 * MB < much.bytes - little.bytes < 215 * MB
+    assert (much.method, much.processes) == ("VmHWM", 1 + others)
+
+
+@needs_proc
+def test_a_block_within_does_not_lose_the_peak_of_the_outer_one():
+    with memory.peak() as nothing:
+        pass
+    with memory.peak() as outer:
+        touch(200)
+        with memory.peak() as inner:
+            touch(50)
+    assert outer.bytes - nothing.bytes > 195 * MB
+    assert 45 * MB < inner.bytes - nothing.bytes < 65 * MB
+
+
+@needs_proc
+def test_children_count_for_what_they_hold_during_the_block():
+    before = started(150)
+    try:
+        with memory.peak() as idle:
+            pass
+        with memory.peak() as used:
+            child = started(100)
+            child.communicate("")  # gone before the end: not seen
+            child = started(120)
+        assert used.processes == idle.processes + 1
+        assert 115 * MB < used.bytes - idle.bytes < 160 * MB  # the child's interpreter comes on top
+    finally:
+        for process in (before, child):
+            process.communicate("")
+
+
+@needs_proc
+def test_an_error_passes_and_is_measured():
+    block = memory.peak()
+    used = block.__enter__()
+    error = ValueError("mine")
+    assert not block.__exit__(ValueError, error, None)  # false: not swallowed
+    assert used.bytes > MB
+    assert not memory._open
+
+
+def test_without_proc_it_says_what_it_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "_PROC", tmp_path)
+    with memory.peak() as used:
+        touch(10)
+    assert used.method == "getrusage"
+    assert used.bytes > 10 * MB
+
+
+def test_a_block_costs_little():
+    began = time.monotonic()
+    with memory.peak():
+        pass
+    assert time.monotonic() - began < 1
