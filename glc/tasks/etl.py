@@ -15,6 +15,11 @@ class VirtualPart(GlcTask):
     part = luigi.ChoiceParameter(choices=world.PARTS, default="metadata")
 
     @property
+    def version(self):
+        """Rasters: 2 since the MODIS land cover is one of them."""
+        return {"rasters": 2}.get(self.part, 1)
+
+    @property
     def world_folder(self):
         """The dataset's folder."""
         return self.folder.parent.parent

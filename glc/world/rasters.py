@@ -1,11 +1,12 @@
-"""GeoTIFFs of the virtual world over the European polygon: climate (float), elevation and soil (int), land cover.
+"""GeoTIFFs of the virtual world over the European polygon: climate (float), elevation and soil (int), land cover twice.
 
 All are EPSG:4326, north-up, tiled and compressed, and written window by window in bounded memory; the sea and a few
-gaps on land are nodata. Bands carry their names as descriptions.
+gaps on land are nodata (near the coast, the MODIS layers call the sea water). Bands carry their names as descriptions.
 """
 
 import contextlib
 import math
+from pathlib import Path
 
 import numpy as np
 import rasterio
@@ -15,23 +16,16 @@ from tqdm import tqdm
 
 from glc import storage
 from glc.geo import EUROPE
-from glc.world import environment
+from glc.world import environment, landcover
 from glc.world.fields import noise, plane, texture
 
 FOLDER = "EnvironmentalRasters"
 CLIMATE = f"{FOLDER}/Climate/bioclim.tif"
 ELEVATION = f"{FOLDER}/Elevation/elevation.tif"
 LAND_COVER = f"{FOLDER}/LandCover/landcover.tif"
+LAND_COVER_MODIS = f"{FOLDER}/LandCover/LandCover_MODIS_Terra-Aqua_500m.tif"
 SOIL = f"{FOLDER}/SoilGrids/soil.tif"
-LAND_COVER_CLASSES = {
-    1: "needleleaf forest",
-    2: "broadleaf forest",
-    3: "cropland",
-    4: "grassland",
-    5: "shrubland",
-    6: "water and wetland",
-    7: "bare or cleared",
-}
+LAND_COVER_CLASSES = landcover.KINDS
 """Codes of the land cover raster; 0 is nodata."""
 _SOIL_BANDS = ("phh2o x 10", "clay %", "sand %", "organic carbon g/kg")
 _TILE = 256
@@ -57,12 +51,12 @@ class Grid:
 
 
 def write(world, folder, larger_than=None):
-    """Write the four rasters below `folder`; the elevation's pixels take at least `larger_than` bytes uncompressed."""
+    """Write the five rasters below `folder`; the elevation's pixels take at least `larger_than` bytes uncompressed."""
     seed, step = world.seed, world.raster_step
     bands = [f"bio{i + 1}" for i in range(19)]
     _write(folder / CLIMATE, Grid(step), "float32", -9999.0, bands, lambda *at: _climate(seed, *at))
     _write(folder / SOIL, Grid(step / 4), "int16", -32768, _SOIL_BANDS, lambda *at: _soil(seed, *at))
-    _write(folder / LAND_COVER, Grid(step / 4), "uint8", 0, ["class"], lambda *at: _land_cover(seed, *at))
+    _write_land_cover(seed, folder, Grid(step / 4))
     _write_elevation(seed, folder / ELEVATION, Grid(step / 2), larger_than)
 
 
@@ -105,21 +99,22 @@ def _soil(seed, lon, lat):
     return bands
 
 
-def _land_cover(seed, lon, lat):
-    forest, field, water, grass = environment.cover_shares(*environment.cover(seed, lon, lat))
-    _, moisture = environment.soil(seed, lon, lat)
-    cold = np.asarray(lat) + environment.elevation(seed, lon, lat) / 150 > 56
-    kind = np.stack([forest, field, water, grass]).argmax(axis=0)
-    cleared = (environment.disturbance(seed, lon, lat) > 1.3) & (kind != 2)
-    sea = environment.land(seed, lon, lat) <= 0
-    rules = [sea, cleared, (kind == 0) & cold, kind == 0, kind == 1, kind == 2, moisture < -0.5]
-    return np.select(rules, [0, 7, 1, 2, 3, 6, 5], 4).astype(np.uint8)[None]
-
-
 def _write(path, grid, dtype, nodata, bands, make):
     with _open(path, grid.width, grid.height, grid.transform, dtype, nodata, bands) as raster:
         for window, lon, lat in tqdm(list(grid.windows()), desc=path.name, unit="strip"):
             raster.write(make(lon, lat), window=window)
+
+
+def _write_land_cover(seed, folder, grid):
+    """The world's own classes and the MODIS layers side by side, for both follow from the same fields."""
+    shape = (grid.width, grid.height, grid.transform, "uint8")
+    with (
+        _open(folder / LAND_COVER, *shape, 0, ["class"]) as own,
+        _open(folder / LAND_COVER_MODIS, *shape, landcover.MODIS_NODATA, landcover.MODIS_BANDS) as modis,
+    ):
+        for window, lon, lat in tqdm(list(grid.windows()), desc=Path(LAND_COVER).name, unit="strip"):
+            for raster, bands in zip((own, modis), landcover.layers(seed, lon, lat), strict=True):
+                raster.write(bands, window=window)
 
 
 def _write_elevation(seed, path, grid, larger_than):

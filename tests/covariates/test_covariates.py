@@ -64,3 +64,12 @@ def test_column_names_are_words():
 def test_unknown_ways_with_classes_are_refused():
     with pytest.raises(ConfigError, match="classes_as: found 'mean', expected one of: onehot"):
         Raster("x", patterns=("x.tif",), classes_as="mean")
+
+
+def test_modis_confidences_are_measurements_and_the_other_layers_classes():
+    modis = registry.covariates.get("landcover_modis")
+    continuous = [name for number, name in enumerate(modis.bands, start=1) if number not in modis.classes]
+    assert continuous == ["prop1_confidence", "prop2_confidence", "prop3_confidence"]
+    assert [modis.bands[i - 1] for i in (9, 10, 11)] == ["prop1", "prop2", "prop3"]
+    # sizes of the user guide's legends, tables 3 to 11, without "unclassified"
+    assert [len(modis.classes[i]) for i in (1, 2, 3, 4, 5, 9, 10, 11, 12)] == [17, 16, 11, 9, 12, 16, 11, 10, 11]

@@ -24,6 +24,7 @@ def folder(tmp_path_factory):
         (rasters.CLIMATE, 19, "float32", -9999),
         (rasters.ELEVATION, 1, "int16", -32768),
         (rasters.LAND_COVER, 1, "uint8", 0),
+        (rasters.LAND_COVER_MODIS, 13, "uint8", 255),
         (rasters.SOIL, 4, "int16", -32768),
     ],
 )
