@@ -45,23 +45,27 @@ class Boxes:
 
         All of them are read as one box, with what lies around it where something has to be filled.
         """
-        start, stop = np.array([top.min(), left.min()]), np.array([top.max(), left.max()]) + self.size
-        values, valid = reader.box(*map(int, start), *map(int, stop - start))
+        first, last = np.array([top.min(), left.min()]), np.array([top.max(), left.max()]) + self.size
+        values, valid = reader.box(*map(int, first), *map(int, last - first))
+        masks = windows.distinct(valid)
+        shares = {i: windows.fractions(valid[i], top - first[0], left - first[1], self.size) for i in set(masks)}
+        shares = {column.name: shares[masks[column.band]] for column in self.columns}
+        start = first
         if not valid.all():
-            start = np.minimum(start, np.maximum(start - self.reach, 0))
-            stop = np.maximum(stop, np.minimum(stop + self.reach, self.grid.shape))
+            start = np.minimum(first, np.maximum(first - self.reach, 0))
+            stop = np.maximum(last, np.minimum(last + self.reach, self.grid.shape))
             values, valid = reader.box(*map(int, start), *map(int, stop - start))
+            if not valid.any():  # most of a sea, at no cost
+                return {name: np.repeat(tile, len(top), axis=0) for name, tile in self.flat().items()}, shares
+            masks = windows.distinct(valid)
+        core = tuple(slice(*map(int, ends)) for ends in zip(first - start, last - start, strict=True))
         top, left = top - start[0], left - start[1]
-
-        firsts = windows.distinct(valid)
-        shares = {i: windows.fractions(valid[i], top, left, self.size) for i in set(firsts)}
-        shares = {column.name: shares[firsts[column.band]] for column in self.columns}
         if self.spread:
             made = np.empty((len(self.planes), *values.shape[1:]), values.dtype)
             for plane, (band, code) in zip(made, self.planes, strict=True):
                 plane[:] = values[band] if code is None else values[band] == code
-            values, firsts = made, [firsts[band] for band, _ in self.planes]
-        windows.fill(values, valid, firsts, self.means, self.reach)
+            values, masks = made, [masks[band] for band, _ in self.planes]
+        windows.fill(values, valid, masks, self.means, self.reach, core)
         return self._made(values, top, left), shares
 
     def flat(self):

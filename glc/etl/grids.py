@@ -50,10 +50,10 @@ class Grid:
 
     def pixels(self, lon, lat):
         """Rows and columns, (n,) int64 each, of places in degrees; -1 where a place is not on the grid."""
-        from pyproj import Transformer
-
         lon, lat = np.asarray(lon, float), np.asarray(lat, float)
         if CRS.from_user_input(self.crs) != CRS.from_epsg(4326):
+            from pyproj import Transformer
+
             lon, lat = Transformer.from_crs(4326, self.crs, always_xy=True).transform(lon, lat)
         known = np.isfinite(lon) & np.isfinite(lat)
         at = rowcol(self.transform, np.where(known, lon, 0), np.where(known, lat, 0), op=np.floor)
@@ -116,7 +116,7 @@ class Reader:
                 values[i] = values[i] * scale + offset
             if band.classes:
                 valid[i] &= np.isin(raw[i], band.classes)
-        if values.dtype.kind == "f":
+        if raw.dtype.kind == "f":  # integers are finite
             valid &= np.isfinite(values)
         return values, valid
 

@@ -41,10 +41,10 @@ def compress(mosaic, top, left, size, block):
 
 def fractions(mask, top, left, size):
     """Share of true pixels of windows: (n,) float32. mask : (rows, cols) boolean."""
-    if mask.all():
-        return np.ones(len(top), np.float32)
-    sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int64)
-    np.cumsum(np.cumsum(mask, axis=0), axis=1, out=sums[1:, 1:])
+    if mask.all() or not mask.any():
+        return np.full(len(top), mask.flat[0], np.float32)
+    sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int32 if mask.size < 2**31 else np.int64)
+    np.cumsum(np.cumsum(mask, axis=0, dtype=sums.dtype), axis=1, out=sums[1:, 1:])
     bottom, right = top + size, left + size
     count = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
     return (count / size**2).astype(np.float32)
@@ -60,25 +60,30 @@ def distinct(masks):
     return found
 
 
-def fill(mosaic, valid, masks, means, reach):
+def fill(mosaic, valid, masks, means, reach, core=(slice(None), slice(None))):
     """Fill pixels without a value, in place: the nearest one's value within `reach` pixels, else the band's mean.
 
     The nearest (straight-line distance) is looked for beyond the window, so that a pixel has the same value in every
     window that it is part of.
     mosaic : (bands, rows, cols); valid : masks (n, rows, cols); masks, means : of each band, which of `valid` and what
+    core : rows and columns to fill, slices; the rest only lends its values
     """
     for first in dict.fromkeys(masks):
         bad = ~valid[first]
-        if not bad.any():
+        gaps = bad[core]
+        if not gaps.any():
             continue
-        bands = np.flatnonzero(np.asarray(masks) == first)
-        rows, cols = np.nonzero(bad)
-        near = np.zeros(len(rows), bool)
+        near = None
         if not bad.all():
-            distance, nearest = distance_transform_edt(bad, return_indices=True)
-            near = distance[rows, cols] <= reach
-            from_row, from_col = nearest[:, rows[near], cols[near]]
-        for band in bands:
-            mosaic[band, rows[~near], cols[~near]] = means[band]
-            if near.any():
-                mosaic[band, rows[near], cols[near]] = mosaic[band, from_row, from_col]
+            nearest = distance_transform_edt(bad, return_distances=False, return_indices=True)
+            from_row, from_col = nearest[(slice(None), *core)]
+            down = np.arange(bad.shape[0])[core[0], None]
+            across = np.arange(bad.shape[1])[None, core[1]]
+            near = gaps & ((from_row - down) ** 2 + (from_col - across) ** 2 <= reach**2)
+            from_row, from_col = from_row[near], from_col[near]
+        for band in np.flatnonzero(np.asarray(masks) == first):
+            here = mosaic[(band, *core)]
+            found = None if near is None else mosaic[band, from_row, from_col]
+            np.copyto(here, means[band], where=gaps, casting="unsafe")
+            if near is not None:
+                here[near] = found

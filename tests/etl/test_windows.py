@@ -32,6 +32,8 @@ def test_fractions_count_the_pixels(rng):
     top, left = rng.integers(0, 31, 20), rng.integers(0, 41, 20)
     alone = [mask[r : r + 10, c : c + 10].mean() for r, c in zip(top, left, strict=True)]
     assert_allclose(windows.fractions(mask, top, left, 10), alone, rtol=1e-6)
+    assert (windows.fractions(np.zeros_like(mask), top, left, 10) == 0).all()
+    assert (windows.fractions(np.ones_like(mask), top, left, 10) == 1).all()
 
 
 def test_equal_masks_are_found(rng):
@@ -59,6 +61,19 @@ def test_fill_takes_the_nearest_within_reach_else_the_mean(rng):
                 near += 1
     assert far > 100
     assert near > 100
+
+
+def test_fill_of_a_core_alone_is_the_fill_of_all(rng):
+    valid = rng.random((2, 30, 40)) < 0.02
+    values = rng.normal(size=(3, 30, 40))
+    whole, part, means, masks = values.copy(), values.copy(), np.array([10.0, 20.0, 30.0]), [0, 1, 0]
+    core = (slice(4, 25), slice(9, 40))
+    windows.fill(whole, valid, masks, means, 5)
+    windows.fill(part, valid, masks, means, 5, core)
+    assert_array_equal(part[(slice(None), *core)], whole[(slice(None), *core)])
+    around = np.ones((30, 40), bool)
+    around[core] = False
+    assert_array_equal(part[:, around], values[:, around])
 
 
 def test_fill_of_nothing_valid_is_the_mean():
