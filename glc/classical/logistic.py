@@ -1,0 +1,172 @@
+"""Multinomial logistic regression of the most frequent species on the place, by Spark, cross-validated."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse, special
+from tqdm import tqdm
+
+from glc import config
+from glc.classical._places import PlaceOptions, place_features
+from glc.errors import DataError
+from glc.registry import models
+
+_VALUES_PER_PARTITION = 1_000_000
+
+
+@models.register("logistic")
+class Logistic:
+    """The first of the alternatives of Miyaguchi et al. 2024, section 7.1.1.
+
+    Every occurrence of one of the most frequent species in a training survey is one case, its class the species, its
+    features the place of the survey. A score is the probability that an occurrence there, of one of those species, is
+    of this one, so that they sum to one over the species; all others score 0.
+
+    The penalty is chosen by the macro-F1 over the species of the likeliest class, pooled over random folds of the
+    surveys, not of the occurrences. Occurrences of one species in one square of `cell_m` are one weighted case at the
+    mean of their places: the regression is linear in what varies little there, and has far fewer rows.
+    """
+
+    kind = "classical"
+    spark = True
+
+    @dataclass(frozen=True)
+    class Options(PlaceOptions):
+        """species : how many of the most frequent ones; folds, grid : of the cross-validation of Spark's ``regParam``.
+
+        cell_m : side of the squares that are pooled, metres; 0 pools only surveys at one place
+        iterations : at most, of L-BFGS; seed : of the random folds
+        """
+
+        species: int = 10
+        folds: int = 3
+        grid: tuple[float, ...] = (1e-5, 1e-3, 1e-1)
+        cell_m: float = 1_000
+        iterations: int = 100
+        seed: int = 0
+
+        def __post_init__(self):
+            super().__post_init__()
+            config.require(self.species >= 2, "species", self, "at least 2")
+            config.require(self.folds >= 2, "folds", self, "at least 2")
+            config.require(len(self.grid) > 0 and min(self.grid) >= 0, "grid", self, "one or more values, 0 or above")
+            config.require(self.cell_m >= 0, "cell_m", self, "metres, 0 or above")
+            config.require(self.iterations >= 1, "iterations", self, "at least 1")
+
+    def __init__(self, options):
+        self.options = options
+        self.facts = {}
+
+    def neighbours(self):
+        """No neighbour table is needed."""
+        return None
+
+    def scores(self, data, fold, queries, neighbours=None):
+        """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
+
+        Uses the process's Spark session. `facts` then tells the species, the macro-F1 of each penalty, that of always
+        choosing the most frequent species, and the rows.
+        """
+        o = self.options
+        train = data.train(fold)
+        records = data.labels_of(train).astype(np.int64)
+        count = np.asarray(records.sum(axis=0)).ravel()
+        chosen = np.argsort(-count, kind="stable")[: o.species]
+        chosen = chosen[count[chosen] > 0]
+        if len(chosen) < 2:
+            raise DataError(
+                f"the {len(train):,} training surveys hold {len(chosen)} species; expected two or more to tell apart; "
+                f"use another dataset, or the model 'frequency'"
+            )
+        place = data.places.iloc[train]
+        cases = self._cases(place_features(place, place, o), place, records[:, chosen].tocoo())
+        weights, bias, found = self._fit(cases)
+        share = count[chosen[0]] / count[chosen].sum()
+        self.facts = {
+            "species": [int(each) for each in data.species[chosen]],
+            "macro_f1": found,
+            "macro_f1_of_most_frequent": float(2 * share / (1 + share) / len(chosen)),
+            "occurrences": int(count[chosen].sum()),
+            "cases": len(cases["label"]),
+        }
+        logits = place_features(data.places.iloc[queries], place, o) @ weights.T + bias
+        probability = special.softmax(logits, axis=1).astype(np.float32)
+        columns = np.tile(chosen, len(queries))
+        rows = np.repeat(np.arange(len(queries)), len(chosen))
+        return sparse.csr_matrix((probability.ravel(), (rows, columns)), shape=(len(queries), len(data.species)))
+
+    def _cases(self, features, place, occurrences):
+        """Dict of features (c, d), label, weight and fold (c,): occurrences of a class in a square and a fold.
+
+        occurrences : COO (training survey, class)
+        """
+        o = self.options
+        fold = np.random.default_rng(o.seed).integers(o.folds, size=len(place))
+        metres = place[["easting", "northing"]].to_numpy()
+        square = np.floor(metres / o.cell_m) if o.cell_m else metres
+        square = np.unique(square, axis=0, return_inverse=True)[1].ravel()
+        keys = np.stack([square[occurrences.row], occurrences.col, fold[occurrences.row]])
+        (_, label, case_fold), case, weight = np.unique(keys, axis=1, return_inverse=True, return_counts=True)
+        shape = (len(weight), len(place))
+        member = sparse.csr_matrix((np.ones(case.size), (case.ravel(), occurrences.row)), shape=shape)
+        mean = member @ features / weight[:, None]
+        return {"features": mean, "label": label, "weight": weight, "fold": case_fold}
+
+    def _fit(self, cases):
+        """Weights (class, d) and bias (class,) of the best penalty on all cases, and the macro-F1 of each penalty."""
+        from glc.etl import spark
+
+        o = self.options
+        classes = len(np.unique(cases["label"]))
+        table = _table(spark.session(), cases).cache()
+        confusion = np.zeros((len(o.grid), classes, classes))
+        with tqdm(total=o.folds * len(o.grid) + 1, desc="logistic regression", unit="fit") as bar:
+            for fold in range(o.folds):
+                held = cases["fold"] == fold
+                if held.all() or not held.any():
+                    raise DataError(
+                        f"fold {fold} of {o.folds} holds {held.sum()} of {len(held)} cases; expected some and not all; "
+                        f"lower model.folds"
+                    )
+                for place, penalty in enumerate(o.grid):
+                    weights, bias = self._regress(table.where(table["fold"] != fold), penalty)
+                    likeliest = (cases["features"][held] @ weights.T + bias).argmax(axis=1)
+                    np.add.at(confusion[place], (cases["label"][held], likeliest), cases["weight"][held])
+                    bar.update()
+            found = [macro_f1(each) for each in confusion]
+            weights, bias = self._regress(table, o.grid[int(np.argmax(found))])
+            bar.update()
+        table.unpersist()
+        return weights, bias, dict(zip(map(str, o.grid), found, strict=True))
+
+    def _regress(self, table, penalty):
+        from pyspark.ml.classification import LogisticRegression
+
+        regression = LogisticRegression(
+            family="multinomial", weightCol="weight", maxIter=self.options.iterations, regParam=penalty
+        )
+        fitted = regression.fit(table)
+        return fitted.coefficientMatrix.toArray(), fitted.interceptVector.toArray()
+
+
+def _table(session, cases):
+    """Spark frame of the cases, in partitions of some size: each step of the regression is a job, and short."""
+    import pandas as pd
+    from pyspark.ml.functions import array_to_vector
+
+    frame = pd.DataFrame(
+        {
+            "features": list(cases["features"]),
+            "label": cases["label"].astype(float),
+            "weight": cases["weight"].astype(float),
+            "fold": cases["fold"].astype("int32"),
+        }
+    )
+    partitions = min(session.sparkContext.defaultParallelism, 1 + cases["features"].size // _VALUES_PER_PARTITION)
+    return session.createDataFrame(frame).withColumn("features", array_to_vector("features")).coalesce(partitions)
+
+
+def macro_f1(confusion):
+    """Mean over classes of F1 of a confusion matrix (actual, predicted); a class that is in neither counts as 0."""
+    total = confusion.sum(axis=0) + confusion.sum(axis=1)
+    return float((2 * np.diag(confusion) / np.where(total > 0, total, 1)).mean())
