@@ -8,6 +8,8 @@ EXPERIMENT = geolocation
 SCHEDULER  = local
 # more options of the command, such as ARGS='--workers 2'
 ARGS       =
+# folder of the rasters, images and series where they are not below DATASET
+IMAGERY    =
 # of tiles and cubes: a file in glc/covariates; series, landsat or bioclim
 COVARIATE  = sentinel2
 KIND       = bioclim
@@ -37,7 +39,8 @@ LUIGID  = $(or $(ROOT),out)/luigid
 CENTRAL = $(if $(filter central,$(SCHEDULER)),LUIGI_CONFIG_PATH=conf/luigi-vm.cfg )
 # python -m luigi and not luigi: it alone finds the top-level package tasks
 LUIGI   = $(CENTRAL)$(BIN)/python -m luigi --module
-ON      = --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+PLAIN   = --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+ON      = $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -54,6 +57,7 @@ help:  ## list the targets
 	@echo
 	@echo 'variables:'
 	@echo '  DATASET=$(DATASET)   a folder of survey CSVs, or virtual:tiny|small|glc24'
+	@echo '  IMAGERY=$(IMAGERY)   folder of its rasters, images and series, where they are not below DATASET'
 	@echo '  EXPERIMENT=$(EXPERIMENT)   a name from conf/experiments, or the path of a TOML file'
 	@echo '  ROOT=$(ROOT)   folder of all outputs; when not given, that of conf/luigi.cfg'
 	@echo '  SCHEDULER=$(SCHEDULER)   or central: the one that `make scheduler` starts'
@@ -99,6 +103,24 @@ dsgt-table1: $(READY)  ## NN and k-NN at 5, 10, 50 km, LSH beside exact (DS@GT 2
 
 dsgt-table2: $(READY)  ## linear and nonlinear nets by loss (DS@GT 2024, table 2)
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table2 $(ON)
+
+dsgt-table3: $(READY)  ## nets on places, tiles, series and tile2vec, top 20 and threshold (DS@GT 2024, table 3)
+	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table3 $(ON)
+
+dsgt-table4: $(READY)  ## the best models beside the frequency baselines (DS@GT 2024, table 4)
+	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table4 $(ON)
+
+dsgt-alternatives: $(READY)  ## logistic regression to node2vec, with time and memory (DS@GT 2024, section 7.1)
+	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Alternatives $(ON)
+
+tile2vec-curves: $(READY)  ## curves of tile2vec by how the species term joins (DS@GT 2024, section 6.4)
+	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Tile2vecCurves $(ON)
+
+dct-budget: $(READY)  ## bytes, PSNR and F1 of 4, 8, 16, 32 DCT terms and of pixels (ARGS='--experiment tile-cnn')
+	$(LUIGI) glc.tasks DctBudget $(ON)
+
+species-embedding: $(READY)  ## node2vec vectors of the species, and their map
+	$(LUIGI) glc.tasks SpeciesEmbedding $(PLAIN)
 
 scheduler: $(READY)  ## the central scheduler, http://localhost:8082 (runs until Ctrl-C)
 	@mkdir -p '$(LUIGID)'

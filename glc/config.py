@@ -311,26 +311,10 @@ def load(name):
         _change(values, change, name)
     experiment = build(Experiment, values, str(path))
     experiment = dataclasses.replace(experiment, name="+".join([path.stem, *changes]))
-    for kind, choice in (
-        (registry.models, experiment.model),
-        (registry.decoders, experiment.decode),
-    ):
-        _check(kind, choice, path)
-    if registry.models.get(experiment.model.name).kind == "net":
-        _check(registry.losses, experiment.train.loss, path)
-        for one in experiment.inputs:
-            if one.tiles:
-                registry.covariates.get(one.tiles)
-        if experiment.inputs and experiment.po.use == "pseudo":
-            raise ConfigError(
-                f"{path}: po.use: found 'pseudo', expected 'surveys' or 'none': pseudo-surveys have no imagery"
-            )
-        if experiment.pretrain.name != "none":
-            _check(registry.pretrainings, experiment.pretrain, path)
-    elif experiment.inputs:
-        raise ConfigError(
-            f"{path}: inputs: model {experiment.model.name!r} is no net and reads no imagery; leave them out"
-        )
+    try:
+        _check(experiment)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     return experiment
 
 
@@ -361,8 +345,20 @@ def _change(values, change, where):
     values[last] = value
 
 
-def _check(kind, choice, path):
-    try:
-        options(kind.get(choice.name), choice, f"{kind.kind}")
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+def _check(experiment):
+    """Look up all that the experiment names, and validate the options."""
+    chosen = [(registry.models, experiment.model), (registry.decoders, experiment.decode)]
+    net = registry.models.get(experiment.model.name).kind == "net"
+    if net:
+        chosen.append((registry.losses, experiment.train.loss))
+    if experiment.pretrain.name != "none":
+        chosen.append((registry.pretrainings, experiment.pretrain))
+    for kind, choice in chosen:
+        options(kind.get(choice.name), choice, kind.kind)
+    for one in experiment.inputs:
+        if one.tiles:
+            registry.covariates.get(one.tiles)
+    if experiment.inputs and not net:
+        raise ConfigError(f"inputs: model {experiment.model.name!r} is no net and reads no imagery; leave them out")
+    if experiment.inputs and experiment.po.use == "pseudo":
+        raise ConfigError("po.use: found 'pseudo', expected 'surveys' or 'none': pseudo-surveys have no imagery")

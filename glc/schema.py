@@ -121,6 +121,8 @@ TABLES = {
     "tiles_quarantine": pa.schema(
         [("dataset", pa.string()), ("surveyId", pa.int64()), ("file", pa.string()), ("cause", pa.string())]
     ),
+    # node2vec vectors, zeros for a species without any edge
+    "species_vectors": pa.schema([("speciesId", pa.int32()), ("vector", pa.list_(pa.float32()))]),
     # a species set, most probable first
     "predictions": pa.schema([("surveyId", pa.int64()), ("fold", pa.int32()), ("species", _SPECIES_LIST)]),
 }

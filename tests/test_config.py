@@ -24,6 +24,20 @@ def test_every_experiment_loads_and_survives_a_round_trip(name):
         ('model = { name = "votes", prior = -1.0 }', "prior: found -1.0, expected a number of records above 0"),
         ('model = "votes"\ndecode = { name = "top_k", k = 0 }', "k: found 0, expected at least 1"),
         ('model = "geolocation"\ntrain = { loss = { name = "asl", gama = 1 } }', "unknown key 'gama'"),
+        (
+            'model = "tile_cnn"\n[[inputs]]\nblock = 8',
+            "inputs: tiles: found '', expected a covariate, or a cube instead",
+        ),
+        ('model = "tile_cnn"\n[[inputs]]\ntiles = "sentinel3"', "unknown covariate 'sentinel3'.*did you mean"),
+        ('model = "tile_cnn"\n[[inputs]]\ncube = "serie"', "cube: found 'serie', expected one of: series, landsat"),
+        ('model = "tile_cnn"\n[[inputs]]\ncube = "bioclim"\ncoeffs = true', "coeffs: found True, expected false but"),
+        ('model = "votes"\n[[inputs]]\ntiles = "bioclim"', "model 'votes' is no net and reads no imagery"),
+        (
+            'model = "tile_cnn"\npo = { use = "pseudo" }\n[[inputs]]\ntiles = "bioclim"',
+            "pseudo-surveys have no imagery",
+        ),
+        ('model = "tile_cnn"\npretrain = "tile3vec"\n[[inputs]]\ntiles = "bioclim"', "unknown pretraining 'tile3vec'"),
+        ('model = "tile_cnn"\npretrain = { name = "tile2vec", species = "both" }', "species: found 'both'"),
         ('description = "no model"', "key 'model' is missing"),
         ("model = ", "not a TOML file"),
     ],
@@ -50,6 +64,13 @@ def test_values_can_be_changed_behind_the_name():
         config.load("votes+prior")
     with pytest.raises(ConfigError, match="unknown key 'nonsense'"):
         config.load("votes+model.nonsense=1")
+
+
+def test_values_of_an_input_are_changed_by_its_number():
+    experiment = config.load("tile-cnn-rasters+inputs.1.block=4+inputs.2.size=64")
+    assert [(one.block, one.size) for one in experiment.inputs] == [(8, 128), (4, 128), (8, 64)]
+    with pytest.raises(ConfigError, match=r"found '3' in 'inputs\.3\.block', expected 0 to 2"):
+        config.load("tile-cnn-rasters+inputs.3.block=4")
 
 
 def test_equal_sections_have_equal_canonical_text():

@@ -87,12 +87,11 @@ class Features:
         found = {}
         for name, layout in self.layouts.items():
             rows = self._index[name](dataset, survey)
-            taken = np.full((len(rows), *layout.shape), np.nan, np.float32)
             there = rows >= 0
-            taken[there] = self._values[name][rows[there]]
-            lacking = np.zeros((len(rows), len(layout.bands)), bool)
-            lacking[there] = ~self._known[name][rows[there]]
-            taken[lacking] = np.nan
+            known = there[:, None] & self._known[name][rows]  # row -1 is any survey's: not there, so masked
+            taken = self._values[name][rows].astype(np.float32, copy=False)
+            if not known.all():
+                taken[~known] = np.nan
             found[name] = torch.from_numpy(taken)
         return found
 

@@ -25,7 +25,9 @@ after it and wins.
 """
 
 from glc.tasks import settings  # isort: skip  (first: the tasks' defaults come from the configuration)
+from glc.tasks.budget import DctBudget
 from glc.tasks.clean import Clean
+from glc.tasks.embedding import SpeciesEmbedding
 from glc.tasks.etl import Folds, Surveys, VirtualPart
 from glc.tasks.imagery import Cubes, Tiles
 from glc.tasks.neighbours import Neighbours
@@ -40,6 +42,7 @@ __all__ = [
     "ClassicalScores",
     "Clean",
     "Cubes",
+    "DctBudget",
     "Evaluate",
     "Examples",
     "Fit",
@@ -51,6 +54,7 @@ __all__ = [
     "Predictions",
     "Pretrain",
     "Report",
+    "SpeciesEmbedding",
     "Submission",
     "Surveys",
     "Tiles",

@@ -18,6 +18,8 @@ from glc.tasks.machine import machine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 VIRTUAL = "virtual:"
+LONGEST_NAME = 200
+"""Characters of an experiment's name in a file's name, of which file systems take 255."""
 
 
 class DatasetParameter(luigi.Parameter):
@@ -259,8 +261,11 @@ class ExperimentTask(ProductTask):
         return {"experiment": self.settings.name}
 
     def stable(self, kind, name):
-        """Stable path of a product: ``ROOT/<kind>/<dataset>/<name>``."""
-        return Path(self.root) / kind / self.dataset_name / name
+        """Stable path of a product: ``ROOT/<kind>/<dataset>/<name>``; a very long name is cut, and a hash added."""
+        stem, dot, end = name.rpartition(".") if kind != "reports" else (name, "", "")
+        if len(stem) > LONGEST_NAME:
+            stem = f"{stem[:LONGEST_NAME]}~{hashlib.sha256(stem.encode()).hexdigest()[:12]}"
+        return Path(self.root) / kind / self.dataset_name / f"{stem}{dot}{end}"
 
 
 def spark():

@@ -6,7 +6,7 @@ import luigi
 from luigi.task import flatten
 
 from glc.errors import ConfigError, did_you_mean
-from glc.tasks.base import DatasetParameter, ExperimentParameter, Published, RootParameter
+from glc.tasks.base import DatasetParameter, ExperimentParameter, ImageryFolderParameter, Published, RootParameter
 
 
 class Clean(luigi.Task):
@@ -19,6 +19,7 @@ class Clean(luigi.Task):
     root = RootParameter(default="", significant=False)
     dataset = DatasetParameter(default="virtual:small")
     experiment = ExperimentParameter(default="geolocation")
+    imagery_folder = ImageryFolderParameter(default="")
     task = luigi.Parameter(default="Submission", description="name of the task whose output is removed")
     downstream = luigi.BoolParameter(description="also remove what was made from it")
 
@@ -30,7 +31,7 @@ class Clean(luigi.Task):
     def run(self):
         from glc.tasks.products import Submission
 
-        top = Submission(root=self.root, dataset=self.dataset, experiment=self.experiment)
+        top = self.clone(Submission)
         below = {}
         _collect(top, below)
         names = sorted({task.task_family for task in below})

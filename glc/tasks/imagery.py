@@ -184,6 +184,14 @@ class Cubes(ImageryTask):
         storage.note(out, **facts)
 
 
+def input_task(task, wanted, datasets=(), **more):
+    """The table of the input `wanted` (config.Input), `Tiles` or `Cubes`, with the dataset and imagery of `task`."""
+    if wanted.cube:
+        return task.clone(Cubes, kind=wanted.cube, datasets=datasets, **more)
+    block = str(wanted.block or "full")
+    return task.clone(Tiles, covariate=wanted.tiles, size=wanted.size, block=block, datasets=datasets, **more)
+
+
 class InputsMixin:
     """For tasks that give a net its imagery: the tables of its inputs, and their content."""
 
@@ -192,16 +200,11 @@ class InputsMixin:
 
     def input_tasks(self, *parts):
         """The tables of the inputs: a task for each input and each tuple of datasets in `parts` (default: only ())."""
-        tasks = {}
-        for wanted in self.inputs:
-            for datasets in parts or ((),):
-                if wanted.tiles:
-                    block = str(wanted.block or "full")
-                    task = self.clone(Tiles, covariate=wanted.tiles, size=wanted.size, block=block, datasets=datasets)
-                else:
-                    task = self.clone(Cubes, kind=wanted.cube, datasets=datasets)
-                tasks[f"input {wanted.name} {'+'.join(datasets)}".strip()] = task
-        return tasks
+        return {
+            f"input {wanted.name} {'+'.join(datasets)}".strip(): input_task(self, wanted, datasets)
+            for wanted in self.inputs
+            for datasets in parts or ((),)
+        }
 
     @contextlib.contextmanager
     def open_features(self, *parts):

@@ -4,9 +4,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from glc import storage
-from glc.tasks.base import ProductTask, Published
+from glc import registry, storage
+from glc.tasks.base import ImageryFolderParameter, ProductTask, Published
+from glc.tasks.pretrain import pretraining
 from glc.tasks.products import Evaluate
+from glc.tasks.scores import ClassicalScores, Fit, FoldScores
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Table(ProductTask):
     and direction only: it was measured on another test set.
     """
 
+    imagery_folder = ImageryFolderParameter(default="", significant=False)
     title = ""
     remarks = ()
 
@@ -65,25 +68,42 @@ class Table(ProductTask):
             )
         frame = pd.DataFrame(lines).dropna(axis=1, how="all")
         frame.to_csv(out / "table.csv", index=False)
-        (out / "table.md").write_text(self._markdown(frame))
+        (out / "table.md").write_text(markdown(f"{self.title}: {self.dataset_name}", frame, self.remarks))
         storage.note(out, rows=len(frame))
 
     def more(self, row, task):
         """Further columns of a row."""
         return {}
 
-    def _markdown(self, frame):
-        def cell(value):
-            if isinstance(value, float):
-                return "" if value != value else (f"{value:.4f}" if abs(value) < 2 else f"{value:.1f}")
-            return str(value)
-
-        lines = [f"## {self.title}: {self.dataset_name}", "", "| " + " | ".join(frame.columns) + " |"]
-        lines.append("|" + "---|" * len(frame.columns))
-        lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in frame.itertuples(index=False)]
-        return "\n".join([*lines, "", *self.remarks, ""])
+    def cost(self, task):
+        """Time and memory of fitting and scoring the model behind `task`, an `Evaluate`: all folds, and the test."""
+        if registry.models.get(task.settings.model.name).kind == "classical":
+            steps = [task.below(ClassicalScores)]
+        else:
+            folds = range(task.settings.validation.run)
+            steps = [task.below(kind, fold=fold) for kind in (Fit, FoldScores) for fold in folds]
+            steps += [pretrain for fit in steps[: len(folds)] for pretrain in pretraining(fit).values()]
+        facts = [storage.manifest(step.folder) for step in {step.folder: step for step in steps}.values()]
+        return {
+            "seconds": sum(one["seconds"] for one in facts),
+            "peak memory MB": max(one["peak_memory_mb"] for one in facts),
+        }
 
     def results(self):
         """The table, and where it is."""
         path = self.published()[0].path
         return [path.read_text(), f"table {path}"]
+
+
+def markdown(title, frame, remarks=()):
+    """A frame as a Markdown table under `title`, with `remarks` below."""
+
+    def cell(name, value):
+        if isinstance(value, float):
+            digits = 4 if abs(value) < 2 and name != "seconds" else 1
+            return "" if value != value else f"{value:,.{digits}f}"
+        return str(value)
+
+    lines = [f"## {title}", "", "| " + " | ".join(frame.columns) + " |", "|" + "---|" * len(frame.columns)]
+    lines += ["| " + " | ".join(map(cell, frame, row)) + " |" for row in frame.itertuples(index=False)]
+    return "\n".join([*lines, "", *remarks, ""])

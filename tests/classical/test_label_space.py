@@ -176,7 +176,7 @@ def test_wrong_options_are_refused_by_name(wrong):
         config.options(LabelSpace, config.Choice("label_space", wrong), "model")
 
 
-def test_the_run_notes_facts_of_each_fold_and_the_peak_of_memory(tmp_path):
+def test_the_run_notes_facts_of_each_fold(tmp_path):
     data = survey_data()
     with atomic_directory(tmp_path / "scores") as out:
         run.write(model(rank=4), data, out, folds=[0, 1], keep=25, progress=lambda *_: None)
@@ -184,5 +184,4 @@ def test_the_run_notes_facts_of_each_fold_and_the_peak_of_memory(tmp_path):
     assert set(noted["model_facts"]) == {"0", "1", "test"}
     assert {told["components"] for told in noted["model_facts"].values()} == {4}
     assert len({told["variance_kept"] for told in noted["model_facts"].values()}) == 3
-    assert noted["peak_bytes"] > 50 * 2**20
     assert noted["valid_rows"] == len(data.valid(0)) + len(data.valid(1))

@@ -105,3 +105,18 @@ def test_a_held_out_test_is_measured_with_its_own_labels(tmp_path):
     sets.write(tmp_path / "scores", data, tmp_path / "predictions", config.Choice("top_k", {"k": 4}))
     found = write((data, tmp_path))
     assert found["test"]["surveys"] == len(data.test)
+
+
+def test_experiments_are_compared_on_the_surveys_in_common():
+    rng = np.random.default_rng(3)
+    one = pd.DataFrame({"split": "valid", "surveyId": np.arange(200), "block": np.arange(200) // 10})
+    noise = rng.uniform(0, 0.5, 200)
+    one["f1"] = noise + 0.1
+    other = one.assign(f1=noise)[50:].sample(frac=1, random_state=0)
+    found = evaluate.compare(one, other, "valid")
+    assert found["surveys"] == 150
+    assert found["difference"] == pytest.approx(0.1)
+    assert found["low"] == pytest.approx(0.1)  # the same gain everywhere: surer than either score
+    assert found["own"] == pytest.approx(one["f1"][50:].mean())
+    assert evaluate.compare(one, other.assign(f1=np.nan), "valid") is None
+    assert evaluate.compare(one, other, "test") is None

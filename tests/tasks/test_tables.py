@@ -4,12 +4,15 @@ import luigi
 import pytest
 
 from glc import config
+from glc.tasks.scores import Fit
 from glc.tasks.table import Row, Table
 from tasks import dsgt_2024
 from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
 
 
-@pytest.mark.parametrize("table", [dsgt_2024.Table1, dsgt_2024.Table2])
+@pytest.mark.parametrize(
+    "table", [dsgt_2024.Table1, dsgt_2024.Table2, dsgt_2024.Table3, dsgt_2024.Table4, dsgt_2024.Alternatives]
+)
 def test_every_row_is_a_valid_experiment_of_its_own(table):
     rows = table(dataset=TINY).rows()
     assert len({row.label for row in rows}) == len({row.experiment for row in rows}) == len(rows)
@@ -28,6 +31,13 @@ def test_the_losses_of_table_2_are_those_of_the_paper():
                 assert f"{architecture}, sigmoidF1 S {s} E {e}" in labels
 
 
+def test_table_3_trains_each_model_once_for_both_decoders():
+    tasks = list(dsgt_2024.Table3(dataset=TINY).requires().values())
+    for top, threshold in zip(tasks[::2], tasks[1::2], strict=True):
+        assert top.identity != threshold.identity
+        assert top.below(Fit, fold=0).identity == threshold.below(Fit, fold=0).identity
+
+
 class Small(Table):
     """Two rows."""
 
@@ -39,6 +49,9 @@ class Small(Table):
         base = "frequency+validation.run=2+validation.count=4"
         return [Row("top 5", f"{base}+decode.k=5", "about .2"), Row("top 10", f"{base}+decode.k=10")]
 
+    def more(self, row, task):
+        return self.cost(task)
+
 
 def test_a_table_has_a_line_for_each_experiment(root):  # noqa: F811
     luigi.task_register.Register.clear_instance_cache()
@@ -48,4 +61,5 @@ def test_a_table_has_a_line_for_each_experiment(root):  # noqa: F811
     assert text.count("\n| top") == 2
     assert "about .2" in text
     assert "A remark." in text
+    assert "| seconds | peak memory MB |" in text
     assert task.published()[0].path.is_file()

@@ -1,0 +1,193 @@
+"""Species from node2vec vectors of surveys, learned on graphs of the training surveys (Miyaguchi et al. 2024)."""
+
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import sparse
+
+from glc import config
+from glc.neighbours import graph, node2vec
+from glc.registry import models
+
+log = logging.getLogger(__name__)
+
+
+@models.register("node2vec")
+class Node2Vec:
+    """A vector for every survey, then a step from vectors to species (section 7.1.3 of the paper).
+
+    A survey that is asked about has no species of its own, so a vector must come from its surroundings, and for a
+    survey that is learned from it must come in the same way, or its own labels would be read off it:
+
+    - mode ``species``: the mean of the species' vectors (of the co-occurrence graph of all training surveys) over all
+      records of its neighbouring training surveys. Those of a training survey are of other folds than its own, as they
+      are for a validation survey; itself is never among them.
+    - mode ``survey``: the survey's own node in the graph of surveys and species. The surveys asked about are in it by
+      their neighbour edges to training surveys alone; so is a share `withheld` of the training surveys, whole blocks
+      of them, and the step ``ridge`` learns from those. The step ``nearest`` looks for the others, whose nodes hang on
+      their species too.
+
+    A survey with no neighbour within the radius takes its nearest training survey.
+    """
+
+    kind = "classical"
+
+    @dataclass(frozen=True)
+    class Options:
+        """edges, walks : of the graph and of the vectors, see `graph.Edges` and `node2vec.Walks`.
+
+        predict : ``ridge``, a linear map to all species with penalty `alpha` (times the surveys learned from), or
+            ``nearest``, the share of the `votes` nearest training surveys (Euclidean, of standardised vectors)
+        coordinates : longitude and latitude, standardised, stand beside the vector
+        """
+
+        mode: str = "species"
+        edges: graph.Edges = field(default_factory=graph.Edges)
+        walks: node2vec.Walks = field(default_factory=node2vec.Walks)
+        predict: str = "ridge"
+        alpha: float = 0.01
+        votes: int = 25
+        coordinates: bool = True
+        withheld: float = 0.3
+
+        def __post_init__(self):
+            config.require(self.mode in ("species", "survey"), "mode", self, "'species' or 'survey'")
+            config.require(self.predict in ("ridge", "nearest"), "predict", self, "'ridge' or 'nearest'")
+            config.require(self.alpha > 0, "alpha", self, "a number above 0")
+            config.require(self.votes >= 1, "votes", self, "at least 1")
+            config.require(0 < self.withheld < 1, "withheld", self, "a share between 0 and 1")
+
+    def __init__(self, options):
+        self.options = options
+
+    def neighbours(self):
+        """No neighbour table: training surveys need neighbours too, which a table does not have."""
+        return None
+
+    def scores(self, data, fold, queries, neighbours=None):
+        """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
+        make = self._species_vectors if self.options.mode == "species" else self._survey_vectors
+        learned, known, asked = make(data, fold, queries)
+        if self.options.coordinates:
+            places = data.places[["lon", "lat"]].to_numpy()
+            known, asked = np.hstack([known, places[learned]]), np.hstack([asked, places[queries]])
+        mean, spread = known.mean(axis=0), known.std(axis=0)
+        spread[spread == 0] = 1
+        known, asked = (known - mean) / spread, (asked - mean) / spread
+        labels = data.labels_of(learned).astype(np.float32)
+        if self.options.predict == "nearest":
+            return nearest_votes(known, labels, asked, self.options.votes)
+        return ridge(known, labels, asked, self.options.alpha)
+
+    def _species_vectors(self, data, fold, queries):
+        """Training rows, and the vectors of those and of `queries`."""
+        o, train = self.options, data.train(fold)
+        vectors = species_vectors(data, fold, o.edges, o.walks)
+        places = data.places.rename(columns={"fold": "group"})
+        known, asked = (
+            surroundings(data.labels_of(train), places.iloc[rows], places.iloc[train], vectors, o.edges)
+            for rows in (train, queries)
+        )
+        return train, known, asked
+
+    def _survey_vectors(self, data, fold, queries):
+        """Training rows to learn from, and the vectors of those and of `queries`."""
+        o, train = self.options, data.train(fold)
+        hidden = withheld(data.places["block"].to_numpy()[train], o.withheld, o.walks.seed)
+        if o.predict == "nearest":
+            hidden[:] = False
+        shown = _pool(data, train[~hidden], o.edges.sources)
+        rows = np.concatenate([shown, train[hidden], queries])
+        labels = sparse.vstack(
+            [data.labels_of(shown), sparse.csr_matrix((len(rows) - len(shown), len(data.species)), dtype=bool)],
+            format="csr",
+        )
+        beside = graph.near(
+            data.places.iloc[rows], data.places.iloc[shown], o.edges.k, o.edges.radius_m, never_alone=True
+        )
+        beside.resize((len(rows), len(rows)))
+        made = graph.survey_species(labels, beside, damping=o.edges.damping, neighbour_weight=o.edges.neighbour_weight)
+        vectors = node2vec.embed(made, o.walks, progress=True)
+        first = len(shown) if o.predict == "ridge" else 0
+        learned = rows[first : len(rows) - len(queries)]
+        if o.predict == "nearest":  # presence-only surveys hold too few species each to vote
+            at = np.flatnonzero(np.isin(learned, train))
+            return learned[at], vectors[at], vectors[len(rows) - len(queries) : len(rows)]
+        return learned, vectors[first : len(rows) - len(queries)], vectors[len(rows) - len(queries) : len(rows)]
+
+
+def species_vectors(data, fold, edges, walks):
+    """Vectors (m, dim) float32 of all species from the co-occurrence graph of the training surveys of `fold`.
+
+    A species without an edge, such as one in no training survey, is zeros; their number is logged.
+    """
+    pool = _pool(data, data.train(fold), edges.sources)
+    places, labels = data.places.iloc[pool], data.labels_of(pool)
+    beside = graph.near(places, places, edges.k, edges.radius_m)
+    made = graph.co_occurrence(labels, beside, damping=edges.damping, edges=edges.edges, progress=True)
+    log.info("species graph: %d species, %d edges, %d without an edge", *_facts(made))
+    return node2vec.embed(made, walks, progress=True)
+
+
+def surroundings(labels, places, sources, vectors, edges):
+    """Vectors (n, dim) float32 of `places`: the mean of the species' `vectors` over the records of their neighbours.
+
+    labels : (s, m) CSR of the frame `sources`; places, sources : frames with dataset, surveyId, lon, lat and `group`;
+    no neighbour is the survey itself or of its own group (-1 stands for none)
+    """
+    beside = graph.near(places, sources, edges.k, edges.radius_m, other_group=True, never_alone=True)
+    records = beside.astype(np.float32) @ labels.astype(np.float32)
+    count = np.asarray(records.sum(axis=1)).ravel()
+    return (records @ vectors / np.maximum(count, 1)[:, None]).astype(np.float32)
+
+
+def withheld(blocks, share, seed):
+    """Boolean (n,): surveys of randomly chosen whole blocks, at least one survey and as many as are in `share`.
+
+    blocks : (n,) ids; where all surveys are in one block, each is a block by itself
+    """
+    _, block = np.unique(blocks, return_inverse=True)
+    if block.max() == 0:
+        block = np.arange(len(block))
+    order = np.random.default_rng(seed).permutation(block.max() + 1)
+    ends = np.cumsum(np.bincount(block)[order])
+    return np.isin(block, order[: max(1, np.searchsorted(ends, share * len(block), side="right"))])
+
+
+def ridge(known, labels, asked, alpha, rows=2_048):
+    """Scores (q, m) CSR within 0 to 1 of `asked` (q, d) by ridge regression of `labels` (n, m) on `known` (n, d).
+
+    The penalty is `alpha` times n for each standardised column; the mean of the labels is not penalised.
+    """
+    base = np.asarray(labels.mean(axis=0)).ravel()
+    known = known.astype(np.float64)
+    mean = known.mean(axis=0)
+    centred = known - mean
+    gram = centred.T @ centred
+    gram[np.diag_indices_from(gram)] += alpha * len(known)
+    # the columns are centred, so the labels need not be, which would make them dense
+    weights = np.linalg.solve(gram, (labels.T @ centred).T)
+    blocks = [
+        sparse.csr_matrix(np.clip((asked[start : start + rows] - mean) @ weights + base, 0, 1).astype(np.float32))
+        for start in range(0, len(asked), rows)
+    ]
+    return sparse.vstack(blocks, format="csr") if blocks else sparse.csr_matrix((0, labels.shape[1]), dtype=np.float32)
+
+
+def nearest_votes(known, labels, asked, votes):
+    """Scores (q, m) CSR: the share of the `votes` rows of `known` (n, d) nearest to each of `asked` (q, d)."""
+    from sklearn.neighbors import NearestNeighbors
+
+    votes = min(votes, len(known))
+    found = NearestNeighbors(n_neighbors=votes, algorithm="brute").fit(known)
+    return (found.kneighbors_graph(asked).astype(np.float32) @ labels / votes).tocsr()
+
+
+def _pool(data, train, sources):
+    pools = {"train": train, "po": data.presence_only}
+    return np.concatenate([pools[name] for name in sources])
+
+
+def _facts(made):
+    return made.shape[0], made.nnz // 2, graph.isolated(made)

@@ -1,0 +1,128 @@
+"""Vectors of a graph's nodes: biased random walks read as sentences (node2vec, Grover and Leskovec 2016).
+
+PecanPy walks, gensim's skip-gram learns. With one worker the same graph and seed give the same bytes; with more, both
+halves depend on how the threads take turns.
+"""
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from glc import config
+from glc.errors import DataError
+
+
+@dataclass(frozen=True)
+class Walks:
+    """How nodes become vectors.
+
+    p, q : return and in-out parameter; both 1 is a first-order walk, whose steps cost the same at a hub as elsewhere
+    length, count : steps of a walk, and walks from each node
+    dim, window, epochs : of the skip-gram: floats a node, nodes of context on each side, passes over the walks
+    workers : threads; only 1 is reproducible
+    """
+
+    p: float = 1.0
+    q: float = 1.0
+    length: int = 40
+    count: int = 10
+    dim: int = 64
+    window: int = 5
+    epochs: int = 2
+    seed: int = 0
+    workers: int = 1
+
+    def __post_init__(self):
+        for name in ("p", "q"):
+            config.require(getattr(self, name) > 0, name, self, "a number above 0")
+        for name in ("length", "count", "dim", "window", "epochs", "workers"):
+            config.require(getattr(self, name) >= 1, name, self, "at least 1")
+        config.require(0 <= self.seed < 2**31, "seed", self, "0 to 2^31 - 1")
+
+
+def embed(graph, walks=None, progress=False):
+    """Vectors (n, dim) float32 of the nodes of a graph; nodes without an edge are zeros (`graph.isolated` counts them).
+
+    graph : (n, n) CSR of undirected edges with weights above 0; walks : `Walks`
+    """
+    walks = walks or Walks()
+    graph = _checked(graph)
+    vectors = np.zeros((graph.shape[0], walks.dim), np.float32)
+    linked = np.flatnonzero(np.diff(graph.indptr))
+    if len(linked):
+        names = [str(node) for node in range(len(linked))]
+        walker = _walker(graph[linked][:, linked], names, walks, progress)
+        paths = walker.simulate_walks(walks.count, walks.length)
+        vectors[linked] = _skip_gram(paths, names, walks, progress)
+    return vectors
+
+
+def _checked(graph):
+    graph = graph.tocsr().astype(np.float32)
+    if graph.shape[0] != graph.shape[1]:
+        raise DataError(f"graph: found shape {graph.shape}, expected as many rows as columns")
+    graph.eliminate_zeros()
+    if graph.nnz and not (np.isfinite(graph.data).all() and graph.data.min() > 0):
+        raise DataError(f"graph: found weights from {graph.data.min()} to {graph.data.max()}, expected above 0")
+    if graph.nnz >= 2**32:
+        raise DataError(f"graph: found {graph.nnz:,} edges, expected fewer than 2^32; keep fewer neighbours")
+    if (graph != graph.T).nnz:
+        raise DataError("graph: found edges in one direction only; expected undirected ones: graph.maximum(graph.T)")
+    graph.sort_indices()
+    return graph
+
+
+def _walker(graph, names, walks, progress):
+    """PecanPy's walker over `graph`, whose walks are arrays of node numbers."""
+    from numba import njit
+    from pecanpy import pecanpy
+
+    first_order = walks.p == walks.q == 1
+    base = pecanpy.PreCompFirstOrder if first_order else pecanpy.SparseOTF
+
+    class Walker(base):
+        def _map_walk(self, walk):
+            return walk[: walk[-1]]  # PecanPy's lists of names would take ten times the memory
+
+        if walks.workers == 1:
+            # PecanPy walks in all of numba's threads, whatever `workers` says, and seeds only the calling one
+            _random_walks = staticmethod(njit(nogil=True)(base._random_walks.py_func))
+
+    shown = progress and sys.stderr.isatty()  # PecanPy's bar, ten lines a second, would drown a log
+    walker = Walker(p=walks.p, q=walks.q, workers=walks.workers, verbose=shown, random_state=walks.seed)
+    walker.set_node_ids(names)
+    walker.indptr, walker.indices = graph.indptr.astype(np.uint32), graph.indices.astype(np.uint32)
+    walker.data = graph.data
+    return walker
+
+
+class _Sentences:
+    """Walks as sentences of names, to be read again for each epoch, with a bar over all of the readings."""
+
+    def __init__(self, paths, names, bar):
+        self.paths, self.names, self.bar = paths, names, bar
+
+    def __iter__(self):
+        for path in self.paths:
+            yield [self.names[node] for node in path]
+            self.bar.update()
+
+
+def _skip_gram(paths, names, walks, progress):
+    from gensim.models import Word2Vec
+
+    total = len(paths) * (walks.epochs + 1)  # once more for the vocabulary
+    with tqdm(total=total, desc="skip-gram", unit=" walks", delay=2, disable=not progress) as bar:
+        model = Word2Vec(
+            _Sentences(paths, names, bar),
+            vector_size=walks.dim,
+            window=walks.window,
+            sg=1,
+            min_count=0,
+            workers=walks.workers,
+            epochs=walks.epochs,
+            seed=walks.seed,
+        )
+    return model.wv[names]

@@ -1,0 +1,111 @@
+"""What a block of DCT terms costs and keeps: bytes on disk, fidelity of the tiles, and the F1 of a net that reads them.
+
+(Miyaguchi et al. 2024, section 4.2, where 8 x 8 of 128 x 128 terms are kept without such a measurement.)
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from matplotlib import style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from glc import dct, storage
+from glc.errors import DataError
+from glc.report.figures import ACCENT, GREY, STYLE, WIDTH
+
+_ROWS = 512
+
+
+def size_on_disk(folder):
+    """(bytes, surveys) of a finished table of tiles."""
+    parts = sorted(Path(folder).glob("part-*.parquet"))
+    if not parts:
+        raise DataError(f"{folder}: no part of a table of tiles; run the task Tiles")
+    return sum(path.stat().st_size for path in parts), sum(pq.read_metadata(path).num_rows for path in parts)
+
+
+def squared_error(folder, full):
+    """How far the tiles in `folder`, expanded, are from their pixels in `full`: (sum of mean squared errors, tiles).
+
+    folder, full : tables of the same surveys, of DCT terms and of pixels. Tiles of all bands whose pixels are all valid
+    count; an error is in units of its band's peak, 255 for bytes and else the range of the band's valid pixels.
+    """
+    facts, whole = storage.manifest(folder), storage.manifest(full)
+    if facts["size"] != whole["size"] or facts["block"] == "full" or whole["block"] != "full":
+        raise DataError(
+            f"{folder}, {full}: found size {facts['size']}, block {facts['block']} and size {whole['size']}, block "
+            f"{whole['block']}; expected DCT terms and pixels of one size"
+        )
+    size, block = facts["size"], int(facts["block"])
+    squared, count = 0.0, 0
+    for name in facts["bands"]:
+        terms, pixels = (_column(table, name) for table in (folder, full))
+        both = terms.index.intersection(pixels.index)
+        peak = _peak(pixels)
+        for start in range(0, len(both), _ROWS):
+            keys = both[start : start + _ROWS]
+            made = dct.expand(np.stack(terms.loc[keys].to_numpy()).reshape(-1, block, block).astype(float), size)
+            true = np.stack(pixels.loc[keys].to_numpy()).reshape(-1, size, size).astype(float)
+            squared += float((((made - true) / peak) ** 2).mean(axis=(1, 2)).sum())
+        count += len(both)
+    if not count:
+        raise DataError(f"{folder}, {full}: no tile that is wholly valid in both; nothing to compare")
+    return squared, count
+
+
+def psnr(squared, count):
+    """Peak signal-to-noise ratio, decibels, of `squared_error` (pooled, for several tables); infinite for none."""
+    return 10 * np.log10(count / squared) if squared else np.inf
+
+
+def _column(folder, name):
+    """Wholly valid tiles of a band, a Series of arrays by (dataset, surveyId)."""
+    paths = sorted(Path(folder).glob("part-*.parquet"))
+    columns = ["dataset", "surveyId", "flag", name, f"{name}_valid"]
+    frame = pd.concat([pd.read_parquet(path, columns=columns) for path in paths])
+    frame = frame[(frame["flag"] == "ok") & (frame[f"{name}_valid"] == 1)]
+    return frame.set_index(["dataset", "surveyId"])[name].sort_index()
+
+
+def _peak(pixels):
+    if not len(pixels) or pixels.iloc[0].dtype == np.uint8:
+        return 255.0
+    return float(max(map(np.max, pixels)) - min(map(np.min, pixels))) or 1.0
+
+
+def draw(frame, out):
+    """Draw fidelity and F1 against bytes a survey.
+
+    frame : rows in order of size with block (text), bytes_per_survey, psnr_db (NaN of the pixels), f1, low, high
+    """
+    x = frame["bytes_per_survey"].to_numpy(float)
+    with style.context(["default", STYLE]):
+        figure = Figure(figsize=(1.6 * WIDTH, 3.2), layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        left, right = figure.subplots(1, 2)
+        left.plot(x, frame["psnr_db"], "o-", color=ACCENT)
+        left.set_ylabel("PSNR of the tiles, dB")
+        right.errorbar(
+            x,
+            frame["f1"],
+            [frame["f1"] - frame["low"], frame["high"] - frame["f1"]],
+            fmt="o-",
+            color=ACCENT,
+            ecolor=GREY,
+        )
+        right.set_ylabel("F1 on validation, with 95% interval")
+        right.set_ylim(bottom=0)
+        for ax, column in ((left, "psnr_db"), (right, "f1")):
+            ax.set_xscale("log")
+            ax.margins(x=0.12, y=0.12)
+            ax.grid(axis="y")
+            ax.set_xlabel("bytes a survey on disk")
+            for at, y, block in zip(x, frame[column], frame["block"], strict=True):
+                if y == y:
+                    told = block if block == "pixels" else f"{block} × {block}"
+                    ax.annotate(told, (at, y), (0, 7), textcoords="offset points", ha="center", fontsize=8)
+        with storage.atomic_file(Path(out)) as scratch:
+            canvas.print_figure(scratch, format="png", dpi=150)

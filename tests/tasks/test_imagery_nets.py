@@ -1,0 +1,145 @@
+"""Nets that read imagery, from the DAG: tile CNN, series, tile2vec, the DCT's budget, on the tiny virtual world."""
+
+import csv
+import json
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from glc import config, storage
+from glc.errors import ConfigError, DataError
+from glc.tasks import DctBudget, Evaluate, Submission, Tiles
+from glc.tasks.curves import Curves
+from glc.tasks.pretrain import Pretrain, Triplets
+from glc.tasks.scores import Examples, Fit
+from tests.tasks.test_dag import TINY, _small_machine, build, root, run  # noqa: F401 - fixtures
+
+SHORT = "+validation.run=2+validation.count=4+train.max_epochs=2"
+TILE2VEC = f"tile2vec{SHORT}+pretrain.pairs=3000+pretrain.epochs=1"
+
+
+def evaluate(root, experiment):  # noqa: F811
+    return Evaluate(root=root, dataset=TINY, experiment=experiment)
+
+
+def test_a_tile_net_goes_from_images_to_a_submission_and_its_report_compares_it(root, tmp_path):  # noqa: F811
+    text = (config.CONF / "experiments" / "tile-cnn.toml").read_text()
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace('["geolocation"]', f'["geolocation{SHORT}"]'))
+    task = Submission(root=root, dataset=TINY, experiment=f"{path}{SHORT}")
+    assert {"Tiles", "Fit", "FoldScores", "Submission"} <= set(run(task))
+    page = task.stable("reports", task.settings.name).joinpath("index.html").read_text()
+    assert "Beside other experiments" in page
+    assert f"geolocation{SHORT}" in page
+    assert "[[inputs]]" in page
+    assert run(Submission(root=root, dataset=TINY, experiment=f"{path}{SHORT}")) == []
+
+
+def test_other_bands_train_again_and_cut_no_tiles(root):  # noqa: F811
+    families = run(evaluate(root, f'tile-cnn{SHORT}+inputs.0.bands=["nir","red"]'))
+    assert "Fit" in families
+    assert "Tiles" not in families
+    families = run(evaluate(root, f"tile-cnn{SHORT}+inputs.0.block=4"))
+    assert families.count("Tiles") == 1
+
+
+def test_series_and_climate_cubes_reach_their_nets(root):  # noqa: F811
+    for experiment in (f"cube-cnn{SHORT}", f"tile-cnn-chosen{SHORT}"):
+        task = evaluate(root, experiment)
+        assert "Cubes" in run(task)
+        assert 0 < json.loads((task.folder / "metrics.json").read_text())["valid"]["sample_f1"] < 1
+
+
+def test_tile2vec_is_pretrained_once_for_all_folds_and_kept_as_it_is(root):  # noqa: F811
+    import torch
+
+    families = run(evaluate(root, TILE2VEC))
+    assert (families.count("Triplets"), families.count("Pretrain"), families.count("Fit")) == (1, 1, 2)
+    fit = evaluate(root, TILE2VEC).below(Fit, fold=0)
+    pretrain = fit.requires()["pretrain"]
+    encoder = torch.load(pretrain.folder / "encoder.ckpt", weights_only=True)["encoder"]
+    net = torch.load(fit.folder / "model.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(net[f"encoder.{name}"], value) for name, value in encoder.items())
+    families = run(evaluate(root, f"{TILE2VEC}+train.freeze=false"))
+    assert not {"Triplets", "Pretrain"} & set(families)
+    tuned = evaluate(root, f"{TILE2VEC}+train.freeze=false").below(Fit, fold=0)
+    net = torch.load(tuned.folder / "model.ckpt", weights_only=True)["state_dict"]
+    assert not torch.equal(net["encoder.linear.weight"], encoder["linear.weight"])
+
+
+def test_pairs_of_training_surveys_differ_by_fold_and_see_neither_validation_nor_stopping(root):  # noqa: F811
+    experiment = f'{TILE2VEC}+pretrain.sources=["train"]+pretrain.species=sum'
+    task = evaluate(root, experiment)
+    fits = [task.below(Fit, fold=fold) for fold in (0, 1)]
+    assert len({fit.requires()["pretrain"].identity for fit in fits}) == 2
+    for fit in fits:
+        pairs = fit.requires()["pretrain"].requires()["triplets"]
+        run(pairs, *())
+        table = storage.read_table(pairs.folder / "pairs", "pairs").to_pandas()
+        examples = fit.clone(Examples)
+        run(examples)
+        allowed = set(storage.read_table(examples.folder / "train", "examples")["surveyId"].to_pylist())
+        assert set(table["surveyId"]) | set(table["neighbour_id"]) <= allowed
+        assert table["species"].map(len).min() > 0
+
+
+def test_how_species_are_weighed_changes_the_training_and_not_the_pairs(root):  # noqa: F811
+    def of(species):
+        task = Pretrain(
+            root=root, dataset=TINY, pretrain=config.Choice("tile2vec", {"species": species, "pairs": 3000})
+        )
+        return task.identity, task.clone(Triplets).identity
+
+    assert of("sum")[0] != of("learned")[0]
+    assert of("sum")[1] == of("learned")[1] != of("none")[1]
+
+
+class TwoCurves(Curves):
+    """Two ways of weighing the species."""
+
+    title = "two"
+
+    def variants(self):
+        return {one: f"{TILE2VEC}+pretrain.species={one}" for one in ("none", "normalised")}
+
+
+def test_curves_stand_at_a_stable_place(root):  # noqa: F811
+    task = TwoCurves(root=root, dataset=TINY)
+    run(task)
+    assert Image.open(task.published()[0].path).width > 600
+    with open(task.requires()["normalised"].folder / "history.csv", newline="") as file:
+        assert float(next(csv.DictReader(file))["train_species"]) > 0
+
+
+def test_the_budget_measures_bytes_fidelity_and_f1_of_each_block(root):  # noqa: F811
+    task = DctBudget(root=root, dataset=TINY, experiment=f"tile-cnn{SHORT}+train.max_epochs=1", blocks=[4, 16, 0])
+    run(task)
+    frame = pd.read_csv(task.published()[1].path)
+    assert list(frame["block"]) == ["4", "16", "pixels"]
+    assert frame["bytes"].is_monotonic_increasing
+    assert 10 < frame["psnr_db"][0] < frame["psnr_db"][1] < 60
+    assert frame["psnr_db"].isna()[2], "pixels lose nothing"
+    assert frame["f1"].between(0, 1).all()
+    assert set(frame["surveys"]) == {460}
+    assert Image.open(task.published()[2].path).width > 600
+    with pytest.raises(ConfigError, match="it reads no tiles"):
+        DctBudget(root=root, dataset=TINY, experiment="geolocation").requires()
+
+
+def test_imagery_elsewhere_is_named_and_must_be_there(root, tmp_path):  # noqa: F811
+    with pytest.raises(ConfigError, match=r"--imagery-folder .*none: no such folder"):
+        Submission(root=root, dataset=TINY, experiment="tile-cnn", imagery_folder=str(tmp_path / "none"))
+    task = Submission(root=root, dataset=TINY, experiment="tile-cnn", imagery_folder=str(tmp_path))
+    tiles = task.below(Fit, fold=0).requires()["input sentinel2"]
+    assert isinstance(tiles, Tiles)
+    assert tiles.imagery == tmp_path
+    with pytest.raises(DataError, match="no file of covariate 'bioclim'"):
+        task.below(Tiles, covariate="bioclim").identity  # noqa: B018
+
+
+def test_a_very_long_name_stays_within_the_file_system(root):  # noqa: F811
+    long = "tile-cnn" + "".join(f"+train.learning_rate=1e-{number}" for number in range(1, 20))
+    paths = {evaluate(root, f"{long}+validation.run={run}").published()[0].path.name for run in (1, 2)}
+    assert len(paths) == 2
+    assert max(map(len, paths)) < 255
