@@ -166,11 +166,17 @@ def test_the_readme_names_every_key_of_an_experiment():
         row = re.search(rf"^\| `\[{section.lower()}\]` \|.*$", text, re.MULTILINE).group()
         for key in getattr(config, section).__dataclass_fields__:
             assert f"`{key}`" in row
+    row = re.search(r"^\| `\[\[inputs\]\]` \|.*$", text, re.MULTILINE).group()
+    for key in config.Input.__dataclass_fields__:
+        assert f"`{key}`" in row
 
 
-def test_the_experiment_of_the_readme_loads(tmp_path):
-    block = re.search(r"^```toml\n(.*?)^```", (CHECKOUT / "README.md").read_text(), re.MULTILINE | re.DOTALL).group(1)
-    (tmp_path / "mine.toml").write_text(block)
-    experiment = config.load(tmp_path / "mine.toml")
-    assert experiment.po.use == "pseudo"
-    assert experiment.train.loss.options == {"gamma_neg": 4.0}
+def test_the_experiments_of_the_readme_load(tmp_path):
+    loaded = []
+    for block in re.findall(r"^```toml\n(.*?)^```", (CHECKOUT / "README.md").read_text(), re.MULTILINE | re.DOTALL):
+        (tmp_path / "mine.toml").write_text(block)
+        loaded.append(config.load(tmp_path / "mine.toml"))
+    tiles, pseudo = loaded
+    assert [one.name for one in tiles.inputs] == ["sentinel2", "series_cube"]
+    assert pseudo.po.use == "pseudo"
+    assert pseudo.train.loss.options == {"gamma_neg": 4.0}
