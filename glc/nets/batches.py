@@ -7,6 +7,7 @@ Beside them are the tensors of the net's inputs (`glc.nets.features`).
 
 import math
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -153,10 +154,18 @@ class Batches:
         return math.ceil(self.rows / self.batch_size)
 
     def __iter__(self):
-        for batch in self._examples():
-            if self.features is not None:
-                batch |= self.features.of(batch["dataset"], batch["surveyId"])
-            yield batch
+        if self.features is None:
+            yield from self._examples()
+            return
+        with ThreadPoolExecutor(1) as gatherer:  # the next batch's imagery is gathered while the net works on this one
+            ahead = None
+            for batch in self._examples():
+                gathered = gatherer.submit(self.features.of, batch["dataset"], batch["surveyId"])
+                if ahead:
+                    yield ahead[0] | ahead[1].result()
+                ahead = batch, gathered
+            if ahead:
+                yield ahead[0] | ahead[1].result()
 
     def _examples(self):
         seed = self.seed + 1_000_003 * self._passes

@@ -85,7 +85,7 @@ class Features:
         """
         dataset, survey = np.asarray(dataset), np.asarray(survey)
         found = {}
-        for name, layout in self.layouts.items():
+        for name in self.layouts:
             rows = self._index[name](dataset, survey)
             there = rows >= 0
             known = there[:, None] & self._known[name][rows]  # row -1 is any survey's: not there, so masked

@@ -11,7 +11,7 @@ from glc import schema, storage
 from glc.config import Input
 from glc.errors import ConfigError, DataError
 from glc.etl import cubes
-from glc.nets import features
+from glc.nets import batches, features
 
 RNG = np.random.default_rng(5)
 IDS = {"pa_train": [30, 10, 20], "pa_test": [10, 40], "po": [20]}
@@ -134,6 +134,27 @@ def test_cubes_by_year_band_and_terms(tmp_path):
     )
     with pytest.raises(ConfigError, match="found year 2021, expected years of 2000 to 2020"):
         features.read((Input(cube="landsat", years=(2021,)),), [[folder]])
+
+
+@pytest.mark.parametrize("memory_bytes", [1 << 30, 0], ids=["memory", "streamed"])
+def test_each_batch_has_the_imagery_of_its_own_surveys(tmp_path, memory_bytes):
+    n = 300
+    frame = pd.DataFrame({"dataset": np.ones(n, np.int8), "surveyId": RNG.permutation(n)})
+    frame = frame.assign(easting=np.float32(0), northing=np.float32(0), weight=np.float32(1), species=[[0]] * n)
+    storage.write_table(frame, "examples", tmp_path / "examples", row_group_rows=64)
+    keys = frame[["dataset", "surveyId"]].to_numpy(np.int64)
+    values = keys[:, 1].astype(np.float32).reshape(n, 1, 1, 1)
+    layout = features.Layout("coeffs", ("a",), 1, 1, 8)
+    found = features.Features({"a": layout}, {"a": values}, {"a": np.ones((n, 1), bool)}, {"a": keys})
+    summary = batches.summarise(tmp_path / "examples", 1)
+    loader = batches.Batches(summary, 32, shuffle=True, memory_bytes=memory_bytes, features=found)
+    for _ in range(2):
+        seen = list(loader)
+        assert [len(batch["surveyId"]) for batch in seen] == [32] * 9 + [12]
+        for batch in seen:
+            assert (batch["a"].reshape(-1) == batch["surveyId"]).all()
+    next(iter(loader))  # a pass that is left early leaves nothing behind that would spoil the next
+    assert sum(len(batch["a"]) for batch in loader) == n
 
 
 def test_no_inputs_no_features():

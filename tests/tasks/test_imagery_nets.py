@@ -9,11 +9,11 @@ from PIL import Image
 
 from glc import config, storage
 from glc.errors import ConfigError, DataError
-from glc.tasks import DctBudget, Evaluate, Submission, Tiles
+from glc.tasks import DctBudget, Evaluate, SpeciesEmbedding, Submission, Tiles
 from glc.tasks.curves import Curves
 from glc.tasks.pretrain import Pretrain, Triplets
 from glc.tasks.scores import Examples, Fit
-from tests.tasks.test_dag import TINY, _small_machine, build, root, run  # noqa: F401 - fixtures
+from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
 
 SHORT = "+validation.run=2+validation.count=4+train.max_epochs=2"
 TILE2VEC = f"tile2vec{SHORT}+pretrain.pairs=3000+pretrain.epochs=1"
@@ -143,3 +143,14 @@ def test_a_very_long_name_stays_within_the_file_system(root):  # noqa: F811
     paths = {evaluate(root, f"{long}+validation.run={run}").published()[0].path.name for run in (1, 2)}
     assert len(paths) == 2
     assert max(map(len, paths)) < 255
+
+
+def test_species_vectors_and_their_map_stand_at_a_stable_place(root):  # noqa: F811
+    task = SpeciesEmbedding(root=root, dataset=TINY)
+    run(task)
+    table = storage.read_table(task.folder / "vectors", "species_vectors")
+    assert len(table) == 60
+    assert table["speciesId"].to_pylist() == sorted(set(table["speciesId"].to_pylist()))
+    assert {len(vector) for vector in table["vector"].to_pylist()} == {task.walks.dim}
+    assert Image.open(task.published()[0].path).width > 600
+    assert run(SpeciesEmbedding(root=root, dataset=TINY)) == []
