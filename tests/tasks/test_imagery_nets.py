@@ -16,7 +16,7 @@ from glc.tasks.scores import Examples, Fit
 from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
 
 SHORT = "+validation.run=2+validation.count=4+train.max_epochs=2"
-TILE2VEC = f"tile2vec{SHORT}+pretrain.pairs=3000+pretrain.epochs=1"
+TILE2VEC = f"tile2vec{SHORT}+pretrain.pairs=3000+train.freeze=true"
 
 
 def evaluate(root, experiment):  # noqa: F811
