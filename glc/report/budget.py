@@ -8,13 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from matplotlib import style
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from glc import dct, storage
 from glc.errors import DataError
-from glc.report.figures import ACCENT, GREY, STYLE, WIDTH
+from glc.report.figures import ACCENT, GREY, WIDTH, picture
 
 _ROWS = 512
 
@@ -82,9 +79,7 @@ def draw(frame, out):
     frame : rows in order of size with block (text), bytes_per_survey, psnr_db (NaN of the pixels), f1, low, high
     """
     x = frame["bytes_per_survey"].to_numpy(float)
-    with style.context(["default", STYLE]):
-        figure = Figure(figsize=(1.6 * WIDTH, 3.2), layout="constrained")
-        canvas = FigureCanvasAgg(figure)
+    with picture(out, (1.6 * WIDTH, 3.2)) as figure:
         left, right = figure.subplots(1, 2)
         left.plot(x, frame["psnr_db"], "o-", color=ACCENT)
         left.set_ylabel("PSNR of the tiles, dB")
@@ -107,5 +102,3 @@ def draw(frame, out):
                 if y == y:
                     told = block if block == "pixels" else f"{block} × {block}"
                     ax.annotate(told, (at, y), (0, 7), textcoords="offset points", ha="center", fontsize=8)
-        with storage.atomic_file(Path(out)) as scratch:
-            canvas.print_figure(scratch, format="png", dpi=150)

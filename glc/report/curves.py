@@ -8,14 +8,10 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from matplotlib import style
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from glc import storage
 from glc.errors import ConfigError, DataError
-from glc.report.figures import FOLDS, INK, STYLE, WIDTH
+from glc.report.figures import FOLDS, INK, WIDTH, picture
 
 _PANELS = (
     ("triplet", "triplet term", ("train_triplet", "valid_triplet")),
@@ -53,11 +49,7 @@ def draw(histories, out, title=""):
     lines = {label: read(path) for label, path in histories.items()}
     panels = [panel for panel in _PANELS if _values(lines.values(), panel).size]
     rows = -(-len(panels) // 2)
-    with style.context(["default", STYLE]):
-        figure = Figure(figsize=(1.6 * WIDTH, 2.6 * rows + 0.7), layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        if out.suffix[1:] not in canvas.get_supported_filetypes():
-            raise ConfigError(f"{out}: found no picture's suffix, expected .png, .svg or .pdf")
+    with picture(out, (1.6 * WIDTH, 2.6 * rows + 0.7)) as figure:
         scales = {}
         for number, panel in enumerate(panels, 1):
             ax = figure.add_subplot(rows, 2, number)
@@ -69,8 +61,6 @@ def draw(histories, out, title=""):
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
         if title:
             figure.suptitle(title, fontsize=10)
-        with storage.atomic_file(out) as scratch:
-            figure.savefig(scratch, format=out.suffix[1:], dpi=150)
     return scales
 
 

@@ -3,13 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib import style
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from glc import storage
 from glc.errors import ConfigError, DataError
-from glc.report.figures import INK
+from glc.report.figures import picture
 from glc.report.maps import PALETTE
 
 METHODS = ("pca", "tsne")
@@ -51,11 +47,7 @@ def species_map(vectors, place, counts, path, method="pca", label="mean latitude
     place, counts = np.asarray(place, float)[drawn], np.asarray(counts)[drawn]
     low, high = np.quantile(place, [0.02, 0.98])
     order = np.argsort(-counts, kind="stable")  # rare species lie on top of frequent ones, which are larger
-    with style.context(["default", {"font.size": 9, "axes.titlesize": 9, "text.color": INK, "svg.hashsalt": "glc"}]):
-        figure = Figure(figsize=(7.2, 5.6), layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        if path.suffix[1:] not in canvas.get_supported_filetypes():
-            raise ConfigError(f"{path}: found no picture's suffix, expected .png, .svg or .pdf")
+    with picture(path, (7.2, 5.6)) as figure:
         ax = figure.add_subplot()
         colours = ax.scatter(
             *points[order].T,
@@ -79,8 +71,6 @@ def species_map(vectors, place, counts, path, method="pca", label="mean latitude
         ax.set_xticks([])
         ax.set_yticks([])
         ax.spines[["top", "right", "left", "bottom"]].set_visible(False)
-        with storage.atomic_file(path) as scratch:
-            figure.savefig(scratch, format=path.suffix[1:], dpi=150)
     return {"drawn": len(drawn), "left_out": len(vectors) - len(drawn)}
 
 

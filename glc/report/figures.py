@@ -4,18 +4,23 @@ Drawn through matplotlib's objects (no pyplot, no global state left changed). Te
 font. Colours are from Okabe and Ito's colour-blind-safe palette; the accent marks the experiment itself.
 """
 
+import contextlib
 import functools
 import hashlib
 import io
 import re
 import textwrap
 from html import escape
+from pathlib import Path
 
 import numpy as np
 from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from glc import storage
+from glc.errors import ConfigError
 
 ACCENT, SECOND, GREY, INK = "#0072B2", "#D55E00", "#B4B9BF", "#1c2024"
 SPLITS = {"valid": (ACCENT, "o", "validation"), "test": (SECOND, "D", "test")}
@@ -57,6 +62,22 @@ def drawn(draw):
             return _inline(draw(*args, **kwargs), alt)
 
     return wrapped
+
+
+@contextlib.contextmanager
+def picture(path, size):
+    """A Figure of `size` inches to draw on, in the report's style; it stands whole at `path` when the block ends.
+
+    path : .png, .svg or .pdf; a ConfigError tells of another suffix before anything is drawn
+    """
+    path = Path(path)
+    with style.context(["default", STYLE]):  # whatever the user's own matplotlibrc says
+        figure = Figure(figsize=size, layout="constrained")
+        if path.suffix[1:] not in FigureCanvasAgg(figure).get_supported_filetypes():
+            raise ConfigError(f"{path}: found no picture's suffix, expected .png, .svg or .pdf")
+        yield figure
+        with storage.atomic_file(path) as scratch:
+            figure.savefig(scratch, format=path.suffix[1:], dpi=150)
 
 
 def axes(height=3.3):

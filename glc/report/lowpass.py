@@ -13,14 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from matplotlib import style
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from rasterio.warp import transform
 from scipy import fft
 
-from glc import dct, storage
+from glc import dct
 from glc.errors import ConfigError, DataError, GlcError
+from glc.report.figures import picture
 
 
 @dataclass(frozen=True)
@@ -111,28 +109,22 @@ def draw(window, out, block=8, terms=50, title=""):
     out = Path(out)
     flat, square = low_pass_1d(window.pixels, terms), dct.low_pass(window.pixels, block)
     known = window.pixels[window.valid]
-    kept = [float(psnr(known[None], picture[window.valid][None], np.ptp(known))) for picture in (flat, square)]
+    kept = [float(psnr(known[None], shown[window.valid][None], np.ptp(known))) for shown in (flat, square)]
     panels = {
         f"(a) {title}" if title else "(a) pixels": window.pixels,
         f"(b) 1-D DCT, {terms} terms, {kept[0]:.1f} dB": flat,
         f"(c) 2-D DCT, {block} × {block} terms, {kept[1]:.1f} dB": square,
     }
-    with style.context(["default", {"font.size": 9, "axes.titlesize": 9, "svg.hashsalt": "glc"}]):
-        figure = Figure(figsize=(10.5, 3.6), layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        if out.suffix[1:] not in canvas.get_supported_filetypes():
-            raise ConfigError(f"{out}: found no picture's suffix, expected .png, .svg or .pdf")
+    with picture(out, (10.5, 3.6)) as figure:
         axes = figure.subplots(1, 3)
-        for ax, (name, picture) in zip(axes, panels.items(), strict=True):
+        for ax, (name, shown) in zip(axes, panels.items(), strict=True):
             drawn = ax.imshow(
-                np.ma.array(picture, mask=~window.valid), vmin=known.min(), vmax=known.max(), interpolation="nearest"
+                np.ma.array(shown, mask=~window.valid), vmin=known.min(), vmax=known.max(), interpolation="nearest"
             )
             ax.set_title(name)
             ax.set_xticks([])
             ax.set_yticks([])
         figure.colorbar(drawn, ax=axes, shrink=0.85)
-        with storage.atomic_file(out) as scratch:
-            figure.savefig(scratch, format=out.suffix[1:], dpi=150)
     return kept
 
 

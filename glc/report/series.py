@@ -11,14 +11,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from matplotlib import style
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from glc import dct, storage
+from glc import dct
 from glc.errors import ConfigError, DataError, GlcError
 from glc.etl import series
+from glc.report.figures import picture
 
 _COLOURS = {
     "red": "#D55E00",
@@ -73,11 +71,7 @@ def draw(values, first_year, out, band="blue", terms=(64, 16), title=""):
     own = values[series.BANDS.index(band)]
     kept = [approximate(own, count) for count in terms]
     errors = [float(np.sqrt(np.mean((near - np.nan_to_num(own)) ** 2))) for near in kept]
-    with style.context(["default", {"font.size": 9, "axes.titlesize": 9, "svg.hashsalt": "glc"}]):
-        figure = Figure(figsize=(10.5, 3.4), layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        if out.suffix[1:] not in canvas.get_supported_filetypes():
-            raise ConfigError(f"{out}: found no picture's suffix, expected .png, .svg or .pdf")
+    with picture(out, (10.5, 3.4)) as figure:
         left, right = figure.subplots(1, 2, sharex=True)
         for name, line in zip(series.BANDS, values, strict=True):
             left.plot(time, line, color=_COLOURS[name], linewidth=1, label=name)
@@ -98,8 +92,6 @@ def draw(values, first_year, out, band="blue", terms=(64, 16), title=""):
             ax.spines[["top", "right"]].set_visible(False)
         left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=6, frameon=False)
         right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False)
-        with storage.atomic_file(out) as scratch:
-            figure.savefig(scratch, format=out.suffix[1:], dpi=150)
     return errors
 
 
