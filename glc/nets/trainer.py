@@ -119,6 +119,8 @@ class Learner(pl.LightningModule):
         self.net = make(model, n_classes, layouts)
         self.net.prepare(summary)
         self.frozen = train_config.freeze
+        if (pretrained is not None or self.frozen) and not hasattr(self.net, "encoder"):
+            raise ConfigError(f"model {model.name!r} has no encoder to pretrain or keep; choose one such as tile_cnn")
         if pretrained is not None:
             load_encoder(self.net.encoder, pretrained)
         elif self.frozen:

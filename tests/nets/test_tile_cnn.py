@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from glc import config, storage
-from glc.errors import ConfigError
+from glc.errors import ConfigError, DataError
 from glc.nets import checkpoints, dct, trainer
 from glc.nets.features import Features, Layout, Moments
 from glc.nets.tile_cnn import TileCnn
@@ -163,3 +163,24 @@ def test_it_learns_species_that_follow_the_mean_of_a_band(tmp_path):
     # the other bands, drawn alike, tell nothing: it is the second that was learned
     shuffled = features_of((*valid[:2], valid[2][:, [1, 2, 3, 0]], valid[3]))
     assert 0.3 < right(shuffled)[1][:190].mean() < 0.7
+
+
+def test_an_encoder_is_kept_only_when_it_was_pretrained_for_this_net(tmp_path):
+    def learner(model, freeze, pretrained, inputs):
+        setting = config.Train(config.Choice("bce"), freeze=freeze)
+        known = SimpleNamespace(**vars(summary(counts=(1, 2, 3))), place_mean=(0, 0), place_std=(1, 1))
+        return trainer.Learner(config.Choice(*model), setting, 3, known, inputs, pretrained)
+
+    checkpoints.save_encoder(tmp_path / "encoder.ckpt", make(3, latent=32).encoder, {})
+    small = ("tile_cnn", {"latent": 32})
+    kept = learner(small, True, tmp_path / "encoder.ckpt", {"tiles": TILES})
+    assert {name.split(".")[0] for name, weight in kept.net.named_parameters() if weight.requires_grad} == {"head"}
+    kept.net.train()
+    kept.on_train_epoch_start()
+    assert not any(module.training for module in kept.net.encoder.modules())
+    with pytest.raises(ConfigError, match=r"train\.freeze: found true, expected a \[pretrain\]"):
+        learner(small, True, None, {"tiles": TILES})
+    with pytest.raises(DataError, match="the pretrained encoder is another than the net's"):
+        learner(("tile_cnn", {"latent": 64}), False, tmp_path / "encoder.ckpt", {"tiles": TILES})
+    with pytest.raises(ConfigError, match="'geolocation' has no encoder"):
+        learner(("geolocation", {}), True, None, {})
