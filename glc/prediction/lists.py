@@ -1,0 +1,112 @@
+"""High-probability species: those that nearly all of the nearest surveys of the same year and region hold.
+
+Tighnari 2024, section 3.2, Algorithm 2, and the output correction of section 3.7, which joins them with the predicted
+set. Nearly is strict: more than 4 of the 5 nearest presence-absence surveys (all of them), or more than 8 of the 10
+nearest presence-only ones; a query with fewer neighbours than that has no list.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from glc import config
+from glc.errors import ConfigError
+from glc.neighbours import ecological
+
+SOURCES = ("train", "po")
+
+
+@dataclass(frozen=True)
+class Options(ecological.Edges):
+    """What makes a list; also `radius_m` and `same`, see `ecological.Edges`.
+
+    train_nearest, train_above : N and L of the paper; po_nearest, po_above : A and M, strictly above
+    sources : ``train``, ``po`` or both, whose lists are then merged; the paper found ``po`` alone the steadier gain
+    region_m : a presence-only survey takes the region of the nearest presence-absence survey within this distance
+    """
+
+    train_nearest: int = 5
+    train_above: int = 4
+    po_nearest: int = 10
+    po_above: int = 8
+    sources: tuple[str, ...] = SOURCES
+    region_m: float = 50_000
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in SOURCES:
+            nearest, above = f"{name}_nearest", f"{name}_above"
+            config.require(getattr(self, nearest) >= 1, nearest, self, "at least 1")
+            config.require(
+                0 <= getattr(self, above) < getattr(self, nearest), above, self, f"0 or above, and below {nearest}"
+            )
+        config.require(
+            len(self.sources) > 0 and set(self.sources) <= set(SOURCES), "sources", self, "'train', 'po' or both"
+        )
+        config.require(self.region_m > 0, "region_m", self, "metres above 0")
+
+
+def lists(data, fold, queries, options=None, progress=False):
+    """High-probability species of the surveys `queries`: boolean CSR (n, m) over the dataset's species, and facts.
+
+    data : `glc.surveys.SurveyData`; queries : row numbers
+    fold : labels of this fold are not looked at: name that of the queries; None for the test
+
+    Facts hold, of each source and of all ``merged``: queries without a neighbour (``isolated``), ``non_empty`` lists
+    and their ``mean_size``. A ConfigError tells of queries whose own fold is open to view.
+    """
+    options = options or Options()
+    queries = np.asarray(queries)
+    train = data.train(fold)
+    if np.isin(queries, train).any():
+        raise ConfigError(
+            f"lists: {int(np.isin(queries, train).sum())} of {len(queries)} surveys are training surveys of fold "
+            f"{fold}, so their neighbours' labels are not held out; expected validation surveys of that fold, or test"
+        )
+    asked = data.places.iloc[queries]
+    found, facts = sparse.csr_matrix((len(queries), len(data.species)), dtype=bool), {}
+    alone = np.ones(len(queries), bool)
+    for name in dict.fromkeys(options.sources):
+        rows = train if name == "train" else data.presence_only
+        sources = data.places.iloc[rows]
+        if name == "po" and "region" in options.same:
+            known = data.places.iloc[np.union1d(data.train(), data.test)]
+            sources = sources.assign(region=ecological.regions_from_nearest(sources, known, options.region_m, progress))
+        nearest, above = getattr(options, f"{name}_nearest"), getattr(options, f"{name}_above")
+        edges = ecological.edges(asked, sources, options, k=nearest, progress=progress)
+        counts = sparse.csr_matrix((np.ones(edges.nnz, np.int32), edges.indices, edges.indptr), edges.shape)
+        own = (counts @ data.labels_of(rows).astype(np.int32)) > above
+        facts[name] = _told(own, np.diff(edges.indptr) == 0) | ecological.conditions(asked, sources, options.same)[1]
+        alone &= np.diff(edges.indptr) == 0
+        found = (found + own).tocsr()
+    found.sort_indices()
+    return found, facts | {"merged": _told(found, alone)}
+
+
+def correct(predicted, lists):
+    """Predicted sets with the listed species added: boolean CSR, each row's own species first, in their own order.
+
+    predicted, lists : boolean CSR (n, m) over the same species
+    """
+    if predicted.shape != lists.shape:
+        raise ConfigError(
+            f"correct: found lists of shape {lists.shape}, expected {predicted.shape}; see glc.labels.widen"
+        )
+    predicted, lists = predicted.tocsr(), lists.tocsr()
+    added = (lists > predicted).tocsr().sorted_indices()
+    row = np.concatenate([np.repeat(np.arange(part.shape[0]), np.diff(part.indptr)) for part in (predicted, added)])
+    order = np.argsort(row, kind="stable")
+    indices = np.concatenate([predicted.indices, added.indices])[order]
+    indptr = predicted.indptr.astype(np.int64) + added.indptr
+    return sparse.csr_matrix((np.ones(len(indices), bool), indices, indptr), shape=predicted.shape)
+
+
+def _told(found, alone):
+    sizes = np.diff(found.tocsr().indptr)
+    return {
+        "queries": len(alone),
+        "isolated": int(alone.sum()),
+        "non_empty": int((sizes > 0).sum()),
+        "mean_size": float(sizes[sizes > 0].mean()) if (sizes > 0).any() else 0.0,
+    }
