@@ -13,6 +13,7 @@ from scipy import sparse
 from glc import config
 from glc.errors import ConfigError
 from glc.neighbours import ecological
+from glc.registry import corrections
 
 SOURCES = ("train", "po")
 
@@ -45,6 +46,13 @@ class Options(ecological.Edges):
             len(self.sources) > 0 and set(self.sources) <= set(SOURCES), "sources", self, "'train', 'po' or both"
         )
         config.require(self.region_m > 0, "region_m", self, "metres above 0")
+
+
+@corrections.register("lists")
+class Lists:
+    """The output correction by these lists, as an experiment names it."""
+
+    Options = Options
 
 
 def lists(data, fold, queries, options=None, progress=False):

@@ -2,15 +2,19 @@
 
 import numpy as np
 import pyarrow as pa
+from scipy import sparse
 
 from glc import labels, storage
 from glc.errors import DataError
-from glc.prediction import decode
+from glc.prediction import decode, lists
 from glc.prediction import scores as score_tables
 
 
-def write(scores_folder, data, out, choice):
+def write(scores_folder, data, out, choice, correction=None):
     """Write ``valid`` and ``test`` predictions under `out` and return the facts of what was fitted.
+
+    choice : config.Choice of the decoder; correction : `glc.prediction.lists.Options`, whose lists join the sets (those
+    of a validation survey are made without the labels of its fold), or None
 
     The sets of a validation fold are decided by a decoder fitted on the other folds (on the other spatial blocks where
     one fold was run), so that their F1 is honest; those of the test by one fitted on all of validation.
@@ -23,9 +27,20 @@ def write(scores_folder, data, out, choice):
     ranked = decode.rank(valid.matrix, actual)
     honest = decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups)
     decoder = decode.make(choice).fit(ranked)
+    final = decode.decide(decoder, decode.rank(test.matrix), test.matrix.shape)
+    facts = {"decoder": choice.name, "fitted": decoder.facts}
+    if correction is not None:
+        facts["corrected"] = {}
+        for fold in np.unique(valid.fold):
+            at = np.flatnonzero(valid.fold == fold)
+            honest, told = _corrected(honest, at, data, int(fold), rows[at], valid.species, correction)
+            facts["corrected"][f"fold {fold}"] = told
+        everything = np.arange(len(test.surveys))
+        final, told = _corrected(final, everything, data, None, data.test, test.species, correction)
+        facts["corrected"]["test"] = told
     _write(valid, honest, out / "valid")
-    _write(test, decode.decide(decoder, decode.rank(test.matrix), test.matrix.shape), out / "test")
-    return {"decoder": choice.name, "fitted": decoder.facts}
+    _write(test, final, out / "test")
+    return facts
 
 
 def read(folder, species):
@@ -43,6 +58,14 @@ def row_numbers(data, surveys, dataset):
     if (at >= len(known)).any() or (known[order][np.minimum(at, len(known) - 1)] != surveys).any():
         raise DataError(f"some surveys are not of the dataset {dataset!r}; score and evaluate with the same data")
     return rows[order[at]]
+
+
+def _corrected(sets, at, data, fold, rows, species, options):
+    """`sets` with the lists of the surveys in its rows `at`, `rows` of `data`, and what the lists' facts tell."""
+    found, facts = lists.lists(data, fold, rows, options)
+    found = labels.widen(found, data.species, species)
+    place = sparse.csr_matrix((np.ones(len(at), bool), (at, np.arange(len(at)))), (sets.shape[0], len(at)))
+    return lists.correct(sets, (place @ found).tocsr()), facts
 
 
 def _halves(blocks):

@@ -7,11 +7,15 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from glc import geo
+from glc import config, geo, storage
+from glc.classical import run
+from glc.classical.frequency import Frequency
 from glc.errors import ConfigError
 from glc.neighbours.ecological import regions_from_nearest
+from glc.prediction import sets
 from glc.prediction.lists import Options, correct, lists
 from glc.surveys import SurveyData
+from tests.helpers import survey_data
 from tests.neighbours.test_ecological import brute_force, world
 
 
@@ -146,3 +150,37 @@ def test_options_that_make_no_sense():
     for wrong in ({"train_above": 5}, {"po_above": -1}, {"po_nearest": 0}, {"sources": ("test",)}, {"region_m": 0}):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             Options(**wrong)
+
+
+def test_correction_enters_the_sets_and_validation_never_sees_its_own_fold(tmp_path):
+    data = survey_data()
+    data = dataclasses.replace(data, places=data.places.assign(year=2020, region="R"))
+    options = Options(radius_m=400_000, train_nearest=3, train_above=1, sources=("train",))
+    with storage.atomic_directory(tmp_path / "scores") as out:
+        run.write(Frequency(Frequency.Options()), data, out, folds=[0, 1], keep=25, progress=lambda *_: None)
+    choice = config.Choice("top_k", {"k": 1})
+
+    def written(name, data):
+        with storage.atomic_directory(tmp_path / name) as out:
+            facts = sets.write(tmp_path / "scores", data, out, choice, options)
+        return (
+            sets.read(tmp_path / name / "valid", data.species),
+            sets.read(tmp_path / name / "test", data.species),
+            facts,
+        )
+
+    (ids, folds, valid), (_, _, test), facts = written("first", data)
+    assert facts["corrected"]["fold 0"]["merged"]["non_empty"] > 0
+    for fold in (0, 1):
+        rows = sets.row_numbers(data, ids[folds == fold], data.train_name)
+        wanted, _ = lists(data, fold, rows, options)
+        assert (wanted > valid[folds == fold]).nnz == 0
+    assert valid.sum() > len(ids)
+    wanted, _ = lists(data, None, data.test, options)
+    assert (wanted > test).nnz == 0
+    matrix = data.label_matrix.tolil()
+    own = data.valid(0)
+    matrix[own] = ~matrix[own].toarray()
+    (_, _, other), _, _ = written("second", dataclasses.replace(data, label_matrix=matrix.tocsr()))
+    assert (other[folds == 0] != valid[folds == 0]).nnz == 0
+    assert (other[folds == 1] != valid[folds == 1]).nnz > 0
