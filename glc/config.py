@@ -342,7 +342,20 @@ def _change(values, change, where):
         # a choice may be written as its bare name
         values[table] = inner = {"name": inner} if isinstance(inner, str) else dict(inner)
         values = inner
+    if last == "name" and values.get("name", value) != value:
+        values.clear()  # another member has other options
     values[last] = value
+
+
+def _check_bands(wanted):
+    """Look up the bands of an input where its covariate declares what it has."""
+    known = registry.covariates.get(wanted.tiles).declared
+    unknown = [band for band in wanted.bands if known and band not in known and band.rpartition("_")[0] not in known]
+    if unknown:
+        raise ConfigError(
+            f"inputs: tiles {wanted.tiles!r} has no band {unknown[0]!r}; expected some of: {', '.join(known)}"
+            f"{did_you_mean(unknown[0], known)}"
+        )
 
 
 def _check(experiment):
@@ -358,7 +371,20 @@ def _check(experiment):
     for one in experiment.inputs:
         if one.tiles:
             registry.covariates.get(one.tiles)
+            _check_bands(one)
+    names = [one.name for one in experiment.inputs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"inputs: {name!r} is there twice; join its bands in one [[inputs]] table")
     if experiment.inputs and not net:
         raise ConfigError(f"inputs: model {experiment.model.name!r} is no net and reads no imagery; leave them out")
+    if experiment.pretrain.name != "none" and not experiment.inputs:
+        raise ConfigError(
+            f"pretrain: found {experiment.pretrain.name!r}, expected 'none' without [[inputs]] to learn from"
+        )
+    if experiment.train.freeze and experiment.pretrain.name == "none":
+        raise ConfigError("train.freeze: found true, expected a [pretrain] table: a random encoder would be kept")
+    for name in experiment.beside:
+        experiment_path(name.split("+")[0])
     if experiment.inputs and experiment.po.use == "pseudo":
         raise ConfigError("po.use: found 'pseudo', expected 'surveys' or 'none': pseudo-surveys have no imagery")

@@ -66,6 +66,12 @@ def test_values_can_be_changed_behind_the_name():
         config.load("votes+model.nonsense=1")
 
 
+def test_another_member_drops_the_options_of_the_former():
+    experiment = config.load("geolocation-published+decode.name=top_k+decode.k=20")
+    assert experiment.decode == config.Choice("top_k", {"k": 20})
+    assert config.load("frequency+decode.name=top_k").decode.options == {"k": 25}
+
+
 def test_values_of_an_input_are_changed_by_its_number():
     experiment = config.load("tile-cnn-rasters+inputs.1.block=4+inputs.2.size=64")
     assert [(one.block, one.size) for one in experiment.inputs] == [(8, 128), (4, 128), (8, 64)]

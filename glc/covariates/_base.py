@@ -26,6 +26,10 @@ class Raster:
     nodata : where the files do not tell
     crs : the grid that tiles are cut from; files in another are warped on reading (bilinear; categorical bands
         nearest). None cuts each file in its own
+    limits : glob of column names -> (lowest, highest) that is physically possible, of the first glob that fits;
+        infinite where nothing is known or files are of several units. Only `glc.etl.tabular` knows of them
+    beyond : values that take the place of those below and above the limits; None: null does
+    tables : kinds of the contest's CSVs with its values at the surveys, ``soilgrids`` in GLC24-PA-train-soilgrids.csv
     name : given by the registry
     """
 
@@ -36,11 +40,19 @@ class Raster:
     classes_as: str = "onehot"
     nodata: float | None = None
     crs: str | None = "EPSG:4326"
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
+    beyond: tuple[float, float] | None = None
+    tables: tuple[str, ...] = ()
     name: str = ""
 
     def __post_init__(self):
         if self.classes_as not in CLASSES_AS:
             raise ConfigError(f"classes_as: found {self.classes_as!r}, expected one of: {', '.join(CLASSES_AS)}")
+
+    @property
+    def declared(self):
+        """Names of the bands where they do not depend on the files; else empty."""
+        return self.bands
 
     def find(self, folders):
         """Paths of the files below the first of `folders` that has any; a DataError says what was looked for."""
@@ -77,6 +89,11 @@ class Patches:
     layers: tuple[tuple[Layer, ...], ...]
     nodata: float | None = None
     name: str = ""
+
+    @property
+    def declared(self):
+        """Names of the bands of all layers."""
+        return tuple(dict.fromkeys(band for layers in self.layers for layer in layers for band in layer.bands))
 
     def find(self, folders):
         """(folder, layers) that are there, in the order of `folders`; a DataError says what was looked for."""
@@ -127,5 +144,6 @@ def _nothing(covariate, folders, wanted):
     looked = ", ".join(str(folder) for folder in folders)
     return (
         f"{looked}: no file of covariate {covariate.name!r} ({covariate.title}); expected one of: "
-        f"{', '.join(dict.fromkeys(wanted))}; put the files there or leave the covariate out"
+        f"{', '.join(dict.fromkeys(wanted))}; put the files there, name their folder "
+        "(IMAGERY=, --imagery-folder), or leave the covariate out"
     )

@@ -99,6 +99,7 @@ def write(places, chunk, corrupt, faults, out, kind, shape, terms, max_corrupt_f
     facts = {"table": kind.table, "shape": shape, "axes": kind.axes, "names": kind.names, "rows": len(places)}
     wanted = schema.TABLES[kind.table]
     told = {"table": kind.table, "shape": ",".join(map(str, shape)), "axes": ",".join(kind.axes)}
+    facts["years"] = (FIRST_YEAR, FIRST_YEAR + shape[kind.axes.index("year")] - 1)
     if kind.table == "series":
         facts["terms"] = terms
         told["coeffs"] = f"{shape[0]},{terms}"

@@ -8,6 +8,7 @@ surveys take gigabytes. (Miyaguchi et al. 2024, section 4.3.)
 
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -63,7 +64,8 @@ def write_series(places, folder, out, terms=64, max_corrupt_fraction=0.05):
             return block.reshape(len(block), 6, shape[2], 4).swapaxes(2, 3)
 
         facts = {"files": facts, "partial": partial, "years": years}
-        return facts | write(places, chunk, corrupt, faults, out, "landsat", shape, terms, max_corrupt_fraction)
+        # last, for a table of series tells its own years
+        return write(places, chunk, corrupt, faults, out, "landsat", shape, terms, max_corrupt_fraction) | facts
 
 
 def write_files(places, folder, out, kind="bioclim", shape=None, terms=64, max_corrupt_fraction=0.05):
@@ -151,9 +153,29 @@ def _series_of(places, mine, id_columns, tables):
     return mine[has], own[has].to_numpy(np.int64)
 
 
+def folders(folder, kind):
+    """Folders below `folder` that hold cube files of `kind`; a DataError tells that there are none."""
+    name_of = _file_name(KINDS[kind].pattern)
+    found = [Path(base) for base, _, files in os.walk(folder) if any(map(name_of.fullmatch, files))]
+    if not found:
+        raise DataError(_no_file(folder, KINDS[kind].pattern))
+    return found
+
+
+def _file_name(pattern):
+    return re.compile(rf"(?i)(.*{pattern}_0*)(\d+)(_cube\.(?:npy|pt))")
+
+
+def _no_file(folder, pattern):
+    return (
+        f"{folder}: found no file such as {pattern.replace('[-_]', '_')}_123_cube.npy; give the folder of them "
+        "(IMAGERY=, --imagery-folder)"
+    )
+
+
 def _find_files(places, folder, pattern):
     """Per place the index of its file's (before, after the id) or -1; these pairs; and how many files are of none."""
-    name_of = re.compile(rf"(?i)(.*{pattern}_0*)(\d+)(_cube\.(?:npy|pt))")
+    name_of = _file_name(pattern)
     rows = {name: group for name, group in places.groupby("dataset").groups.items()}
     ids = {name: places["surveyId"].to_numpy()[group] for name, group in rows.items()}
     which, names, total, unused = np.full(len(places), -1, np.int32), {}, 0, 0
@@ -178,7 +200,5 @@ def _find_files(places, folder, pattern):
                     which[row] = pair
             unused += not known
     if not total:
-        raise DataError(
-            f"{folder}: found no file such as {pattern.replace('[-_]', '_')}_123_cube.npy; give the folder of them"
-        )
+        raise DataError(_no_file(folder, pattern))
     return which, list(names), unused

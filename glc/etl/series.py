@@ -56,7 +56,10 @@ def find(folder):
                     raise DataError(f"{folder}: found {tables[band]} and {path}, expected one; remove the other")
                 tables[band] = path
     if not found:
-        raise DataError(f"{folder}: found no quarterly series, expected six CSVs such as time_series_red.csv")
+        raise DataError(
+            f"{folder}: found no quarterly series, expected six CSVs such as time_series_red.csv; "
+            "name their folder (IMAGERY=, --imagery-folder)"
+        )
     for tables in found.values():
         absent = [band for band in BANDS if band not in tables]
         if absent:

@@ -158,6 +158,13 @@ class _Grid:
         return found
 
 
+def surveys(folder):
+    """(k, 2) int64 of the surveys in the pairs that `write` wrote to `folder`: number of the dataset, and id."""
+    table = pq.read_table(folder / PAIRS, columns=["dataset", "surveyId", "neighbour_dataset", "neighbour_id"])
+    pairs = np.stack([column.to_numpy() for column in table.columns], axis=1).astype(np.int64)
+    return np.unique(pairs.reshape(-1, 2), axis=0)
+
+
 def write(data, out, options, fold, stop=None, progress=True):
     """Write the table ``pairs`` and, when labels are wanted, the class list under `out`; return facts.
 

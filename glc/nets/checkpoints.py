@@ -83,17 +83,18 @@ def _unreadable(path, error):
     return DataError(f"{path}: cannot be read as a checkpoint of this version ({error}); train the net anew")
 
 
-def predict(checkpoint, places, features=None, batch=1024):
+def predict(checkpoint, places, features=None, batch=1024, accelerator="auto"):
     """Probabilities (n, n_classes) float32 of all classes at `places`.
 
     places : frame or dict of surveyId, easting and northing (metres); and dataset, its number in `schema.DATASETS`,
         for a net with inputs, which `features` holds
+    accelerator : auto takes a GPU where there is one, cpu does not
     """
-    return np.concatenate(list(predict_blocks(checkpoint, places, features, batch)))
+    return np.concatenate(list(predict_blocks(checkpoint, places, features, batch, accelerator)))
 
 
 @torch.inference_mode()
-def predict_blocks(checkpoint, places, features=None, batch=1024):
+def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="auto"):
     """Yield what `predict` returns in blocks of `batch` rows, for results that would fill the memory."""
     net, n_classes, layouts = load(checkpoint)
     found = features.layouts if features else {}
@@ -101,7 +102,7 @@ def predict_blocks(checkpoint, places, features=None, batch=1024):
         raise DataError(
             f"{checkpoint}: the net reads the inputs {layouts}, found {found}; give those it was trained on"
         )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
     net.to(device)
     types = {"surveyId": np.int64, "easting": np.float32, "northing": np.float32}
     types |= {"dataset": np.int64} if layouts else {}

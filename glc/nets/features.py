@@ -5,6 +5,7 @@ Petastorm, into memory, or into a scratch file where it is larger than the memor
 rows of its surveys.
 """
 
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,12 +18,9 @@ import torch
 
 from glc import schema, storage
 from glc.errors import ConfigError, DataError, did_you_mean
-from glc.etl.cube_table import FIRST_YEAR
 from glc.nets import batches
 
-USABLE = ("ok", "edge")
-"""Flags of surveys that have imagery."""
-_ROWS = 4096
+_BYTES = 64 << 20  # of float32 values that are gathered at a time, where that is ours to choose
 
 
 @dataclass(frozen=True)
@@ -95,13 +93,26 @@ class Features:
             found[name] = torch.from_numpy(taken)
         return found
 
+    def steps(self, count):
+        """Slices of `count` surveys whose imagery takes bounded memory."""
+        one = sum(4 * int(np.prod(layout.shape)) for layout in self.layouts.values())
+        rows = max(1, _BYTES // max(one, 1))
+        return [slice(start, start + rows) for start in range(0, count, rows)]
+
+    def known(self, dataset, survey):
+        """Whether surveys (n,) have a value of any input, (n,) bool."""
+        found = np.zeros(len(survey), bool)
+        for name in self.layouts:
+            rows = self._index[name](np.asarray(dataset), np.asarray(survey))
+            found |= (rows >= 0) & self._known[name][rows].any(axis=1)
+        return found
+
     def moments(self, dataset, survey):
         """`Moments` of each input over surveys (n,), in float64, whatever is missing left out."""
         total = {name: np.zeros((3, *layout.shape)) for name, layout in self.layouts.items()}
         known = dict.fromkeys(self.layouts, 0)
         centre = {}
-        for start in range(0, len(survey), _ROWS):
-            rows = slice(start, start + _ROWS)
+        for rows in self.steps(len(survey)):
             for name, block in self.of(dataset[rows], survey[rows]).items():
                 block = block.numpy().astype(np.float64)
                 valid = np.isfinite(block)
@@ -146,49 +157,62 @@ class _Index:
         return rows
 
 
-def read(inputs, folders, *, memory_bytes=4 << 30, scratch=None):
+def read(inputs, folders, *, memory_bytes=4 << 30, scratch=None, surveys=None):
     """The imagery of `inputs` (config.Input); `folders` lists for each the finished outputs of Tiles or Cubes.
 
     memory_bytes : of all inputs together; those that do not fit are kept in files under the folder `scratch`
+    surveys : (k, 2) int64, the numbers of datasets and ids of the surveys that are kept; None keeps all
     returns : `Features`, or None when there are no inputs
     A ConfigError names a band or year that a table does not have.
     """
     if not inputs:
         return None
     layouts, values, known, keys, left = {}, {}, {}, {}, memory_bytes
+    kept = None if surveys is None else _Index(np.unique(surveys, axis=0))
     for wanted, outputs in zip(inputs, folders, strict=True):
-        if wanted.name in layouts:
-            raise ConfigError(f"inputs: {wanted.name!r} is there twice; join its bands in one [[inputs]] table")
         sources = [(_Tiles if wanted.tiles else _Cubes)(wanted, Path(folder)) for folder in outputs]
         layout, dtype = sources[0].layout, np.result_type(*(source.dtype for source in sources))
         for source in sources[1:]:
             if source.layout != layout:
                 raise DataError(f"{source.folder}: found {source.layout}, expected {layout}, as in {sources[0].folder}")
-        parts = [source.keys() for source in sources]
-        pairs, usable = (np.concatenate(part) for part in zip(*parts, strict=True))
-        shape = (len(pairs), *layout.shape)
+        every = np.concatenate([_keys(source.files) for source in sources])
+        keep = np.ones(len(every), bool) if kept is None else kept(*every.T) >= 0
+        shape = (np.count_nonzero(keep), *layout.shape)
         size = int(np.prod(shape)) * dtype.itemsize
         if size > left and scratch is not None:
+            _check_space(scratch, size, wanted.name)
             array = np.memmap(Path(scratch) / f"{wanted.name}.values", dtype, "w+", shape=shape)
         else:
             array, left = np.empty(shape, dtype), left - size
-        there = np.repeat(usable[:, None], len(layout.bands), axis=1)
-        start = 0
-        for source in sources:
-            for ids, block, has in source.blocks():
-                rows = slice(start, start + len(ids))
-                if not np.array_equal(ids, pairs[rows, 1]):
-                    raise DataError(
-                        f"{source.folder}: rows came in another order than they lie in; make the table anew"
-                    )
-                array[rows] = block
-                there[rows] &= has
-                start += len(ids)
-        if start != len(pairs):
-            raise DataError(f"{sources[0].folder}: one pass gave {start:,} rows, expected {len(pairs):,}")
-        layouts[wanted.name], values[wanted.name] = layout, array
-        known[wanted.name], keys[wanted.name] = there, pairs
+        layouts[wanted.name], values[wanted.name], keys[wanted.name] = layout, array, every[keep]
+        known[wanted.name] = _fill(array, sources, every, keep)
     return Features(layouts, values, known, keys)
+
+
+def _fill(array, sources, every, keep):
+    """Read the rows of `every` that `keep` marks into `array`; returns which bands they have, (survey, band) bool."""
+    known = np.zeros(array.shape[:2], bool)
+    start = done = 0
+    for source in sources:
+        for ids, block, has in source.blocks():
+            rows = slice(start, start + len(ids))
+            if not np.array_equal(ids, every[rows, 1]):
+                raise DataError(f"{source.folder}: rows came in another order than they lie in; make the table anew")
+            into = slice(done, done + np.count_nonzero(keep[rows]))
+            array[into], known[into] = block[keep[rows]], has[keep[rows]]
+            start, done = rows.stop, into.stop
+    if start != len(every):
+        raise DataError(f"{sources[0].folder}: one pass gave {start:,} rows, expected {len(every):,}")
+    return known
+
+
+def _check_space(folder, size, name):
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise DataError(
+            f"{folder}: input {name!r} needs a file of {size / 2**30:,.1f} GiB, {free / 2**30:,.1f} GiB are free; "
+            "name fewer bands or a smaller block, give ROOT more space, or raise imagery_memory_gb of [machine]"
+        )
 
 
 class _Tiles:
@@ -204,9 +228,6 @@ class _Tiles:
         self.layout = Layout("coeffs" if wanted.block else "pixels", self.columns, side, side, facts["size"])
         types = pq.read_schema(self.files[0])
         self.dtype = np.result_type(*(types.field(name).type.value_type.to_pandas_dtype() for name in self.columns))
-
-    def keys(self):
-        return _keys(self.files)
 
     def blocks(self):
         side = self.layout.rows
@@ -251,24 +272,20 @@ class _Cubes:
             rows, cols = (len(wanted.years) if at == axis else n for at, n in ((1, rows), (2, cols)))
         self.layout = Layout("cube", chosen, rows, cols)
 
-    def keys(self):
-        return _keys(self.files)
-
     def blocks(self):
         for block in batches.blocks(self.files, ["surveyId", self.column]):
             values = block[self.column].reshape(-1, *self.shape)[:, self.take]
             if self.years:
                 axis, numbers = self.years
                 values = np.take(values, numbers, axis=axis + 1)
-            yield block["surveyId"], values, np.ones(values.shape[:2], bool)
+            yield block["surveyId"], values, np.isfinite(values).any(axis=(2, 3))
 
 
 def _keys(files):
-    """(n, 2) dataset number and surveyId of all rows, and whether each has imagery, in the order of the files."""
-    table = ds.dataset(files).to_table(columns=["dataset", "surveyId", "flag"])
+    """(n, 2) int64, dataset number and surveyId of all rows, in the order of the files."""
+    table = ds.dataset(files).to_table(columns=["dataset", "surveyId"])
     number = pc.index_in(table["dataset"], pa.array(schema.DATASETS)).to_numpy()
-    usable = pc.is_in(table["flag"], pa.array(USABLE)).to_numpy()
-    return np.column_stack([number, table["surveyId"].to_numpy()]).astype(np.int64), usable.astype(bool)
+    return np.column_stack([number, table["surveyId"].to_numpy()]).astype(np.int64)
 
 
 def _chosen(wanted, names, where):
@@ -277,7 +294,9 @@ def _chosen(wanted, names, where):
         return tuple(names)
     chosen = []
     for band in wanted:
-        own = [name for name in names if name == band or name.removeprefix(f"{band}_").isdigit()]
+        own = [
+            name for name in names if name == band or (name.startswith(f"{band}_") and name[len(band) + 1 :].isdigit())
+        ]
         if not own:
             raise ConfigError(
                 f"inputs, {where}: unknown band {band!r}; expected some of: {', '.join(names)}"
@@ -288,7 +307,7 @@ def _chosen(wanted, names, where):
 
 
 def _years(wanted, count, facts, where):
-    first = (facts.get("years") or [FIRST_YEAR])[0]
+    first = facts["years"][0]
     outside = [year for year in wanted if not first <= year < first + count]
     if outside:
         raise ConfigError(

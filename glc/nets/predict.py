@@ -10,7 +10,7 @@ from glc.prediction import scores as score_tables
 from glc.surveys import TEST
 
 
-def write(fit_folder, examples_folder, data, out, *, fold, keep, features=None):
+def write(fit_folder, examples_folder, data, out, *, fold, keep, features=None, accelerator="auto"):
     """Write ``valid`` (the surveys of `fold`) and ``test`` scores under `out`.
 
     data : `glc.surveys.SurveyData`; features : `glc.nets.features.Features` of its surveys, for a net with inputs
@@ -20,7 +20,9 @@ def write(fit_folder, examples_folder, data, out, *, fold, keep, features=None):
     for name, rows, number in (("valid", data.valid(fold), fold), ("test", data.test, TEST)):
         places = data.places.iloc[rows]
         places = places.assign(dataset=schema.dataset_numbers(places["dataset"]))
-        blocks = checkpoints.predict_blocks(fit_folder / checkpoints.CHECKPOINT, places, features)
+        blocks = checkpoints.predict_blocks(
+            fit_folder / checkpoints.CHECKPOINT, places, features, accelerator=accelerator
+        )
         kept = [score_tables.keep_best(block, keep) for block in tqdm(blocks, desc=f"scores {name}", leave=False)]
         matrix = labels.widen(sparse.vstack(kept, format="csr", dtype=np.float32), classes, data.species)
         counts[f"{name}_rows"] = score_tables.write(score_tables.of_rows(data, rows, number, matrix), out / name)

@@ -176,6 +176,7 @@ class Balance(nn.Module):
 
     _KEEP = 0.99
     _LEAST = 1e-6
+    _FLOOR = 1e-3  # of the learned scale: weights are at most 1,000
 
     def __init__(self, mode):
         super().__init__()
@@ -189,8 +190,10 @@ class Balance(nn.Module):
     def forward(self, triplet, species):
         terms = torch.stack([triplet, species])
         if self.mode == "learned":
-            weights = (-self.log_scale).exp()
-            return (weights * terms + self.log_scale).sum(), weights.detach()
+            # a term that is learned to 0 would ask for an endless weight
+            log_scale = self.log_scale.clamp(min=math.log(self._FLOOR))
+            weights = (-log_scale).exp()
+            return (weights * terms + log_scale).sum(), weights.detach()
         weights = torch.ones_like(terms)
         if self.mode == "normalised":
             if self.training:

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 from scipy.spatial.distance import cdist
-from tqdm import tqdm
 
 from glc import geo, schema
 from glc.errors import DataError
@@ -89,7 +88,7 @@ def split(table, features, holdout, seed, progress=False):
     every = np.arange(n)
     usable = np.ones(n, bool)
     for side in ("anchor", "neighbour"):
-        usable &= _has_imagery(features, *table.surveys(every, side), progress)
+        usable &= features.known(*table.surveys(every, side))
     square = geo.block_ids(table.columns["easting"], table.columns["northing"], _BLOCK_M)
     _, square, sizes = np.unique(square[usable], return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(sizes))
@@ -178,16 +177,3 @@ def distant(place, radius_m, rng):
 def _codes(dataset, survey):
     """One int64 for each (dataset, survey): equal where both are."""
     return survey.astype(np.int64) * len(schema.DATASETS) + dataset
-
-
-def _has_imagery(features, dataset, survey, progress):
-    """Whether each survey has a value of any input, (n,) bool."""
-    _, first, back = np.unique(_codes(dataset, survey), return_index=True, return_inverse=True)
-    known = np.zeros(len(first), bool)
-    with tqdm(total=len(first), desc="imagery", unit=" surveys", delay=2, leave=False, disable=not progress) as bar:
-        for start in range(0, len(first), _ROWS):
-            rows = first[start : start + _ROWS]
-            for block in features.of(dataset[rows], survey[rows]).values():
-                known[start : start + _ROWS] |= torch.isfinite(block).any(dim=(1, 2, 3)).numpy()
-            bar.update(len(rows))
-    return known[back]

@@ -102,13 +102,13 @@ def bootstrap(values, blocks, resamples=2_000, seed=0):
 
 
 def compare(frame, other, split, resamples=2_000):
-    """Sample-averaged F1 of two experiments on the surveys of `split` that both predicted, and their difference.
+    """Sample-averaged F1 of two experiments on the surveys of `split` that both predicted in one fold, and the gain.
 
     frame, other : per-survey tables of `write`; returns a dict of surveys, own, other, difference and, on validation,
     low and high, the 95 % interval of the difference by the bootstrap over blocks; None where they share no survey
     """
     own, theirs = (one[(one["split"] == split) & one["f1"].notna()] for one in (frame, other))
-    both = own.merge(theirs[["surveyId", "f1"]], on="surveyId", suffixes=("", "_other"))
+    both = own.merge(theirs[["surveyId", "fold", "f1"]], on=["surveyId", "fold"], suffixes=("", "_other"))
     if not len(both):
         return None
     gain = (both["f1"] - both["f1_other"]).to_numpy()

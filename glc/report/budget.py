@@ -24,11 +24,12 @@ def size_on_disk(folder):
     return sum(path.stat().st_size for path in parts), sum(pq.read_metadata(path).num_rows for path in parts)
 
 
-def squared_error(folder, full):
-    """How far the tiles in `folder`, expanded, are from their pixels in `full`: (sum of mean squared errors, tiles).
+def squared_error(folder, full, surveys=2_000):
+    """How far the tiles in `folder`, expanded, are from their pixels in `full`: (sum of mean squared errors, count).
 
-    folder, full : tables of the same surveys, of DCT terms and of pixels. Tiles of all bands whose pixels are all valid
-    count; an error is in units of its band's peak, 255 for bytes and else the range of the band's valid pixels.
+    folder, full : tables of the same surveys, of DCT terms and of pixels; surveys : at most so many are compared, evenly
+        spread over the table. Tiles of all bands whose pixels are all valid count; an error is in units of its band's
+        peak, 255 for bytes and else the range of the band's valid pixels.
     """
     facts, whole = storage.manifest(folder), storage.manifest(full)
     if facts["size"] != whole["size"] or facts["block"] == "full" or whole["block"] != "full":
@@ -37,9 +38,10 @@ def squared_error(folder, full):
             f"{whole['block']}; expected DCT terms and pixels of one size"
         )
     size, block = facts["size"], int(facts["block"])
+    wanted = _spread(full, surveys)
     squared, count = 0.0, 0
     for name in facts["bands"]:
-        terms, pixels = (_column(table, name) for table in (folder, full))
+        terms, pixels = (_column(table, name, wanted) for table in (folder, full))
         both = terms.index.intersection(pixels.index)
         peak = _peak(pixels)
         for start in range(0, len(both), _ROWS):
@@ -58,13 +60,27 @@ def psnr(squared, count):
     return 10 * np.log10(count / squared) if squared else np.inf
 
 
-def _column(folder, name):
-    """Wholly valid tiles of a band, a Series of arrays by (dataset, surveyId)."""
-    paths = sorted(Path(folder).glob("part-*.parquet"))
-    columns = ["dataset", "surveyId", "flag", name, f"{name}_valid"]
-    frame = pd.concat([pd.read_parquet(path, columns=columns) for path in paths])
-    frame = frame[(frame["flag"] == "ok") & (frame[f"{name}_valid"] == 1)]
-    return frame.set_index(["dataset", "surveyId"])[name].sort_index()
+_KEYS = ["dataset", "surveyId"]
+
+
+def _spread(folder, surveys):
+    """Keys of `surveys` rows of the flag ok, evenly spread over the sorted table."""
+    frame = pd.read_parquet(folder, columns=[*_KEYS, "flag"]).query("flag == 'ok'").sort_values(_KEYS)
+    rows = np.unique(np.linspace(0, len(frame) - 1, min(surveys, len(frame))).round().astype(int))
+    return pd.MultiIndex.from_frame(frame[_KEYS].iloc[rows])
+
+
+def _column(folder, name, wanted):
+    """Wholly valid tiles of a band of the surveys `wanted`, a Series of arrays by (dataset, surveyId)."""
+    parts = []
+    for path in sorted(Path(folder).glob("part-*.parquet")):
+        file = pq.ParquetFile(path)
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=[*_KEYS, name, f"{name}_valid"])
+            keys = pd.MultiIndex.from_frame(table.select(_KEYS).to_pandas())
+            rows = np.flatnonzero(keys.isin(wanted) & (table[f"{name}_valid"].to_numpy() == 1))
+            parts.append(pd.Series(list(table[name].take(rows).to_pandas()), index=keys[rows], dtype=object))
+    return pd.concat(parts).sort_index()
 
 
 def _peak(pixels):

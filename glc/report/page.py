@@ -51,7 +51,7 @@ class Story:
     quarantine : schema ``quarantine``; metrics, per_survey : see `glc.prediction.evaluate.write`
     floor : see `glc.prediction.floor.write`; decoder : facts of the fitted decoder
     histories : fold -> ``history.csv`` of its net; empty for models without gradient
-    beside : name of another experiment -> its per-survey table
+    beside : name of another experiment -> its per-survey table, or None where it was validated on other folds
     """
 
     experiment: config.Experiment
@@ -133,8 +133,12 @@ def _scores(story):
 def _beside(story):
     rows = []
     for name, other in story.beside.items():
-        valid, test = (evaluate.compare(story.per_survey, other, split) for split in ("valid", "test"))
-        if valid is None:
+        valid = test = None
+        if other is not None:
+            valid, test = (evaluate.compare(story.per_survey, other, split) for split in ("valid", "test"))
+        if other is None:
+            verdict = "validated on other folds, so not compared"
+        elif valid is None:
             verdict = "no validation survey in common"
         elif valid["low"] > 0:
             verdict = "better"

@@ -20,10 +20,11 @@ class DctBudget(ExperimentTask):
     """
 
     experiment = ExperimentParameter(default="tile-cnn", description="an experiment that reads tiles")
+    surveys = luigi.IntParameter(default=2_000, description="surveys whose tiles are compared with their pixels")
     blocks = luigi.ListParameter(default=[4, 8, 16, 32, 0], description="DCT terms an axis; 0 keeps the pixels")
 
     def own_parameters(self):
-        return super().own_parameters() | {"blocks": list(self.blocks)}
+        return super().own_parameters() | {"blocks": list(self.blocks), "surveys": self.surveys}
 
     @property
     def tiles(self):
@@ -66,7 +67,7 @@ class DctBudget(ExperimentTask):
             self.status(f"block {block or 'pixels'}", 100 * done // len(self.blocks))
             sizes = [budget.size_on_disk(task.folder) for task in self.tables(block)]
             pairs = zip(self.tables(block), self.tables(0), strict=True) if block else ()
-            errors = [budget.squared_error(task.folder, full.folder) for task, full in pairs]
+            errors = [budget.squared_error(task.folder, full.folder, self.surveys) for task, full in pairs]
             found = json.loads((self.variant(block).folder / "metrics.json").read_text())
             stored, surveys = sum(size for size, _ in sizes), max(count for _, count in sizes)
             lines.append(

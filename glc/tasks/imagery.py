@@ -1,12 +1,13 @@
 """Surveys and imagery to tables: tiles of rasters and images, cubes of series."""
 
 import contextlib
+import os
 import tempfile
 from pathlib import Path
 
 import luigi
 
-from glc import config, registry, storage
+from glc import config, covariates, registry, storage
 from glc.errors import ConfigError, did_you_mean
 from glc.tasks.base import VIRTUAL, ImageryFolderParameter, SectionsParameter, SurveysTask, spark
 from glc.tasks.etl import Surveys, VirtualPart
@@ -47,8 +48,13 @@ class ImageryTask(SurveysTask):
         return None if "imagery" in self.requires() else self.files()
 
     def files(self):
-        """Names, sizes and times of the files that are read, as far as they can be listed cheaply."""
-        return str(self.imagery)
+        """What tells that the files are others than before: names, sizes and times, or those of their folders."""
+        raise NotImplementedError(f"{type(self).__name__} does not list its files")
+
+    def relative(self, paths):
+        """(name below the imagery's folder, size, time) of files."""
+        found = [(path, path.stat()) for path in map(Path, paths)]
+        return sorted((str(path.relative_to(self.imagery)), at.st_size, at.st_mtime_ns) for path, at in found)
 
     def places(self):
         """The surveys of the chosen datasets, a pyarrow table without labels."""
@@ -131,10 +137,27 @@ class Tiles(ImageryTask):
         from glc.covariates import Raster
 
         covariate = registry.covariates.get(self.covariate)
-        if not isinstance(covariate, Raster):
-            return str(self.imagery)
-        found = covariate.find([self.imagery])
-        return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found]
+        if isinstance(covariate, Raster):
+            return self.relative(covariate.find([self.imagery]))
+        folder, layers = covariate.find([self.imagery])
+        known = {name for layer in layers for name in layer.templates} | {"train", "test"}
+        for name in self.datasets:
+            if name not in known:
+                raise ConfigError(
+                    f"covariate {self.covariate!r} has no images of {name} in this layout, only of "
+                    f"{', '.join(sorted(known - {'train', 'test'}))}; leave these surveys out (po.use, "
+                    "pretrain.sources), or read rasters, which cover all"
+                )
+        templates = {name for layer in layers for group in layer.templates.values() for name in group}
+        below = {path for template in templates for path, _ in covariates.places(folder, template)}
+        trees = [self.tree(path) for path in sorted(below) if path.is_dir()]
+        return trees + self.relative(path for path in below if path.is_file())
+
+    def tree(self, folder):
+        """Folders below `folder` with their times, which change when a file comes, goes or is replaced."""
+        return sorted(
+            (str(Path(base).relative_to(self.imagery)), os.stat(base).st_mtime_ns) for base, *_ in os.walk(folder)
+        )
 
     def write(self, out):
         import shutil
@@ -165,6 +188,14 @@ class Cubes(ImageryTask):
 
     def world_part(self):
         return "series" if self.kind == "series" else "cubes"
+
+    def files(self):
+        from glc.etl import cubes, series
+
+        if self.kind == "series":
+            return self.relative(path for tables in series.find(self.imagery).values() for path in tables.values())
+        folders = cubes.folders(self.imagery, self.kind)
+        return sorted((str(path.relative_to(self.imagery)), path.stat().st_mtime_ns) for path in folders)
 
     def write(self, out):
         from glc.etl import cubes
@@ -207,8 +238,11 @@ class InputsMixin:
         }
 
     @contextlib.contextmanager
-    def open_features(self, *parts):
-        """The content of the inputs, `glc.nets.features.Features`; None when the net has none."""
+    def open_features(self, *parts, surveys=None):
+        """The content of the inputs, `glc.nets.features.Features`; None when the net has none.
+
+        surveys : (k, 2) numbers of datasets and ids of the only surveys that are needed, or None
+        """
         from glc.nets import features
 
         tables = self.input_tasks(*parts)
@@ -217,4 +251,4 @@ class InputsMixin:
         ]
         memory = int(machine().imagery_memory_gb * 2**30)
         with tempfile.TemporaryDirectory(dir=self.root, prefix=".imagery-") as scratch:
-            yield features.read(self.inputs, folders, memory_bytes=memory, scratch=scratch)
+            yield features.read(self.inputs, folders, memory_bytes=memory, scratch=scratch, surveys=surveys)

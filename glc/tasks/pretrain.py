@@ -64,9 +64,11 @@ class Pretrain(InputsMixin, PretrainTask):
         return [{"po": ("po",), "train": ()}[source] for source in self.options.sources]
 
     def write(self, out):
+        from glc.neighbours import triplets
+
         member = registry.pretrainings.get(self.pretrain.name)
         name = f"{self.label or self.pretrain.name}-{self.dataset_name}-pretrain"
-        with self.open_features(*self.parts()) as features:
+        with self.open_features(*self.parts(), surveys=triplets.surveys(self.input()["triplets"].path)) as features:
             facts = member(self.options).fit(
                 self.input()["triplets"].path,
                 features,

@@ -34,11 +34,15 @@ class Report(ExperimentProduct):
         needs |= {f"beside {name}": self.clone(Evaluate, experiment=name) for name in self.settings.beside}
         if member.kind == "net":
             needs |= {f"fit {fold}": self.below(Fit, fold=fold) for fold in range(self.settings.validation.run)}
-        else:
+        elif member.kind == "classical":
             wanted = self.below(ClassicalScores).fitted.neighbours()
             if wanted is not None:
                 needs["neighbours"] = self.below(Neighbours, neighbours=wanted)
         return needs
+
+    def same_folds(self, other):
+        """Whether the experiment `other` is validated on the same folds, of which it may run more or fewer."""
+        return other.below(Folds).identity == self.below(Folds).identity
 
     def published(self):
         return [Published(self.stable("reports", self.settings.name) / "index.html", self.folder / "index.html")]
@@ -62,8 +66,8 @@ class Report(ExperimentProduct):
             decoder=storage.manifest(needs["predictions"].folder)["fitted"],
             neighbours=storage.manifest(needs["neighbours"].folder) if "neighbours" in needs else None,
             beside={
-                name: pd.read_parquet(needs[f"beside {name}"].folder / "surveys.parquet")
-                for name in self.settings.beside
+                name: pd.read_parquet(task.folder / "surveys.parquet") if self.same_folds(task) else None
+                for name, task in ((name, needs[f"beside {name}"]) for name in self.settings.beside)
             },
             histories={task.fold: pd.read_csv(task.folder / "history.csv") for task in fits},
         )

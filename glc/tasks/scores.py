@@ -163,6 +163,7 @@ class FoldScores(NetTask):
                 fold=self.fold,
                 keep=self.scores.keep,
                 features=features,
+                accelerator=machine().accelerator,
             )
 
 

@@ -41,6 +41,15 @@ def _failed(task, error):
     _note("failure", f"FAILED {task.task_family}: {type(error).__name__}: {error}")
 
 
+@luigi.Task.event_handler(luigi.Event.DEPENDENCY_MISSING)
+def _cannot_be_asked(task):
+    """Luigi says here, and without the cause, that asking a task whether it is complete has failed."""
+    try:
+        task.complete()
+    except Exception as error:
+        _failed(task, error)
+
+
 @luigi.Task.event_handler(luigi.Event.SUCCESS)
 @luigi.Task.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _succeeded(task):

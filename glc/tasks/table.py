@@ -1,6 +1,7 @@
 """A table of a paper: its rows are experiments, its cells their metrics, its neighbour the paper's own figures."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +87,10 @@ class Table(ProductTask):
         facts = [storage.manifest(step.folder) for step in {step.folder: step for step in steps}.values()]
         return {
             "seconds": sum(one["seconds"] for one in facts),
-            "peak memory MB": max(one["peak_memory_mb"] for one in facts),
+            # outputs of earlier versions do not tell
+            "peak memory MB": max(
+                (one["peak_memory_mb"] for one in facts if "peak_memory_mb" in one), default=math.nan
+            ),
         }
 
     def results(self):

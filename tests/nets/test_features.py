@@ -29,7 +29,7 @@ def tiles(tmp_path):
         for part, at in enumerate((slice(0, 4), slice(4, 6))):
             table = frame.iloc[at].assign(**{name: list(value[at]) for name, value in values.items()})
             for name in values:
-                table[f"{name}_valid"] = np.float32(1)
+                table[f"{name}_valid"] = np.where(table["flag"] == "outside", 0, 1).astype(np.float32)
             if part == 0:
                 table.loc[2, "nir_valid"] = 0
             wanted = schema.tiles(dict.fromkeys(values, np.float32))
@@ -62,6 +62,37 @@ def test_tiles_are_found_by_dataset_and_survey(tiles, tmp_path, memory_bytes):
     assert np.isnan(got["sentinel2"][3]).all(), "outside of the raster, though pa_train has a survey of that id"
     assert np.isnan(got["sentinel2"][4]).all(), "no such survey"
     assert_allclose(got["sentinel2"][5], block[5])
+
+
+def test_a_survey_with_one_bad_layer_keeps_the_good_ones(tiles):
+    folder, values = tiles
+    path = folder / "part-00000.parquet"
+    table = pq.read_table(path).to_pandas()
+    table.loc[0, ["flag", "nir_valid"]] = ["corrupt", 0]
+    pq.write_table(pa.Table.from_pandas(table, pq.read_schema(path), preserve_index=False), path)
+    found = features.read((Input("sentinel2", block=2, size=16),), [[folder]])
+    got = gather(found, ("pa_train", 30))["sentinel2"][0]
+    assert np.isnan(got[1]).all()
+    assert_allclose(got[0], values["red"][0].reshape(2, 2))
+    assert found.known(*np.array([[1, 30], [2, 10], [0, 99]]).T).tolist() == [True, False, False]
+
+
+def test_only_the_surveys_asked_for_are_kept(tiles):
+    folder, values = tiles
+    wanted = np.array([[0, 20], [1, 10], [1, 77]])
+    found = features.read((Input("sentinel2", block=2, size=16),), [[folder]], surveys=wanted)
+    got = gather(found, ("pa_train", 10), ("pa_train", 30), ("po", 20))["sentinel2"]
+    assert_allclose(got[0, 0], values["red"][1].reshape(2, 2))
+    assert np.isnan(got[1]).all()
+    assert_allclose(got[2, 0], values["red"][5].reshape(2, 2))
+
+
+def test_steps_are_as_many_surveys_as_the_memory_takes():
+    layout = features.Layout("pixels", tuple("abcd"), 128, 128, 128)
+    empty = np.zeros((0, 2), np.int64)
+    found = features.Features({"a": layout}, {"a": None}, {"a": None}, {"a": empty})
+    steps = found.steps(1_000)
+    assert (steps[-1].stop, max(one.stop - one.start for one in steps)) == (1_024, 256)  # 64 MiB of 4 x 128 x 128 x 4 B
 
 
 def test_bands_are_chosen_by_name_and_a_class_band_by_its_classes(tiles):

@@ -109,7 +109,7 @@ def test_a_held_out_test_is_measured_with_its_own_labels(tmp_path):
 
 def test_experiments_are_compared_on_the_surveys_in_common():
     rng = np.random.default_rng(3)
-    one = pd.DataFrame({"split": "valid", "surveyId": np.arange(200), "block": np.arange(200) // 10})
+    one = pd.DataFrame({"split": "valid", "surveyId": np.arange(200), "block": np.arange(200) // 10, "fold": 0})
     noise = rng.uniform(0, 0.5, 200)
     one["f1"] = noise + 0.1
     other = one.assign(f1=noise)[50:].sample(frac=1, random_state=0)
