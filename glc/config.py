@@ -96,12 +96,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Input:
-    """Imagery that a net reads: tiles of a covariate, or cubes. In a TOML each is a ``[[inputs]]`` table."""
+    """What a net reads beside the place: imagery, values, neighbours. In a TOML each is a ``[[inputs]]`` table."""
 
     tiles: str = ""
     """A registered covariate; or"""
     cube: str = ""
-    """series (six quarterly tables), landsat or bioclim (cube files)."""
+    """series (six quarterly tables), landsat or bioclim (cube files); or"""
+    table: tuple[str, ...] = ()
+    """Registered rasters, whose values at the survey are read; or"""
+    graph: Choice = field(default_factory=lambda: Choice("none"))
+    """gfv: the species of the survey's neighbours in the ecological graph, as far as its fold may see them."""
     bands: tuple[str, ...] = ()
     """Bands of the tiles, or names along the cube's first axis; none: all. A categorical band means its classes."""
     block: int = 8
@@ -114,7 +118,8 @@ class Input:
     """Years of a cube; none: all."""
 
     def __post_init__(self):
-        require(bool(self.tiles) != bool(self.cube), "tiles", self, "a covariate, or a cube instead")
+        chosen = [bool(self.tiles), bool(self.cube), bool(self.table), self.graph.name != "none"]
+        require(sum(chosen) == 1, "tiles", self, "one of tiles, cube, table and graph")
         require(not self.cube or self.cube in CUBES, "cube", self, f"one of: {', '.join(CUBES)}")
         require(self.size >= 2, "size", self, "2 pixels or more")
         require(0 <= self.block <= self.size, "block", self, "0 (pixels) to the side of the tile")
@@ -126,7 +131,9 @@ class Input:
     @property
     def name(self):
         """Name of its column in a batch."""
-        return self.tiles or f"{self.cube}_cube"
+        if self.table:
+            return "table"
+        return self.tiles or (f"{self.cube}_cube" if self.cube else self.graph.name)
 
 
 @dataclass(frozen=True)
@@ -185,6 +192,8 @@ class Experiment:
     train: Train = field(default_factory=Train)
     scores: Scores = field(default_factory=Scores)
     decode: Choice = field(default_factory=lambda: Choice("expected_f1"))
+    correct: Choice = field(default_factory=lambda: Choice("none"))
+    """What corrects the decided sets: none, or lists (of species that nearly all of the nearest surveys hold)."""
     beside: tuple[str, ...] = ()
     """Experiments that the report compares this one with, survey by survey."""
     name: str = ""
@@ -366,9 +375,15 @@ def _check(experiment):
         chosen.append((registry.losses, experiment.train.loss))
     if experiment.pretrain.name != "none":
         chosen.append((registry.pretrainings, experiment.pretrain))
+    if experiment.correct.name != "none":
+        chosen.append((registry.corrections, experiment.correct))
     for kind, choice in chosen:
         options(kind.get(choice.name), choice, kind.kind)
     for one in experiment.inputs:
+        for name in one.table:
+            registry.covariates.get(name)
+        if one.graph.name != "none":
+            options(registry.graphs.get(one.graph.name), one.graph, "graph")
         if one.tiles:
             registry.covariates.get(one.tiles)
             _check_bands(one)

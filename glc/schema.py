@@ -117,6 +117,8 @@ TABLES = {
     # imagery around a survey. flag: ok, edge (the tile hangs over the raster's edge), outside, missing, corrupt;
     # `tiles` adds the columns of the bands
     "tiles": pa.schema([("dataset", pa.string()), ("surveyId", pa.int64()), ("flag", pa.string())]),
+    # environmental values at the survey. flag: ok, or missing where nothing is known; `tabular` adds the features
+    "tabular": pa.schema([("dataset", pa.string()), ("surveyId", pa.int64()), ("flag", pa.string())]),
     # files that could not be read, and the survey that is worse off for it
     "tiles_quarantine": pa.schema(
         [("dataset", pa.string()), ("surveyId", pa.int64()), ("file", pa.string()), ("cause", pa.string())]
@@ -137,6 +139,11 @@ def tiles(bands):
     # a plain list: Petastorm cannot read the fixed-size type
     fields = [pa.field(name, pa.list_(pa.from_numpy_dtype(dtype))) for name, dtype in bands.items()]
     return pa.schema([*TABLES["tiles"], *fields, *(pa.field(f"{name}_valid", pa.float32()) for name in bands)])
+
+
+def tabular(columns):
+    """Schema of environmental values: a float32 column for each of the features `columns`, NaN where null."""
+    return pa.schema([*TABLES["tabular"], *(pa.field(name, pa.float32()) for name in columns)])
 
 
 def dataset_numbers(names):

@@ -26,7 +26,7 @@ def test_every_experiment_loads_and_survives_a_round_trip(name):
         ('model = "geolocation"\ntrain = { loss = { name = "asl", gama = 1 } }', "unknown key 'gama'"),
         (
             'model = "tile_cnn"\n[[inputs]]\nblock = 8',
-            "inputs: tiles: found '', expected a covariate, or a cube instead",
+            "inputs: tiles: found '', expected one of tiles, cube, table and graph",
         ),
         ('model = "tile_cnn"\n[[inputs]]\ntiles = "sentinel3"', "unknown covariate 'sentinel3'.*did you mean"),
         ('model = "tile_cnn"\n[[inputs]]\ncube = "serie"', "cube: found 'serie', expected one of: series, landsat"),

@@ -12,5 +12,9 @@ covariates.register("bioclim")(
             "bioclim_derived.tif",
             "bio_*.tif",
         ),
+        # deg C, or K x 10 where CHELSA's whole numbers were taken as they are; mm, or mm x 10: only zero is sure
+        limits={"bio1[2-9]": (0, float("inf")), "bio[2347]": (0, float("inf"))},
+        # GeoLifeCLEF 2024 and 2025, and the name of the organisers' own server
+        tables=("bioclimatic", "bioclimatic_average"),
     )
 )

@@ -7,5 +7,7 @@ covariates.register("elevation")(
     Raster(
         "elevation in m",
         patterns=("EnvironmentalRasters/Elevation/*.tif", "altitude_5m.tif"),
+        limits={"*": (-500, 9_000)},  # m
+        tables=("elevation",),
     )
 )

@@ -7,5 +7,6 @@ covariates.register("land")(
     Raster(
         "share of land in percent",
         patterns=("land_fraction.tif",),
+        limits={"*": (0, 100)},  # percent
     )
 )

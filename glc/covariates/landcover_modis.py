@@ -32,5 +32,6 @@ covariates.register("landcover_modis")(
             13: (1, 2),  # water, land
         },
         nodata=255,
+        tables=("landcover",),
     )
 )

@@ -7,5 +7,6 @@ covariates.register("precipitation")(
     Raster(
         "monthly precipitation in mm",
         patterns=("prec_monthly.tif",),
+        limits={"*": (0, 10_000)},  # mm a month
     )
 )

@@ -7,5 +7,6 @@ covariates.register("temperature")(
     Raster(
         "monthly mean temperature in degrees Celsius",
         patterns=("tmean_monthly.tif",),
+        limits={"*": (-90, 60)},  # deg C
     )
 )

@@ -7,5 +7,6 @@ covariates.register("turbidity")(
     Raster(
         "monthly Linke turbidity x 20",
         patterns=("linke_turbidity_monthly.tif",),
+        limits={"*": (0, 255)},  # Linke turbidity x 20
     )
 )

@@ -17,6 +17,7 @@ from scipy import sparse
 from glc import config, geo
 from glc.errors import ConfigError
 from glc.neighbours import ecological
+from glc.registry import graphs
 
 TRAINING = ("leave_one_out", "block", "fold")
 NORMALISE = ("scale", "standard", "none")
@@ -47,6 +48,13 @@ class Options(ecological.Edges):
         config.require(self.training in TRAINING, "training", self, f"one of {', '.join(TRAINING)}")
         config.require(self.block_m >= 0, "block_m", self, "metres, 0 or above")
         config.require(self.normalise in NORMALISE, "normalise", self, f"one of {', '.join(NORMALISE)}")
+
+
+@graphs.register("gfv")
+class Gfv:
+    """Graph feature vectors, as an experiment names them among a net's inputs."""
+
+    Options = Options
 
 
 @dataclass(frozen=True)

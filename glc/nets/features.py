@@ -28,7 +28,8 @@ class Layout:
     """What a batch holds of one input: (batch, band, row, col) float32, NaN where it is missing."""
 
     kind: str
-    """coeffs: low DCT terms of tiles; pixels; series: 64 1-D DCT terms laid out 8 x 8; cube: values by (band, ., .)."""
+    """coeffs: low DCT terms of tiles; pixels; series: 64 1-D DCT terms laid out 8 x 8; cube: values by (band, ., .);
+    table: values by (feature, 1, 1); graph: a weight by (species, 1, 1), 0 where there is no neighbour with it."""
     bands: tuple[str, ...]
     rows: int
     cols: int
@@ -76,6 +77,15 @@ class Features:
         self.layouts, self._values, self._known = layouts, values, known
         self._index = {name: _Index(pairs) for name, pairs in keys.items()}
 
+    def add_graph(self, name, matrix, species, keys):
+        """Take the vectors of an ecological graph as the input `name`.
+
+        matrix : (n, m) CSR; species : (m,) ids; keys : (n, 2) as of the others. They come normalised: no moments
+        """
+        self.layouts[name] = Layout("graph", tuple(map(str, species)), 1, 1)
+        self._values[name], self._known[name] = _Rows(matrix), np.ones((len(keys), 1), bool)
+        self._index[name] = _Index(keys)
+
     def of(self, dataset, survey):
         """Imagery of surveys by their dataset's number and id, (n,) integers: name -> (n, band, row, col) float32.
 
@@ -89,7 +99,7 @@ class Features:
             known = there[:, None] & self._known[name][rows]  # row -1 is any survey's: not there, so masked
             taken = self._values[name][rows].astype(np.float32, copy=False)
             if not known.all():
-                taken[~known] = np.nan
+                taken[~np.broadcast_to(known, taken.shape[:2])] = np.nan
             found[name] = torch.from_numpy(taken)
         return found
 
@@ -109,11 +119,13 @@ class Features:
 
     def moments(self, dataset, survey):
         """`Moments` of each input over surveys (n,), in float64, whatever is missing left out."""
-        total = {name: np.zeros((3, *layout.shape)) for name, layout in self.layouts.items()}
-        known = dict.fromkeys(self.layouts, 0)
+        layouts = {name: layout for name, layout in self.layouts.items() if layout.kind != "graph"}
+        total = {name: np.zeros((3, *layout.shape)) for name, layout in layouts.items()}
+        known = dict.fromkeys(layouts, 0)
         centre = {}
         for rows in self.steps(len(survey)):
-            for name, block in self.of(dataset[rows], survey[rows]).items():
+            found = self.of(dataset[rows], survey[rows])
+            for name, block in ((name, found[name]) for name in layouts):
                 block = block.numpy().astype(np.float64)
                 valid = np.isfinite(block)
                 known[name] += int(valid.any(axis=(1, 2, 3)).sum())
@@ -138,6 +150,16 @@ class Features:
         return found
 
 
+class _Rows:
+    """A sparse matrix whose rows are taken as dense (n, m, 1, 1) float32."""
+
+    def __init__(self, matrix):
+        self.matrix = matrix.tocsr()
+
+    def __getitem__(self, rows):
+        return self.matrix[rows].toarray().astype(np.float32, copy=False)[:, :, None, None]
+
+
 class _Index:
     """Rows of (dataset, survey) pairs; -1 for a pair that is not there."""
 
@@ -158,7 +180,7 @@ class _Index:
 
 
 def read(inputs, folders, *, memory_bytes=4 << 30, scratch=None, surveys=None):
-    """The imagery of `inputs` (config.Input); `folders` lists for each the finished outputs of Tiles or Cubes.
+    """The content of `inputs` (config.Input); `folders` lists for each the outputs of Tiles, Cubes or Tabular.
 
     memory_bytes : of all inputs together; those that do not fit are kept in files under the folder `scratch`
     surveys : (k, 2) int64, the numbers of datasets and ids of the surveys that are kept; None keeps all
@@ -170,7 +192,8 @@ def read(inputs, folders, *, memory_bytes=4 << 30, scratch=None, surveys=None):
     layouts, values, known, keys, left = {}, {}, {}, {}, memory_bytes
     kept = None if surveys is None else _Index(np.unique(surveys, axis=0))
     for wanted, outputs in zip(inputs, folders, strict=True):
-        sources = [(_Tiles if wanted.tiles else _Cubes)(wanted, Path(folder)) for folder in outputs]
+        kind = _Tiles if wanted.tiles else _Cubes if wanted.cube else _Table
+        sources = [kind(wanted, Path(folder)) for folder in outputs]
         layout, dtype = sources[0].layout, np.result_type(*(source.dtype for source in sources))
         for source in sources[1:]:
             if source.layout != layout:
@@ -279,6 +302,24 @@ class _Cubes:
                 axis, numbers = self.years
                 values = np.take(values, numbers, axis=axis + 1)
             yield block["surveyId"], values, np.isfinite(values).any(axis=(2, 3))
+
+
+class _Table:
+    """A table of values at the surveys."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, wanted, folder):
+        self.folder, self.files = folder, sorted((folder / "tabular").glob("part-*.parquet"))
+        if not self.files:
+            raise DataError(f"{folder}: no table of values; run the task Tabular")
+        self.columns = _chosen(wanted.bands, storage.manifest(folder)["columns"], "table")
+        self.layout = Layout("table", self.columns, 1, 1)
+
+    def blocks(self):
+        for block in batches.blocks(self.files, ["surveyId", *self.columns]):
+            values = np.stack([block[name] for name in self.columns], axis=1).astype(np.float32)
+            yield block["surveyId"], values[:, :, None, None], np.isfinite(values)
 
 
 def _keys(files):

@@ -18,6 +18,7 @@ from torchmetrics.classification import MultilabelF1Score
 
 from glc import config
 from glc.errors import ConfigError, GlcError
+from glc.nets.augment import mixup
 from glc.nets.batches import Batches, multi_hot, summarise, with_inputs
 from glc.nets.checkpoints import CHECKPOINT, load_encoder, make, save
 from glc.registry import losses
@@ -127,6 +128,12 @@ class Learner(pl.LightningModule):
             raise ConfigError("train.freeze: found true, expected a [pretrain] table: a random encoder would be kept")
         if self.frozen:
             self.net.encoder.requires_grad_(False)
+        self.mixup = getattr(self.net, "mixup", 0)
+        if self.mixup and train_config.loss.name != "bce":
+            raise ConfigError(
+                f"train.loss: found {train_config.loss.name!r}, expected 'bce', for mixup makes labels between 0 and "
+                "1; or set the model's mixup to 0"
+            )
         member = losses.get(train_config.loss.name)
         self.loss = member(config.options(member, train_config.loss, "loss"))
         self.n_classes = n_classes
@@ -145,7 +152,11 @@ class Learner(pl.LightningModule):
             self.net.encoder.eval()  # Lightning has set all of it to training: batch statistics would drift
 
     def training_step(self, batch):
-        loss = self._step(batch)[-1]
+        if self.mixup:
+            batch, targets = mixup(batch, multi_hot(batch["species"], self.n_classes), self.mixup)
+            loss = self.loss(self.net(batch), targets, batch["weight"], self.class_weights)
+        else:
+            loss = self._step(batch)[-1]
         self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch["species"]))
         return loss
 

@@ -25,10 +25,10 @@ def size_on_disk(folder):
 
 
 def squared_error(folder, full, surveys=2_000):
-    """How far the tiles in `folder`, expanded, are from their pixels in `full`: (sum of mean squared errors, count).
+    """How far the pixels of `folder`, expanded, are from those in `full`: (sum of mean squared errors, tiles).
 
-    folder, full : tables of the same surveys, of DCT terms and of pixels; surveys : at most so many are compared, evenly
-        spread over the table. Tiles of all bands whose pixels are all valid count; an error is in units of its band's
+    folder, full : tables of the same surveys, of DCT terms and of pixels
+    surveys : at most so many are compared, evenly spread over the table. Tiles of all bands whose pixels are all valid count; an error is in units of its band's
         peak, 255 for bytes and else the range of the band's valid pixels.
     """
     facts, whole = storage.manifest(folder), storage.manifest(full)

@@ -35,6 +35,7 @@ from glc.tasks.pretrain import Pretrain, Triplets
 from glc.tasks.products import Evaluate, Predictions, Submission
 from glc.tasks.report import Floor, Report
 from glc.tasks.scores import ClassicalScores, Examples, Fit, FoldScores, NetScores
+from glc.tasks.tabular import Tabular
 
 settings.tell_at_exit()
 
@@ -57,6 +58,7 @@ __all__ = [
     "SpeciesEmbedding",
     "Submission",
     "Surveys",
+    "Tabular",
     "Tiles",
     "Triplets",
     "VirtualPart",

@@ -216,9 +216,13 @@ class Cubes(ImageryTask):
 
 
 def input_task(task, wanted, datasets=(), **more):
-    """The table of the input `wanted` (config.Input), `Tiles` or `Cubes`, with the dataset and imagery of `task`."""
+    """The table of the input `wanted` (config.Input), with the dataset and imagery of `task`."""
     if wanted.cube:
         return task.clone(Cubes, kind=wanted.cube, datasets=datasets, **more)
+    if wanted.table:
+        from glc.tasks.tabular import Tabular
+
+        return task.clone(Tabular, covariates=wanted.table, datasets=datasets, **more)
     block = str(wanted.block or "full")
     return task.clone(Tiles, covariate=wanted.tiles, size=wanted.size, block=block, datasets=datasets, **more)
 
@@ -233,9 +237,14 @@ class InputsMixin:
         """The tables of the inputs: a task for each input and each tuple of datasets in `parts` (default: only ())."""
         return {
             f"input {wanted.name} {'+'.join(datasets)}".strip(): input_task(self, wanted, datasets)
-            for wanted in self.inputs
+            for wanted in self.stored
             for datasets in parts or ((),)
         }
+
+    @property
+    def stored(self):
+        """The inputs that are tables on disk; graphs are made when they are read, for each fold its own."""
+        return [wanted for wanted in self.inputs if wanted.graph.name == "none"]
 
     @contextlib.contextmanager
     def open_features(self, *parts, surveys=None):
@@ -247,8 +256,30 @@ class InputsMixin:
 
         tables = self.input_tasks(*parts)
         folders = [
-            [task.folder for name, task in tables.items() if name.split()[1] == wanted.name] for wanted in self.inputs
+            [task.folder for name, task in tables.items() if name.split()[1] == wanted.name] for wanted in self.stored
         ]
         memory = int(machine().imagery_memory_gb * 2**30)
         with tempfile.TemporaryDirectory(dir=self.root, prefix=".imagery-") as scratch:
-            yield features.read(self.inputs, folders, memory_bytes=memory, scratch=scratch, surveys=surveys)
+            found = features.read(self.stored, folders, memory_bytes=memory, scratch=scratch, surveys=surveys)
+            graphs = [wanted for wanted in self.inputs if wanted.graph.name != "none"]
+            if graphs:
+                found = found or features.Features({}, {}, {}, {})
+                self._add_graphs(found, graphs)
+            yield found
+
+    def _add_graphs(self, found, graphs):
+        """Give `found` the graph vectors of this task's fold, which no label of it or of the stopping fold enters."""
+        import numpy as np
+
+        from glc import schema
+        from glc.neighbours import gfv
+
+        data = self.read_surveys()
+        keys = np.column_stack([schema.dataset_numbers(data.places["dataset"]), data.places["surveyId"]])
+        for wanted in graphs:
+            self.status(f"graph vectors of fold {self.fold}")
+            choice = config.options(registry.graphs.get(wanted.graph.name), wanted.graph, "graph")
+            stop = (self.fold + 1) % self.validation.count
+            made = gfv.vectors(data, self.fold, stop, choice, progress=True)
+            self.told = made.facts
+            found.add_graph(wanted.name, made.matrix, data.species, keys.astype(np.int64))

@@ -101,7 +101,12 @@ class Fit(NetTask):
     """A trained net of one fold: checkpoint and learning curve."""
 
     def requires(self):
-        return {"examples": self.clone(Examples)} | self.input_tasks(*self.parts()) | pretraining(self)
+        return (
+            ModelTask.requires(self)
+            | {"examples": self.clone(Examples)}
+            | self.input_tasks(*self.parts())
+            | pretraining(self)
+        )
 
     def parts(self):
         """Datasets whose imagery the net is trained on."""

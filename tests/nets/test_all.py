@@ -13,12 +13,23 @@ from glc.registry import models
 
 TILES = {"tiles": Layout("coeffs", ("red", "nir"), 8, 8, 32)}
 SERIES = {"series_cube": Layout("series", ("blue", "swir"), 8, 8)}
+BIOCLIM = Layout("cube", ("tas", "pr"), 19, 12)
+PARTS = {
+    "tiles": Layout("pixels", ("red", "nir"), 32, 32, 32),
+    "landsat_cube": Layout("cube", ("red", "nir"), 4, 21),
+    "environment": Layout("table", ("altitude", "ph", "slope"), 1, 1),
+    "graph": Layout("graph", tuple("abcdefghi"), 1, 1),
+}
+TINY = {"width": 12, "fused": 16, "heads": 2, "table_width": 8, "graph_hidden": 16, "resize": 0, "dropout": 0.0}
 SETTINGS = [  # of a net, and the layouts of its inputs
     ("geolocation", {}, {}),
     ("tile_cnn", {}, TILES | {"bioclim_cube": Layout("cube", ("tas",), 4, 12)}),
     ("tile_cnn", {"expand": True, "dropout": 0.1}, TILES),
     ("tile_cnn", {"backbone": "resnet10t"}, TILES),
     ("cube_cnn", {}, SERIES),
+    ("tighnari", TINY | {"image": "resnet10t"}, PARTS),
+    ("tighnari", TINY | {"image": "resnet10t", "tokens": "map", "temporal": "vit"}, PARTS),
+    ("tighnari", TINY | {"temporal": "resnet10t", "fusion": "concat"}, {"bioclim_cube": BIOCLIM}),
 ]
 NETS = {name for name in models.choices() if models.get(name).kind == "net"}
 CLASSES = 9

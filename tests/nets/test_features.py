@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.testing import assert_allclose
+from scipy import sparse
 
 from glc import schema, storage
 from glc.config import Input
@@ -190,3 +191,24 @@ def test_each_batch_has_the_imagery_of_its_own_surveys(tmp_path, memory_bytes):
 
 def test_no_inputs_no_features():
     assert features.read((), []) is None
+
+
+def test_values_and_graph_vectors_stand_beside_imagery(tmp_path):
+    folder = tmp_path / "values"
+    frame = pd.DataFrame({"dataset": ["pa_train", "pa_test"], "surveyId": [7, 8], "flag": "ok"})
+    frame = frame.assign(height=np.float32([100, np.nan]), cover_2=np.float32([0, 1]))
+    with storage.atomic_directory(folder, task="Tabular") as out:
+        (out / "tabular").mkdir()
+        wanted = schema.tabular(["height", "cover_2"])
+        pq.write_table(pa.Table.from_pandas(frame, wanted, preserve_index=False), out / "tabular/part-00000.parquet")
+        storage.note(out, columns=["height", "cover_2"])
+    found = features.read((Input(table=("elevation", "landcover")),), [[folder]])
+    matrix = sparse.csr_matrix(np.float32([[0, 2, 0], [1, 0, 3]]))
+    found.add_graph("gfv", matrix, [5, 6, 9], np.array([[1, 7], [2, 8]]))
+    assert found.layouts["table"] == features.Layout("table", ("height", "cover_2"), 1, 1)
+    assert found.layouts["gfv"] == features.Layout("graph", ("5", "6", "9"), 1, 1)
+    got = gather(found, ("pa_test", 8), ("pa_train", 7), ("po", 7))
+    assert_allclose(got["table"][:2, :, 0, 0], [[np.nan, 1], [100, 0]])
+    assert_allclose(got["gfv"][:2, :, 0, 0], [[1, 0, 3], [0, 2, 0]])
+    assert np.isnan(got["table"][2]).all()
+    assert set(found.moments(np.array([1]), np.array([7]))) == {"table"}, "graph vectors come normalised"

@@ -1,0 +1,182 @@
+"""The tabular modality: environmental values at every survey, cleaned (`glc.etl.cleaning`), one row a survey.
+
+Neither imputed nor scaled: means and deviations are fitted by who reads the table, on its own training fold.
+"""
+
+import contextlib
+import json
+import logging
+import shutil
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from glc import covariates as kinds
+from glc import registry, schema, storage
+from glc.errors import ConfigError, DataError
+from glc.etl import cleaning, values
+
+log = logging.getLogger(__name__)
+
+SOURCES = ("auto", "tables", "rasters")
+_PLACE = ("dataset", "surveyId", "lon", "lat")
+_ROWS = 16_384
+
+
+def write(spark, places, covariates, folders, out, *, training=None, source="auto"):
+    """Write ``out/tabular/part-*.parquet``: dataset, surveyId, flag, then float32 columns ``<covariate>_<name>``.
+
+    spark : a session, or None to work in this process; its workers must see `folders` and `out` under the same paths
+    places : pandas frame or pyarrow table with dataset, surveyId, lon, lat (degrees), one row a survey
+    covariates : names of registered rasters, or `glc.covariates.Raster`; their order is that of the columns
+    folders : a dataset's folder, or several, of which the first that has a covariate is read
+    training : the surveys over which `cleaning.RULE` is computed, as `places`; by default all of `places`
+    source : ``tables``, the contest's CSVs; ``rasters``, the survey's own pixel; ``auto``, the CSVs where there are any
+    returns : facts, a dict of columns, categories {band: its columns}, rows, flags {flag: surveys}, per column nulls,
+        infinite, outliers and replaced (counts) and limits [lowest, highest] (null: none), sources {covariate: tables
+        or rasters}, unreadable (surveys on damaged pixels), fitted_on (surveys), rule, files, seconds
+    flag : ok, or missing where nothing at all is known of the survey
+    A DataError tells of files that are not there or are not what they should be.
+    """
+    began = time.monotonic()
+    if source not in SOURCES:
+        raise ConfigError(f"source: found {source!r}, expected one of: {', '.join(SOURCES)}")
+    folders = [folders] if isinstance(folders, str | Path) else list(folders)
+    out = Path(out) / "tabular"
+    out.mkdir(parents=True, exist_ok=True)
+    places = _frame(places)
+    training = places if training is None else _frame(training)
+    with _scratch(out) as scratch:
+        wanted = sorted({*places["dataset"], *training["dataset"]})
+        table = cleaning.Table([_part(name, folders, scratch, wanted, source) for name in _rasters(covariates)])
+        table.fit(training)
+        counts, flags, rows = _run(spark, table, places, out, scratch)
+    if rows != len(places):
+        raise DataError(f"{out}: {rows:,} surveys written, expected {len(places):,}; run again")
+    if counts["unreadable"]:
+        log.warning("%s: %d surveys lie on pixels that cannot be read", out, counts["unreadable"])
+    return {
+        "columns": table.columns,
+        "categories": table.categories,
+        "rows": rows,
+        "flags": flags,
+        **{name: dict(zip(table.columns, counts[name], strict=True)) for name in cleaning.COUNTS},
+        "limits": {name: [x if np.isfinite(x) else None for x in pair] for name, pair in table.limits.items()},
+        "sources": {part.covariate.name: part.source for part in table.parts},
+        "unreadable": counts["unreadable"],
+        "fitted_on": table.fitted_on,
+        "rule": cleaning.RULE,
+        "files": [str(path) for part in table.parts for path in part.values.files],
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def _rasters(names):
+    found = [registry.covariates.get(name) if isinstance(name, str) else name for name in names]
+    if not found:
+        raise ConfigError("covariates: found none, expected names of one or more rasters, such as bioclim, elevation")
+    for covariate in found:
+        if not isinstance(covariate, kinds.Raster):
+            raise ConfigError(f"covariates: {covariate.name!r} is an image a survey, expected rasters, such as bioclim")
+    return found
+
+
+def _part(covariate, folders, scratch, wanted, source):
+    tables = {} if source == "rasters" else values.tables(covariate, folders)
+    if not tables:
+        if source == "tables" and covariate.tables:
+            raise DataError(
+                f"{', '.join(map(str, folders))}: no CSV of covariate {covariate.name!r}; expected such as "
+                f"EnvironmentalRasters/**/GLC24-PA-train-{covariate.tables[0]}.csv; put it there, or try source=auto"
+            )
+        return cleaning.Part(covariate, "rasters", values.RasterValues(covariate, folders))
+    missing = [dataset for dataset in wanted if dataset not in tables]
+    if missing:  # pixels in their place might be in other units
+        raise DataError(
+            f"{next(iter(tables.values()))}: there is no such CSV of {missing[0]}, expected one for each of: "
+            f"{', '.join(wanted)}; add it, leave out {missing[0]}, or take the rasters for all: source=rasters"
+        )
+    return cleaning.Part(
+        covariate, "tables", values.TableValues(covariate, {name: tables[name] for name in wanted}, scratch)
+    )
+
+
+def _run(spark, table, places, out, scratch):
+    """Make all parts, on Spark or here, with a bar of surveys; returns summed counts, flags and rows."""
+    # near surveys in one part, so that workers stay near each other on the rasters
+    band, zone = np.floor(-places["lat"]), np.floor(places["lon"])
+    places = places.iloc[np.lexsort((places["surveyId"], places["dataset"], zone, band))]
+    starts = range(0, len(places), _ROWS)
+    paths = [out / f"part-{number:05d}.parquet" for number in range(len(starts))]
+    with tqdm(total=len(places), desc="tabular values", unit="survey") as bar:
+        if spark is None:
+            told = []
+            for path, start in zip(paths, starts, strict=True):
+                told.append(_make(table, places.iloc[start : start + _ROWS], path))
+                bar.update(told[-1]["rows"])
+        else:
+            file = scratch / "places.parquet"
+            pq.write_table(pa.Table.from_pandas(places, preserve_index=False), file, row_group_size=_ROWS)
+
+            def make(frames):
+                for number in (number for frame in frames for number in frame["id"]):
+                    part = pq.ParquetFile(file).read_row_group(number).to_pandas()
+                    yield pd.DataFrame({"told": [json.dumps(_make(table, part, paths[number]))]})
+
+            parts = spark.range(0, len(paths), 1, len(paths)).mapInPandas(make, "told string")
+            with ThreadPoolExecutor(1) as pool:
+                made = pool.submit(parts.collect)
+                while not wait([made], timeout=0.5).done:
+                    bar.update(min(_ROWS * sum(path.is_file() for path in paths), len(places)) - bar.n)
+                told = [json.loads(row["told"]) for row in made.result()]
+            bar.update(len(places) - bar.n)
+    counts = {name: np.sum([one[name] for one in told], axis=0).tolist() for name in (*cleaning.COUNTS, "unreadable")}
+    rows, ok = (sum(one[name] for one in told) for name in ("rows", "ok"))
+    return counts, {"ok": ok, "missing": rows - ok}, rows
+
+
+def _make(table, places, path):
+    """Read, clean and write the surveys of the frame `places`; returns counts, plain values."""
+    raw, unreadable = table.read(places)
+    made, counts, known = table.clean(raw)
+    columns = [places["dataset"], places["surveyId"], np.where(known, "ok", "missing"), *made.T]
+    with storage.atomic_file(path) as beside:
+        part = pa.table([pa.array(column) for column in columns], schema=schema.tabular(table.columns))
+        pq.write_table(part, beside, compression="zstd")
+    counts = {name: count.tolist() for name, count in counts.items()}
+    return counts | {"unreadable": unreadable, "ok": int(known.sum()), "rows": len(places)}
+
+
+@contextlib.contextmanager
+def _scratch(out):
+    folder = Path(tempfile.mkdtemp(prefix=".values-", dir=out))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _frame(places):
+    frame = places.to_pandas() if isinstance(places, pa.Table) else places
+    missing = [name for name in _PLACE if name not in frame.columns]
+    if missing:
+        raise DataError(f"places: column {missing[0]!r} is missing; found {list(frame.columns)}, expected {_PLACE}")
+    frame = frame[[*_PLACE]].reset_index(drop=True)
+    if frame.empty or frame["surveyId"].isna().any():
+        raise DataError(f"places: found {len(frame)} surveys, some without id, expected one or more, each with its id")
+    frame = frame.astype({"dataset": object, "surveyId": np.int64, "lon": float, "lat": float})
+    twice = frame.duplicated(["dataset", "surveyId"])
+    if twice.any():
+        first = frame.loc[twice.idxmax()]
+        raise DataError(
+            f"places: survey {first['surveyId']} of dataset {first['dataset']!r} is there more than once; "
+            "expected one row a survey; try: drop_duplicates(['dataset', 'surveyId'])"
+        )
+    return frame

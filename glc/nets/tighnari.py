@@ -1,0 +1,150 @@
+"""Tighnari: images, time series, tables and graph features, each through its encoder, fused by cross-attention.
+
+Liu et al. 2024, sections 3.3 to 3.5. The inputs' kinds say which part each plays: pixels and coeffs are the image,
+cubes the time series, table and graph what they are called; any may be left out, and a survey may lack any.
+
+The organisers' baseline is in the options too: an experiment with inputs of four bands of pixels and the two cubes, and
+``temporal = "resnet18"  image = "swin_tiny_patch4_window7_224"  fusion = "concat"  hidden = 4096  dropout = 0.1``.
+Its encoders' own classifiers of 1,000 units and their norms are left out, and its inputs are standardised by training
+moments in place of a norm.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from glc.config import require
+from glc.errors import ConfigError
+from glc.nets._heads import start_at_frequencies
+from glc.nets.hcam import Concat, Hcam, compressed
+from glc.registry import models
+
+PART = {"pixels": "image", "coeffs": "image", "cube": "temporal", "table": "table", "graph": "graph"}
+
+
+@models.register("tighnari")
+class Tighnari(nn.Module):
+    """Logits (batch, class) float32 of the inputs in a batch, (batch, band, row, col) with NaN where missing.
+
+    encoders : by part; fusion : their `Encoded` to one vector; head : dropout and the last linear layer of eq. 8
+    mixup : alpha that the trainer gives to `glc.nets.augment.mixup`; 0 for none
+    """
+
+    kind = "net"
+
+    @dataclass(frozen=True)
+    class Options:
+        """Architecture as published; widths, which the paper does not tell but for the backbones', are ours."""
+
+        temporal: str = "swin"
+        """Of each cube: swin, vit, or a net of timm (resnet18, efficientnet_b0, mobilenetv3_large_100, xception41)."""
+        image: str = "swin_tiny_patch4_window7_224"
+        """A net of timm (efficientnet_b0, convnext_base, vit_base_patch16_224)."""
+        pretrained: str = ""
+        """Weights file (on this machine) of the image net; none: random weights."""
+        resize: int = 224
+        """Side in pixels that images are resized to; 0 leaves them."""
+        fusion: str = "hcam"
+        """hcam, or concat: the baseline's."""
+        tokens: str = "pooled"
+        """Keys and values of hcam: pooled, one vector a modality as published; or map, the backbones' maps (ours)."""
+        width: int = 96
+        """Of the temporal Swin's and ViT's patches, a multiple of 12."""
+        fused: int = 256
+        """Width of each attention; of the graph vector's compression where parts are concatenated."""
+        heads: int = 8
+        """Of the attention to the graph vector; must divide `fused`."""
+        hidden: int = 0
+        """Units of a linear layer behind the concatenation; 0 for none."""
+        table_width: int = 128
+        """Of both layers of the table's encoder."""
+        graph_hidden: int = 512
+        """Units of the graph vector's first layer."""
+        graph_tokens: int = 8
+        """Tokens that the graph vector is compressed to with ``tokens = "map"``; else one."""
+        graph_drop: float = 0.0
+        """While training, share of surveys whose graph vector is hidden, as it is where there are no neighbours."""
+        dropout: float = 0.1
+        """Before the last layer."""
+        mixup: float = 0.4
+        """Alpha of the Beta distribution (ours, the paper tells none); 0 for no mixup."""
+        fill: str = "tensor"
+        """Nulls of a cube take the mean of its other values (section 3.1); training: the training mean."""
+        trim: bool = True
+        """Trim cubes to what their patches divide, as published; else pad them."""
+        symmetries: bool = False
+        """While training, turn and mirror every survey's tiles at random (ours)."""
+        checkpointing: bool = False
+        """Compute the encoders' activations anew for the gradient: less memory, more time."""
+        prior: bool = True
+        """Start the last layer's bias at each class's log-odds among the training examples (ours)."""
+
+        def __post_init__(self):
+            require(self.fusion in ("hcam", "concat"), "fusion", self, "'hcam' or 'concat'")
+            require(self.tokens in ("pooled", "map"), "tokens", self, "'pooled' or 'map'")
+            require(self.fill in ("tensor", "training"), "fill", self, "'tensor' or 'training'")
+            require(self.width >= 12 and self.width % 12 == 0, "width", self, "a multiple of 12")
+            for name in ("fused", "heads", "table_width", "graph_hidden", "graph_tokens"):
+                require(getattr(self, name) >= 1, name, self, "at least 1")
+            require(self.fused % self.heads == 0, "heads", self, f"a divisor of fused = {self.fused}")
+            for name in ("resize", "hidden", "mixup"):
+                require(getattr(self, name) >= 0, name, self, "0 or above")
+            for name in ("dropout", "graph_drop"):
+                require(0 <= getattr(self, name) < 1, name, self, "at least 0 and below 1")
+
+    def __init__(self, options, n_classes, layouts):
+        super().__init__()
+        self.options, self.mixup = options, options.mixup
+        self.encoders = nn.ModuleDict(encoders(options, layouts))
+        widths = {part: (encoder.width, encoder.token_width) for part, encoder in self.encoders.items()}
+        if options.fusion == "hcam":
+            self.fusion = Hcam(widths, options.fused, options.heads, options.tokens)
+        else:
+            self.fusion = Concat(widths, options.hidden)
+        self.head = nn.Sequential(nn.Dropout(options.dropout), nn.Linear(self.fusion.width, n_classes))
+
+    def prepare(self, summary):
+        """Take the inputs' moments, the image net's pretrained weights, and, for `prior`, the class counts."""
+        for encoder in self.encoders.values():
+            encoder.prepare(summary)
+        if self.options.prior:
+            start_at_frequencies(self.head[-1], summary)
+
+    def forward(self, batch):
+        return self.head(self.fusion({part: encoder(batch) for part, encoder in self.encoders.items()}))
+
+
+def encoders(options, layouts):
+    """The encoder of each part that `layouts` have, by name of the part; a ConfigError tells of inputs of no part."""
+    from glc.nets.backbones import Images, Series, Vectors
+
+    parts = {}
+    for name, layout in layouts.items():
+        if layout.kind not in PART:
+            raise ConfigError(
+                f"inputs: found {name} ({layout.kind}), expected {', '.join(PART)}; of a series or landsat cube give "
+                "the values (coeffs = false)"
+            )
+        parts.setdefault(PART[layout.kind], {})[name] = layout
+    if not parts:
+        raise ConfigError(
+            "inputs: found none, expected tiles, cubes, tables or graph features; add an [[inputs]] table"
+        )
+    made, again = {}, options.checkpointing
+    if "temporal" in parts:
+        made["temporal"] = Series(
+            parts["temporal"], options.temporal, options.width, options.fill, options.trim, checkpointing=again
+        )
+    if "table" in parts:
+        made["table"] = Vectors(parts["table"], options.table_width, options.table_width)
+    if "image" in parts:
+        made["image"] = Images(
+            parts["image"], options.image, options.resize, options.pretrained, options.symmetries, again
+        )
+    if "graph" in parts:
+        joined = compressed({part: (encoder.width, encoder.token_width) for part, encoder in made.items()})
+        hcam = options.fusion == "hcam"
+        tokens = options.graph_tokens if hcam and options.tokens == "map" else 1
+        width = joined if hcam and joined else options.fused
+        made["graph"] = Vectors(parts["graph"], options.graph_hidden, width, tokens, options.graph_drop)
+    return made

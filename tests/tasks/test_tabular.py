@@ -1,0 +1,94 @@
+"""Environmental values at the surveys as a task, on the tiny virtual world and on genuine rasters."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import rasterio
+from numpy.testing import assert_allclose
+
+from glc import storage
+from glc.errors import ConfigError
+from glc.tasks.tabular import Tabular
+from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
+
+REAL = ["elevation", "temperature", "precipitation", "bioclim", "koeppen"]
+
+
+def _read(task):
+    return pq.read_table(sorted((task.folder / "tabular").glob("*.parquet"))).to_pandas()
+
+
+def _places(task):
+    return task.places().to_pandas().set_index(["dataset", "surveyId"])
+
+
+def test_values_of_the_virtual_world_for_every_survey_once(root):  # noqa: F811
+    wanted = {"root": root, "dataset": TINY, "covariates": ["bioclim", "soil", "landcover"]}
+    task = Tabular(**wanted)
+    assert {"Surveys", "VirtualPart", "Tabular"} <= set(run(task))
+    frame = _read(task).set_index(["dataset", "surveyId"])
+    assert frame.index.is_unique
+    places = _places(task)
+    assert set(frame.index) == set(places.index)
+    facts = storage.manifest(task.folder)
+    assert facts["columns"] == list(frame.columns[1:])
+    assert facts["rows"] == len(frame) == 460
+    assert facts["flags"]["ok"] == (frame["flag"] == "ok").sum() > 400
+    with rasterio.open(task.imagery / "EnvironmentalRasters/Climate/bioclim.tif") as source:
+        sampled = np.ma.stack(list(source.sample(places[["lon", "lat"]].to_numpy(), masked=True)))
+    found = frame.loc[places.index, [f"bioclim_bio{i}" for i in range(1, 20)]].to_numpy()
+    assert_allclose(found, sampled.filled(np.nan), rtol=1e-6)
+    kinds = frame[facts["categories"]["landcover_landcover"]].to_numpy()
+    assert (kinds.sum(axis=1) == 1).all()
+    assert run(Tabular(**wanted)) == []
+    # presence-only surveys under the same limits, though no training survey is among them
+    po = Tabular(**wanted, datasets=["po"])
+    run(po)
+    assert po.identity != task.identity
+    told = storage.manifest(po.folder)
+    assert (told["limits"], told["columns"]) == (facts["limits"], facts["columns"])
+    assert not _read(po).duplicated("surveyId").any()
+
+
+def test_covariates_that_cannot_be_tabulated_are_refused(root):  # noqa: F811
+    for names, error in (
+        (["bioklim"], "unknown covariate 'bioklim'.*did you mean 'bioclim'"),
+        (["sentinel2"], "'sentinel2' is an image a survey"),
+        ([], "--covariates: found none"),
+    ):
+        with pytest.raises(ConfigError, match=error):
+            Tabular(root=root, dataset=TINY, covariates=names)
+    one, other = (Tabular(root=root, dataset=TINY, covariates=names) for names in (["soil", "land"], ["land", "soil"]))
+    assert one.identity != other.identity, "the order of the columns follows that of the covariates"
+
+
+def test_identity_follows_the_files(root, tmp_path, shared_data):  # noqa: F811
+    raster = shared_data / "rasters_eu" / "altitude_5m.tif"
+    identities = set()
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / raster.name).write_bytes(raster.read_bytes())
+        task = {"root": root, "dataset": str(shared_data / "medflora"), "imagery_folder": str(tmp_path / folder)}
+        identities.add(Tabular(**task, covariates=["elevation"]).identity)
+    assert len(identities) == 2
+
+
+def test_every_survey_of_the_mediterranean_flora_has_values_or_a_flag(shared_data, root):  # noqa: F811
+    folder = shared_data / "rasters_eu"
+    dataset = str(shared_data / "medflora")
+    task = Tabular(root=root, dataset=dataset, imagery_folder=str(folder), covariates=REAL)
+    run(task)
+    frame, facts = _read(task).set_index(["dataset", "surveyId"]), storage.manifest(task.folder)
+    assert len(frame) == facts["rows"] == 7_988
+    assert sum(facts["flags"].values()) == 7_988
+    values = frame[facts["columns"]].to_numpy()
+    kinds = [facts["columns"].index(name) for name in facts["categories"]["koeppen_koeppen"]]
+    assert (values[:, kinds].sum(axis=1) == 1).all()
+    numbers = np.delete(values, kinds, axis=1)
+    known = np.isfinite(numbers).any(axis=1) | (values[:, kinds[-1]] == 0)
+    assert ((frame["flag"] == "ok") == known).all()
+    assert np.isfinite(numbers).mean() > 0.9
+    places = _places(task)
+    with rasterio.open(folder / "altitude_5m.tif") as source:
+        sampled = np.ma.stack(list(source.sample(places[["lon", "lat"]].to_numpy(), masked=True)))[:, 0]
+    assert_allclose(frame.loc[places.index, "elevation_altitude_m"], sampled.astype(float).filled(np.nan))
