@@ -28,8 +28,9 @@ def squared_error(folder, full, surveys=2_000):
     """How far the pixels of `folder`, expanded, are from those in `full`: (sum of mean squared errors, tiles).
 
     folder, full : tables of the same surveys, of DCT terms and of pixels
-    surveys : at most so many are compared, evenly spread over the table. Tiles of all bands whose pixels are all valid count; an error is in units of its band's
-        peak, 255 for bytes and else the range of the band's valid pixels.
+    surveys : at most so many are compared, evenly spread over the table
+    Tiles of all bands whose pixels are all valid count; an error is in units of its band's peak, 255 for bytes and else
+    the range of the band's valid pixels.
     """
     facts, whole = storage.manifest(folder), storage.manifest(full)
     if facts["size"] != whole["size"] or facts["block"] == "full" or whole["block"] != "full":
