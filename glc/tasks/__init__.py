@@ -35,6 +35,7 @@ from glc.tasks.pretrain import Pretrain, Triplets
 from glc.tasks.products import Evaluate, Predictions, Submission
 from glc.tasks.report import Floor, Report
 from glc.tasks.scores import ClassicalScores, Examples, Fit, FoldScores, NetScores
+from glc.tasks.stack import StackScores
 from glc.tasks.tabular import Tabular
 
 settings.tell_at_exit()
@@ -56,6 +57,7 @@ __all__ = [
     "Pretrain",
     "Report",
     "SpeciesEmbedding",
+    "StackScores",
     "Submission",
     "Surveys",
     "Tabular",

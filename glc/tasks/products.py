@@ -2,10 +2,11 @@
 
 import json
 
-from glc import config, storage
+from glc import config, registry, storage
 from glc.tasks.base import ExperimentTask, Published, SectionParameter
 from glc.tasks.etl import Folds, Surveys, TruthMixin
 from glc.tasks.scores import ClassicalScores, NetScores, NetTask
+from glc.tasks.stack import StackScores
 
 
 class Predictions(NetTask):
@@ -13,20 +14,23 @@ class Predictions(NetTask):
 
     fold = None
     decode = SectionParameter(config.Choice, default=config.Choice("expected_f1"), description="the [decode] section")
+    correct = SectionParameter(config.Choice, default=config.Choice("none"), description="the [correct] section")
 
     def requires(self):
-        return super().requires() | {
-            "scores": self.clone(ClassicalScores if self.member.kind == "classical" else NetScores)
-        }
+        kinds = {"classical": ClassicalScores, "net": NetScores, "stack": StackScores}
+        return super().requires() | {"scores": self.clone(kinds[self.member.kind])}
 
     def own_parameters(self):
-        return {"decode": config.canonical(self.decode)}
+        return {"decode": config.canonical(self.decode), "correct": config.canonical(self.correct)}
 
     def write(self, out):
         from glc.prediction import sets
 
         self.status(f"deciding sets by {self.decode.name}", 10)
-        facts = sets.write(self.input()["scores"].path, self.read_surveys(), out, self.decode)
+        correction = None
+        if self.correct.name != "none":
+            correction = config.options(registry.corrections.get(self.correct.name), self.correct, "correct")
+        facts = sets.write(self.input()["scores"].path, self.read_surveys(), out, self.decode, correction)
         storage.note(out, **facts)
 
 
@@ -46,6 +50,7 @@ class ExperimentProduct(ExperimentTask):
             "pretrain": s.pretrain,
             "train": s.train,
             "decode": s.decode,
+            "correct": s.correct,
             "label": s.name,
         }
 

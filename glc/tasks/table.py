@@ -10,6 +10,7 @@ from glc.tasks.base import ImageryFolderParameter, ProductTask, Published
 from glc.tasks.pretrain import pretraining
 from glc.tasks.products import Evaluate
 from glc.tasks.scores import ClassicalScores, Fit, FoldScores
+from glc.tasks.stack import StackScores
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,12 @@ class Table(ProductTask):
 
     def cost(self, task):
         """Time and memory of fitting and scoring the model behind `task`, an `Evaluate`: all folds, and the test."""
-        if registry.models.get(task.settings.model.name).kind == "classical":
-            steps = [task.below(ClassicalScores)]
+        kind = registry.models.get(task.settings.model.name).kind
+        if kind != "net":
+            steps = [task.below({"classical": ClassicalScores, "stack": StackScores}[kind])]
         else:
             folds = range(task.settings.validation.run)
-            steps = [task.below(kind, fold=fold) for kind in (Fit, FoldScores) for fold in folds]
+            steps = [task.below(step, fold=fold) for step in (Fit, FoldScores) for fold in folds]
             steps += [pretrain for fit in steps[: len(folds)] for pretrain in pretraining(fit).values()]
         facts = [storage.manifest(step.folder) for step in {step.folder: step for step in steps}.values()]
         return {

@@ -9,7 +9,7 @@ import torch
 from glc import config
 from glc.errors import ConfigError
 from glc.etl import arrays
-from glc.nets import checkpoints
+from glc.nets import checkpoints, trainer
 from glc.nets.augment import mixup
 from glc.nets.backbones import Images, Series, Standard, Vectors, Vision, filled
 from glc.nets.features import Layout, Moments
@@ -316,3 +316,22 @@ def test_real_patches_and_cubes_pass_through(shared_data, edition):
     for name in layouts:
         other = batch | {name: batch[name].flip(-1)}
         assert not torch.allclose(net(other), logits, atol=1e-7), name
+
+
+def test_the_trainer_mixes_training_batches_and_wants_a_loss_that_takes_shares(monkeypatch):
+    layouts = {"table": Layout("table", ("a",), 1, 1)}
+    summary = SimpleNamespace(rows=4, counts=np.ones(3), inputs={"table": Moments(*np.zeros((2, 1, 1, 1)), 1.0)})
+    choice = config.Choice("tighnari", {"mixup": 0.4})
+    with pytest.raises(ConfigError, match=r"train\.loss: found 'asl', expected 'bce'"):
+        trainer.Learner(choice, config.Train(config.Choice("asl")), 3, summary, layouts)
+    learner = trainer.Learner(choice, config.Train(config.Choice("bce")), 3, summary, layouts)
+    seen = []
+    monkeypatch.setattr(learner, "log", lambda *args, **kwargs: None)
+    monkeypatch.setattr(learner, "loss", lambda logits, targets, *rest: seen.append(targets) or logits.sum())
+    batch = {"species": torch.tensor([[0], [1]]), "weight": torch.ones(2), "table": torch.randn(2, 1, 1, 1)}
+    for _ in range(20):
+        learner.training_step(batch)
+    assert any(((targets > 0) & (targets < 1)).any() for targets in seen)
+    seen.clear()
+    learner._step(batch)
+    assert set(seen[0].unique().tolist()) == {0.0, 1.0}, "validation is never mixed"

@@ -1,0 +1,95 @@
+"""A stack of two models on the tiny virtual world, through Luigi."""
+
+import luigi
+import pytest
+
+from glc import storage
+from glc.errors import ConfigError
+from glc.prediction import scores
+from glc.tasks import Predictions, Submission
+from glc.tasks.scores import ClassicalScores
+from glc.tasks.stack import StackScores
+
+FOLDS = "validation.count=4+validation.run=2"
+STACK = f"""
+beside = ["votes+{FOLDS}"]
+model = {{ name = "stack", members = ["frequency+{FOLDS}", "votes+{FOLDS}"] }}
+validation = {{ count = 4, run = 3 }}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _small_machine():
+    config = luigi.configuration.get_config()
+    config.set("machine", "spark_memory", "1g")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("out")
+
+
+def submission(root, text=STACK, name="joined"):
+    (root / f"{name}.toml").write_text(text)
+    luigi.task_register.Register.clear_instance_cache()
+    return Submission(root=str(root), dataset="virtual:tiny", experiment=str(root / f"{name}.toml"))
+
+
+def test_a_stack_ends_in_a_submission_and_a_second_run_does_nothing(root):
+    task = submission(root)
+    assert luigi.build([task], local_scheduler=True, log_level="WARNING")
+    below = task.below(Predictions).requires()["scores"]
+    assert isinstance(below, StackScores)
+    members = below.members()
+    assert [type(one) for one in members.values()] == [ClassicalScores] * 2
+    facts = storage.manifest(below.folder)["model_facts"]
+    assert list(facts) == ["0", "1", "2", "test"]
+    assert set(facts["test"]["members"]) == set(members)
+    valid = scores.read(below.folder / "valid")
+    alone = scores.read(next(iter(members.values())).folder / "valid")
+    assert valid.surveys.tolist() == alone.surveys.tolist()
+    assert valid.fold.tolist() == alone.fold.tolist()
+    assert (valid.matrix.data > 0).all()
+    assert (valid.matrix.data < 1).all()
+    assert (root / "submissions" / "virtual-tiny" / "joined.csv").is_file()
+
+    ran = []
+    luigi.Task.event_handler(luigi.Event.SUCCESS)(lambda one: ran.append(one.task_family))
+    assert luigi.build([submission(root)], local_scheduler=True, log_level="WARNING")
+    assert ran == []
+
+
+@pytest.mark.parametrize(
+    ("member", "complaint"),
+    [
+        ("vots", "unknown experiment 'vots'"),
+        (
+            "votes",
+            r"'votes' has validation.count = 10, expected .* own 4; write votes\+validation.count=4\+validation.run=3,",
+        ),
+        (
+            "votes+validation.count=4+validation.run=2+validation.seed=3",
+            "validation.seed = 3, expected the stack's own 0",
+        ),
+        (f"votes+{FOLDS}+validation.size_m=9000", "validation.size_m = 9000.0"),
+        (f"votes+{FOLDS}+validation.scheme=random", "validation.scheme = 'random'"),
+        ("{root}/wrong.toml", "is a stack itself"),
+    ],
+)
+def test_members_that_do_not_fit_are_refused_before_anything_runs(root, member, complaint):
+    task = submission(root, STACK.replace(f"frequency+{FOLDS}", member.format(root=root)), "wrong")
+    with pytest.raises(ConfigError, match=complaint):
+        task.complete()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (STACK.replace("run = 3", "run = 1"), "validation.run: found 1, expected at least 2 for a stack"),
+        ('model = "stack"', r"members: found \(\)"),
+        ('model = { name = "stack", members = ["votes", "votes"] }', "each experiment once"),
+    ],
+)
+def test_settings_that_make_no_stack_are_refused(root, text, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        submission(root, text, "useless").complete()
