@@ -6,25 +6,24 @@ of the species around the anchor. Their plain sum is as published, and there the
 classes, drowns the other (section 6.4); the terms can be balanced instead.
 """
 
-import csv
 import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, TQDMProgressBar
+from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import nn
 
 from glc import config
 from glc.config import require
-from glc.errors import ConfigError, GlcError
+from glc.errors import ConfigError
 from glc.nets import triplets
 from glc.nets.batches import multi_hot
 from glc.nets.checkpoints import ENCODER, make, save_encoder
-from glc.nets.trainer import HISTORY, quiet, wandb_logger
+from glc.nets.history import HISTORY, History
+from glc.nets.trainer import quiet, wandb_logger
 from glc.registry import losses, pretrainings
 
 MEASURES = ("triplet", "species", "satisfied", "alone", "norm")
@@ -129,7 +128,7 @@ class Tile2Vec:
                     for rows, shuffle in ((train, True), (valid, False))
                 ]
                 learner = Learner(net, options, table.n_classes)
-                curve = Curve(out / HISTORY)
+                curve = History(out / HISTORY, COLUMNS, COLUMNS, "pretrain.learning_rate")
                 with wandb_logger(wandb) as logger:
                     trainer = pl.Trainer(
                         accelerator=accelerator,
@@ -267,32 +266,3 @@ class Learner(pl.LightningModule):
         if options.species == "learned":  # decay would pull them to the plain sum; they have far to go in few steps
             own = [{"params": [self.balance.log_scale], "lr": 10 * options.learning_rate, "weight_decay": 0.0}]
         return torch.optim.AdamW(groups + own, lr=options.learning_rate, weight_decay=options.weight_decay)
-
-
-class Curve(Callback):
-    """Writes ``history.csv`` as the epochs end, and stops a training that has diverged."""
-
-    def __init__(self, path):
-        self.path, self.rows, self._started = path, [], time.perf_counter()
-
-    def on_train_epoch_start(self, trainer, learner):
-        self._started = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer, learner):
-        measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        measured |= {
-            "epoch": trainer.current_epoch,
-            "learning_rate": learner.options.learning_rate,
-            "seconds": round(time.perf_counter() - self._started, 3),
-        }
-        self.rows.append({name: measured.get(name, np.nan) for name in COLUMNS})
-        with open(self.path, "w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows({k: v if math.isfinite(v) else "" for k, v in row.items()} for row in self.rows)
-        for name, value in measured.items():
-            if not math.isfinite(value):
-                raise GlcError(
-                    f"pretraining diverged: {name} is {value} in epoch {trainer.current_epoch}; lower "
-                    f"pretrain.learning_rate (found {learner.options.learning_rate:g})"
-                )

@@ -1,9 +1,7 @@
 """Examples tables in, one self-describing checkpoint out: the trainer (Lightning) every net shares."""
 
 import contextlib
-import csv
 import logging
-import math
 import tempfile
 import time
 import warnings
@@ -12,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.tuner import Tuner
 from torchmetrics.classification import MultilabelF1Score
 
 from glc import config
-from glc.errors import ConfigError, GlcError
+from glc.errors import ConfigError
 from glc.nets.augment import mixup
 from glc.nets.batches import Batches, multi_hot, summarise, with_inputs
 from glc.nets.checkpoints import CHECKPOINT, load_encoder, make, save
+from glc.nets.history import HISTORY, History
 from glc.registry import losses
 
-HISTORY = "history.csv"
 TOP_K = 25
 _FINDER_SKIPS = 10  # first steps, whose running mean is of few batches
 _COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_f1", "learning_rate", "valid_f1_micro", "seconds")
@@ -82,7 +80,7 @@ def fit(
             learner = Learner(model, train_config, n_classes, summaries[0], layouts, pretrained)
             if train_config.find_learning_rate and not fast_dev_run:
                 _find_learning_rate(learner, loaders, accelerator, scratch, progress)
-            history = History(out / HISTORY)
+            history = History(out / HISTORY, _COLUMNS, ("train_loss", "valid_loss"), "train.learning_rate")
             best = _best(train_config, scratch)
             with wandb_logger(wandb) as logger:
                 trainer = pl.Trainer(
@@ -105,7 +103,10 @@ def fit(
             kept = torch.load(best[0].best_model_path, map_location="cpu", weights_only=True)
             learner.load_state_dict(kept["state_dict"])
     save(out / CHECKPOINT, learner.net, model, n_classes, layouts, _facts(summaries[0]))
-    return history.summary(best[0].monitor) | {
+    row = history.best(best[0].monitor, highest=best[0].mode == "max")
+    return {name: row[name] for name in ("train_loss", "valid_loss", "valid_f1", "valid_f1_micro")} | {
+        "best_epoch": row["epoch"],
+        "epochs": len(history.rows),
         "learning_rate": learner.learning_rate,
         "rows": summaries[0].rows,
         "seconds": round(time.perf_counter() - started, 2),
@@ -176,42 +177,6 @@ def top_k_f1(logits, targets, k=TOP_K):
     k = min(k, logits.shape[1])
     hits = targets.gather(1, logits.topk(k, dim=1).indices).sum(dim=1)
     return 2 * hits / (k + targets.sum(dim=1))
-
-
-class History(Callback):
-    """Writes ``history.csv`` as the epochs end, and stops a training that has diverged."""
-
-    def __init__(self, path):
-        self.path, self.rows, self._started = path, [], time.perf_counter()
-
-    def on_train_epoch_start(self, trainer, learner):
-        self._started = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer, learner):
-        measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        measured |= {
-            "epoch": trainer.current_epoch,
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "seconds": round(time.perf_counter() - self._started, 3),
-        }
-        self.rows.append({name: measured[name] for name in _COLUMNS})
-        with open(self.path, "w", newline="") as file:
-            writer = csv.DictWriter(file, _COLUMNS)
-            writer.writeheader()
-            writer.writerows(self.rows)
-        for name in ("train_loss", "valid_loss"):
-            if not math.isfinite(measured[name]):
-                raise GlcError(
-                    f"training diverged: {name} is {measured[name]} in epoch {trainer.current_epoch}; lower "
-                    f"train.learning_rate (found {measured['learning_rate']:g}) or choose another train.loss"
-                )
-
-    def summary(self, monitor):
-        """The row of the best epoch by `monitor`, with best_epoch and the number of epochs."""
-        sign = -1 if monitor == "valid_f1" else 1
-        best = min(self.rows, key=lambda row: sign * row[monitor])
-        measures = {name: best[name] for name in ("train_loss", "valid_loss", "valid_f1", "valid_f1_micro")}
-        return {"best_epoch": best["epoch"], "epochs": len(self.rows)} | measures
 
 
 def _best(train_config, folder):
