@@ -252,7 +252,7 @@ class InputsMixin:
 
         surveys : (k, 2) numbers of datasets and ids of the only surveys that are needed, or None
         """
-        from glc.nets import features
+        from glc.nets import features, inputs
 
         tables = self.input_tasks(*parts)
         folders = [
@@ -260,7 +260,7 @@ class InputsMixin:
         ]
         memory = int(machine().imagery_memory_gb * 2**30)
         with tempfile.TemporaryDirectory(dir=self.root, prefix=".imagery-") as scratch:
-            found = features.read(self.stored, folders, memory_bytes=memory, scratch=scratch, surveys=surveys)
+            found = inputs.read(self.stored, folders, memory_bytes=memory, scratch=scratch, surveys=surveys)
             graphs = [wanted for wanted in self.inputs if wanted.graph.name != "none"]
             if graphs:
                 found = found or features.Features({}, {}, {}, {})

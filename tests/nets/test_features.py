@@ -12,7 +12,7 @@ from glc import schema, storage
 from glc.config import Input
 from glc.errors import ConfigError, DataError
 from glc.etl import cubes
-from glc.nets import batches, features
+from glc.nets import batches, features, inputs
 
 RNG = np.random.default_rng(5)
 IDS = {"pa_train": [30, 10, 20], "pa_test": [10, 40], "po": [20]}
@@ -47,7 +47,7 @@ def gather(found, *surveys):
 @pytest.mark.parametrize("memory_bytes", [1 << 30, 0], ids=["memory", "scratch"])
 def test_tiles_are_found_by_dataset_and_survey(tiles, tmp_path, memory_bytes):
     folder, values = tiles
-    found = features.read(
+    found = inputs.read(
         (Input("sentinel2", block=2, size=16),), [[folder]], memory_bytes=memory_bytes, scratch=tmp_path
     )
     assert found.layouts == {
@@ -71,7 +71,7 @@ def test_a_survey_with_one_bad_layer_keeps_the_good_ones(tiles):
     table = pq.read_table(path).to_pandas()
     table.loc[0, ["flag", "nir_valid"]] = ["corrupt", 0]
     pq.write_table(pa.Table.from_pandas(table, pq.read_schema(path), preserve_index=False), path)
-    found = features.read((Input("sentinel2", block=2, size=16),), [[folder]])
+    found = inputs.read((Input("sentinel2", block=2, size=16),), [[folder]])
     got = gather(found, ("pa_train", 30))["sentinel2"][0]
     assert np.isnan(got[1]).all()
     assert_allclose(got[0], values["red"][0].reshape(2, 2))
@@ -81,7 +81,7 @@ def test_a_survey_with_one_bad_layer_keeps_the_good_ones(tiles):
 def test_only_the_surveys_asked_for_are_kept(tiles):
     folder, values = tiles
     wanted = np.array([[0, 20], [1, 10], [1, 77]])
-    found = features.read((Input("sentinel2", block=2, size=16),), [[folder]], surveys=wanted)
+    found = inputs.read((Input("sentinel2", block=2, size=16),), [[folder]], surveys=wanted)
     got = gather(found, ("pa_train", 10), ("pa_train", 30), ("po", 20))["sentinel2"]
     assert_allclose(got[0, 0], values["red"][1].reshape(2, 2))
     assert np.isnan(got[1]).all()
@@ -98,11 +98,11 @@ def test_steps_are_as_many_surveys_as_the_memory_takes():
 
 def test_bands_are_chosen_by_name_and_a_class_band_by_its_classes(tiles):
     folder, values = tiles
-    found = features.read((Input("sentinel2", bands=("cover", "red"), block=2, size=16),), [[folder]])
+    found = inputs.read((Input("sentinel2", bands=("cover", "red"), block=2, size=16),), [[folder]])
     assert found.layouts["sentinel2"].bands == ("cover_1", "cover_7", "red")
     assert_allclose(gather(found, ("po", 20))["sentinel2"][0, 2], values["red"][5].reshape(2, 2))
     with pytest.raises(ConfigError, match=r"tiles 'sentinel2': unknown band 'nri'.*did you mean 'nir'"):
-        features.read((Input("sentinel2", bands=("nri",), block=2, size=16),), [[folder]])
+        inputs.read((Input("sentinel2", bands=("nri",), block=2, size=16),), [[folder]])
 
 
 def test_several_outputs_of_an_input_are_one(tiles, tmp_path):
@@ -113,14 +113,14 @@ def test_several_outputs_of_an_input_are_one(tiles, tmp_path):
         at = table.column_names.index("surveyId")
         pq.write_table(table.set_column(at, "surveyId", pa.array([1, 2])), out / "part-00000.parquet")
         storage.note(out, bands=list(values), size=16, block=2)
-    found = features.read((Input("sentinel2", block=2, size=16),), [[folder, other]])
+    found = inputs.read((Input("sentinel2", block=2, size=16),), [[folder, other]])
     got = gather(found, ("po", 2), ("po", 20))["sentinel2"]
     assert_allclose(got[0], got[1])
 
 
 def test_moments_are_those_of_numpy_without_what_is_missing(tiles):
     folder, _ = tiles
-    found = features.read((Input("sentinel2", block=2, size=16),), [[folder]])
+    found = inputs.read((Input("sentinel2", block=2, size=16),), [[folder]])
     surveys = [("pa_train", 30), ("pa_train", 10), ("pa_train", 20), ("pa_test", 40), ("pa_test", 10)]
     numbers, ids = schema.dataset_numbers([d for d, _ in surveys]), np.array([s for _, s in surveys])
     moments = found.moments(numbers, ids)["sentinel2"]
@@ -153,19 +153,19 @@ def test_cubes_by_year_band_and_terms(tmp_path):
     with storage.atomic_directory(folder, task="Cubes") as out:
         storage.note(out, **cubes.write_files(places, source, out, kind="landsat"))
     wanted = (Input(cube="landsat", years=(2001, 2020), bands=("nir", "red")),)
-    found = features.read(wanted, [[folder]])
+    found = inputs.read(wanted, [[folder]])
     assert found.layouts["landsat_cube"] == features.Layout("cube", ("nir", "red"), 4, 2)
     names = storage.manifest(folder)["names"]
     got = gather(found, ("pa_train", 3), ("pa_train", 2))["landsat_cube"]
     assert_allclose(got[0], series[2][[names.index("nir"), names.index("red")]][:, :, [1, 20]])
     assert np.isnan(got[1]).all()
-    terms = features.read((Input(cube="landsat", coeffs=True),), [[folder]])
+    terms = inputs.read((Input(cube="landsat", coeffs=True),), [[folder]])
     assert terms.layouts["landsat_cube"].shape == (6, 8, 8)
     assert_allclose(
         gather(terms, ("pa_train", 1))["landsat_cube"].reshape(1, 6, 64), cubes.coefficients(series[:1]), rtol=1e-4
     )
     with pytest.raises(ConfigError, match="found year 2021, expected years of 2000 to 2020"):
-        features.read((Input(cube="landsat", years=(2021,)),), [[folder]])
+        inputs.read((Input(cube="landsat", years=(2021,)),), [[folder]])
 
 
 @pytest.mark.parametrize("memory_bytes", [1 << 30, 0], ids=["memory", "streamed"])
@@ -190,7 +190,7 @@ def test_each_batch_has_the_imagery_of_its_own_surveys(tmp_path, memory_bytes):
 
 
 def test_no_inputs_no_features():
-    assert features.read((), []) is None
+    assert inputs.read((), []) is None
 
 
 def test_values_and_graph_vectors_stand_beside_imagery(tmp_path):
@@ -202,7 +202,7 @@ def test_values_and_graph_vectors_stand_beside_imagery(tmp_path):
         wanted = schema.tabular(["height", "cover_2"])
         pq.write_table(pa.Table.from_pandas(frame, wanted, preserve_index=False), out / "tabular/part-00000.parquet")
         storage.note(out, columns=["height", "cover_2"])
-    found = features.read((Input(table=("elevation", "landcover")),), [[folder]])
+    found = inputs.read((Input(table=("elevation", "landcover")),), [[folder]])
     matrix = sparse.csr_matrix(np.float32([[0, 2, 0], [1, 0, 3]]))
     found.add_graph("gfv", matrix, [5, 6, 9], np.array([[1, 7], [2, 8]]))
     assert found.layouts["table"] == features.Layout("table", ("height", "cover_2"), 1, 1)
