@@ -227,7 +227,16 @@ class ThresholdTopK(Decoder):
             self.grid[:, column] = (of_k[ks, ks - 1] + beyond[ks]) / len(group)
         best = np.unravel_index(self.grid.argmax(), self.grid.shape)
         self.k, self.threshold = int(ks[best[0]]), float(thresholds[best[1]])
-        self.facts = {"k": self.k, "threshold": round(self.threshold, 6), "validation_f1": float(self.grid.max())}
+        self.facts = {
+            "k": self.k,
+            "threshold": round(self.threshold, 6),
+            "validation_f1": float(self.grid.max()),
+            "grid": {
+                "k": ks.tolist(),
+                "threshold": [round(float(value), 6) for value in thresholds],
+                "f1": [[round(float(value), 5) for value in row] for row in self.grid],
+            },
+        }
         return self
 
     def sizes(self, ranked):

@@ -214,6 +214,26 @@ def calibration(points):
 
 
 @drawn
+def heat(grid):
+    """F1 on validation by k and threshold of the union of both (Tighnari, Figure 11), its best pair marked.
+
+    grid : dict of k and threshold, ascending, and f1 (k, threshold)
+    """
+    figure, ax = axes(3.6)
+    ax.grid(visible=False)
+    k, threshold, f1 = (np.array(grid[name], float) for name in ("k", "threshold", "f1"))
+    shown = ax.pcolormesh(threshold, k, f1, shading="nearest", cmap="viridis", rasterized=True)
+    row, column = np.unravel_index(f1.argmax(), f1.shape)
+    told = f"k {k[row]:g}, threshold {threshold[column]:g}: {f1.max():.4f}"
+    ax.plot(threshold[column], k[row], "o", color="white", markeredgecolor=INK, markersize=7, label=told)
+    ax.set_xlabel("threshold")
+    ax.set_ylabel("k")
+    figure.colorbar(shown, label="F1 on validation", aspect=28, pad=0.02)
+    figure.legend(loc="outside lower center")
+    return figure
+
+
+@drawn
 def set_sizes(series, limit):
     """Distribution of species per survey; series : label -> counts of species; `limit` and more share the last bar."""
     figure, ax = axes(3.6)

@@ -247,7 +247,10 @@ def _decoder(story):
     options = config.options(decoders.get(story.experiment.decode.name), story.experiment.decode, "decoder")
     return {
         "decoder_options": dataclasses.asdict(options),
-        "decoder_facts": {key: value for key, value in story.decoder.items() if key != "calibration"},
+        "decoder_facts": {key: value for key, value in story.decoder.items() if key not in ("calibration", "grid")},
+        "grid_figure": figures.heat("F1 by k and threshold", story.decoder["grid"])
+        if "grid" in story.decoder
+        else None,
         "calibration_figure": figures.calibration("Presence rate by score", points) if points else None,
         "sizes_figure": figures.set_sizes("Distribution of species per survey", sizes, limit),
         "size_rows": [

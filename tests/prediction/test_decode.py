@@ -55,6 +55,9 @@ def test_threshold_top_k_grid_is_the_brute_force_grid():
             wanted = metrics.sample_f1(ranked.take(sizes, scores.shape), labels)
             assert decoder.grid[k - 1, column] == pytest.approx(wanted, abs=1e-12)
     assert decoder.facts["validation_f1"] == pytest.approx(decoder.grid.max())
+    grid = decoder.facts["grid"]
+    at = grid["k"].index(decoder.facts["k"]), grid["threshold"].index(decoder.facts["threshold"])
+    assert grid["f1"][at[0]][at[1]] == pytest.approx(decoder.grid.max(), abs=1e-5)
 
 
 def test_expected_f1_undoes_a_monotone_distortion():

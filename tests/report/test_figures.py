@@ -105,6 +105,14 @@ def test_calibration_of_few_points(points):
     assert "nan" not in figures.calibration("a", points)
 
 
+def test_heat_map_marks_its_best_pair():
+    grid = {"k": [1, 2, 3], "threshold": [0.1, 0.2], "f1": [[0.1, 0.2], [0.15, 0.12], [0.3, 0.25]]}
+    svg = figures.heat("a", grid)
+    parse(svg)
+    assert "k 3, threshold 0.1: 0.3000" in words(svg)
+    assert figures.heat("a", grid) == svg
+
+
 @pytest.mark.parametrize("limit", [1, 25, 39, 40, 41, 2_000])
 def test_set_sizes_are_shares_that_sum_to_one_with_the_tail_in_the_last_bar(limit, monkeypatch):
     seen = []

@@ -166,6 +166,14 @@ def test_missing_parts_say_why(rendered):
     assert "There are no test surveys to map." in text_of(rendered["no test survey"][1])
 
 
+def test_the_grid_of_a_decoder_is_drawn_and_not_listed(make_story):
+    grid = {"k": [1, 2], "threshold": [0.1, 0.2], "f1": [[0.1, 0.2], [0.15, 0.12]]}
+    story = dataclasses.replace(make_story(), decoder={"k": 1, "threshold": 0.2, "validation_f1": 0.2, "grid": grid})
+    told = text_of(page.render(story))
+    assert "the k best species and those above the threshold are predicted together" in told
+    assert "grid, fitted" not in told
+
+
 def test_neighbour_recall_is_given_by_radius(rendered):
     told = text_of(rendered["classical"][1])
     assert "1 120 119 99.17%" in told
