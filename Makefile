@@ -104,7 +104,7 @@ dsgt-table1: $(READY)  ## NN and k-NN at 5, 10, 50 km, LSH beside exact (DS@GT 2
 dsgt-table2: $(READY)  ## linear and nonlinear nets by loss (DS@GT 2024, table 2)
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table2 $(ON)
 
-dsgt-table3: $(READY)  ## nets on places, tiles, series, tile2vec (DS@GT 2024, table 3; on a CPU ARGS='--pixel-epochs 3')
+dsgt-table3: $(READY)  ## nets on places, tiles, series, tile2vec (DS@GT 2024, table 3; on a CPU ARGS='--pixel-epochs 3 --pairs 100000')
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table3 $(ON)
 
 dsgt-table4: $(READY)  ## the best models beside the frequency baselines (DS@GT 2024, table 4)

@@ -129,6 +129,7 @@ class Table3(Table):
     )
 
     pixel_epochs = luigi.IntParameter(default=60, description="most epochs of the nets on 128 x 128 pixels: 3 on a CPU")
+    pairs = luigi.IntParameter(default=1_000_000, description="of tile2vec: 100000 on a CPU")
 
     def rows(self):
         pixels = f"+model.expand=true+train.max_epochs={self.pixel_epochs}"
@@ -147,7 +148,11 @@ class Table3(Table):
         }
         for label, species in _TILE2VEC.items():
             paper = {"none": "slightly below the CNN", "sum": "better than triplets alone"}.get(species, "ours")
-            models[f"tile2vec, {label}"] = (f"tile2vec+train.freeze=true+pretrain.species={species}", paper)
+            few = f" ({self.pairs:,} pairs)" if self.pairs < 1_000_000 else ""
+            models[f"tile2vec, {label}{few}"] = (
+                f"tile2vec+train.freeze=true+pretrain.species={species}+pretrain.pairs={self.pairs}",
+                paper,
+            )
         decoders = {
             "top 20": "+decode.name=top_k+decode.k=20",
             "threshold 0.5": "+decode.name=threshold+decode.threshold=0.5",
