@@ -188,6 +188,20 @@ def test_the_command_line_fails_with_the_cause_on_its_last_line(tmp_path):
     assert "GLC24-PA-metadata-train.csv" in last
     assert "max_quarantine_fraction" in last
     assert not list((tmp_path / "out").rglob("*.parquet"))
+    # what is wrong before anything has run is told there too
+    command[command.index("frequency")] = "tile-cnn"
+    done = subprocess.run(
+        [*command, "--dataset", str(folder.parent), "--root", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=300,
+    )
+    assert done.returncode == 35, done.stderr[-2000:]
+    last = done.stderr[done.stderr.rindex("FAILED Submission: DataError:") :].strip()
+    assert len(last.splitlines()) == 1
+    assert "no file of covariate 'sentinel2'" in last
+    assert "IMAGERY=, --imagery-folder" in last
 
 
 def test_defaults_hold_in_any_folder_and_a_named_configuration_wins(tmp_path):
