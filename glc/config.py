@@ -313,6 +313,8 @@ def _check(experiment):
         raise ConfigError(
             f"pretrain: found {experiment.pretrain.name!r}, expected 'none' without [[inputs]] to learn from"
         )
+    if experiment.pretrain.name != "none" and any(one.graph.name != "none" for one in experiment.inputs):
+        raise ConfigError("pretrain: found a graph among [[inputs]], expected none: it is made of each fold's labels")
     if experiment.train.freeze and experiment.pretrain.name == "none":
         raise ConfigError("train.freeze: found true, expected a [pretrain] table: a random encoder would be kept")
     for name in experiment.beside:

@@ -36,6 +36,18 @@ def test_every_experiment_loads_and_survives_a_round_trip(name):
             'model = "tile_cnn"\npo = { use = "pseudo" }\n[[inputs]]\ntiles = "bioclim"',
             "pseudo-surveys have no imagery",
         ),
+        ('model = "tighnari"\npretrain = "tile2vec"\n[[inputs]]\ngraph = "gfv"', "pretrain: found a graph among"),
+        ('model = "tighnari"\n[[inputs]]\ngraph = { name = "gfv", radius = 3 }', "unknown key 'radius'"),
+        (
+            'model = "tile_cnn"\ntrain = { freeze = true }\n[[inputs]]\ntiles = "bioclim"',
+            "a random encoder would be kept",
+        ),
+        ('model = "tile_cnn"\n[[inputs]]\ntiles = "sentinel2"\nbands = ["rde"]', "no band 'rde'.*did you mean 'red'"),
+        (
+            'model = "tile_cnn"\n[[inputs]]\ntiles = "bioclim"\n[[inputs]]\ntiles = "bioclim"',
+            "'bioclim' is there twice",
+        ),
+        ('model = "votes"\nbeside = ["vots"]', "unknown experiment 'vots'.*did you mean 'votes'"),
         ('model = "tile_cnn"\npretrain = "tile3vec"\n[[inputs]]\ntiles = "bioclim"', "unknown pretraining 'tile3vec'"),
         ('model = "tile_cnn"\npretrain = { name = "tile2vec", species = "both" }', "species: found 'both'"),
         ('description = "no model"', "key 'model' is missing"),

@@ -14,8 +14,9 @@
                                  |               |                |
                                  +---------- Submission ----------+
 
-Nets that read imagery have, before Fit and FoldScores, Tiles (rasters and images) and Cubes (series), and those that
-start from a pretrained encoder Triplets --- Pretrain before Fit.
+Nets that read imagery have, before Fit and FoldScores, Tiles (rasters and images), Cubes (series) and Tabular (values
+at the survey), and those that start from a pretrained encoder Triplets --- Pretrain before Fit. StackScores joins the
+scores of several experiments.
 
 Every task writes ``ROOT/store/<dataset>/<task>-<identity>``; the products of an experiment also stand at
 ``ROOT/{submissions,metrics,reports}/<dataset>/<experiment>``.
