@@ -1,8 +1,8 @@
+import json
 import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
 from glc import memory
@@ -21,10 +21,6 @@ sys.stdin.read()
 """
 
 
-def touch(mb):
-    np.ones(mb * MB, np.uint8)
-
-
 def started(mb):
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD.format(mb=mb)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -33,32 +29,53 @@ def started(mb):
     return child
 
 
+def alone(code):
+    """What `code` prints in a process of its own: this one's memory moves with what other tests have left behind."""
+    start = "import numpy as np\nfrom glc import memory\ndef touch(mb): np.ones(mb * 2**20, np.uint8)\n"
+    done = subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, check=True, timeout=60)
+    return json.loads(done.stdout)
+
+
 @needs_proc
 def test_it_measures_the_block_and_not_what_was_before():
-    touch(300)
-    with memory.peak() as little:
-        pass
-    with memory.peak() as much:
-        touch(200)
-    others = len(memory._family()) - 1  # children that other tests have left, such as W&B's
-    assert 195 * MB < much.bytes - little.bytes < 215 * MB
-    assert (much.method, much.processes) == ("VmHWM", 1 + others)
+    little, much, method, processes = alone(
+        """
+touch(300)
+with memory.peak() as little:
+    pass
+with memory.peak() as much:
+    touch(200)
+import json
+print(json.dumps([little.bytes, much.bytes, much.method, much.processes]))
+"""
+    )
+    assert 195 * MB < much - little < 215 * MB
+    assert (method, processes) == ("VmHWM", 1)
 
 
 @needs_proc
 def test_a_block_within_does_not_lose_the_peak_of_the_outer_one():
-    with memory.peak() as nothing:
-        pass
-    with memory.peak() as outer:
-        touch(200)
-        with memory.peak() as inner:
-            touch(50)
-    assert outer.bytes - nothing.bytes > 195 * MB
-    assert 45 * MB < inner.bytes - nothing.bytes < 65 * MB
+    nothing, outer, inner = alone(
+        """
+with memory.peak() as nothing:
+    pass
+with memory.peak() as outer:
+    touch(200)
+    with memory.peak() as inner:
+        touch(50)
+print([nothing.bytes, outer.bytes, inner.bytes])
+"""
+    )
+    assert outer - nothing > 195 * MB
+    assert 45 * MB < inner - nothing < 65 * MB
 
 
 @needs_proc
-def test_children_count_for_what_they_hold_during_the_block():
+def test_children_count_for_what_they_hold_during_the_block(monkeypatch):
+    # only this test's own: what other tests have started grows and shrinks
+    others = set(memory._family())
+    known = memory._family
+    monkeypatch.setattr(memory, "_family", lambda: [process for process in known() if process not in others])
     before = started(150)
     try:
         with memory.peak() as idle:
@@ -87,7 +104,7 @@ def test_an_error_passes_and_is_measured():
 def test_without_proc_it_says_what_it_measured(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "_PROC", tmp_path)
     with memory.peak() as used:
-        touch(10)
+        np.ones(10 * MB, np.uint8)
     assert used.method == "getrusage"
     assert used.bytes > 10 * MB
 

@@ -4,6 +4,6 @@ A covariate is a `Raster` (GeoTIFFs that cover the surveys, cut around each of t
 each survey's own). A new one is one new file here that registers its declaration.
 """
 
-from glc.covariates._base import Layer, Patches, Raster
+from glc.covariates._base import Layer, Patches, Raster, places
 
-__all__ = ["Layer", "Patches", "Raster"]
+__all__ = ["Layer", "Patches", "Raster", "places"]
