@@ -18,8 +18,8 @@ from glc.tasks.scores import ClassicalScores
 from glc.tasks.table import Row, Table
 
 _MEMORY = (
-    "Memory is the whole process's, what earlier models of the run left in it and an idle Java of Spark included: for a "
-    "model's own, run it alone."
+    "Memory is the whole process's, what earlier models of the run left in it and an idle Java of Spark included: "
+    "for a model's own, run it alone."
 )
 _DIFFERENT = "The paper's figures are of the contest's hidden test: judge order and direction, not size."
 
