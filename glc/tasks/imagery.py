@@ -183,6 +183,7 @@ class Tiles(ImageryTask):
 class Cubes(ImageryTask):
     """Cubes of every survey: ``series`` from the six quarterly tables, ``landsat`` or ``bioclim`` from cube files."""
 
+    version = 2  # the manifest tells the years of cube files
     kind = luigi.ChoiceParameter(choices=("series", "landsat", "bioclim"), default="bioclim")
     max_corrupt_fraction = luigi.FloatParameter(default=0.05, description="more unusable cubes stop the run")
 
