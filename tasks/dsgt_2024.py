@@ -136,7 +136,8 @@ class Table3(Table):
     pairs = luigi.IntParameter(default=1_000_000, description="of tile2vec: 100000 on a CPU")
 
     def rows(self):
-        pixels = f"+model.expand=true+train.max_epochs={self.pixel_epochs}"
+        # 256 surveys of 64 channels of pixels would take 10 GB and more
+        pixels = f"+model.expand=true+train.max_epochs={self.pixel_epochs}+train.batch_size=64"
         cut = f" (at most {self.pixel_epochs} epochs)" if self.pixel_epochs < 60 else ""
         models = {
             "geolocation, nonlinear": ("geolocation-published", "about .14"),
