@@ -244,6 +244,9 @@ class Tile2vecCurves(Curves):
 
     task_namespace = "dsgt_2024"
     title = "tile2vec, by how the species term joins"
+    pairs = luigi.IntParameter(default=200_000, description="of each of the epochs: 40000 on a CPU")
+    epochs = luigi.IntParameter(default=5)
 
     def variants(self):
-        return {label: f"tile2vec+pretrain.species={species}" for label, species in _TILE2VEC.items()}
+        size = f"+pretrain.pairs={self.pairs}+pretrain.epochs={self.epochs}"
+        return {label: f"tile2vec+pretrain.species={species}{size}" for label, species in _TILE2VEC.items()}

@@ -58,7 +58,7 @@ def draw(histories, out, title=""):
         for dash, name in (("-", "held out"), ("--", "training")):
             handles += figure.axes[0].plot([], [], dash, color=INK, linewidth=1.2)
             labels.append(name)
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
         if title:
             figure.suptitle(title, fontsize=10)
     return scales
