@@ -15,7 +15,7 @@ from glc import storage
 from glc.tasks.curves import Curves
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.scores import ClassicalScores
-from glc.tasks.table import Row, Table
+from glc.tasks.table import CostTable, Row, Table
 
 _MEMORY = (
     "Memory is the whole process's, what earlier models of the run left in it and an idle Java of Spark included: "
@@ -121,7 +121,7 @@ _TILE2VEC = {
 }
 
 
-class Table3(Table):
+class Table3(CostTable):
     """Nets on the place, on tiles, on series, and on a tile2vec embedding, with the top 20 and with a threshold."""
 
     task_namespace = "dsgt_2024"
@@ -168,11 +168,8 @@ class Table3(Table):
             for told, decode in decoders.items()
         ]
 
-    def more(self, row, task):
-        return self.cost(task)
 
-
-class Table4(Table):
+class Table4(CostTable):
     """The best models beside the organisers' frequency baselines."""
 
     task_namespace = "dsgt_2024"
@@ -200,11 +197,8 @@ class Table4(Table):
         ]
         return rows
 
-    def more(self, row, task):
-        return self.cost(task)
 
-
-class Alternatives(Table):
+class Alternatives(CostTable):
     """What the paper's section 7.1 tried, and reported as intractable, with the time and memory that it takes."""
 
     task_namespace = "dsgt_2024"
@@ -234,9 +228,6 @@ class Alternatives(Table):
             "25 most frequent species": ("frequency+validation.run=2", ""),
         }
         return [Row(label, experiment, paper) for label, (experiment, paper) in rows.items()]
-
-    def more(self, row, task):
-        return self.cost(task)
 
 
 class Tile2vecCurves(Curves):

@@ -3,14 +3,11 @@
 Miyaguchi et al. 2024, section 5.2.1. No symmetry is applied: the square is a layout, not a place.
 """
 
-from dataclasses import dataclass
-
 from torch import nn
 
-from glc.config import require
 from glc.errors import ConfigError
 from glc.nets._heads import start_at_frequencies
-from glc.nets.tile_cnn import Encoder, head
+from glc.nets.tile_cnn import Encoder, Widths, head
 from glc.registry import models
 
 
@@ -23,24 +20,7 @@ class CubeCnn(nn.Module):
 
     kind = "net"
 
-    @dataclass(frozen=True)
-    class Options:
-        """As the tile CNN's."""
-
-        channels: int = 64
-        """Of the 3x3 convolution."""
-        reduced: int = 32
-        """Of the 1x1 convolution."""
-        latent: int = 256
-        dropout: float = 0.0
-        """Of latent units."""
-        prior: bool = True
-        """Start the last layer's bias at each class's log-odds among the training examples (ours)."""
-
-        def __post_init__(self):
-            for name in ("channels", "reduced", "latent"):
-                require(getattr(self, name) >= 1, name, self, "at least 1")
-            require(0 <= self.dropout < 1, "dropout", self, "at least 0 and below 1")
+    Options = Widths
 
     def __init__(self, options, n_classes, layouts):
         super().__init__()

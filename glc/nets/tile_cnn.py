@@ -82,6 +82,26 @@ class Encoder(nn.Module):
         return self.linear(features)
 
 
+@dataclass(frozen=True)
+class Widths:
+    """Options of every net of these convolutions. The paper tells the latent's width; the others are ours."""
+
+    channels: int = 64
+    """Of the 3x3 convolution."""
+    reduced: int = 32
+    """Of the 1x1 convolution."""
+    latent: int = 256
+    dropout: float = 0.0
+    """Of latent units."""
+    prior: bool = True
+    """Start the last layer's bias at each class's log-odds among the training examples (ours)."""
+
+    def __post_init__(self):
+        for name in ("channels", "reduced", "latent"):
+            require(getattr(self, name) >= 1, name, self, "at least 1")
+        require(0 <= self.dropout < 1, "dropout", self, "at least 0 and below 1")
+
+
 @models.register("tile_cnn")
 class TileCnn(nn.Module):
     """Logits (batch, class) float32 of the tiles in a batch, and of cubes as constant maps beside them.
@@ -92,14 +112,9 @@ class TileCnn(nn.Module):
     kind = "net"
 
     @dataclass(frozen=True)
-    class Options:
-        """The architecture is as published; its widths, which the paper does not tell, are ours but for the latent."""
+    class Options(Widths):
+        """What the maps are, beside their widths."""
 
-        channels: int = 64
-        """Of the 3x3 convolution."""
-        reduced: int = 32
-        """Of the 1x1 convolution."""
-        latent: int = 256
         expand: bool = False
         """Learn from the pixels (128 x 128 as published) that the coefficients are expanded to, not from them."""
         backbone: str = "cnn"
@@ -108,17 +123,12 @@ class TileCnn(nn.Module):
         """Weights file (on this machine) of a timm backbone; none: random weights."""
         symmetries: bool = True
         """While training, turn and mirror every survey's tiles at random (section 4.4)."""
-        dropout: float = 0.0
-        """Of latent units."""
         grid: int = 8
         """Larger maps are averaged to grid x grid before the linear layer (ours)."""
-        prior: bool = True
-        """Start the last layer's bias at each class's log-odds among the training examples (ours)."""
 
         def __post_init__(self):
-            for name in ("channels", "reduced", "latent", "grid"):
-                require(getattr(self, name) >= 1, name, self, "at least 1")
-            require(0 <= self.dropout < 1, "dropout", self, "at least 0 and below 1")
+            super().__post_init__()
+            require(self.grid >= 1, "grid", self, "at least 1")
             require(not (self.pretrained and self.backbone == "cnn"), "pretrained", self, "none but of a timm backbone")
 
     def __init__(self, options, n_classes, layouts):

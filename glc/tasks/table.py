@@ -77,7 +77,16 @@ class Table(ProductTask):
         """Further columns of a row."""
         return {}
 
-    def cost(self, task):
+    def results(self):
+        """The table, and where it is."""
+        path = self.published()[0].path
+        return [path.read_text(), f"table {path}"]
+
+
+class CostTable(Table):
+    """A table that also tells what each row takes."""
+
+    def more(self, row, task):
         """Time and memory of fitting and scoring the model behind `task`, an `Evaluate`: all folds, and the test."""
         kind = registry.models.get(task.settings.model.name).kind
         if kind != "net":
@@ -94,11 +103,6 @@ class Table(ProductTask):
                 (one["peak_memory_mb"] for one in facts if "peak_memory_mb" in one), default=math.nan
             ),
         }
-
-    def results(self):
-        """The table, and where it is."""
-        path = self.published()[0].path
-        return [path.read_text(), f"table {path}"]
 
 
 def markdown(title, frame, remarks=()):

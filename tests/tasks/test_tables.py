@@ -5,7 +5,7 @@ import pytest
 
 from glc import config
 from glc.tasks.scores import Fit
-from glc.tasks.table import Row, Table
+from glc.tasks.table import CostTable, Row
 from tasks import dsgt_2024
 from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
 
@@ -38,19 +38,15 @@ def test_table_3_trains_each_model_once_for_both_decoders():
         assert top.below(Fit, fold=0).identity == threshold.below(Fit, fold=0).identity
 
 
-class Small(Table):
+class Small(CostTable):
     """Two rows."""
 
     title = "A small table"
     remarks = ("A remark.",)
-    run = Table.run
 
     def rows(self):
         base = "frequency+validation.run=2+validation.count=4"
         return [Row("top 5", f"{base}+decode.k=5", "about .2"), Row("top 10", f"{base}+decode.k=10")]
-
-    def more(self, row, task):
-        return self.cost(task)
 
 
 def test_a_table_has_a_line_for_each_experiment(root):  # noqa: F811
