@@ -120,3 +120,10 @@ def test_experiments_are_compared_on_the_surveys_in_common():
     assert found["own"] == pytest.approx(one["f1"][50:].mean())
     assert evaluate.compare(one, other.assign(f1=np.nan), "valid") is None
     assert evaluate.compare(one, other, "test") is None
+
+
+def test_experiments_of_other_folds_are_not_compared():
+    one = pd.DataFrame({"split": "valid", "surveyId": np.arange(60), "block": 0, "fold": 0, "f1": 0.2})
+    assert evaluate.compare(one, one.assign(fold=1), "valid") is None
+    half = one.assign(fold=np.arange(60) % 2)
+    assert evaluate.compare(one, half, "valid")["surveys"] == 30

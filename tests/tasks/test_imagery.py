@@ -1,5 +1,8 @@
 """Tiles and cubes as tasks, on the tiny virtual world and on genuine files."""
 
+import shutil
+
+import luigi
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -64,3 +67,24 @@ def test_genuine_series_and_images_join_by_their_own_ids(shared_data, root):  # 
     task = Tiles(root=root, dataset=dataset, covariate="sentinel2", datasets=["po"])
     run(task)
     assert storage.manifest(task.folder)["flags"]["ok"] == 100
+
+
+def test_identity_follows_the_files_of_imagery_and_not_their_place(shared_data, root, tmp_path):  # noqa: F811
+    places = [tmp_path / name / "sample" for name in ("one", "two")]
+    for place in places:
+        shutil.copytree(shared_data / "glc23_sample", place)
+
+    def identities(place):
+        tasks = Tiles(root=root, dataset=str(place)), Cubes(root=root, dataset=str(place), kind="series")
+        found = [task.identity for task in tasks]
+        luigi.task_register.Register.clear_instance_cache()
+        return found
+
+    tiles, series = identities(places[0])
+    assert identities(places[0]) == identities(places[1]) == [tiles, series]
+    next(places[0].rglob("*.jpeg")).unlink()
+    assert identities(places[0])[0] != tiles
+    assert identities(places[0])[1] == series
+    table = next(path for path in places[0].rglob("*.csv") if "series" in path.name.lower())
+    table.write_text(table.read_text() + "\n")
+    assert identities(places[0])[1] != series
