@@ -10,7 +10,7 @@ from pathlib import Path
 
 from glc import registry
 from glc.errors import ConfigError, did_you_mean
-from glc.sections import Choice, build, canonical, require, to_dict, value_of
+from glc.sections import Choice, build, canonical, later, require, to_dict, value_of
 
 __all__ = ["Choice", "Experiment", "build", "canonical", "load", "options", "require", "to_dict", "value_of"]
 
@@ -105,6 +105,8 @@ class Input:
     """Of a series or landsat cube: not its values but its 64 1-D DCT terms, laid out 8 x 8 as published."""
     years: tuple[int, ...] = ()
     """Years of a cube; none: all."""
+    optional: bool = later(False)
+    """Do without it, or without the rasters of a table, where the dataset's folders have none (and say so)."""
 
     def __post_init__(self):
         chosen = [bool(self.tiles), bool(self.cube), bool(self.table), self.graph.name != "none"]
@@ -145,10 +147,21 @@ class Train:
     freeze: bool = False
     """Keep a pretrained encoder as it is, and train the classifier on it alone."""
     seed: int = 0
+    precision: str = later("float32")
+    """float32; or bfloat16: products of the net's layers in bfloat16, its weights and the loss in float32."""
+    clone: bool = later(False)
+    """Cross-fusion: the first fold trains from scratch, the others start from its net and are fine-tuned. They have then
+    seen their validation folds' labels through it: only the first fold's scores are honest, and only they are judged."""
+    clone_epochs: int = later(10)
+    """Most epochs of a cloned net."""
+    clone_rate: float = later(0.2)
+    """Learning rate of a cloned net as a share of `learning_rate`."""
 
     def __post_init__(self):
-        for name in ("batch_size", "max_epochs", "patience"):
+        for name in ("batch_size", "max_epochs", "patience", "clone_epochs"):
             require(getattr(self, name) >= 1, f"train.{name}", self, "at least 1")
+        require(self.precision in ("float32", "bfloat16"), "train.precision", self, "'float32' or 'bfloat16'")
+        require(self.clone_rate > 0, "train.clone_rate", self, "a number above 0")
         require(self.learning_rate > 0, "train.learning_rate", self, "a number above 0")
         require(self.weight_decay >= 0, "train.weight_decay", self, "0 or above")
         require(self.monitor in ("f1", "loss"), "train.monitor", self, "'f1' or 'loss'")
@@ -160,9 +173,14 @@ class Scores:
 
     keep: int = 4096
     """Highest scores kept for each survey; below this many species nothing is cut."""
+    average: str = later("probabilities")
+    """Of the folds' nets for the test: probabilities; or logits, as Liu et al. 2024 (eq. 10)."""
 
     def __post_init__(self):
         require(self.keep >= 25, "scores.keep", self, "at least 25")
+        require(
+            self.average in ("probabilities", "logits"), "scores.average", self, "'probabilities' or 'logits'"
+        )
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ class Tighnari(nn.Module):
             for name in ("fused", "heads", "table_width", "graph_hidden", "graph_tokens"):
                 require(getattr(self, name) >= 1, name, self, "at least 1")
             require(self.fused % self.heads == 0, "heads", self, f"a divisor of fused = {self.fused}")
+            require(0 < self.scale <= 1, "scale", self, "above 0, at most 1")
             for name in ("resize", "hidden", "mixup"):
                 require(getattr(self, name) >= 0, name, self, "0 or above")
             for name in ("dropout", "graph_drop"):
