@@ -10,9 +10,20 @@ from pathlib import Path
 
 from glc import registry
 from glc.errors import ConfigError, did_you_mean
-from glc.sections import Choice, build, canonical, later, require, to_dict, value_of
+from glc.sections import Choice, build, canonical, defaults, later, require, to_dict, value_of
 
-__all__ = ["Choice", "Experiment", "build", "canonical", "load", "options", "require", "to_dict", "value_of"]
+__all__ = [
+    "Choice",
+    "Experiment",
+    "build",
+    "canonical",
+    "defaults",
+    "load",
+    "options",
+    "require",
+    "to_dict",
+    "value_of",
+]
 
 CUBES = ("series", "landsat", "bioclim")
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -150,8 +161,8 @@ class Train:
     precision: str = later("float32")
     """float32; or bfloat16: products of the net's layers in bfloat16, its weights and the loss in float32."""
     clone: bool = later(False)
-    """Cross-fusion: the first fold trains from scratch, the others start from its net and are fine-tuned. They have then
-    seen their validation folds' labels through it: only the first fold's scores are honest, and only they are judged."""
+    """Cross-fusion: the first fold trains from scratch, the others start from its net and are fine-tuned. Through it
+    they have seen their validation folds' labels: only the first fold's scores are honest, and only they are judged."""
     clone_epochs: int = later(10)
     """Most epochs of a cloned net."""
     clone_rate: float = later(0.2)
@@ -178,9 +189,7 @@ class Scores:
 
     def __post_init__(self):
         require(self.keep >= 25, "scores.keep", self, "at least 25")
-        require(
-            self.average in ("probabilities", "logits"), "scores.average", self, "'probabilities' or 'logits'"
-        )
+        require(self.average in ("probabilities", "logits"), "scores.average", self, "'probabilities' or 'logits'")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,11 @@ def later(default):
     return field(default=default, metadata={"later": True})
 
 
+def defaults(section, prefix):
+    """The default of every field of `section`, a dataclass, whose name begins with `prefix`: name -> value."""
+    return {one.name: one.default for one in dataclasses.fields(section) if one.name.startswith(prefix)}
+
+
 def require(condition, key, owner, expected):
     """Raise a ConfigError about `key` of the dataclass `owner` unless `condition` holds."""
     if not condition:

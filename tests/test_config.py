@@ -91,6 +91,13 @@ def test_values_of_an_input_are_changed_by_its_number():
         config.load("tile-cnn-rasters+inputs.3.block=4")
 
 
+def test_a_later_key_at_its_default_leaves_identities_as_they_were():
+    assert "clone" not in config.canonical(config.Train())
+    assert '"clone":true' in config.canonical(config.Train(clone=True))
+    assert config.build(config.Train, {"clone": True}, "").clone
+    assert config.defaults(config.Train, "clone") == {"clone": False, "clone_epochs": 10, "clone_rate": 0.2}
+
+
 def test_equal_sections_have_equal_canonical_text():
     one = config.build(config.Po, {"radius_m": 3000}, "x")
     assert config.canonical(one) == config.canonical(config.Po())

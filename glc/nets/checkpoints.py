@@ -79,6 +79,28 @@ def load_encoder(encoder, checkpoint):
         ) from error
 
 
+def clone(net, checkpoint, columns):
+    """Give `net` the weights and buffers of the net in `checkpoint`, which has the same architecture and inputs.
+
+    columns : (n_classes,) for each class of `net` that class in the checkpoint, or -1: its part of the last layer stays
+    """
+    content, own, last = read(checkpoint), net.state_dict(), classifier(net)
+    there, state = np.flatnonzero(columns >= 0), content["state_dict"]
+    try:
+        for name in last:
+            found, state[name] = state[name], own[name].clone()
+            state[name][there] = found[columns[there]]
+        net.load_state_dict(state)
+    except (KeyError, RuntimeError) as error:
+        raise DataError(f"{checkpoint}: the first fold's net is another than this fold's ({error})") from error
+
+
+def classifier(net):
+    """Names of the tensors of the last layer of `net`, whose first axis are the classes."""
+    name = [name for name, module in net.named_modules() if isinstance(module, torch.nn.Linear)][-1]
+    return {f"{name}.weight", f"{name}.bias"}
+
+
 def _unreadable(path, error):
     return DataError(f"{path}: cannot be read as a checkpoint of this version ({error}); train the net anew")
 

@@ -10,14 +10,17 @@ from glc.prediction import scores as score_tables
 from glc.surveys import TEST
 
 
-def write(fit_folder, examples_folder, data, out, *, fold, keep, features=None, accelerator="auto"):
-    """Write ``valid`` (the surveys of `fold`) and ``test`` scores under `out`.
+def write(fit_folder, examples_folder, data, out, *, fold, keep, first=None, features=None, accelerator="auto"):
+    """Write ``valid`` (the surveys of `fold`) and ``test`` scores under `out`, and ``first`` (of the fold `first`).
 
     data : `glc.surveys.SurveyData`; features : `glc.nets.features.Features` of its surveys, for a net with inputs
     """
     classes = examples.read_classes(examples_folder)
     counts = {}
-    for name, rows, number in (("valid", data.valid(fold), fold), ("test", data.test, TEST)):
+    wanted = [("valid", data.valid(fold), fold), ("test", data.test, TEST)]
+    if first is not None:
+        wanted.append(("first", data.valid(first), first))
+    for name, rows, number in wanted:
         places = data.places.iloc[rows]
         places = places.assign(dataset=schema.dataset_numbers(places["dataset"]))
         blocks = checkpoints.predict_blocks(

@@ -18,11 +18,12 @@ from glc import config
 from glc.errors import ConfigError
 from glc.nets.augment import mixup
 from glc.nets.batches import Batches, multi_hot, summarise, with_inputs
-from glc.nets.checkpoints import CHECKPOINT, load_encoder, make, save
+from glc.nets.checkpoints import CHECKPOINT, clone, load_encoder, make, save
 from glc.nets.history import HISTORY, History
 from glc.registry import losses
 
 TOP_K = 25
+PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 _FINDER_SKIPS = 10  # first steps, whose running mean is of few batches
 _COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_f1", "learning_rate", "valid_f1_micro", "seconds")
 
@@ -37,6 +38,7 @@ def fit(
     n_classes,
     features=None,
     pretrained=None,
+    cloned=None,
     accelerator="auto",
     threads=None,
     workers=1,
@@ -52,6 +54,7 @@ def fit(
     model : config.Choice of a registered net; train_config : config.Train
     features : `glc.nets.features.Features` of the examples' surveys, for a net with inputs
     pretrained : a checkpoint of the net's encoder, or None
+    cloned : (checkpoint, columns) of a net to go on from, see `glc.nets.checkpoints.clone`, or None
     accelerator : Lightning's (auto takes a GPU where there is one); threads : of torch on the CPU, None leaves them;
         workers, memory_bytes : see `Batches`
     wandb : dict of mode (offline, online, disabled) and project, group, name, config, dir; None is disabled
@@ -78,6 +81,8 @@ def fit(
             ]
             layouts = features.layouts if features else {}
             learner = Learner(model, train_config, n_classes, summaries[0], layouts, pretrained)
+            if cloned:
+                clone(learner.net, *cloned)
             if train_config.find_learning_rate and not fast_dev_run:
                 _find_learning_rate(learner, loaders, accelerator, scratch, progress)
             history = History(out / HISTORY, _COLUMNS, ("train_loss", "valid_loss"), "train.learning_rate")
@@ -90,6 +95,7 @@ def fit(
                     callbacks=[*best, history, *([TQDMProgressBar(refresh_rate=20, leave=False)] if progress else [])],
                     logger=False if fast_dev_run else logger,
                     default_root_dir=scratch,
+                    precision=PRECISIONS[train_config.precision],
                     enable_progress_bar=progress,
                     enable_model_summary=False,
                     num_sanity_val_steps=0,  # `summarise` has looked at every row
@@ -144,7 +150,7 @@ class Learner(pl.LightningModule):
         self.micro = MultilabelF1Score(n_classes, average="micro", threshold=0.5, validate_args=False)
 
     def _step(self, batch):
-        logits = self.net(batch)
+        logits = self.net(batch).float()  # the loss has no use for eight bits
         targets = multi_hot(batch["species"], self.n_classes)
         return logits, targets, self.loss(logits, targets, batch["weight"], self.class_weights)
 
@@ -155,7 +161,7 @@ class Learner(pl.LightningModule):
     def training_step(self, batch):
         if self.mixup:
             batch, targets = mixup(batch, multi_hot(batch["species"], self.n_classes), self.mixup)
-            loss = self.loss(self.net(batch), targets, batch["weight"], self.class_weights)
+            loss = self.loss(self.net(batch).float(), targets, batch["weight"], self.class_weights)
         else:
             loss = self._step(batch)[-1]
         self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch["species"]))

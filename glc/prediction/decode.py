@@ -111,19 +111,21 @@ def decide(decoder, ranked, shape):
     return ranked.take(np.maximum(decoder.sizes(ranked), 1), shape)
 
 
-def cross_fitted(make, ranked, shape, groups):
+def cross_fitted(make, ranked, shape, groups, decided=None):
     """Honest sets for the validation surveys: each group is decided by a decoder fitted on the other groups.
 
     make : () -> decoder; ranked : with labels; groups : (n,) folds or spatial blocks, at least two different ones
+    decided : other scores of the same surveys, `Ranked`, that the sets are taken from; None: the same
     """
+    decided = decided or ranked
     if len(np.unique(groups)) < 2:
         raise DataError("cross-fitting needs at least two groups of validation surveys; run more folds or blocks")
     sizes = np.zeros(len(groups), np.int64)
     for group in np.unique(groups):
         inside = np.flatnonzero(groups == group)
         decoder = make().fit(ranked.rows(np.flatnonzero(groups != group)))
-        sizes[inside] = np.maximum(decoder.sizes(ranked.rows(inside)), 1)
-    return ranked.take(sizes, shape)
+        sizes[inside] = np.maximum(decoder.sizes(decided.rows(inside)), 1)
+    return decided.take(sizes, shape)
 
 
 def make(choice):

@@ -22,6 +22,9 @@ def write(predictions_folder, scores_folder, data, out, truth=None, resamples=2_
 
     truth : frame (surveyId, speciesId) of the test's labels, or None; a held-out test has its own
     resamples : of the bootstrap over spatial blocks that gives the interval of the sample-averaged F1
+
+    The metrics are of ``valid``, ``test`` where its labels are known and, beside them, ``optimistic`` where nets were
+    cloned: what the paper of cross-fusion reports, by nets that have seen these validation labels.
     """
     frames, result = [], {}
     for split in ("valid", "test"):
@@ -50,6 +53,12 @@ def write(predictions_folder, scores_folder, data, out, truth=None, resamples=2_
             low, high = bootstrap(frame["f1"].to_numpy(), frame["block"].to_numpy(), resamples)
             result[split] |= {"sample_f1_low": low, "sample_f1_high": high, "folds": len(np.unique(fold))}
         frames.append(frame)
+    if (scores_folder / sets.OPTIMISTIC).is_dir():
+        scores = score_tables.read(scores_folder / sets.OPTIMISTIC)
+        actual = data.labels_of(sets.row_numbers(data, scores.surveys, data.train_name))
+        predicted = sets.read(predictions_folder / sets.OPTIMISTIC, data.species)[-1]
+        found = measure(predicted, actual, labels.widen(scores.matrix, scores.species, data.species))
+        result[sets.OPTIMISTIC] = found
     pd.concat(frames, ignore_index=True).to_parquet(Path(out) / "surveys.parquet", index=False)
     (Path(out) / "metrics.json").write_text(json.dumps(result, indent=1) + "\n")
     return result

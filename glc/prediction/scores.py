@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from scipy import sparse
+from scipy.special import expit, logit
 
 from glc import storage
 from glc.errors import DataError
@@ -64,13 +65,46 @@ def mean(parts, keep):
     return Scores(parts[0].surveys, parts[0].fold, parts[0].species, keep_best(total.tocsr(), keep))
 
 
-def combine(folders, out, keep):
-    """Join the ``valid`` scores and average the ``test`` scores of several `folders` under `out`."""
-    storage.note(
-        out,
-        valid_rows=write(stack(read(folder / "valid") for folder in folders), out / "valid"),
-        test_rows=write(mean((read(folder / "test") for folder in folders), keep), out / "test"),
-    )
+FLOOR = 1e-6
+"""Probability of what has no score, where logits are averaged: a species that a fold's training never saw, say."""
+
+
+def mean_logits(parts, keep):
+    """Several models' scores of the same surveys as one: the probability of their mean logit (Tighnari 2024, eq. 10).
+
+    What no model names has no score; what some do not name has the logit of `FLOOR` there.
+    """
+
+    def above_floor(part):
+        matrix = part.matrix.astype(np.float64)
+        matrix.data = logit(np.clip(matrix.data, FLOOR, 1 - FLOOR)) - logit(FLOOR)
+        return Scores(part.surveys, part.fold, part.species, matrix)
+
+    found = mean([above_floor(part) for part in parts], keep)
+    found.matrix.data = expit(found.matrix.data + np.float32(logit(FLOOR)))
+    return found
+
+
+AVERAGES = {"probabilities": mean, "logits": mean_logits}
+
+
+def combine(folders, out, keep, average="probabilities", cloned=False):
+    """Join the ``valid`` scores and average the ``test`` scores of several folds' `folders` under `out`.
+
+    average : of `AVERAGES`
+    cloned : the nets of the later folds come from the first one's, which learnt their validation labels: ``valid`` is
+        that of the first alone, and ``optimistic`` the average of all for the same surveys (their ``first``)
+    """
+    average = AVERAGES[average]
+    honest = folders[:1] if cloned else folders
+    rows = {
+        "valid_rows": write(stack(read(folder / "valid") for folder in honest), out / "valid"),
+        "test_rows": write(average((read(folder / "test") for folder in folders), keep), out / "test"),
+    }
+    if cloned:
+        of_first = [read(folders[0] / "valid"), *(read(folder / "first") for folder in folders[1:])]
+        rows["optimistic_rows"] = write(average(of_first, keep), out / "optimistic")
+    storage.note(out, **rows)
 
 
 def stack(parts):

@@ -9,6 +9,8 @@ from glc.errors import DataError
 from glc.prediction import decode, lists
 from glc.prediction import scores as score_tables
 
+OPTIMISTIC = "optimistic"
+
 
 def write(scores_folder, data, out, choice, correction=None):
     """Write ``valid`` and ``test`` predictions under `out` and return the facts of what was fitted.
@@ -17,7 +19,9 @@ def write(scores_folder, data, out, choice, correction=None):
     of a validation survey are made without the labels of its fold), or None
 
     The sets of a validation fold are decided by a decoder fitted on the other folds (on the other spatial blocks where
-    one fold was run), so that their F1 is honest; those of the test by one fitted on all of validation.
+    one fold was run), so that their F1 is honest; those of the test by one fitted on all of validation. Where there
+    are ``optimistic`` scores of the validation surveys, by nets that saw their labels, their sets are decided by the
+    same decoders, which saw none of these.
     """
     valid = score_tables.read(scores_folder / "valid")
     test = score_tables.read(scores_folder / "test")
@@ -25,21 +29,27 @@ def write(scores_folder, data, out, choice, correction=None):
     actual = labels.widen(data.labels_of(rows), data.species, valid.species)
     groups = valid.fold if len(np.unique(valid.fold)) > 1 else _halves(data.places["block"].to_numpy()[rows])
     ranked = decode.rank(valid.matrix, actual)
-    honest = decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups)
+    sets = {"valid": decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups)}
     decoder = decode.make(choice).fit(ranked)
-    final = decode.decide(decoder, decode.rank(test.matrix), test.matrix.shape)
-    facts = {"decoder": choice.name, "fitted": decoder.facts}
+    sets["test"] = decode.decide(decoder, decode.rank(test.matrix), test.matrix.shape)
+    facts, scores = {"decoder": choice.name, "fitted": decoder.facts}, {"valid": valid, "test": test}
+    if (scores_folder / OPTIMISTIC).is_dir():
+        scores[OPTIMISTIC] = score_tables.read(scores_folder / OPTIMISTIC)
+        seen = decode.rank(scores[OPTIMISTIC].matrix)
+        sets[OPTIMISTIC] = decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups, seen)
     if correction is not None:
         facts["corrected"] = {}
         for fold in np.unique(valid.fold):
             at = np.flatnonzero(valid.fold == fold)
-            honest, told = _corrected(honest, at, data, int(fold), rows[at], valid.species, correction)
+            # the optimistic sets are of the same surveys in the same order
+            honest = [name for name in sets if name != "test"]
+            told = _correct(sets, honest, at, data, int(fold), rows[at], valid.species, correction)
             facts["corrected"][f"fold {fold}"] = told
         everything = np.arange(len(test.surveys))
-        final, told = _corrected(final, everything, data, None, data.test, test.species, correction)
+        told = _correct(sets, ["test"], everything, data, None, data.test, test.species, correction)
         facts["corrected"]["test"] = told
-    _write(valid, honest, out / "valid")
-    _write(test, final, out / "test")
+    for name in sets:
+        _write(scores[name], sets[name], out / name)
     return facts
 
 
@@ -60,12 +70,14 @@ def row_numbers(data, surveys, dataset):
     return rows[order[at]]
 
 
-def _corrected(sets, at, data, fold, rows, species, options):
-    """`sets` with the lists of the surveys in its rows `at`, `rows` of `data`, and what the lists' facts tell."""
+def _correct(sets, names, at, data, fold, rows, species, options):
+    """Join the sets called `names` with the lists of the surveys in their rows `at`, `rows` of `data`; the facts."""
     found, facts = lists.lists(data, fold, rows, options)
     found = labels.widen(found, data.species, species)
-    place = sparse.csr_matrix((np.ones(len(at), bool), (at, np.arange(len(at)))), (sets.shape[0], len(at)))
-    return lists.correct(sets, (place @ found).tocsr()), facts
+    for name in names:
+        place = sparse.csr_matrix((np.ones(len(at), bool), (at, np.arange(len(at)))), (sets[name].shape[0], len(at)))
+        sets[name] = lists.correct(sets[name], (place @ found).tocsr())
+    return facts
 
 
 def _halves(blocks):

@@ -5,8 +5,10 @@ import json
 from glc import config, registry, storage
 from glc.tasks.base import ExperimentTask, Published, SectionParameter
 from glc.tasks.etl import Folds, Surveys, TruthMixin
-from glc.tasks.scores import ClassicalScores, NetScores, NetTask
+from glc.tasks.scores import ClassicalScores, Fit, NetScores, NetTask
 from glc.tasks.stack import StackScores
+
+SPLITS = {"valid": "validation", "test": "test", "optimistic": "validation, by nets that saw its labels:"}
 
 
 class Predictions(NetTask):
@@ -131,7 +133,7 @@ class Submission(ExperimentProduct):
         """Lines that say where the results are, and the scores."""
         metrics = json.loads(self.stable("metrics", f"{self.settings.name}.json").read_text())
         told = ", ".join(
-            f"{'validation' if split == 'valid' else 'test'} F1 {values['sample_f1']:.4f}"
+            f"{SPLITS[split]} F1 {values['sample_f1']:.4f}"
             + (f" [{values['sample_f1_low']:.4f}, {values['sample_f1_high']:.4f}]" if "sample_f1_low" in values else "")
             for split, values in metrics.items()
         )
@@ -141,7 +143,14 @@ class Submission(ExperimentProduct):
             f"  submission {self.stable('submissions', f'{name}.csv')}",
             f"  scores     {self.stable('metrics', f'{name}.json')}",
             f"  report     {self.stable('reports', name) / 'index.html'}",
+            *self._left_out(),
         ]
+
+    def _left_out(self):
+        if registry.models.get(self.settings.model.name).kind != "net":
+            return []
+        names = self.below(Fit).left_out
+        return [f"  left out, for the dataset has none: {', '.join(names)}"] if names else []
 
 
 __all__ = ["Evaluate", "ExperimentProduct", "Predictions", "Submission"]

@@ -1,5 +1,6 @@
 """A model's scores of the validation folds and of the test."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import luigi
@@ -101,19 +102,25 @@ class Fit(NetTask):
     """A trained net of one fold: checkpoint and learning curve."""
 
     def requires(self):
-        return (
-            ModelTask.requires(self)
-            | {"examples": self.clone(Examples)}
-            | self.input_tasks(*self.parts())
-            | pretraining(self)
-        )
+        needs = ModelTask.requires(self) | {"examples": self.clone(Examples)} | self.input_tasks(*self.parts())
+        if self.cloned:
+            needs |= {"first": self.clone(Fit, fold=0), "first examples": self.clone(Examples, fold=0)}
+        return needs | pretraining(self)
+
+    @property
+    def cloned(self):
+        """Whether the net starts from the first fold's."""
+        return self.train.clone and self.fold > 0
 
     def parts(self):
         """Datasets whose imagery the net is trained on."""
         return [(), ("po",)] if self.po.use == "surveys" else [()]
 
     def own_parameters(self):
-        return {key: value for key, value in super().own_parameters().items() if key != "scores"}
+        parameters = {key: value for key, value in super().own_parameters().items() if key != "scores"}
+        if not self.cloned:  # the first fold's net is the same whether others are cloned from it
+            parameters["train"] = config.canonical(replace(self.train, **config.defaults(config.Train, "clone")))
+        return parameters
 
     def write(self, out):
         from glc.nets import checkpoints, trainer
@@ -121,13 +128,15 @@ class Fit(NetTask):
         examples = self.input()["examples"].path
         start = self.input()["pretrain"].path / checkpoints.ENCODER if "pretrain" in self.input() else None
         facts = storage.manifest(examples)
+        train, cloned = self._first(examples) if self.cloned else (self.train, None)
         with self.open_features(*self.parts()) as features:
             summary = trainer.fit(
                 examples / "train",
                 examples / "stop",
                 out,
                 model=self.model,
-                train_config=self.train,
+                train_config=train,
+                cloned=cloned,
                 n_classes=facts["classes"],
                 features=features,
                 pretrained=start,
@@ -135,7 +144,21 @@ class Fit(NetTask):
                 fast_dev_run=self.fast_dev_run,
                 wandb=self.wandb(),
             )
-        storage.note(out, **summary)
+        storage.note(out, **summary, **self.told)
+
+    def _first(self, examples):
+        """How a cloned net is trained: its `Train`, and the checkpoint and columns that `trainer.fit` clones."""
+        import numpy as np
+
+        from glc.nets import checkpoints
+        from glc.nets.examples import read_classes
+
+        first = self.input()["first"].path
+        rate = storage.manifest(first)["learning_rate"] * self.train.clone_rate
+        train = replace(self.train, learning_rate=rate, max_epochs=self.train.clone_epochs, find_learning_rate=False)
+        own, known = read_classes(examples), read_classes(self.input()["first examples"].path)  # ascending
+        place = np.minimum(np.searchsorted(known, own), len(known) - 1)
+        return train, (first / checkpoints.CHECKPOINT, np.where(known[place] == own, place, -1))
 
     def wandb(self):
         """Settings of the run at W&B."""
@@ -166,6 +189,7 @@ class FoldScores(NetTask):
                 self.read_surveys(),
                 out,
                 fold=self.fold,
+                first=0 if self.train.clone and self.fold > 0 else None,
                 keep=self.scores.keep,
                 features=features,
                 accelerator=machine().accelerator,
@@ -173,7 +197,10 @@ class FoldScores(NetTask):
 
 
 class NetScores(NetTask):
-    """A net's scores: ``valid`` joins the folds that were run, ``test`` is the mean of their models."""
+    """A net's scores: ``valid`` joins the folds that were run, ``test`` is the mean of their models.
+
+    With ``train.clone`` only the first fold is ``valid``, and ``optimistic`` is the mean of all models there.
+    """
 
     fold = None
 
@@ -186,4 +213,6 @@ class NetScores(NetTask):
     def write(self, out):
         from glc.prediction import scores
 
-        scores.combine([target.path for target in self.input().values()], out, keep=self.scores.keep)
+        folders = [target.path for target in self.input().values()]
+        settings = {"average": self.scores.average, "cloned": self.train.clone}
+        scores.combine(folders, out, keep=self.scores.keep, **settings)

@@ -235,3 +235,47 @@ def test_prediction_columns_must_agree(tables, out):
         checkpoints.predict(out / "model.ckpt", {"surveyId": [0], "easting": [4e6, 4e6], "northing": [2e6]})
     with pytest.raises(DataError, match="'northing' has values that are not finite"):
         checkpoints.predict(out / "model.ckpt", {"surveyId": [0], "easting": [4e6], "northing": [np.inf]})
+
+
+def test_a_cloned_net_goes_on_from_the_first_by_class(tables, tmp_path):
+    first, none, second = (_made(tmp_path / name) for name in ("first", "none", "second"))
+    fit(tables, first)
+    start = torch.load(first / "model.ckpt", weights_only=True)["state_dict"]
+    # the clone's classes come in another order, and one of them is new
+    columns = np.roll(np.arange(CLASSES), 7)
+    columns[5] = -1
+    still = config.Train(max_epochs=1, batch_size=64, learning_rate=1e-12, weight_decay=0.0)
+    fit(tables, none, train_config=still)
+    fit(tables, second, train_config=still, cloned=(first / "model.ckpt", columns))
+    own = torch.load(none / "model.ckpt", weights_only=True)["state_dict"]
+    found = torch.load(second / "model.ckpt", weights_only=True)["state_dict"]
+    last = checkpoints.classifier(checkpoints.load(first / "model.ckpt")[0])
+    assert last == {"layers.3.weight", "layers.3.bias"}
+    known = columns >= 0
+    for name in start:
+        if name in last:
+            torch.testing.assert_close(found[name][known], start[name][columns[known]], rtol=0, atol=1e-6)
+            torch.testing.assert_close(found[name][5], own[name][5], rtol=0, atol=1e-6)
+        else:
+            torch.testing.assert_close(found[name], start[name], rtol=0, atol=1e-6)
+
+
+def test_a_clone_of_another_net_is_refused(tables, tmp_path):
+    first, second = (_made(tmp_path / name) for name in ("first", "second"))
+    fit(tables, first, model=config.Choice("geolocation", {"latent": 16}), fast_dev_run=True)
+    with pytest.raises(DataError, match="first fold's net is another"):
+        fit(tables, second, fast_dev_run=True, cloned=(first / "model.ckpt", np.arange(CLASSES)))
+
+
+def test_bfloat16_trains_as_well(tables, out):
+    found = fit(
+        tables, out, train_config=config.Train(max_epochs=15, batch_size=64, learning_rate=2e-2, precision="bfloat16")
+    )
+    assert found["valid_f1"] > 0.5  # half of the species at a place are its side's: by chance it would be .3
+    state = torch.load(out / "model.ckpt", weights_only=True)["state_dict"]
+    assert {value.dtype for value in state.values()} == {torch.float32}
+
+
+def _made(folder):
+    folder.mkdir()
+    return folder

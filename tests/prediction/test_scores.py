@@ -43,6 +43,32 @@ def test_folds_are_joined_and_models_averaged(tmp_path):
     assert_allclose(scores.read(tmp_path / "out" / "test").matrix.toarray(), wanted, rtol=1e-6)
 
 
+def test_logits_are_averaged_with_a_floor_for_what_a_model_does_not_name(tmp_path):
+    one, other = some(seed=1), some(seed=2)
+    found = scores.mean_logits([one, other], 12).matrix.toarray()
+    p, q = (
+        np.where(part.matrix.toarray() > 0, part.matrix.toarray(), scores.FLOOR).astype(float) for part in (one, other)
+    )
+    odds = np.sqrt(p / (1 - p) * q / (1 - q))
+    wanted = np.where((p > scores.FLOOR) | (q > scores.FLOOR), odds / (1 + odds), 0)
+    assert_allclose(found, wanted, rtol=1e-4, atol=1e-9)
+    assert_allclose(scores.mean_logits([one], 12).matrix.toarray(), one.matrix.toarray(), rtol=1e-4)
+
+
+def test_of_cloned_nets_only_the_first_is_judged(tmp_path):
+    parts = {("a", "valid"): 1, ("a", "test"): 2, ("b", "valid"): 3, ("b", "test"): 4, ("b", "first"): 5}
+    for (name, split), seed in parts.items():
+        scores.write(
+            some(fold={"test": -1, "first": 0}.get(split, int(name == "b")), seed=seed), _made(tmp_path / name / split)
+        )
+    scores.combine([tmp_path / "a", tmp_path / "b"], _made(tmp_path / "out"), keep=12, cloned=True)
+    valid, optimistic = (scores.read(tmp_path / "out" / split) for split in ("valid", "optimistic"))
+    assert_allclose(valid.matrix.toarray(), some(seed=1).matrix.toarray())
+    wanted = (some(seed=1).matrix + some(seed=5).matrix).toarray() / 2
+    assert_allclose(optimistic.matrix.toarray(), wanted, rtol=1e-6)
+    assert set(valid.fold) == set(optimistic.fold) == {0}
+
+
 def test_scores_of_different_species_do_not_mix():
     with pytest.raises(DataError, match="different species"):
         scores.stack([some(m=12), some(m=11)])
