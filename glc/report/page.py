@@ -109,8 +109,11 @@ def _scores(story):
         for row in story.floor
     ]
     names = [*MEASURES, *sorted({*valid, *(test or {})} - {*MEASURES, "sample_f1_low", "sample_f1_high"})]
+    splits = {"validation": valid, "test": test}
+    if "optimistic" in story.metrics:
+        splits["validation, optimistic"] = story.metrics["optimistic"]
     measures = [
-        (title, *(shown((split or {}).get(name), form) for split in (valid, test)))
+        (title, [shown((split or {}).get(name), form) for split in splits.values()])
         for name, (title, form) in ((name, MEASURES.get(name, (name, ".4g"))) for name in names)
         if name in valid or name in (test or {})
     ]
@@ -125,6 +128,7 @@ def _scores(story):
         "best": best,
         "test_told": _test_told(story, test),
         "verdict": _verdict(valid, best),
+        "splits": list(splits),
         "measures": measures,
         "by_fold": [(fold, int(row["size"]), row["mean"]) for fold, row in scored.iterrows()],
     }

@@ -101,6 +101,15 @@ def test_verdict_weighs_the_score_against_the_best_floor(make_story, floor, verd
     assert verdict in text_of(page.render(story))
 
 
+def test_scores_of_nets_that_saw_the_labels_stand_apart_and_say_so(make_story):
+    story = make_story(valid=50, test=5)
+    assert "optimistic" not in text_of(page.render(story))
+    story.metrics["optimistic"] = story.metrics["valid"] | {"sample_f1": 0.98765}
+    told = text_of(page.render(story))
+    assert "0.9877" in told
+    assert "no measure of what to expect" in told
+
+
 def test_scores_table_holds_each_baseline_with_interval_and_test(rendered):
     story, html = rendered["classical"]
     table = text_of(html.split("Mean F1 over surveys</caption>")[1].split("</table>")[0])
