@@ -8,6 +8,8 @@ with the frequency of the species in the training surveys (Wolpert 1992, with th
 
 A score that a member did not keep, or zero, has a rate of its own: that of all pairs the member did not score.
 
+With ``fit = "boosted"`` trees correct these log-odds for the best species of each survey (`glc.prediction.boosted`).
+
 Curves, weights and frequencies for the surveys of a fold come from the other folds alone; those for the test from all.
 What stays, as in all stacking: the members that scored the other folds were trained on surveys of this one.
 """
@@ -22,7 +24,7 @@ from scipy.special import expit, logit
 
 from glc import config, labels, storage
 from glc.errors import DataError
-from glc.prediction import curves, sets
+from glc.prediction import boosted, curves, sets
 from glc.prediction import scores as score_tables
 from glc.surveys import TEST
 
@@ -38,6 +40,10 @@ class Options:
     penalty : of the squared distance of the weights from equal shares, beside the mean loss of an occurrence
     frequency : whether the species' frequency is a term
     seed : of the draws
+    fit : ``weights``, or ``boosted``: trees upon them, of which the rest tells
+    candidates : species of a survey, those with the highest mean scores, that the trees see
+    scales_m : of the records around a survey that the trees see, Gaussian, metres
+    trees, depth, learning_rate : of the boosting; least : the least weight of a leaf (sum of the Hessian)
     """
 
     surveys: int = 10_000
@@ -47,9 +53,22 @@ class Options:
     penalty: float = 0.001
     frequency: bool = True
     seed: int = 0
+    fit: str = "weights"
+    candidates: int = 200
+    scales_m: tuple[float, ...] = (3_000, 6_000, 12_000, 24_000, 48_000)
+    trees: int = 100
+    depth: int = 4
+    learning_rate: float = 0.1
+    least: float = 20.0
 
     def __post_init__(self):
-        for name in ("surveys", "best", "sampled"):
+        config.require(self.fit in ("weights", "boosted"), "fit", self, "'weights' or 'boosted'")
+        config.require(
+            len(self.scales_m) > 0 and min(self.scales_m) > 0, "scales_m", self, "one or more distances above 0"
+        )
+        config.require(0 < self.learning_rate <= 1, "learning_rate", self, "above 0 and at most 1")
+        config.require(self.least >= 0, "least", self, "0 or above")
+        for name in ("surveys", "best", "sampled", "candidates", "trees", "depth"):
             config.require(getattr(self, name) >= 1, name, self, "at least 1")
         config.require(self.bins >= 3, "bins", self, "at least 3")
         config.require(self.penalty >= 0, "penalty", self, "0 or above")
@@ -106,7 +125,7 @@ class Weights:
 def sample(matrices, actual, fold, options, rng):
     """Pairs of the surveys of one fold: `matrices`, the members' scores (n, m) CSR; `actual` (n, m) boolean CSR."""
     n, m = actual.shape
-    total = sum((_shares(one) for one in matrices), sparse.csr_matrix((n, m), dtype=np.float32)).toarray()
+    total = total_share(matrices)
     held = actual.toarray()
     best = min(options.best, m)
     chosen = held.copy()
@@ -172,6 +191,11 @@ def apply(weights, matrices, frequency):
     return expit(z)
 
 
+def total_share(matrices):
+    """Sum (n, m) of the members' scores, each survey's divided by their sum."""
+    return sum((_shares(one) for one in matrices[1:]), _shares(matrices[0])).toarray()
+
+
 def _shares(matrix):
     """Rows of a CSR matrix divided by their sums."""
     total = np.asarray(matrix.sum(axis=1)).ravel()
@@ -195,22 +219,30 @@ def write(folders, data, out, *, options, names, folds, keep, progress=print):
     )
     every = sum(counts.surveys[fold] for fold in folds)
     share = min(1.0, options.surveys / max(every, 1))
-    pairs = []
+    pairs, found = [], []
+    trees = boosted.Trees(data, counts, options) if options.fit == "boosted" else None
     for number, (surveys, fold, matrices) in enumerate(_blocks([folder / "valid" for folder in folders], data)):
         progress(f"stack: drawing pairs of {len(surveys)} surveys", 30 * number * ROWS // max(every, 1))
         rng = np.random.default_rng([options.seed, number])
         chosen = np.flatnonzero(rng.random(len(surveys)) < share) if share < 1 else np.arange(len(surveys))
-        actual = data.labels_of(sets.row_numbers(data, surveys[chosen], data.train_name))
+        rows = sets.row_numbers(data, surveys[chosen], data.train_name)
+        actual = data.labels_of(rows)
         for one in np.unique(fold[chosen]):
             at = fold[chosen] == one
             pairs.append(sample([m[chosen[at]] for m in matrices], actual[at], one, options, rng))
+        if trees:
+            own = [m[chosen] for m in matrices]
+            found.append(trees.candidates(own, total_share(own), fold[chosen], rows, actual))
     pairs = Pairs.join(pairs)
     fitted, told = {}, {}
     for done, fold in enumerate([*folds, TEST]):
-        progress(f"stack: weights for {'the test' if fold == TEST else f'fold {fold}'}", 30 + 40 * done // len(folds))
+        progress(f"stack: weights for {'the test' if fold == TEST else f'fold {fold}'}", 30 + 20 * done // len(folds))
         fitted[fold] = fit_weights(pairs, counts, options, () if fold == TEST else (fold,))
         told["test" if fold == TEST else str(fold)] = _told(fitted[fold], names)
-    rows = {}
+    if trees:
+        trees.fit(boosted.Candidates.join(found), fitted, progress)
+        del found
+    written = {}
     for split in ("valid", "test"):
         parts = []
         for surveys, fold, matrices in _blocks([folder / split for folder in folders], data):
@@ -218,11 +250,17 @@ def write(folders, data, out, *, options, names, folds, keep, progress=print):
             for one in np.unique(fold):
                 at = np.flatnonzero(fold == one)
                 term = counts.terms(*(() if one == TEST else (one,)))
-                found = apply(fitted[int(one)], [matrix[at] for matrix in matrices], term)
-                kept = score_tables.keep_best(found, keep)
+                own = [matrix[at] for matrix in matrices]
+                chances = apply(fitted[int(one)], own, term)
+                if trees:
+                    inside = data.test_name if one == TEST and not data.held_out else data.train_name
+                    rows = sets.row_numbers(data, surveys[at], inside)
+                    candidates = trees.candidates(own, total_share(own), fold[at], rows)
+                    trees.correct(chances, candidates, fitted[int(one)])
+                kept = score_tables.keep_best(chances, keep)
                 parts.append(score_tables.Scores(surveys[at], fold[at], data.species, kept))
-        rows[f"{split}_rows"] = score_tables.write(score_tables.stack(parts), out / split)
-    storage.note(out, **rows, pairs=len(pairs.held), model_facts=told)
+        written[f"{split}_rows"] = score_tables.write(score_tables.stack(parts), out / split)
+    storage.note(out, **written, pairs=len(pairs.held), model_facts=told)
     return told
 
 

@@ -133,23 +133,27 @@ def relabelled(data, rows):
     return type(data)(data.places, data.species, sparse.csr_matrix(held), "pa_train", "pa_test", data.held_out)
 
 
-@pytest.mark.parametrize("surveys", [10_000, 40])
-def test_labels_of_a_fold_change_nothing_of_its_stacked_scores(tmp_path, surveys):
+BOOSTED = {"fit": "boosted", "candidates": 10, "trees": 8, "least": 1.0}
+
+
+@pytest.mark.parametrize("options", [{}, {"surveys": 40}, BOOSTED, BOOSTED | {"surveys": 40}])
+def test_labels_of_a_fold_change_nothing_of_its_stacked_scores(tmp_path, options):
     data = survey_data(n_train=90, folds=3)
     folders = members_on_disk(tmp_path, data)
-    first = stacked(folders, data, tmp_path / "a", surveys=surveys)
-    second = stacked(folders, relabelled(data, data.valid(1)), tmp_path / "b", surveys=surveys)
+    first = stacked(folders, data, tmp_path / "a", **options)
+    second = stacked(folders, relabelled(data, data.valid(1)), tmp_path / "b", **options)
     for fold in (0, 1, 2):
         same = (first[0].of_fold(fold).matrix != second[0].of_fold(fold).matrix).nnz == 0
         assert same == (fold == 1)
     assert (first[1].matrix != second[1].matrix).nnz > 0
 
 
-def test_labels_of_the_test_are_not_looked_at(tmp_path):
+@pytest.mark.parametrize("options", [{}, BOOSTED])
+def test_labels_of_the_test_are_not_looked_at(tmp_path, options):
     data = survey_data(n_train=90, folds=3, held_out=True)
     folders = members_on_disk(tmp_path, data)
-    first = stacked(folders, data, tmp_path / "a")
-    second = stacked(folders, relabelled(data, data.test), tmp_path / "b")
+    first = stacked(folders, data, tmp_path / "a", **options)
+    second = stacked(folders, relabelled(data, data.test), tmp_path / "b", **options)
     for one, other in zip(first[:2], second[:2], strict=True):
         assert (one.matrix != other.matrix).nnz == 0
 
@@ -193,7 +197,44 @@ def test_nothing_to_learn_from_is_said():
         fitted(members, held, np.zeros(20, int), stack.Options(), without=(0,))
 
 
-@pytest.mark.parametrize("bad", [{"surveys": 0}, {"sampled": 0}, {"bins": 2}, {"penalty": -1.0}])
+def test_trees_change_the_candidates_alone(tmp_path):
+    data = survey_data(n_train=90, folds=3)
+    folders = members_on_disk(tmp_path, data)
+    weights = stacked(folders, data, tmp_path / "a")
+    trees = stacked(folders, data, tmp_path / "b", **BOOSTED)
+    for one, other in zip(weights[:2], trees[:2], strict=True):
+        changed = one.matrix.toarray() != other.matrix.toarray()
+        assert (changed.sum(axis=1) <= 10).all()
+        assert changed.sum(axis=1).mean() > 8
+
+
+def test_blocks_of_any_size_give_the_same_trees(tmp_path, monkeypatch):
+    data = survey_data(n_train=90, folds=3)
+    folders = members_on_disk(tmp_path, data)
+    whole = stacked(folders, data, tmp_path / "a", **BOOSTED | {"best": 20})
+    monkeypatch.setattr(stack, "ROWS", 7)
+    blocks = stacked(folders, data, tmp_path / "b", **BOOSTED | {"best": 20})
+    for one, other in zip(whole[:2], blocks[:2], strict=True):
+        assert_array_equal(one.surveys, other.surveys)
+        assert_allclose(one.matrix.toarray(), other.matrix.toarray(), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"surveys": 0},
+        {"sampled": 0},
+        {"bins": 2},
+        {"penalty": -1.0},
+        {"fit": "trees"},
+        {"candidates": 0},
+        {"trees": 0},
+        {"depth": 0},
+        {"scales_m": ()},
+        {"learning_rate": 0.0},
+        {"least": -1.0},
+    ],
+)
 def test_bad_options_are_refused(bad):
     with pytest.raises(ConfigError, match=next(iter(bad))):
         stack.Options(**bad)

@@ -1,6 +1,7 @@
 """A stack of two models on the tiny virtual world, through Luigi."""
 
 import luigi
+import numpy as np
 import pytest
 
 from glc import storage
@@ -57,6 +58,19 @@ def test_a_stack_ends_in_a_submission_and_a_second_run_does_nothing(root):
     luigi.Task.event_handler(luigi.Event.SUCCESS)(lambda one: ran.append(one.task_family))
     assert luigi.build([submission(root)], local_scheduler=True, log_level="WARNING")
     assert ran == []
+
+
+def test_boosted_trees_make_other_scores_of_the_same_members(root):
+    weights = submission(root).below(Predictions).requires()["scores"]
+    text = STACK.replace('name = "stack"', 'name = "stack", fit = "boosted", candidates = 30, trees = 5')
+    task = submission(root, text, "boosted")
+    assert luigi.build([task], local_scheduler=True, log_level="WARNING")
+    trees = task.below(Predictions).requires()["scores"]
+    assert [one.folder for one in trees.members().values()] == [one.folder for one in weights.members().values()]
+    one, other = (scores.read(each.folder / "valid").matrix for each in (trees, weights))
+    changed = np.diff((abs(one - other) > 1e-6).tocsr().indptr)
+    assert changed.mean() > 20
+    assert changed.max() <= 30
 
 
 @pytest.mark.parametrize(

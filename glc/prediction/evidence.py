@@ -1,0 +1,101 @@
+"""How often a species was recorded around a survey, and how much was recorded there at all, at several scales.
+
+Where a stack knows how much evidence there is, its weights can depend on it. The sums of presence-absence records are
+kept apart by validation fold, so that what a fold holds is left out by leaving out its column.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+from glc import geo
+
+_CELLS_PER_SCALE = 4  # records are pooled in squares of a quarter of the scale: the Gaussian hardly varies within one
+_REACH = 3.0  # scales; beyond, a record weighs less than 0.011
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records around n surveys, weighted by exp(-d^2 / 2 s^2) at each of S scales s (d: great-circle metres).
+
+    known : (n, C, S, sources) float32, those of each survey's C chosen species; total : (n, S, sources), of all species
+    The sources are the validation folds 0, 1, ... of the presence-absence surveys and, last, the presence-only ones.
+    """
+
+    known: np.ndarray
+    total: np.ndarray
+
+    def pooled(self, seen):
+        """Presence-absence records of the folds that a survey may see, and presence-only records.
+
+        seen : (n, folds) bool; returns known (n, C, 2 S) and total (n, 2 S), the presence-absence scales first
+        """
+        seen = seen.astype(np.float32)
+        known = np.einsum("ncsf,nf->ncs", self.known[..., :-1], seen)
+        total = np.einsum("nsf,nf->ns", self.total[..., :-1], seen)
+        return np.concatenate([known, self.known[..., -1]], axis=2), np.concatenate(
+            [total, self.total[..., -1]], axis=1
+        )
+
+    @staticmethod
+    def join(parts):
+        """One Records of several."""
+        parts = list(parts)
+        return Records(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("known", "total")))
+
+
+class Surroundings:
+    """The records of a dataset, ready to be summed around any survey.
+
+    data : `glc.surveys.SurveyData`, of which only training labels are read; scales_m : Gaussian scales, metres
+    """
+
+    def __init__(self, data, scales_m):
+        self.places = data.places
+        folds = int(data.places["fold"].max()) + 1
+        rows = [*(data.valid(fold) for fold in range(folds)), data.presence_only]
+        self.sources = [[_pool(data, own, scale / _CELLS_PER_SCALE) for own in rows] for scale in scales_m]
+        self.scales_m = scales_m
+
+    def around(self, rows, columns):
+        """`Records` around the surveys at the row numbers `rows`, of the species at `columns` (n, C)."""
+        asked = self.places.iloc[rows]
+        points = geo.unit_sphere(asked["lon"], asked["lat"])
+        shape = (len(self.scales_m), len(self.sources[0]))
+        known = np.zeros((*columns.shape, *shape), np.float32)
+        total = np.zeros((len(rows), *shape), np.float32)
+        for s, (scale, sources) in enumerate(zip(self.scales_m, self.sources, strict=True)):
+            for source, (centres, counts) in enumerate(sources):
+                if not len(centres):
+                    continue
+                sums = _kernel(points, centres, scale) @ counts
+                near = np.flatnonzero(np.diff(sums.indptr))  # most folds are far away
+                if len(near):
+                    dense = sums[near].toarray()
+                    known[near, :, s, source] = np.take_along_axis(dense, columns[near], axis=1)
+                    total[near, s, source] = dense.sum(axis=1)
+        return Records(known, total)
+
+
+def _pool(data, rows, size_m):
+    """Centres (c, 3) on the unit sphere and counts (c, m) CSR of the records of `rows`, by squares of `size_m`."""
+    places = data.places.iloc[rows]
+    blocks = geo.block_ids(places["easting"], places["northing"], size_m, places["crs"])
+    cell, count = np.unique(blocks, return_inverse=True, return_counts=True)[1:]
+    member = sparse.csr_matrix(
+        (np.ones(len(cell), np.float32), (cell, np.arange(len(cell)))), shape=(len(count), len(cell))
+    )
+    centres = member @ geo.unit_sphere(places["lon"], places["lat"]) / count[:, None]
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    return centres, (member @ data.labels_of(rows).astype(np.float32)).tocsr()
+
+
+def _kernel(queries, centres, scale):
+    """Gaussian weights (n, c) CSR of the centres within reach of each query; both on the unit sphere."""
+    near = cKDTree(queries).sparse_distance_matrix(
+        cKDTree(centres), float(geo.chord(_REACH * scale)), output_type="coo_matrix"
+    )
+    weight = np.exp(-0.5 * (geo.arc(near.data) / scale) ** 2).astype(np.float32)
+    return sparse.csr_matrix((weight, (near.row, near.col)), shape=near.shape)
