@@ -13,6 +13,8 @@ IMAGERY    =
 # of tiles and cubes: a file in glc/covariates; series, landsat or bioclim
 COVARIATE  = sentinel2
 KIND       = bioclim
+# of the tables of Tighnari: cpu (reduced sizes) or gpu (full ones)
+PRESET     = cpu
 # of low-pass: a GeoTIFF, and the picture
 RASTER     =
 OUT        = low-pass.png
@@ -61,6 +63,7 @@ help:  ## list the targets
 	@echo '  EXPERIMENT=$(EXPERIMENT)   a name from conf/experiments, or the path of a TOML file'
 	@echo '  ROOT=$(ROOT)   folder of all outputs; when not given, that of conf/luigi.cfg'
 	@echo '  SCHEDULER=$(SCHEDULER)   or central: the one that `make scheduler` starts'
+	@echo '  PRESET=$(PRESET)   of the tables of Tighnari: cpu (reduced sizes) or gpu'
 	@echo '  ARGS=$(ARGS)   more options of the command'
 	@echo '  VENV=$(VENV)   virtual environment, made when it is not there'
 
@@ -115,6 +118,18 @@ dsgt-alternatives: $(READY)  ## logistic regression to node2vec, with time and m
 
 tile2vec-curves: $(READY)  ## curves of tile2vec by how the species term joins (DS@GT 2024, section 6.4)
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Tile2vecCurves $(ON)
+
+tighnari-table1: $(READY)  ## nets of images (Tighnari 2024, table 1; PRESET=gpu for full sizes, ARGS='--only ViT' for one row)
+	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Table1 --preset '$(PRESET)' $(ON)
+
+tighnari-table2: $(READY)  ## nets of time series (Tighnari 2024, table 2)
+	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Table2 --preset '$(PRESET)' $(ON)
+
+tighnari-table3: $(READY)  ## what each part adds, by three seeds (Tighnari 2024, table 3)
+	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Table3 --preset '$(PRESET)' $(ON)
+
+tighnari-curves: $(READY)  ## losses by epoch of a table's nets and of the folds (Tighnari 2024, figures 10, 12; ARGS='--table 1')
+	$(LUIGI) tasks.tighnari_2024 tighnari_2024.LossCurves --preset '$(PRESET)' $(ON)
 
 dct-budget: $(READY)  ## bytes, PSNR and F1 of 4, 8, 16, 32 DCT terms and of pixels (ARGS='--experiment tile-cnn')
 	$(LUIGI) glc.tasks DctBudget $(ON)

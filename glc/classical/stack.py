@@ -43,8 +43,13 @@ def check_member(name, member, surveys, validation):
     """
     from glc import registry
 
-    if registry.models.get(member.model.name).kind == "stack":
-        raise ConfigError(f"model.members: {name!r} is a stack itself; name its members instead")
+    if registry.models.get(member.model.name).kind in ("stack", "blend"):
+        raise ConfigError(f"model.members: {name!r} is a {member.model.name} itself; name its members instead")
+    if member.train.clone:
+        raise ConfigError(
+            f"model.members: {name!r} has train.clone, whose scores are honest on the first fold alone; write "
+            f"{name}+train.clone=false"
+        )
     for section, wanted, found in (
         ("surveys", surveys, member.surveys),
         ("validation", validation, member.validation),

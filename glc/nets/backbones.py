@@ -27,15 +27,16 @@ class Vision(nn.Module):
     read. Maps are resized (bilinear) to size x size, or with 0 left as they are.
 
     pretrained : path of a weights file, read by `prepare`; empty: random weights
+    scale : share of the net's published widths, see `glc.nets.vision.backbone`
     small : for cubes, the first layer of a plain ResNet (resnet18, resnet34, ...) steps by 1 and pools nothing, as in
         the organisers' baseline
     """
 
-    def __init__(self, name, channels, rows, cols, size=0, pretrained="", small=False, checkpointing=False):
+    def __init__(self, name, channels, rows, cols, size=0, pretrained="", small=False, checkpointing=False, scale=1.0):
         super().__init__()
         self._name, self._channels, self._pretrained = name, channels, pretrained
         self.size = (size, size) if size else (rows, cols)
-        self._settings = _fixed(name, self.size)
+        self._settings = _fixed(name, self.size) | {"scale": scale}
         self.net, self.token_width = vision.backbone(name, channels, **self._settings)
         self.width = getattr(self.net, "head_hidden_size", None) or self.token_width
         if small and _plain_resnet(name):
@@ -71,16 +72,18 @@ class Vision(nn.Module):
 class Images(nn.Module):
     """Tiles to `Encoded` through a net of timm (section 3.4), all bands as channels of one map.
 
-    layouts : of pixels, or of coefficients, which are expanded to pixels; see `glc.nets.imagery.Maps`
+    layouts : of pixels, or of coefficients, which are expanded to pixels, at once to `resize` where that is smaller
+        than the tiles and no coefficient is lost; see `glc.nets.imagery.Maps`
     resize : side in pixels that the net sees (the paper resizes 128 to 224); 0 leaves them; the others as of `Vision`
     """
 
-    def __init__(self, layouts, name, resize=224, pretrained="", symmetries=False, checkpointing=False):
+    def __init__(self, layouts, name, resize=224, pretrained="", symmetries=False, checkpointing=False, scale=1.0):
         super().__init__()
-        coeffs = any(layout.kind == "coeffs" for layout in layouts.values())
-        self.maps = Maps(layouts, symmetries, common_size(layouts) if coeffs else 0)
+        self.maps = Maps(layouts, symmetries, _expanded(layouts, resize))
         rows, cols = self.maps.rows, self.maps.cols
-        self.net = Vision(name, self.maps.channels, rows, cols, resize, pretrained, checkpointing=checkpointing)
+        self.net = Vision(
+            name, self.maps.channels, rows, cols, resize, pretrained, checkpointing=checkpointing, scale=scale
+        )
         self.width, self.token_width = self.net.width, self.net.token_width
 
     def prepare(self, summary):
@@ -101,6 +104,7 @@ class Series(nn.Module):
 
     name : swin, vit, or a net of timm such as resnet18, efficientnet_b0, mobilenetv3_large_100 or xception41
     width : of the patches of the first two, whose vectors are twice as wide
+    scale : share of the published widths of a net of timm
     side : cubes are resized to side x side for a net of timm, but for plain ResNets: there the first layer is
         changed instead
     fill : what takes the place of nulls once each band is standardised by its training moments: tensor, the mean of all
@@ -108,7 +112,9 @@ class Series(nn.Module):
         training mean, which also takes the place of a cube without any value
     """
 
-    def __init__(self, layouts, name="swin", width=96, fill="tensor", trim=True, side=64, checkpointing=False):
+    def __init__(
+        self, layouts, name="swin", width=96, fill="tensor", trim=True, side=64, checkpointing=False, scale=1.0
+    ):
         super().__init__()
         self.names, self.fill = list(layouts), fill
         self.standards = nn.ModuleList(Standard(layout, by_band=True) for layout in layouts.values())
@@ -118,9 +124,8 @@ class Series(nn.Module):
                 kind = TemporalSwin if name == "swin" else TemporalVit
                 net = kind(layout.shape, width, trim=trim, checkpointing=checkpointing)
             else:
-                net = Vision(
-                    name, *layout.shape, 0 if _plain_resnet(name) else side, small=True, checkpointing=checkpointing
-                )
+                size = 0 if _plain_resnet(name) else side
+                net = Vision(name, *layout.shape, size, small=True, checkpointing=checkpointing, scale=scale)
             self.nets.append(net)
         self.width, self.token_width = sum(net.width for net in self.nets), self.nets[0].token_width
 
@@ -228,6 +233,13 @@ def _any_finite(tensors):
     return torch.stack([x.isfinite().flatten(1).any(dim=1) for x in tensors]).any(dim=0)
 
 
+def _expanded(layouts, resize):
+    """Side in pixels that coefficients are expanded to; 0 where there are none."""
+    blocks = [layout.rows for layout in layouts.values() if layout.kind == "coeffs"]
+    side = common_size(layouts) if blocks else 0
+    return resize if len(blocks) == len(layouts) and max(blocks, default=0) <= resize < side else side
+
+
 def _plain_resnet(name):
     return name.removeprefix("resnet").isdigit()
 
@@ -242,10 +254,10 @@ def _fixed(name, size):
     if facts is None or not facts.fixed_input_size:
         return {}
     settings = {"img_size": size}
-    if name.startswith("swin_"):  # a window that divides every stage's map: 7 of 224, 4 of 128
+    if name.startswith("swin_"):  # a window that divides every stage's map, or holds it: 7 of 224, 4 of 128, 2 of 32
         if size[0] != size[1] or size[0] % 32:
             raise ConfigError(
                 f"resize: found maps of {size[0]} x {size[1]}, expected a multiple of 32 a side for {name}"
             )
-        settings["window_size"] = size[0] // 32
+        settings["window_size"] = max(size[0] // 32, 2)
     return settings

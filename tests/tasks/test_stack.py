@@ -1,5 +1,7 @@
 """A stack of two models on the tiny virtual world, through Luigi."""
 
+import json
+
 import luigi
 import numpy as np
 import pytest
@@ -7,9 +9,9 @@ import pytest
 from glc import storage
 from glc.errors import ConfigError
 from glc.prediction import scores
-from glc.tasks import Predictions, Submission
+from glc.tasks import Evaluate, Predictions, Submission
 from glc.tasks.scores import ClassicalScores
-from glc.tasks.stack import StackScores
+from glc.tasks.stack import BlendScores, StackScores
 
 FOLDS = "validation.count=4+validation.run=2"
 STACK = f"""
@@ -42,6 +44,7 @@ def test_a_stack_ends_in_a_submission_and_a_second_run_does_nothing(root):
     below = task.below(Predictions).requires()["scores"]
     assert isinstance(below, StackScores)
     members = below.members()
+    members = {name: one.requires()["scores"] for name, one in members.items()}
     assert [type(one) for one in members.values()] == [ClassicalScores] * 2
     facts = storage.manifest(below.folder)["model_facts"]
     assert list(facts) == ["0", "1", "2", "test"]
@@ -88,6 +91,7 @@ def test_boosted_trees_make_other_scores_of_the_same_members(root):
         (f"votes+{FOLDS}+validation.size_m=9000", "validation.size_m = 9000.0"),
         (f"votes+{FOLDS}+validation.scheme=random", "validation.scheme = 'random'"),
         ("{root}/wrong.toml", "is a stack itself"),
+        (f"geolocation+{FOLDS}+train.clone=true", "honest on the first fold alone"),
     ],
 )
 def test_members_that_do_not_fit_are_refused_before_anything_runs(root, member, complaint):
@@ -107,3 +111,26 @@ def test_members_that_do_not_fit_are_refused_before_anything_runs(root, member, 
 def test_settings_that_make_no_stack_are_refused(root, text, complaint):
     with pytest.raises(ConfigError, match=complaint):
         submission(root, text, "useless").complete()
+
+
+def test_a_blend_is_the_mean_of_the_members_that_beat_the_baseline(root):
+    members = [f"{name}+{FOLDS}" for name in ("votes", "frequency+model.level=district", "knn+model.k=1")]
+    text = f"""
+model = {{ name = "blend", members = {members!r}, baseline = "frequency+{FOLDS}" }}
+validation = {{ count = 4, run = 3 }}
+""".replace("'", '"')
+    task = submission(root, text, "blended")
+    assert luigi.build([task], local_scheduler=True, log_level="WARNING")
+    below = task.below(Predictions).requires()["scores"]
+    assert isinstance(below, BlendScores)
+    told = storage.manifest(below.folder)["model_facts"]["members"]
+    assert set(told) == {"0", "1", "2", "test"}
+    f1 = {}
+    for name in [*members, f"frequency+{FOLDS}"]:
+        alone = Evaluate(root=str(root), dataset="virtual:tiny", experiment=f"{name}+validation.run=3")
+        assert luigi.build([alone], local_scheduler=True, log_level="WARNING")
+        f1[name] = json.loads((alone.folder / "metrics.json").read_text())["valid"]["sample_f1"]
+    baseline = f1.pop(f"frequency+{FOLDS}")
+    assert told["test"] == [name for name, value in f1.items() if value > baseline]
+    assert f"votes+{FOLDS}" in told["test"]
+    assert (root / "submissions" / "virtual-tiny" / "blended.csv").is_file()

@@ -1,17 +1,30 @@
 """The tables of a paper: their experiments exist, and a small one runs and prints."""
 
 import luigi
+import pandas as pd
 import pytest
+import torch
 
-from glc import config
-from glc.tasks.scores import Fit
-from glc.tasks.table import CostTable, Row
-from tasks import dsgt_2024
+from glc import config, storage
+from glc.errors import ConfigError
+from glc.tasks.scores import Fit, FoldScores
+from glc.tasks.table import CostTable, Row, SeedTable
+from tasks import dsgt_2024, tighnari_2024
 from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
 
 
 @pytest.mark.parametrize(
-    "table", [dsgt_2024.Table1, dsgt_2024.Table2, dsgt_2024.Table3, dsgt_2024.Table4, dsgt_2024.Alternatives]
+    "table",
+    [
+        dsgt_2024.Table1,
+        dsgt_2024.Table2,
+        dsgt_2024.Table3,
+        dsgt_2024.Table4,
+        dsgt_2024.Alternatives,
+        tighnari_2024.Table1,
+        tighnari_2024.Table2,
+        tighnari_2024.Table3,
+    ],
 )
 def test_every_row_is_a_valid_experiment_of_its_own(table):
     rows = table(dataset=TINY).rows()
@@ -59,3 +72,114 @@ def test_a_table_has_a_line_for_each_experiment(root):  # noqa: F811
     assert "A remark." in text
     assert "| seconds | peak memory MB |" in text
     assert task.published()[0].path.is_file()
+
+
+class Seeded(SeedTable):
+    """A net, the same for longer, and with another decoder."""
+
+    title = "A table of seeds"
+
+    def all_rows(self):
+        base = "geolocation+validation.run=2+validation.count=4+model.latent=8+train.max_epochs="
+        return [
+            Row("one epoch", f"{base}1"),
+            Row("three epochs", f"{base}3", ".4"),
+            Row("top 5", f"{base}3+decode.name=top_k+decode.k=5"),
+            Row("top 10", f"{base}3+decode.name=top_k+decode.k=10", over="three epochs"),
+        ]
+
+
+def test_a_table_of_seeds_tells_gains_with_their_spread_and_what_they_cost(root):  # noqa: F811
+    luigi.task_register.Register.clear_instance_cache()
+    task = Seeded(root=root, dataset=TINY, seeds=2)
+    run(task)
+    runs = task.requires()
+    frame = pd.read_csv(task.folder / "table.csv").set_index("model")
+    f1 = {label: [by_fold["f1"].mean() for by_fold in map(_validated, found)] for label, found in runs.items()}
+    assert f1["three epochs"][0] != f1["three epochs"][1]
+    for label, over in (("three epochs", "one epoch"), ("top 5", "three epochs"), ("top 10", "three epochs")):
+        own = pd.Series(f1[label])
+        gain = own - pd.Series(f1[over])
+        found = frame.loc[label]
+        assert found["adds to"] == over
+        assert found["validation F1"] == pytest.approx(own.mean())
+        assert found["validation spread"] == pytest.approx(own.std())
+        assert found["validation gain"] == pytest.approx(gain.mean())
+        assert found["validation gain spread"] == pytest.approx(gain.std())
+    assert frame.loc[["one epoch", "three epochs", "top 5"], "epochs"].tolist() == [2, 6, 6]  # of two folds
+    one = runs["one epoch"][0].below(Fit, fold=0)
+    assert frame["surveys"].tolist() == [round(_rows(runs["one epoch"][0]))] * 4
+    weights = torch.load(one.folder / "model.ckpt", weights_only=True)["state_dict"]
+    count = sum(value.numel() for name, value in weights.items() if name.endswith(("weight", "bias")))
+    assert frame.loc["one epoch", "parameters"] == f"{count:,}"
+    seconds = [
+        storage.manifest(run.below(step, fold=fold).folder)["seconds"]
+        for run in runs["one epoch"]
+        for step in (Fit, FoldScores)
+        for fold in (0, 1)
+    ]
+    assert frame.loc["one epoch", "minutes"] == pytest.approx(sum(seconds) / 2 / 60)
+    text = task.results()[0]
+    assert "A table of seeds: virtual-tiny, 2 seeds" in text
+    assert "±" in text
+    part = Seeded(root=root, dataset=TINY, seeds=2, only="TOP")
+    assert run(part) == ["Seeded"]  # nothing is trained again
+    told = pd.read_csv(part.folder / "table.csv").set_index("model")
+    assert told.index.tolist() == ["top 5", "top 10"]
+    assert "validation gain" not in told  # the row they add to is not there
+    assert part.published()[0].path.name == "seeded~top.md"
+    assert task.complete()
+
+
+def test_rows_that_are_not_there_are_told(root):  # noqa: F811
+    with pytest.raises(ConfigError, match="--only: found 'GFV', expected a part of one of: one epoch, three epochs"):
+        Seeded(root=root, dataset=TINY, only="GFV").requires()
+    with pytest.raises(ConfigError, match="--seeds: found 0"):
+        Seeded(root=root, dataset=TINY, seeds=0).requires()
+
+
+def _validated(run):
+    frame = pd.read_parquet(run.folder / "surveys.parquet")
+    return frame[frame["split"] == "valid"]
+
+
+def _rows(run):
+    return sum(storage.manifest(run.below(Fit, fold=fold).folder)["rows"] for fold in (0, 1)) / 2
+
+
+def test_rows_that_differ_in_decoding_or_correction_share_their_nets():
+    rows = {label: found[0] for label, found in tighnari_2024.Table3(dataset=TINY).requires().items()}
+    cross = rows["3-fold cross-fusion with HCAM, GFV"]
+    for label in ("+ threshold top-K", "+ K alone (ours)", "+ output correction"):
+        assert rows[label].identity != cross.identity
+        for fold in (0, 2):
+            assert rows[label].below(Fit, fold=fold).identity == cross.below(Fit, fold=fold).identity
+    assert cross.below(Fit, fold=0).identity == rows["+ HCAM"].below(Fit, fold=0).identity
+    assert cross.below(Fit, fold=1).identity != rows["+ HCAM"].below(Fit, fold=1).identity
+
+
+@pytest.mark.parametrize("preset", tighnari_2024.PRESETS)
+def test_presets_change_widths_resolution_and_epochs_alone(preset):
+    fixed = ("temporal", "image", "fusion", "tokens", "heads")
+    published = config.load("official-baseline")
+    baseline = tighnari_2024.Table3(dataset=TINY, preset=preset).rows()[0]
+    found = config.load(baseline.experiment)
+    for name in fixed:
+        assert found.model.options.get(name) == published.model.options.get(name)
+    assert [one.name for one in found.inputs] == [one.name for one in published.inputs]
+    assert found.train.loss == published.train.loss
+    assert found.validation.run >= 3
+    for table in (tighnari_2024.Table1, tighnari_2024.Table2, tighnari_2024.Table3):
+        one = table(dataset=TINY, preset=preset)
+        assert {row.over for row in one.all_rows()} <= {"", *(row.label for row in one.all_rows())}
+        assert one.table_name().endswith(f"-{preset}")
+        part = table(dataset=TINY, preset=preset, only=one.all_rows()[1].label)
+        assert part.table_name().startswith(f"{one.table_name()}~")
+
+
+def test_curves_are_of_the_nets_that_a_table_trains():
+    for number, nets in ((1, 4), (2, 6), (3, 11)):
+        groups = tighnari_2024.LossCurves(dataset=TINY, table=number).requires()
+        assert len(groups["nets"]) == len({fit.identity for fit in groups["nets"].values()}) == nets
+        folds = groups.get("folds of cross-fusion with HCAM, GFV", {})
+        assert [fit.fold for fit in folds.values()] == ([0, 1, 2] if number == 3 else [])

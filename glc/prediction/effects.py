@@ -1,0 +1,49 @@
+"""What an addition to a model brings: its gain beside the spread that the training's seed alone makes."""
+
+import math
+
+
+def effect(own, other, split):
+    """What a row scores on a split, and gains over another: dict of F1, spread, gain, gain spread and verdict.
+
+    own, other : for each seed, dict of split -> F1 of its surveys, a pandas Series by surveyId. A gain is measured on
+        the surveys that both have; without `other` (None) or the split there is none.
+    Spreads are standard deviations over the seeds (n - 1), NaN of one seed.
+    """
+    found = {"F1": math.nan, "spread": math.nan, "gain": math.nan, "gain spread": math.nan, "verdict": ""}
+    if split not in own[0]:
+        return found
+    found["F1"], found["spread"] = moments([one[split].mean() for one in own])
+    if other is None or split not in other[0]:
+        return found
+    differences = []
+    for one, two in zip(own, other, strict=True):
+        both = one[split].index.intersection(two[split].index)
+        if not len(both):
+            return found
+        differences.append(one[split][both].mean() - two[split][both].mean())
+    found["gain"], found["gain spread"] = moments(differences)
+    return found | {"verdict": verdict(differences)}
+
+
+def verdict(differences):
+    """helps, harms or within noise: whether Student's 95 % interval of the mean difference leaves out 0."""
+    from scipy import stats
+
+    mean, spread = moments(differences)
+    if max(map(abs, differences)) == 0:
+        return "no difference"
+    if len(differences) < 2:
+        return "one seed"
+    half = stats.t.ppf(0.975, len(differences) - 1) * spread / math.sqrt(len(differences))
+    if abs(mean) <= half:
+        return "within noise"
+    return "helps" if mean > 0 else "harms"
+
+
+def moments(values):
+    """Mean and standard deviation (n - 1; NaN of one value)."""
+    mean = sum(values) / len(values)
+    if len(values) < 2:
+        return mean, math.nan
+    return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
