@@ -18,6 +18,7 @@ from glc import config, geo
 from glc.errors import ConfigError
 from glc.neighbours import ecological
 from glc.registry import graphs
+from glc.sections import later
 
 TRAINING = ("leave_one_out", "block", "fold")
 NORMALISE = ("scale", "standard", "none")
@@ -36,18 +37,22 @@ class Options(ecological.Edges):
         variance 1, as published, by which a species seen a little ranks below one never seen; ``none``
     leaky : the published variant: labels of all training surveys of all folds but the node's own, whatever `training`
         says. Scores on validation folds are then far too good.
+    mask : ``test`` or ``valid``: while training, hide vectors of training surveys, anew in each batch, so that as many
+        lack one as of those surveys, see `mask`; ``none``
     """
 
     training: str = "leave_one_out"
     block_m: float = 0.0
     normalise: str = "scale"
     leaky: bool = False
+    mask: str = later("none")
 
     def __post_init__(self):
         super().__post_init__()
         config.require(self.training in TRAINING, "training", self, f"one of {', '.join(TRAINING)}")
         config.require(self.block_m >= 0, "block_m", self, "metres, 0 or above")
         config.require(self.normalise in NORMALISE, "normalise", self, f"one of {', '.join(NORMALISE)}")
+        config.require(self.mask in ("none", "test", "valid"), "mask", self, "'none', 'test' or 'valid'")
 
 
 @graphs.register("gfv")
@@ -55,6 +60,16 @@ class Gfv:
     """Graph feature vectors, as an experiment names them among a net's inputs."""
 
     Options = Options
+
+    @staticmethod
+    def features(data, fold, stop, options, classes, progress=False):
+        """What `glc.nets.features.Features.add_graph` takes, and facts; of all species, whatever the `classes`."""
+        graph = build(data, options, progress)
+        made, hidden = vectors(data, fold, stop, options, graph), None
+        if options.mask != "none":
+            hidden = np.zeros(len(data.places), np.float32)
+            hidden[_roles(data, fold, stop)["train"]] = mask(data, fold, stop, options, graph, options.mask)
+        return {"matrix": made.matrix, "species": data.species, "hidden": hidden}, made.facts
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
 """Self-describing checkpoints: make a net by its name, save it, load it, predict with it.
 
 ``model.ckpt`` is a plain dict, read by ``torch.load(weights_only=True)``: model name, options, n_classes, layouts of
-the inputs, what was known of the training examples, and the net's weights and buffers.
+the inputs, what was known of the training examples, the link of logits to probabilities, and the net's weights and
+buffers.
 """
+
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +16,8 @@ from glc.nets.features import Layout
 from glc.registry import models
 
 CHECKPOINT, ENCODER = "model.ckpt", "encoder.ckpt"
+LINKS = {"sigmoid": torch.sigmoid, "softmax": partial(torch.softmax, dim=1)}
+"""Logits (batch, class) to probabilities, by the link of the loss they were trained with."""
 
 
 def make(model, n_classes, layouts=None):
@@ -23,8 +28,11 @@ def make(model, n_classes, layouts=None):
     return member(config.options(member, model, "model"), n_classes, layouts or {})
 
 
-def save(path, net, model, n_classes, layouts, facts):
-    """Write the checkpoint of `net`, made by `model` (config.Choice); `facts` are plain values about its training."""
+def save(path, net, model, n_classes, layouts, facts, link="sigmoid"):
+    """Write the checkpoint of `net`, made by `model` (config.Choice).
+
+    facts : plain values about its training; link : of `LINKS`, that of its loss
+    """
     content = {
         "glc": __version__,
         "model": model.name,
@@ -32,6 +40,7 @@ def save(path, net, model, n_classes, layouts, facts):
         "n_classes": n_classes,
         "inputs": {name: layout.to_dict() for name, layout in layouts.items()},
         "train": facts,
+        "link": link,
         "state_dict": {name: value.cpu() for name, value in net.state_dict().items()},
     }
     torch.save(content, path)
@@ -39,7 +48,10 @@ def save(path, net, model, n_classes, layouts, facts):
 
 def load(checkpoint):
     """The net of a checkpoint, on the CPU and in evaluation mode, its n_classes and the layouts of its inputs."""
-    content = read(checkpoint)
+    return _net(read(checkpoint), checkpoint)
+
+
+def _net(content, checkpoint):
     try:
         layouts = {name: Layout.from_dict(values) for name, values in content["inputs"].items()}
         net = make(config.Choice(content["model"], content["options"]), content["n_classes"], layouts)
@@ -97,8 +109,8 @@ def clone(net, checkpoint, columns):
 
 def classifier(net):
     """Names of the tensors of the last layer of `net`, whose first axis are the classes."""
-    name = [name for name, module in net.named_modules() if isinstance(module, torch.nn.Linear)][-1]
-    return {f"{name}.weight", f"{name}.bias"}
+    names = [name for name, module in net.named_modules() if isinstance(module, torch.nn.Linear)]
+    return {f"{name}.{part}" for name in names[-1:] for part in ("weight", "bias")}
 
 
 def _unreadable(path, error):
@@ -117,8 +129,15 @@ def predict(checkpoint, places, features=None, batch=1024, accelerator="auto"):
 
 @torch.inference_mode()
 def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="auto"):
-    """Yield what `predict` returns in blocks of `batch` rows, for results that would fill the memory."""
-    net, n_classes, layouts = load(checkpoint)
+    """Yield what `predict` returns in blocks of `batch` rows, for results that would fill the memory.
+
+    A net's own `predict`, where it has one, gives the logits; else they are what it gives in evaluation mode. One of
+    large maps may tell how many rows it takes `at_once`, at most.
+    """
+    content = read(checkpoint)
+    net, n_classes, layouts = _net(content, checkpoint)
+    link = LINKS[content.get("link", "sigmoid")]  # checkpoints of before there were others name none
+    logits, batch = getattr(net, "predict", net), min(batch, getattr(net, "at_once", batch))
     found = features.layouts if features else {}
     if found != layouts:
         raise DataError(
@@ -142,4 +161,4 @@ def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="a
         if layouts:
             block |= features.of(block["dataset"], block["surveyId"])
         block = {name: values.to(device) for name, values in block.items()}
-        yield net(block).sigmoid().float().cpu().numpy()
+        yield link(logits(block)).float().cpu().numpy()

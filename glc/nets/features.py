@@ -21,7 +21,8 @@ class Layout:
 
     kind: str
     """coeffs: low DCT terms of tiles; pixels; series: 64 1-D DCT terms laid out 8 x 8; cube: values by (band, ., .);
-    table: values by (feature, 1, 1); graph: a weight by (species, 1, 1), 0 where there is no neighbour with it."""
+    table: values by (feature, 1, 1); graph: a weight by (species, 1, 1), 0 where there is no neighbour with it; votes:
+    weighted records by (species, 1 + scale, source), those of everywhere before those of the scales."""
     bands: tuple[str, ...]
     rows: int
     cols: int
@@ -69,13 +70,19 @@ class Features:
         self.layouts, self._values, self._known = layouts, values, known
         self._index = {name: Index(pairs) for name, pairs in keys.items()}
 
-    def add_graph(self, name, matrix, species, keys):
-        """Take the vectors of an ecological graph as the input `name`.
+    def add_graph(self, name, matrix, species, keys, hidden=None):
+        """Take the vectors or votes of surveys' neighbours as the input `name`.
 
-        matrix : (n, m) CSR; species : (m,) ids; keys : (n, 2) as of the others. They come normalised: no moments
+        matrix : (n, m) CSR, or what gives rows of an (n, m, scale, source) array; species : (m,) ids; keys : (n, 2) as
+        of the others. They come normalised: no moments
+        hidden : (n,) probability that a survey shows none (zeros) when it is asked for, or None
         """
-        self.layouts[name] = Layout("graph", tuple(map(str, species)), 1, 1)
-        self._values[name], self._known[name] = _Rows(matrix), np.ones((len(keys), 1), bool)
+        if len(matrix.shape) == 2:
+            self.layouts[name], values = Layout("graph", tuple(map(str, species)), 1, 1), _Rows(matrix)
+        else:
+            self.layouts[name], values = Layout("votes", tuple(map(str, species)), *matrix.shape[2:]), matrix
+        self._values[name] = values if hidden is None else _Hiding(values, hidden)
+        self._known[name] = np.ones((len(keys), 1), bool)
         self._index[name] = Index(keys)
 
     def of(self, dataset, survey):
@@ -111,7 +118,7 @@ class Features:
 
     def moments(self, dataset, survey):
         """`Moments` of each input over surveys (n,), in float64, whatever is missing left out."""
-        layouts = {name: layout for name, layout in self.layouts.items() if layout.kind != "graph"}
+        layouts = {name: layout for name, layout in self.layouts.items() if layout.kind not in ("graph", "votes")}
         total = {name: np.zeros((3, *layout.shape)) for name, layout in layouts.items()}
         known = dict.fromkeys(layouts, 0)
         centre = {}
@@ -150,6 +157,18 @@ class _Rows:
 
     def __getitem__(self, rows):
         return self.matrix[rows].toarray().astype(np.float32, copy=False)[:, :, None, None]
+
+
+class _Hiding:
+    """Rows of which each is zero with a probability of its own, drawn anew whenever it is taken."""
+
+    def __init__(self, values, hidden):
+        self.values, self.hidden, self.rng = values, hidden, np.random.default_rng(0)
+
+    def __getitem__(self, rows):
+        taken = self.values[rows]
+        taken[self.rng.random(len(rows)) < self.hidden[rows]] = 0
+        return taken
 
 
 class Index:

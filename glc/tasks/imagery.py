@@ -318,18 +318,23 @@ class InputsMixin:
             yield found
 
     def _add_graphs(self, found, graphs):
-        """Give `found` the graph vectors of this task's fold, which no label of it or of the stopping fold enters."""
+        """Give `found` the neighbours' labels as this task's fold may see them; those of its own surveys never enter.
+
+        Of the stopping fold only the validation and test surveys see labels, if any do.
+        """
         import numpy as np
 
         from glc import schema
-        from glc.neighbours import gfv
+        from glc.nets import examples
 
         data = self.read_surveys()
         keys = np.column_stack([schema.dataset_numbers(data.places["dataset"]), data.places["surveyId"]])
+        classes = examples.read_classes(self.input()["examples"].path)
+        stop = (self.fold + 1) % self.validation.count
         for wanted in graphs:
-            self.status(f"graph vectors of fold {self.fold}")
-            choice = config.options(registry.graphs.get(wanted.graph.name), wanted.graph, "graph")
-            stop = (self.fold + 1) % self.validation.count
-            made = gfv.vectors(data, self.fold, stop, choice, progress=True)
-            self.told |= {wanted.name: made.facts}
-            found.add_graph(wanted.name, made.matrix, data.species, keys.astype(np.int64))
+            self.status(f"{wanted.name} of fold {self.fold}")
+            member = registry.graphs.get(wanted.graph.name)
+            choice = config.options(member, wanted.graph, "graph")
+            made, facts = member.features(data, self.fold, stop, choice, classes, progress=True)
+            self.told |= {wanted.name: facts}
+            found.add_graph(wanted.name, keys=keys.astype(np.int64), **made)

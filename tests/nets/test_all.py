@@ -30,6 +30,7 @@ SETTINGS = [  # of a net, and the layouts of its inputs
     ("tighnari", TINY | {"image": "resnet10t"}, PARTS),
     ("tighnari", TINY | {"image": "resnet10t", "tokens": "map", "temporal": "vit"}, PARTS),
     ("tighnari", TINY | {"temporal": "resnet10t", "fusion": "concat"}, {"bioclim_cube": BIOCLIM}),
+    ("inception", {"dropout": 0.0}, {"tiles": Layout("pixels", ("red", "nir"), 35, 35, 35)}),
 ]
 NETS = {name for name in models.choices() if models.get(name).kind == "net"}
 CLASSES = 9

@@ -212,3 +212,21 @@ def test_values_and_graph_vectors_stand_beside_imagery(tmp_path):
     assert_allclose(got["gfv"][:2, :, 0, 0], [[1, 0, 3], [0, 2, 0]])
     assert np.isnan(got["table"][2]).all()
     assert set(found.moments(np.array([1]), np.array([7]))) == {"table"}, "graph vectors come normalised"
+
+
+def test_hidden_rows_are_drawn_anew_and_as_often_as_they_should():
+    found = features.Features({}, {}, {}, {})
+    keys = np.column_stack([np.ones(4, int), np.arange(4)])
+    found.add_graph(
+        "gfv", sparse.csr_matrix(np.ones((4, 3), np.float32)), [5, 6, 9], keys, hidden=np.array([0, 0.25, 0.6, 1])
+    )
+    found.add_graph("kernels", np.ones((4, 2, 3, 1), np.float32), [5, 6], keys)
+    assert found.layouts["kernels"] == features.Layout("votes", ("5", "6"), 3, 1)
+    asked = np.tile(np.arange(4), 2_000)
+    drawn = [found.of(np.ones(len(asked), int), asked) for _ in range(2)]
+    assert not np.array_equal(drawn[0]["gfv"], drawn[1]["gfv"])
+    shown = drawn[0]["gfv"][:, :, 0, 0].numpy().reshape(-1, 4, 3)
+    assert_allclose(shown.mean(axis=(0, 2)), [1, 0.75, 0.4, 0], atol=0.04)
+    assert (shown == shown[:, :, :1]).all(), "a survey's vector is hidden as a whole"
+    assert (drawn[0]["kernels"] == 1).all()
+    assert found.moments(np.array([1]), np.array([2])) == {}

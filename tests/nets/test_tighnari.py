@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from glc import config
+from glc.classical.votes import Votes
 from glc.errors import ConfigError
 from glc.etl import arrays
+from glc.neighbours.kernels import Kernels, Options
 from glc.nets import checkpoints, trainer
 from glc.nets.augment import mixup
 from glc.nets.backbones import Images, Series, Standard, Vectors, Vision, filled
 from glc.nets.features import Layout, Moments
 from glc.nets.tighnari import Tighnari
+from tests.helpers import survey_data
 
 BIOCLIM, LANDSAT = Layout("cube", tuple("abcd"), 19, 12), Layout("cube", tuple("abcdef"), 4, 21)
 TILES = Layout("pixels", ("red", "green", "blue", "nir"), 64, 64, 64)
@@ -260,6 +263,70 @@ def test_it_learns_what_one_of_its_modalities_tells(fusion):
     with torch.no_grad():
         right = ((net.eval()(batch) > 0) == (targets > 0)).float().mean(dim=0)
     assert (right > 0.7).all()  # of two labels, each as often true as not
+
+
+def test_votes_start_as_the_classical_ones():
+    data = survey_data(n_train=300, n_po=300, seed=1)
+    made = Kernels(data, 0, None, Options(scales_m=(20_000.0, 60_000.0)))
+    layout = Layout("votes", tuple(map(str, data.species)), *made.shape[2:])
+    net = make({"kernels": layout}, len(data.species), prepared=False, votes_prior=15.0).votes["kernels"]
+    train = data.train(0)
+    net.prepare(SimpleNamespace(counts=np.asarray(data.labels_of(train).sum(axis=0)).ravel(), rows=len(train)))
+    with torch.no_grad():
+        found = net(torch.from_numpy(made[data.valid(0)])).sigmoid().numpy()
+    classical = Votes(Votes.Options(scales_m=(20_000.0, 60_000.0), prior=15.0)).scores(data, 0, data.valid(0))
+    # other squares hold the surveys of a pool, and half a record a species is added everywhere
+    np.testing.assert_allclose(found, np.minimum(classical.toarray(), 0.999), rtol=0.06, atol=2e-3)
+
+
+def test_votes_are_the_closed_form_of_the_smoothed_shares():
+    layout = Layout("votes", ("3", "8", "9"), 3, 2)
+    net = make({"kernels": layout}, 3, prepared=False).votes["kernels"]
+    net.prepare(SimpleNamespace(counts=np.array([6, 3, 1]), rows=5))
+    rng = np.random.default_rng(0)
+    records = rng.random((4, 3, 3, 2))
+    weight, prior = rng.random((3, 2)), rng.random(3) + 0.5
+    with torch.no_grad():
+        net.log_weight.copy_(torch.tensor(np.log(weight) / 50))
+        net.log_prior.copy_((torch.tensor(np.log(prior)) - net.start) / 50)
+        net.slope.fill_(0.04)  # times 5, a tenth of the rate
+        net.shift.fill_(-0.02)
+        found = net(torch.tensor(records, dtype=torch.float32)).numpy()
+    share = np.full((4, 3), 1 / 3)
+    for scale in range(3):
+        own = (records[:, :, scale] * weight[scale]).sum(axis=-1)
+        share = (own + prior[scale] * share) / (own.sum(axis=1, keepdims=True) + prior[scale])
+    p = np.minimum(2 * share, 0.999)
+    np.testing.assert_allclose(found, 1.2 * np.log(p / (1 - p)) - 0.1, rtol=1e-4, atol=1e-4)
+
+
+def test_a_net_with_votes_starts_from_them_alone_and_learns_the_rest():
+    layouts = {name: LAYOUTS[name] for name in ("environment", "graph")}
+    layouts["kernels"] = Layout("votes", LAYOUTS["graph"].bands, 4, 2)
+    batch = batch_of(layouts)
+    batch["kernels"] = batch["kernels"].abs()
+    batch["kernels"][0] = 0
+    batch["kernels"][1] = float("nan")
+    net = make(layouts)
+    alone = net.votes["kernels"](batch["kernels"])
+    assert torch.equal(net.eval()(batch), alone)
+    assert alone.isfinite().all()
+    assert torch.equal(alone[0], alone[1])
+    torch.testing.assert_close(alone[0], alone[0, :1].expand(SPECIES))
+    with torch.no_grad():
+        net.head[-1].weight.normal_()
+    net(batch).square().sum().backward()
+    for name, weight in net.named_parameters():
+        constant = name.startswith("fusion") and name.endswith(("query.weight", "key.weight"))  # one token a modality
+        assert weight.grad.isfinite().all(), name
+        assert weight.grad.any() != constant, name
+
+
+def test_votes_on_other_species_than_the_nets_are_refused():
+    with pytest.raises(ConfigError, match="found votes on 2 species, expected the net's 40 classes"):
+        make({"kernels": Layout("votes", ("5", "6"), 3, 1)})
+    with pytest.raises(ConfigError, match="votes_prior"):
+        make({"kernels": Layout("votes", ("5", "6"), 3, 1)}, 2, votes_prior=0.0)
 
 
 def test_inputs_of_no_part_are_refused():

@@ -27,6 +27,7 @@ def test_all_modalities_reach_the_net_and_a_changed_graph_trains_again(root):  #
         "bioclim_cube": "cube",
         "table": "table",
         "gfv": "graph",
+        "kernels": "votes",
     }
     other = Evaluate(root=root, dataset=TINY, experiment=f"{SHORT}+inputs.4.graph.radius_m=20000")
     families = run(other)
