@@ -45,15 +45,21 @@ class Validation:
     """How training surveys are split into folds, and how many folds are run."""
 
     scheme: str = "block"
-    """block: whole squares of `size_m` go to one fold; random: each survey by itself (the 90-10 of the 2024 paper)."""
+    """block: whole squares of `size_m` go to one fold; random: each survey by itself (the 90-10 of the 2024 paper);
+    quadrats: as random, after a share `held_out` of the squares is set aside where the dataset has no test (2020)."""
     size_m: float = 30_000
+    """Side of the squares; GeoLifeCLEF 2020's quadrats have 5,000 m."""
     count: int = 10
     run: int = 3
     """Folds that are fitted and scored, the first of `count`; a net's test scores are the mean of their models'."""
     seed: int = 0
+    held_out: float = later(0.025)
+    """Share of the quadrats that stand in for a missing test, under the scheme quadrats alone."""
 
     def __post_init__(self):
-        require(self.scheme in ("block", "random"), "validation.scheme", self, "'block' or 'random'")
+        schemes = ("block", "random", "quadrats")
+        require(self.scheme in schemes, "validation.scheme", self, "'block', 'random' or 'quadrats'")
+        require(0 < self.held_out < 1, "validation.held_out", self, "a share above 0 and below 1")
         require(self.size_m > 0, "validation.size_m", self, "metres above 0")
         require(self.count >= 2, "validation.count", self, "at least 2 folds")
         require(1 <= self.run <= self.count, "validation.run", self, "1 to validation.count")
@@ -105,7 +111,7 @@ class Input:
     table: tuple[str, ...] = ()
     """Registered rasters, whose values at the survey are read; or"""
     graph: Choice = field(default_factory=lambda: Choice("none"))
-    """gfv: the species of the survey's neighbours in the ecological graph, as far as its fold may see them."""
+    """gfv: species of the neighbours in the ecological graph; kernels: records around; as far as a fold may see."""
     bands: tuple[str, ...] = ()
     """Bands of the tiles, or names along the cube's first axis; none: all. A categorical band means its classes."""
     block: int = 8
@@ -146,9 +152,10 @@ class Train:
     batch_size: int = 256
     max_epochs: int = 60
     patience: int = 6
-    """Epochs without a better validation score after which training stops."""
+    """Validations without a better score after which training stops."""
     monitor: str = "f1"
-    """f1: sample-averaged F1 of the top 25 on validation (higher is better); loss: validation loss."""
+    """f1: sample-averaged F1 of the top 25 on validation (higher is better); loss: validation loss; top30: share of
+    the true species among the 30 best, for the loss cross_entropy."""
     learning_rate: float = 2e-3
     find_learning_rate: bool = False
     """Let Lightning's learning-rate finder choose; `learning_rate` is then only its starting point."""
@@ -167,15 +174,33 @@ class Train:
     """Most epochs of a cloned net."""
     clone_rate: float = later(0.2)
     """Learning rate of a cloned net as a share of `learning_rate`."""
+    optimizer: str = later("adamw")
+    """adamw; or sgd, whose `weight_decay` is the L2 penalty."""
+    momentum: float = later(0.0)
+    """Of sgd; Deneu et al. 2020 tell of none."""
+    milestones: tuple[int, ...] = later(())
+    """Epochs done at which the learning rate is multiplied by `gamma`."""
+    gamma: float = later(0.1)
+    validate_every: int = later(1)
+    """Epochs from one validation to the next."""
 
     def __post_init__(self):
-        for name in ("batch_size", "max_epochs", "patience", "clone_epochs"):
+        for name in ("batch_size", "max_epochs", "patience", "clone_epochs", "validate_every"):
             require(getattr(self, name) >= 1, f"train.{name}", self, "at least 1")
+        epochs = min(self.max_epochs, self.clone_epochs) if self.clone else self.max_epochs
+        require(self.validate_every <= epochs, "train.validate_every", self, f"1 to {epochs}, the epochs of a training")
+        require(self.optimizer in ("adamw", "sgd"), "train.optimizer", self, "'adamw' or 'sgd'")
+        require(0 <= self.momentum < 1, "train.momentum", self, "at least 0 and below 1")
+        rising = list(self.milestones) == sorted(set(self.milestones)) and min(self.milestones, default=1) >= 1
+        require(rising, "train.milestones", self, "epochs above 0, each above the one before")
+        require(0 < self.gamma <= 1, "train.gamma", self, "above 0 and at most 1")
         require(self.precision in ("float32", "bfloat16"), "train.precision", self, "'float32' or 'bfloat16'")
         require(self.clone_rate > 0, "train.clone_rate", self, "a number above 0")
         require(self.learning_rate > 0, "train.learning_rate", self, "a number above 0")
         require(self.weight_decay >= 0, "train.weight_decay", self, "0 or above")
-        require(self.monitor in ("f1", "loss"), "train.monitor", self, "'f1' or 'loss'")
+        measures = ("f1", "loss", "top30") if self.loss.name == "cross_entropy" else ("f1", "loss")
+        told = "'f1' or 'loss', or 'top30' beside the loss cross_entropy"
+        require(self.monitor in measures, "train.monitor", self, told)
 
 
 @dataclass(frozen=True)
@@ -310,6 +335,20 @@ def _check_bands(wanted):
         )
 
 
+def _check_table(experiment):
+    """Look up whether a model that is no net reads a table, and nothing else does it read."""
+    name, inputs = experiment.model.name, experiment.inputs
+    if "table" not in getattr(registry.models.get(name), "reads", ()):
+        if inputs:
+            raise ConfigError(f"inputs: model {name!r} is no net and reads no imagery; leave them out")
+    elif [bool(one.table) for one in inputs] != [True]:
+        found = ", ".join(one.name for one in inputs) or "none"
+        raise ConfigError(
+            f"inputs: found {found}, expected for model {name!r} one [[inputs]] with the rasters whose values it "
+            'reads, such as table = ["bioclim", "soil"]'
+        )
+
+
 def _check(experiment):
     """Look up all that the experiment names, and validate the options."""
     chosen = [(registry.models, experiment.model), (registry.decoders, experiment.decode)]
@@ -334,9 +373,9 @@ def _check(experiment):
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"inputs: {name!r} is there twice; join its bands in one [[inputs]] table")
-    if experiment.inputs and not net:
-        raise ConfigError(f"inputs: model {experiment.model.name!r} is no net and reads no imagery; leave them out")
-    if experiment.pretrain.name != "none" and not experiment.inputs:
+    if not net:
+        _check_table(experiment)
+    if experiment.pretrain.name != "none" and not (net and experiment.inputs):
         raise ConfigError(
             f"pretrain: found {experiment.pretrain.name!r}, expected 'none' without [[inputs]] to learn from"
         )

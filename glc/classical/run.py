@@ -1,32 +1,92 @@
 """Run a classical model over the validation folds and the test."""
 
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from tqdm import tqdm
+
 from glc import storage
+from glc.errors import ConfigError, DataError, did_you_mean
 from glc.prediction import scores as score_tables
 from glc.surveys import TEST
 
 
-def write(model, data, out, *, folds, keep, neighbours=None, progress=print):
+def write(model, data, out, *, folds, keep, neighbours=None, table=None, progress=print):
     """Write ``valid`` (each fold scored from the others) and ``test`` (scored from all training surveys) under `out`.
 
     model : a classical model; data : `glc.surveys.SurveyData`; neighbours : frame of schema ``neighbours`` or None
+    table : for a model that ``reads`` one, what `read_table` gives
+    A model with a method ``save`` writes what it fitted for the test into ``model`` under `out`.
     The manifest also carries, under ``model_facts``, for each fold (``0``, ..., ``test``) what the model says of its
     fit in its attribute ``facts``, if it has one.
     """
     folds = list(folds)
     parts, told = {}, {}
+    values = {} if table is None else {"table": table}
     for done, fold in enumerate([*folds, TEST]):
         name = "test" if fold == TEST else str(fold)
         progress(
             f"{model.name}: scoring {'the test' if fold == TEST else f'fold {fold}'}", 100 * done // (len(folds) + 1)
         )
         queries = data.test if fold == TEST else data.valid(fold)
-        matrix = model.scores(data, None if fold == TEST else fold, queries, neighbours)
+        matrix = model.scores(data, None if fold == TEST else fold, queries, neighbours, **values)
         parts[fold] = score_tables.of_rows(data, queries, fold, score_tables.keep_best(matrix, keep))
         if getattr(model, "facts", None):
             told[name] = dict(model.facts)
+    if hasattr(model, "save"):
+        (out / "model").mkdir()
+        model.save(out / "model")
     storage.note(
         out,
         valid_rows=score_tables.write(score_tables.stack(parts[fold] for fold in folds), out / "valid"),
         test_rows=score_tables.write(parts[TEST], out / "test"),
         **({"model_facts": told} if told else {}),
     )
+
+
+def read_table(folder, data, bands=()):
+    """Environmental values at the surveys of `data`: (surveys, features) float32, NaN where missing.
+
+    folder : output of the task ``Tabular``; bands : of its columns, a categorical one standing for its classes; none:
+        all
+    A ConfigError names a band that is not there, a DataError tells of training or test surveys without a row.
+    """
+    columns = _columns(storage.manifest(folder), bands)
+    found = np.full((len(data.places), len(columns)), np.nan, np.float32)
+    filled = np.zeros(len(data.places), bool)
+    rows = {name: np.flatnonzero(data.places["dataset"] == name) for name in data.places["dataset"].unique()}
+    ids = {name: pd.Index(data.places["surveyId"].to_numpy()[own]) for name, own in rows.items()}
+    source = ds.dataset(sorted((folder / "tabular").glob("part-*.parquet")))
+    with tqdm(total=source.count_rows(), desc="environmental values", unit="survey", leave=False) as bar:
+        for batch in source.to_batches(columns=["dataset", "surveyId", *columns]):
+            for name, own in rows.items():
+                part = batch.filter(pc.equal(batch["dataset"], name))
+                at = ids[name].get_indexer(part["surveyId"].to_numpy())
+                into = own[at[at >= 0]]
+                for number, column in enumerate(columns):
+                    found[into, number] = part[column].to_numpy(zero_copy_only=False)[at >= 0]
+                filled[into] = True
+            bar.update(len(batch))
+    lost = np.concatenate([data.train(), data.test])
+    lost = lost[~filled[lost]]
+    if len(lost):
+        first = data.places.iloc[lost[0]]
+        raise DataError(
+            f"{folder}: no row of values for {len(lost):,} surveys, the first survey {first['surveyId']} of "
+            f"{first['dataset']}; expected one for each training and test survey; make the table anew"
+        )
+    return found
+
+
+def _columns(facts, bands):
+    chosen = []
+    for band in bands or facts["columns"]:
+        own = facts["categories"].get(band, [band])
+        if not set(own) <= set(facts["columns"]):
+            known = [*facts["columns"], *facts["categories"]]
+            raise ConfigError(
+                f"inputs, table: unknown band {band!r}; expected some of: {', '.join(known)}{did_you_mean(band, known)}"
+            )
+        chosen += own
+    return list(dict.fromkeys(chosen))

@@ -27,8 +27,10 @@ class ModelTask(SplitTask):
         return registry.models.get(self.model.name)
 
 
-class ClassicalScores(ModelTask):
+class ClassicalScores(InputsMixin, ModelTask):
     """Scores of a model that needs no gradient: each fold from the others, the test from all training surveys."""
+
+    carried = (*ModelTask.carried, "imagery_folder")
 
     @property
     def fitted(self):
@@ -40,7 +42,7 @@ class ClassicalScores(ModelTask):
         tables = super().requires()
         if wanted is not None:
             tables["neighbours"] = self.clone(Neighbours, neighbours=wanted)
-        return tables
+        return tables | self.input_tasks()
 
     @property
     def resources(self):
@@ -48,7 +50,9 @@ class ClassicalScores(ModelTask):
         return {"spark": 1} if getattr(self.fitted, "spark", False) else {}
 
     def own_parameters(self):
-        return super().own_parameters() | {"run": self.validation.run}
+        parameters = super().own_parameters() | {"run": self.validation.run}
+        # outputs of models that read none stay valid
+        return {key: value for key, value in parameters.items() if key != "inputs" or self.inputs}
 
     def write(self, out):
         from glc.classical import run
@@ -60,15 +64,21 @@ class ClassicalScores(ModelTask):
             columns = ["survey_dataset", "survey_id", "dataset", "neighbour_id"]  # the rest may fill the memory
             table = storage.read_table(self.input()["neighbours"].path, "neighbours", columns=columns)
             neighbours = table.to_pandas(strings_to_categorical=True)
+        data, table = self.read_surveys(), None
+        for wanted in self.stored:  # one, of the kind table
+            table = run.read_table(self.input()["input table"].path, data, wanted.bands)
         run.write(
             self.fitted,
-            self.read_surveys(),
+            data,
             out,
             folds=range(self.validation.run),
             keep=self.scores.keep,
             neighbours=neighbours,
+            table=table,
             progress=self.status,
         )
+        if self.left_out:
+            storage.note(out, left_out=self.left_out)
 
 
 class NetTask(InputsMixin, ModelTask):

@@ -1,0 +1,236 @@
+"""A random forest on the environment at the survey, its leaves sparse: Run 1 of the 2020 system (Deneu et al.).
+
+The paper's forest, scikit-learn's with its 100 trees of depth 10, took 41 GB on disk and 50 GB of memory: a number for
+each of 30,000 classes at each node. The same probabilities follow from the classes that a leaf has seen.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy import sparse
+from tqdm import tqdm
+
+from glc import config
+from glc.classical import _trees
+from glc.errors import DataError
+from glc.registry import models
+
+GROWERS = ("gini", "scikit-learn")
+_BLOCK = 16 << 20  # float32 probabilities that are dense at a time
+
+
+@models.register("random_forest")
+class RandomForest:
+    """Class probabilities from the environmental values at a survey (section 3.1 of the paper).
+
+    Every record of a training survey is an example of its species. Training surveys off the rasters, without any
+    value, are put aside and counted; a query off the rasters gets the class frequencies. For a single missing value
+    stands its mean over the training examples.
+    """
+
+    kind = "classical"
+    reads = ("table",)
+
+    @dataclass(frozen=True)
+    class Options:
+        """trees, depth : as in the paper; features : tried at a split, 0 for the root of their number.
+
+        grower : gini, ours, whose time does not grow with the number of classes; or scikit-learn, the very forest of
+        its RandomForestClassifier, fitted tree by tree. Both split alike (but where gains are equal) and draw
+        differently
+        keep : highest probabilities of a query; leaf_keep : most frequent classes of a leaf, 0 all (exact)
+        """
+
+        trees: int = 100
+        depth: int = 10
+        features: int = 0
+        grower: str = "gini"
+        keep: int = 512
+        leaf_keep: int = 0
+        seed: int = 0
+
+        def __post_init__(self):
+            for name in ("trees", "depth", "keep"):
+                config.require(getattr(self, name) >= 1, name, self, "at least 1")
+            for name in ("features", "leaf_keep"):
+                config.require(getattr(self, name) >= 0, name, self, "0 or above")
+            config.require(self.grower in GROWERS, "grower", self, f"one of {', '.join(map(repr, GROWERS))}")
+
+    def __init__(self, options):
+        self.options = options
+        self.facts = {}
+        self.forest = None
+
+    def neighbours(self):
+        """No neighbour table is needed."""
+        return None
+
+    def scores(self, data, fold, queries, neighbours=None, table=None):
+        """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
+
+        table : (surveys, f) float32, the values at all surveys of `data`, NaN where missing
+        `forest` is then the fitted `Forest`, and `facts` counts what was put aside and imputed.
+        """
+        self.forest = None  # the last fold's need not be held beside this one's
+        train = data.train(fold)
+        survey, species = data.labels_of(train).nonzero()
+        if len(species) == 0:
+            raise DataError(
+                f"model 'random_forest': the {len(train)} training surveys of {data.train_name} hold no species; "
+                "expected at least one; look at the surveys table's column 'species'"
+            )
+        there = on_rasters(table[train])
+        self.forest = fit(table[train[survey]], data.species[species], self.options)
+        asked = table[queries]
+        found = self.forest.best(asked, self.options.keep)
+        self.facts = {
+            "training_surveys": len(train),
+            "training_surveys_off_rasters": int((~there).sum()),
+            "examples": int(there[survey].sum()),
+            "query_surveys_off_rasters": int((~on_rasters(asked)).sum()),
+            "values_imputed": int(np.isnan(table[train[there]]).sum()),
+            "classes": len(self.forest.species),
+            "leaf_entries": sum(len(tree.counts) for tree in self.forest.trees),
+            "forest_bytes": self.forest.bytes,
+        }
+        columns = np.searchsorted(data.species, self.forest.species)
+        return sparse.csr_matrix(
+            (found.data, columns[found.indices], found.indptr), shape=(len(queries), len(data.species))
+        )
+
+    def save(self, out):
+        """Write the last fitted forest as ``forest.npz`` into the folder `out`."""
+        self.forest.save(out / "forest.npz")
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Trees and what they need to predict anywhere.
+
+    species : (c,) ids of the classes, ascending; share : (c,) float32, their frequencies in training, for places off
+    the rasters; means : (f,) float32, of the features, for single missing values
+    """
+
+    trees: tuple
+    species: np.ndarray
+    share: np.ndarray
+    means: np.ndarray
+
+    @property
+    def bytes(self):
+        """Size of its arrays."""
+        return sum(tree.bytes for tree in self.trees) + self.species.nbytes + self.share.nbytes + self.means.nbytes
+
+    def probabilities(self, X):
+        """(n, c) float32, rows summing to 1 (less with ``leaf_keep``), of X (n, f) float32, NaN where missing."""
+        out = np.zeros((len(X), len(self.species)), np.float32)
+        filled = impute(X.copy(), self.means)
+        for tree in self.trees:
+            tree.add(tree.leaves(filled), out)
+        out /= len(self.trees)
+        out[~on_rasters(X)] = self.share
+        return out
+
+    def best(self, X, keep):
+        """The `keep` highest positive `probabilities` of each row, CSR (n, c) float32; never dense as a whole."""
+        keep = min(keep, len(self.species))
+        rows = max(1, _BLOCK // len(self.species))
+        parts = [sparse.csr_matrix((0, len(self.species)), dtype=np.float32)]
+        with tqdm(total=len(X), desc="forest predicts", unit="survey", leave=False) as bar:
+            for start in range(0, len(X), rows):
+                block = self.probabilities(X[start : start + rows])
+                column = np.sort(np.argpartition(block, -keep, axis=1)[:, -keep:], axis=1)
+                ends = np.arange(len(block) + 1) * keep
+                values = np.take_along_axis(block, column, axis=1)
+                part = sparse.csr_matrix((values.ravel(), column.ravel(), ends), shape=block.shape)
+                part.eliminate_zeros()
+                parts.append(part)
+                bar.update(len(block))
+        return sparse.vstack(parts, format="csr")
+
+    def save(self, path):
+        """Write it as a compressed ``.npz``: each array of the trees after one another, with their lengths."""
+        arrays = {"species": self.species, "share": self.share, "means": self.means}
+        for name in (one.name for one in fields(_trees.Tree)):
+            each = [getattr(tree, name) for tree in self.trees]
+            arrays |= {name: np.concatenate(each), f"{name}_lengths": np.array([len(one) for one in each])}
+        np.savez_compressed(path, **arrays)
+
+    @classmethod
+    def load(cls, path):
+        """Read what `save` wrote."""
+        with np.load(path) as found:
+            names = [one.name for one in fields(_trees.Tree)]
+            each = [np.split(found[name], np.cumsum(found[f"{name}_lengths"])[:-1]) for name in names]
+            trees = tuple(_trees.Tree(*arrays) for arrays in zip(*each, strict=True))
+            return cls(trees, found["species"], found["share"], found["means"])
+
+
+def fit(X, species, options):
+    """Fit a `Forest` to examples: X (n, f) float32, NaN where missing, and their species (n,).
+
+    options : `RandomForest.Options`. Examples without any value count in the class frequencies alone. X is imputed in
+    place. Raises DataError where no example has a value.
+    """
+    classes, labels = np.unique(species, return_inverse=True)
+    share = (np.bincount(labels) / len(labels)).astype(np.float32)
+    there = on_rasters(X)
+    if not there.any():
+        raise DataError(
+            f"model 'random_forest': none of {len(X):,} training examples has any environmental value; expected "
+            "values at most of them; look whether the rasters of [[inputs]] cover the surveys"
+        )
+    if not there.all():
+        X, labels = X[there], labels[there]
+    means = _means(X)
+    X = impute(X, means)
+    features = min(options.features or max(1, int(np.sqrt(X.shape[1]))), X.shape[1])
+    grow = {"gini": _gini, "scikit-learn": _sklearn}[options.grower]
+    trees = tuple(tqdm(grow(X, labels, len(classes), features, options), "forest trees", options.trees, leave=False))
+    return Forest(trees, classes.astype(np.int32), share, means)
+
+
+def _gini(X, labels, classes, features, options):
+    values = _trees.Values(X)
+    rng = np.random.default_rng(options.seed)
+    for _ in range(options.trees):
+        weight = np.bincount(rng.integers(0, len(labels), len(labels)), minlength=len(labels))
+        settings = {"depth": options.depth, "features": features, "keep": options.leaf_keep}
+        yield _trees.grow(values, labels, weight, classes, rng=rng, **settings)
+
+
+def _sklearn(X, labels, classes, features, options):
+    from sklearn.ensemble import RandomForestClassifier
+
+    present, labels = np.unique(labels, return_inverse=True)  # a class may be off the rasters altogether
+    forest = RandomForestClassifier(
+        max_depth=options.depth, max_features=features, random_state=options.seed, warm_start=True
+    )
+    for count in range(1, options.trees + 1):
+        fitted = forest.set_params(n_estimators=count).fit(X, labels).estimators_
+        yield _trees.of_sklearn(fitted[-1], present, classes, options.leaf_keep)
+        fitted[-1] = None  # its values of all classes at all nodes are the largest thing ever held
+
+
+def on_rasters(X):
+    """Whether the places of X (n, f) have any value, (n,) bool."""
+    found = np.zeros(len(X), bool)
+    for column in X.T:
+        found |= ~np.isnan(column)
+    return found
+
+
+def impute(X, means):
+    """X (n, f) with `means` (f,) in place of NaN; X itself is changed."""
+    for column, mean in zip(X.T, means, strict=True):
+        column[np.isnan(column)] = mean
+    return X
+
+
+def _means(X):
+    means = np.zeros(X.shape[1], np.float32)  # a feature that no example has tells nothing, whatever stands for it
+    for feature, column in enumerate(X.T):
+        known = column[~np.isnan(column)]
+        if len(known):
+            means[feature] = known.mean(dtype=float)
+    return means
