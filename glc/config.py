@@ -209,6 +209,8 @@ class Scores:
 
     keep: int = 4096
     """Highest scores kept for each survey; below this many species nothing is cut."""
+    dropout: bool = later(False)
+    """Predict with the net's dropout on, as run 2 of Deneu et al. 2020 does."""
     average: str = later("probabilities")
     """Of the folds' nets for the test: probabilities; or logits, as Liu et al. 2024 (eq. 10)."""
 

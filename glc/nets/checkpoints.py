@@ -117,27 +117,29 @@ def _unreadable(path, error):
     return DataError(f"{path}: cannot be read as a checkpoint of this version ({error}); train the net anew")
 
 
-def predict(checkpoint, places, features=None, batch=1024, accelerator="auto"):
+def predict(checkpoint, places, features=None, batch=1024, accelerator="auto", dropout=False):
     """Probabilities (n, n_classes) float32 of all classes at `places`.
 
     places : frame or dict of surveyId, easting and northing (metres); and dataset, its number in `schema.DATASETS`,
         for a net with inputs, which `features` holds
     accelerator : auto takes a GPU where there is one, cpu does not
+    dropout : leave it on, for a net that can (`dropped`)
     """
-    return np.concatenate(list(predict_blocks(checkpoint, places, features, batch, accelerator)))
+    return np.concatenate(list(predict_blocks(checkpoint, places, features, batch, accelerator, dropout)))
 
 
 @torch.inference_mode()
-def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="auto"):
+def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="auto", dropout=False):
     """Yield what `predict` returns in blocks of `batch` rows, for results that would fill the memory.
 
-    A net's own `predict`, where it has one, gives the logits; else they are what it gives in evaluation mode. One of
-    large maps may tell how many rows it takes `at_once`, at most.
+    A net of large maps may tell how many rows it takes `at_once`, at most.
     """
     content = read(checkpoint)
     net, n_classes, layouts = _net(content, checkpoint)
     link = LINKS[content.get("link", "sigmoid")]  # checkpoints of before there were others name none
-    logits, batch = getattr(net, "predict", net), min(batch, getattr(net, "at_once", batch))
+    if dropout and not hasattr(net, "dropped"):
+        raise ConfigError(f"scores.dropout: found true, expected false for the model {content['model']!r}")
+    logits, batch = net.dropped if dropout else net, min(batch, getattr(net, "at_once", batch))
     found = features.layouts if features else {}
     if found != layouts:
         raise DataError(

@@ -14,22 +14,29 @@ HISTORY = "history.csv"
 class History(Callback):
     """Writes one row an epoch to `path`, and stops a training that has diverged.
 
-    columns : of the file: measures that are logged, and epoch, learning_rate, seconds; what was not measured is empty
+    columns : of the file: measures that are logged, and epoch, learning_rate, seconds; what was not measured in that
+        epoch is empty, as are those named valid_* where it ends without a validation
     finite : measures that must be; key : the setting of the learning rate, which the error names
     """
 
     def __init__(self, path, columns, finite, key):
         self.path, self.columns, self.finite, self.key = path, columns, finite, key
-        self.rows, self._started = [], time.perf_counter()
+        self.rows, self._started, self._rate, self._validated = [], time.perf_counter(), math.nan, False
 
     def on_train_epoch_start(self, trainer, learner):
-        self._started = time.perf_counter()
+        self._started, self._validated = time.perf_counter(), False
+        self._rate = trainer.optimizers[0].param_groups[0]["lr"]  # when the epoch ends it is already the next one's
+
+    def on_validation_end(self, trainer, learner):
+        self._validated = True
 
     def on_train_epoch_end(self, trainer, learner):
         measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if not self._validated:  # Lightning keeps those of the last validation
+            measured = {name: value for name, value in measured.items() if not name.startswith("valid_")}
         measured |= {
             "epoch": trainer.current_epoch,
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "learning_rate": self._rate,
             "seconds": round(time.perf_counter() - self._started, 3),
         }
         self.rows.append({name: measured.get(name, math.nan) for name in self.columns})
@@ -46,4 +53,5 @@ class History(Callback):
 
     def best(self, monitor, highest):
         """The row of the epoch that is best by the measure `monitor`."""
-        return (max if highest else min)(self.rows, key=lambda row: row[monitor])
+        measured = [row for row in self.rows if not math.isnan(row[monitor])]
+        return (max if highest else min)(measured, key=lambda row: row[monitor])

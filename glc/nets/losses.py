@@ -1,8 +1,9 @@
-"""Multi-label losses, each called the same way: ``loss(logits, targets, weights=None, class_weights=None)``.
+"""Losses, each called the same way: ``loss(logits, targets, weights=None, class_weights=None)``.
 
 logits : (batch, class) float. targets : (batch, class), the same float type, 0 or 1. weights : (batch,) one for each
 example, or None. class_weights : (class,), or None. Returns a scalar. Weights multiply the terms and do not change the
-divisor of a mean, so an example of weight 0.2 counts a fifth of one of weight 1 in whatever batch it comes.
+divisor of a mean, so an example of weight 0.2 counts a fifth of one of weight 1 in whatever batch it comes. A loss
+whose probabilities are no sigmoid of the logits names its ``link`` (`glc.nets.checkpoints.LINKS`).
 
 What is implemented is what the authors of each loss define. Miyaguchi et al. 2024, section 5.3, prints it with slips:
 equation 2 lacks the negative term ``(1 - y) log(1 - p)``, equations 3 to 5 lack the minus sign of a loss to be
@@ -13,7 +14,7 @@ easy examples count, so it is gamma- > gamma+ that emphasises the positives.
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax, softplus
 
 from glc.config import require
 from glc.registry import losses
@@ -42,6 +43,37 @@ class BinaryCrossEntropy:
         if weights is not None:
             weight = weights[:, None] if weight is None else weights[:, None] * weight
         return binary_cross_entropy_with_logits(logits, targets, weight, reduction=self.options.reduction)
+
+
+@losses.register("cross_entropy")
+class CrossEntropy:
+    """Softmax cross-entropy: ``-sum_k y_k log p_k``, one label a row (Deneu et al. 2020, section 3.2).
+
+    Of several labels each is an equal share of the row, which then counts as much as one of a single label; a row
+    without any costs nothing. The probabilities are relative: over all classes they sum to 1.
+    """
+
+    link = "softmax"
+
+    @dataclass(frozen=True)
+    class Options:
+        """`reduction`: mean over the batch, or sum."""
+
+        reduction: str = "mean"
+
+        def __post_init__(self):
+            _require_reduction(self)
+
+    def __init__(self, options):
+        self.options = options
+
+    def __call__(self, logits, targets, weights=None, class_weights=None):
+        shares = targets / targets.sum(dim=1, keepdim=True).clamp(min=1)
+        if class_weights is not None:
+            shares = shares * class_weights
+        rows = -(shares * log_softmax(logits, dim=1)).sum(dim=1)
+        total = rows.sum() if weights is None else rows @ weights
+        return total / len(logits) if self.options.reduction == "mean" else total
 
 
 @losses.register("asl")

@@ -10,10 +10,13 @@ from glc.prediction import scores as score_tables
 from glc.surveys import TEST
 
 
-def write(fit_folder, examples_folder, data, out, *, fold, keep, first=None, features=None, accelerator="auto"):
+def write(
+    fit_folder, examples_folder, data, out, *, fold, keep, first=None, features=None, dropout=False, accelerator="auto"
+):
     """Write ``valid`` (the surveys of `fold`) and ``test`` scores under `out`, and ``first`` (of the fold `first`).
 
     data : `glc.surveys.SurveyData`; features : `glc.nets.features.Features` of its surveys, for a net with inputs
+    dropout : predict with dropout on, see `glc.nets.checkpoints.predict`
     """
     classes = examples.read_classes(examples_folder)
     counts = {}
@@ -24,7 +27,7 @@ def write(fit_folder, examples_folder, data, out, *, fold, keep, first=None, fea
         places = data.places.iloc[rows]
         places = places.assign(dataset=schema.dataset_numbers(places["dataset"]))
         blocks = checkpoints.predict_blocks(
-            fit_folder / checkpoints.CHECKPOINT, places, features, accelerator=accelerator
+            fit_folder / checkpoints.CHECKPOINT, places, features, accelerator=accelerator, dropout=dropout
         )
         kept = [score_tables.keep_best(block, keep) for block in tqdm(blocks, desc=f"scores {name}", leave=False)]
         matrix = labels.widen(sparse.vstack(kept, format="csr", dtype=np.float32), classes, data.species)

@@ -18,11 +18,13 @@ from glc import config
 from glc.errors import ConfigError
 from glc.nets.augment import mixup
 from glc.nets.batches import Batches, multi_hot, summarise, with_inputs
-from glc.nets.checkpoints import CHECKPOINT, clone, load_encoder, make, save
+from glc.nets.checkpoints import CHECKPOINT, LINKS, clone, load_encoder, make, save
 from glc.nets.history import HISTORY, History
 from glc.registry import losses
 
 TOP_K = 25
+TOPS = (1, 10, 30)  # accuracies beside cross-entropy (Deneu et al. 2020, section 3.2)
+_TOPS = tuple(f"valid_top{k}" for k in TOPS)
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 _FINDER_SKIPS = 10  # first steps, whose running mean is of few batches
 _COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_f1", "learning_rate", "valid_f1_micro", "seconds")
@@ -85,7 +87,8 @@ def fit(
                 clone(learner.net, *cloned)
             if train_config.find_learning_rate and not fast_dev_run:
                 _find_learning_rate(learner, loaders, accelerator, scratch, progress)
-            history = History(out / HISTORY, _COLUMNS, ("train_loss", "valid_loss"), "train.learning_rate")
+            columns = _COLUMNS + (_TOPS if learner.single else ())
+            history = History(out / HISTORY, columns, ("train_loss", "valid_loss"), "train.learning_rate")
             best = _best(train_config, scratch)
             with wandb_logger(wandb) as logger:
                 trainer = pl.Trainer(
@@ -100,6 +103,7 @@ def fit(
                     enable_model_summary=False,
                     num_sanity_val_steps=0,  # `summarise` has looked at every row
                     log_every_n_steps=10,
+                    check_val_every_n_epoch=1 if fast_dev_run else train_config.validate_every,
                     fast_dev_run=fast_dev_run,
                 )
                 trainer.fit(learner, *loaders)
@@ -108,9 +112,10 @@ def fit(
         if not fast_dev_run:
             kept = torch.load(best[0].best_model_path, map_location="cpu", weights_only=True)
             learner.load_state_dict(kept["state_dict"])
-    save(out / CHECKPOINT, learner.net, model, n_classes, layouts, _facts(summaries[0]))
+    save(out / CHECKPOINT, learner.net, model, n_classes, layouts, _facts(summaries[0]), learner.link)
     row = history.best(best[0].monitor, highest=best[0].mode == "max")
-    return {name: row[name] for name in ("train_loss", "valid_loss", "valid_f1", "valid_f1_micro")} | {
+    measures = [name for name in columns if name.startswith(("train_", "valid_"))]
+    return {name: row[name] for name in measures} | {
         "best_epoch": row["epoch"],
         "epochs": len(history.rows),
         "learning_rate": learner.learning_rate,
@@ -120,7 +125,7 @@ def fit(
 
 
 class Learner(pl.LightningModule):
-    """A net with its loss, optimiser (AdamW) and validation measures."""
+    """A net with its loss, optimiser (AdamW or SGD) and validation measures."""
 
     def __init__(self, model, train_config, n_classes, summary, layouts, pretrained=None):
         super().__init__()
@@ -143,8 +148,10 @@ class Learner(pl.LightningModule):
             )
         member = losses.get(train_config.loss.name)
         self.loss = member(config.options(member, train_config.loss, "loss"))
-        self.n_classes = n_classes
-        self.learning_rate, self.weight_decay = train_config.learning_rate, train_config.weight_decay
+        self.link = getattr(member, "link", "sigmoid")
+        self.single = self.link == "softmax"
+        self.n_classes, self.settings = n_classes, train_config
+        self.learning_rate = train_config.learning_rate  # the finder may choose another
         weights = torch.as_tensor(summary.counts / max(summary.counts.mean(), 1e-12), dtype=torch.float32)
         self.register_buffer("class_weights", weights if train_config.class_weights else None, persistent=False)
         self.micro = MultilabelF1Score(n_classes, average="micro", threshold=0.5, validate_args=False)
@@ -169,13 +176,24 @@ class Learner(pl.LightningModule):
 
     def validation_step(self, batch):
         logits, targets, loss = self._step(batch)
-        self.micro.update(logits.sigmoid(), targets.int())
+        self.micro.update(LINKS[self.link](logits), targets.int())
         measures = {"valid_loss": loss, "valid_f1": top_k_f1(logits, targets).mean()}
+        if self.single:
+            found = top_k_accuracy(logits, targets, TOPS)
+            measures |= {name: value.mean() for name, value in zip(_TOPS, found, strict=True)}
         self.log_dict(measures, prog_bar=True, batch_size=len(targets))
         self.log("valid_f1_micro", self.micro)
 
     def configure_optimizers(self):
-        return torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+        settings = self.settings
+        shared = {"lr": self.learning_rate, "weight_decay": settings.weight_decay, "fused": True}
+        if settings.optimizer == "sgd":
+            optimizer = torch.optim.SGD(self.parameters(), momentum=settings.momentum, **shared)
+        else:
+            optimizer = torch.optim.AdamW(self.parameters(), **shared)
+        if not settings.milestones:
+            return optimizer
+        return [optimizer], [torch.optim.lr_scheduler.MultiStepLR(optimizer, settings.milestones, settings.gamma)]
 
 
 def top_k_f1(logits, targets, k=TOP_K):
@@ -185,9 +203,20 @@ def top_k_f1(logits, targets, k=TOP_K):
     return 2 * hits / (k + targets.sum(dim=1))
 
 
+def top_k_accuracy(logits, targets, ks):
+    """Share of each example's true classes among its k highest logits, (k, batch) float32 for the `ks`.
+
+    Of an example with one label it is 0 or 1, whose mean is the top-k accuracy; of one without it is 0.
+    """
+    best = logits.topk(min(max(ks), logits.shape[1]), dim=1).indices
+    hits = targets.gather(1, best).cumsum(dim=1) / targets.sum(dim=1, keepdim=True).clamp(min=1)
+    return torch.stack([hits[:, min(k, logits.shape[1]) - 1] for k in ks])
+
+
 def _best(train_config, folder):
     """The callbacks that keep the best epoch and stop after it."""
-    monitor, mode = {"f1": ("valid_f1", "max"), "loss": ("valid_loss", "min")}[train_config.monitor]
+    monitors = {"f1": ("valid_f1", "max"), "loss": ("valid_loss", "min"), "top30": ("valid_top30", "max")}
+    monitor, mode = monitors[train_config.monitor]
     keep = ModelCheckpoint(folder, "best", monitor=monitor, mode=mode, save_weights_only=True)
     return [keep, EarlyStopping(monitor, patience=train_config.patience, mode=mode)]
 

@@ -20,6 +20,8 @@ MEASURES = {
     "macro_f1": ("F1, mean over species (macro)", ".4f"),
     "recall_at_25": ("Share of a survey's species among its 25 best scores", ".1%"),
     "recall_at_100": ("Share of a survey's species among its 100 best scores", ".1%"),
+    "top_30": ("Surveys whose species is among the 30 best scores (GeoLifeCLEF 2020)", ".1%"),
+    "adaptive_top_30": ("Surveys whose species passes at 30 species a survey on average (GeoLifeCLEF 2020)", ".1%"),
     "macro_auc": ("Area under the ROC curve, mean over species", ".4f"),
     "mean_set": ("Species predicted for a survey, mean", ".1f"),
     "mean_species": ("Species present in a survey, mean", ".1f"),
@@ -219,11 +221,16 @@ def _neighbours(story):
 
 
 def _learning(story):
-    column, sign = {"f1": ("valid_f1", -1), "loss": ("valid_loss", 1)}[story.experiment.train.monitor]
+    column, sign, told = {
+        "f1": ("valid_f1", -1, "highest F1"),
+        "loss": ("valid_loss", 1, "lowest loss"),
+        "top30": ("valid_top30", -1, "highest top-30 accuracy"),
+    }[story.experiment.train.monitor]
     histories = {fold: frame for fold, frame in sorted(story.histories.items()) if len(frame)}
     rows = {fold: frame.loc[(sign * frame[column]).idxmin()] for fold, frame in histories.items()}
     best = {fold: row["epoch"] for fold, row in rows.items()}
     return {
+        "best_told": told,
         "unfinished": sorted(set(story.histories) - set(histories)),
         "learning_rows": [
             (fold, len(histories[fold]), row, histories[fold]["seconds"].sum()) for fold, row in rows.items()

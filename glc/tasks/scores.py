@@ -202,6 +202,7 @@ class FoldScores(NetTask):
                 first=0 if self.train.clone and self.fold > 0 else None,
                 keep=self.scores.keep,
                 features=features,
+                dropout=self.scores.dropout,
                 accelerator=machine().accelerator,
             )
 

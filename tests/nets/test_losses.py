@@ -23,6 +23,8 @@ CHOICES = [
     ("hill", {}),
     ("sigmoid_f1", {}),
     ("sigmoid_f1", {"S": -15.0, "E": 1.0, "average": "micro"}),
+    ("cross_entropy", {}),
+    ("cross_entropy", {"reduction": "sum"}),
 ]
 
 
@@ -49,7 +51,7 @@ def elements(name, gamma_pos=1.0, gamma_neg=4.0, clip=0.05):
 
 
 def test_every_loss_is_registered():
-    assert losses.choices() == ["asl", "bce", "hill", "sigmoid_f1"]
+    assert losses.choices() == ["asl", "bce", "cross_entropy", "hill", "sigmoid_f1"]
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -84,6 +86,28 @@ def test_the_larger_focus_counts_its_examples_less():
     positive = make("asl", gamma_pos=4.0, gamma_neg=0.0, clip=0.0)(logits, present)
     negative = make("asl", gamma_pos=4.0, gamma_neg=0.0, clip=0.0)(logits, 1 - present)
     assert positive < negative / 10
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_cross_entropy_is_its_formula_and_shares_a_row_among_its_labels(reduction):
+    p = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
+    shares = TARGETS / np.maximum(TARGETS.sum(axis=1, keepdims=True), 1)
+    for weights, class_weights in ((None, None), (WEIGHTS, None), (WEIGHTS, CLASS_WEIGHTS)):
+        w = np.ones(6) if weights is None else weights
+        v = np.ones(9) if class_weights is None else class_weights
+        rows = w * -(shares * v * np.log(p)).sum(axis=1)
+        found = call("cross_entropy", weights, class_weights, reduction=reduction)
+        assert found == pytest.approx(getattr(np, reduction)(rows), rel=1e-7)
+
+
+def test_cross_entropy_of_single_labels_is_torchs_and_of_none_is_nothing():
+    labels = torch.tensor([0, 8, 3, 3, 5, 1])
+    logits = torch.from_numpy(LOGITS)
+    single = torch.nn.functional.one_hot(labels, 9).double()
+    wanted = torch.nn.functional.cross_entropy(logits, labels)
+    torch.testing.assert_close(make("cross_entropy")(logits, single), wanted)
+    assert make("cross_entropy")(logits, torch.zeros(6, 9).double()) == 0
+    assert losses.get("cross_entropy").link == "softmax"
 
 
 @pytest.mark.parametrize("average", ["macro", "micro"])
@@ -140,7 +164,13 @@ def test_batches_that_are_not_contiguous():
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("bce", {"reduction": "median"}), ("asl", {"clip": 1.0}), ("hill", {"lam": 0.5}), ("sigmoid_f1", {"S": 1.0})],
+    [
+        ("bce", {"reduction": "median"}),
+        ("cross_entropy", {"reduction": ""}),
+        ("asl", {"clip": 1.0}),
+        ("hill", {"lam": 0.5}),
+        ("sigmoid_f1", {"S": 1.0}),
+    ],
 )
 def test_impossible_options_are_refused(name, options):
     with pytest.raises(ConfigError, match=f"{next(iter(options))}: found"):

@@ -1,6 +1,7 @@
 """The trainer on a small world of spatial patterns."""
 
 import csv
+import dataclasses
 import os
 
 import numpy as np
@@ -274,6 +275,123 @@ def test_bfloat16_trains_as_well(tables, out):
     assert found["valid_f1"] > 0.5  # half of the species at a place are its side's: by chance it would be .3
     state = torch.load(out / "model.ckpt", weights_only=True)["state_dict"]
     assert {value.dtype for value in state.values()} == {torch.float32}
+
+
+SINGLE = config.Choice("cross_entropy")
+STEPPED = config.Train(
+    SINGLE,
+    batch_size=64,
+    max_epochs=6,
+    monitor="top30",
+    optimizer="sgd",
+    learning_rate=0.5,
+    momentum=0.9,
+    weight_decay=0.0,
+    milestones=(2, 5),
+    gamma=0.1,
+    validate_every=2,
+)
+
+
+def single(n, seed):
+    """The world with one species at each place."""
+    frame = world(n, seed)
+    return frame.assign(species=[species[:1] for species in frame.species])
+
+
+@pytest.fixture(scope="module")
+def single_tables(tmp_path_factory):
+    root = tmp_path_factory.mktemp("single")
+    storage.write_table(single(640, 0), "examples", root / "train")
+    storage.write_table(single(200, 1), "examples", root / "valid")
+    return root / "train", root / "valid"
+
+
+def test_cross_entropy_gives_probabilities_judged_by_top_k(single_tables, out):
+    found = fit(single_tables, out, train_config=STEPPED)
+    valid = single(200, 1)
+    scores = checkpoints.predict(out / "model.ckpt", valid)
+    np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
+    truth = np.array([species[0] for species in valid.species])
+    rank = (scores > scores[np.arange(200), truth][:, None]).sum(axis=1)
+    for k in (1, 10, 30):
+        assert found[f"valid_top{k}"] == pytest.approx((rank < k).mean(), abs=1e-6)
+    assert found["valid_loss"] == pytest.approx(-np.log(scores[np.arange(200), truth]).mean(), rel=1e-4)
+    rows = history(out)
+    best = max(float(row["valid_top30"] or 0) for row in rows)
+    assert found["valid_top30"] == pytest.approx(best)
+    assert found["valid_top30"] > 0.8  # by chance it would be 30 of 60
+
+
+def test_milestones_lower_the_rate_and_validations_come_every_so_many_epochs(single_tables, out):
+    fit(single_tables, out, train_config=STEPPED)
+    rows = history(out)
+    rates = [float(row["learning_rate"]) for row in rows]
+    np.testing.assert_allclose(rates, [0.5, 0.5, 0.05, 0.05, 0.05, 0.005])
+    for measure in ("valid_loss", "valid_f1", "valid_f1_micro", "valid_top1", "valid_top10", "valid_top30"):
+        assert [row[measure] != "" for row in rows] == [False, True] * 3
+    assert all(row["train_loss"] for row in rows)
+
+
+def test_patience_counts_validations(single_tables, out):
+    still = dataclasses.replace(
+        STEPPED, max_epochs=30, learning_rate=1e-12, milestones=(), validate_every=3, patience=1
+    )
+    assert fit(single_tables, out, train_config=still)["epochs"] == 6
+
+
+def test_top_k_accuracy_is_the_share_of_the_true_classes():
+    logits = torch.tensor([[5.0, 4, 3, 2, 1], [1, 2, 3, 4, 5], [0, 9, 0, 0, 1], [1, 2, 3, 4, 5]])
+    targets = torch.tensor([[0, 1, 0, 0, 0], [1, 0, 0, 1, 1], [0, 1, 0, 0, 0], [0, 0, 0, 0, 0.0]])
+    found = trainer.top_k_accuracy(logits, targets, (1, 2, 30))
+    third = 1 / 3
+    torch.testing.assert_close(found, torch.tensor([[0, third, 1, 0], [1, 2 * third, 1, 0], [1, 1, 1, 0.0]]))
+
+
+def test_sgd_steps_by_its_formula(single_tables):
+    summary = trainer.summarise(single_tables[0], CLASSES)
+    setting = dataclasses.replace(STEPPED, weight_decay=0.3, momentum=0.8, milestones=())
+    learner = trainer.Learner(NET, setting, CLASSES, summary, {})
+    optimizer, weight = learner.configure_optimizers(), learner.net.layers[-1].bias
+    start, velocity = weight.detach().clone(), 0
+    for grad in (torch.full_like(start, 2.0), torch.full_like(start, -1.0)):
+        weight.grad = grad.clone()
+        optimizer.step()
+        velocity = 0.8 * velocity + grad + 0.3 * start
+        start = start - 0.5 * velocity
+        torch.testing.assert_close(weight.detach(), start)
+
+
+def test_checkpoints_that_name_no_link_are_of_a_sigmoid(single_tables, out):
+    fit(single_tables, out, train_config=STEPPED)
+    content = torch.load(out / "model.ckpt", weights_only=True)
+    assert content.pop("link") == "softmax"
+    torch.save(content, out / "old.ckpt")
+    some = world(20, 3)
+    places = {name: torch.tensor(some[name]) for name in ("easting", "northing")}
+    with torch.no_grad():
+        logits = checkpoints.load(out / "old.ckpt")[0](places)
+    for name, link in (("old", torch.sigmoid(logits)), ("model", torch.softmax(logits, dim=1))):
+        np.testing.assert_allclose(checkpoints.predict(out / f"{name}.ckpt", some), link, rtol=1e-5)
+
+
+def test_impossible_schedules_are_refused_and_new_settings_change_no_old_identity():
+    for key, value in {
+        "optimizer": "rmsprop",
+        "momentum": 1.0,
+        "milestones": (5, 2),
+        "gamma": 0.0,
+        "validate_every": 7,
+    }.items():
+        with pytest.raises(ConfigError, match=rf"train\.{key}: found"):
+            dataclasses.replace(STEPPED, **{key: value})
+    with pytest.raises(ConfigError, match=r"train\.monitor: found 'top30', expected 'f1' or 'loss'"):
+        config.Train(monitor="top30")
+    with pytest.raises(ConfigError, match=r"train\.validate_every: found 2, expected 1 to 1"):
+        dataclasses.replace(STEPPED, clone=True, clone_epochs=1)
+    new = ("optimizer", "momentum", "milestones", "gamma", "validate_every")
+    assert not any(key in config.canonical(config.Train()) for key in new)
+    assert all(key in config.canonical(dataclasses.replace(STEPPED, momentum=0.5, gamma=0.2)) for key in new)
 
 
 def _made(folder):
