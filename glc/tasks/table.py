@@ -125,7 +125,7 @@ class SeedTable(Table):
     """
 
     seeds = luigi.IntParameter(default=3, description="trainings of each row, with train.seed = 0, 1, ...")
-    only = luigi.Parameter(default="", description="text: only the rows whose label contains it")
+    only = luigi.Parameter(default="", description="text: only the rows whose label has it; or texts with | between")
 
     def all_rows(self):
         """The lines of the whole table, a list of `Row`; rows that differ in decode or correct share their nets."""
@@ -133,7 +133,8 @@ class SeedTable(Table):
 
     def rows(self):
         rows = self.all_rows()
-        chosen = [row for row in rows if self.only.lower() in row.label.lower()]
+        parts = self.only.lower().split("|")
+        chosen = [row for row in rows if any(part in row.label.lower() for part in parts)]
         if not chosen:
             raise ConfigError(
                 f"--only: found {self.only!r}, expected a part of one of: {', '.join(row.label for row in rows)}"

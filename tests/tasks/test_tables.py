@@ -122,6 +122,9 @@ def test_a_table_of_seeds_tells_gains_with_their_spread_and_what_they_cost(root)
     text = task.results()[0]
     assert "A table of seeds: virtual-tiny, 2 seeds" in text
     assert "±" in text
+    assert len(Seeded(root=root, dataset=TINY, only="TOP|one epoch").requires()) > len(
+        Seeded(root=root, dataset=TINY, only="TOP").requires()
+    )
     part = Seeded(root=root, dataset=TINY, seeds=2, only="TOP")
     assert run(part) == ["Seeded"]  # nothing is trained again
     told = pd.read_csv(part.folder / "table.csv").set_index("model")
