@@ -1,13 +1,22 @@
-"""Species sets to a validated Kaggle CSV: ``surveyId,predictions``, the ids of a set separated by spaces."""
+"""Predictions to a validated submission: a CSV of species sets (Kaggle), or one of ranked species with scores (2020).
+
+A set's line is ``surveyId,predictions``, the ids of its species separated by spaces. A ranked species' line is
+``id;species_id;probability;rank``.
+"""
 
 import csv
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 
 from glc import storage
 from glc.errors import DataError
 
 HEADER = ["surveyId", "predictions"]
+RANKED_HEADER = ["id", "species_id", "probability", "rank"]
+MOST_RANKED = 150
+"""Species that are ranked for an occurrence: five times the 30 that pass on average by the adaptive measure."""
 
 
 def write(surveys, lists, path, *, expected, species):
@@ -64,12 +73,91 @@ def validate(path, *, expected, species, name=None):
     missing = wanted - seen
     if missing:
         raise DataError(f"{name}: {len(missing)} test surveys are missing, {min(missing)} among them")
-    return {
-        "surveys": len(sizes),
-        "mean_size": float(np.mean(sizes)) if sizes else 0.0,
-        "smallest": min(sizes, default=0),
-        "largest": max(sizes, default=0),
-    }
+    return _facts(np.array(sizes, int))
+
+
+def write_ranked(scores, path, *, expected, species):
+    """Write the best `MOST_RANKED` species of each test occurrence with their scores, and validate what was written.
+
+    scores : `glc.prediction.scores.Scores` of the test; species without a positive score are left out
+    expected, species : as of `write`; nothing is left at `path` when the submission is not valid
+
+    The contest's own page is no longer to be had. LifeCLEF 2020's run files are semicolon-separated, one prediction a
+    line: occurrence, class, probability, and the rank, which tells equal probabilities apart. Here a header names
+    the columns as the occurrence files do.
+    """
+    matrix = scores.matrix.tocsr()
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((matrix.indices, -matrix.data, row))
+    rank = np.arange(len(order)) - matrix.indptr[row] + 1
+    kept = (rank <= MOST_RANKED) & (matrix.data[order] > 0)
+    order, rank = order[kept], rank[kept]
+    columns = (scores.surveys[row[order]], scores.species[matrix.indices[order]], matrix.data[order], rank)
+    table = pa.table(dict(zip(RANKED_HEADER, columns, strict=True)))
+    with storage.atomic_file(path) as scratch:
+        with open(scratch, "wb") as file:  # pyarrow would quote the header
+            file.write((";".join(RANKED_HEADER) + "\n").encode())
+            pa_csv.write_csv(table, file, pa_csv.WriteOptions(include_header=False, delimiter=";"))
+        return validate_ranked(scratch, expected=expected, species=species, name=str(path))
+
+
+def validate_ranked(path, *, expected, species, name=None):
+    """Check a ranked submission; return its facts (surveys, mean, smallest and largest list), or raise a DataError.
+
+    The first line that is wrong is named: header, ids (missing, unknown), species (unknown to the training data, twice
+    for an occurrence), probabilities (not a number above 0, rising with the rank), ranks (not 1, 2, ... `MOST_RANKED`).
+    """
+    name = name or str(path)
+    with open(path) as file:
+        header = file.readline().rstrip("\n")
+    if header != ";".join(RANKED_HEADER):
+        raise DataError(f"{name}: header is {header!r}, expected {';'.join(RANKED_HEADER)}")
+    types = dict(zip(RANKED_HEADER, (pa.int64(), pa.int64(), pa.float64(), pa.int64()), strict=True))
+    try:
+        table = pa_csv.read_csv(
+            path,
+            pa_csv.ReadOptions(use_threads=False),  # only then does it tell the line
+            parse_options=pa_csv.ParseOptions(delimiter=";", ignore_empty_lines=False),
+            convert_options=pa_csv.ConvertOptions(column_types=types, null_values=[]),
+        )
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            f"{name}: {error} (row 1 is the header); expected an id, a species, a number and a rank"
+        ) from None
+    survey, chosen, probability, rank = (table[column].to_numpy() for column in RANKED_HEADER)
+    order = np.lexsort((rank, survey))
+    follows = np.zeros(len(order), bool)  # whether a line continues the occurrence of the one before, in this order
+    follows[1:] = survey[order][1:] == survey[order][:-1]
+    place = np.arange(len(order)) - np.maximum.accumulate(np.where(follows, 0, np.arange(len(order)))) + 1
+    before = np.concatenate([[np.inf], probability[order][:-1]])
+    pairs = np.lexsort((chosen, survey))
+    twice = np.zeros(len(order), bool)
+    twice[pairs[1:]] = (survey[pairs][1:] == survey[pairs][:-1]) & (chosen[pairs][1:] == chosen[pairs][:-1])
+    rising, misplaced = np.zeros((2, len(order)), bool)
+    rising[order] = follows & (probability[order] > before)
+    misplaced[order] = rank[order] != place
+    rules = (
+        (~np.isin(survey, expected), survey, "id {} is not a test occurrence"),
+        (~np.isin(chosen, species), chosen, "species_id {} is unknown to the training data"),
+        (twice, chosen, "species_id {} stands twice for its occurrence"),
+        (~(np.isfinite(probability) & (probability > 0)), probability, "probability is {}, expected a number above 0"),
+        (misplaced, rank, "rank is {}, expected 1, 2, 3 and so on, each once for an occurrence"),
+        (rising, probability, "probability {} is higher than that of a better rank"),
+        (rank > MOST_RANKED, rank, f"rank is {{}}, expected at most {MOST_RANKED}"),
+    )
+    for bad, values, told in rules:
+        if bad.any():
+            line = int(bad.argmax())
+            raise DataError(f"{name}: line {line + 2}: {told.format(values[line])}")
+    missing = np.setdiff1d(expected, survey)
+    if len(missing):
+        raise DataError(f"{name}: {len(missing)} test occurrences are missing, {missing[0]} among them")
+    return _facts(np.unique(survey, return_counts=True)[1])
+
+
+def _facts(sizes):
+    mean, smallest, largest = (sizes.mean(), sizes.min(), sizes.max()) if len(sizes) else (0, 0, 0)
+    return {"surveys": len(sizes), "mean_size": float(mean), "smallest": int(smallest), "largest": int(largest)}
 
 
 def _integer(text, where):

@@ -133,6 +133,16 @@ def test_the_tables_of_a_paper_are_its_tasks(table):
     assert f"--module tasks.dsgt_2024 {family} --dataset 'd'" in planned(f"dsgt-table{table}", "DATASET=d")
 
 
+@pytest.mark.parametrize("name", ["Table1", "Table2", "Table3", "LossCurves"])
+def test_the_tables_of_tighnari_take_a_preset(name):
+    from tasks import tighnari_2024
+
+    family = getattr(tighnari_2024, name).get_task_family()
+    target = f"tighnari-{'curves' if name == 'LossCurves' else name.lower()}"
+    assert f"--module tasks.tighnari_2024 {family} --preset 'cpu' --dataset 'd'" in planned(target, "DATASET=d")
+    assert f"{family} --preset 'gpu' " in planned(target, "PRESET=gpu")
+
+
 def test_the_environment_is_made_once(copy):
     assert ".venv/bin/python -m pip install --editable '.[dev]'" in make("-n", "venv", folder=copy)
     assert "/active/bin/python -m pytest" in planned("test", VIRTUAL_ENV="/active")

@@ -1,7 +1,11 @@
+import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
 
 from glc import submission
 from glc.errors import DataError
+from glc.prediction.scores import Scores
 
 EXPECTED, SPECIES = [7, 3], [10, 20, 30]
 
@@ -36,4 +40,68 @@ def test_an_invalid_file_is_refused_with_its_line(tmp_path, text, words):
 def test_nothing_is_left_of_an_invalid_submission(tmp_path):
     with pytest.raises(DataError):
         submission.write([7], [[10]], tmp_path / "submission.csv", expected=EXPECTED, species=SPECIES)
+    assert list(tmp_path.iterdir()) == []
+
+
+RANKED = "id;species_id;probability;rank\n"
+
+
+def ranked(scores, path, surveys=EXPECTED, species=SPECIES):
+    scores = Scores(np.array(surveys), np.full(len(surveys), -1), np.array(species), sparse.csr_matrix(scores))
+    return submission.write_ranked(scores, path, expected=surveys, species=species)
+
+
+def test_a_ranked_submission_is_what_2020_wants(tmp_path):
+    path = tmp_path / "deep" / "submission.csv"
+    facts = ranked(np.float32([[0.25, 0.5, 0], [0.1, 1e-7, 0.1]]), path)
+    assert path.read_text() == RANKED + "7;20;0.5;1\n7;10;0.25;2\n3;10;0.1;1\n3;30;0.1;2\n3;20;1e-7;3\n"
+    assert facts == {"surveys": 2, "mean_size": 2.5, "smallest": 2, "largest": 3}
+
+
+def test_scores_read_back_are_those_written_down_to_the_last_bit_and_only_the_best(tmp_path):
+    rng = np.random.default_rng(0)
+    scores = (rng.random((5, 400)) ** 9).astype(np.float32)
+    facts = ranked(scores, tmp_path / "s.csv", surveys=range(5), species=range(400))
+    assert (facts["smallest"], facts["largest"]) == (150, 150)
+    frame = pd.read_csv(tmp_path / "s.csv", sep=";")
+    for survey, rows in frame.groupby("id"):
+        best = np.argsort(-scores[survey], kind="stable")[:150]
+        assert list(rows["species_id"]) == list(best)
+        assert (rows["probability"].to_numpy(np.float32) == scores[survey, best]).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("id,species_id,probability,rank\n", "header"),
+        (RANKED + "7;10;0.5;1\n3;10;x;1\n", "Row #3.*invalid value 'x'"),
+        (RANKED + "7;10;0.5;1\n3;10;0.5\n", "Expected 4 columns, got 3"),
+        (RANKED + "7;10;0.5;1\n", "1 test occurrences are missing, 3 among them"),
+        (RANKED + "7;10;0.5;1\n3;10;0.5;1\n4;10;0.5;1\n", "line 4: id 4 is not a test occurrence"),
+        (RANKED + "7;10;0.5;1\n3;11;0.5;1\n", "line 3: species_id 11 is unknown"),
+        (RANKED + "7;10;0.5;1\n3;10;0.5;1\n7;10;0.4;2\n", "species_id 10 stands twice"),
+        (RANKED + "7;10;0.5;1\n3;10;nan;1\n", "line 3: probability is nan"),
+        (RANKED + "7;10;0.5;1\n3;10;0;1\n", "line 3: probability is 0.0"),
+        (RANKED + "7;10;0.5;1\n7;20;0.6;2\n3;10;0.5;1\n", "line 3: probability 0.6 is higher than that of a better"),
+        (RANKED + "7;10;0.5;1\n7;20;0.4;3\n3;10;0.5;1\n", "line 3: rank is 3, expected 1, 2, 3"),
+        (RANKED + "7;10;0.5;1\n7;20;0.4;1\n3;10;0.5;1\n", "line 3: rank is 1, expected 1, 2, 3"),
+    ],
+)
+def test_an_invalid_ranked_file_is_refused_with_its_line(tmp_path, text, words):
+    path = tmp_path / "submission.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=words):
+        submission.validate_ranked(path, expected=EXPECTED, species=SPECIES)
+
+
+def test_more_ranked_species_than_the_contest_takes_are_refused(tmp_path):
+    path = tmp_path / "submission.csv"
+    path.write_text(RANKED + "".join(f"7;{i};0.5;{i}\n" for i in range(1, 152)))
+    with pytest.raises(DataError, match="line 152: rank is 151, expected at most 150"):
+        submission.validate_ranked(path, expected=[7], species=range(200))
+
+
+def test_an_occurrence_without_any_score_leaves_no_submission(tmp_path):
+    with pytest.raises(DataError, match="1 test occurrences are missing, 3 among them"):
+        ranked(np.float32([[0.25, 0.5, 0], [0, 0, 0]]), tmp_path / "submission.csv")
     assert list(tmp_path.iterdir()) == []

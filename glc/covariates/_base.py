@@ -82,13 +82,29 @@ class Patches:
     """Images already cut around the surveys, one file a survey and layer.
 
     layers : alternatives of a layer set, such as those of two editions: the first with a folder or archive is used
+    classes : for categorical bands, name of the band -> codes of its classes. Pixels of any other code count as nodata
+    classes_as : ``onehot`` or ``pixels``, as of a `Raster`
     nodata, name : as of a `Raster`
     """
 
     title: str
     layers: tuple[tuple[Layer, ...], ...]
+    classes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    classes_as: str = "onehot"
     nodata: float | None = None
     name: str = ""
+
+    def __post_init__(self):
+        if self.classes_as not in ("onehot", "pixels"):
+            raise ConfigError(f"classes_as: found {self.classes_as!r}, expected one of: onehot, pixels")
+
+    def planes(self, layer):
+        """What becomes of the `layer`'s bands: [(name, number of the band in the layer, code or None)]."""
+        return [
+            (band, number, None) if code is None else (f"{band}_{code}", number, code)
+            for number, band in enumerate(layer.bands)
+            for code in (self.classes.get(band, (None,)) if self.classes_as == "onehot" else (None,))
+        ]
 
     @property
     def declared(self):

@@ -24,10 +24,11 @@ def assign(surveys, validation, hold_out=False):
 
     surveys : pyarrow table or pandas frame of one dataset with surveyId, easting, northing (metres) and crs
     validation : `glc.config.Validation`; ``block`` deals whole squares of ``size_m`` so that the folds are even in
-        surveys (Tighnari 2024 and GeoLifeCLEF 2020 use such squares, the latter of 5 km); ``random`` deals each survey
-        by itself (the 90-10 split of Miyaguchi et al. 2024)
-    hold_out : give a tenth of the surveys, by whole blocks under either scheme, to fold -1, which stands in for the
-        test of a dataset that has none
+        surveys (Tighnari 2024); ``random`` and ``quadrats`` deal each survey by itself (the 90-10 split of Miyaguchi
+        et al. 2024; Deneu et al. 2020, section 3.2, who train on 90 %, stop by 5 % and look at 5 %: 20 folds)
+    hold_out : give whole blocks to fold -1, which stands in for the test of a dataset that has none: blocks with about
+        a tenth of the surveys; under ``quadrats`` a share ``held_out`` of the blocks themselves, drawn at random
+        however many surveys they hold (Deneu et al. 2020, section 2.1: 2.5 % of the squares of 5 km)
     returns : table of schema ``folds`` sorted by surveyId; ``block`` is `glc.geo.block_ids` of the survey's place
     Raises DataError on repeated ids, ConfigError when there are too few blocks or surveys for the folds.
     """
@@ -88,16 +89,20 @@ def _deal(block, count, rng):
 
 
 def _held_out(block, validation):
+    """Whether each survey's block is held out, (n,) bool."""
     if len(block) == 0:
         raise DataError("no surveys to hold out from; see the quarantine")
     rng = np.random.default_rng(_HELD_OUT_SEED)
-    blocks = len(np.unique(block))
-    share = _deal(block, min(_HELD_OUT_SHARE, blocks), rng)
-    if blocks < 2:
+    blocks, member = np.unique(block, return_inverse=True)
+    if len(blocks) < 2:
         raise ConfigError(
             f"validation.size_m: all surveys are in one block of {validation.size_m:g} m, so none can be held out for "
             "the missing test; expected at least 2 blocks; make the blocks smaller"
         )
+    if validation.scheme == "quadrats":
+        wanted = min(max(round(validation.held_out * len(blocks)), 1), len(blocks) - 1)
+        return (rng.permutation(len(blocks)) < wanted)[member]
+    share = _deal(block, min(_HELD_OUT_SHARE, len(blocks)), rng)
     return share == rng.integers(share.max() + 1)
 
 

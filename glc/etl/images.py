@@ -18,7 +18,7 @@ from glc.errors import ConfigError, DataError
 from glc.etl import archives, windows
 
 _OK, _MISSING, _CORRUPT = 0, 3, 4  # of rasters.FLAGS
-_SAMPLE, _BATCH = 64, 256
+_SAMPLE, _BATCH, _BATCH_PLANES = 64, 256, 1_024
 _UNREADABLE = (OSError, ValueError, RasterioError)
 _DRIVERS = {"JPEG": b"\xff\xd8", "PNG": b"\x89PNG", "GTiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")}
 
@@ -40,6 +40,13 @@ class ImageCutter:
                     f"size={size}: images of covariate {covariate.name!r} are {layer.side} pixels wide; "
                     f"expected at most {layer.side}"
                 )
+            if covariate.classes and covariate.classes_as == "pixels" and not self.full:
+                raise ConfigError(
+                    f"covariate {covariate.name!r} holds class numbers, whose DCT means nothing; keep the pixels "
+                    "(block='full', in an experiment block = 0), or take a covariate with a layer a class"
+                )
+        self.classes = covariate.classes
+        self.planes = [covariate.planes(layer) for layer in self.layers]
         self.places = {
             template: places_of(self.folder, template)
             for layer in self.layers
@@ -51,7 +58,7 @@ class ImageCutter:
         self.means, whole = self._means(covariate, sample)
         pixel = np.uint8 if whole else np.float32
         length, dtype = (size**2, pixel) if self.full else (self.block**2, np.float32)
-        self.columns = {band: (length, dtype) for layer in self.layers for band in layer.bands}
+        self.columns = {name: (length, dtype) for planes in self.planes for name, *_ in planes}
 
     def __getstate__(self):
         return self.__dict__ | {"sources": {}}  # open archives stay in their process
@@ -70,17 +77,18 @@ class ImageCutter:
         rank, problems = np.zeros(len(places), np.int8), []
         surveys = list(zip(places["dataset"], _ids(places).tolist(), strict=True))
         first = 0
-        for layer in self.layers:
-            bands = range(first, first + len(layer.bands))
+        for layer, planes in zip(self.layers, self.planes, strict=True):
+            bands = range(first, first + len(planes))
             first = bands.stop
             means = self.means[list(bands)].astype(np.float32)
-            for start in range(0, len(surveys), _BATCH):
-                batch = surveys[start : start + _BATCH]
+            step = max(1, min(_BATCH, _BATCH_PLANES // len(bands)))
+            for start in range(0, len(surveys), step):
+                batch = surveys[start : start + step]
                 pixels = np.empty((len(batch), len(bands), self.size, self.size), np.float32)
                 known = np.zeros(pixels.shape, bool)
                 for i, (dataset, survey) in enumerate(batch):
                     try:
-                        _, pixels[i], known[i] = self._read(layer, dataset, survey)
+                        _, pixels[i], known[i] = self._read(layer, planes, dataset, survey)
                         continue
                     except KeyError as error:
                         problem, found = (str(error.args[0]), "missing"), _MISSING
@@ -92,18 +100,24 @@ class ImageCutter:
                     windows.fill(pixels[i], known[i], range(len(bands)), means, self.size // 2)
                 made = pixels if self.full else dct.compress(pixels, self.block)
                 here = slice(start, start + len(batch))
-                for band, name in enumerate(layer.bands):
+                for band, (name, *_) in enumerate(planes):
                     tile = made[:, band].reshape(len(batch), -1)
                     values[name][here] = tile.round() if self.columns[name][1] == np.uint8 else tile
                     valid[name][here] = known[:, band].mean(axis=(1, 2))
         return values, valid, rank, problems
 
-    def _read(self, layer, dataset, survey):
-        """(whether 8-bit, pixels (bands, size, size) float32, valid) of a survey's file of a layer."""
+    def _read(self, layer, planes, dataset, survey):
+        """(whether 8-bit, pixels (planes, size, size) float32, valid) of a survey's file of a layer."""
         data = self._bytes(layer, dataset, survey)
         pixels, valid = decode(data, len(layer.bands), layer.side, self.nodata)
         start = (layer.side - self.size) // 2
         middle = (slice(None), slice(start, start + self.size), slice(start, start + self.size))
+        if any(band in self.classes for band in layer.bands):
+            for number, band in enumerate(layer.bands):
+                valid[number] &= np.isin(pixels[number], self.classes[band]) if band in self.classes else True
+            own = [pixels[b] if code is None else (pixels[b] == code) for _, b, code in planes]
+            pixels = np.stack(own).astype(pixels.dtype)
+            valid = valid[[b for _, b, _ in planes]]
         return pixels.dtype == np.uint8, pixels[middle].astype(np.float32), valid[middle]
 
     def _bytes(self, layer, dataset, survey):
@@ -130,13 +144,13 @@ class ImageCutter:
         """Mean of each band over the readable ones of 64 surveys, evenly spread, and whether all are 8-bit."""
         sample = sample.iloc[self.order(sample)]
         means, whole = [], True
-        for layer in self.layers:
+        for layer, planes in zip(self.layers, self.planes, strict=True):
             has = sample[sample["dataset"].isin(list(layer.templates))]
             has = has.iloc[np.unique(np.linspace(0, len(has) - 1, min(_SAMPLE, len(has))).round().astype(int))]
             found = []
             for dataset, survey in zip(has["dataset"], _ids(has).tolist(), strict=True):
                 try:
-                    eight_bit, pixels, valid = self._read(layer, dataset, survey)
+                    eight_bit, pixels, valid = self._read(layer, planes, dataset, survey)
                 except (KeyError, *_UNREADABLE):
                     continue  # told of when its turn comes
                 whole &= eight_bit

@@ -1,5 +1,7 @@
 """Dataset to parquet: the virtual world, the surveys, the folds."""
 
+import json
+
 import luigi
 
 from glc import config, editions, storage, world
@@ -9,7 +11,7 @@ from glc.tasks.base import VIRTUAL, FoldedTask, GlcTask, SurveysTask, spark
 class VirtualPart(GlcTask):
     """One part of the embedded virtual world: metadata, rasters, images, series or cubes.
 
-    All parts of a size share one dataset folder, ``ROOT/datasets/virtual-SIZE``, in the GLC24 layout.
+    All parts of a size share one dataset folder, ``ROOT/datasets/virtual-SIZE``, in the layout of the world's edition.
     """
 
     part = luigi.ChoiceParameter(choices=world.PARTS, default="metadata")
@@ -92,8 +94,9 @@ class Folds(FoldedTask):
         return self.clone(Surveys)
 
     def own_parameters(self):
-        # how many of the folds are run does not change them
-        return {key: value for key, value in config.to_dict(self.validation).items() if key != "run"}
+        # how many of the folds are run does not change them, and later keys at their defaults keep old folds valid
+        known = json.loads(config.canonical(self.validation)).keys() - {"run"}
+        return {key: value for key, value in config.to_dict(self.validation).items() if key in known}
 
     def write(self, out):
         from glc.etl import folds
@@ -108,7 +111,7 @@ class Folds(FoldedTask):
         )
         storage.note(out, **facts)
         if facts["held_out"]:
-            self.status("the dataset has no test set: a held-out spatial block fold takes its place", 100)
+            self.status("the dataset has no test set: held-out spatial blocks take its place", 100)
 
 
 class SplitTask(FoldedTask):

@@ -2,11 +2,14 @@
 
 import json
 
-from glc import config, registry, storage
-from glc.tasks.base import ExperimentTask, Published, SectionParameter
+from glc import config, editions, registry, storage, world
+from glc.tasks.base import VIRTUAL, ExperimentTask, Published, SectionParameter
 from glc.tasks.etl import Folds, Surveys, TruthMixin
 from glc.tasks.scores import ClassicalScores, Fit, NetScores, NetTask
-from glc.tasks.stack import StackScores
+from glc.tasks.stack import BlendScores, StackScores
+
+SCORES = {"classical": ClassicalScores, "net": NetScores, "stack": StackScores, "blend": BlendScores}
+"""The task that scores a model, by its kind."""
 
 SPLITS = {"valid": "validation", "test": "test", "optimistic": "validation, by nets that saw its labels:"}
 
@@ -19,8 +22,7 @@ class Predictions(NetTask):
     correct = SectionParameter(config.Choice, default=config.Choice("none"), description="the [correct] section")
 
     def requires(self):
-        kinds = {"classical": ClassicalScores, "net": NetScores, "stack": StackScores}
-        return super().requires() | {"scores": self.clone(kinds[self.member.kind])}
+        return super().requires() | {"scores": self.clone(SCORES[self.member.kind])}
 
     def own_parameters(self):
         return {"decode": config.canonical(self.decode), "correct": config.canonical(self.correct)}
@@ -99,18 +101,32 @@ class Evaluate(TruthMixin, ExperimentProduct):
 
 
 class Submission(ExperimentProduct):
-    """The validated Kaggle file ``ROOT/submissions/<dataset>/<experiment>.csv``, with its metrics and report."""
+    """The validated file ``ROOT/submissions/<dataset>/<experiment>.csv``, with its metrics and report.
+
+    Its format is the edition's: Kaggle's species sets, or the ranked species with their scores of 2020.
+    """
+
+    @property
+    def ranked(self):
+        """Whether the dataset's edition wants ranked species with scores."""
+        if self.dataset.startswith(VIRTUAL):
+            edition = registry.editions.get(world.SIZES[self.dataset.removeprefix(VIRTUAL)].edition)
+        else:
+            edition = editions.recognise(self.dataset).edition
+        return edition.submission == "ranked"
 
     def requires(self):
         from glc.tasks.report import Report
 
-        return {
-            "predictions": self.below(Predictions),
+        predictions = self.below(Predictions)
+        needs = {
+            "predictions": predictions,
             "surveys": self.below(Surveys),
             "folds": self.below(Folds),
             "metrics": self.clone(Evaluate),
             "report": self.clone(Report),
         }
+        return needs | ({"scores": predictions.requires()["scores"]} if self.ranked else {})
 
     def published(self):
         return [Published(self.stable("submissions", f"{self.settings.name}.csv"), self.folder / "submission.csv")]
@@ -119,14 +135,18 @@ class Submission(ExperimentProduct):
         from glc import submission
 
         data = self.read_surveys()
-        table = storage.read_table(self.input()["predictions"].path / "test", "predictions")
-        facts = submission.write(
-            table["surveyId"].to_pylist(),
-            table["species"].to_pylist(),
-            out / "submission.csv",
-            expected=data.places["surveyId"].to_numpy()[data.test],
-            species=data.species,
-        )
+        known = {"expected": data.places["surveyId"].to_numpy()[data.test], "species": data.species}
+        if self.ranked:
+            from glc.prediction import scores
+
+            facts = submission.write_ranked(
+                scores.read(self.input()["scores"].path / "test"), out / "submission.csv", **known
+            )
+        else:
+            table = storage.read_table(self.input()["predictions"].path / "test", "predictions")
+            facts = submission.write(
+                table["surveyId"].to_pylist(), table["species"].to_pylist(), out / "submission.csv", **known
+            )
         storage.note(out, **facts)
 
     def results(self):

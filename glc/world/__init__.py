@@ -1,25 +1,33 @@
-"""The embedded virtual world: a dataset in the GeoLifeCLEF 2024 layout of any size, exact from a seed.
+"""The embedded virtual worlds: datasets in the layout of GeoLifeCLEF 2024 or 2020 of any size, exact from a seed.
 
 Virtual species with niches live on smooth, spatially correlated fields (`environment`), are visited by surveys
 (`places`), and are seen or missed there (`species`, `metadata`); `rasters`, `images` and `series` show the same fields
-as a satellite or a climate model would. Every part is written on its own and depends on the seed alone. `check` proves
-that the signal is real. The same bytes come from the same seed on one machine; processors that round differently may
-disagree on a presence in many millions.
+as a satellite or a climate model would. The world of 2020 has single-label occurrences in France and the USA
+(`occurrences`), aerial `patches` and rasters of both (`area_rasters`). Every part is written on its own and depends on
+the seed alone. `check` proves that the signal is real. The same bytes come from the same seed on one machine;
+processors that round differently may disagree on a presence in many millions.
 """
 
 import dataclasses
+import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from glc import storage
 from glc.errors import DataError
 
+PARTS = ("metadata", "rasters", "images", "series", "cubes")
+
 
 @dataclass(frozen=True)
 class World:
-    """Size and seed of a virtual world."""
+    """Size and seed of a virtual world in the layout of 2024."""
 
+    edition: ClassVar[str] = "glc2024"
+    modules: ClassVar[dict[str, str]] = {part: part for part in PARTS}
+    """Part -> module of this package that writes it."""
     name: str
     n_pa: int
     """Presence-absence training surveys."""
@@ -39,62 +47,72 @@ class World:
     seed: int = 2024
 
 
+@dataclass(frozen=True)
+class OccurrenceWorld:
+    """Size and seed of a virtual world in the layout of 2020: every occurrence has one species."""
+
+    edition: ClassVar[str] = "glc2020"
+    modules: ClassVar[dict[str, str]] = {"metadata": "occurrences", "rasters": "area_rasters", "images": "patches"}
+    name: str
+    n: int
+    """Occurrences, French and American."""
+    n_species: int
+    raster_step: float
+    """Cell size of the bioclimatic raster, degrees; soil is twice as fine."""
+    seed: int = 2020
+
+
 SIZES = {
     "tiny": World("tiny", 400, 4_800, 60, 3_000, 2_300, 60, 48, 0.4),
     "small": World("small", 6_400, 108_000, 900, 60_000, 45_500, 800, 560, 0.1),
     "glc24": World("glc24", 88_987, 1_483_637, 4_716, 5_079_797, 3_845_533, 11_255, 5_016, 0.05),
+    "glc20-tiny": OccurrenceWorld("glc20-tiny", 300, 40, 0.25),
+    "glc20": OccurrenceWorld("glc20", 6_000, 150, 0.05),
 }
-
-PARTS = ("metadata", "rasters", "images", "series", "cubes")
 
 
 def write_metadata(world, folder):
-    """Write the three survey CSVs, and the test labels to ``truth/`` where only an evaluation looks."""
-    from glc.world import metadata
-
-    _describe(world, folder)
-    metadata.write(world, Path(folder))
+    """Write the survey CSVs, and the labels of a test to ``truth/`` where only an evaluation looks."""
+    _write(world, folder, "metadata")
 
 
-def write_rasters(world, folder, larger_than=None):
+def write_rasters(world, folder, *options, **named):
     """Write the GeoTIFFs (EPSG:4326); `larger_than` is the least size in bytes of the elevation raster's pixels."""
-    from glc.world import rasters
-
-    _describe(world, folder)
-    rasters.write(world, Path(folder), larger_than)
+    _write(world, folder, "rasters", *options, **named)
 
 
-def write_images(world, folder, datasets=("pa_train", "pa_test")):
-    """Write RGB and near-infrared JPEG tiles, 128 x 128 pixels of 10 m, of the surveys of `datasets`."""
-    from glc.world import images
-
-    _describe(world, folder)
-    images.write(world, Path(folder), datasets)
+def write_images(world, folder, *options, **named):
+    """Write image files: RGB and near-infrared tiles of the surveys of `datasets` (2024), or patches (2020)."""
+    _write(world, folder, "images", *options, **named)
 
 
-def write_series(world, folder, datasets=("pa_train", "pa_test")):
+def write_series(world, folder, *options, **named):
     """Write the quarterly satellite series of the surveys of `datasets`, one CSV a band."""
-    from glc.world import series
-
-    _describe(world, folder)
-    series.write(world, Path(folder), datasets)
+    _write(world, folder, "series", *options, **named)
 
 
-def write_cubes(world, folder, datasets=("pa_train", "pa_test")):
+def write_cubes(world, folder, *options, **named):
     """Write the monthly climate cubes (4 variables, 19 years, 12 months) of the surveys of `datasets`."""
-    from glc.world import cubes
-
-    _describe(world, folder)
-    cubes.write(world, Path(folder), datasets)
+    _write(world, folder, "cubes", *options, **named)
 
 
 def write(world, folder, parts=("metadata",)):
-    """Write the named `parts` (of `PARTS`) of `world` into `folder`."""
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown:
-        raise DataError(f"{folder}: unknown part {unknown[0]!r} of a virtual world; expected: {', '.join(PARTS)}")
+    """Write the named `parts` (of `PARTS`, as far as the `world` has them) into `folder`."""
     for part in parts:
-        globals()[f"write_{part}"](world, folder)
+        _check_part(world, folder, part)
+    for part in parts:
+        _write(world, folder, part)
+
+
+def _write(world, folder, part, *options, **named):
+    _check_part(world, folder, part)
+    _describe(world, folder)
+    importlib.import_module(f"glc.world.{world.modules[part]}").write(world, Path(folder), *options, **named)
+
+
+def _check_part(world, folder, part):
+    if part not in world.modules:
+        raise DataError(f"{folder}: unknown part {part!r} of a virtual world; expected: {', '.join(world.modules)}")
 
 
 def _describe(world, folder):

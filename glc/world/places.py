@@ -41,7 +41,7 @@ def pa(world):
     """
     rng = generator(world.seed, "pa")
     wanted = world.n_pa + world.n_test
-    lon, lat = _clustered(world.seed, rng, int(1.2 * wanted) + 60, *campaigns(world))
+    lon, lat = clustered(world.seed, rng, int(1.2 * wanted) + 60, *campaigns(world))
     block = geo.block_ids(*geo.project(lon, lat), world.block_m)
     test = _held_out(rng, block, world.n_test)
     chosen = np.flatnonzero(test)[: world.n_test], np.flatnonzero(~test)[: world.n_pa]
@@ -74,8 +74,8 @@ def po(world):
     towns = _on_land(world.seed, rng, 20 + int(n**0.5))
     weight = rng.lognormal(0, 1.3, len(towns[0]))
     share = rng.multinomial(n, [0.55, 0.25, 0.2])
-    near_towns = _clustered(world.seed, rng, share[0], *towns, weight, rng.lognormal(8.8, 0.4, len(weight)))
-    near_plots = _clustered(world.seed, rng, share[1], *campaigns(world))
+    near_towns = clustered(world.seed, rng, share[0], *towns, weight, rng.lognormal(8.8, 0.4, len(weight)))
+    near_plots = clustered(world.seed, rng, share[1], *campaigns(world))
     lon, lat = np.concatenate([near_towns, near_plots, _on_land(world.seed, rng, share[2])], axis=1)
     order = rng.permutation(n)
     lon, lat = lon[order], lat[order]
@@ -134,10 +134,10 @@ def _on_land(seed, rng, n):
         lat = np.degrees(np.arcsin(rng.uniform(np.sin(np.radians(south)), np.sin(np.radians(north)), m)))
         return rng.uniform(west, east, m), lat
 
-    return _until(seed, n, draw)
+    return until_on_land(seed, n, draw)
 
 
-def _clustered(seed, rng, n, lon, lat, weight, spread_m):
+def clustered(seed, rng, n, lon, lat, weight, spread_m):
     """`n` places on land around centres; one in twenty repeats the place of another (a plot visited again)."""
     weight = weight / weight.sum()
 
@@ -148,13 +148,14 @@ def _clustered(seed, rng, n, lon, lat, weight, spread_m):
         east = np.degrees(radius * np.cos(angle) / geo.EARTH_RADIUS_M) / np.cos(np.radians(lat[centre]))
         return lon[centre] + east, lat[centre] + north
 
-    lon_, lat_ = _until(seed, n, draw)
+    lon_, lat_ = until_on_land(seed, n, draw)
     again = rng.random(n) < 0.05
     source = rng.integers(0, max(n, 1), n)
     return np.where(again, lon_[source], lon_), np.where(again, lat_[source], lat_)
 
 
-def _until(seed, n, draw):
+def until_on_land(seed, n, draw):
+    """`n` places on land, lon and lat; ``draw(m)`` gives `m` places that may lie in the sea."""
     found, count = [], 0
     while count < n:
         lon, lat = (np.round(z, 6) for z in draw(min(2 * (n - count) + 64, 1_000_000)))

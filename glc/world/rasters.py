@@ -32,10 +32,10 @@ _TILE = 256
 
 
 class Grid:
-    """Cells of `step` degrees over the European polygon; row 0 is the northern edge."""
+    """Cells of `step` degrees over `bounds` (west, south, east, north); row 0 is the northern edge."""
 
-    def __init__(self, step):
-        west, south, east, north = EUROPE
+    def __init__(self, step, bounds=EUROPE):
+        west, south, east, north = bounds
         self.step = step
         self.width, self.height = math.ceil((east - west) / step), math.ceil((north - south) / step)
         self.west, self.north = west, north
@@ -54,8 +54,8 @@ def write(world, folder, larger_than=None):
     """Write the five rasters below `folder`; the elevation's pixels take at least `larger_than` bytes uncompressed."""
     seed, step = world.seed, world.raster_step
     bands = [f"bio{i + 1}" for i in range(19)]
-    _write(folder / CLIMATE, Grid(step), "float32", -9999.0, bands, lambda *at: _climate(seed, *at))
-    _write(folder / SOIL, Grid(step / 4), "int16", -32768, _SOIL_BANDS, lambda *at: _soil(seed, *at))
+    write_bands(folder / CLIMATE, Grid(step), "float32", -9999.0, bands, lambda *at: climate(seed, *at))
+    write_bands(folder / SOIL, Grid(step / 4), "int16", -32768, _SOIL_BANDS, lambda *at: _soil(seed, *at))
     _write_land_cover(seed, folder, Grid(step / 4))
     _write_elevation(seed, folder / ELEVATION, Grid(step / 2), larger_than)
 
@@ -78,7 +78,8 @@ def bioclim(monthly):
     return np.column_stack(columns).astype(np.float32)
 
 
-def _climate(seed, lon, lat):
+def climate(seed, lon, lat):
+    """The 19 bioclimatic variables of places of any shape: (19, *shape) float32, -9999 at sea and in a few gaps."""
     x, y = plane(lon, lat)
     normals = environment.climate(seed, lon, lat, environment.elevation(seed, lon, lat))
     known = (environment.land(seed, lon, lat) > 0) & (noise(seed, "climate gaps", x, y, 40_000) < 2.3)
@@ -99,7 +100,8 @@ def _soil(seed, lon, lat):
     return bands
 
 
-def _write(path, grid, dtype, nodata, bands, make):
+def write_bands(path, grid, dtype, nodata, bands, make):
+    """Write a GeoTIFF strip by strip; ``make(lon, lat)`` gives the `bands` at the cells' centres, (band, *shape)."""
     with _open(path, grid.width, grid.height, grid.transform, dtype, nodata, bands) as raster:
         for window, lon, lat in tqdm(list(grid.windows()), desc=path.name, unit="strip"):
             raster.write(make(lon, lat), window=window)

@@ -19,7 +19,8 @@ from glc.world.fields import generator
 
 _STRENGTH = np.array([1.0, 0.9, 0.9, 0.8, 0.8, 1.0, 0.9, 0.8, 0.9])
 """How strongly species tell apart the environment's columns, before the two of place."""
-_REFERENCE = 2_048
+REFERENCE = 2_048
+"""Places over which prevalence is calibrated."""
 _BREADTH = 0.35, 3.0
 _HEIGHT = -8.0, 5.0
 
@@ -74,9 +75,9 @@ def sigmoid(x):
 def niches(world):
     """The species of `world`, calibrated so that expected prevalence in its surveys is log-normal."""
     rng = generator(world.seed, "species")
-    n, k = world.n_species, len(environment.ENVIRONMENT)
+    n = world.n_species
     train, _ = places.pa(world)
-    sample = train.iloc[:_REFERENCE]
+    sample = train.iloc[:REFERENCE]
     e = environment.at(world.seed, sample.lon, sample.lat)
 
     ids = rng.permutation(n)
@@ -86,16 +87,24 @@ def niches(world):
     in_pa[np.argsort(-(spread + rng.normal(0, 1.2, n)))[: world.n_pa_species]] = True
     prevalence = np.exp(spread)
     prevalence *= world.n_pa_rows / world.n_pa / prevalence[in_pa].sum()
+    return drawn(rng, ids, in_pa, e, efforts(sample.areaInM2), prevalence)
 
+
+def drawn(rng, ids, in_pa, e, effort, prevalence):
+    """`Niches` around the environments `e` (places, k), calibrated to the mean `prevalence` (n,) over these places.
+
+    ids, in_pa : (n,) of the species; effort : (places,) of `efforts`
+    """
+    n, k = len(ids), len(environment.ENVIRONMENT)
     optimum = e[rng.integers(0, len(e), n)] + rng.normal(0, 0.2, (n, k))
     width = rng.lognormal(0, 0.45, (n, len(_STRENGTH))) / _STRENGTH
     reach = rng.lognormal(0, 0.6, (n, 1))
     weight = np.hstack([1 / width**2, np.repeat(1 / reach**2, 2, axis=1)])
     detection = rng.beta(9, 1.6, n)
     popularity = rng.lognormal(0, 0.9, n)
-    drawn = [optimum, weight, rng.normal(2.2, 0.7, n), detection, popularity]
-    found = Niches(ids, *(z.astype(np.float32) for z in drawn), in_pa)
-    _calibrate(found, e, efforts(sample.areaInM2), prevalence)
+    traits = [optimum, weight, rng.normal(2.2, 0.7, n), detection, popularity]
+    found = Niches(ids, *(z.astype(np.float32) for z in traits), in_pa)
+    _calibrate(found, e, effort, prevalence)
     return found
 
 

@@ -68,6 +68,24 @@ def test_genuine_folders_are_recognised(shared_data, folder, edition, datasets, 
     assert dataset.name == folder.rsplit("/")[-1]
 
 
+@pytest.mark.parametrize("folder", ["", "occurrences/"])
+def test_the_layout_of_2020_is_recognised_by_its_genuine_rows(shared_data, tmp_path, folder):
+    rows = (shared_data / "fixtures" / "glc20_example_occurrences.csv").read_text()
+    write(tmp_path, {f"{folder}occurrences_{area}_train.csv": rows for area in ("fr", "us")})
+    dataset = editions.recognise(tmp_path)
+    editions.check(dataset)
+    assert (dataset.edition.name, dataset.datasets, dataset.has_test) == ("glc2020", ("po",), False)
+    assert [table.crs for table, _ in dataset.files] == [3035, 5070]
+    write(tmp_path, {f"{folder}occurrences_us_test.csv": "id;lat;lon\n7;45;-100\n"})
+    assert editions.recognise(tmp_path).has_test
+
+
+def test_submissions_are_ranked_where_the_test_is_of_single_occurrences():
+    formats = {name: registry.editions.get(name).submission for name in registry.editions.choices()}
+    assert {name for name, one in formats.items() if one == "ranked"} == {"glc2020", "glc2022"}
+    assert set(formats.values()) == {"ranked", "sets"}
+
+
 def test_a_folder_of_no_edition_says_what_each_edition_looks_for(tmp_path):
     write(tmp_path, {"readme.csv": "a,b\n1,2\n"})
     with pytest.raises(DataError) as error:

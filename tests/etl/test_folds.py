@@ -1,5 +1,7 @@
 """Folds: whole blocks, even deals, the same deal for any order of the rows."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,7 +52,39 @@ def test_random_folds_hold_out_whole_blocks(surveys):
     assert not set(table.block[held]) & set(table.block[~held])
 
 
-@pytest.mark.parametrize("scheme", ["block", "random"])
+def test_quadrats_hold_out_their_share_of_squares_and_deal_the_rest_at_random(surveys):
+    quadrats = Validation(scheme="quadrats", size_m=5_000, count=20)
+    table = folds.assign(surveys, quadrats, hold_out=True).to_pandas()
+    held = table.fold == -1
+    assert not set(table.block[held]) & set(table.block[~held])
+    assert table.block[held].nunique() == round(0.025 * table.block.nunique())
+    # 90 % train, 5 % stop a net early and 5 % validate it
+    assert table.fold[~held].value_counts(normalize=True).sub(0.05).abs().max() < 1 / (~held).sum()
+    assert (table[~held].groupby("block").fold.nunique() > 1).any()
+    more = folds.assign(surveys, dataclasses.replace(quadrats, held_out=0.2), hold_out=True).to_pandas()
+    assert more.block[more.fold == -1].nunique() == round(0.2 * table.block.nunique())
+
+
+def test_quadrats_are_drawn_alike_however_many_surveys_they_hold():
+    # one square holds 900 of 1,000 surveys: it is held out as seldom as any other, or as often
+    sizes = np.r_[900, np.full(100, 1)]
+    square = np.repeat(np.arange(101), sizes) * 5_000.0 + 1
+    frame = pd.DataFrame({"surveyId": np.arange(1_000), "easting": square, "northing": 1.0, "crs": 3035})
+    seen = folds.assign(frame, Validation(scheme="quadrats", size_m=5_000, held_out=0.3), hold_out=True).to_pandas()
+    assert seen.block[seen.fold == -1].nunique() == 30
+    assert (folds.assign(frame, Validation(scheme="quadrats", size_m=5_000))["fold"].to_numpy() >= 0).all()
+
+
+@pytest.mark.parametrize("share", [0.001, 0.999])
+def test_a_held_out_share_rounds_to_one_quadrat_at_least_and_leaves_one(share):
+    two = pd.DataFrame({"surveyId": range(4), "easting": [1.0, 1.0, 6e3, 6e3], "northing": 1.0, "crs": 3035})
+    quadrats = Validation(scheme="quadrats", size_m=5_000, count=2, run=1, held_out=share)
+    table = folds.assign(two, quadrats, hold_out=True).to_pandas()
+    assert table.block[table.fold == -1].nunique() == 1
+    assert sorted(table.fold) == [-1, -1, 0, 1]
+
+
+@pytest.mark.parametrize("scheme", ["block", "random", "quadrats"])
 def test_the_deal_follows_from_surveys_and_seed_alone(surveys, scheme):
     deal = folds.assign(surveys, Validation(scheme=scheme), hold_out=True)
     assert deal.equals(folds.assign(surveys.sample(frac=1, random_state=1), Validation(scheme=scheme), hold_out=True))

@@ -168,6 +168,7 @@ REAL = [
     ("sentinel2", "glc23_sample", "po", "SatelliteImages/nir/83/70/5217083.jpeg", "nir", 4),
     ("sentinel2", "fixtures/glc25_pre_extracted", "pa_test", "SatelitePatches/PA-test/08/01/5000108.tiff", "red", 4),
     ("aerial", "fixtures/glc22", "po", "patches-fr/00/19/10561900_rgb.jpg", "red", 4),
+    ("landcover_patches", "fixtures/glc22", "po", "patches-us/00/81/22068100_landcover.tif", "landcover", 1),
     ("altitude_patches", "fixtures/glc22", "po", "patches-us/93/01/20000193_altitude.tif", "altitude", 1),
 ]
 
@@ -182,3 +183,45 @@ def test_real_images_are_what_rasterio_reads(shared_data, name, folder, dataset,
     assert (list(FLAGS[rank]), problems, len(values)) == (["ok"], [], bands)
     assert_array_equal(values[band][0].reshape(pixels.shape), pixels)
     assert all((share == 1).all() for share in valid.values())
+
+
+def _classes(folder, codes, name="landcover"):
+    for survey, one in enumerate(codes):
+        path = folder / "patches-fr" / f"{survey:02d}" / "00" / f"{survey}_{name}.tif"
+        path.parent.mkdir(parents=True)
+        geotiff(path, np.asarray(one, np.uint8)[None])
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("block", ["full", 4])
+def test_classes_become_a_layer_of_zeros_and_ones_each_as_pixels_and_as_coefficients(tmp_path, block):
+    codes = np.random.default_rng(3).choice([0, 3, 33, 34], (6, 256, 256), p=[0.3, 0.3, 0.3, 0.1])
+    _classes(tmp_path, codes)
+    covariate = registry.covariates.get("landcover_onehot")
+    cutter = images.ImageCutter(covariate, [tmp_path], 256, block, _places(range(6)))
+    values, valid, rank, _ = cutter.cut(_places([1, 5, 77]))
+    assert list(values) == [f"landcover_{code}" for code in range(34)]
+    assert list(FLAGS[rank]) == ["ok", "ok", "missing"]
+    for i, survey in enumerate((1, 5)):
+        inside = codes[survey] < 34  # 34 is no class
+        for code in (0, 3, 7, 33):
+            made, share = values[f"landcover_{code}"][i], valid[f"landcover_{code}"][i]
+            assert share == pytest.approx(inside.mean())
+            if block == "full":
+                assert made.dtype == np.uint8
+                assert_array_equal(made.reshape(256, 256)[inside], codes[survey][inside] == code)
+            elif code != 7:  # the first coefficient is the mean times the side; gaps take their neighbours' class
+                assert made[0] / 256 == pytest.approx((codes[survey] == code)[inside].mean(), abs=0.01)
+    shares = [cutter.means[code] for code in (0, 3, 7, 33)]
+    assert_allclose(shares, [1 / 3, 1 / 3, 0, 1 / 3], atol=0.01)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_class_numbers_are_kept_as_pixels_and_have_no_coefficients(tmp_path):
+    codes = np.random.default_rng(3).integers(0, 34, (2, 256, 256))
+    _classes(tmp_path, codes)
+    covariate = registry.covariates.get("landcover_patches")
+    values, *_ = images.ImageCutter(covariate, [tmp_path], 256, "full", _places(range(2))).cut(_places([1]))
+    assert_array_equal(values["landcover"][0].reshape(256, 256), codes[1])
+    with pytest.raises(ConfigError, match="'landcover_patches' holds class numbers, whose DCT means nothing"):
+        images.ImageCutter(covariate, [tmp_path], 256, 8, _places(range(2)))

@@ -60,6 +60,13 @@ def test_threshold_top_k_grid_is_the_brute_force_grid():
     assert grid["f1"][at[0]][at[1]] == pytest.approx(decoder.grid.max(), abs=1e-5)
 
 
+def test_a_threshold_of_one_chooses_k_alone():
+    decoder, ranked, scores, labels = fitted("threshold_top_k", largest=20, lowest=1.0, highest=1.0)
+    by_k = [metrics.sample_f1(metrics.top_k(scores, k), labels) for k in range(1, 21)]
+    assert decoder.k == 1 + int(np.argmax(by_k))
+    assert_array_equal(decoder.sizes(ranked), np.full(len(ranked.lengths), decoder.k))
+
+
 def test_expected_f1_undoes_a_monotone_distortion():
     decoder, _, _, _ = fitted("expected_f1")
     _, _, p = world(seed=5)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy import sparse
 
 from glc import config, geo, metrics
 from glc.classical import run
@@ -127,3 +128,18 @@ def test_experiments_of_other_folds_are_not_compared():
     assert evaluate.compare(one, one.assign(fold=1), "valid") is None
     half = one.assign(fold=np.arange(60) % 2)
     assert evaluate.compare(one, half, "valid")["surveys"] == 30
+
+
+def test_measures_of_2020_are_there_for_single_labels_alone():
+    rng = np.random.default_rng(2)
+    scores = sparse.csr_matrix(rng.random((50, 90)))
+    label = rng.integers(0, 90, 50)
+    single = sparse.csr_matrix((np.ones(50, bool), (np.arange(50), label)), shape=(50, 90))
+    found = evaluate.measure(single, single, scores)
+    assert found["top_30"] == pytest.approx(metrics.top_k_recall(scores, single, 30))
+    assert 0 < found["adaptive_top_30"] < 1
+    assert found["adaptive_top_30"] == metrics.adaptive_top_30(scores, label)
+    double = single.tolil()
+    double[0, (label[0] + 1) % 90] = True
+    double = double.tocsr()
+    assert not {"top_30", "adaptive_top_30"} & set(evaluate.measure(double, double, scores))

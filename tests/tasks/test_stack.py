@@ -103,7 +103,7 @@ def test_members_that_do_not_fit_are_refused_before_anything_runs(root, member, 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (STACK.replace("run = 3", "run = 1"), "validation.run: found 1, expected at least 2 for a stack"),
+        (STACK.replace("run = 3", "run = 1"), "validation.run: found 1, expected at least 2 to join models"),
         ('model = "stack"', r"members: found \(\)"),
         ('model = { name = "stack", members = ["votes", "votes"] }', "each experiment once"),
     ],

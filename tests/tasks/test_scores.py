@@ -1,0 +1,45 @@
+"""A classical model that reads a table of values, on the tiny virtual world."""
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.testing import assert_allclose
+
+from glc import storage
+from glc.classical.random_forest import Forest, on_rasters
+from glc.prediction import scores as score_tables
+from glc.tasks.products import Evaluate
+from glc.tasks.scores import ClassicalScores
+from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
+
+RUN1 = "inria-run1+validation.count=5+validation.run=2+model.trees=10"
+
+
+def below(root, experiment):  # noqa: F811
+    return Evaluate(root=root, dataset=TINY, experiment=experiment).below(ClassicalScores)
+
+
+def test_the_forest_reads_the_rasters_at_the_surveys(root):  # noqa: F811
+    task = below(root, RUN1)
+    assert {"Surveys", "Folds", "Tabular", "ClassicalScores"} <= set(run(task))
+    table = task.input()["input table"].path
+    values = pq.read_table(sorted((table / "tabular").glob("*.parquet"))).to_pandas()
+    columns = storage.manifest(table)["columns"]
+    found = score_tables.read(task.folder / "test")
+    asked = values[values["dataset"] == "pa_test"].set_index("surveyId").loc[found.surveys, columns]
+    forest = Forest.load(task.folder / "model" / "forest.npz")
+    wanted = forest.probabilities(asked.to_numpy(np.float32))
+    assert_allclose(found.matrix[:, np.searchsorted(found.species, forest.species)].toarray(), wanted, rtol=1e-5)
+    facts = storage.manifest(task.folder)["model_facts"]["test"]
+    assert facts["query_surveys_off_rasters"] == (~on_rasters(asked.to_numpy())).sum()
+    assert facts["training_surveys_off_rasters"] > 0
+    assert 0 < facts["values_imputed"] < 27 * facts["training_surveys"]
+    assert run(below(root, RUN1)) == []
+
+
+def test_only_a_model_that_reads_a_table_depends_on_it(root):  # noqa: F811
+    plain = below(root, "votes")
+    assert set(plain.own_parameters()) == {"model", "scores", "run"}  # as before there were inputs
+    assert set(plain.requires()) == {"surveys", "folds"}
+    one, other = (below(root, f"{RUN1}+inputs.0.table={table}") for table in ('["bioclim"]', '["bioclim", "soil"]'))
+    assert one.identity != other.identity
+    assert other.identity == below(root, RUN1).identity
