@@ -4,6 +4,7 @@ Machine settings (cores, memory, root, scheduler) are not here: they live in ``c
 """
 
 import dataclasses
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -211,11 +212,15 @@ class Scores:
     """Highest scores kept for each survey; below this many species nothing is cut."""
     dropout: bool = later(False)
     """Predict with the net's dropout on, as run 2 of Deneu et al. 2020 does."""
+    damaged_country: str = later("")
+    """Country of whose surveys a share `damaged` has its patches spoilt before a net predicts (run 4 of 2020)."""
+    damaged: float = later(0.5)
     average: str = later("probabilities")
     """Of the folds' nets for the test: probabilities; or logits, as Liu et al. 2024 (eq. 10)."""
 
     def __post_init__(self):
         require(self.keep >= 25, "scores.keep", self, "at least 25")
+        require(0 <= self.damaged <= 1, "scores.damaged", self, "0 to 1")
         require(self.average in ("probabilities", "logits"), "scores.average", self, "'probabilities' or 'logits'")
 
 
@@ -272,13 +277,18 @@ def _known():
     return ", ".join(experiment_names())
 
 
+def parts(name):
+    """The base of an experiment's name and its changes; a ``+`` between quotes parts nothing."""
+    return re.findall(r'(?:[^+"]|"[^"]*")+', str(name))
+
+
 def load(name):
     """Read and validate an experiment, the options of its model, loss and decoder included.
 
     name : of an experiment or the path of its TOML, and, to try other values without a new file, any number of
         ``+table.key=value`` behind it: ``votes+model.prior=500+validation.run=1``. The experiment is then called so.
     """
-    base, *changes = str(name).split("+")
+    base, *changes = parts(name)
     path = experiment_path(base)
     try:
         values = tomllib.loads(path.read_text())

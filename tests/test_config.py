@@ -108,3 +108,10 @@ def test_equal_sections_have_equal_canonical_text():
     one = config.build(config.Po, {"radius_m": 3000}, "x")
     assert config.canonical(one) == config.canonical(config.Po())
     assert config.canonical(one) != config.canonical(config.Po(radius_m=2_000))
+
+
+def test_a_plus_between_quotes_parts_no_change():
+    assert config.parts("votes+model.prior=500") == ["votes", "model.prior=500"]
+    assert config.parts('a+model.members=["b+c=1","d"]+e=2') == ["a", 'model.members=["b+c=1","d"]', "e=2"]
+    members = config.load('inria-run4+model.members=["frequency+decode.k=3","knn"]').model.options["members"]
+    assert list(members) == ["frequency+decode.k=3", "knn"]

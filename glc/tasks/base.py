@@ -240,7 +240,7 @@ class ExperimentParameter(luigi.Parameter):
 
     def normalize(self, x):
         config.load(x)
-        base, *changes = x.split("+")
+        base, *changes = config.parts(x)
         if config.experiment_path(base).parent != config.CONF / "experiments":
             base = str(Path(base).resolve())
         return "+".join([base, *changes])

@@ -190,13 +190,18 @@ class FoldScores(NetTask):
         return needs | self.input_tasks()
 
     def write(self, out):
-        from glc.nets import predict
+        from glc.nets import damage, predict
 
+        data = self.read_surveys()
         with self.open_features() as features:
+            if self.scores.damaged_country:
+                chosen = damage.chosen(data, self.scores.damaged_country, self.scores.damaged)
+                features = damage.Damaged(features, chosen)
+                self.told |= {"damaged": len(chosen)}
             predict.write(
                 self.input()["fit"].path,
                 self.input()["examples"].path,
-                self.read_surveys(),
+                data,
                 out,
                 fold=self.fold,
                 first=0 if self.train.clone and self.fold > 0 else None,
@@ -205,6 +210,7 @@ class FoldScores(NetTask):
                 dropout=self.scores.dropout,
                 accelerator=machine().accelerator,
             )
+        storage.note(out, **self.told)
 
 
 class NetScores(NetTask):

@@ -16,6 +16,9 @@ class JointScores(ModelTask):
         """The validated options of the model."""
         return config.options(self.member, self.model, "model")
 
+    fitted = True
+    """Whether validation says how, so that each fold is joined as the other folds say."""
+
     @property
     def names(self):
         """Names of the experiments whose scores are joined."""
@@ -26,7 +29,8 @@ class JointScores(ModelTask):
         from glc.classical.stack import check_member
         from glc.tasks.products import Evaluate, Predictions  # which know this task
 
-        config.require(self.validation.run >= 2, "validation.run", self.validation, "at least 2 to join models")
+        if self.fitted:
+            config.require(self.validation.run >= 2, "validation.run", self.validation, "at least 2 to join models")
         found = {}
         for name in self.names:
             product = self.clone(Evaluate, experiment=name)
@@ -66,6 +70,10 @@ class StackScores(JointScores):
 
 class BlendScores(JointScores):
     """The mean of the members' scores, of those alone whose validation sets beat the baseline's."""
+
+    @property
+    def fitted(self):
+        return bool(self.options.baseline)
 
     @property
     def names(self):

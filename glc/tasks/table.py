@@ -12,9 +12,8 @@ from glc import registry, storage
 from glc.errors import ConfigError
 from glc.tasks.base import ImageryFolderParameter, ProductTask, Published
 from glc.tasks.pretrain import pretraining
-from glc.tasks.products import Evaluate
+from glc.tasks.products import SCORES, Evaluate
 from glc.tasks.scores import ClassicalScores, Fit, FoldScores
-from glc.tasks.stack import StackScores
 
 
 @dataclass(frozen=True)
@@ -65,24 +64,25 @@ class Table(ProductTask):
         lines = []
         for row, task in zip(self.rows(), self.requires().values(), strict=True):
             found = json.loads((task.folder / "metrics.json").read_text())
-            valid, test = found["valid"], found.get("test", {})
+            measured = self.measured(found["valid"], found.get("test", {}))
             lines.append(
-                {
-                    "model": row.label,
-                    "validation F1": valid["sample_f1"],
-                    "low": valid["sample_f1_low"],
-                    "high": valid["sample_f1_high"],
-                    "test F1": test.get("sample_f1"),
-                    "micro F1": valid["micro_f1"],
-                    "mean set": valid["mean_set"],
-                    "paper (not comparable)": row.paper,
-                    **self.more(row, task),
-                }
+                {"model": row.label, **measured, "paper (not comparable)": row.paper, **self.more(row, task)}
             )
         frame = pd.DataFrame(lines).dropna(axis=1, how="all")
         frame.to_csv(out / "table.csv", index=False)
         (out / "table.md").write_text(markdown(f"{self.title}: {self.dataset_name}", frame, self.remarks))
         storage.note(out, rows=len(frame))
+
+    def measured(self, valid, test):
+        """Columns from the metrics of validation and test."""
+        return {
+            "validation F1": valid["sample_f1"],
+            "low": valid["sample_f1_low"],
+            "high": valid["sample_f1_high"],
+            "test F1": test.get("sample_f1"),
+            "micro F1": valid["micro_f1"],
+            "mean set": valid["mean_set"],
+        }
 
     def more(self, row, task):
         """Further columns of a row."""
@@ -101,7 +101,7 @@ class CostTable(Table):
         """Time and memory of fitting and scoring the model behind `task`, an `Evaluate`: all folds, and the test."""
         kind = registry.models.get(task.settings.model.name).kind
         if kind != "net":
-            steps = [task.below({"classical": ClassicalScores, "stack": StackScores}[kind])]
+            steps = [task.below(SCORES[kind])]
         else:
             folds = range(task.settings.validation.run)
             steps = [task.below(step, fold=fold) for step in (Fit, FoldScores) for fold in folds]
