@@ -58,7 +58,7 @@ help:  ## list the targets
 	  printf '  %-24s %s\n' "$$name" "$$(sed -n 's/^description *= *"\(.*\)"/\1/p' conf/experiments/$$name.toml)"; done
 	@echo
 	@echo 'variables:'
-	@echo '  DATASET=$(DATASET)   a folder of survey CSVs, or virtual:tiny|small|glc24'
+	@echo '  DATASET=$(DATASET)   a folder of survey CSVs, or virtual:tiny|small|glc24|glc20|glc20-tiny'
 	@echo '  IMAGERY=$(IMAGERY)   folder of its rasters, images and series, where they are not below DATASET'
 	@echo '  EXPERIMENT=$(EXPERIMENT)   a name from conf/experiments, or the path of a TOML file'
 	@echo '  ROOT=$(ROOT)   folder of all outputs; when not given, that of conf/luigi.cfg'
@@ -127,6 +127,10 @@ tighnari-table2: $(READY)  ## nets of time series (Tighnari 2024, table 2)
 
 tighnari-table3: $(READY)  ## what each part adds, by three seeds (Tighnari 2024, table 3)
 	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Table3 --preset '$(PRESET)' $(ON)
+
+inria-table1: DATASET = virtual:glc20
+inria-table1: $(READY)  ## runs 1 to 4 of LIRMM / Inria 2020, fusion with clean and with damaged patches (table 1; PRESET=gpu)
+	$(LUIGI) tasks.inria_2020 inria_2020.Table1 --preset '$(PRESET)' $(ON)
 
 tighnari-curves: $(READY)  ## losses by epoch of a table's nets and of the folds (Tighnari 2024, figures 10, 12; ARGS='--table 1')
 	$(LUIGI) tasks.tighnari_2024 tighnari_2024.LossCurves --preset '$(PRESET)' $(ON)

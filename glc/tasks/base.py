@@ -138,7 +138,7 @@ class GlcTask(luigi.Task):
     """
 
     root = RootParameter(default="", significant=False, description="folder of all outputs (default: [machine] root)")
-    dataset = DatasetParameter(default="virtual:small", description="folder of a dataset, or virtual:tiny|small|glc24")
+    dataset = DatasetParameter(default="virtual:small", description="folder of a dataset, or virtual:SIZE")
     version = 1
     carried = ("dataset",)
     """Parameters that count through the identities of the inputs (a dataset: through its content, not its path)."""
