@@ -16,6 +16,9 @@ KIND       = bioclim
 # of the tables of Tighnari: cpu (reduced sizes) or gpu (full ones)
 PRESET     = cpu
 # of low-pass: a GeoTIFF, and the picture
+# of nceas and norberg: folders of the benchmarks' tables
+NCEAS      =
+NORBERG    =
 RASTER     =
 OUT        = low-pass.png
 # an activated environment is used; otherwise one is made here
@@ -61,6 +64,7 @@ help:  ## list the targets
 	@echo '  DATASET=$(DATASET)   a folder of survey CSVs, or virtual:tiny|small|glc24|glc20|glc20-tiny'
 	@echo '  IMAGERY=$(IMAGERY)   folder of its rasters, images and series, where they are not below DATASET'
 	@echo '  EXPERIMENT=$(EXPERIMENT)   a name from conf/experiments, or the path of a TOML file'
+	@echo '  NCEAS=$(NCEAS), NORBERG=$(NORBERG)   folders of the benchmarks of species distribution models'
 	@echo '  ROOT=$(ROOT)   folder of all outputs; when not given, that of conf/luigi.cfg'
 	@echo '  SCHEDULER=$(SCHEDULER)   or central: the one that `make scheduler` starts'
 	@echo '  PRESET=$(PRESET)   of the tables of Tighnari: cpu (reduced sizes) or gpu'
@@ -131,6 +135,12 @@ tighnari-table3: $(READY)  ## what each part adds, by three seeds (Tighnari 2024
 inria-table1: DATASET = virtual:glc20
 inria-table1: $(READY)  ## runs 1 to 4 of LIRMM / Inria 2020, fusion with clean and with damaged patches (table 1; PRESET=gpu)
 	$(LUIGI) tasks.inria_2020 inria_2020.Table1 --preset '$(PRESET)' $(ON)
+
+nceas: $(READY)  ## the NCEAS benchmark on the tables in NCEAS (Elith et al. 2020; ARGS='--background random')
+	$(LUIGI) tasks.elith_2020 elith_2020.Nceas --data-folder '$(NCEAS)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+
+norberg: $(READY)  ## communities of many species on the tables in NORBERG (Norberg et al. 2019)
+	$(LUIGI) tasks.norberg_2019 norberg_2019.Communities --data-folder '$(NORBERG)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
 tighnari-curves: $(READY)  ## losses by epoch of a table's nets and of the folds (Tighnari 2024, figures 10, 12; ARGS='--table 1')
 	$(LUIGI) tasks.tighnari_2024 tighnari_2024.LossCurves --preset '$(PRESET)' $(ON)

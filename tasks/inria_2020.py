@@ -1,6 +1,6 @@
-"""Deneu, Servajean, Bonnet, Munoz and Joly 2020: LIRMM / Inria at GeoLifeCLEF 2020 (random forest, Inception v3, fusion).
+"""Deneu et al. 2020: LIRMM / Inria at GeoLifeCLEF 2020 (random forest, Inception v3, late fusion).
 
-    python -m luigi --module tasks.inria_2020 inria_2020.Table1 --dataset virtual:glc20 --preset cpu
+python -m luigi --module tasks.inria_2020 inria_2020.Table1 --dataset virtual:glc20 --preset cpu
 """
 
 import luigi
@@ -37,7 +37,7 @@ class Table1(CostTable):
         quoted = damaged.replace('"', "'")
 
         def fusion(net):
-            return f"inria-run4+model.members=[\"{forest}\",\"{net}\"]"
+            return f'inria-run4+model.members=["{forest}","{net}"]'
 
         return [
             Row("run 1, random forest", forest, ".2043 / .2130"),

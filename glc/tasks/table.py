@@ -13,7 +13,7 @@ from glc.errors import ConfigError
 from glc.tasks.base import ImageryFolderParameter, ProductTask, Published
 from glc.tasks.pretrain import pretraining
 from glc.tasks.products import SCORES, Evaluate
-from glc.tasks.scores import ClassicalScores, Fit, FoldScores
+from glc.tasks.scores import Fit, FoldScores
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ class Table(ProductTask):
         for row, task in zip(self.rows(), self.requires().values(), strict=True):
             found = json.loads((task.folder / "metrics.json").read_text())
             measured = self.measured(found["valid"], found.get("test", {}))
-            lines.append(
-                {"model": row.label, **measured, "paper (not comparable)": row.paper, **self.more(row, task)}
-            )
+            lines.append({"model": row.label, **measured, "paper (not comparable)": row.paper, **self.more(row, task)})
         frame = pd.DataFrame(lines).dropna(axis=1, how="all")
         frame.to_csv(out / "table.csv", index=False)
         (out / "table.md").write_text(markdown(f"{self.title}: {self.dataset_name}", frame, self.remarks))

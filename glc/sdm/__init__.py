@@ -1,0 +1,1 @@
+"""Species distribution models on tables of covariates: a region, many species."""

@@ -1,0 +1,13 @@
+"""The ensemble of models: the mean of their ranks, which asks nothing of the scales of their scores."""
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def rank_mean(scores):
+    """Mean over models of each site's rank among the sites, species by species.
+
+    scores : list of (site, species), one a model
+    returns : (site, species) float64 in (0, 1]; ties share their mean rank
+    """
+    return np.mean([rankdata(one, axis=0) / len(one) for one in scores], axis=0)

@@ -1,0 +1,40 @@
+"""Tables of a benchmark: three measures a species and model, their means by region, and paired differences."""
+
+import pandas as pd
+
+from glc.sdm import measures
+
+MEASURES = {"auc": measures.auc, "prg": measures.prg_auc, "cor": measures.correlation}
+TITLES = {"auc": "AUC", "prg": "PRG-AUC", "cor": "COR"}
+ALL = "all"
+
+
+def per_species(region, model, group, scores):
+    """Measures of one group's scores (site, species) against its truth, a row a species."""
+    found = {name: measure(scores, group.truth) for name, measure in MEASURES.items()}
+    species = group.examples.species
+    return pd.DataFrame({"region": region, "group": group.name, "species": species, "model": model, **found})
+
+
+def means(table, measure):
+    """Mean of a measure by model (rows) and region (columns), and over the species of all regions (`ALL`)."""
+    by_region = table.pivot_table(measure, "model", "region", sort=False)
+    by_region[ALL] = table.groupby("model")[measure].mean()
+    return by_region
+
+
+def differences(table, pairs, measure="auc"):
+    """Paired differences between models, `measures.paired_interval` over the species that both have a figure of.
+
+    pairs : list of (model, other), of which those with a model that the table lacks are left out
+    returns : frame, a row a pair: model, minus, species, mean, low, high
+    """
+    wide = table.pivot_table(measure, ["region", "species"], "model", dropna=False)
+    rows = []
+    for model, other in pairs:
+        if model not in wide or other not in wide:
+            continue
+        gap = (wide[model] - wide[other]).dropna()
+        mean, low, high = measures.paired_interval(gap)
+        rows.append({"model": model, "minus": other, "species": len(gap), "mean": mean, "low": low, "high": high})
+    return pd.DataFrame(rows)

@@ -1,0 +1,50 @@
+"""MaxEnt: the library elapid's, a species at a time (Phillips et al. 2006; Anderson 2023)."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from glc.registry import sdms
+from glc.sdm.each import each_species
+from glc.sections import require
+
+
+@sdms.register("maxent")
+class MaxEnt:
+    """Penalised fit of linear, hinge and product features, elapid's own defaults; classes join one-hot."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """Multiplier of the penalties: larger is smoother; and the seed."""
+
+        beta: float = 1.5
+        seed: int = 0
+
+        def __post_init__(self):
+            require(self.beta > 0, "beta", self, "above 0")
+
+    def __init__(self, options):
+        self.options = options
+
+    def scores(self, groups, place):
+        """Scores of each group's sites, see `glc.sdm.each.each_species`."""
+        return each_species("maxent", groups, place, self._one)
+
+    def _one(self, presences, absences, sites):
+        from elapid import MaxentModel
+
+        X = np.concatenate([presences, absences])
+        varied = np.ptp(X, axis=0) > 0  # elapid divides by the range
+        y = np.repeat([1, 0], [len(presences), len(absences)])
+        with warnings.catch_warnings():
+            # elapid calls scikit-learn by names that it deprecates
+            warnings.simplefilter("ignore")
+            model = MaxentModel(beta_multiplier=self.options.beta, n_cpus=1)
+            before = np.random.get_state()
+            np.random.seed(self.options.seed)  # the solver below elapid draws from NumPy's global state
+            try:
+                model.fit(X[:, varied], y)
+            finally:
+                np.random.set_state(before)
+            return np.asarray(model.predict(sites[:, varied])).ravel()

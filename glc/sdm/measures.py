@@ -1,0 +1,72 @@
+"""How well scores tell presences from absences, species by species: AUC, AUC of precision-recall-gain, correlation.
+
+All take ``scores`` (site, species) and ``actual`` (site, species), true where present, and return (species,) float64,
+NaN for a species that is present at all sites or at none: nothing can be ranked there.
+"""
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def auc(scores, actual):
+    """Area under the ROC curve: the chance that a presence outscores an absence, ties counting a half."""
+    actual = np.asarray(actual, bool)
+    positive = actual.sum(axis=0)
+    negative = len(actual) - positive
+    wins = (rankdata(scores, axis=0) * actual).sum(axis=0) - positive * (positive + 1) / 2
+    return _where_defined(wins, positive, negative)
+
+
+def correlation(scores, actual):
+    """Point-biserial correlation of scores with presence (COR of Elith et al. 2020); 0 for constant scores."""
+    scores, actual = np.asarray(scores, np.float64), np.asarray(actual, np.float64)
+    s, a = scores - scores.mean(axis=0), actual - actual.mean(axis=0)
+    spread = np.sqrt((s**2).sum(axis=0) * (a**2).sum(axis=0))
+    positive = actual.sum(axis=0)
+    found = np.divide((s * a).sum(axis=0), spread, out=np.zeros(scores.shape[1]), where=spread > 0)
+    return np.where((positive > 0) & (positive < len(actual)), found, np.nan)
+
+
+def prg_auc(scores, actual):
+    """Area under the precision-recall-gain curve (Flach and Kull 2015), as the R package prg takes it.
+
+    1 is perfect and 0 is chance; below chance it may fall far below -1. Points of a tie are joined, the curve begins
+    where it crosses recall gain 0, and parts of negative precision gain count.
+    """
+    scores, actual = np.asarray(scores), np.asarray(actual, bool)
+    return np.array([_prg_auc(one, truth) for one, truth in zip(scores.T, actual.T, strict=True)])
+
+
+def _prg_auc(scores, actual):
+    positive = actual.sum()
+    negative = len(actual) - positive
+    if positive == 0 or negative == 0:
+        return np.nan
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+    true = np.append(0, np.cumsum(actual[order])[last]).astype(np.float64)
+    false = np.append(0, last + 1) - true
+    # recall gain is not below 0 from TP = n_pos^2 / n on; between two points TP and FP are linear, and so is the curve
+    start = positive**2 / len(actual)
+    first = np.flatnonzero(true >= start)[0]
+    share = (start - true[first - 1]) / (true[first] - true[first - 1])
+    true = np.append(start, true[first:])
+    false = np.append(false[first - 1] + share * (false[first] - false[first - 1]), false[first:])
+    odds = positive / negative
+    precision_gain = 1 - odds * false / true
+    recall_gain = 1 - odds * (positive - true) / true
+    return (np.diff(recall_gain) * (precision_gain[1:] + precision_gain[:-1]) / 2).sum()
+
+
+def paired_interval(difference, level=0.95, draws=10_000, seed=0):
+    """Bootstrap interval over species of the mean of a difference (species,): (mean, low, high)."""
+    difference = np.asarray(difference, np.float64)
+    difference = difference[~np.isnan(difference)]
+    drawn = np.random.default_rng(seed).choice(difference, (draws, len(difference))).mean(axis=1)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return difference.mean(), low, high
+
+
+def _where_defined(wins, positive, negative):
+    pairs = positive * negative
+    return np.divide(wins, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)

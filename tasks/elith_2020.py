@@ -1,0 +1,71 @@
+"""Elith et al. 2020: the NCEAS benchmark of species distribution models from presence-only records.
+
+    python -m luigi --module tasks.elith_2020 elith_2020.Nceas --data-folder FOLDER
+
+All of the protocol that is chosen for the regions alike (models and their settings, target-group background, rank mean)
+was chosen with the four open regions in view; what differs between regions (place among the covariates) is decided by
+training data alone.
+"""
+
+from pathlib import Path
+
+from glc import storage
+from glc.sdm import nceas
+from glc.tasks.sdm import MODELS, Benchmark
+from glc.tasks.table import markdown
+
+_CONTEXT = {"Ensemble": "ensemble", "MaxEnt": "maxent", "RF": "forest", "BRT": "boosted"}
+
+
+class Nceas(Benchmark):
+    """AUC, PRG-AUC and correlation by region; scores of the regions whose truth is not in the folder."""
+
+    task_namespace = "elith_2020"
+    benchmark = "nceas"
+    title = "NCEAS benchmark (Elith et al. 2020): presence-only training, independent presence-absence tests"
+    pairs = (
+        *(("ensemble", name) for name in MODELS),
+        *(("net", name) for name in MODELS if name != "net"),
+        ("net", "maxnet, random (published)"),
+        ("net", "forest, target_group (published)"),
+        ("ensemble", "forest, target_group (published)"),
+    )
+    remarks = (
+        "Published on the same full tests: maxnet with random background (van den Dool 2023), and a plain down-sampled "
+        "forest with both backgrounds; they tell AUC alone.",
+        "x and y join the covariates where spatially blocked cross-validation on the training data says so.",
+    )
+
+    def more_identity(self):
+        folder = Path(self.data_folder) / "published"
+        return [
+            *super().more_identity(),
+            *([path.name, storage.file_digest(path)] for path in sorted(folder.glob("*.csv"))),
+        ]
+
+    def beside(self, table):
+        if not nceas.has_published(self.data_folder):
+            return None
+        known = nceas.published(self.data_folder)
+        known = known[known.index.isin(table["species"])].rename_axis("species").reset_index()
+        long = known.melt(["species", "region"], var_name="model", value_name="auc")
+        return long.assign(model=long["model"] + " (published)")
+
+    def more(self, table):
+        if not nceas.has_published(self.data_folder):
+            return ["No scores of published models stand beside: the folder has no `published`.\n"]
+        context = nceas.context(self.data_folder)
+        context = context[context.index.isin(_CONTEXT) & context["species"].isin(table["species"])].reset_index()
+        measures = ["auc", "prg", "cor"]
+        theirs = context.groupby("model", sort=False)[measures].mean()
+        own = table[table["species"].isin(context["species"])].groupby("model")[measures].mean()
+        frame = theirs.join(
+            own.reindex([_CONTEXT[name] for name in theirs.index]).set_axis(theirs.index), rsuffix=" ours"
+        )
+        return [
+            markdown(
+                f"Context: Valavi et al. 2023, {context['species'].nunique()} species of these regions",
+                frame.reset_index(),
+                ("Their tests are means over five random folds that are not public: not the same protocol.",),
+            )
+        ]

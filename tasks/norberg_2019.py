@@ -1,0 +1,24 @@
+"""Norberg et al. 2019: joint species models of birds, plants and vegetation, by how far the test extrapolates.
+
+    python -m luigi --module tasks.norberg_2019 norberg_2019.Communities --data-folder FOLDER
+
+The multi-species net beside a forest per species (and the other models of `glc.sdm`), on presence and absence.
+"""
+
+from glc.sdm import norberg
+from glc.tasks.sdm import MODELS, Benchmark
+
+
+class Communities(Benchmark):
+    """AUC, PRG-AUC and correlation by community and partition."""
+
+    task_namespace = "norberg_2019"
+    benchmark = "norberg"
+    title = "Norberg et al. 2019: communities, 600 sites to learn from and 600 to predict"
+    pairs = (("net", "forest"), *(("ensemble", name) for name in MODELS))
+    remarks = (
+        "Reference, mean AUC of a forest per species: "
+        + ", ".join(f"{region} {auc:.3f}" for region, auc in norberg.PUBLISHED.items())
+        + ".",
+        "Species without a presence or an absence in training are left out, and those without one in the test.",
+    )

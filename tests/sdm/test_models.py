@@ -1,0 +1,102 @@
+"""Every registered model: it learns known niches, and answers for the sites it is asked in their order."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from glc.errors import ConfigError
+from glc.registry import sdms
+from glc.sdm import measures
+from glc.sdm.ensemble import rank_mean
+from tests.sdm import world
+
+QUICK = {
+    "forest": {"trees": 30},
+    "boosted": {},
+    "maxent": {},
+    "net": {"members": 1, "losses": ("full",), "width": 32, "least_steps": 150, "epochs": 1},
+}
+
+
+def made(name, **options):
+    sdm = sdms.get(name)
+    return sdm(sdm.Options(**QUICK[name] | options))
+
+
+@pytest.fixture(scope="module")
+def group():
+    return world.group()
+
+
+def test_all_models_are_tried_here():
+    assert sdms.choices() == sorted(QUICK)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_model_finds_known_niches_from_presences_alone(name, group):
+    other = world.group(seed=1, n=100, names=("d", "e", "f"), sites=50)
+    both = [(one.examples, one.sites) for one in (group, other)]
+    scores = made(name).scores(both, place=False)
+    assert [one.shape for one in scores] == [(400, 3), (50, 3)]
+    best = measures.auc(world.chances(group.sites), group.truth)
+    assert (measures.auc(scores[0], group.truth) > best - 0.15).all()
+    again = made(name).scores(both, place=False)
+    assert all(np.array_equal(a, b) for a, b in zip(scores, again, strict=True))
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_place_counts_only_when_asked(name, group):
+    moved = group.sites.assign(x=group.sites["x"].to_numpy()[::-1])
+    apart, joined = [
+        [made(name).scores([(group.examples, sites)], place)[0] for sites in (group.sites, moved)]
+        for place in (False, True)
+    ]
+    assert_allclose(apart[0], apart[1])
+    assert not np.allclose(joined[0], joined[1])
+
+
+@pytest.mark.parametrize("loss", ["full", "asl", "hill"])
+def test_the_net_learns_by_each_of_its_losses(loss, group):
+    scores = made("net", losses=(loss,)).scores([(group.examples, group.sites)], place=False)[0]
+    assert measures.auc(scores, group.truth).mean() > 0.8
+
+
+def test_a_trees_draws_are_balanced_and_bounded(group, monkeypatch):
+    from sklearn import tree
+
+    seen = []
+
+    class Spy(tree.DecisionTreeClassifier):
+        def fit(self, X, y, **kwargs):
+            seen.append((len(y), y.sum()))
+            return super().fit(X, y, **kwargs)
+
+    monkeypatch.setattr(tree, "DecisionTreeClassifier", Spy)
+    made("forest", trees=2, most=40).scores([(group.examples, group.sites)], place=False)
+    assert set(seen) == {(80, 40)}
+    seen.clear()
+    made("forest", trees=1).scores([(group.examples, group.sites)], place=False)
+    assert [pair[1] for pair in seen] == group.examples.present.sum(axis=0).tolist()
+
+
+def test_weights_of_the_full_loss_balance_each_species(group):
+    from glc.sdm.net import _weights
+
+    weights, present = _weights(group.examples, 0.2), group.examples.present
+    background = group.examples.background[:, None]
+    assert_allclose((weights * present).sum(axis=0), 0.5)
+    assert_allclose((weights * (background & ~present)).sum(axis=0), 0.4)
+    assert_allclose((weights * (~background & ~present)).sum(axis=0), 0.1)
+
+
+def test_the_ensemble_is_the_mean_of_ranks():
+    a, b = np.array([[1.0], [2], [3], [3]]), np.array([[40.0], [10], [20], [30]])
+    assert_allclose(rank_mean([a, b])[:, 0], np.array([1 + 4, 2 + 1, 3.5 + 2, 3.5 + 3]) / 8)
+    assert_allclose(rank_mean([np.exp(a), b]), rank_mean([a, b]))
+
+
+def test_options_that_make_no_sense_are_refused():
+    with pytest.raises(ConfigError, match=r"losses: found \('bce',\), expected some of asl, hill, full"):
+        made("net", losses=("bce",))
+    with pytest.raises(ConfigError, match="trees: found 0"):
+        made("forest", trees=0)
