@@ -1,0 +1,166 @@
+"""Ridge regression of the labels on the profile of a survey's surroundings: the share of each species in the records.
+
+Near surveys vote for their own species alone (`glc.classical.votes`); here the whole composition of the surroundings,
+in few principal components, speaks for or against every species. The square root of the shares is the Hellinger
+transformation of community ecology (Legendre & Gallagher 2001), which keeps the common species from drowning the rest.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from tqdm import tqdm
+
+from glc import config
+from glc.errors import DataError
+from glc.neighbours import kernels
+from glc.registry import models
+
+_PA, _PO = 0, 1  # sources of kernel votes
+_ROWS = 512
+_SPECIES = 500  # labels are made dense for so many species at a time
+
+
+@models.register("profile")
+class Profile:
+    """Labels from the principal components of the profile of records around a survey.
+
+    At each scale s, and apart for presence-absence and presence-only surveys, a record at great-circle distance d
+    counts exp(-d^2 / 2 s^2), and the profile has for each species
+
+        sqrt(records / (records of all species + prior)).
+
+    The leading components of the profiles of the training surveys, divided by one number so that their variances sum
+    to 1, are the features of the ridge, the labels its responses. A score is the prediction, cut to 0..1;
+    a survey whose scores are all 0 takes the mean of the training surveys.
+
+    Which records a profile may hold says `glc.neighbours.kernels.Kernels.visible`: a training survey's none of its own
+    spatial block, nobody's any of the validation fold. The components too are found without the surveys to be scored.
+    """
+
+    kind = "classical"
+
+    @dataclass(frozen=True)
+    class Options:
+        """po_scales_m, pa_scales_m : Gaussian scales of presence-only and of presence-absence records, metres
+
+        Either may be empty, not both. Scales well below a spatial block find no presence-absence records in it.
+        prior : records by which a thin profile is shrunk; components : principal ones, at most; alpha : of the ridge
+        surveys : that the components are found from, at most, drawn evenly; seed : of that and of the SVD
+        """
+
+        po_scales_m: tuple[float, ...] = (24_000, 12_000, 6_000)
+        pa_scales_m: tuple[float, ...] = (24_000, 12_000)
+        prior: float = 50
+        components: int = 100
+        alpha: float = 30
+        surveys: int = 10_000
+        seed: int = 0
+
+        def __post_init__(self):
+            for name in ("po_scales_m", "pa_scales_m"):
+                scales = getattr(self, name)
+                valid = len(set(scales)) == len(scales) and min(scales, default=1) > 0
+                config.require(valid, name, self, "distances above 0, each once")
+            scales = self.po_scales_m + self.pa_scales_m
+            config.require(len(scales) > 0, "pa_scales_m", self, "one or more distances here or in po_scales_m")
+            config.require(self.prior > 0, "prior", self, "a number of records above 0")
+            config.require(self.components >= 1, "components", self, "at least 1")
+            config.require(self.alpha > 0, "alpha", self, "above 0")
+            config.require(self.surveys >= 2, "surveys", self, "at least 2")
+
+    def __init__(self, options):
+        self.options = options
+        self.facts = {}
+
+    def neighbours(self):
+        """No neighbour table: within three scales there are more neighbours than there are surveys."""
+        return None
+
+    def scores(self, data, fold, queries, neighbours=None):
+        """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
+
+        `facts` then tells the components used and the share of the profiles' variance that they keep. A DataError
+        tells of training surveys whose profiles are all the same, as where nothing was recorded around them.
+        """
+        train = data.train(fold)
+        profiles = _Profiles(data, fold, self.options)
+        components = self._components(profiles, train)
+        features = _project(profiles, components, train, "profiles of the training")
+        coefficients, intercept = self._ridge(features, data.labels_of(train))
+        asked = _project(profiles, components, queries, "profiles asked for")
+        mean = np.asarray(data.labels_of(train).mean(axis=0)).ravel()
+        blocks = [sparse.csr_matrix((0, len(mean)), dtype=np.float32)]
+        for start in range(0, len(queries), _ROWS):
+            found = np.clip(asked[start : start + _ROWS] @ coefficients + intercept, 0, 1)
+            found[found.max(axis=1) <= 0] = mean
+            blocks.append(sparse.csr_matrix(found.astype(np.float32)))
+        return sparse.vstack(blocks, format="csr")
+
+    def _components(self, profiles, train):
+        from sklearn.decomposition import PCA
+
+        o = self.options
+        if len(train) > o.surveys:
+            train = np.sort(np.random.default_rng(o.seed).choice(train, o.surveys, replace=False))
+        known = np.empty((len(train), profiles.width), np.float32)
+        for start, found in profiles.blocks(train, "profiles for the components"):
+            known[start : start + len(found)] = found
+        if not len(known) or not np.ptp(known, axis=0).any():
+            raise DataError(
+                f"model 'profile': the profiles of records around {len(train):,} training surveys are all the same; "
+                "expected records in reach of most of them; use larger scales, or the model 'frequency'"
+            )
+        found = PCA(min(o.components, *known.shape), copy=False, random_state=o.seed).fit(known)
+        kept = float(found.explained_variance_ratio_.sum())
+        self.facts = {"components": int(found.n_components_), "variance_kept": kept, "surveys": len(train)}
+        return found.mean_, found.components_.T / np.sqrt(found.explained_variance_.sum())
+
+    def _ridge(self, features, labels):
+        """Coefficients (k, m) and intercept (m,), by groups of species for the labels' sake."""
+        from sklearn.linear_model import Ridge
+
+        columns, parts = labels.tocsc(), []
+        for start in range(0, labels.shape[1], _SPECIES):
+            some = columns[:, start : start + _SPECIES].toarray().astype(features.dtype)
+            parts.append(Ridge(self.options.alpha).fit(features, some))
+        shape = (-1, features.shape[1])
+        coefficients = np.concatenate([part.coef_.reshape(shape) for part in parts])
+        return coefficients.T, np.concatenate([np.ravel(part.intercept_) for part in parts])
+
+
+class _Profiles:
+    """Profiles (n, width) float32 of surveys by row number, the sources and scales side by side."""
+
+    def __init__(self, data, fold, options):
+        po = options.po_scales_m if len(data.presence_only) else ()  # the presence-only may be what is trained on
+        if not po + options.pa_scales_m:
+            raise DataError(
+                f"model 'profile': po_scales_m = {list(options.po_scales_m)} and no presence-only surveys beside the "
+                f"training surveys ({data.train_name}); expected some; give pa_scales_m"
+            )
+        scales = tuple(sorted({*po, *options.pa_scales_m}, reverse=True))
+        chosen = kernels.Options(scales_m=scales, po=bool(po), training="block")
+        self.votes = kernels.Kernels(data, fold, options=chosen)
+        self.parts = [(1 + scales.index(scale), _PO) for scale in po]
+        self.parts += [(1 + scales.index(scale), _PA) for scale in options.pa_scales_m]
+        self.prior = np.float32(options.prior)
+        self.width = len(self.parts) * self.votes.shape[1]
+
+    def blocks(self, rows, name):
+        """Numbers of first rows, and their profiles."""
+        for start in tqdm(range(0, len(rows), _ROWS), desc=name, unit=f"{_ROWS} surveys", leave=False):
+            votes = self.votes[rows[start : start + _ROWS]]
+            shares = []
+            for scale, source in self.parts:
+                records = votes[:, :, scale, source]
+                shares.append(np.sqrt(records / (records.sum(axis=1, keepdims=True) + self.prior)))
+            yield start, np.concatenate(shares, axis=1)
+
+
+def _project(profiles, components, rows, name):
+    mean, axes = components
+    found = np.empty((len(rows), axes.shape[1]))
+    for start, block in profiles.blocks(rows, name):
+        found[start : start + len(block)] = (block - mean) @ axes
+    return found
