@@ -135,7 +135,9 @@ class Tighnari(nn.Module):
         logits = sum(votes(batch[name]) for name, votes in self.votes.items())
         if not self.encoders:
             return logits
-        return logits + self.head(self.fusion({part: encoder(batch) for part, encoder in self.encoders.items()}))
+        fused = self.fusion({part: encoder(batch) for part, encoder in self.encoders.items()})
+        with torch.autocast(fused.device.type, enabled=False):  # eight bits do not rank thousands of species
+            return logits + self.head(fused.float())
 
 
 class NeighbourVotes(nn.Module):

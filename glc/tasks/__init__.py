@@ -15,8 +15,8 @@
                                  +---------- Submission ----------+
 
 Nets that read imagery have, before Fit and FoldScores, Tiles (rasters and images), Cubes (series) and Tabular (values
-at the survey), and those that start from a pretrained encoder Triplets --- Pretrain before Fit. StackScores joins the
-scores of several experiments.
+at the survey), and those that start from a pretrained encoder Triplets --- Pretrain before Fit. With ``train.clone``
+the Fit of fold 0 comes before the others. StackScores and BlendScores join the scores of several experiments.
 
 Every task writes ``ROOT/store/<dataset>/<task>-<identity>``; the products of an experiment also stand at
 ``ROOT/{submissions,metrics,reports}/<dataset>/<experiment>``.
@@ -36,12 +36,13 @@ from glc.tasks.pretrain import Pretrain, Triplets
 from glc.tasks.products import Evaluate, Predictions, Submission
 from glc.tasks.report import Floor, Report
 from glc.tasks.scores import ClassicalScores, Examples, Fit, FoldScores, NetScores
-from glc.tasks.stack import StackScores
+from glc.tasks.stack import BlendScores, StackScores
 from glc.tasks.tabular import Tabular
 
 settings.tell_at_exit()
 
 __all__ = [
+    "BlendScores",
     "ClassicalScores",
     "Clean",
     "Cubes",

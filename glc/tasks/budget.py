@@ -8,7 +8,7 @@ import luigi
 from glc import storage
 from glc.errors import ConfigError
 from glc.tasks.base import ExperimentParameter, ExperimentTask, Published
-from glc.tasks.imagery import input_task
+from glc.tasks.inputs import input_task
 from glc.tasks.products import Evaluate
 from glc.tasks.table import markdown
 

@@ -7,7 +7,7 @@ import luigi
 from glc import config, registry, storage
 from glc.tasks.base import SectionParameter
 from glc.tasks.etl import SplitTask
-from glc.tasks.imagery import InputsMixin
+from glc.tasks.inputs import InputsMixin
 from glc.tasks.machine import machine
 
 ANY_FOLD = -1

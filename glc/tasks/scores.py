@@ -8,7 +8,7 @@ import luigi
 from glc import config, registry, storage
 from glc.tasks.base import SectionParameter, spark
 from glc.tasks.etl import SplitTask
-from glc.tasks.imagery import InputsMixin
+from glc.tasks.inputs import InputsMixin
 from glc.tasks.machine import machine
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.pretrain import pretraining

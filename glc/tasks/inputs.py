@@ -1,0 +1,133 @@
+"""What a net reads beside the place: the tables of its ``[[inputs]]``, and their content."""
+
+import contextlib
+import tempfile
+from dataclasses import replace
+from functools import cached_property
+
+from glc import config, registry
+from glc.errors import ConfigError, DataError
+from glc.tasks.base import VIRTUAL, ImageryFolderParameter, SectionsParameter
+from glc.tasks.imagery import Cubes, Tiles
+from glc.tasks.machine import machine
+from glc.tasks.tabular import Tabular
+
+
+def input_task(task, wanted, datasets=(), **more):
+    """The table of the input `wanted` (config.Input), with the dataset and imagery of `task`."""
+    if wanted.cube:
+        return task.clone(Cubes, kind=wanted.cube, datasets=datasets, **more)
+    if wanted.table:
+        return task.clone(Tabular, covariates=wanted.table, datasets=datasets, **more)
+    block = str(wanted.block or "full")
+    return task.clone(Tiles, covariate=wanted.tiles, size=wanted.size, block=block, datasets=datasets, **more)
+
+
+def _has_files(task):
+    """Whether the imagery of `task`, an `ImageryTask`, is there."""
+    try:
+        return bool(task.files())
+    except DataError:
+        return False
+
+
+class InputsMixin:
+    """For tasks that give a net its imagery: the tables of its inputs, and their content."""
+
+    inputs = SectionsParameter(config.Input, default=(), description="the [[inputs]] sections")
+    imagery_folder = ImageryFolderParameter(default="")
+
+    told = {}
+    """What `open_features` found out, for the manifest."""
+
+    @cached_property
+    def present(self):
+        """The inputs, without the optional ones, and their rasters, that the dataset's folders lack."""
+        found = [(wanted, self._there(wanted)) for wanted in self.inputs]
+        if self.inputs and not any(there for _, there in found):
+            names = ", ".join(wanted.name for wanted in self.inputs)
+            raise ConfigError(
+                f"inputs: the dataset has none of {names}; give their folder (IMAGERY=, --imagery-folder)"
+            )
+        return [there for _, there in found if there]
+
+    @property
+    def left_out(self):
+        """Names of the optional inputs, and of rasters of theirs, that the dataset lacks."""
+        there = {one.name: one for one in self.present}
+        lost = [wanted.name for wanted in self.inputs if wanted.name not in there]
+        return lost + [
+            name for one in self.inputs if one.name in there for name in one.table if name not in there[one.name].table
+        ]
+
+    def _there(self, wanted):
+        """`wanted`, with the rasters of its table that are there if it is optional; None when there is nothing."""
+        if (
+            not wanted.optional
+            or wanted.graph.name != "none"
+            or (self.dataset.startswith(VIRTUAL) and not self.imagery_folder)
+        ):
+            return wanted
+        if wanted.table:
+            table = tuple(name for name in wanted.table if _has_files(input_task(self, replace(wanted, table=(name,)))))
+            return replace(wanted, table=table) if table else None
+        return wanted if _has_files(input_task(self, wanted)) else None
+
+    def input_tasks(self, *parts):
+        """The tables of the inputs: a task for each input and each tuple of datasets in `parts` (default: only ())."""
+        return {
+            f"input {wanted.name} {'+'.join(datasets)}".strip(): input_task(self, wanted, datasets)
+            for wanted in self.stored
+            for datasets in parts or ((),)
+        }
+
+    @property
+    def stored(self):
+        """The inputs that are tables on disk; graphs are made when they are read, for each fold its own."""
+        return [wanted for wanted in self.present if wanted.graph.name == "none"]
+
+    @contextlib.contextmanager
+    def open_features(self, *parts, surveys=None):
+        """The content of the inputs, `glc.nets.features.Features`; None when the net has none.
+
+        surveys : (k, 2) numbers of datasets and ids of the only surveys that are needed, or None
+        """
+        from glc.nets import features, inputs
+
+        self.told = {"left_out": self.left_out} if self.left_out else {}
+        if self.left_out:
+            self.status(f"left out, for the dataset has none: {', '.join(self.left_out)}")
+        tables = self.input_tasks(*parts)
+        folders = [
+            [task.folder for name, task in tables.items() if name.split()[1] == wanted.name] for wanted in self.stored
+        ]
+        memory = int(machine().imagery_memory_gb * 2**30)
+        with tempfile.TemporaryDirectory(dir=self.root, prefix=".imagery-") as scratch:
+            found = inputs.read(self.stored, folders, memory_bytes=memory, scratch=scratch, surveys=surveys)
+            graphs = [wanted for wanted in self.present if wanted.graph.name != "none"]
+            if graphs:
+                found = found or features.Features({}, {}, {}, {})
+                self._add_graphs(found, graphs)
+            yield found
+
+    def _add_graphs(self, found, graphs):
+        """Give `found` the neighbours' labels as this task's fold may see them; those of its own surveys never enter.
+
+        Of the stopping fold only the validation and test surveys see labels, if any do.
+        """
+        import numpy as np
+
+        from glc import schema
+        from glc.nets import examples
+
+        data = self.read_surveys()
+        keys = np.column_stack([schema.dataset_numbers(data.places["dataset"]), data.places["surveyId"]])
+        classes = examples.read_classes(self.input()["examples"].path)
+        stop = (self.fold + 1) % self.validation.count
+        for wanted in graphs:
+            self.status(f"{wanted.name} of fold {self.fold}")
+            member = registry.graphs.get(wanted.graph.name)
+            choice = config.options(member, wanted.graph, "graph")
+            made, facts = member.features(data, self.fold, stop, choice, classes, progress=True)
+            self.told |= {wanted.name: facts}
+            found.add_graph(wanted.name, keys=keys.astype(np.int64), **made)
