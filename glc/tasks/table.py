@@ -123,7 +123,7 @@ class SeedTable(Table):
     """
 
     seeds = luigi.IntParameter(default=3, description="trainings of each row, with train.seed = 0, 1, ...")
-    only = luigi.Parameter(default="", description="text: only the rows whose label has it; or texts with | between")
+    only = luigi.Parameter(default="", description="a row's label, or a part of several; or such with | between")
 
     def all_rows(self):
         """The lines of the whole table, a list of `Row`; rows that differ in decode or correct share their nets."""
@@ -131,8 +131,13 @@ class SeedTable(Table):
 
     def rows(self):
         rows = self.all_rows()
+        labels = [row.label.lower() for row in rows]
         parts = self.only.lower().split("|")
-        chosen = [row for row in rows if any(part in row.label.lower() for part in parts)]
+        chosen = [
+            row
+            for row, label in zip(rows, labels, strict=True)
+            if any(part == label or (part in label and part not in labels) for part in parts)
+        ]
         if not chosen:
             raise ConfigError(
                 f"--only: found {self.only!r}, expected a part of one of: {', '.join(row.label for row in rows)}"

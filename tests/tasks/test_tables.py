@@ -122,6 +122,7 @@ def test_a_table_of_seeds_tells_gains_with_their_spread_and_what_they_cost(root)
     text = task.results()[0]
     assert "A table of seeds: virtual-tiny, 2 seeds" in text
     assert "±" in text
+    assert list(Seeded(root=root, dataset=TINY, only="top 5|ONE").requires()) == ["one epoch", "top 5"]
     assert len(Seeded(root=root, dataset=TINY, only="TOP|one epoch").requires()) > len(
         Seeded(root=root, dataset=TINY, only="TOP").requires()
     )
