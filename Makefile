@@ -13,12 +13,12 @@ IMAGERY    =
 # of tiles and cubes: a file in glc/covariates; series, landsat or bioclim
 COVARIATE  = sentinel2
 KIND       = bioclim
-# of the tables of Tighnari: cpu (reduced sizes) or gpu (full ones)
+# of the tables of Tighnari and of Inria: cpu (reduced sizes) or gpu (full ones)
 PRESET     = cpu
-# of low-pass: a GeoTIFF, and the picture
 # of nceas and norberg: folders of the benchmarks' tables
 NCEAS      =
 NORBERG    =
+# of low-pass: a GeoTIFF, and the picture
 RASTER     =
 OUT        = low-pass.png
 # an activated environment is used; otherwise one is made here

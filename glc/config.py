@@ -242,6 +242,8 @@ class Experiment:
     decode: Choice = field(default_factory=lambda: Choice("expected_f1"))
     correct: Choice = field(default_factory=lambda: Choice("none"))
     """What corrects the decided sets: none, or lists (of species that nearly all of the nearest surveys hold)."""
+    submission: str = ""
+    """Format of the submission: sets; ranked, species with their scores, as of 2020; empty: that of the edition."""
     beside: tuple[str, ...] = ()
     """Experiments that the report compares this one with, survey by survey."""
     name: str = ""
@@ -279,7 +281,7 @@ def _known():
 
 def parts(name):
     """The base of an experiment's name and its changes; a ``+`` between quotes parts nothing."""
-    return re.findall(r'(?:[^+"]|"[^"]*")+', str(name))
+    return re.findall(r"""(?:[^+"']|"[^"]*"|'[^']*')+""", str(name))
 
 
 def load(name):
@@ -347,6 +349,23 @@ def _check_bands(wanted):
         )
 
 
+def _check_scores(experiment, net):
+    """Refuse what a model cannot do when it predicts."""
+    scores, name = experiment.scores, experiment.model.name
+    if scores.dropout and not hasattr(registry.models.get(name), "dropped"):
+        raise ConfigError(f"scores.dropout: found true, expected false for the model {name!r}; inception can")
+    if scores.damaged_country and not any(one.tiles and not one.block for one in experiment.inputs):
+        raise ConfigError(
+            f"scores.damaged_country: found {scores.damaged_country!r}, expected none but of a net with pixels among "
+            "its [[inputs]] (tiles, with block = 0)"
+        )
+    if scores.average != "probabilities" and not net:
+        raise ConfigError(
+            f"scores.average: found {scores.average!r}, expected 'probabilities' for the model {name!r}: only the nets "
+            "of several folds are averaged"
+        )
+
+
 def _check_table(experiment):
     """Look up whether a model that is no net reads a table, and nothing else does it read."""
     name, inputs = experiment.model.name, experiment.inputs
@@ -364,7 +383,9 @@ def _check_table(experiment):
 def _check(experiment):
     """Look up all that the experiment names, and validate the options."""
     chosen = [(registry.models, experiment.model), (registry.decoders, experiment.decode)]
+    require(experiment.submission in ("", "sets", "ranked"), "submission", experiment, "'sets' or 'ranked'")
     net = registry.models.get(experiment.model.name).kind == "net"
+    _check_scores(experiment, net)
     if net:
         chosen.append((registry.losses, experiment.train.loss))
     if experiment.pretrain.name != "none":

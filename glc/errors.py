@@ -15,6 +15,10 @@ class DataError(GlcError):
     """A file, column or table that cannot be used."""
 
 
+class MissingError(DataError):
+    """There is no file at all of what was looked for."""
+
+
 def did_you_mean(word, choices):
     """Return ``'; did you mean X?'`` for the nearest of `choices`, or an empty string."""
     close = difflib.get_close_matches(str(word), [str(choice) for choice in choices], n=1)

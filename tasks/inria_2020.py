@@ -25,6 +25,7 @@ class Table1(CostTable):
         "had lost nearly half of its patches, most of the USA's.",
         "Half of the USA's corrupted: half of the American occurrences that are predicted have patches cut off at a "
         "random row; the net was trained on whole ones.",
+        "seconds of run 4 are those of the fusion alone; runs 2 and 3 all count the one training that they share.",
     )
 
     def table_name(self):

@@ -113,5 +113,8 @@ def test_equal_sections_have_equal_canonical_text():
 def test_a_plus_between_quotes_parts_no_change():
     assert config.parts("votes+model.prior=500") == ["votes", "model.prior=500"]
     assert config.parts('a+model.members=["b+c=1","d"]+e=2') == ["a", 'model.members=["b+c=1","d"]', "e=2"]
+    assert config.parts("a+m=['b+c=1']+e=2") == ["a", "m=['b+c=1']", "e=2"]
+    nested = "a+m=[\"b+s.c='United States'\"]"
+    assert config.parts(nested) == ["a", nested[2:]]
     members = config.load('inria-run4+model.members=["frequency+decode.k=3","knn"]').model.options["members"]
     assert list(members) == ["frequency+decode.k=3", "knn"]

@@ -32,10 +32,3 @@ class Blend:
             config.require(len(set(self.members)) == len(self.members), "members", self, "each experiment once")
             config.require(self.baseline not in self.members, "baseline", self, "an experiment that is no member")
             config.require(self.average in AVERAGES, "average", self, f"one of {', '.join(AVERAGES)}")
-
-    def __init__(self, options):
-        self.options = options
-
-    def neighbours(self):
-        """No neighbour table of its own."""
-        return None

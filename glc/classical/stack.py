@@ -28,13 +28,6 @@ class Stack:
             config.require(len(self.members) > 0, "members", self, "names of experiments")
             config.require(len(set(self.members)) == len(self.members), "members", self, "each experiment once")
 
-    def __init__(self, options):
-        self.options = options
-
-    def neighbours(self):
-        """No neighbour table of its own."""
-        return None
-
 
 def check_member(name, member, surveys, validation):
     """Refuse the experiment `member`, called `name`, in a stack over other surveys or folds than its own.
@@ -59,6 +52,6 @@ def check_member(name, member, surveys, validation):
             if key != "run" and own[key] != theirs[key]:
                 more = f"+validation.run={validation.run}" if key == "count" else ""
                 raise ConfigError(
-                    f"model.members: {name!r} has {section}.{key} = {theirs[key]!r}, expected the stack's own "
-                    f"{own[key]!r}; write {name}+{section}.{key}={own[key]}{more}, or change the stack's"
+                    f"model.members: {name!r} has {section}.{key} = {theirs[key]!r}, expected this experiment's own "
+                    f"{own[key]!r}; write {name}+{section}.{key}={own[key]}{more}, or change this one's"
                 )

@@ -4,21 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.spatial import cKDTree
 
 from glc import config, geo
+from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
 from glc.registry import models
-
-_CELLS_PER_SCALE = 4  # surveys are pooled in squares of a quarter of the scale: the Gaussian hardly varies within one
-_REACH = 3.0  # scales; beyond, a vote weighs less than 0.011
-
-
-@dataclass(frozen=True)
-class _Pool:
-    """Surveys pooled by square: `points` (c, 3) on the unit sphere and `counts` (c, m) CSR of weighted records."""
-
-    points: np.ndarray
-    counts: sparse.csr_matrix
 
 
 @models.register("votes")
@@ -65,39 +54,22 @@ class Votes:
     def scores(self, data, fold, queries, neighbours=None, rows=1_024):
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
         train, po = data.train(fold), data.presence_only
-        pool = np.concatenate([train, po]) if self.options.po_weight else train
-        weight = np.where(np.arange(len(pool)) < len(train), 1.0, self.options.po_weight).astype(np.float32)
-        records = sparse.diags(weight) @ data.labels_of(pool).astype(np.float32)
+        seen = np.concatenate([train, po]) if self.options.po_weight else train
+        weight = np.where(np.arange(len(seen)) < len(train), 1.0, self.options.po_weight).astype(np.float32)
+        records = sparse.diags(weight) @ data.labels_of(seen).astype(np.float32)
         overall = np.asarray(records.sum(axis=0)).ravel()
         richness = data.labels_of(train).sum() / max(len(train), 1)
         scales = sorted(self.options.scales_m, reverse=True)
-        pools = [self._pool(data.places.iloc[pool], records, scale / _CELLS_PER_SCALE) for scale in scales]
+        pools = [pool(data.places.iloc[seen], records, scale / CELLS_PER_SCALE) for scale in scales]
         asked = data.places.iloc[queries]
         points = geo.unit_sphere(asked["lon"], asked["lat"])
         blocks = []
         for start in range(0, len(queries), rows):
             share = np.tile((overall / overall.sum()).astype(np.float32), (min(rows, len(queries) - start), 1))
             for scale, cells in zip(scales, pools, strict=True):
-                votes = (_kernel(points[start : start + rows], cells.points, scale) @ cells.counts).toarray()
+                votes = (kernel(points[start : start + rows], cells.points, scale) @ cells.counts).toarray()
                 share *= self.options.prior
                 share += votes
                 share /= votes.sum(axis=1, keepdims=True) + self.options.prior
             blocks.append(sparse.csr_matrix(np.minimum(share * richness, 1)))
         return sparse.vstack(blocks, format="csr")
-
-    @staticmethod
-    def _pool(places, records, size_m):
-        blocks = geo.block_ids(places["easting"], places["northing"], size_m, places["crs"])
-        cell, count = np.unique(blocks, return_inverse=True, return_counts=True)[1:]
-        member = sparse.csr_matrix((np.ones(len(cell), np.float32), (cell, np.arange(len(cell)))))
-        centre = member @ geo.unit_sphere(places["lon"], places["lat"]) / count[:, None]
-        return _Pool(centre / np.linalg.norm(centre, axis=1, keepdims=True), (member @ records).tocsr())
-
-
-def _kernel(queries, points, scale):
-    """Gaussian weights (n, c) CSR of the points within reach of each query; both on the unit sphere."""
-    near = cKDTree(queries).sparse_distance_matrix(
-        cKDTree(points), float(geo.chord(_REACH * scale)), output_type="coo_matrix"
-    )
-    weight = np.exp(-0.5 * (geo.arc(near.data) / scale) ** 2).astype(np.float32)
-    return sparse.csr_matrix((weight, (near.row, near.col)), shape=near.shape)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from glc.errors import ConfigError, DataError
+from glc.errors import ConfigError, MissingError
 
 CLASSES_AS = ("onehot", "fractions", "centre", "pixels")
 _FULL_NAME = re.compile(r"\W+")
@@ -55,13 +55,13 @@ class Raster:
         return self.bands
 
     def find(self, folders):
-        """Paths of the files below the first of `folders` that has any; a DataError says what was looked for."""
+        """Paths of the files below the first of `folders` that has any; a MissingError says what was looked for."""
         for folder in folders:
             for pattern in self.patterns:
                 found = [path for path in Path(folder).glob(pattern) if path.is_file()]
                 if found:
                     return sorted(found, key=natural)
-        raise DataError(_nothing(self, folders, self.patterns))
+        raise MissingError(_nothing(self, folders, self.patterns))
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,13 +112,13 @@ class Patches:
         return tuple(dict.fromkeys(band for layers in self.layers for layer in layers for band in layer.bands))
 
     def find(self, folders):
-        """(folder, layers) that are there, in the order of `folders`; a DataError says what was looked for."""
+        """(folder, layers) that are there, in the order of `folders`; a MissingError says what was looked for."""
         for folder in folders:
             for layers in self.layers:
                 if any(places(folder, template) for layer in layers for template in _templates(layer)):
                     return Path(folder), layers
         wanted = [template for layers in self.layers for layer in layers for template in _templates(layer)]
-        raise DataError(_nothing(self, folders, wanted))
+        raise MissingError(_nothing(self, folders, wanted))
 
 
 def places(folder, template):

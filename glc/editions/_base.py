@@ -57,8 +57,7 @@ class Edition:
     """A competition year: its tables, and the names of the datasets it trains and tests on.
 
     markers : globs that a folder must also have to be of this edition, where file names alone do not tell
-    submission : ``sets`` of species a survey, or ``ranked`` species with their scores (`glc.submission`); by default
-        ranked where the test is of single occurrences
+    submission : ``sets`` of species a survey, or ``ranked`` species with their scores (`glc.submission`)
     name : given by the registry
     """
 
@@ -67,11 +66,8 @@ class Edition:
     train: str = "pa_train"
     test: str = "pa_test"
     markers: tuple[str, ...] = ()
-    submission: str = ""
+    submission: str = "sets"
     name: str = ""
-
-    def __post_init__(self):
-        self.submission = self.submission or ("ranked" if self.test == "po_test" else "sets")
 
     def find(self, folder):
         """``((table, path), ...)`` of the tables whose files are under `folder`; empty when it is another edition's."""

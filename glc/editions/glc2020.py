@@ -35,5 +35,6 @@ editions.register("glc2020")(
         ),
         train="po",
         test="po_test",
+        submission="ranked",
     )
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from glc.errors import ConfigError, DataError, did_you_mean
+from glc.errors import ConfigError, DataError, MissingError, did_you_mean
 from glc.etl import arrays, monthly, series
 from glc.etl.cube_table import KINDS, ROWS, Scratch, check_terms, coefficients, read, sorted_places, write
 
@@ -154,11 +154,11 @@ def _series_of(places, mine, id_columns, tables):
 
 
 def folders(folder, kind):
-    """Folders below `folder` that hold cube files of `kind`; a DataError tells that there are none."""
+    """Folders below `folder` that hold cube files of `kind`; a MissingError tells that there are none."""
     name_of = _file_name(KINDS[kind].pattern)
     found = [Path(base) for base, _, files in os.walk(folder) if any(map(name_of.fullmatch, files))]
     if not found:
-        raise DataError(_no_file(folder, KINDS[kind].pattern))
+        raise MissingError(_no_file(folder, KINDS[kind].pattern))
     return found
 
 

@@ -19,7 +19,7 @@ from pyarrow import csv as arrow_csv
 from tqdm import tqdm
 
 from glc.editions._base import SEPARATORS
-from glc.errors import DataError
+from glc.errors import DataError, MissingError
 
 BANDS = ("red", "green", "blue", "nir", "swir1", "swir2")
 IDS = ("timeSerieID", "surveyId")
@@ -56,7 +56,7 @@ def find(folder):
                     raise DataError(f"{folder}: found {tables[band]} and {path}, expected one; remove the other")
                 tables[band] = path
     if not found:
-        raise DataError(
+        raise MissingError(
             f"{folder}: found no quarterly series, expected six CSVs such as time_series_red.csv; "
             "name their folder (IMAGERY=, --imagery-folder)"
         )

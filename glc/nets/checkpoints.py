@@ -104,7 +104,10 @@ def clone(net, checkpoint, columns):
             state[name][there] = found[columns[there]]
         net.load_state_dict(state)
     except (KeyError, RuntimeError) as error:
-        raise DataError(f"{checkpoint}: the first fold's net is another than this fold's ({error})") from error
+        raise DataError(
+            f"{checkpoint}: the first fold's net is another than this fold's ({error}); train it anew: "
+            "make clean-experiment EXPERIMENT=... ARGS='--task Fit'"
+        ) from error
 
 
 def classifier(net):
@@ -138,7 +141,9 @@ def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="a
     net, n_classes, layouts = _net(content, checkpoint)
     link = LINKS[content.get("link", "sigmoid")]  # checkpoints of before there were others name none
     if dropout and not hasattr(net, "dropped"):
-        raise ConfigError(f"scores.dropout: found true, expected false for the model {content['model']!r}")
+        raise ConfigError(
+            f"scores.dropout: found true, expected false for the model {content['model']!r}; inception can"
+        )
     logits, batch = net.dropped if dropout else net, min(batch, getattr(net, "at_once", batch))
     found = features.layouts if features else {}
     if found != layouts:

@@ -27,7 +27,8 @@ class Damaged:
                 share = np.random.default_rng(key).random()
                 for name, layout in self.layouts.items():
                     if layout.kind == "pixels":
-                        found[name][row, :, int(share * layout.rows) :] = 0
+                        lost = found[name][row, :, int(share * layout.rows) :]
+                        lost[~lost.isnan()] = 0  # what a survey does not have stays missing
         return found
 
 

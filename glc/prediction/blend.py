@@ -25,6 +25,7 @@ def choose(f1, fold, folds):
     f1 : (1 + k, n) of the baseline and of k members at validation surveys; fold : (n,) theirs
 
     A member is in where its mean F1 on the surveys of the other folds (of all, for the test) is above the baseline's.
+    Their sets were decided by decoders that were fitted on this fold, too, among others; nothing else knows its labels.
     """
     found = {}
     for one in [*folds, TEST]:

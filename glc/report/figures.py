@@ -177,8 +177,9 @@ def learning(histories, measures, best, label):
         colour = FOLDS[number % len(FOLDS)]
         for column in measures[:-1]:
             ax.plot(frame["epoch"], frame[column], "--", color=colour, linewidth=1.1)
-        one = "." if len(frame) == 1 else ""
-        ax.plot(frame["epoch"], frame[measures[-1]], f"{one}-", color=colour, linewidth=1.6, label=f"fold {fold}")
+        solid = frame.dropna(subset=measures[-1])  # not every epoch is validated
+        one = "." if len(solid) == 1 else ""
+        ax.plot(solid["epoch"], solid[measures[-1]], f"{one}-", color=colour, linewidth=1.6, label=f"fold {fold}")
         at = frame[frame["epoch"] == best[fold]]
         ax.plot(at["epoch"], at[measures[-1]], "o", color=colour, markeredgecolor="white", markersize=8)
     if len(measures) > 1:

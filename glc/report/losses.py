@@ -51,9 +51,10 @@ def draw(groups, out, title=""):
 def _panel(ax, column, group):
     for number, (label, line) in enumerate(group.items()):
         dash = _DASHES[number // len(FOLDS) % len(_DASHES)]
-        mark = "." if len(line["epoch"]) == 1 else ""
+        there = np.isfinite(line[column])  # not every epoch is validated
+        mark = "." if there.sum() == 1 else ""
         colour = FOLDS[number % len(FOLDS)]
-        ax.plot(line["epoch"] + 1, line[column], mark + dash, color=colour, linewidth=1.4, label=label)
+        ax.plot(line["epoch"][there] + 1, line[column][there], mark + dash, color=colour, linewidth=1.4, label=label)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.grid(axis="y")
     ax.tick_params(length=0)

@@ -5,8 +5,8 @@ import tempfile
 from dataclasses import replace
 from functools import cached_property
 
-from glc import config, registry
-from glc.errors import ConfigError, DataError
+from glc import config, registry, world
+from glc.errors import ConfigError, MissingError
 from glc.tasks.base import VIRTUAL, ImageryFolderParameter, SectionsParameter
 from glc.tasks.imagery import Cubes, Tiles
 from glc.tasks.machine import machine
@@ -23,11 +23,14 @@ def input_task(task, wanted, datasets=(), **more):
     return task.clone(Tiles, covariate=wanted.tiles, size=wanted.size, block=block, datasets=datasets, **more)
 
 
-def _has_files(task):
-    """Whether the imagery of `task`, an `ImageryTask`, is there."""
+def _there(task, wanted):
+    """Whether the dataset of `task` has any of the input `wanted` at all; what is there but broken is an error."""
+    if task.dataset.startswith(VIRTUAL) and not task.imagery_folder:
+        shown = world.SIZES[task.dataset.removeprefix(VIRTUAL)].shows
+        return set(wanted.table or (wanted.name,)) <= set(shown)
     try:
-        return bool(task.files())
-    except DataError:
+        return bool(input_task(task, wanted).files())
+    except MissingError:
         return False
 
 
@@ -43,7 +46,7 @@ class InputsMixin:
     @cached_property
     def present(self):
         """The inputs, without the optional ones, and their rasters, that the dataset's folders lack."""
-        found = [(wanted, self._there(wanted)) for wanted in self.inputs]
+        found = [(wanted, self._present(wanted)) for wanted in self.inputs]
         if self.inputs and not any(there for _, there in found):
             names = ", ".join(wanted.name for wanted in self.inputs)
             raise ConfigError(
@@ -60,18 +63,14 @@ class InputsMixin:
             name for one in self.inputs if one.name in there for name in one.table if name not in there[one.name].table
         ]
 
-    def _there(self, wanted):
+    def _present(self, wanted):
         """`wanted`, with the rasters of its table that are there if it is optional; None when there is nothing."""
-        if (
-            not wanted.optional
-            or wanted.graph.name != "none"
-            or (self.dataset.startswith(VIRTUAL) and not self.imagery_folder)
-        ):
+        if not wanted.optional or wanted.graph.name != "none":
             return wanted
         if wanted.table:
-            table = tuple(name for name in wanted.table if _has_files(input_task(self, replace(wanted, table=(name,)))))
+            table = tuple(name for name in wanted.table if _there(self, replace(wanted, table=(name,))))
             return replace(wanted, table=table) if table else None
-        return wanted if _has_files(input_task(self, wanted)) else None
+        return wanted if _there(self, wanted) else None
 
     def input_tasks(self, *parts):
         """The tables of the inputs: a task for each input and each tuple of datasets in `parts` (default: only ())."""
@@ -87,10 +86,11 @@ class InputsMixin:
         return [wanted for wanted in self.present if wanted.graph.name == "none"]
 
     @contextlib.contextmanager
-    def open_features(self, *parts, surveys=None):
+    def open_features(self, *parts, surveys=None, training=True):
         """The content of the inputs, `glc.nets.features.Features`; None when the net has none.
 
         surveys : (k, 2) numbers of datasets and ids of the only surveys that are needed, or None
+        training : hide neighbours' labels by chance as the inputs' `mask` says; a prediction shows all there are
         """
         from glc.nets import features, inputs
 
@@ -107,10 +107,10 @@ class InputsMixin:
             graphs = [wanted for wanted in self.present if wanted.graph.name != "none"]
             if graphs:
                 found = found or features.Features({}, {}, {}, {})
-                self._add_graphs(found, graphs)
+                self._add_graphs(found, graphs, training)
             yield found
 
-    def _add_graphs(self, found, graphs):
+    def _add_graphs(self, found, graphs, training):
         """Give `found` the neighbours' labels as this task's fold may see them; those of its own surveys never enter.
 
         Of the stopping fold only the validation and test surveys see labels, if any do.
@@ -124,10 +124,13 @@ class InputsMixin:
         keys = np.column_stack([schema.dataset_numbers(data.places["dataset"]), data.places["surveyId"]])
         classes = examples.read_classes(self.input()["examples"].path)
         stop = (self.fold + 1) % self.validation.count
+        seed = self.train.seed if hasattr(self, "train") else 0
         for wanted in graphs:
             self.status(f"{wanted.name} of fold {self.fold}")
             member = registry.graphs.get(wanted.graph.name)
             choice = config.options(member, wanted.graph, "graph")
             made, facts = member.features(data, self.fold, stop, choice, classes, progress=True)
             self.told |= {wanted.name: facts}
-            found.add_graph(wanted.name, keys=keys.astype(np.int64), **made)
+            if not training:
+                made["hidden"] = None
+            found.add_graph(wanted.name, keys=keys.astype(np.int64), seed=seed, **made)

@@ -108,7 +108,9 @@ class Submission(ExperimentProduct):
 
     @property
     def ranked(self):
-        """Whether the dataset's edition wants ranked species with scores."""
+        """Whether the experiment, or else the dataset's edition, wants ranked species with scores."""
+        if self.settings.submission:
+            return self.settings.submission == "ranked"
         if self.dataset.startswith(VIRTUAL):
             edition = registry.editions.get(world.SIZES[self.dataset.removeprefix(VIRTUAL)].edition)
         else:

@@ -27,6 +27,11 @@ class ModelTask(SplitTask):
         return registry.models.get(self.model.name)
 
 
+def _kept(scores):
+    """What of the [scores] section counts where no net predicts."""
+    return config.canonical(config.Scores(keep=scores.keep))
+
+
 class ClassicalScores(InputsMixin, ModelTask):
     """Scores of a model that needs no gradient: each fold from the others, the test from all training surveys."""
 
@@ -50,7 +55,7 @@ class ClassicalScores(InputsMixin, ModelTask):
         return {"spark": 1} if getattr(self.fitted, "spark", False) else {}
 
     def own_parameters(self):
-        parameters = super().own_parameters() | {"run": self.validation.run}
+        parameters = super().own_parameters() | {"run": self.validation.run, "scores": _kept(self.scores)}
         # outputs of models that read none stay valid
         return {key: value for key, value in parameters.items() if key != "inputs" or self.inputs}
 
@@ -111,10 +116,12 @@ class Examples(SplitTask):
 class Fit(NetTask):
     """A trained net of one fold: checkpoint and learning curve."""
 
+    version = 2  # DCT terms expand at once to the size a net sees
+
     def requires(self):
         needs = ModelTask.requires(self) | {"examples": self.clone(Examples)} | self.input_tasks(*self.parts())
         if self.cloned:
-            needs |= {"first": self.clone(Fit, fold=0), "first examples": self.clone(Examples, fold=0)}
+            return needs | {"first": self.clone(Fit, fold=0), "first examples": self.clone(Examples, fold=0)}
         return needs | pretraining(self)
 
     @property
@@ -189,6 +196,13 @@ class FoldScores(NetTask):
         needs = super().requires() | {"examples": self.clone(Examples), "fit": self.clone(Fit)}
         return needs | self.input_tasks()
 
+    def own_parameters(self):
+        scores = config.canonical(replace(self.scores, **config.defaults(config.Scores, "average")))
+        parameters = super().own_parameters() | {"scores": scores}
+        if self.fold == 0:  # whether others are cloned from its net changes nothing here
+            parameters["train"] = config.canonical(replace(self.train, **config.defaults(config.Train, "clone")))
+        return parameters
+
     def write(self, out):
         from glc.nets import damage, predict
 
@@ -225,7 +239,9 @@ class NetScores(NetTask):
         return {f"fold {fold}": self.clone(FoldScores, fold=fold) for fold in range(self.validation.run)}
 
     def own_parameters(self):
-        return {}
+        # the rest counts through the folds
+        later = {"average": self.scores.average, "clone": self.train.clone}
+        return {key: value for key, value in later.items() if value not in ("probabilities", False)}
 
     def write(self, out):
         from glc.prediction import scores

@@ -96,7 +96,10 @@ class CostTable(Table):
     """A table that also tells what each row takes."""
 
     def more(self, row, task):
-        """Time and memory of fitting and scoring the model behind `task`, an `Evaluate`: all folds, and the test."""
+        """Time and memory of fitting and scoring the model behind `task`, an `Evaluate`: all folds, and the test.
+
+        Of a stack or blend they are those of the joining alone.
+        """
         kind = registry.models.get(task.settings.model.name).kind
         if kind != "net":
             steps = [task.below(SCORES[kind])]

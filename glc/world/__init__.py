@@ -28,6 +28,11 @@ class World:
     edition: ClassVar[str] = "glc2024"
     modules: ClassVar[dict[str, str]] = {part: part for part in PARTS}
     """Part -> module of this package that writes it."""
+    shows: ClassVar[tuple[str, ...]] = (
+        *("bioclim", "elevation", "landcover", "landcover_modis", "soil", "sentinel2"),
+        *("series_cube", "bioclim_cube"),
+    )
+    """Covariates and cubes that the parts show."""
     name: str
     n_pa: int
     """Presence-absence training surveys."""
@@ -53,6 +58,9 @@ class OccurrenceWorld:
 
     edition: ClassVar[str] = "glc2020"
     modules: ClassVar[dict[str, str]] = {"metadata": "occurrences", "rasters": "area_rasters", "images": "patches"}
+    shows: ClassVar[tuple[str, ...]] = (
+        *("bioclim", "soil", "aerial", "altitude_patches", "landcover_patches", "landcover_onehot"),
+    )
     name: str
     n: int
     """Occurrences, French and American."""

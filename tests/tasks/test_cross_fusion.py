@@ -74,3 +74,18 @@ def test_inputs_that_are_not_optional_and_a_dataset_without_any_are_refused(root
     assert len(task.present) == 3
     with pytest.raises(DataError, match="sentinel2"):
         _ = task.identity
+
+
+def test_a_broken_source_is_no_absent_one(root, tmp_path):  # noqa: F811
+    (tmp_path / "altitude_5m.tif").write_bytes(b"only its name is looked at")
+    (tmp_path / "time_series_red.csv").write_text("survey_id;2020_1\n")
+    inputs = (config.Input(cube="series", optional=True), config.Input(table=("elevation",), optional=True))
+    task = Fit(root=root, dataset=TINY, imagery_folder=str(tmp_path), model="tighnari", inputs=inputs)
+    with pytest.raises(DataError, match="nir.* missing beside"):
+        _ = task.present
+
+
+def test_a_virtual_world_has_what_it_shows(root):  # noqa: F811
+    task = Fit(root=root, dataset="virtual:glc20-tiny", model="tighnari", inputs=wanted(optional=True))
+    assert task.left_out == ["sentinel2", "bioclim_cube", "elevation"]
+    assert [one.table for one in task.present] == [("soil",)]

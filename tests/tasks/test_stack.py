@@ -86,7 +86,7 @@ def test_boosted_trees_make_other_scores_of_the_same_members(root):
         ),
         (
             "votes+validation.count=4+validation.run=2+validation.seed=3",
-            "validation.seed = 3, expected the stack's own 0",
+            "validation.seed = 3, expected this experiment's own 0",
         ),
         (f"votes+{FOLDS}+validation.size_m=9000", "validation.size_m = 9000.0"),
         (f"votes+{FOLDS}+validation.scheme=random", "validation.scheme = 'random'"),
