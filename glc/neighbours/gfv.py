@@ -18,7 +18,6 @@ from glc import config, geo
 from glc.errors import ConfigError
 from glc.neighbours import ecological
 from glc.registry import graphs
-from glc.sections import later
 
 TRAINING = ("leave_one_out", "block", "fold")
 NORMALISE = ("scale", "standard", "none")
@@ -45,7 +44,7 @@ class Options(ecological.Edges):
     block_m: float = 0.0
     normalise: str = "scale"
     leaky: bool = False
-    mask: str = later("none")
+    mask: str = "none"
 
     def __post_init__(self):
         super().__post_init__()

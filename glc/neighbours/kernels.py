@@ -12,14 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.spatial import cKDTree
 
 from glc import config, geo
+from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
 from glc.registry import graphs
 
-_CELLS_PER_SCALE = 4  # surveys are pooled in squares of a quarter of the scale: the Gaussian hardly varies within one
 _KEEP = 2 << 30  # bytes of votes; fewer are kept once made, for they are the same in each epoch
-_REACH = 3.0  # scales; beyond, a record weighs less than 0.011
 _OPEN = -2  # in place of the fold of presence-only surveys, which nobody holds back
 _NOBODY = np.iinfo(np.int64).min  # and of their part
 TRAINING = ("block", "fold", "leave_one_out")
@@ -29,7 +27,7 @@ TRAINING = ("block", "fold", "leave_one_out")
 class Options:
     """scales_m : Gaussian scales, metres, any order; a record farther than three scales does not count
 
-    po : sum presence-only records too, beside those of presence-absence surveys
+    po : sum presence-only records too, beside those of presence-absence surveys, where the dataset has any
     training : what a training survey sees: training surveys of other spatial blocks, of other folds, or all but itself
     """
 
@@ -76,9 +74,9 @@ class Kernels:
     species : (m,) columns of the labels that are wanted; None: all
 
     ``kernels[rows]`` makes those of surveys by row number: (n, m, 1 + scale, source) float32, scales from coarse to
-    fine behind the sums over everywhere, sources presence-absence and presence-only. Presence-only surveys have none:
-    zeros. About a millisecond a survey (3,400 species, 6 scales, 127,000 surveys), and nothing for one asked for again
-    where all fit in 2 GiB.
+    fine behind the sums over everywhere, sources the training surveys and, where there are any, the presence-only ones.
+    Presence-only surveys have none: zeros. About a millisecond a survey (3,400 species, 6 scales, 127,000 surveys), and
+    nothing for one asked for again where all fit in 2 GiB.
     """
 
     def __init__(self, data, fold, stop=None, options=None, species=None):
@@ -90,7 +88,7 @@ class Kernels:
         alone = options.training == "leave_one_out"
         self._parts = np.arange(len(places)) if alone else places[options.training].to_numpy(np.int64)
         self._train, self._test = np.isin(np.arange(len(places)), train), np.isin(np.arange(len(places)), data.test)
-        sources = [train, *([data.presence_only] if options.po else [])]
+        sources = [train, *([data.presence_only] if options.po and len(data.presence_only) else [])]
         labels = [data.labels_of(rows).astype(np.float32) for rows in sources]
         if species is not None:
             labels = [matrix[:, species] for matrix in labels]
@@ -110,7 +108,7 @@ class Kernels:
             "scales_m": list(self.scales),
             "surveys": [len(rows) for rows in sources],
             "records": [int(matrix.sum()) for matrix in labels],
-            "pools": [[len(pool.points) for pool in pools] for pools in self._pools],
+            "pools": [[len(cells.points) for cells in pools] for pools in self._pools],
         }
 
     def __getitem__(self, rows):
@@ -135,11 +133,11 @@ class Kernels:
         for source, pools in enumerate(self._pools):
             found[:, :, 0, source] = self._everywhere(rows, source)
             for number, scale in enumerate(self.scales, start=1):
-                pool = pools[number]
-                weight = _kernel(self._points[rows], pool.points, scale)
+                near = pools[number]
+                weight = kernel(self._points[rows], near.points, scale)
                 asker = np.repeat(rows, np.diff(weight.indptr))
-                weight.data *= self.visible(asker, pool.fold[weight.indices], pool.part[weight.indices])
-                found[:, :, number, source] = (weight @ pool.counts).toarray()
+                weight.data *= self.visible(asker, near.fold[weight.indices], near.part[weight.indices])
+                found[:, :, number, source] = (weight @ near.counts).toarray()
         return found
 
     def visible(self, rows, fold, part):
@@ -154,40 +152,23 @@ class Kernels:
 
     def _everywhere(self, rows, source):
         """All visible records (n, m): the totals of those who see the same folds, less what the own part hides."""
-        pool, found = self._pools[source][0], np.empty((len(rows), self.shape[1]), np.float32)
+        cells, found = self._pools[source][0], np.empty((len(rows), self.shape[1]), np.float32)
         who = np.where(self._test[rows], 0, np.where(self._folds[rows] == self._fold, 1, 2))
         for kind in np.unique(who):
             mine = np.flatnonzero(who == kind)
-            first = np.full(len(pool.fold), rows[mine[0]])
+            first = np.full(len(cells.fold), rows[mine[0]])
             if (source, kind) not in self._totals:
-                seen = self.visible(first, pool.fold, np.full(len(first), _NOBODY))
-                self._totals[source, kind] = seen, seen.astype(np.float32) @ pool.counts
+                seen = self.visible(first, cells.fold, np.full(len(first), _NOBODY))
+                self._totals[source, kind] = seen, seen.astype(np.float32) @ cells.counts
             seen, found[mine] = self._totals[source, kind]
             if kind == 2:
-                own = seen & (pool.part == self._parts[rows[mine], None])
-                found[mine] -= (sparse.csr_matrix(own, dtype=np.float32) @ pool.counts).toarray()
+                own = seen & (cells.part == self._parts[rows[mine], None])
+                found[mine] -= (sparse.csr_matrix(own, dtype=np.float32) @ cells.counts).toarray()
         return found
 
     def _pool(self, places, rows, labels, always, scale):
-        if scale is None:
-            squares = np.zeros(len(rows), np.int64)
-        else:
-            squares = geo.block_ids(places["easting"], places["northing"], scale / _CELLS_PER_SCALE, places["crs"])
         fold = np.full(len(rows), _OPEN) if always else self._folds[rows]
         part = np.full(len(rows), _NOBODY) if always else self._parts[rows]
-        keys, cell, count = np.unique(
-            np.column_stack([squares, fold, part]), axis=0, return_inverse=True, return_counts=True
-        )
-        member = sparse.csr_matrix((np.ones(len(rows), np.float32), (cell.ravel(), np.arange(len(rows)))))
-        centre = member @ self._points[rows] / count[:, None]
-        points = centre / np.maximum(np.linalg.norm(centre, axis=1, keepdims=True), 1e-12)
-        return _Pool(points, (member @ labels).tocsr(), keys[:, 1], keys[:, 2])
-
-
-def _kernel(queries, points, scale):
-    """Gaussian weights (n, c) CSR of the points within reach of each query; both on the unit sphere."""
-    near = cKDTree(queries).sparse_distance_matrix(
-        cKDTree(points), float(geo.chord(_REACH * scale)), output_type="coo_matrix"
-    )
-    weight = np.exp(-0.5 * (geo.arc(near.data) / scale) ** 2).astype(np.float32)
-    return sparse.csr_matrix((weight, (near.row, near.col)), shape=near.shape)
+        size_m = None if scale is None else scale / CELLS_PER_SCALE
+        made = pool(places, labels, size_m, fold, part)
+        return _Pool(made.points, made.counts, fold[made.first], part[made.first])

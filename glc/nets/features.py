@@ -70,18 +70,18 @@ class Features:
         self.layouts, self._values, self._known = layouts, values, known
         self._index = {name: Index(pairs) for name, pairs in keys.items()}
 
-    def add_graph(self, name, matrix, species, keys, hidden=None):
+    def add_graph(self, name, matrix, species, keys, hidden=None, seed=0):
         """Take the vectors or votes of surveys' neighbours as the input `name`.
 
         matrix : (n, m) CSR, or what gives rows of an (n, m, scale, source) array; species : (m,) ids; keys : (n, 2) as
         of the others. They come normalised: no moments
-        hidden : (n,) probability that a survey shows none (zeros) when it is asked for, or None
+        hidden : (n,) probability that a survey shows none (zeros) when it is asked for, or None; seed : of those draws
         """
         if len(matrix.shape) == 2:
             self.layouts[name], values = Layout("graph", tuple(map(str, species)), 1, 1), _Rows(matrix)
         else:
             self.layouts[name], values = Layout("votes", tuple(map(str, species)), *matrix.shape[2:]), matrix
-        self._values[name] = values if hidden is None else _Hiding(values, hidden)
+        self._values[name] = values if hidden is None else _Hiding(values, hidden, seed)
         self._known[name] = np.ones((len(keys), 1), bool)
         self._index[name] = Index(keys)
 
@@ -162,8 +162,8 @@ class _Rows:
 class _Hiding:
     """Rows of which each is zero with a probability of its own, drawn anew whenever it is taken."""
 
-    def __init__(self, values, hidden):
-        self.values, self.hidden, self.rng = values, hidden, np.random.default_rng(0)
+    def __init__(self, values, hidden, seed):
+        self.values, self.hidden, self.rng = values, hidden, np.random.default_rng(seed)
 
     def __getitem__(self, rows):
         taken = self.values[rows]

@@ -152,6 +152,7 @@ class NeighbourVotes(nn.Module):
     times a slope, plus a shift. Priors, weights, slope and shift are learned. To start with, a record weighs 1, and a
     prior is `votes_prior` records, but of everywhere half a record a species: the net starts as those votes. No weight
     is a species' own: what holds for common ones holds for rare ones. Without any records all species have one share.
+    Priors and weights stay within a factor of e^20 of their start, and shares where their logits are finite.
     """
 
     def __init__(self, layout, n_classes, options):
@@ -172,14 +173,17 @@ class NeighbourVotes(nn.Module):
         self.richness.fill_(float(summary.counts.sum()) / summary.rows)
 
     def forward(self, records):
-        votes = (records.nan_to_num() * (self.rate * self.log_weight).exp()).sum(dim=-1)
-        priors = (self.start + self.rate * self.log_prior).exp()
+        votes = (records.nan_to_num() * self._factor(self.log_weight)).sum(dim=-1)
+        priors = self.start.exp() * self._factor(self.log_prior)
         share = votes.new_full((), 1 / votes.shape[1])
         for scale, prior in enumerate(priors):
             own = votes[:, :, scale]
             share = (own + prior * share) / (own.sum(dim=1, keepdim=True) + prior)
-        share = (share * self.richness).clamp(max=0.999)
+        share = (share * self.richness).clamp(1e-7, 0.999)
         return (1 + self.rate / 10 * self.slope) * torch.logit(share) + self.rate / 10 * self.shift
+
+    def _factor(self, weights):
+        return (self.rate * weights).clamp(-20, 20).exp()  # beyond, priors underflow to 0 / 0
 
 
 def encoders(options, layouts):

@@ -7,13 +7,9 @@ kept apart by validation fold, so that what a fold holds is left out by leaving 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
-from scipy.spatial import cKDTree
 
 from glc import geo
-
-_CELLS_PER_SCALE = 4  # records are pooled in squares of a quarter of the scale: the Gaussian hardly varies within one
-_REACH = 3.0  # scales; beyond, a record weighs less than 0.011
+from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,13 @@ class Surroundings:
         self.places = data.places
         folds = int(data.places["fold"].max()) + 1
         rows = [*(data.valid(fold) for fold in range(folds)), data.presence_only]
-        self.sources = [[_pool(data, own, scale / _CELLS_PER_SCALE) for own in rows] for scale in scales_m]
+        self.sources = [
+            [
+                pool(self.places.iloc[own], data.labels_of(own).astype(np.float32), scale / CELLS_PER_SCALE)
+                for own in rows
+            ]
+            for scale in scales_m
+        ]
         self.scales_m = scales_m
 
     def around(self, rows, columns):
@@ -67,35 +69,13 @@ class Surroundings:
         known = np.zeros((*columns.shape, *shape), np.float32)
         total = np.zeros((len(rows), *shape), np.float32)
         for s, (scale, sources) in enumerate(zip(self.scales_m, self.sources, strict=True)):
-            for source, (centres, counts) in enumerate(sources):
-                if not len(centres):
+            for source, records in enumerate(sources):
+                if not len(records.points):
                     continue
-                sums = _kernel(points, centres, scale) @ counts
+                sums = kernel(points, records.points, scale) @ records.counts
                 near = np.flatnonzero(np.diff(sums.indptr))  # most folds are far away
                 if len(near):
                     dense = sums[near].toarray()
                     known[near, :, s, source] = np.take_along_axis(dense, columns[near], axis=1)
                     total[near, s, source] = dense.sum(axis=1)
         return Records(known, total)
-
-
-def _pool(data, rows, size_m):
-    """Centres (c, 3) on the unit sphere and counts (c, m) CSR of the records of `rows`, by squares of `size_m`."""
-    places = data.places.iloc[rows]
-    blocks = geo.block_ids(places["easting"], places["northing"], size_m, places["crs"])
-    cell, count = np.unique(blocks, return_inverse=True, return_counts=True)[1:]
-    member = sparse.csr_matrix(
-        (np.ones(len(cell), np.float32), (cell, np.arange(len(cell)))), shape=(len(count), len(cell))
-    )
-    centres = member @ geo.unit_sphere(places["lon"], places["lat"]) / count[:, None]
-    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
-    return centres, (member @ data.labels_of(rows).astype(np.float32)).tocsr()
-
-
-def _kernel(queries, centres, scale):
-    """Gaussian weights (n, c) CSR of the centres within reach of each query; both on the unit sphere."""
-    near = cKDTree(queries).sparse_distance_matrix(
-        cKDTree(centres), float(geo.chord(_REACH * scale)), output_type="coo_matrix"
-    )
-    weight = np.exp(-0.5 * (geo.arc(near.data) / scale) ** 2).astype(np.float32)
-    return sparse.csr_matrix((weight, (near.row, near.col)), shape=near.shape)

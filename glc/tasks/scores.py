@@ -192,6 +192,8 @@ class Fit(NetTask):
 class FoldScores(NetTask):
     """Scores of one fold's net: of its own validation surveys (``valid``) and of the test (``test``)."""
 
+    version = 2  # nothing of a graph is masked in prediction
+
     def requires(self):
         needs = super().requires() | {"examples": self.clone(Examples), "fit": self.clone(Fit)}
         return needs | self.input_tasks()
@@ -207,7 +209,7 @@ class FoldScores(NetTask):
         from glc.nets import damage, predict
 
         data = self.read_surveys()
-        with self.open_features() as features:
+        with self.open_features(training=False) as features:
             if self.scores.damaged_country:
                 chosen = damage.chosen(data, self.scores.damaged_country, self.scores.damaged)
                 features = damage.Damaged(features, chosen)

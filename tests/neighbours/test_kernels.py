@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from glc import geo
+from glc import config, geo
 from glc.errors import ConfigError
 from glc.neighbours import gfv, kernels
 from glc.neighbours.kernels import Kernels, Options
@@ -90,6 +90,15 @@ def test_presence_only_surveys_have_no_votes_and_can_be_left_out(data):
     assert found[data.test, :, 0, 1].sum() > 0
 
 
+def test_a_dataset_without_presence_only_surveys_has_one_source():
+    data = survey_data(n_train=200, n_po=0, n_test=20, folds=4)
+    found = Kernels(data, FOLD, STOP, Options(scales_m=SCALES))
+    assert found.shape == (220, 20, 3, 1)
+    assert_array_equal(found[data.test], votes(data, data.test, po=False))
+    assert found[data.test].any(axis=(1, 2, 3)).all()
+    assert found.facts["surveys"] == [200]
+
+
 def test_kept_votes_and_those_made_anew_are_the_same(data, monkeypatch):
     rows = np.array([30, 25, 30, 260, 5, 100])
     kept = Kernels(data, FOLD, STOP, Options(scales_m=SCALES))
@@ -125,3 +134,5 @@ def test_gfv_hides_training_surveys_as_its_mask_says(data):
     assert graphs.get("gfv").features(data, FOLD, STOP, gfv.Options(), data.species)[0]["hidden"] is None
     with pytest.raises(ConfigError, match="mask"):
         gfv.Options(mask="all")
+    # not left out of what names an option set, for a task's identity is that of the options as they are written
+    assert '"mask":"none"' in config.canonical(gfv.Options())

@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from glc import schema, storage
@@ -230,3 +230,15 @@ def test_hidden_rows_are_drawn_anew_and_as_often_as_they_should():
     assert (shown == shown[:, :, :1]).all(), "a survey's vector is hidden as a whole"
     assert (drawn[0]["kernels"] == 1).all()
     assert found.moments(np.array([1]), np.array([2])) == {}
+
+
+def test_the_seed_decides_which_rows_are_hidden():
+    keys, matrix = np.column_stack([np.ones(200, int), np.arange(200)]), sparse.csr_matrix(np.ones((200, 1)))
+
+    def drawn(seed):
+        found = features.Features({}, {}, {}, {})
+        found.add_graph("gfv", matrix, [5], keys, hidden=np.full(200, 0.5), seed=seed)
+        return found.of(*keys.T)["gfv"].numpy().ravel()
+
+    assert_array_equal(drawn(3), drawn(3))
+    assert (drawn(3) != drawn(4)).any()

@@ -300,6 +300,25 @@ def test_votes_are_the_closed_form_of_the_smoothed_shares():
     np.testing.assert_allclose(found, 1.2 * np.log(p / (1 - p)) - 0.1, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("learned", [-0.6, 0.6, -5.0, 5.0])
+def test_votes_and_their_gradients_stay_finite_however_far_the_weights_go(learned):
+    layout = Layout("votes", tuple("abcd"), 4, 2)
+    net = make({"kernels": layout}, 4, votes_rate=200.0).votes["kernels"]
+    records = torch.rand(5, *layout.shape) * 1e6
+    records[0] = 0
+    records[1, 1:] = 0
+    for names in ({"log_prior"}, {"log_weight"}, {"log_prior", "log_weight"}):
+        with torch.no_grad():
+            for name in ("log_prior", "log_weight"):
+                getattr(net, name).fill_(learned if name in names else 0.0)
+        net.zero_grad()
+        logits = net(records)
+        logits.square().sum().backward()
+        assert logits.isfinite().all(), names
+        assert (logits[0] == logits[0, 0]).all(), "without records all species have one share"
+        assert all(weight.grad.isfinite().all() for weight in net.parameters()), names
+
+
 def test_a_net_with_votes_starts_from_them_alone_and_learns_the_rest():
     layouts = {name: LAYOUTS[name] for name in ("environment", "graph")}
     layouts["kernels"] = Layout("votes", LAYOUTS["graph"].bands, 4, 2)

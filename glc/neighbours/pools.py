@@ -1,0 +1,65 @@
+"""Pools: the surveys of a square taken together, and the Gaussian weights with which pools count around a place.
+
+At scale s a record at great-circle distance d counts ``exp(-d^2 / 2 s^2)``. Surveys are pooled in squares of a quarter
+of the scale, within which that hardly varies, so that the sums around any number of places are one sparse product:
+``kernel(queries, pool.points, s) @ pool.counts``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+from glc import geo
+
+CELLS_PER_SCALE = 4
+REACH = 3.0
+"""Scales; beyond, a record weighs less than 0.011 and does not count."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """c pools of surveys: their mean places, and the sums of their records.
+
+    points : (c, 3) float64 on the unit sphere
+    counts : (c, m) CSR of records by species
+    first : (c,) row of the first survey of each among those that were pooled
+    """
+
+    points: np.ndarray
+    counts: sparse.csr_matrix
+    first: np.ndarray
+
+
+def pool(places, records, size_m, *apart):
+    """The `Pool` of surveys by squares of `size_m` metres; None pools surveys from everywhere.
+
+    places : frame (n) with lon, lat (degrees), easting, northing and crs; records : (n, m) CSR
+    apart : arrays (n,); surveys that differ in one are never pooled. Pools come by square, then by these, ascending
+    """
+    keys = list(apart)
+    if size_m is not None:
+        keys.insert(0, geo.block_ids(places["easting"], places["northing"], size_m, places["crs"]))
+    code = np.zeros(len(places), np.int64)
+    for key in keys:
+        values, rank = np.unique(key, return_inverse=True)
+        code = code * len(values) + rank
+    _, first, cell, count = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
+    shape = (len(count), len(cell))
+    member = sparse.csr_matrix((np.ones(len(cell), np.float32), (cell, np.arange(len(cell)))), shape=shape)
+    centre = member @ geo.unit_sphere(places["lon"], places["lat"]) / count[:, None]
+    # the surveys of a pool from everywhere may cancel out
+    centre /= np.maximum(np.linalg.norm(centre, axis=1, keepdims=True), 1e-12)
+    return Pool(centre, (member @ records).tocsr(), first)
+
+
+def kernel(queries, points, scale_m):
+    """Gaussian weights of the points within `REACH` scales of each query: (n, c) CSR float32.
+
+    queries : (n, 3), points : (c, 3), both on the unit sphere; scale_m : great-circle metres
+    """
+    reach = float(geo.chord(REACH * scale_m))
+    near = cKDTree(queries).sparse_distance_matrix(cKDTree(points), reach, output_type="coo_matrix")
+    weight = np.exp(-0.5 * (geo.arc(near.data) / scale_m) ** 2).astype(np.float32)
+    return sparse.csr_matrix((weight, (near.row, near.col)), shape=near.shape)
