@@ -7,8 +7,6 @@ was chosen with the four open regions in view; what differs between regions (pla
 training data alone.
 """
 
-from pathlib import Path
-
 from glc import storage
 from glc.sdm import nceas
 from glc.tasks.sdm import MODELS, Benchmark
@@ -31,30 +29,29 @@ class Nceas(Benchmark):
         ("ensemble", "forest, target_group (published)"),
     )
     remarks = (
-        "Published on the same full tests: maxnet with random background (van den Dool 2023), and a plain down-sampled "
-        "forest with both backgrounds; they tell AUC alone.",
+        "Published on the same full tests (where the folder has them): maxnet with random background (van den Dool "
+        "2023), and a plain down-sampled forest with both backgrounds; they tell AUC alone.",
         "x and y join the covariates where spatially blocked cross-validation on the training data says so.",
     )
 
     def more_identity(self):
-        folder = Path(self.data_folder) / "published"
-        return [
-            *super().more_identity(),
-            *([path.name, storage.file_digest(path)] for path in sorted(folder.glob("*.csv"))),
-        ]
+        found, _ = nceas.published_files(self.data_folder)
+        return [*super().more_identity(), *([path.name, storage.file_digest(path)] for path in found)]
 
     def beside(self, table):
-        if not nceas.has_published(self.data_folder):
-            return None
         known = nceas.published(self.data_folder)
+        if known is None:
+            return None
         known = known[known.index.isin(table["species"])].rename_axis("species").reset_index()
         long = known.melt(["species", "region"], var_name="model", value_name="auc")
         return long.assign(model=long["model"] + " (published)")
 
     def more(self, table):
-        if not nceas.has_published(self.data_folder):
-            return ["No scores of published models stand beside: the folder has no `published`.\n"]
+        _, lacking = nceas.published_files(self.data_folder)
+        notes = [f"Not in the folder's `published`, so not beside: {', '.join(lacking)}.\n"] if lacking else []
         context = nceas.context(self.data_folder)
+        if context is None:
+            return notes
         context = context[context.index.isin(_CONTEXT) & context["species"].isin(table["species"])].reset_index()
         measures = ["auc", "prg", "cor"]
         theirs = context.groupby("model", sort=False)[measures].mean()
@@ -63,9 +60,10 @@ class Nceas(Benchmark):
             own.reindex([_CONTEXT[name] for name in theirs.index]).set_axis(theirs.index), rsuffix=" ours"
         )
         return [
+            *notes,
             markdown(
                 f"Context: Valavi et al. 2023, {context['species'].nunique()} species of these regions",
                 frame.reset_index(),
                 ("Their tests are means over five random folds that are not public: not the same protocol.",),
-            )
+            ),
         ]

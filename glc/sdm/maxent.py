@@ -1,10 +1,12 @@
 """MaxEnt: the library elapid's, a species at a time (Phillips et al. 2006; Anderson 2023)."""
 
+import importlib.util
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
+from glc.errors import ConfigError
 from glc.registry import sdms
 from glc.sdm.each import each_species
 from glc.sections import require
@@ -27,8 +29,15 @@ class MaxEnt:
     def __init__(self, options):
         self.options = options
 
+    @staticmethod
+    def check():
+        """A ConfigError where the library is not installed."""
+        if importlib.util.find_spec("elapid") is None:
+            raise ConfigError("model maxent: the package elapid is not installed; try: pip install 'glc[sdm]'")
+
     def scores(self, groups, place):
-        """Scores of each group's sites, see `glc.sdm.each.each_species`."""
+        """Scores of each group's sites, see `glc.sdm.each.each_species`; a ConfigError without the library."""
+        self.check()
         return each_species("maxent", groups, place, self._one)
 
     def _one(self, presences, absences, sites):

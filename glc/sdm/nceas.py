@@ -1,12 +1,19 @@
 """The NCEAS benchmark (Elith et al. 2020): six regions of presence-only records and independent presence-absence tests.
 
-Read from a folder that the user names, in the layout of the R package disdat saved as parquet::
+Read from a folder that the user names. The tables are published as the R package disdat and as CSVs; the layout is
+this module's own, a parquet file a table (REGION: AWT, CAN, NSW, NZ, SA, SWI; GROUP: as in the column ``group``)::
 
-    REGION_train_po.parquet         presence records: spid, group, x, y, covariates
-    REGION_train_bg.parquet         10,000 random background points
-    tgb/REGION_GROUP_tgb.parquet    target-group background: where others of the group were recorded (Phillips 2009)
-    REGION_test_env[_GROUP].parquet test sites: siteid, x, y, covariates
-    REGION_test_pa[_GROUP].parquet  presence and absence of the species at them; may be missing, then there is no truth
+    REGION_train_po.parquet         presence records (disPo): spid, group, x, y, covariates
+    REGION_train_bg.parquet         10,000 random background points (disBg): x, y, covariates
+    tgb/REGION_GROUP_tgb.parquet    target-group background, where others of the group were recorded (Phillips 2009),
+                                    not of disdat: x, y, covariates; read for that background only
+    REGION_test_env[_GROUP].parquet test sites (disEnv): siteid, x, y, covariates; without GROUP it serves all groups
+    REGION_test_pa[_GROUP].parquet  presence and absence at them (disPa): siteid, a column (0, 1) a species; the sites
+                                    in any order; may be missing, then there is no truth
+    published/*.csv                 scores of published models by species: `PUBLISHED`, `CONTEXT`; each may be missing
+
+Every column of ``train_po`` beside spid, group, siteid, occ, x and y is a covariate, and wanted in the region's other
+tables of places; their further columns are ignored. x and y are in the region's own system (metres or degrees).
 """
 
 from pathlib import Path
@@ -22,7 +29,16 @@ CATEGORICAL = {"CAN": ("ontveg",), "NSW": ("vegsys",), "NZ": ("age", "toxicats")
 """Covariates that are classes, those that Valavi et al. 2022 declare."""
 BACKGROUNDS = ("target_group", "random")
 """The first is the one by which a region's use of the place is decided."""
+PUBLISHED = {
+    "vandendool2023_per_species.csv": {"auc_maxnet": "maxnet, random"},
+    "check_rf_downsampled.csv": {"rf_bg": "forest, random", "rf_tgb": "forest, target_group"},
+}
+"""Files of published models on the same full tests; of each, beside region and species, the columns of AUC and the
+models that they tell of. maxnet: van den Dool 2023; forest: a plain down-sampled one."""
+CONTEXT = "valavi2023_per_species.csv"
+"""Scores of Valavi et al. 2023: species, model, cv (random or spatial), region, ROC, PRG, COR."""
 _NO_COVARIATES = ("siteid", "spid", "occ", "group", *PLACE)
+_REMEDY = "give the folder of the NCEAS tables, laid out as glc/sdm/nceas.py tells"
 
 
 def read(folder, region, background="target_group"):
@@ -58,46 +74,55 @@ def read(folder, region, background="target_group"):
 
 
 def files(folder, region):
-    """Every file of a region below `folder`, sorted; a DataError where there is none."""
+    """Every file of a region below `folder` that scores follow from (not the truth), sorted; a DataError for none."""
     folder = Path(folder)
     found = sorted([*folder.glob(f"{region}_*.parquet"), *folder.glob(f"tgb/{region}_*.parquet")])
+    found = [path for path in found if not path.name.startswith(f"{region}_test_pa")]
     if not found:
-        raise DataError(
-            f"{folder}: no file {region}_*.parquet; give the folder of the NCEAS tables (R package disdat, as parquet)"
-        )
+        raise DataError(f"{folder}: no file {region}_*.parquet; {_REMEDY}")
     return found
 
 
-def has_published(folder):
-    """Whether the folder holds scores of published models."""
-    return (Path(folder) / "published").is_dir()
+def truths(folder, region):
+    """The file with the truth of each group of a region, by the group's name; None where there is none."""
+    folder = Path(folder)
+    names = sorted(_table(folder / f"{region}_train_po.parquet", ["group"])["group"].unique())
+    paths = [_per_group(folder, f"{region}_test_pa", name) for name in names]
+    return {name: path if path.is_file() else None for name, path in zip(names, paths, strict=True)}
+
+
+def published_files(folder):
+    """Those of the files of published models that `folder` holds, and the names of those it lacks."""
+    folder = Path(folder) / "published"
+    paths = [folder / name for name in (*PUBLISHED, CONTEXT)]
+    return [path for path in paths if path.is_file()], [path.name for path in paths if not path.is_file()]
 
 
 def published(folder):
     """Scores of published models on the same full tests, frame by ``species``: region and one AUC a model.
 
-    maxnet: van den Dool 2023; rf_bg, rf_tgb: a plain down-sampled forest, with random and target-group background.
+    It tells the models of those files of `PUBLISHED` that are there; None where none is.
     """
-    folder = Path(folder) / "published"
     frames = []
-    for name, wanted in {
-        "vandendool2023_per_species.csv": {"region": "region", "auc_maxnet": "maxnet, random"},
-        "check_rf_downsampled.csv": {"rf_bg": "forest, random", "rf_tgb": "forest, target_group"},
-    }.items():
-        # "NA" is no missing value here
-        table = _table(folder / name, ["species", *wanted], keep_default_na=False, na_values=[""])
-        frames.append(table.set_index("species")[list(wanted)].rename(columns=wanted))
-    return frames[0].join(frames[1], how="outer")
+    for path in published_files(folder)[0]:
+        if path.name in PUBLISHED:
+            wanted = PUBLISHED[path.name]
+            table = _csv(path, ["species", "region", *wanted]).set_index(["species", "region"])
+            frames.append(table[list(wanted)].rename(columns=wanted))
+    return pd.concat(frames, axis=1).reset_index("region") if frames else None
 
 
 def context(folder):
     """Means of Valavi et al. 2023: frame by ``model`` (region, auc, prg, cor, one row a species) of random 5-fold runs.
 
-    Their test is a mean over folds that are not public and over fewer species: context, not the same protocol.
+    Their test is a mean over folds that are not public and over fewer species: context, not the same protocol. None
+    where `CONTEXT` is not there.
     """
-    path = Path(folder) / "published" / "valavi2023_per_species.csv"
+    path = Path(folder) / "published" / CONTEXT
+    if not path.is_file():
+        return None
     wanted = {"region": "region", "species": "species", "ROC": "auc", "PRG": "prg", "COR": "cor"}
-    table = _table(path, ["model", "cv", *wanted], keep_default_na=False, na_values=[""])
+    table = _csv(path, ["model", "cv", *wanted])
     return table[table["cv"] == "random"].set_index("model")[list(wanted)].rename(columns=wanted)
 
 
@@ -138,13 +163,21 @@ def _check_values(table, columns, path):
             )
 
 
-def _table(path, columns, **reading):
+def _table(path, columns):
     if not path.is_file():
-        raise DataError(f"{path}: no such file; give the folder of the NCEAS tables (R package disdat, as parquet)")
-    table = pd.read_csv(path, **reading) if path.suffix == ".csv" else pd.read_parquet(path)
+        raise DataError(f"{path}: no such file; {_REMEDY}")
+    return _checked(pd.read_parquet(path), columns, path)
+
+
+def _csv(path, columns):
+    # "NA" is no missing value here
+    return _checked(pd.read_csv(path, keep_default_na=False, na_values=[""]), columns, path)
+
+
+def _checked(table, columns, path):
     missing = [name for name in columns if name not in table]
     if missing:
-        raise DataError(f"{path}: column {missing[0]!r} is missing; found {list(table)}")
+        raise DataError(f"{path}: column {missing[0]!r} is missing; found {list(table)}; get the file anew")
     if table.empty:
         raise DataError(f"{path}: found no rows, expected at least one; get the file anew")
     return table

@@ -1,8 +1,11 @@
 """Norberg et al. 2019: communities of many species, 600 sites to learn from and 600 to predict, in three partitions.
 
-Partition 1 holds out sites that interpolate, 3 those that extrapolate. Read from a folder that the user names:
-``norberg2019_COMMUNITY.parquet`` with partition, split (train or valid), s1 and s2 (place), x1 …
-(covariates), sp001 … (presence).
+Partition 1 holds out sites that interpolate, 3 those that extrapolate. Read from a folder that the user names; the
+layout is this module's own, not the one in which the data are published::
+
+    norberg2019_COMMUNITY.parquet   COMMUNITY: birds, plant, vegetation; a row a site and partition:
+                                    partition (1, 2, 3), split (train or valid), s1, s2 (place), x1, x2 … (covariates),
+                                    sp001, sp002 … (0, 1: absence and presence); no value may be missing
 """
 
 import re
@@ -18,11 +21,12 @@ COMMUNITIES = ("birds", "plant", "vegetation")
 PARTITIONS = (1, 2, 3)
 REGIONS = tuple(f"{community}-{partition}" for community in COMMUNITIES for partition in PARTITIONS)
 BACKGROUNDS = ("absences",)
-PUBLISHED = {
+REFERENCE = {
     **{"birds-1": 0.831, "birds-2": 0.800, "birds-3": 0.668, "plant-1": 0.818, "plant-2": 0.813, "plant-3": 0.615},
     **{"vegetation-1": 0.764, "vegetation-2": 0.756, "vegetation-3": 0.581},
 }
-"""Mean AUC of a reference forest per species, by region."""
+"""Mean AUC of a forest per species, by region: reference figures that were handed with the data, its settings unknown.
+Norberg et al. 2019 (Ecological Monographs 89, e01370) is the source of the data, not of these figures."""
 
 
 def read(folder, region, background="absences"):
@@ -79,3 +83,8 @@ def files(folder, region):
     if not path.is_file():
         raise DataError(f"{path}: no such file; give the folder of the Norberg 2019 tables, norberg2019_*.parquet")
     return [path]
+
+
+def truths(folder, region):
+    """The file with the truth of each group of a region, by the group's name: the region's only file."""
+    return {region: files(folder, region)[0]}

@@ -14,7 +14,7 @@ import luigi
 from glc import registry, storage
 from glc.errors import ConfigError
 from glc.sdm import nceas, norberg
-from glc.tasks.base import GlcTask, Output, ProductTask, Published
+from glc.tasks.base import GlcTask, ProductTask, Published
 from glc.tasks.table import markdown
 
 BENCHMARKS = {"nceas": nceas, "norberg": norberg}
@@ -28,6 +28,10 @@ class TablesFolderParameter(luigi.Parameter):
         if not Path(x).is_dir():
             raise ConfigError(f"--data-folder {x}: no such folder; give the one that holds the benchmark's tables")
         return str(Path(x).resolve())
+
+
+def _digests(paths):
+    return [[path.name, storage.file_digest(path)] for path in paths]
 
 
 class TablesTask(GlcTask):
@@ -54,7 +58,7 @@ class RegionTask(TablesTask):
         return BENCHMARKS[self.benchmark]
 
     def more_identity(self):
-        return [[path.name, storage.file_digest(path)] for path in self.reader.files(self.data_folder, self.region)]
+        return _digests(self.reader.files(self.data_folder, self.region))
 
 
 class SdmPlace(RegionTask):
@@ -120,30 +124,23 @@ class SdmScores(BackgroundTask):
         storage.note(out, place=place)
 
 
-class SdmEnsemble(BackgroundTask):
-    """Rank mean of `MODELS`; of a region without truth also at ``ROOT/nceas/<region>_scores.parquet``."""
+class SdmEnsemble(BackgroundTask, ProductTask):
+    """Rank mean of `MODELS`; of groups without truth also at ``ROOT/nceas/<region>[_<group>]_scores.parquet``."""
 
     models = luigi.ListParameter(default=MODELS)
 
     def requires(self):
         return [self.clone(SdmScores, model=name) for name in self.models]
 
-    def output(self):
-        return [Output(self.folder), *self.published()]
-
     def published(self):
-        files = self.reader.files(self.data_folder, self.region)
-        if self.benchmark != "nceas" or any(path.name.startswith(f"{self.region}_test_pa") for path in files):
-            return []
+        place = Path(self.root) / self.benchmark
         end = "" if self.background == self.reader.BACKGROUNDS[0] else f"_{self.background}"
-        groups = self.reader.read(self.data_folder, self.region, self.background)
+        truths = self.reader.truths(self.data_folder, self.region)
         return [
-            Published(
-                Path(self.root) / self.benchmark / f"{self.region}{infix}_scores{end}.parquet",
-                self.folder / f"{group.name}.parquet",
-            )
-            for group in groups
-            for infix in ["" if len(groups) == 1 else f"_{group.name}"]
+            Published(place / f"{self.region}{infix}_scores{end}.parquet", self.folder / f"{group}.parquet")
+            for group, truth in truths.items()
+            for infix in ["" if len(truths) == 1 else f"_{group}"]
+            if truth is None
         ]
 
     def write(self, out):
@@ -158,13 +155,16 @@ class Benchmark(TablesTask, ProductTask):
     """Fit all models on all regions, and write the tables of a benchmark.
 
     ``table.md`` and ``table.csv`` (all means), ``per_species.csv`` and ``differences.csv``; the first two also at
-    ``ROOT/tables/<folder>``. Subclasses say the benchmark, and what stands beside the figures.
+    ``ROOT/tables/<folder>``. Without any truth the page only tells where the scores are, and ``table.csv`` has no rows.
+    Subclasses say the benchmark, and what stands beside the figures.
     """
 
     benchmark = ""
     title = ""
     remarks = ()
     pairs = ()
+    references = {}
+    """Mean AUC by region of models that are known by such means alone, by the model's name."""
     background = luigi.Parameter(default="")
 
     def requires(self):
@@ -172,7 +172,7 @@ class Benchmark(TablesTask, ProductTask):
         background = self.background or reader.BACKGROUNDS[0]
         if background not in reader.BACKGROUNDS:
             raise ConfigError(f"--background {background}: expected one of: {', '.join(reader.BACKGROUNDS)}")
-        return [
+        tasks = [
             SdmEnsemble(
                 root=self.root,
                 data_folder=self.data_folder,
@@ -182,9 +182,18 @@ class Benchmark(TablesTask, ProductTask):
             )
             for region in reader.REGIONS
         ]
+        for one in (one for task in tasks for one in task.requires()):
+            check = getattr(registry.sdms.get(one.model), "check", None)
+            # a model that cannot run is told before the others are fitted, and not where it has run already
+            if check and not storage.exists(one.folder):
+                check()
+        return tasks
 
     def more_identity(self):
-        return [self.title, *self.remarks, *map(list, self.pairs)]
+        reader = BENCHMARKS[self.benchmark]
+        truths = [reader.truths(self.data_folder, region).values() for region in reader.REGIONS]
+        paths = sorted({path for some in truths for path in some if path})
+        return [self.title, *self.remarks, *map(list, self.pairs), self.references, _digests(paths)]
 
     def beside(self, table):
         """Published figures to stand beside, a frame like that of `evaluate.per_species`, NaN where unknown."""
@@ -219,6 +228,14 @@ class Benchmark(TablesTask, ProductTask):
                     evaluate.per_species(task.region, name, group, member.read_scores(group))
                     for name, member in members.items()
                 ]
+        times = pd.DataFrame({"model": list(seconds), "seconds": list(seconds.values())})
+        if not parts:
+            pd.DataFrame(columns=["model", "measure"]).to_csv(out / "table.csv", index=False)
+            page = [f"# {self.title}", "", "The folder has no truth of any region: there is nothing to measure by.", ""]
+            page += [*self._scores(), markdown("Time of fitting and scoring, all regions", times)]
+            (out / "table.md").write_text("\n".join(page))
+            storage.note(out, seconds_of_models=seconds, species=0)
+            return
         ours = pd.concat(parts, ignore_index=True)
         table = pd.concat([ours, self.beside(ours)], ignore_index=True)
         table.to_csv(out / "per_species.csv", index=False)
@@ -227,15 +244,28 @@ class Benchmark(TablesTask, ProductTask):
         long, page = [], [f"# {self.title}", ""]
         for measure, title in evaluate.TITLES.items():
             mean = evaluate.means(table, measure).dropna(how="all")
+            if measure == "auc" and self.references:
+                known = pd.DataFrame.from_dict(self.references, orient="index").reindex(columns=mean.columns)
+                mean = pd.concat([mean, known]).rename_axis("model")
             long.append(mean.reset_index().assign(measure=title))
             page.append(markdown(f"Mean {title}", mean.reset_index()))
         page.append(markdown("Paired differences in AUC, with 95 % bootstrap intervals over species", differences))
-        page += self.more(ours)
-        times = pd.DataFrame({"model": list(seconds), "seconds": list(seconds.values())})
+        page += [*self.more(ours), *self._scores()]
         page.append(markdown("Time of fitting and scoring, all regions", times, self.remarks))
         (out / "table.md").write_text("\n".join(page))
         pd.concat(long, ignore_index=True).to_csv(out / "table.csv", index=False)
         storage.note(out, seconds_of_models=seconds, species=int(ours["species"].nunique()))
+
+    def _scores(self):
+        """The section that tells where the scores of groups without truth are, if there are any."""
+        import pandas as pd
+
+        paths = [(task.region, one.path) for task in self.requires() for one in task.published()]
+        if not paths:
+            return []
+        rows = [(region, str(path.relative_to(self.root))) for region, path in paths]
+        frame = pd.DataFrame(rows, columns=["region", "file"])
+        return [markdown("Scores of sites whose truth is not in the folder (below the folder of outputs)", frame)]
 
     def results(self):
         """The tables, and where they are."""

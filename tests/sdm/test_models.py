@@ -1,5 +1,7 @@
 """Every registered model: it learns known niches, and answers for the sites it is asked in their order."""
 
+import sys
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -53,6 +55,12 @@ def test_the_place_counts_only_when_asked(name, group):
     ]
     assert_allclose(apart[0], apart[1])
     assert not np.allclose(joined[0], joined[1])
+
+
+def test_maxent_without_its_library_tells_the_extra(group, monkeypatch):
+    monkeypatch.setitem(sys.modules, "elapid", None)
+    with pytest.raises(ConfigError, match=r"the package elapid is not installed; try: pip install 'glc\[sdm\]'"):
+        made("maxent").scores([(group.examples, group.sites)], place=False)
 
 
 @pytest.mark.parametrize("loss", ["full", "asl", "hill"])

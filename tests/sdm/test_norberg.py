@@ -26,6 +26,7 @@ def test_a_partition_is_split_and_species_that_cannot_be_learnt_are_left_out(tmp
     np.testing.assert_array_equal(group.examples.present, frame.loc[:19, ["sp001", "sp003"]] > 0)
     np.testing.assert_array_equal(group.truth, frame.loc[20:39, ["sp001", "sp003"]] > 0)
     assert list(group.sites) == ["x", "y", "x1", "x2"]
+    assert norberg.truths(tmp_path, "birds-1") == {group.name: tmp_path / "norberg2019_birds.parquet"}
     assert norberg.read(tmp_path, "birds-2")[0].examples.species == ("sp001", "sp002", "sp003")
 
 
