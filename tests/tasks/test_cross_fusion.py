@@ -81,7 +81,7 @@ def test_a_broken_source_is_no_absent_one(root, tmp_path):  # noqa: F811
     (tmp_path / "time_series_red.csv").write_text("survey_id;2020_1\n")
     inputs = (config.Input(cube="series", optional=True), config.Input(table=("elevation",), optional=True))
     task = Fit(root=root, dataset=TINY, imagery_folder=str(tmp_path), model="tighnari", inputs=inputs)
-    with pytest.raises(DataError, match="nir.* missing beside"):
+    with pytest.raises(DataError, match=r"nir.* missing beside"):
         _ = task.present
 
 
