@@ -51,10 +51,12 @@ def write(folders, out, *, chosen, names, average, keep, progress=print):
                 parts.append(blend((one.of_fold(fold) for one in mine), keep))
         rows[f"{split}_rows"] = score_tables.write(score_tables.stack(parts), out / split)
     told = {
-        "test" if fold == TEST else str(fold): [name for name, taken in zip(names, members, strict=False) if taken]
+        "test" if fold == TEST else str(fold): {
+            "members": {name: float(taken) / max(members.sum(), 1) for name, taken in zip(names, members, strict=False)}
+        }
         for fold, members in chosen.items()
     }
-    storage.note(out, **rows, model_facts={"members": told})
+    storage.note(out, **rows, model_facts=told)
 
 
 def everyone(count, folds):

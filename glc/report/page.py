@@ -53,6 +53,7 @@ class Story:
     quarantine : schema ``quarantine``; metrics, per_survey : see `glc.prediction.evaluate.write`
     floor : see `glc.prediction.floor.write`; decoder : facts of the fitted decoder
     histories : fold -> ``history.csv`` of its net; empty for models without gradient
+    members : of joined experiments, fold -> name of each -> its weight; empty for others
     beside : name of another experiment -> its per-survey table, or None where it was validated on other folds
     """
 
@@ -68,6 +69,7 @@ class Story:
     neighbours: dict | None
     histories: dict
     beside: dict = dataclasses.field(default_factory=dict)
+    members: dict = dataclasses.field(default_factory=dict)
 
 
 def render(story):
@@ -231,6 +233,10 @@ def _learning(story):
     best = {fold: row["epoch"] for fold, row in rows.items()}
     return {
         "best_told": told,
+        "member_rows": [
+            (name, [weights[name] for weights in story.members.values()])
+            for name in next(iter(story.members.values()), {})
+        ],
         "unfinished": sorted(set(story.histories) - set(histories)),
         "learning_rows": [
             (fold, len(histories[fold]), row, histories[fold]["seconds"].sum()) for fold, row in rows.items()

@@ -34,6 +34,8 @@ class Report(ExperimentProduct):
         needs |= {f"beside {name}": self.clone(Evaluate, experiment=name) for name in self.settings.beside}
         if member.kind == "net":
             needs |= {f"fit {fold}": self.below(Fit, fold=fold) for fold in range(self.settings.validation.run)}
+        elif member.kind in ("stack", "blend"):
+            needs["joined"] = needs["predictions"].requires()["scores"]
         elif member.kind == "classical":
             wanted = self.below(ClassicalScores).fitted.neighbours()
             if wanted is not None:
@@ -69,6 +71,11 @@ class Report(ExperimentProduct):
                 name: pd.read_parquet(task.folder / "surveys.parquet") if self.same_folds(task) else None
                 for name, task in ((name, needs[f"beside {name}"]) for name in self.settings.beside)
             },
+            members={
+                fold: told["members"] for fold, told in storage.manifest(needs["joined"].folder)["model_facts"].items()
+            }
+            if "joined" in needs
+            else {},
             histories={task.fold: pd.read_csv(task.folder / "history.csv") for task in fits},
         )
         (out / "index.html").write_text(page.render(story), encoding="utf-8")

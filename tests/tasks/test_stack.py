@@ -123,7 +123,7 @@ validation = {{ count = 4, run = 3 }}
     assert luigi.build([task], local_scheduler=True, log_level="WARNING")
     below = task.below(Predictions).requires()["scores"]
     assert isinstance(below, BlendScores)
-    told = storage.manifest(below.folder)["model_facts"]["members"]
+    told = {fold: one["members"] for fold, one in storage.manifest(below.folder)["model_facts"].items()}
     assert set(told) == {"0", "1", "2", "test"}
     f1 = {}
     for name in [*members, f"frequency+{FOLDS}"]:
@@ -131,6 +131,9 @@ validation = {{ count = 4, run = 3 }}
         assert luigi.build([alone], local_scheduler=True, log_level="WARNING")
         f1[name] = json.loads((alone.folder / "metrics.json").read_text())["valid"]["sample_f1"]
     baseline = f1.pop(f"frequency+{FOLDS}")
-    assert told["test"] == [name for name, value in f1.items() if value > baseline]
-    assert f"votes+{FOLDS}" in told["test"]
+    above = [name for name, value in f1.items() if value > baseline]
+    assert told["test"] == {name: (name in above) / len(above) for name in f1}
+    assert f"votes+{FOLDS}" in above
+    page = (root / "reports" / "virtual-tiny" / "blended" / "index.html").read_text()
+    assert "This experiment joins others" in page
     assert (root / "submissions" / "virtual-tiny" / "blended.csv").is_file()
