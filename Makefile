@@ -18,7 +18,14 @@ PRESET     = cpu
 # of nceas and norberg: folders of the benchmarks' tables
 NCEAS      =
 NORBERG    =
-# of low-pass: a GeoTIFF, and the picture
+# of location-tasks: folders of labelled places, and encoders as JSON, '{"label": "PATH"}'
+LOCATION   =
+HABITATS   =
+ENCODERS   =
+# of location-encoder: a GeoTIFF of the world with many bands; of location-similarity: an encoder
+GLOBE      =
+ENCODER    =
+# of low-pass and location-tasks: a GeoTIFF; of low-pass and location-similarity: the picture
 RASTER     =
 OUT        = low-pass.png
 # an activated environment is used; otherwise one is made here
@@ -65,6 +72,7 @@ help:  ## list the targets
 	@echo '  IMAGERY=$(IMAGERY)   folder of its rasters, images and series, where they are not below DATASET'
 	@echo '  EXPERIMENT=$(EXPERIMENT)   a name from conf/experiments, or the path of a TOML file'
 	@echo '  NCEAS=$(NCEAS), NORBERG=$(NORBERG)   folders of the benchmarks of species distribution models'
+	@echo '  LOCATION=$(LOCATION), HABITATS=$(HABITATS)   folders of labelled places; GLOBE=$(GLOBE)   a GeoTIFF of the world'
 	@echo '  ROOT=$(ROOT)   folder of all outputs; when not given, that of conf/luigi.cfg'
 	@echo '  SCHEDULER=$(SCHEDULER)   or central: the one that `make scheduler` starts'
 	@echo '  PRESET=$(PRESET)   of the tables of Tighnari: cpu (reduced sizes) or gpu'
@@ -150,6 +158,19 @@ dct-budget: $(READY)  ## bytes, PSNR and F1 of 4, 8, 16, 32 DCT terms and of pix
 
 species-embedding: $(READY)  ## node2vec vectors of the species, and their map
 	$(LUIGI) glc.tasks SpeciesEmbedding $(PLAIN)
+
+location-encoder: $(READY)  ## pre-train the location encoder on GLOBE, a GeoTIFF of many bands (ARGS='--label NAME --pretraining JSON')
+	$(LUIGI) glc.tasks.location PretrainLocation --imagery '$(GLOBE)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+
+location-tasks: $(READY)  ## encoders beside the nearest places and the control, on LOCATION and HABITATS (ENCODERS=, RASTER=)
+	$(LUIGI) tasks.location_2024 location_2024.Downstream --places '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')$(if $(RASTER), --raster '$(RASTER)')$(if $(ENCODERS), --encoders '$(ENCODERS)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+
+location-reference: $(READY)  ## the 10 (20) nearest places on the folds of LOCATION (and HABITATS)
+	$(BIN)/python -m glc.location.nearest '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')
+
+location-similarity: OUT = similarity.png
+location-similarity: $(READY)  ## similarity of the Earth to a place by ENCODER, to OUT (ARGS='--at=LON,LAT')
+	$(BIN)/python -m glc.report.location '$(ENCODER)' '$(OUT)' $(ARGS)
 
 scheduler: $(READY)  ## the central scheduler, http://localhost:8082 (runs until Ctrl-C)
 	@mkdir -p '$(LUIGID)'

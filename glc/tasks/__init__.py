@@ -31,6 +31,7 @@ from glc.tasks.clean import Clean
 from glc.tasks.embedding import SpeciesEmbedding
 from glc.tasks.etl import Folds, Surveys, VirtualPart
 from glc.tasks.imagery import Cubes, Tiles
+from glc.tasks.location import PretrainLocation
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.pretrain import Pretrain, Triplets
 from glc.tasks.products import Evaluate, Predictions, Submission
@@ -57,6 +58,7 @@ __all__ = [
     "NetScores",
     "Predictions",
     "Pretrain",
+    "PretrainLocation",
     "Report",
     "SpeciesEmbedding",
     "StackScores",

@@ -1,0 +1,58 @@
+"""Settings of downstream tasks: what is told of a place, and what learns from it."""
+
+from dataclasses import dataclass, field
+
+from glc.sections import Choice, require
+
+SOURCES = ("nearest", "features", "raster", "encoder")
+LEFT_OUT = ("", "own", "climate")
+HEADS = ("mlp", "linear")
+ALL = "*"
+"""Of a path: for all targets that have none of their own."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is told of a place.
+
+    kind : ``nearest`` (the reference, no features), ``features`` (a feature map of `glc.location.encoders`), ``raster``
+        (bands of the nearest pixel; of labelled places alone) or ``encoder`` (a pre-trained `LocationEncoder`)
+    left_out : of a raster, bands that are not told: each target's ``own``, or temperatures and altitude (``climate``)
+        for the one and for the other
+    """
+
+    kind: str
+    features: Choice = field(default_factory=lambda: Choice("none"))
+    left_out: str = ""
+
+    def __post_init__(self):
+        require(self.kind in SOURCES, "kind", self, f"one of {', '.join(SOURCES)}")
+        require(self.left_out in LEFT_OUT, "left_out", self, "'', 'own' or 'climate'")
+
+
+@dataclass(frozen=True)
+class Head:
+    """Settings of a head: ``mlp``, or ``linear`` (ridge regression and logistic regression), and its training.
+
+    alpha : of the linear ones: penalty of the squared weights of standardised features, beside the mean loss of a row
+    A linear head has no use for the other settings, nor for a seed.
+    """
+
+    kind: str = "mlp"
+    width: int = 128
+    depth: int = 2
+    dropout: float = 0.1
+    epochs: int = 10
+    least_steps: int = 300
+    batch: int = 1024
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    alpha: float = 1e-4
+
+    def __post_init__(self):
+        require(self.kind in HEADS, "kind", self, f"one of {', '.join(HEADS)}")
+        for key in ("width", "depth", "epochs", "batch"):
+            require(getattr(self, key) >= 1, key, self, "at least 1")
+        require(0 <= self.dropout < 1, "dropout", self, "at least 0 and below 1")
+        require(self.learning_rate > 0, "learning_rate", self, "above 0")
+        require(self.alpha >= 0, "alpha", self, "at least 0")

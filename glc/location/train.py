@@ -1,0 +1,201 @@
+"""Pre-training: places and images are drawn together by contrast, and both encoders are saved."""
+
+import glc.nets  # noqa: F401, I001 - first: it makes torchvision, which Lightning imports, importable
+
+import math
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import TQDMProgressBar
+from torch import nn
+from torch.nn import functional as F
+
+from glc import config
+from glc.errors import DataError
+from glc.location import contrast, imagery, sampling
+from glc.location.images import ImageEncoder
+from glc.location.model import LocationEncoder
+from glc.nets.history import HISTORY, History
+from glc.nets.trainer import quiet, wandb_logger
+
+LOCATION, IMAGE = "location.ckpt", "image.ckpt"
+MEASURES = ("loss", "images_found", "places_found", "band_error")
+_TAU_RATE = 10
+COLUMNS = (
+    "epoch",
+    *(f"{part}_{name}" for part in ("train", "valid") for name in MEASURES),
+    "temperature",
+    "learning_rate",
+    "seconds",
+)
+
+
+def pretrain(path, out, options, **settings):
+    """Draw places on the land of the raster `path`, cut their tiles, and `fit` an encoder on them.
+
+    path : a GeoTIFF or a folder of them; options : `glc.location.options.Pretraining`; the others are those of `fit`
+    """
+    started = time.perf_counter()
+    scenes = imagery.draw(path, options, settings.get("progress", True))
+    facts = {"cutting_seconds": round(time.perf_counter() - started, 2), "drawn": scenes.lost}
+    return facts | fit(scenes, out, options, **settings)
+
+
+def fit(scenes, out, options, *, accelerator="auto", threads=None, wandb=None, fast_dev_run=False, progress=True):
+    """Train a location encoder and an image encoder on `scenes`.
+
+    scenes : `glc.location.imagery.Scenes`, of `draw` or `of_table`
+    out : an existing folder, gets ``location.ckpt``, ``image.ckpt`` (the last epoch's) and ``history.csv``, one row an
+        epoch: losses (with 512 in a batch, of places that know nothing: log 512 = 6.2), shares of places whose own
+        image is the most similar of the batch (images_found) and of images whose own place is, and τ
+    options : `glc.location.options.Pretraining`
+    accelerator, threads, wandb, fast_dev_run, progress : see `glc.nets.trainer.fit`
+    returns : dict of the last row of the history, numbers of places, bands, steps, seconds
+
+    The same seed, data and thread count give the same weights on a CPU. The places of the validation are in squares of
+    their own, but tiles at a square's border overlap with training tiles.
+    """
+    started, out = time.perf_counter(), Path(out)
+    pl.seed_everything(options.seed, verbose=False)
+    loaders = _loaders(scenes, options)
+    learner = Learner(scenes.bands, scenes.tiles.shape[-1], options)
+    learner.image.prepare(scenes.tiles, loaders[0].rows)
+    history = History(out / HISTORY, COLUMNS, ("train_loss", "valid_loss"), "learning_rate")
+    before = torch.get_num_threads()
+    with quiet(), wandb_logger(wandb) as logger:
+        try:
+            if threads:
+                torch.set_num_threads(threads)
+            trainer = pl.Trainer(
+                accelerator=accelerator,
+                devices=1,
+                max_epochs=options.epochs,
+                callbacks=[history, *([TQDMProgressBar(refresh_rate=10, leave=False)] if progress else [])],
+                logger=False if fast_dev_run else logger,
+                default_root_dir=out,
+                enable_checkpointing=False,
+                enable_progress_bar=progress,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                log_every_n_steps=10,
+                fast_dev_run=fast_dev_run,
+            )
+            trainer.fit(learner, *loaders)
+        finally:
+            torch.set_num_threads(before)
+    facts = {name: value for name, value in history.rows[-1].items() if math.isfinite(value)}
+    facts |= {
+        "places": len(loaders[0].rows),
+        "places_validated": len(loaders[1].rows),
+        "places_left_by_last_epoch": loaders[0].batches.left,
+        "bands": list(scenes.bands),
+        "steps": trainer.global_step,
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+    known = {"options": config.to_dict(options), **facts}
+    for encoder, name in ((learner.location, LOCATION), (learner.image, IMAGE)):
+        encoder.cpu().facts = known
+        encoder.save(out / name)
+    return facts
+
+
+class Learner(pl.LightningModule):
+    """Both encoders and their loss; AdamW without decay of the temperature, its rate by `share`."""
+
+    def __init__(self, bands, size, options):
+        super().__init__()
+        self.options = options
+        self.location = LocationEncoder(options.features, options.network, options.dim)
+        self.image = ImageEncoder(bands, size, options.image, options.dim)
+        self.loss = contrast.InfoNCE(options.temperature)
+        self.bands = nn.Linear(options.dim, 2 * len(bands)) if options.regression else None
+
+    def _step(self, batch, part):
+        places, images = self.location(batch["lon"], batch["lat"]), self.image(batch["tiles"])
+        loss = self.loss(places, images)
+        found = contrast.retrieval(places.detach(), images.detach())
+        measures = dict(zip(MEASURES, (loss.detach(), *found), strict=False))
+        if self.bands is not None:
+            seen = self.image.standard(batch["tiles"])
+            middle = seen.shape[-1] // 2
+            wanted = torch.cat([seen[:, :, middle, middle], seen.mean(dim=(2, 3))], dim=1)
+            # a unit vector's values shrink with its length
+            error = F.mse_loss(self.bands(places * self.options.dim**0.5), wanted)
+            measures["band_error"] = error.detach()
+            loss = loss + self.options.regression * error
+        self.log_dict(
+            {f"{part}_{name}": value for name, value in measures.items()},
+            on_step=False,
+            on_epoch=True,
+            prog_bar=True,
+            batch_size=len(places),
+        )
+        return loss
+
+    def training_step(self, batch):
+        self.log("temperature", self.loss.temperature, on_step=False, on_epoch=True, batch_size=1)
+        return self._step(batch, "train")
+
+    def validation_step(self, batch):
+        self._step(batch, "valid")
+
+    def configure_optimizers(self):
+        options, tau = self.options, self.loss.log_scale
+        groups = [
+            {"params": [p for p in self.parameters() if p is not tau], "weight_decay": options.weight_decay},
+            # decay would pull it to 1; it has far to go in few steps
+            {"params": [tau], "weight_decay": 0.0, "lr": _TAU_RATE * options.learning_rate},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=options.learning_rate)
+        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(share, self.trainer.estimated_stepping_batches))
+        return [optimizer], [{"scheduler": rate, "interval": "step"}]
+
+
+def share(steps, step):
+    """Of the learning rate at `step` of `steps`: it rises for a tenth of them, then falls to nothing as a cosine."""
+    rise = max(steps // 10, 1)
+    if step < rise:
+        return (step + 1) / rise
+    return (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1))) / 2
+
+
+class Loader:
+    """Batches of the places `rows` of scenes: dicts of lon, lat (n,) float64 and tiles (n, band, row, col) float32."""
+
+    def __init__(self, scenes, rows, size, apart_km, seed, shuffle):
+        self.scenes, self.rows = scenes, rows
+        self.batches = sampling.Batches(scenes.lon[rows], scenes.lat[rows], size, apart_km, seed, shuffle)
+
+    def __len__(self):
+        return len(self.rows) // self.batches.size
+
+    def __iter__(self):
+        for batch in self.batches:
+            rows = self.rows[batch]
+            yield {
+                "lon": torch.from_numpy(self.scenes.lon[rows]),
+                "lat": torch.from_numpy(self.scenes.lat[rows]),
+                "tiles": torch.from_numpy(self.scenes.tiles[rows]),
+            }
+
+
+def _loaders(scenes, options):
+    """Loaders of the training and of the validation."""
+    rng = np.random.default_rng([options.seed, 1])
+    valid = sampling.held_out(scenes.lon, scenes.lat, options.holdout, rng)
+    parts = np.flatnonzero(~valid), np.flatnonzero(valid)
+    sizes = min(options.batch_size, len(parts[0])), min(options.batch_size, len(parts[1]))
+    if min(sizes) < 2:
+        raise DataError(
+            f"scenes: {len(parts[0]):,} places to train on and {len(parts[1]):,} to validate on, expected 2 or more of "
+            "each; raise places or holdout"
+        )
+    seeds = [options.seed, options.seed + 1]
+    return [
+        Loader(scenes, rows, size, options.apart_km if shuffle else 0.0, seed, shuffle)
+        for rows, size, seed, shuffle in zip(parts, sizes, seeds, (True, False), strict=True)
+    ]

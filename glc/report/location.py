@@ -1,0 +1,209 @@
+"""Pictures of a location encoder: where its predictions err, what its vectors look like on land, who is like whom.
+
+    python -m glc.report.location CHECKPOINT OUT.png [--at LON,LAT --points N]
+
+draws the similarity of the whole Earth to one place (the poster's C).
+"""
+
+import argparse
+import sys
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter, MultipleLocator
+
+from glc.errors import GlcError
+from glc.location.data import LANDMARKS
+from glc.report.figures import ACCENT, GREY, INK, SECOND, picture
+from glc.report.maps import PALETTE, colour_limits, degrees
+
+POINTS = 100_000
+KM_EDGES = (0, 25, 50, 100, 250, 500, 1000, np.inf)
+_SIZE = (9.0, 4.8)
+
+
+def fibonacci(n=POINTS):
+    """`n` places evenly over the sphere: (lon, lat) in degrees, arrays (n,), of the golden-angle spiral."""
+    i = np.arange(n)
+    lat = np.degrees(np.arcsin(1 - (2 * i + 1) / n))
+    lon = np.remainder(360 * i * (np.sqrt(5) - 1) / 2 + 180, 360) - 180
+    return lon, lat
+
+
+def error_map(path, lon, lat, truth, predicted, title, unit):
+    """Map of the absolute error of values (the poster's B); returns the largest error, and that of 99 % of places.
+
+    lon, lat : (n,) degrees; truth, predicted : (n,) in `unit`
+    """
+    error = np.abs(np.asarray(truth, float) - predicted)
+    largest, most = float(error.max()), float(np.quantile(error, 0.99))
+    with picture(path, _SIZE) as figure:
+        ax = _world(figure.add_subplot())
+        order = np.argsort(error, kind="stable")  # the largest errors lie on top: they are what is looked for
+        points = _points(ax, lon[order], lat[order], error[order], limits=colour_limits(error))
+        figure.colorbar(points, ax=ax, label=f"absolute error, {unit}", extend="max", shrink=0.8, pad=0.02)
+        ax.set_title(
+            f"{title}: largest error {largest:,.0f} {unit}, 99 % below {most:,.0f} {unit}; "
+            f"truth up to {np.max(truth):,.0f} {unit}"
+        )
+    return largest, most
+
+
+def class_map(path, lon, lat, right, title):
+    """Map of places whose class is predicted wrongly, over those where it is right; right : (n,) bool."""
+    with picture(path, _SIZE) as figure:
+        ax = _world(figure.add_subplot())
+        for chosen, colour, label in ((right, GREY, "right"), (~right, SECOND, "wrong")):
+            _points(ax, lon[chosen], lat[chosen], colour=colour, size=2, label=f"{label}: {chosen.sum():,}")
+        ax.set_title(f"{title}: {right.mean():.1%} right")
+        figure.legend(loc="outside lower center", ncols=2, markerscale=4)
+
+
+def class_errors(path, right, km, groups, title):
+    """Share of wrong places by distance and by group, a panel each, with counts; right : (n,) bool.
+
+    km : title -> (n,) distances; groups : title -> (n,) names
+    returns : list of dicts, panel, part, places and wrong (a share)
+    """
+    rows = []
+    for name, distance in km.items():
+        at = np.searchsorted(KM_EDGES, distance, side="right") - 1
+        for i, low in enumerate(KM_EDGES[:-1]):
+            high = KM_EDGES[i + 1]
+            part = f"{low:g}–{high:g}" if np.isfinite(high) else f"≥ {low:g}"
+            _add(rows, name, part, right[np.minimum(at, len(KM_EDGES) - 2) == i])
+    for name, member in groups.items():
+        for part in np.unique(member):
+            _add(rows, name, part, right[member == part])
+    panels = [*km, *groups]
+    with picture(path, (4.0 * len(panels), 3.6)) as figure:
+        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for ax, name in zip(axes, panels, strict=True):
+            own = [row for row in rows if row["panel"] == name]
+            x = np.arange(len(own))
+            ax.bar(x, [row["wrong"] for row in own], 0.7, color=ACCENT)
+            for at, row in zip(x, own, strict=True):
+                text = f"{row['places']:,}"
+                ax.annotate(text, (at, row["wrong"]), (0, 2), textcoords="offset points", ha="center", fontsize=7)
+            ax.set_xticks(x, [row["part"] for row in own], rotation=35, ha="right")
+            ax.set_xlabel(name)
+            ax.grid(axis="y")
+        axes[0].set_ylabel("share of wrong places")
+        figure.suptitle(f"{title}; numbers are places", fontsize=9)
+    return rows
+
+
+def rgb_map(path, lon, lat, vectors, title):
+    """Map of vectors (n, d), their first three principal components as red, green and blue; returns their variance.
+
+    Each component is drawn by its ranks, so that few far-off places do not take all the colours.
+    """
+    from sklearn.decomposition import PCA
+
+    pca = PCA(min(3, vectors.shape[1]), svd_solver="full").fit(vectors)
+    part = pca.transform(vectors)
+    colour = np.full((len(part), 3), 0.5)
+    colour[:, : part.shape[1]] = part.argsort(axis=0).argsort(axis=0) / max(len(part) - 1, 1)
+    share = float(pca.explained_variance_ratio_.sum())
+    with picture(path, _SIZE) as figure:
+        ax = _world(figure.add_subplot())
+        _points(ax, lon, lat, colour=colour)
+        ax.set_title(f"{title}: first three principal components, {share:.0%} of the variance")
+    return share
+
+
+def similarity_map(path, lon, lat, vectors, reference, at, title):
+    """Map of the cosine similarity of vectors (n, d) to the vector `reference` (d,) of the place `at` (lon, lat).
+
+    returns : (n,) similarities
+    """
+    norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(reference)
+    similarity = vectors @ reference / np.maximum(norms, 1e-12)
+    with picture(path, _SIZE) as figure:
+        ax = _world(figure.add_subplot())
+        points = _points(ax, lon, lat, similarity, limits=(float(similarity.min()), 1.0), size=6, cmap="inferno")
+        ax.grid(visible=False)
+        ax.plot(*at, "*", color=ACCENT, markeredgecolor="white", markersize=13)
+        figure.colorbar(points, ax=ax, label="cosine similarity", shrink=0.8, pad=0.02)
+        ax.set_title(f"{title}: {len(lon):,} places and ({degrees(at[1], 'NS')}, {degrees(at[0], 'EW')})")
+    return similarity
+
+
+def draw_encoder(checkpoint, label, problem, folder, name):
+    """Draw the embedding of an encoder over all places of `problem`, and its similarity to each of `LANDMARKS`.
+
+    Files: ``embedding_<name>.png`` and ``similarity_<name>_<place>.png`` in `folder`.
+    """
+    from glc.location import LocationEncoder
+
+    encoder = LocationEncoder.load(checkpoint)
+    lon, lat = np.concatenate([frame[["lon", "lat"]].to_numpy() for frame in (problem.places, problem.query)]).T
+    rgb_map(folder / f"embedding_{name}.png", lon, lat, encoder.embed(lon, lat), label)
+    sphere = fibonacci()
+    vectors = encoder.embed(*sphere)
+    for place, at in LANDMARKS.items():
+        path = folder / f"similarity_{name}_{place.lower().replace(' ', '-')}.png"
+        reference = encoder.embed(*([one] for one in at))[0]
+        similarity_map(path, *sphere, vectors, reference, at, f"{label}, similarity to {place}")
+
+
+def _add(rows, panel, part, right):
+    if len(right):
+        rows.append({"panel": panel, "part": str(part), "places": len(right), "wrong": float(1 - right.mean())})
+
+
+def _world(ax):
+    ax.set_xlim(-180, 180)
+    ax.set_ylim(-90, 90)
+    ax.set_aspect("equal")
+    ax.grid()
+    ax.tick_params(length=3, colors=INK)
+    for axis, step, ends in ((ax.xaxis, 60, "EW"), (ax.yaxis, 30, "NS")):
+        axis.set_major_locator(MultipleLocator(step))
+        axis.set_major_formatter(FuncFormatter(lambda value, _, ends=ends: degrees(value, ends)))
+    return ax
+
+
+def _points(ax, lon, lat, values=None, colour=None, limits=(None, None), cmap=PALETTE, size=1.5, label=None):
+    kind = {"c": colour} if values is None else {"c": values, "cmap": cmap, "vmin": limits[0], "vmax": limits[1]}
+    return ax.scatter(lon, lat, s=size, linewidths=0, rasterized=True, label=label, **kind)
+
+
+def _place(text):
+    try:
+        lon, lat = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected LON,LAT in degrees, such as 7.1,43.7") from None
+    return lon, lat
+
+
+def main(arguments=None):
+    """Draw the similarity of the whole Earth to a place."""
+    parser = argparse.ArgumentParser(prog="python -m glc.report.location", description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", help="a pre-trained location encoder")
+    parser.add_argument("out", help="the picture: .png, .svg or .pdf")
+    parser.add_argument(
+        "--at",
+        type=_place,
+        metavar="LON,LAT",
+        default=LANDMARKS["Hong Kong"],
+        help="the reference place, degrees; in the west: --at=-3.7,40.4 (default: Hong Kong)",
+    )
+    parser.add_argument("--points", type=int, default=POINTS, help="places on the sphere (default: %(default)s)")
+    chosen = parser.parse_args(arguments)
+    from glc.location import LocationEncoder
+
+    try:
+        encoder = LocationEncoder.load(chosen.checkpoint)
+        places = fibonacci(chosen.points)
+        reference = encoder.embed(*([one] for one in chosen.at))[0]
+        found = similarity_map(
+            chosen.out, *places, encoder.embed(*places), reference, chosen.at, "Cosine similarity of embeddings"
+        )
+    except GlcError as error:
+        sys.exit(str(error))
+    print(f"similarity {found.min():.3f} to {found.max():.3f}, mean {found.mean():.3f}")
+    print(chosen.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from glc.covariates import Raster
+from glc.dct import compress, expand
+from glc.errors import ConfigError, DataError
+from glc.etl import tiles
+from glc.location import imagery
+from glc.location.options import Pretraining
+from tests.etl.rasters import geotiff, window
+
+NAMES = ("Altitude m", "tmean_01", "tmean_02", "land percent")
+
+
+@pytest.fixture
+def raster(tmp_path):
+    """Four bands of 60 x 60 pixels of 0.1 degree; the western half is sea."""
+    rng = np.random.default_rng(0)
+    bands = rng.normal(100, 20, (4, 60, 60)).astype(np.float32)
+    bands[3] = np.where(np.arange(60) >= 30, 90, 10)
+    return geotiff(tmp_path / "globe [1].tif", bands, step=0.1, west=5, north=45, names=NAMES)
+
+
+def options(**changes):
+    return Pretraining(**{"places": 200, "batch_size": 20, "size": 4, "bounds": (5.0, 39.0, 11.0, 45.0)} | changes)
+
+
+def test_tiles_are_the_pixels_around_the_places(raster):
+    stack = imagery.Stack(raster, size=4)
+    rng = np.random.default_rng(1)
+    lon, lat = rng.uniform(5.3, 10.7, 30), rng.uniform(39.3, 44.7, 30)
+    pixels, flags = stack.cut(lon, lat)
+    assert pixels.shape == (30, 4, 4, 4)
+    assert set(flags) == {"ok"}
+    for i in range(30):
+        for band in range(4):
+            assert_allclose(pixels[i, band], window(raster, band + 1, lon[i], lat[i], 4)[0])
+
+
+def test_bands_that_are_left_out_are_not_seen(raster):
+    stack = imagery.Stack(raster, ("tmean_*",), size=1)
+    assert stack.bands == ("altitude_m", "land_percent")
+    whole = imagery.Stack(raster, size=1)
+    lon, lat = np.array([7.0, 9.0]), np.array([41.0, 42.0])
+    assert_allclose(stack.cut(lon, lat)[0], whole.cut(lon, lat)[0][:, [0, 3]])
+    with pytest.raises(ConfigError, match=r"leave_out: found 'tmeen_01', .*did you mean 'tmean_01'"):
+        imagery.Stack(raster, ("tmeen_01",))
+    with pytest.raises(ConfigError, match="leaves no band"):
+        imagery.Stack(raster, ("*",))
+
+
+def test_drawn_places_are_on_land_and_tiles_are_theirs(raster):
+    scenes = imagery.draw(raster, options(leave_out=("land_*",)), progress=False)
+    assert scenes.bands == ("altitude_m", "tmean_01", "tmean_02")
+    assert len(scenes.lon) == len(scenes.tiles) == 200
+    assert scenes.lon.min() >= 8
+    assert scenes.lost["left_out"] == 0
+    assert sum(scenes.lost["flags"].values()) == 200
+    again, _ = imagery.Stack(raster, ("land_*",), size=4).cut(scenes.lon, scenes.lat)
+    assert np.array_equal(again, scenes.tiles)
+    same, other = (imagery.draw(raster, options(seed=seed), progress=False).lon for seed in (0, 1))
+    assert np.array_equal(same, scenes.lon)
+    assert not np.array_equal(other, scenes.lon)
+
+
+def test_without_a_band_of_land_all_places_with_a_value_are_drawn(tmp_path):
+    bands = np.full((2, 40, 40), -1, np.int16)
+    bands[:, :20] = 5
+    path = geotiff(tmp_path / "a.tif", bands, step=0.1, west=5, north=45, nodata=-1, names=("a", "b"))
+    scenes = imagery.draw(path, options(land_band=""), progress=False)
+    assert scenes.lat.min() >= 43
+    assert scenes.lon.max() > 8.5
+    with pytest.raises(ConfigError, match=r"land_band: found 'land_percent', expected a band of .*a, b"):
+        imagery.draw(path, options(), progress=False)
+    with pytest.raises(ConfigError, match="bounds: found"):
+        imagery.draw(path, options(land_band="", bounds=(20.0, 0.0, 30.0, 9.0)), progress=False)
+
+
+def test_a_folder_of_rasters_is_one_stack(tmp_path):
+    for name in ("one", "two"):
+        geotiff(tmp_path / f"{name}.tif", np.ones((1, 20, 20), np.float32), names=(name,))
+    assert imagery.Stack(tmp_path).bands == ("one", "two")
+    with pytest.raises(DataError, match="no such raster"):
+        imagery.Stack(tmp_path / "three.tif")
+
+
+@pytest.mark.parametrize("block", ["full", 4])
+def test_tiles_of_an_edition(raster, tmp_path, block):
+    rng = np.random.default_rng(4)
+    places = pd.DataFrame({"lon": rng.uniform(5.5, 10.5, 40), "lat": rng.uniform(39.5, 44.5, 40)})
+    places.insert(0, "dataset", np.where(np.arange(40) < 20, "po", "pa_train"))
+    places.insert(1, "surveyId", np.tile(np.arange(20), 2)[::-1])  # ids of the two datasets overlap
+    table = Raster("globe", patterns=(raster.name.replace("[", "[[]"),), name="globe")
+    tiles.write(None, places, table, raster.parent, tmp_path / "tiles", size=6, block=block)
+    more = pd.concat([places, places.iloc[:1].assign(lon=8.0, surveyId=99), places.iloc[:1].assign(surveyId=77)])
+    scenes = imagery.of_table(tmp_path / "tiles", more, side=6, size=6, leave_out=("land_percent",))
+    assert scenes.bands == ("altitude_m", "tmean_01", "tmean_02")
+    assert (len(scenes.lon), scenes.lost["left_out"]) == (40, 2)  # not cut, and a second visit
+    at = {(lon, lat): tile for lon, lat, tile in zip(scenes.lon, scenes.lat, scenes.tiles, strict=True)}
+    for place in places.itertuples():
+        pixels = window(raster, 2, place.lon, place.lat, 6)[0]
+        wanted = pixels if block == "full" else expand(compress(pixels, 4), 6)
+        assert_allclose(at[place.lon, place.lat][1], wanted, rtol=1e-4)
+
+
+def test_the_real_globe(shared_data):
+    path = shared_data / "rasters_global" / "imagery_15m.tif"
+    scenes = imagery.draw(path, Pretraining(places=1100, leave_out=("tmean_*", "altitude_*")), progress=False)
+    assert len(scenes.bands) == 13
+    assert np.isfinite(scenes.tiles).all()
+    # the pixel of the place itself is row and column 4 of 8
+    assert scenes.tiles[:, scenes.bands.index("land_percent"), 4, 4].min() >= 50
