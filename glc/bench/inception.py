@@ -79,7 +79,7 @@ def speed(side, stem_stride=1, unstack=False, batch=32, seconds=5.0, bfloat16=Fa
 
     @torch.inference_mode()
     def predict():
-        learner.net.predict(sample)
+        learner.net(sample)
 
     found = {}
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):

@@ -198,7 +198,7 @@ def test_the_command_line_fails_with_the_cause_on_its_last_line(tmp_path):
         timeout=300,
     )
     assert done.returncode == 35, done.stderr[-2000:]
-    last = done.stderr[done.stderr.rindex("FAILED Submission: DataError:") :].strip()
+    last = done.stderr[done.stderr.rindex("FAILED Submission: MissingError:") :].strip()
     assert len(last.splitlines()) == 1
     assert "no file of covariate 'sentinel2'" in last
     assert "IMAGERY=, --imagery-folder" in last
