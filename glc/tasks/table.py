@@ -1,5 +1,6 @@
 """A table of a paper: its rows are experiments, its cells their metrics, its neighbour the paper's own figures."""
 
+import hashlib
 import json
 import math
 import re
@@ -163,6 +164,8 @@ class SeedTable(Table):
     def table_name(self):
         """Name of its files; that of a part of the table is another."""
         part = re.sub(r"[^a-z0-9]+", "-", self.only.lower()).strip("-")
+        if len(part) > 60:  # file systems take no names of any length
+            part = f"{part[:50]}-{hashlib.sha256(part.encode()).hexdigest()[:8]}"
         return super().table_name() + (f"~{part or 'part'}" if self.only else "")
 
     def write(self, out):
