@@ -2,6 +2,9 @@
 
 import math
 
+VISIBLE = 5e-5
+"""Differences of F1 below this are not seen at the four digits of a table, so they are called none."""
+
 
 def effect(own, other, split):
     """What a row scores on a split, and gains over another: dict of F1, spread, gain, gain spread and verdict.
@@ -27,11 +30,11 @@ def effect(own, other, split):
 
 
 def verdict(differences):
-    """helps, harms or within noise: whether Student's 95 % interval of the mean difference leaves out 0."""
+    """helps, harms, within noise (whether Student's 95 % interval of the mean leaves out 0), or no difference."""
     from scipy import stats
 
     mean, spread = moments(differences)
-    if max(map(abs, differences)) == 0:
+    if max(map(abs, differences)) < VISIBLE:
         return "no difference"
     if len(differences) < 2:
         return "one seed"

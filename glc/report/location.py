@@ -15,6 +15,7 @@ from glc.errors import GlcError
 from glc.location.data import LANDMARKS
 from glc.report.figures import ACCENT, GREY, INK, SECOND, picture
 from glc.report.maps import PALETTE, colour_limits, degrees
+from glc.report.place import parse_place
 
 POINTS = 100_000
 KM_EDGES = (0, 25, 50, 100, 250, 500, 1000, np.inf)
@@ -168,14 +169,6 @@ def _points(ax, lon, lat, values=None, colour=None, limits=(None, None), cmap=PA
     return ax.scatter(lon, lat, s=size, linewidths=0, rasterized=True, label=label, **kind)
 
 
-def _place(text):
-    try:
-        lon, lat = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected LON,LAT in degrees, such as 7.1,43.7") from None
-    return lon, lat
-
-
 def main(arguments=None):
     """Draw the similarity of the whole Earth to a place."""
     parser = argparse.ArgumentParser(prog="python -m glc.report.location", description=__doc__.splitlines()[0])
@@ -183,7 +176,7 @@ def main(arguments=None):
     parser.add_argument("out", help="the picture: .png, .svg or .pdf")
     parser.add_argument(
         "--at",
-        type=_place,
+        type=parse_place,
         metavar="LON,LAT",
         default=LANDMARKS["Hong Kong"],
         help="the reference place, degrees; in the west: --at=-3.7,40.4 (default: Hong Kong)",

@@ -19,6 +19,7 @@ from scipy import fft
 from glc import dct
 from glc.errors import ConfigError, DataError, GlcError
 from glc.report.figures import picture
+from glc.report.place import parse_place
 
 
 @dataclass(frozen=True)
@@ -128,21 +129,15 @@ def draw(window, out, block=8, terms=50, title=""):
     return kept
 
 
-def _place(text):
-    try:
-        lon, lat = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected LON,LAT in degrees, such as 7.1,43.7") from None
-    return lon, lat
-
-
 def main(arguments=None):
     """Draw the comparison and print what the two keep."""
     parser = argparse.ArgumentParser(prog="python -m glc.report.lowpass", description=__doc__.splitlines()[0])
     parser.add_argument("raster", help="a GeoTIFF")
     parser.add_argument("out", help="the picture: .png, .svg or .pdf")
     parser.add_argument("--band", type=int, default=1, help="counted from 1 (default: %(default)s)")
-    parser.add_argument("--at", type=_place, metavar="LON,LAT", help="the middle, degrees; in the west: --at=-3.7,40.4")
+    parser.add_argument(
+        "--at", type=parse_place, metavar="LON,LAT", help="the middle, degrees; in the west: --at=-3.7,40.4"
+    )
     parser.add_argument("--size", type=int, default=128, help="side in pixels (default: %(default)s)")
     parser.add_argument("--block", type=int, default=8, help="2-D terms of an axis (default: %(default)s)")
     parser.add_argument(
