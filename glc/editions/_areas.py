@@ -6,15 +6,15 @@ AREAS = {"fr": ("France", 3035), "us": ("United States", 5070)}
 """Area in the names of files -> its country and the EPSG code of its projection, metres."""
 
 
-def tables(stem, folder, place, species):
-    """The four tables ``STEM_{fr,us}_{train,test}.csv``, in `folder` or beside it.
+def tables(stem, place, species):
+    """The four tables ``STEM_{fr,us}_{train,test}.csv``, in a folder `stem` or beside it.
 
     place : surveyId, lon and lat -> their columns; species : the column of the label, which tests lack
     """
     return tuple(
         Table(
             dataset,
-            (f"{folder}/{name}", name),
+            (f"{stem}/{name}", name),
             columns,
             separator=";",
             constants={"country": country},

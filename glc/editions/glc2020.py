@@ -13,7 +13,7 @@ PLACE = {"surveyId": "id", "lon": "lon", "lat": "lat"}
 editions.register("glc2020")(
     Edition(
         "GeoLifeCLEF 2020",
-        tables=tables("occurrences", "occurrences", PLACE, "species_id"),
+        tables=tables("occurrences", PLACE, "species_id"),
         train="po",
         test="po_test",
         submission="ranked",

@@ -9,7 +9,7 @@ PLACE = {"surveyId": "observation_id", "lon": "longitude", "lat": "latitude"}
 editions.register("glc2022")(
     Edition(
         "GeoLifeCLEF 2022",
-        tables=tables("observations", "observations", PLACE, "species_id"),
+        tables=tables("observations", PLACE, "species_id"),
         train="po",
         test="po_test",
     )

@@ -60,3 +60,8 @@ def test_moments_of_one_value_have_no_spread():
     assert moments([2.0, 4.0, 9.0]) == (5.0, pytest.approx(np.std([2, 4, 9], ddof=1)))
     assert moments([2.0])[0] == 2
     assert math.isnan(moments([2.0])[1])
+
+
+def test_a_gain_that_no_digit_shows_is_none():
+    assert verdict([1e-5, 1e-5, 1.1e-5]) == "no difference"
+    assert verdict([1e-3, 1e-3, 1.1e-3]) == "helps"
