@@ -17,6 +17,7 @@ from torchvision.models.inception import BasicConv2d, Inception3
 from glc.config import require
 from glc.covariates.landcover_patches import CLASSES as CODES
 from glc.errors import ConfigError
+from glc.nets._heads import start_at_frequencies
 from glc.nets.imagery import Maps
 from glc.registry import models
 
@@ -50,6 +51,9 @@ class Inception(nn.Module):
         for any other code, and where it is missing). None: its code is a number, as in the published runs."""
         dropout: float = 0.5
         """Of the 2,048 features before the classifier."""
+        prior: bool = False
+        """Start the classifier at each class's frequency among the training examples (ours): its published weights,
+        0.1 wide, guess at random with a loss far above that, which takes a short schedule half its epochs to unlearn."""
 
         def __post_init__(self):
             require(self.resize >= 0, "resize", self, "a side in pixels, or 0")
@@ -97,6 +101,9 @@ class Inception(nn.Module):
     def prepare(self, summary):
         """Take the moments of the inputs over the training examples from ``summary.inputs``."""
         self.maps.prepare(summary)
+        if self.options.prior:
+            start_at_frequencies(self.head, summary)
+            nn.init.zeros_(self.head.weight)
 
     def features(self, batch):
         """What the classifier reads, (batch, 2048), before dropout."""

@@ -126,6 +126,20 @@ def test_bands_are_standardised_and_what_is_missing_is_the_mean(net):
     torch.testing.assert_close(seen, wanted.nan_to_num(nan=0))
 
 
+def test_with_prior_it_starts_at_the_class_frequencies():
+    counts = np.arange(1, CLASSES + 1)
+    moments = {
+        name: Moments(np.zeros(one.shape, np.float32), np.ones(one.shape, np.float32), 1.0)
+        for name, one in layouts_of().items()
+    }
+    net = make(prior=True)
+    net.prepare(SimpleNamespace(inputs=moments, counts=counts, rows=int(counts.sum())))
+    share = (counts + 0.5) / (counts.sum() + 1)
+    with torch.no_grad():
+        logits = net(batch_of(layouts_of()))
+    torch.testing.assert_close(logits.sigmoid(), torch.tensor(share, dtype=torch.float32).expand(4, -1))
+
+
 def test_resized_pixels_are_means_of_those_they_cover(net):
     large = batch_of(layouts_of(2 * SIDE))
     whole = torch.cat([large[name] for name in layouts_of()], dim=1)
