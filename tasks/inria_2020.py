@@ -5,6 +5,7 @@ python -m luigi --module tasks.inria_2020 inria_2020.Table1 --dataset virtual:gl
 
 import luigi
 
+from glc.tasks.products import Submission
 from glc.tasks.table import CostTable, Row
 
 PRESETS = {"cpu": "inria-run3-cpu", "gpu": "inria-run3"}
@@ -30,6 +31,17 @@ class Table1(CostTable):
 
     def table_name(self):
         return f"{super().table_name()}-{self.preset}"
+
+    def submissions(self):
+        """The `Submission` of each row: ranked species with their scores."""
+        return [self.clone(Submission, experiment=row.experiment) for row in self.rows()]
+
+    def requires(self):
+        return {"rows": self.evaluations(), "submissions": self.submissions()}
+
+    def results(self):
+        """The table, and where it and the runs' submissions are."""
+        return [*super().results(), *(f"submission {task.published()[0].path}" for task in self.submissions())]
 
     def rows(self):
         cnn = PRESETS[self.preset]

@@ -45,8 +45,12 @@ class Table(ProductTask):
         """The lines of the table, a list of `Row`."""
         raise NotImplementedError(f"{type(self).__name__} does not say its rows")
 
-    def requires(self):
+    def evaluations(self):
+        """Label of a row -> the `Evaluate` of its experiment."""
         return {row.label: self.clone(Evaluate, experiment=row.experiment) for row in self.rows()}
+
+    def requires(self):
+        return self.evaluations()
 
     def more_identity(self):
         return [self.title, *self.remarks, *([row.label, row.paper] for row in self.rows())]
@@ -63,7 +67,7 @@ class Table(ProductTask):
         import pandas as pd
 
         lines = []
-        for row, task in zip(self.rows(), self.requires().values(), strict=True):
+        for row, task in zip(self.rows(), self.evaluations().values(), strict=True):
             found = json.loads((task.folder / "metrics.json").read_text())
             measured = self.measured(found["valid"], found.get("test", {}))
             lines.append({"model": row.label, **measured, "paper (not comparable)": row.paper, **self.more(row, task)})
