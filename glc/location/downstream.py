@@ -227,13 +227,12 @@ def _features(source, path, without, lon, lat):
         return np.column_stack([lon, lat])
     if source.kind == "raster":
         return data.nearest_pixel(path, lon, lat, without)[0]
-    if source.kind == "encoder":
-        from glc.location import LocationEncoder
+    from glc.location import LocationEncoder, encoders
 
-        return LocationEncoder.load(path).embed(lon, lat)
-    from glc.location import encoders
-
-    return encoders.features(source.features.name, lon, lat, **source.features.options)
+    parts = [LocationEncoder.load(path).embed(lon, lat)] if source.kind == "encoder" else []
+    if source.features.name != "none":
+        parts.append(encoders.features(source.features.name, lon, lat, **source.features.options))
+    return np.hstack(parts)
 
 
 def _predict(problem, source, names, known, train, asked, head, seed):

@@ -17,6 +17,7 @@ class Source:
 
     kind : ``nearest`` (the reference, no features), ``features`` (a feature map of `glc.location.encoders`), ``raster``
         (bands of the nearest pixel; of labelled places alone) or ``encoder`` (a pre-trained `LocationEncoder`)
+    features : of the kind ``features``; of an encoder, what stands beside its embedding
     left_out : of a raster, bands that are not told: each target's ``own``, or temperatures and altitude (``climate``)
         for the one and for the other
     """
@@ -28,6 +29,12 @@ class Source:
     def __post_init__(self):
         require(self.kind in SOURCES, "kind", self, f"one of {', '.join(SOURCES)}")
         require(self.left_out in LEFT_OUT, "left_out", self, "'', 'own' or 'climate'")
+        require(
+            self.kind in ("features", "encoder") or self.features.name == "none",
+            "features",
+            self,
+            "none but of the kinds features and encoder",
+        )
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class DownstreamScores(PlacesTask):
 
     def more_identity(self):
         choice, made = self.source.features, ""
-        if self.source.kind == "features":
+        if choice.name != "none":
             made = repr(config.options(registry.locations.get(choice.name), choice, "features"))
         files = sorted([target, storage.file_digest(path)] for target, path in self.paths.items())
         return [*super().more_identity(), made, files]
@@ -145,6 +145,7 @@ class DownstreamPredictions(EncodersTask, PlacesTask, ProductTask):
                 left_out |= {"without the target's bands": "own", "without temperature and altitude": "climate"}
             for label, without in left_out.items():
                 made[f"raster-read, {label}"] = Source("raster", left_out=without), {ALL: self.raster}
+        beside = Choice("harmonics", {"degree": DEGREES[0]})
         for label, paths in self.encoders.items():
             if label in made:
                 raise ConfigError(f"encoder {label!r}: another row has that label; give it a label of its own")
@@ -152,6 +153,8 @@ class DownstreamPredictions(EncodersTask, PlacesTask, ProductTask):
             own = {name: path for name, path in paths.items() if name in names}
             if own:
                 made[label] = Source("encoder"), own
+                # the control and the embedding together: what pre-training adds to it
+                made[f"{label} + harmonics, L = {DEGREES[0]}"] = Source("encoder", beside), own
         return made
 
     def requires(self):

@@ -141,6 +141,19 @@ def test_an_encoder_of_its_own_for_a_target_is_asked_for_that_target(problem, tm
         downstream.cross_validate(small, source, {"altitude": two}, HEAD, 1)
 
 
+def test_harmonics_beside_an_embedding_are_more_columns(tmp_path):
+    path = encoder(tmp_path / "one.ckpt", ["land_percent"])
+    lon, lat = np.array([3.0, -70.0, 150.0]), np.array([43.0, -10.0, 62.0])
+    beside = Source("encoder", Choice("harmonics", {"degree": 3}))
+    found = downstream._features(beside, path, (), lon, lat)
+    alone = downstream._features(Source("encoder"), path, (), lon, lat)
+    harmonics = downstream._features(Source("features", Choice("harmonics", {"degree": 3})), None, (), lon, lat)
+    assert harmonics.shape == (3, 16)
+    np.testing.assert_array_equal(found, np.hstack([alone, harmonics]))
+    with pytest.raises(ConfigError, match="features.*none but of the kinds"):
+        Source("raster", Choice("harmonics"))
+
+
 def test_who_knows_a_target_may_not_predict_it(problem, raster, tmp_path):
     altitude, precipitation = problem.target("altitude_m"), problem.target("prec_annual_mm")
     told = encoder(tmp_path / "told.ckpt", ["altitude_m", "land_percent"])

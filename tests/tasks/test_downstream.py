@@ -74,7 +74,9 @@ def test_the_tables_the_predictions_and_the_pictures_are_made_once(given, root):
         "raster-read, without the target's bands",
         "raster-read, without temperature and altitude",
         "all bands",
+        "all bands + harmonics, L = 2",
         "without its own",
+        "without its own + harmonics, L = 2",
         "blend",
     ]
     assert "±" in rows["xyz"][1]
