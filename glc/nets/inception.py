@@ -52,8 +52,8 @@ class Inception(nn.Module):
         dropout: float = 0.5
         """Of the 2,048 features before the classifier."""
         prior: bool = False
-        """Start the classifier at each class's frequency among the training examples (ours): its published weights,
-        0.1 wide, guess at random with a loss far above that, which takes a short schedule half its epochs to unlearn."""
+        """Start the classifier at each class's frequency among the training examples (ours). Its published weights, 0.1
+        wide, guess at random with a loss far above that; a short schedule takes half its epochs to unlearn it."""
 
         def __post_init__(self):
             require(self.resize >= 0, "resize", self, "a side in pixels, or 0")

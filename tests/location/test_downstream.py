@@ -150,7 +150,7 @@ def test_harmonics_beside_an_embedding_are_more_columns(tmp_path):
     harmonics = downstream._features(Source("features", Choice("harmonics", {"degree": 3})), None, (), lon, lat)
     assert harmonics.shape == (3, 16)
     np.testing.assert_array_equal(found, np.hstack([alone, harmonics]))
-    with pytest.raises(ConfigError, match="features.*none but of the kinds"):
+    with pytest.raises(ConfigError, match=r"features: found .* expected none but of the kinds"):
         Source("raster", Choice("harmonics"))
 
 
