@@ -22,7 +22,7 @@ NORBERG    =
 LOCATION   =
 HABITATS   =
 ENCODERS   =
-# of location-encoder: a GeoTIFF of the world with many bands; of location-similarity: an encoder
+# of location-encoder: a GeoTIFF of the world with many bands; of location-similarity and nets that read one: an encoder
 GLOBE      =
 ENCODER    =
 # of low-pass and location-tasks: a GeoTIFF; of low-pass and location-similarity: the picture
@@ -52,7 +52,7 @@ CENTRAL = $(if $(filter central,$(SCHEDULER)),LUIGI_CONFIG_PATH=conf/luigi-vm.cf
 # python -m luigi and not luigi: it alone finds the top-level package tasks
 LUIGI   = $(CENTRAL)$(BIN)/python -m luigi --module
 PLAIN   = --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
-ON      = $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')
+ON      = $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ENCODER), --location-encoder '$(ENCODER)')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -164,6 +164,9 @@ location-encoder: $(READY)  ## pre-train the location encoder on GLOBE, a GeoTIF
 
 location-tasks: $(READY)  ## encoders beside the nearest places and the control, on LOCATION and HABITATS (ENCODERS=, RASTER=)
 	$(LUIGI) tasks.location_2024 location_2024.Downstream --places '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')$(if $(RASTER), --raster '$(RASTER)')$(if $(ENCODERS), --encoders '$(ENCODERS)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+
+location-species: $(READY)  ## what ENCODER brings the species nets on DATASET, block and random folds (ARGS='--folds 2 --seeds 1')
+	$(LUIGI) tasks.location_2024 location_2024.Species $(ON)
 
 location-reference: $(READY)  ## the 10 (20) nearest places on the folds of LOCATION (and HABITATS)
 	$(BIN)/python -m glc.location.nearest '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')

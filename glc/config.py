@@ -103,7 +103,10 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Input:
-    """What a net reads beside the place: imagery, values, neighbours. In a TOML each is a ``[[inputs]]`` table."""
+    """What a net reads beside the place: imagery, values, neighbours, features of the place itself.
+
+    In a TOML each is a ``[[inputs]]`` table.
+    """
 
     tiles: str = ""
     """A registered covariate; or"""
@@ -125,10 +128,14 @@ class Input:
     """Years of a cube; none: all."""
     optional: bool = later(False)
     """Do without it, or without the rasters of a table, where the dataset's folders have none (and say so)."""
+    location: Choice = later(Choice("none"))  # noqa: RUF009 - nobody changes its options
+    """What tells of the survey's longitude and latitude: a feature map of `glc.location.encoders`, or encoder, a
+    pre-trained one, whose file is its `path` or that of the command line."""
 
     def __post_init__(self):
-        chosen = [bool(self.tiles), bool(self.cube), bool(self.table), self.graph.name != "none"]
-        require(sum(chosen) == 1, "tiles", self, "one of tiles, cube, table and graph")
+        chosen = [bool(self.tiles), bool(self.cube), bool(self.table)]
+        chosen += [self.graph.name != "none", self.location.name != "none"]
+        require(sum(chosen) == 1, "tiles", self, "one of tiles, cube, table, graph and location")
         require(not self.cube or self.cube in CUBES, "cube", self, f"one of: {', '.join(CUBES)}")
         require(self.size >= 2, "size", self, "2 pixels or more")
         require(0 <= self.block <= self.size, "block", self, "0 (pixels) to the side of the tile")
@@ -140,9 +147,24 @@ class Input:
     @property
     def name(self):
         """Name of its column in a batch."""
+        if self.location.name != "none":
+            return f"location_{self.location.name}"
         if self.table:
             return "table"
         return self.tiles or (f"{self.cube}_cube" if self.cube else self.graph.name)
+
+    @property
+    def stored(self):
+        """Whether it is a table on disk; graphs and locations are made when they are read."""
+        return self.graph.name == self.location.name == "none"
+
+
+@dataclass(frozen=True)
+class EncoderFile:
+    """Options of the location ``encoder``."""
+
+    path: str = ""
+    """The encoder's file (``location.ckpt``); empty: that of the command line."""
 
 
 @dataclass(frozen=True)
@@ -349,6 +371,20 @@ def _check_bands(wanted):
         )
 
 
+def _check_location(wanted):
+    """Look up what an input tells of the place, and validate its options; the file itself is the task's concern."""
+    choice, known = wanted.location, ["encoder", *registry.locations.choices()]
+    if choice.name not in known:
+        raise ConfigError(
+            f"inputs: unknown location {choice.name!r}; expected one of: {', '.join(known)}"
+            f"{did_you_mean(choice.name, known)}"
+        )
+    if choice.name == "encoder":
+        build(EncoderFile, choice.options, "location 'encoder'")
+    else:
+        options(registry.locations.get(choice.name), choice, "location")
+
+
 def _check_scores(experiment, net):
     """Refuse what a model cannot do when it predicts."""
     scores, name = experiment.scores, experiment.model.name
@@ -399,6 +435,8 @@ def _check(experiment):
             registry.covariates.get(name)
         if one.graph.name != "none":
             options(registry.graphs.get(one.graph.name), one.graph, "graph")
+        if one.location.name != "none":
+            _check_location(one)
         if one.tiles:
             registry.covariates.get(one.tiles)
             _check_bands(one)

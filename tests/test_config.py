@@ -28,8 +28,13 @@ def test_every_experiment_loads_and_survives_a_round_trip(name):
         ('model = "geolocation"\ntrain = { loss = { name = "asl", gama = 1 } }', "unknown key 'gama'"),
         (
             'model = "tile_cnn"\n[[inputs]]\nblock = 8',
-            "inputs: tiles: found '', expected one of tiles, cube, table and graph",
+            "inputs: tiles: found '', expected one of tiles, cube, table, graph and location",
         ),
+        ('model = "tighnari"\n[[inputs]]\nlocation = "raw"\ntable = ["soil"]', "expected one of tiles, cube, table"),
+        ('model = "geolocation"\n[[inputs]]\nlocation = "encodr"', "location 'encodr'.*harmonics.*mean 'encoder'"),
+        ('model = "geolocation"\n[[inputs]]\nlocation = { name = "xyz", degree = 3 }', "unknown key 'degree'"),
+        ('model = "geolocation"\n[[inputs]]\nlocation = { name = "encoder", file = "a" }', "'encoder': unknown key"),
+        ('model = "geolocation"\n[[inputs]]\nlocation = { name = "harmonics", degree = -1 }', "degree"),
         ('model = "tile_cnn"\n[[inputs]]\ntiles = "sentinel3"', "unknown covariate 'sentinel3'.*did you mean"),
         ('model = "tile_cnn"\n[[inputs]]\ncube = "serie"', "cube: found 'serie', expected one of: series, landsat"),
         ('model = "tile_cnn"\n[[inputs]]\ncube = "bioclim"\ncoeffs = true', "coeffs: found True, expected false but"),
@@ -102,6 +107,15 @@ def test_a_later_key_at_its_default_leaves_identities_as_they_were():
     assert '"clone":true' in config.canonical(config.Train(clone=True))
     assert config.build(config.Train, {"clone": True}, "").clone
     assert config.defaults(config.Train, "clone") == {"clone": False, "clone_epochs": 10, "clone_rate": 0.2}
+
+
+def test_an_input_may_be_a_location_and_others_keep_their_canonical_text():
+    inputs = config.load('geolocation+inputs=[{location="encoder"},{location={name="harmonics",degree=3}}]').inputs
+    assert [(one.name, one.stored) for one in inputs] == [("location_encoder", False), ("location_harmonics", False)]
+    assert inputs[1].location == config.Choice("harmonics", {"degree": 3})
+    table = config.Input(table=("soil",))
+    assert table.stored
+    assert "location" not in config.canonical(table)
 
 
 def test_equal_sections_have_equal_canonical_text():

@@ -1,9 +1,11 @@
 """Tables of tiles, cubes and values read into `glc.nets.features.Features`, each once, through Petastorm.
 
-What is larger than the memory it may take goes to a scratch file.
+Features of the place itself, such as a location encoder's, are computed here. What is larger than the memory it may
+take goes to a scratch file.
 """
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +13,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
 from glc import schema, storage
 from glc.errors import ConfigError, DataError, did_you_mean
+from glc.location import LocationEncoder, encoders
 from glc.nets import batches
 from glc.nets.features import Features, Index, Layout
+
+_BATCH = 8_192  # places at once
 
 
 def read(inputs, folders, *, memory_bytes=4 << 30, scratch=None, surveys=None):
     """The content of `inputs` (config.Input); `folders` lists for each the outputs of Tiles, Cubes or Tabular.
 
+    Of an input made from the place, whose encoder names its file, it lists frames of dataset, surveyId, lon and lat.
     memory_bytes : of all inputs together; those that do not fit are kept in files under the folder `scratch`
     surveys : (k, 2) int64, the numbers of datasets and ids of the surveys that are kept; None keeps all
     returns : `Features`, or None when there are no inputs
@@ -31,13 +38,13 @@ def read(inputs, folders, *, memory_bytes=4 << 30, scratch=None, surveys=None):
     layouts, values, known, keys, left = {}, {}, {}, {}, memory_bytes
     kept = None if surveys is None else Index(np.unique(surveys, axis=0))
     for wanted, outputs in zip(inputs, folders, strict=True):
-        kind = _Tiles if wanted.tiles else _Cubes if wanted.cube else _Table
-        sources = [kind(wanted, Path(folder)) for folder in outputs]
+        kind = _Tiles if wanted.tiles else _Cubes if wanted.cube else _Table if wanted.table else _Places
+        sources = [kind(wanted, source) for source in outputs]
         layout, dtype = sources[0].layout, np.result_type(*(source.dtype for source in sources))
         for source in sources[1:]:
             if source.layout != layout:
                 raise DataError(f"{source.folder}: found {source.layout}, expected {layout}, as in {sources[0].folder}")
-        every = np.concatenate([_keys(source.files) for source in sources])
+        every = np.concatenate([source.keys() for source in sources])
         keep = np.ones(len(every), bool) if kept is None else kept(*every.T) >= 0
         shape = (np.count_nonzero(keep), *layout.shape)
         size = int(np.prod(shape)) * dtype.itemsize
@@ -77,11 +84,24 @@ def _check_space(folder, size, name):
         )
 
 
-class _Tiles:
+class _Stored:
+    """A table on disk."""
+
+    def __init__(self, folder, pattern):
+        self.folder, self.files = Path(folder), sorted(Path(folder).glob(pattern))
+
+    def keys(self):
+        """(n, 2) int64, dataset number and surveyId of all rows, in the order of the files."""
+        table = ds.dataset(self.files).to_table(columns=["dataset", "surveyId"])
+        number = pc.index_in(table["dataset"], pa.array(schema.DATASETS)).to_numpy()
+        return np.column_stack([number, table["surveyId"].to_numpy()]).astype(np.int64)
+
+
+class _Tiles(_Stored):
     """A table of tiles."""
 
     def __init__(self, wanted, folder):
-        self.folder, self.files = folder, sorted(folder.glob("part-*.parquet"))
+        super().__init__(folder, "part-*.parquet")
         if not self.files:
             raise DataError(f"{folder}: no part of a table of tiles; run the task Tiles")
         facts = storage.manifest(folder)
@@ -105,13 +125,13 @@ class _Tiles:
             yield block["surveyId"], tiles.reshape(*tiles.shape[:2], side, side), has
 
 
-class _Cubes:
+class _Cubes(_Stored):
     """A table of cubes: their values, or the 1-D DCT terms of their series."""
 
     dtype = np.dtype(np.float32)
 
     def __init__(self, wanted, folder):
-        self.folder, self.files = folder, sorted((folder / "cubes").glob("*.parquet"))
+        super().__init__(folder, "cubes/*.parquet")
         if not self.files:
             raise DataError(f"{folder}: no table of cubes; run the task Cubes")
         facts = storage.manifest(folder)
@@ -143,13 +163,13 @@ class _Cubes:
             yield block["surveyId"], values, np.isfinite(values).any(axis=(2, 3))
 
 
-class _Table:
+class _Table(_Stored):
     """A table of values at the surveys."""
 
     dtype = np.dtype(np.float32)
 
     def __init__(self, wanted, folder):
-        self.folder, self.files = folder, sorted((folder / "tabular").glob("part-*.parquet"))
+        super().__init__(folder, "tabular/part-*.parquet")
         if not self.files:
             raise DataError(f"{folder}: no table of values; run the task Tabular")
         self.columns = _chosen(wanted.bands, storage.manifest(folder)["columns"], "table")
@@ -161,11 +181,31 @@ class _Table:
             yield block["surveyId"], values[:, :, None, None], np.isfinite(values)
 
 
-def _keys(files):
-    """(n, 2) int64, dataset number and surveyId of all rows, in the order of the files."""
-    table = ds.dataset(files).to_table(columns=["dataset", "surveyId"])
-    number = pc.index_in(table["dataset"], pa.array(schema.DATASETS)).to_numpy()
-    return np.column_stack([number, table["surveyId"].to_numpy()]).astype(np.int64)
+class _Places:
+    """Features of the places themselves: of a feature map, or of a pre-trained encoder."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, wanted, places):
+        self.folder, self.places, choice = "places", places, wanted.location
+        if choice.name == "encoder":
+            encoder = LocationEncoder.load(choice.options["path"])
+            self.features, width = encoder.embed, encoder.dim
+        else:
+            self.features = partial(encoders.features, choice.name, **choice.options)
+            width = encoders.make(choice).width
+        self.layout = Layout("table", tuple(f"{choice.name}_{number}" for number in range(width)), 1, 1)
+
+    def keys(self):
+        number = schema.dataset_numbers(self.places["dataset"])
+        return np.column_stack([number, self.places["surveyId"]]).astype(np.int64)
+
+    def blocks(self):
+        ids, lon, lat = (self.places[name].to_numpy() for name in ("surveyId", "lon", "lat"))
+        for start in tqdm(range(0, len(ids), _BATCH), "places", unit="batch", leave=False, delay=2):
+            rows = slice(start, start + _BATCH)
+            values = self.features(lon[rows], lat[rows])
+            yield ids[rows], values[:, :, None, None], np.isfinite(values)
 
 
 def _chosen(wanted, names, where):

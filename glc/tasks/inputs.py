@@ -3,14 +3,48 @@
 import contextlib
 import tempfile
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 
-from glc import config, registry, world
+import luigi
+
+from glc import config, registry, storage, world
 from glc.errors import ConfigError, MissingError
 from glc.tasks.base import VIRTUAL, ImageryFolderParameter, SectionsParameter
 from glc.tasks.imagery import Cubes, Tiles
 from glc.tasks.machine import machine
 from glc.tasks.tabular import Tabular
+
+
+class location(luigi.Config):  # noqa: N801 - Luigi takes the section's name from the class
+    """Where the location encoder is: ``--location-encoder PATH`` of any command, or ``[location]`` of luigi.cfg.
+
+    A setting of the machine: its content counts in the identities of the tasks that read it, not its path.
+    """
+
+    encoder = luigi.Parameter(default="", description="location.ckpt, for nets with location = 'encoder'")
+
+
+def location_encoder(choice=None):
+    """(path, `LocationEncoder`) that the location `choice`, a config.Choice, names, or else the command line.
+
+    The file is read once, here: what is no location encoder is told before anything runs.
+    """
+    path = (choice.options.get("path") if choice else "") or location().encoder
+    remedy = "give a location.ckpt by --location-encoder (make: ENCODER=); make location-encoder makes one"
+    if not path:
+        raise ConfigError(f'inputs: found location = "encoder" without a path, expected the file of one; {remedy}')
+    if not Path(path).is_file():
+        raise ConfigError(f"location encoder {path}: no such file; {remedy}")
+    path = str(Path(path).resolve())
+    return path, _load(path, storage.file_digest(path))
+
+
+@lru_cache(maxsize=16)
+def _load(path, digest):
+    from glc.location import LocationEncoder
+
+    return LocationEncoder.load(path)
 
 
 def input_task(task, wanted, datasets=(), **more):
@@ -65,7 +99,7 @@ class InputsMixin:
 
     def _present(self, wanted):
         """`wanted`, with the rasters of its table that are there if it is optional; None when there is nothing."""
-        if not wanted.optional or wanted.graph.name != "none":
+        if not (wanted.optional and wanted.stored):
             return wanted
         if wanted.table:
             table = tuple(name for name in wanted.table if _there(self, replace(wanted, table=(name,))))
@@ -83,7 +117,15 @@ class InputsMixin:
     @property
     def stored(self):
         """The inputs that are tables on disk; graphs are made when they are read, for each fold its own."""
-        return [wanted for wanted in self.present if wanted.graph.name == "none"]
+        return [wanted for wanted in self.present if wanted.stored]
+
+    def own_parameters(self):
+        """With the options of locations in full, and a location encoder's content in place of its path."""
+        parameters = super().own_parameters()
+        if any(wanted.location.name != "none" for wanted in self.inputs):
+            told = tuple(replace(one, location=_resolved(one.location)) for one in self.inputs)
+            parameters["inputs"] = type(self).inputs.serialize(told)
+        return parameters
 
     @contextlib.contextmanager
     def open_features(self, *parts, surveys=None, training=True):
@@ -98,17 +140,36 @@ class InputsMixin:
         if self.left_out:
             self.status(f"left out, for the dataset has none: {', '.join(self.left_out)}")
         tables = self.input_tasks(*parts)
-        folders = [
-            [task.folder for name, task in tables.items() if name.split()[1] == wanted.name] for wanted in self.stored
-        ]
+        read, sources = [], []
+        for wanted in self.present:
+            if wanted.stored:
+                read.append(wanted)
+                sources.append([task.folder for name, task in tables.items() if name.split()[1] == wanted.name])
+            elif wanted.location.name != "none":
+                read.append(self._with_path(wanted))
+                sources.append(self._places(parts or ((),)))
         memory = int(machine().imagery_memory_gb * 2**30)
         with tempfile.TemporaryDirectory(dir=self.root, prefix=".imagery-") as scratch:
-            found = inputs.read(self.stored, folders, memory_bytes=memory, scratch=scratch, surveys=surveys)
+            found = inputs.read(read, sources, memory_bytes=memory, scratch=scratch, surveys=surveys)
             graphs = [wanted for wanted in self.present if wanted.graph.name != "none"]
             if graphs:
                 found = found or features.Features({}, {}, {}, {})
                 self._add_graphs(found, graphs, training)
             yield found
+
+    def _with_path(self, wanted):
+        """The input `wanted`, whose encoder names its file."""
+        if wanted.location.name != "encoder":
+            return wanted
+        path, _ = location_encoder(wanted.location)
+        self.told |= {"location_encoder": path}
+        return replace(wanted, location=config.Choice("encoder", {"path": path}))
+
+    def _places(self, parts):
+        """Frames of the surveys of `parts`, tuples of datasets; () means what the dataset trains and tests on."""
+        data = self.read_surveys()
+        name, columns = data.places["dataset"], ["dataset", "surveyId", "lon", "lat"]
+        return [data.places.loc[name.isin(part or (data.train_name, data.test_name)), columns] for part in parts]
 
     def _add_graphs(self, found, graphs, training):
         """Give `found` the neighbours' labels as this task's fold may see them; those of its own surveys never enter.
@@ -134,3 +195,13 @@ class InputsMixin:
             if not training:
                 made["hidden"] = None
             found.add_graph(wanted.name, keys=keys.astype(np.int64), seed=seed, **made)
+
+
+def _resolved(choice):
+    """What of a location changes bytes: its options in full, or the content of its encoder."""
+    if choice.name == "none":
+        return choice
+    if choice.name == "encoder":
+        return config.Choice("encoder", {"sha256": storage.file_digest(location_encoder(choice)[0])})
+    made = config.options(registry.locations.get(choice.name), choice, "location")
+    return config.Choice(choice.name, config.to_dict(made))

@@ -21,13 +21,13 @@ from glc.tasks.scores import Fit, FoldScores
 class Row:
     """One line: a label, the experiment that fills it, and what the paper reports (as text).
 
-    over : label of the row that this one adds to, in a `SeedTable`; none: the row before
+    over : label of the row that this one adds to, in a `SeedTable`; empty: the row before; None: to none
     """
 
     label: str
     experiment: str
     paper: str = ""
-    over: str = ""
+    over: str | None = ""
 
 
 class Table(ProductTask):
@@ -202,7 +202,9 @@ class SeedTable(Table):
         storage.note(out, rows=len(frame), seeds=self.seeds)
 
     def _over(self, row):
-        """Label of the row that `row` adds to, empty for the first."""
+        """Label of the row that `row` adds to, empty where it adds to none."""
+        if row.over is None:
+            return ""
         labels = [one.label for one in self.all_rows()]
         if row.over and row.over not in labels:
             raise ConfigError(f"row {row.label!r} adds to {row.over!r}; expected one of: {', '.join(labels)}")

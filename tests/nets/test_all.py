@@ -21,13 +21,17 @@ PARTS = {
     "graph": Layout("graph", tuple("abcdefghi"), 1, 1),
 }
 TINY = {"width": 12, "fused": 16, "heads": 2, "table_width": 8, "graph_hidden": 16, "resize": 0, "dropout": 0.0}
+PLACE = {"location_encoder": Layout("table", tuple("abcd"), 1, 1)}
 SETTINGS = [  # of a net, and the layouts of its inputs
     ("geolocation", {}, {}),
+    ("geolocation", {}, PLACE),
+    ("geolocation", {"features": "none"}, PLACE),
+    ("tile_cnn", {}, TILES | PLACE),
     ("tile_cnn", {}, TILES | {"bioclim_cube": Layout("cube", ("tas",), 4, 12)}),
     ("tile_cnn", {"expand": True, "dropout": 0.1}, TILES),
     ("tile_cnn", {"backbone": "resnet10t"}, TILES),
     ("cube_cnn", {}, SERIES),
-    ("tighnari", TINY | {"image": "resnet10t"}, PARTS),
+    ("tighnari", TINY | {"image": "resnet10t"}, PARTS | PLACE),
     ("tighnari", TINY | {"image": "resnet10t", "tokens": "map", "temporal": "vit"}, PARTS),
     ("tighnari", TINY | {"temporal": "resnet10t", "fusion": "concat"}, {"bioclim_cube": BIOCLIM}),
     ("inception", {"dropout": 0.0}, {"tiles": Layout("pixels", ("red", "nir"), 35, 35, 35)}),

@@ -9,9 +9,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from glc import schema, storage
-from glc.config import Input
+from glc.config import Choice, Input
 from glc.errors import ConfigError, DataError
 from glc.etl import cubes
+from glc.location import LocationEncoder, encoders
 from glc.nets import batches, features, inputs
 
 RNG = np.random.default_rng(5)
@@ -242,3 +243,43 @@ def test_the_seed_decides_which_rows_are_hidden():
 
     assert_array_equal(drawn(3), drawn(3))
     assert (drawn(3) != drawn(4)).any()
+
+
+@pytest.fixture
+def places():
+    """Surveys of `IDS`, anywhere on Earth."""
+    rows = [(dataset, survey) for dataset, ids in IDS.items() for survey in ids]
+    lon, lat = RNG.uniform(-90, 90, (2, len(rows)))
+    return pd.DataFrame(rows, columns=["dataset", "surveyId"]).assign(lon=lon, lat=lat)
+
+
+@pytest.mark.parametrize("memory_bytes", [1 << 30, 0], ids=["memory", "scratch"])
+def test_a_location_is_features_of_the_place_itself(places, tmp_path, monkeypatch, memory_bytes):
+    monkeypatch.setattr(inputs, "_BATCH", 4)
+    encoder = LocationEncoder(Choice("xyz"), Choice("siren", {"hidden": 4}), 5)
+    encoder.save(tmp_path / "location.ckpt")
+    wanted = [Choice("harmonics", {"degree": 2}), Choice("encoder", {"path": str(tmp_path / "location.ckpt")})]
+    frames = [places[places["dataset"] != "po"], places[places["dataset"] == "po"]]
+    found = inputs.read(
+        [Input(location=one) for one in wanted], [frames, frames], memory_bytes=memory_bytes, scratch=tmp_path
+    )
+    assert [(name, one.kind, one.shape) for name, one in found.layouts.items()] == [
+        ("location_harmonics", "table", (9, 1, 1)),
+        ("location_encoder", "table", (5, 1, 1)),
+    ]
+    assert (tmp_path / "location_encoder.values").exists() == (memory_bytes == 0)
+    at = [4, 5, 2, 1]
+    got = gather(found, *places.loc[at, ["dataset", "surveyId"]].itertuples(index=False), ("po", 99))
+    lon, lat = places.loc[at, ["lon", "lat"]].to_numpy().T
+    for name, values in (
+        ("location_harmonics", encoders.features("harmonics", lon, lat, degree=2)),
+        ("location_encoder", encoder.embed(lon, lat)),
+    ):
+        assert_allclose(got[name][:-1, :, 0, 0], values, atol=1e-6)
+        assert np.isnan(got[name][-1]).all()
+
+
+def test_a_place_that_is_none_is_told(places):
+    wanted = [Input(location=Choice("raw"))]
+    with pytest.raises(DataError, match="lat: found 95"):
+        inputs.read(wanted, [[places.assign(lat=95.0)]])

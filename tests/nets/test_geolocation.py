@@ -8,6 +8,7 @@ import torch
 
 from glc import config
 from glc.errors import ConfigError
+from glc.nets.features import Layout, Moments
 from glc.nets.geolocation import Geolocation
 from glc.registry import models
 
@@ -110,3 +111,44 @@ def test_prior_starts_from_the_classes_frequencies(architecture):
 def test_impossible_options_are_refused(options):
     with pytest.raises(ConfigError, match=f"{next(iter(options))}: found"):
         make(**options)
+
+
+VECTORS = {"location_encoder": Layout("table", tuple("abc"), 1, 1)}
+MEAN, STD = np.array([1.0, -2.0, 5.0], np.float32), np.array([0.5, 3.0, 0.0], np.float32)
+
+
+def with_vectors(**options):
+    choice = config.Choice("geolocation", {"architecture": "linear", "jitter_m": 0.0, **options})
+    net = Geolocation(config.options(Geolocation, choice, "model"), 7, VECTORS)
+    moments = Moments(MEAN[:, None, None], STD[:, None, None], 1.0)
+    net.prepare(SimpleNamespace(**vars(PLACES), inputs={"location_encoder": moments}))
+    return net.eval()
+
+
+@pytest.mark.parametrize("features", ["coordinates", "none"])
+def test_vectors_of_the_place_stand_beside_the_coordinates_or_in_their_place(features):
+    net, values = with_vectors(features=features), torch.randn(5, 3, 1, 1)
+    values[0, 1] = float("nan")
+    vectors = (values[:, :2, 0, 0] - torch.tensor(MEAN[:2])) / torch.tensor(STD[:2])
+    vectors[0, 1] = 0
+    told = torch.cat([vectors, torch.zeros(5, 1)], dim=1)  # the last does not vary
+    if features == "coordinates":
+        told = torch.cat([standardised(batch()), told], dim=1)
+    assert net.layers.weight.shape == (7, told.shape[1])
+    wanted = told @ net.layers.weight.T + net.layers.bias
+    torch.testing.assert_close(net(batch() | {"location_encoder": values}), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_without_inputs_the_weights_are_named_as_ever():
+    assert set(make().state_dict()) == {
+        "mean",
+        "std",
+        *(f"layers.{i}.{part}" for i in (0, 3) for part in ("weight", "bias")),
+    }
+
+
+def test_what_is_no_vector_and_a_net_that_reads_nothing_are_refused():
+    with pytest.raises(ConfigError, match=r"inputs: found tiles \(coeffs\), expected locations or tables"):
+        Geolocation(Geolocation.Options(), 7, VECTORS | {"tiles": Layout("coeffs", ("red",), 8, 8, 32)})
+    with pytest.raises(ConfigError, match="features: found 'none' and no"):
+        make(features="none")

@@ -1,17 +1,26 @@
-"""What a net's task gives it of the surveys around: all of it in a prediction, part of it in training."""
+"""What a net's task gives it of the surveys around and of the place; the file of a location encoder."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
+import luigi
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+import torch
+from luigi.cmdline_parser import CmdlineParser
+from numpy.testing import assert_allclose, assert_array_equal
 
-from glc import config, schema
+from glc import config, schema, storage
 from glc.config import Choice, Input
+from glc.errors import ConfigError, DataError
+from glc.location import LocationEncoder
 from glc.nets import examples
-from glc.tasks.inputs import InputsMixin
+from glc.tasks import Evaluate
+from glc.tasks.inputs import InputsMixin, location_encoder
+from glc.tasks.scores import Fit, FoldScores
 from tests.helpers import survey_data
+from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
 
 GRAPH = Choice("gfv", {"radius_m": 20_000, "same": [], "training": "block", "mask": "test"})
 
@@ -65,3 +74,104 @@ def test_which_neighbours_are_hidden_follows_from_the_seed_of_the_training(opene
     assert_array_equal(take(rows, seed=1), take(rows, seed=1))
     assert (take(rows, seed=1) != take(rows, seed=2)).any()
     assert_array_equal(take(rows, seed=1, training=False), take(rows, seed=2, training=False))
+
+
+ENCODER = (Input(location=Choice("encoder")),)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """The file of a small location encoder, which the command line names."""
+    torch.manual_seed(0)
+    LocationEncoder(Choice("harmonics", {"degree": 3}), Choice("siren", {"hidden": 8}), 4).save(tmp_path / "a.ckpt")
+    told = luigi.configuration.get_config()
+    told.set("location", "encoder", str(tmp_path / "a.ckpt"))
+    yield tmp_path / "a.ckpt"
+    told.remove_section("location")
+
+
+def identity(inputs=ENCODER, task=Fit, **more):
+    luigi.task_register.Register.clear_instance_cache()
+    return task(root="out", dataset=TINY, model="geolocation", inputs=inputs, **more).identity
+
+
+@pytest.mark.parametrize("task", [Fit, FoldScores])
+def test_the_content_of_a_location_encoder_counts_and_not_its_path(checkpoint, tmp_path, task):
+    before = identity(task=task)
+    shutil.copy(checkpoint, tmp_path / "b.ckpt")
+    named = (Input(location=Choice("encoder", {"path": str(tmp_path / "b.ckpt")})),)
+    assert identity(named, task=task) == before
+    LocationEncoder(Choice("xyz"), Choice("siren", {"hidden": 8}), 4).save(tmp_path / "b.ckpt")
+    assert identity(named, task=task) != before == identity(task=task)
+    text = json.dumps(task(root="out", dataset=TINY, model="geolocation", inputs=named).own_parameters())
+    assert storage.file_digest(tmp_path / "b.ckpt") in text
+    assert "b.ckpt" not in text
+
+
+def test_a_feature_map_counts_with_its_options_and_no_encoder_changes_other_nets(checkpoint):
+    assert identity((Input(location=Choice("harmonics")),)) == identity(
+        (Input(location=Choice("harmonics", {"degree": 40})),)
+    )
+    others = identity(()), identity((Input(table=("soil",)),)), identity((Input(location=Choice("harmonics")),))
+    luigi.configuration.get_config().set("location", "encoder", "")
+    assert others == (
+        identity(()),
+        identity((Input(table=("soil",)),)),
+        identity((Input(location=Choice("harmonics")),)),
+    )
+
+
+def test_what_is_no_location_encoder_is_told_before_anything_runs(checkpoint, tmp_path):
+    told = luigi.configuration.get_config()
+    (tmp_path / "c.ckpt").write_bytes(b"nothing")
+    for path, error, words in (
+        ("", ConfigError, "without a path.*--location-encoder.*make location-encoder"),
+        (str(tmp_path / "d.ckpt"), ConfigError, "d.ckpt: no such file.*make location-encoder"),
+        (str(tmp_path / "c.ckpt"), DataError, "c.ckpt: cannot be read as a location encoder"),
+    ):
+        told.set("location", "encoder", path)
+        with pytest.raises(error, match=words):
+            identity()
+
+
+def test_every_command_takes_the_file_of_the_encoder(checkpoint, tmp_path):
+    shutil.copy(checkpoint, tmp_path / "b.ckpt")
+    command = ["Evaluate", "--dataset", TINY, "--location-encoder", str(tmp_path / "b.ckpt")]
+    with CmdlineParser.global_instance(command):
+        assert location_encoder()[0] == str(tmp_path / "b.ckpt")
+    assert location_encoder()[0] == str(checkpoint)
+
+
+def test_locations_are_of_the_surveys_that_are_asked_for(checkpoint, tmp_path):
+    data = survey_data()
+
+    class Task(InputsMixin):
+        root, dataset, inputs = str(tmp_path), "here", (*ENCODER, Input(location=Choice("raw")))
+
+        def read_surveys(self):
+            return data
+
+    rows = np.r_[data.test[:3], data.train()[:4], data.presence_only[:5]]
+    surveys = schema.dataset_numbers(data.places["dataset"].iloc[rows]), data.places["surveyId"].to_numpy()[rows]
+    lon, lat = data.places[["lon", "lat"]].to_numpy()[rows].T
+    with Task().open_features() as found:
+        assert np.isnan(found.of(*surveys)["location_raw"][7:]).all()
+    task = Task()
+    with task.open_features((), ("po",)) as found:
+        got = found.of(*surveys)
+    assert_allclose(got["location_raw"][:, :, 0, 0], np.column_stack([lon / 180, lat / 90]), rtol=1e-6)
+    assert_allclose(got["location_encoder"][:, :, 0, 0], LocationEncoder.load(checkpoint).embed(lon, lat), atol=1e-6)
+    assert task.told == {"location_encoder": str(checkpoint)}
+
+
+def test_a_net_is_trained_and_judged_on_a_location_encoder(root, checkpoint):  # noqa: F811
+    base = "geolocation+validation.scheme=random+validation.run=1+train.max_epochs=2+model.latent=8"
+    task = Evaluate(
+        root=root, dataset=TINY, experiment=f'{base}+model.features=none+po.use=surveys+inputs=[{{location="encoder"}}]'
+    )
+    assert {"Fit", "FoldScores", "Evaluate"} <= set(run(task))
+    metrics = json.loads((task.folder / "metrics.json").read_text())
+    assert 0 < metrics["valid"]["sample_f1"] < 1
+    weights = torch.load(task.below(Fit, fold=0).folder / "model.ckpt", weights_only=True)
+    assert weights["state_dict"]["layers.0.weight"].shape == (8, 4)
+    assert weights["state_dict"]["standards.location_encoder.mean"].abs().sum() > 0
