@@ -69,7 +69,7 @@ help:  ## list the targets
 	@echo
 	@echo 'variables:'
 	@echo '  DATASET=$(DATASET)   a folder of survey CSVs, or virtual:tiny|small|glc24|glc20|glc20-tiny'
-	@echo '  IMAGERY=$(IMAGERY)   folder of its rasters, images and series, where they are not below DATASET'
+	@echo '  IMAGERY=$(IMAGERY)   folder of its rasters, images and series, looked in before DATASET'
 	@echo '  EXPERIMENT=$(EXPERIMENT)   a name from conf/experiments, or the path of a TOML file'
 	@echo '  NCEAS=$(NCEAS), NORBERG=$(NORBERG)   folders of the benchmarks of species distribution models'
 	@echo '  LOCATION=$(LOCATION), HABITATS=$(HABITATS)   folders of labelled places; GLOBE=$(GLOBE)   a GeoTIFF of the world'

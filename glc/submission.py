@@ -1,7 +1,7 @@
 """Predictions to a validated submission: a CSV of species sets (Kaggle), or one of ranked species with scores (2020).
 
-A set's line is ``surveyId,predictions``, the ids of its species separated by spaces. A ranked species' line is
-``id;species_id;probability;rank``.
+A set's line is ``surveyId,predictions`` (2022 and 2023: ``Id,Predicted``), the ids of its species separated by spaces.
+A ranked species' line is ``id;species_id;probability;rank``.
 """
 
 import csv
@@ -13,30 +13,31 @@ import pyarrow.csv as pa_csv
 from glc import storage
 from glc.errors import DataError
 
-HEADER = ["surveyId", "predictions"]
+HEADER = ("surveyId", "predictions")
 RANKED_HEADER = ["id", "species_id", "probability", "rank"]
 MOST_RANKED = 150
 """Species that are ranked for an occurrence: five times the 30 that pass on average by the adaptive measure."""
 
 
-def write(surveys, lists, path, *, expected, species):
+def write(surveys, lists, path, *, expected, species, header=HEADER):
     """Write a submission and validate it by reading it back; nothing is left at `path` when it is not valid.
 
     surveys : (n,) ids; lists : n sequences of species ids, best first
     expected : ids of exactly the test surveys; species : ids that may be predicted
+    header : names of the two columns, `glc.editions` knows each edition's
     """
     with storage.atomic_file(path) as scratch:
         with open(scratch, "w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(HEADER)
+            writer.writerow(header)
             writer.writerows(
                 [int(survey), " ".join(str(int(s)) for s in chosen)]
                 for survey, chosen in zip(surveys, lists, strict=True)
             )
-        return validate(scratch, expected=expected, species=species, name=str(path))
+        return validate(scratch, expected=expected, species=species, header=header, name=str(path))
 
 
-def validate(path, *, expected, species, name=None):
+def validate(path, *, expected, species, header=HEADER, name=None):
     """Check a submission file; return its facts (surveys, mean, smallest and largest set), or raise a DataError.
 
     The first line that is wrong is named: header, survey ids (missing, unknown, twice), species ids (not integral,
@@ -48,27 +49,30 @@ def validate(path, *, expected, species, name=None):
     sizes, seen = [], set()
     with open(path, newline="") as file:
         reader = csv.reader(file)
-        header = next(reader, None)
-        if header != HEADER:
-            raise DataError(f"{name}: header is {header}, expected {','.join(HEADER)}")
+        found = next(reader, None)
+        if found != list(header):
+            raise DataError(f"{name}: header is {found}, expected {','.join(header)}")
+        id_column, set_column = header
         for line, row in enumerate(reader, start=2):
             where = f"{name}: line {line}"
             if len(row) != 2:
                 raise DataError(f"{where}: {len(row)} fields, expected 2")
-            survey = _integer(row[0], f"{where}: column surveyId")
+            survey = _integer(row[0], f"{where}: column {id_column}")
             if survey in seen:
-                raise DataError(f"{where}: surveyId {survey} stands twice")
+                raise DataError(f"{where}: {id_column} {survey} stands twice")
             if survey not in wanted:
-                raise DataError(f"{where}: surveyId {survey} is not a test survey")
+                raise DataError(f"{where}: {id_column} {survey} is not a test survey")
             seen.add(survey)
-            chosen = [_integer(text, f"{where}: column predictions") for text in row[1].split()]
+            chosen = [_integer(text, f"{where}: column {set_column}") for text in row[1].split()]
             if not chosen:
-                raise DataError(f"{where}: column predictions is empty; predict at least one species")
+                raise DataError(f"{where}: column {set_column} is empty; predict at least one species")
             if len(set(chosen)) < len(chosen):
-                raise DataError(f"{where}: column predictions names a species twice")
+                raise DataError(f"{where}: column {set_column} names a species twice")
             unknown = set(chosen) - known
             if unknown:
-                raise DataError(f"{where}: column predictions has species {min(unknown)}, unknown to the training data")
+                raise DataError(
+                    f"{where}: column {set_column} has species {min(unknown)}, unknown to the training data"
+                )
             sizes.append(len(chosen))
     missing = wanted - seen
     if missing:

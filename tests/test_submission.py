@@ -17,6 +17,19 @@ def test_what_is_written_is_what_kaggle_wants(tmp_path):
     assert facts == {"surveys": 2, "mean_size": 1.5, "smallest": 1, "largest": 2}
 
 
+def test_an_edition_may_call_the_columns_otherwise(tmp_path):
+    path, header = tmp_path / "submission.csv", ("Id", "Predicted")
+    known = {"expected": EXPECTED, "species": SPECIES}
+    facts = submission.write([7, 3], [[20, 10], [30]], path, header=header, **known)
+    assert path.read_text() == "Id,Predicted\n7,20 10\n3,30\n"
+    assert submission.validate(path, header=header, **known) == facts
+    with pytest.raises(DataError, match=r"header is \['Id', 'Predicted'\], expected surveyId,predictions"):
+        submission.validate(path, **known)
+    path.write_text("Id,Predicted\n7,10\n7,\n3,10\n")
+    with pytest.raises(DataError, match="line 3: Id 7 stands twice"):
+        submission.validate(path, header=header, **known)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from glc.errors import ConfigError, MissingError
@@ -14,8 +15,10 @@ _FULL_NAME = re.compile(r"\W+")
 class Raster:
     """GeoTIFFs of one source, one or several bands each.
 
-    patterns : globs relative to a dataset's folder; the first with a match wins, and all its matches are files of the
-        covariate, in natural order (bio2 before bio10)
+    patterns : globs relative to a dataset's folder, or tuples of globs taken together; the first with a match wins, and
+        all its matches are files of the covariate, in natural order (bio2 before bio10)
+    areas : last words of file names that tell the area, ``FR`` of bio_1_FR.tif. Files that are called the same but for
+        them are one variable, bio_1, of which a place has the value of the first area that knows one there
     bands : their names where the files' own are not good; as many as all files have bands. Otherwise a band is called
         by its description, else by its file
     classes : for categorical bands, number of the band among all bands (from 1) -> codes of its classes. Pixels of any
@@ -23,26 +26,29 @@ class Raster:
     classes_as : what becomes of a categorical band. ``onehot``: each class a band of zeros and ones, so that its DCT is
         a map of the class's share; ``fractions``: one column with each class's share of the tile; ``centre``: the class
         at the survey; ``pixels``: class numbers as they are, which have no DCT
-    nodata : where the files do not tell
+    nodata : where the files do not tell; or glob of file names, without their end -> that of those files
     crs : the grid that tiles are cut from; files in another are warped on reading (bilinear; categorical bands
         nearest). None cuts each file in its own
     limits : glob of column names -> (lowest, highest) that is physically possible, of the first glob that fits;
         infinite where nothing is known or files are of several units. Only `glc.etl.tabular` knows of them
     beyond : values that take the place of those below and above the limits; None: null does
     tables : kinds of the contest's CSVs with its values at the surveys, ``soilgrids`` in GLC24-PA-train-soilgrids.csv
+    vector : its columns in the one CSV of environmental vectors that GeoLifeCLEF 2020 to 2022 have
     name : given by the registry
     """
 
     title: str
-    patterns: tuple[str, ...]
+    patterns: tuple[str | tuple[str, ...], ...]
     bands: tuple[str, ...] = ()
     classes: dict[int, tuple[int, ...]] = field(default_factory=dict)
     classes_as: str = "onehot"
-    nodata: float | None = None
+    nodata: float | dict[str, float] | None = None
     crs: str | None = "EPSG:4326"
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     beyond: tuple[float, float] | None = None
     tables: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    vector: tuple[str, ...] = ()
     name: str = ""
 
     def __post_init__(self):
@@ -57,11 +63,29 @@ class Raster:
     def find(self, folders):
         """Paths of the files below the first of `folders` that has any; a MissingError says what was looked for."""
         for folder in folders:
-            for pattern in self.patterns:
-                found = [path for path in Path(folder).glob(pattern) if path.is_file()]
+            for globs in map(_together, self.patterns):
+                found = {path for glob in globs for path in Path(folder).glob(glob) if path.is_file()}
                 if found:
                     return sorted(found, key=natural)
-        raise MissingError(_nothing(self, folders, self.patterns))
+        globs = [f"{one[0]} and the like" if len(one) > 1 else one[0] for one in map(_together, self.patterns)]
+        raise MissingError(_nothing(self, folders, globs))
+
+    def there(self, folder):
+        """Whether `folder` has any of the files."""
+        return any(
+            path.is_file() for one in self.patterns for glob in _together(one) for path in Path(folder).glob(glob)
+        )
+
+    def area_of(self, path):
+        """(name without its end and area, area) of a file; the area is empty where its name tells none."""
+        name, _, area = Path(path).stem.rpartition("_")
+        return (name, area) if name and area in self.areas else (Path(path).stem, "")
+
+    def nodata_of(self, path):
+        """What counts as nodata in a file that does not tell, or None."""
+        if not isinstance(self.nodata, dict):
+            return self.nodata
+        return next((value for glob, value in self.nodata.items() if fnmatchcase(Path(path).stem, glob)), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +176,10 @@ def natural(path):
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
 
 
+def _together(pattern):
+    return (pattern,) if isinstance(pattern, str) else pattern
+
+
 def _templates(layer):
     return [template for group in layer.templates.values() for template in group]
 
@@ -161,5 +189,5 @@ def _nothing(covariate, folders, wanted):
     return (
         f"{looked}: no file of covariate {covariate.name!r} ({covariate.title}); expected one of: "
         f"{', '.join(dict.fromkeys(wanted))}; put the files there, name their folder "
-        "(IMAGERY=, --imagery-folder), or leave the covariate out"
+        "(IMAGERY=, --imagery-folder), or leave the covariate out (in [[inputs]]: without it, or optional = true)"
     )

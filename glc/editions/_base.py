@@ -58,6 +58,7 @@ class Edition:
 
     markers : globs that a folder must also have to be of this edition, where file names alone do not tell
     submission : ``sets`` of species a survey, or ``ranked`` species with their scores (`glc.submission`)
+    set_columns : header of a submission of sets
     name : given by the registry
     """
 
@@ -67,6 +68,7 @@ class Edition:
     test: str = "pa_test"
     markers: tuple[str, ...] = ()
     submission: str = "sets"
+    set_columns: tuple[str, str] = ("surveyId", "predictions")
     name: str = ""
 
     def find(self, folder):

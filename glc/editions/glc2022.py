@@ -12,5 +12,6 @@ editions.register("glc2022")(
         tables=tables("observations", PLACE, "species_id"),
         train="po",
         test="po_test",
+        set_columns=("Id", "Predicted"),  # Kaggle's
     )
 )

@@ -32,5 +32,6 @@ editions.register("glc2023")(
             Table("pa_test", patterns("test_blind"), BLIND, OPTIONAL, separator=";", one_row_per_survey=True),
             Table("po", patterns("Presences_only_train"), COLUMNS, OPTIONAL, separator=";", by_place_and_date=True),
         ),
+        set_columns=("Id", "Predicted"),  # Kaggle's
     )
 )

@@ -1,12 +1,14 @@
 """What becomes of a box of pixels of one grid: the columns of its bands, for all windows in it at once.
 
-Rules: pixels beyond the raster's edge count as nodata; nodata takes the value of the nearest valid pixel within half a
-tile, else the band's mean (of a categorical band: the shares of its classes, or its commonest class).
+Rules: pixels beyond the raster's edge count as nodata, but that a raster in degrees that spans the whole globe goes on
+across its western and eastern edges; nodata takes the value of the nearest valid pixel within half a tile, else the
+band's mean (of a categorical band: the shares of its classes, or its commonest class).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from rasterio.crs import CRS
 
 from glc.errors import ConfigError
 from glc.etl import grids, windows
@@ -34,11 +36,20 @@ class Boxes:
     def __init__(self, grid, classes_as, size, block):
         self.grid, self.size, self.reach = grid, size, size // 2
         self.full, self.block = block == "full", block
+        self.wraps = spans_globe(grid)
         self.columns = [column for i in range(len(grid.bands)) for column in self._columns(i, classes_as)]
         # (band, code) of each plane that a box is spread to; a code's plane is zeros and ones
         self.planes = [(column.band, code) for column in self.columns for code in column.codes]
         self.spread = any(code is not None for _, code in self.planes)
         self.means = self._means()
+
+    def pixels(self, lon, lat):
+        """Rows and columns as `grids.Grid.pixels`; a lon one turn off is on a raster that spans the globe."""
+        row, col = self.grid.pixels(lon, lat)
+        for turn in (-360, 360) if self.wraps else ():
+            off = np.flatnonzero(row < 0)
+            row[off], col[off] = self.grid.pixels(np.asarray(lon, float)[off] + turn, np.asarray(lat)[off])
+        return row, col
 
     def tiles(self, reader, top, left):
         """Tiles of windows, (n,) top left pixels of the grid: {name: (n, length)}, {name: (n,) share of valid pixels}.
@@ -46,15 +57,17 @@ class Boxes:
         All of them are read as one box, with what lies around it where something has to be filled.
         """
         first, last = np.array([top.min(), left.min()]), np.array([top.max(), left.max()]) + self.size
-        values, valid = reader.box(*map(int, first), *map(int, last - first))
+        values, valid = self._box(reader, *map(int, first), *map(int, last - first))
         masks = windows.distinct(valid)
         shares = {i: windows.fractions(valid[i], top - first[0], left - first[1], self.size) for i in set(masks)}
         shares = {column.name: shares[masks[column.band]] for column in self.columns}
         start = first
         if not valid.all():
-            start = np.minimum(first, np.maximum(first - self.reach, 0))
-            stop = np.maximum(last, np.minimum(last + self.reach, self.grid.shape))
-            values, valid = reader.box(*map(int, start), *map(int, stop - start))
+            start, stop = first - self.reach, last + self.reach
+            ends = slice(1 if self.wraps else 2)  # beyond an edge that does not go on there is nothing to look for
+            start[ends] = np.minimum(first, np.maximum(start, 0))[ends]
+            stop[ends] = np.maximum(last, np.minimum(stop, self.grid.shape))[ends]
+            values, valid = self._box(reader, *map(int, start), *map(int, stop - start))
             if not valid.any():  # most of a sea, at no cost
                 return {name: np.repeat(tile, len(top), axis=0) for name, tile in self.flat().items()}, shares
             masks = windows.distinct(valid)
@@ -67,6 +80,17 @@ class Boxes:
             values, masks = made, [masks[band] for band, _ in self.planes]
         windows.fill(values, valid, masks, self.means, self.reach, core)
         return self._made(values, top, left), shares
+
+    def _box(self, reader, top, left, height, width):
+        """`grids.Reader.box`; where the raster spans the globe, columns beyond its edge are those of the other side."""
+        if not self.wraps:
+            return reader.box(top, left, height, width)
+        cols, parts, col = self.grid.shape[1], [], left
+        while col < left + width:
+            wide = min(left + width - col, cols - col % cols)
+            parts.append(reader.box(top, col % cols, height, wide))
+            col += wide
+        return parts[0] if len(parts) == 1 else tuple(np.concatenate(one, axis=2) for one in zip(*parts, strict=True))
 
     def flat(self):
         """Tiles without a valid pixel: {name: (1, length)} of the band's mean (or commonest class)."""
@@ -128,3 +152,10 @@ class Boxes:
             means[i] = self.grid.bands[i].classes[int(np.argmax(share))]
         codes = [band.classes for band in self.grid.bands]
         return np.array([means[b] if c is None else shares[b][codes[b].index(c)] for b, c in self.planes])
+
+
+def spans_globe(grid):
+    """Whether the columns of a `grids.Grid` go once around the Earth, so that its last lies beside its first."""
+    step = grid.transform.a
+    # a step of 0.0083333333 degrees misses 360 by a little
+    return CRS.from_user_input(grid.crs) == CRS.from_epsg(4326) and abs(grid.shape[1] * step - 360) < 0.1 * step

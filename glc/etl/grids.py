@@ -38,6 +38,7 @@ class Grid:
     """Bands that share their pixels: a size, a transform and a CRS; `warped` where the files have another.
 
     shape : (rows, cols); block : (rows, cols) that the file stores together; nodata : as declared, or None
+    area : which area of the covariate the files are of, where their names tell (`glc.covariates.Raster`)
     """
 
     bands: tuple[Band, ...]
@@ -47,6 +48,7 @@ class Grid:
     crs: str
     warped: bool
     nodata: float | None
+    area: str = ""
 
     def pixels(self, lon, lat):
         """Rows and columns, (n,) int64 each, of places in degrees; -1 where a place is not on the grid."""
@@ -162,21 +164,52 @@ class Reader:
 def find(covariate, folders):
     """The grids of a `glc.covariates.Raster` in `folders`: files that share their pixels are one grid.
 
-    A DataError names a file that cannot be opened, has no CRS, or does not have the declared bands.
+    Bands of several areas that are called the same are one variable; the grids of the first area come first.
+    A DataError names a file that cannot be opened, has no CRS, or does not have the declared bands, and a variable that
+    one of the areas lacks.
     """
-    groups, number = {}, 0
+    groups, numbers = {}, {}
     paths = covariate.find(folders)
     for path in paths:
-        grid, bands = _describe(path, covariate, number)
-        number += len(bands)
-        groups.setdefault(grid, []).extend(bands)
-    if covariate.bands and number != len(covariate.bands):
-        raise DataError(
-            f"{paths[0]}: {len(paths)} file(s) of covariate {covariate.name!r} have {number} bands, expected "
-            f"{len(covariate.bands)}: {', '.join(covariate.bands)}; is it another product?"
-        )
+        area = covariate.area_of(path)[1]
+        grid, bands = _describe(path, covariate, numbers.setdefault(area, 0))
+        numbers[area] += len(bands)
+        groups.setdefault((*grid, area), []).extend(bands)
+    for number in numbers.values():
+        if covariate.bands and number != len(covariate.bands):
+            raise DataError(
+                f"{paths[0]}: {len(paths)} file(s) of covariate {covariate.name!r} have {number} bands, expected "
+                f"{len(covariate.bands)}: {', '.join(covariate.bands)}; is it another product?"
+            )
     grids = [Grid(tuple(bands), *grid) for grid, bands in groups.items()]
-    return _named(grids, covariate)
+    order = ["", *covariate.areas]
+    grids = sorted(_named(grids, covariate), key=lambda grid: order.index(grid.area))
+    _check_areas(grids, covariate)
+    return grids
+
+
+def columns(grids):
+    """The variables of `grids`: {name: [(number of the grid, number of its band)]}, one for each area."""
+    found = {}
+    for number, grid in enumerate(grids):
+        for at, band in enumerate(grid.bands):
+            found.setdefault(band.name, []).append((number, at))
+    return found
+
+
+def _check_areas(grids, covariate):
+    known = {}
+    for grid in grids:
+        known.setdefault(grid.area, {}).update({band.name: band.path for band in grid.bands})
+    for name in columns(grids):
+        lack = [area for area, bands in known.items() if name not in bands]
+        if lack:
+            path = next(bands[name] for bands in known.values() if name in bands)
+            raise DataError(
+                f"{path}: {name!r} of covariate {covariate.name!r} is here, but not in any file of "
+                f"{lack[0] or 'no area'}; expected the same variables of each area ({', '.join(known)}); add the file, "
+                "or move the others of its area away"
+            )
 
 
 def value_type(bands):
@@ -185,6 +218,7 @@ def value_type(bands):
 
 
 def _describe(path, covariate, number):
+    nodata = covariate.nodata_of(path)
     try:
         with rasterio.open(path) as source:
             if source.crs is None:
@@ -192,18 +226,19 @@ def _describe(path, covariate, number):
             turned = source.transform.b or source.transform.d or source.transform.e > 0 or source.transform.a < 0
             crs = covariate.crs or source.crs.to_string()
             warped = bool(turned) or CRS.from_user_input(crs) != source.crs
-            bands = []
+            bands, (label, area) = [], covariate.area_of(path)
             for index in source.indexes:
                 scaled = (source.scales[index - 1], source.offsets[index - 1]) != (1, 0)
                 dtype = "float32" if scaled and source.dtypes[index - 1] != "float64" else source.dtypes[index - 1]
                 classes = tuple(covariate.classes.get(number + index, ()))
-                name = source.descriptions[index - 1] or (path.stem if source.count == 1 else f"{path.stem}_{index}")
+                own = None if area else source.descriptions[index - 1]  # the file's name tells the variable
+                name = own or (label if source.count == 1 else f"{label}_{index}")
                 bands.append(Band(column_name(name), str(path), index, dtype, classes))
             shape, block, transform = source.shape, source.block_shapes[0], source.transform
             if warped:
-                with _warped(source, crs, bands, covariate.nodata) as vrt:
+                with _warped(source, crs, bands, nodata) as vrt:
                     shape, block, transform = vrt.shape, vrt.block_shapes[0], vrt.transform
-            return (tuple(shape), tuple(block), transform, crs, warped, covariate.nodata), bands
+            return (tuple(shape), tuple(block), transform, crs, warped, nodata), bands
     except RasterioIOError as error:
         raise DataError(f"{path}: cannot be opened as a raster: {error}; expected a GeoTIFF; copy it again") from error
 
@@ -211,14 +246,17 @@ def _describe(path, covariate, number):
 def _named(grids, covariate):
     """The grids with the declared band names, or with files' names where bands of two files are called the same."""
     bands = [band for grid in grids for band in grid.bands]
+    areas = [grid.area for grid in grids for _ in grid.bands]
     names = [band.name for band in bands]
     if covariate.bands:
-        order = sorted(range(len(bands)), key=lambda i: (natural(bands[i].path), bands[i].index))
-        for name, i in zip(covariate.bands, order, strict=True):
-            names[i] = name
-    elif len(set(names)) < len(names):
-        names = [column_name(f"{band.path.rsplit('/', 1)[-1].split('.')[0]}_{band.name}") for band in bands]
-    if len(set(names)) < len(names):
+        for area in dict.fromkeys(areas):
+            mine = [i for i in range(len(bands)) if areas[i] == area]
+            order = sorted(mine, key=lambda i: (natural(bands[i].path), bands[i].index))
+            for name, i in zip(covariate.bands, order, strict=True):
+                names[i] = name
+    elif len(set(zip(areas, names, strict=True))) < len(names):
+        names = [column_name(f"{covariate.area_of(band.path)[0].split('.')[0]}_{band.name}") for band in bands]
+    if len(set(zip(areas, names, strict=True))) < len(names):
         raise DataError(f"{bands[0].path}: bands of covariate {covariate.name!r} share a name: {sorted(names)}")
     renamed = iter(names)
     return [replace(grid, bands=tuple(replace(band, name=next(renamed)) for band in grid.bands)) for grid in grids]

@@ -141,21 +141,30 @@ class ImageCutter:
         return ", ".join(file_name(t, survey) for t in layer.templates.get(dataset, ())) or f"none for {dataset}"
 
     def _means(self, covariate, sample):
-        """Mean of each band over the readable ones of 64 surveys, evenly spread, and whether all are 8-bit."""
+        """Mean of each band over the readable ones of 64 surveys, evenly spread, and whether all are 8-bit.
+
+        Where none of them has an image, for few surveys have any, the others are tried until 64 have been found.
+        """
         sample = sample.iloc[self.order(sample)]
         means, whole = [], True
         for layer, planes in zip(self.layers, self.planes, strict=True):
             has = sample[sample["dataset"].isin(list(layer.templates))]
-            has = has.iloc[np.unique(np.linspace(0, len(has) - 1, min(_SAMPLE, len(has))).round().astype(int))]
+            spread = np.unique(np.linspace(0, len(has) - 1, min(_SAMPLE, len(has))).round().astype(int))
+            others = np.setdiff1d(np.arange(len(has)), spread)
             found = []
-            for dataset, survey in zip(has["dataset"], _ids(has).tolist(), strict=True):
-                try:
-                    eight_bit, pixels, valid = self._read(layer, planes, dataset, survey)
-                except (KeyError, *_UNREADABLE):
-                    continue  # told of when its turn comes
-                whole &= eight_bit
-                total = np.where(valid, pixels, 0).sum(axis=(1, 2))
-                found.append(total / np.maximum(valid.sum(axis=(1, 2)), 1))
+            for part in (has.iloc[spread], has.iloc[others]):
+                for dataset, survey in zip(part["dataset"], _ids(part), strict=True):
+                    if len(found) == _SAMPLE:
+                        break
+                    try:
+                        eight_bit, pixels, valid = self._read(layer, planes, dataset, int(survey))
+                    except (KeyError, *_UNREADABLE):
+                        continue  # told of when its turn comes
+                    whole &= eight_bit
+                    total = np.where(valid, pixels, 0).sum(axis=(1, 2))
+                    found.append(total / np.maximum(valid.sum(axis=(1, 2)), 1))
+                if found:
+                    break
             if not found:
                 raise DataError(
                     f"{self.folder}: none of {len(has)} surveys tried has a readable image of bands "

@@ -36,7 +36,7 @@ def write(spark, places, covariates, folders, out, *, training=None, source="aut
     spark : a session, or None to work in this process; its workers must see `folders` and `out` under the same paths
     places : pandas frame or pyarrow table with dataset, surveyId, lon, lat (degrees), one row a survey
     covariates : names of registered rasters, or `glc.covariates.Raster`; their order is that of the columns
-    folders : a dataset's folder, or several, of which the first that has a covariate is read
+    folders : a dataset's folder, or several, of which the first that has a covariate, as CSV or raster, is read
     training : the surveys over which `cleaning.RULE` is computed, as `places`; by default all of `places`
     source : ``tables``, the contest's CSVs; ``rasters``, the survey's own pixel; ``auto``, the CSVs where there are any
     returns : facts, a dict of columns, categories {band: its columns}, rows, flags {flag: surveys}, per column nulls,
@@ -62,6 +62,8 @@ def write(spark, places, covariates, folders, out, *, training=None, source="aut
         raise DataError(f"{out}: {rows:,} surveys written, expected {len(places):,}; run again")
     if counts["unreadable"]:
         log.warning("%s: %d surveys lie on pixels that cannot be read", out, counts["unreadable"])
+    if flags["missing"]:
+        log.warning("%s: nothing is known of %d of %d surveys, flagged missing", out, flags["missing"], rows)
     return {
         "columns": table.columns,
         "categories": table.categories,
@@ -89,14 +91,11 @@ def _rasters(names):
 
 
 def _part(covariate, folders, scratch, wanted, source):
-    tables = {} if source == "rasters" else values.tables(covariate, folders)
+    tables, folder = values.find(covariate, folders, source)
     if not tables:
-        if source == "tables" and covariate.tables:
-            raise DataError(
-                f"{', '.join(map(str, folders))}: no CSV of covariate {covariate.name!r}; expected such as "
-                f"EnvironmentalRasters/**/GLC24-PA-train-{covariate.tables[0]}.csv; put it there, or try source=auto"
-            )
-        return cleaning.Part(covariate, "rasters", values.RasterValues(covariate, folders))
+        return cleaning.Part(covariate, "rasters", values.RasterValues(covariate, [folder]))
+    if None in tables:
+        return cleaning.Part(covariate, "tables", values.TableValues(covariate, tables, scratch))
     missing = [dataset for dataset in wanted if dataset not in tables]
     if missing:  # pixels in their place might be in other units
         raise DataError(

@@ -4,6 +4,7 @@ Both give the same: a float array (survey, column), NaN where nothing is known, 
 """
 
 import csv
+import logging
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,68 +15,85 @@ from rasterio.errors import RasterioIOError
 
 from glc.covariates._base import column_name, natural
 from glc.editions._base import SEPARATORS
-from glc.errors import DataError
+from glc.errors import DataError, MissingError, did_you_mean
 from glc.etl import grids
 from glc.etl.series import dataset_of
+
+log = logging.getLogger(__name__)
 
 _CELL = 512  # side in pixels of what is read at once, at most
 _FOLDERS = ("*.csv", "EnvironmentalRasters/**/*.csv", "EnvironmentalValues/**/*.csv")
 _TABLE = re.compile(r"(?i)(?:^|[-_])P[AO0][-_](?:train|test)[-_](?P<kind>\w[\w-]*)\.csv$")
 _KEY = "surveyId"
+_VECTORS = ("pre-extracted/environmental_vectors.csv", "environmental_vectors.csv")
+_VECTOR_KEY = "observation_id"
 
 
 class RasterValues:
     """Pixels of a `glc.covariates.Raster` found in `folders`.
 
-    columns : names; classes : name -> codes of the categorical ones; files : paths that are read
+    columns : names, one for all areas of a variable; classes : name -> codes of the categorical ones
+    files : paths that are read
     """
 
     def __init__(self, covariate, folders):
         # in the files' own CRS: warped, a pixel would be a mixture of several
         self.grids = grids.find(replace(covariate, crs=None), folders)
         bands = [band for grid in self.grids for band in grid.bands]
-        self.columns = [band.name for band in bands]
+        self.columns = list(grids.columns(self.grids))
         self.classes = {band.name: band.classes for band in bands if band.classes}
         self.files = list(dict.fromkeys(band.path for band in bands))
 
     def read(self, places):
         """Values at the frame `places` (lon, lat): (n, columns) float64, and surveys whose pixel cannot be read."""
-        values, unreadable = [], np.zeros(len(places), bool)
+        values = np.full((len(places), len(self.columns)), np.nan)
+        unreadable = np.zeros(len(places), bool)
         for grid in self.grids:
-            row, col = grid.pixels(places["lon"], places["lat"])
-            found = np.full((len(places), len(grid.bands)), np.nan)
-            inside = np.flatnonzero(row >= 0)
-            cell = row[inside] // _CELL * (grid.shape[1] // _CELL + 1) + col[inside] // _CELL
-            order = np.argsort(cell, kind="stable")
-            pending = np.split(inside[order], np.flatnonzero(np.diff(cell[order])) + 1)[::-1] if len(inside) else []
-            with grid.open() as reader:
-                while pending:
-                    at = pending.pop()
-                    try:
-                        found[at] = _pixels(reader, row[at], col[at])
-                    except RasterioIOError:
-                        if len(at) > 1:  # a damaged block must not cost its neighbours their values
-                            half = len(at) // 2
-                            pending += [at[half:], at[:half]]
-                        else:
-                            unreadable[at] = True
-            values.append(found)
-        return np.concatenate(values, axis=1), unreadable
+            found, bad = at_pixels(grid, *grid.pixels(places["lon"], places["lat"]))
+            unreadable |= bad
+            for band, column in zip(grid.bands, found.T, strict=True):
+                mine = values[:, self.columns.index(band.name)]
+                np.copyto(mine, column, where=np.isnan(mine))  # what the first area knows stays
+        return values, unreadable
+
+
+def at_pixels(grid, row, col):
+    """Values of a `grids.Grid` at pixels (n,), -1 where off it: (n, bands) float64, and (n,) which cannot be read."""
+    found, unreadable = np.full((len(row), len(grid.bands)), np.nan), np.zeros(len(row), bool)
+    inside = np.flatnonzero(row >= 0)
+    cell = row[inside] // _CELL * (grid.shape[1] // _CELL + 1) + col[inside] // _CELL
+    order = np.argsort(cell, kind="stable")
+    pending = np.split(inside[order], np.flatnonzero(np.diff(cell[order])) + 1)[::-1] if len(inside) else []
+    with grid.open() as reader:
+        while pending:
+            at = pending.pop()
+            try:
+                found[at] = _pixels(reader, row[at], col[at])
+            except RasterioIOError:
+                if len(at) > 1:  # a damaged block must not cost its neighbours their values
+                    half = len(at) // 2
+                    pending += [at[half:], at[:half]]
+                else:
+                    unreadable[at] = True
+    return found, unreadable
 
 
 class TableValues:
-    """The contest's CSVs `tables`, {dataset: path}, of a `glc.covariates.Raster`, whose numbers are kept in `scratch`.
+    """The contest's CSVs `tables` of a `glc.covariates.Raster`, whose numbers are kept in `scratch`.
 
-    Rows are joined by surveyId, in whatever order they are. A column ``<name>-3`` of a categorical raster is its band
-    3, and a column alone its band 1.
+    tables : {dataset: path}, or {None: path} where one CSV serves all
+    Rows are joined by their survey's id, in whatever order they are. A column ``<name>-3`` of a categorical raster is
+    its band 3, and a column alone its band 1.
     """
 
     def __init__(self, covariate, tables, scratch):
         self.scratch, self.files = Path(scratch), [str(path) for path in tables.values()]
         self.columns, self.classes = None, {}
         self.name = covariate.name
+        self.datasets = set(tables)
         for dataset, path in tables.items():
-            names, ids, values = _read(path)
+            log.info("reading %s", path)
+            names, ids, values = _read(path) if dataset else _read(path, _VECTOR_KEY, covariate.vector)
             bands = {name: _band(name, len(names)) if covariate.classes else 0 for name in names}
             if max(bands.values()) > len(covariate.bands) or (covariate.classes and not all(bands.values())):
                 raise DataError(
@@ -105,6 +123,7 @@ class TableValues:
         datasets, wanted = places["dataset"].to_numpy(), places["surveyId"].to_numpy()
         for dataset in pd.unique(datasets):
             mine = np.flatnonzero(datasets == dataset)
+            dataset = dataset if dataset in self.datasets else None
             ids = np.load(self._path(dataset, "ids"))
             at = np.minimum(np.searchsorted(ids, wanted[mine]), len(ids) - 1)
             there = ids[at] == wanted[mine]
@@ -115,23 +134,50 @@ class TableValues:
         return found, np.zeros(len(places), bool)
 
 
-def tables(covariate, folders):
-    """The contest's CSVs of a covariate in the first of `folders` that has any: {dataset: path}, maybe empty.
+def find(covariate, folders, source="auto"):
+    """Where the values of a covariate are: (its CSVs, as of `tables`, or {} for its rasters; their folder).
+
+    The first of `folders` that has any, and there the CSVs rather than the rasters.
+    source : as of `glc.etl.tabular.write`; a covariate that no contest has as CSV is read from rasters by any
+    A DataError tells that there is nothing.
+    """
+    alone = source == "tables" and (covariate.tables or covariate.vector)
+    for folder in folders:
+        found = {} if source == "rasters" else tables(covariate, folder)
+        if found or (not alone and covariate.there(folder)):
+            return found, folder
+    csvs = [f"EnvironmentalRasters/**/GLC24-PA-train-{kind}.csv" for kind in covariate.tables[:1]]
+    csvs = " or ".join([*csvs, *(_VECTORS[:1] if covariate.vector else ())])
+    if alone:
+        raise DataError(
+            f"{', '.join(map(str, folders))}: no CSV of covariate {covariate.name!r}; expected such as {csvs}; put it "
+            "there, or try source=auto"
+        )
+    try:
+        covariate.find(folders)
+    except MissingError as error:
+        hint = f"; its values at the surveys may also be a CSV, such as {csvs}" if csvs and source == "auto" else ""
+        raise MissingError(f"{error}{hint}") from None
+
+
+def tables(covariate, folder):
+    """The contest's CSVs of a covariate in a folder: {dataset: path}, maybe empty; {None: path} where one serves all.
 
     Names as in ``GLC24-PA-train-human_footprint.csv``, with or without the year, hyphens for underscores, flat or
-    anywhere below ``EnvironmentalRasters`` (2024) or ``EnvironmentalValues`` (2025).
+    anywhere below ``EnvironmentalRasters`` (2024) or ``EnvironmentalValues`` (2025); or the environmental vectors of
+    all occurrences, training and test, of 2020 to 2022.
     """
-    for folder in folders:
-        found = {}
-        for path in sorted({path for pattern in _FOLDERS for path in Path(folder).glob(pattern)}, key=natural):
-            match = _TABLE.search(path.name)
-            if match and match["kind"].lower().replace("-", "_") in covariate.tables:
-                first = found.setdefault(dataset_of(path.name), path)
-                if first != path:
-                    raise DataError(f"{folder}: found {first} and {path}, expected one of them; remove the other")
-        if found:
-            return found
-    return {}
+    found = {}
+    for path in sorted({path for pattern in _FOLDERS for path in Path(folder).glob(pattern)}, key=natural):
+        match = _TABLE.search(path.name)
+        if match and match["kind"].lower().replace("-", "_") in covariate.tables:
+            first = found.setdefault(dataset_of(path.name), path)
+            if first != path:
+                raise DataError(f"{folder}: found {first} and {path}, expected one of them; remove the other")
+    if not found and covariate.vector:
+        whole = [path for name in _VECTORS if (path := Path(folder) / name).is_file()]
+        found = {None: whole[0]} if whole else {}
+    return found
 
 
 def _pixels(reader, row, col):
@@ -142,37 +188,49 @@ def _pixels(reader, row, col):
     return np.where(valid, values, np.nan).T
 
 
-def _read(path):
-    """(names, ids, values) of a CSV: distinct ids in order; values (n, names) float32, infinite ones as they are."""
+def _read(path, key=_KEY, wanted=()):
+    """(names, ids, values) of a CSV: distinct ids in order; values (n, names) float32, infinite ones as they are.
+
+    wanted : names of the columns that are read; none: all but the `key`
+    """
     with open(path, newline="", encoding="utf-8-sig") as file:
         line = file.readline().strip()
     separator = max(SEPARATORS, key=line.count)
     header = [name.strip() for name in next(csv.reader([line], delimiter=separator), [])]
-    names = [name for name in header if name != _KEY and not re.fullmatch(r"(Unnamed: ?\d+)?", name)]
-    if _KEY not in header or not names:
-        what = "a value" if _KEY in header else repr(_KEY)
-        raise DataError(f"{path}: column {what} is missing; found {header}; expected {_KEY} and a column a value")
-    frame = pd.read_csv(path, sep=separator, skipinitialspace=True, encoding="utf-8-sig")
-    frame.columns = header
-    for name in [_KEY, *names]:
+    names = [name for name in header if name != key and not re.fullmatch(r"(Unnamed: ?\d+)?", name)]
+    if key not in header or not names:
+        what = "a value" if key in header else repr(key)
+        raise DataError(f"{path}: column {what} is missing; found {header}; expected {key} and a column a value")
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        others = [name for name in names if name not in wanted]
+        raise DataError(
+            f"{path}: column {missing[0]!r} is missing; found {header}; expected {key} and {', '.join(wanted)}"
+            f"{did_you_mean(missing[0], others)}; rename or add the column, fetch the file again, or try the rasters"
+        )
+    names = list(wanted) or names
+    used = [number for number, name in enumerate(header) if name in {key, *names}] if wanted else None
+    frame = pd.read_csv(path, sep=separator, skipinitialspace=True, encoding="utf-8-sig", usecols=used)
+    frame.columns = [header[number] for number in used] if wanted else header
+    for name in [key, *names]:
         numbers = pd.to_numeric(frame[name], errors="coerce")
-        bad = frame.index[numbers.isna() & (frame[name].notna() | (name == _KEY))]
+        bad = frame.index[numbers.isna() & (frame[name].notna() | (name == key))]
         if len(bad):
             raise DataError(
                 f"{path}, line {bad[0] + 2}: column {name!r}: found {frame.loc[bad[0], name]!r}, expected a number"
             )
         frame[name] = numbers
-    frame = frame[[_KEY, *names]].drop_duplicates().astype({_KEY: np.int64}).sort_values(_KEY)
-    twice = frame[_KEY].duplicated()
+    frame = frame[[key, *names]].drop_duplicates().astype({key: np.int64}).sort_values(key)
+    twice = frame[key].duplicated()
     if twice.any():
         raise DataError(
-            f"{path}: survey {frame.loc[twice.idxmax(), _KEY]} has rows that differ; expected one row a survey; "
+            f"{path}: survey {frame.loc[twice.idxmax(), key]} has rows that differ; expected one row a survey; "
             "remove the wrong ones"
         )
     if frame.empty:
         raise DataError(f"{path}: found a header and no rows, expected a row a survey; fetch the file again")
     with np.errstate(over="ignore"):
-        return names, frame[_KEY].to_numpy(), frame[names].to_numpy().astype(np.float32)
+        return names, frame[key].to_numpy(), frame[names].to_numpy().astype(np.float32)
 
 
 def _band(name, count):

@@ -120,7 +120,7 @@ class ImageryFolderParameter(luigi.Parameter):
     """Folder of rasters, images and series that are not below the dataset's own; checked when the command is read."""
 
     def __init__(self, **kwargs):
-        super().__init__(description="folder of the imagery (default: the dataset's)", **kwargs)
+        super().__init__(description="folder of the imagery, looked in before the dataset's own", **kwargs)
 
     def normalize(self, x):
         if not x:

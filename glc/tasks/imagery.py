@@ -6,7 +6,7 @@ from pathlib import Path
 import luigi
 
 from glc import covariates, registry, storage
-from glc.errors import ConfigError, did_you_mean
+from glc.errors import ConfigError, MissingError, did_you_mean
 from glc.tasks.base import VIRTUAL, ImageryFolderParameter, SurveysTask, spark
 from glc.tasks.etl import Surveys, VirtualPart
 
@@ -15,7 +15,7 @@ SERIES_COLUMN, IMAGE_COLUMN = "timeSerieID", "patchID"
 
 
 class ImageryTask(SurveysTask):
-    """A task that joins surveys with imagery of the dataset, or of another folder."""
+    """A task that joins surveys with imagery of another folder, or else of the dataset's own."""
 
     imagery_folder = ImageryFolderParameter(default="")
     datasets = luigi.ListParameter(
@@ -35,11 +35,27 @@ class ImageryTask(SurveysTask):
         return needs
 
     @property
+    def folders(self):
+        """Folders of the imagery; the first that has what is wanted is read. A virtual world is all or nothing."""
+        named = [Path(self.imagery_folder)] if self.imagery_folder else []
+        if self.dataset.startswith(VIRTUAL):
+            return named or [self.clone(VirtualPart).world_folder]
+        return list(dict.fromkeys([*named, Path(self.dataset)]))
+
+    @property
     def imagery(self):
-        """The folder of the imagery."""
-        if self.imagery_folder:
-            return Path(self.imagery_folder)
-        return self.clone(VirtualPart).world_folder if self.dataset.startswith(VIRTUAL) else Path(self.dataset)
+        """The first of `folders`."""
+        return self.folders[0]
+
+    def where(self, find):
+        """(folder, find(folder)) of the first of `folders` in which `find` raises no MissingError."""
+        missing = []
+        for folder in self.folders:
+            try:
+                return folder, find(folder)
+            except MissingError as error:
+                missing.append(str(error))
+        raise MissingError("; and ".join(missing))
 
     def more_identity(self):
         return None if "imagery" in self.requires() else self.files()
@@ -48,10 +64,10 @@ class ImageryTask(SurveysTask):
         """What tells that the files are others than before: names, sizes and times, or those of their folders."""
         raise NotImplementedError(f"{type(self).__name__} does not list its files")
 
-    def relative(self, paths):
-        """(name below the imagery's folder, size, time) of files."""
+    def relative(self, paths, folder):
+        """(name below the `folder`, size, time) of files."""
         found = [(path, path.stat()) for path in map(Path, paths)]
-        return sorted((str(path.relative_to(self.imagery)), at.st_size, at.st_mtime_ns) for path, at in found)
+        return sorted((str(path.relative_to(folder)), at.st_size, at.st_mtime_ns) for path, at in found)
 
     def places(self):
         """The surveys of the chosen datasets, a pyarrow table without labels."""
@@ -135,8 +151,9 @@ class Tiles(ImageryTask):
 
         covariate = registry.covariates.get(self.covariate)
         if isinstance(covariate, Raster):
-            return self.relative(covariate.find([self.imagery]))
-        folder, layers = covariate.find([self.imagery])
+            paths = covariate.find(self.folders)
+            return self.relative(paths, next(folder for folder in self.folders if covariate.there(folder)))
+        folder, layers = covariate.find(self.folders)
         known = {name for layer in layers for name in layer.templates} | {"train", "test"}
         for name in self.datasets:
             if name not in known:
@@ -147,14 +164,15 @@ class Tiles(ImageryTask):
                 )
         templates = {name for layer in layers for group in layer.templates.values() for name in group}
         below = {path for template in templates for path, _ in covariates.places(folder, template)}
-        trees = [self.tree(path) for path in sorted(below) if path.is_dir()]
-        return trees + self.relative(path for path in below if path.is_file())
+        trees = [self.tree(path, folder) for path in sorted(below) if path.is_dir()]
+        return trees + self.relative((path for path in below if path.is_file()), folder)
 
-    def tree(self, folder):
-        """Folders below `folder` with their times, which change when a file comes, goes or is replaced."""
-        return sorted(
-            (str(Path(base).relative_to(self.imagery)), os.stat(base).st_mtime_ns) for base, *_ in os.walk(folder)
-        )
+    def tree(self, top, folder):
+        """Folders from `top` down, by their names below `folder`, with their times.
+
+        These change when a file comes, goes or is replaced.
+        """
+        return sorted((str(Path(base).relative_to(folder)), os.stat(base).st_mtime_ns) for base, *_ in os.walk(top))
 
     def write(self, out):
         import shutil
@@ -167,7 +185,7 @@ class Tiles(ImageryTask):
             spark(),
             self.with_own_id(IMAGE_COLUMN, "image_id"),
             self.covariate,
-            self.imagery,
+            self.folders,
             out,
             size=self.size,
             block=self.block,
@@ -191,23 +209,26 @@ class Cubes(ImageryTask):
         from glc.etl import cubes, series
 
         if self.kind == "series":
-            return self.relative(path for tables in series.find(self.imagery).values() for path in tables.values())
-        folders = cubes.folders(self.imagery, self.kind)
-        return sorted((str(path.relative_to(self.imagery)), path.stat().st_mtime_ns) for path in folders)
+            folder, found = self.where(series.find)
+            return self.relative((path for tables in found.values() for path in tables.values()), folder)
+        folder, found = self.where(lambda folder: cubes.folders(folder, self.kind))
+        return sorted((str(path.relative_to(folder)), path.stat().st_mtime_ns) for path in found)
 
     def write(self, out):
-        from glc.etl import cubes
+        from glc.etl import cubes, series
 
         self.status(f"reading {self.kind} cubes", 5)
+        find = series.find if self.kind == "series" else lambda folder: cubes.folders(folder, self.kind)
+        folder, _ = self.where(find)
         if self.kind == "series":
             facts = cubes.write_series(
                 self.with_own_id(SERIES_COLUMN, "series_id"),
-                self.imagery,
+                folder,
                 out,
                 max_corrupt_fraction=self.max_corrupt_fraction,
             )
         else:
             facts = cubes.write_files(
-                self.places(), self.imagery, out, kind=self.kind, max_corrupt_fraction=self.max_corrupt_fraction
+                self.places(), folder, out, kind=self.kind, max_corrupt_fraction=self.max_corrupt_fraction
             )
         storage.note(out, **facts)

@@ -3,6 +3,7 @@
 import json
 
 from glc import config, editions, registry, storage, world
+from glc.editions import Edition
 from glc.tasks.base import VIRTUAL, ExperimentTask, Published, SectionParameter
 from glc.tasks.etl import Folds, Surveys, TruthMixin
 from glc.tasks.scores import ClassicalScores, Fit, NetScores, NetTask
@@ -109,13 +110,19 @@ class Submission(ExperimentProduct):
     @property
     def ranked(self):
         """Whether the experiment, or else the dataset's edition, wants ranked species with scores."""
-        if self.settings.submission:
-            return self.settings.submission == "ranked"
+        return (self.settings.submission or self.edition.submission) == "ranked"
+
+    @property
+    def edition(self):
+        """The dataset's edition."""
         if self.dataset.startswith(VIRTUAL):
-            edition = registry.editions.get(world.SIZES[self.dataset.removeprefix(VIRTUAL)].edition)
-        else:
-            edition = editions.recognise(self.dataset).edition
-        return edition.submission == "ranked"
+            return registry.editions.get(world.SIZES[self.dataset.removeprefix(VIRTUAL)].edition)
+        return editions.recognise(self.dataset).edition
+
+    def more_identity(self):
+        # sets of every edition once had these columns: submissions written so stay valid
+        columns = self.edition.set_columns
+        return None if self.ranked or columns == Edition.set_columns else columns
 
     def requires(self):
         from glc.tasks.report import Report
@@ -147,7 +154,11 @@ class Submission(ExperimentProduct):
         else:
             table = storage.read_table(self.input()["predictions"].path / "test", "predictions")
             facts = submission.write(
-                table["surveyId"].to_pylist(), table["species"].to_pylist(), out / "submission.csv", **known
+                table["surveyId"].to_pylist(),
+                table["species"].to_pylist(),
+                out / "submission.csv",
+                header=self.edition.set_columns,
+                **known,
             )
         storage.note(out, **facts)
 

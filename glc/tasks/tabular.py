@@ -43,8 +43,8 @@ class Tabular(ImageryTask):
         found = []
         for name in self.covariates:
             covariate = registry.covariates.get(name)
-            tables = {} if self.source == "rasters" else values.tables(covariate, [self.imagery])
-            for path in tables.values() or covariate.find([self.imagery]):
+            tables, folder = values.find(covariate, self.folders, self.source)
+            for path in tables.values() or covariate.find([folder]):
                 stat = path.stat()
                 found.append((path.name, stat.st_size, stat.st_mtime_ns))
         return found
@@ -58,6 +58,6 @@ class Tabular(ImageryTask):
         places = self.places()
         session = spark() if len(places) > SPARK_FROM else None
         facts = tabular.write(
-            session, places, self.covariates, self.imagery, out, training=training, source=self.source
+            session, places, self.covariates, self.folders, out, training=training, source=self.source
         )
         storage.note(out, **facts)

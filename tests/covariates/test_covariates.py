@@ -1,5 +1,7 @@
 """Every registered covariate, and how files are found."""
 
+from fnmatch import fnmatchcase
+
 import pytest
 
 from glc import registry
@@ -73,3 +75,44 @@ def test_modis_confidences_are_measurements_and_the_other_layers_classes():
     assert [modis.bands[i - 1] for i in (9, 10, 11)] == ["prop1", "prop2", "prop3"]
     # sizes of the user guide's legends, tables 3 to 11, without "unclassified"
     assert [len(modis.classes[i]) for i in (1, 2, 3, 4, 5, 9, 10, 11, 12)] == [17, 16, 11, 9, 12, 16, 11, 10, 11]
+
+
+def test_the_last_word_of_a_name_tells_the_area_and_what_counts_as_nodata():
+    bioclim, soil = (registry.covariates.get(name) for name in ("bioclim", "soil"))
+    assert bioclim.area_of("rasters/bio_10/bio_10_FR.tif") == ("bio_10", "FR")
+    assert bioclim.area_of("bio_10_USA.tif") == ("bio_10", "USA")
+    assert bioclim.area_of("bio_10_crop.tif") == ("bio_10_crop", "")
+    assert Raster("x", patterns=("x.tif",)).area_of("bio_1_FR.tif") == ("bio_1_FR", "")
+    assert bioclim.nodata_of("bio_10_USA.tif") == soil.nodata_of("bdticm_FR.tif") == -2147483647
+    assert soil.nodata_of("clyppt_FR.tif") == -32768
+    assert bioclim.nodata_of("bio_10.tif") is soil.nodata_of("phh2o.tif") is None
+    assert Raster("x", patterns=("x.tif",), nodata=7).nodata_of("x.tif") == 7
+
+
+def test_globs_of_one_pattern_are_taken_together(tmp_path):
+    for name in ("bdticm", "bldfie", "bio_1"):
+        (tmp_path / "rasters" / name).mkdir(parents=True)
+        for area in ("FR", "USA"):
+            (tmp_path / "rasters" / name / f"{name}_{area}.tif").touch()
+    soil = registry.covariates.get("soil")
+    assert [path.stem for path in soil.find([tmp_path])] == ["bdticm_FR", "bdticm_USA", "bldfie_FR", "bldfie_USA"]
+    assert [path.stem for path in registry.covariates.get("bioclim").find([tmp_path])] == ["bio_1_FR", "bio_1_USA"]
+    assert soil.there(tmp_path)
+    assert not soil.there(tmp_path / "rasters")
+
+
+@pytest.mark.parametrize(
+    ("column", "possible", "impossible"),
+    [
+        ("bdticm", 112_467, -1),  # the deepest of GeoLifeCLEF's own
+        ("bldfie", 1_828, 3_000),
+        ("phihox", 98, 141),
+        ("clyppt", 100, 101),
+        ("phh2o", 98, 141),
+    ],
+)
+def test_limits_of_the_soil_take_what_is_possible(column, possible, impossible):
+    soil = registry.covariates.get("soil")
+    lowest, highest = next(pair for glob, pair in soil.limits.items() if fnmatchcase(column, glob))
+    assert lowest <= possible <= highest
+    assert not lowest <= impossible <= highest

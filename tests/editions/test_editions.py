@@ -86,6 +86,12 @@ def test_submissions_of_2020_are_ranked():
     assert set(formats.values()) == {"ranked", "sets"}
 
 
+def test_kaggles_columns_of_2022_and_2023_are_others():
+    named = {name: registry.editions.get(name).set_columns for name in registry.editions.choices()}
+    assert {name for name, columns in named.items() if columns == ("Id", "Predicted")} == {"glc2022", "glc2023"}
+    assert set(named.values()) == {("Id", "Predicted"), ("surveyId", "predictions")}
+
+
 def test_a_folder_of_no_edition_says_what_each_edition_looks_for(tmp_path):
     write(tmp_path, {"readme.csv": "a,b\n1,2\n"})
     with pytest.raises(DataError) as error:

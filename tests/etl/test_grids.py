@@ -114,3 +114,27 @@ def test_unusable_files_are_named_with_the_remedy(tmp_path):
         _find(tmp_path / "x.tif")
     with pytest.raises(DataError, match=r"y\.tif: no CRS.*gdal_edit"):
         _find(geotiff(tmp_path / "y.tif", np.zeros((1, 5, 5), "uint8"), crs=None))
+
+
+def test_a_variable_that_an_area_lacks_is_named(tmp_path):
+    for name in ("a_FR", "a_USA", "b_FR"):
+        geotiff(tmp_path / f"{name}.tif", np.ones((1, 4, 4), "uint8"))
+    covariate = Raster("test", patterns=("*.tif",), areas=("FR", "USA"))
+    with pytest.raises(DataError, match=r"b_FR.tif: 'b' .* is here, but not in any file of USA; .*\(FR, USA\)"):
+        grids.find(covariate, [tmp_path])
+    geotiff(tmp_path / "b_USA.tif", np.ones((1, 4, 4), "uint8"))
+    france, america = grids.find(covariate, [tmp_path])
+    assert (france.area, america.area) == ("FR", "USA")
+    assert grids.columns([france, america]) == {"a": [(0, 0), (1, 0)], "b": [(0, 1), (1, 1)]}
+    # a description that all files share is not the variable's name
+    assert [band.name for band in america.bands] == ["a", "b"]
+
+
+def test_declared_bands_are_those_of_each_area(tmp_path):
+    for area, value in (("FR", 1), ("USA", 2)):
+        geotiff(tmp_path / f"x_{area}.tif", np.full((2, 4, 4), value, "uint8"), west=value)
+    declared = {"areas": ("FR", "USA"), "bands": ("kind", "height"), "classes": {1: (1, 2)}}
+    found = grids.find(Raster("test", patterns=("*.tif",), **declared), [tmp_path])
+    assert [[(band.name, band.classes) for band in grid.bands] for grid in found] == [
+        [("kind", (1, 2)), ("height", ())]
+    ] * 2

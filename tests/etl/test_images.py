@@ -141,6 +141,17 @@ def test_no_readable_image_at_all_is_an_error(folder):
         _cutter(folder, sample=[90, 91, 92])
 
 
+def test_where_few_surveys_have_an_image_they_are_found(folder):
+    for kind, end, mode in (("rgb", "png", "RGB"), ("nir", "jpeg", "L")):
+        path = folder / kind / "05" / f"505.{end}"  # between those that are tried first
+        Image.new(mode, (SIDE, SIDE), "white").save(path)
+    cutter = _cutter(folder, sample=range(100, 2100))
+    assert_array_equal(cutter.means, [255] * 4)
+    values, valid, rank, _ = cutter.cut(_places([505, 506]))
+    assert values["red"].dtype == np.uint8
+    assert list(rank > 0) == [False, True]
+
+
 def test_tiffs_keep_their_numbers_and_nodata(tmp_path):
     bands = np.random.default_rng(1).integers(0, 9000, (4, 64, 64)).astype("int16")
     bands[2, :3] = -1

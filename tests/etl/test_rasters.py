@@ -180,6 +180,74 @@ def test_boxes_are_bounded_and_hold_every_window_once(tmp_path):
         assert (np.ptp(top[group]) + 16) * (np.ptp(left[group]) + 16) <= 5_000
 
 
+GLOBE = {"step": 5, "west": -180, "north": 90}
+AROUND = _places(
+    [-180.0, 180.0, -179.9, 179.9, -172.0, 171.0, 200.0, 3.0], [0.0, 0.0, 40.0, 40.0, -30.0, 12.0, 0.0, 45.0]
+)
+
+
+@pytest.mark.parametrize("size", [16, 7])
+def test_a_raster_that_spans_the_globe_goes_on_across_the_date_line(tmp_path, size):
+    bands = np.random.default_rng(8).normal(size=(2, 36, 72)).astype("float32")
+    path = geotiff(tmp_path / "x.tif", bands, names=("a", "b"), **GLOBE)
+    _, values, valid, rank, _ = _cut(path, AROUND, size)
+    assert set(FLAGS[rank]) == {"ok"}
+    for i, place in enumerate(AROUND.itertuples()):
+        rows = int((90 - place.lat) // 5) - size // 2 + np.arange(size)
+        cols = int((place.lon + 180) // 5) - size // 2 + np.arange(size)
+        for number, name in enumerate("ab"):
+            wanted = np.take(bands[number][rows], cols, axis=1, mode="wrap")
+            assert_array_equal(values[name][i].reshape(size, size), wanted)
+            assert valid[name][i] == 1
+    assert_array_equal(values["a"][0], values["a"][1])  # -180 and 180 degrees are one place
+
+
+@pytest.mark.parametrize("block", ["full", 5])
+@pytest.mark.parametrize("memory_mb", [1, 64])
+def test_the_globe_begins_at_any_meridian(tmp_path, block, memory_mb):
+    """Gaps too are filled from across the edge: a raster cut elsewhere gives the same tiles."""
+    band = np.random.default_rng(9).integers(0, 99, (1, 36, 72)).astype("int16")
+    band[..., [70, 71, 0, 1]] = -1  # even: of two columns one is nearer
+    whole = geotiff(tmp_path / "x.tif", band, nodata=-1, **GLOBE)
+    (tmp_path / "turned").mkdir()
+    turned = geotiff(tmp_path / "turned" / "x.tif", np.roll(band, 36, axis=2), nodata=-1, **GLOBE | {"west": 0})
+    rng = np.random.default_rng(10)
+    lon, lat = [*rng.uniform(-180, 180, 60), *rng.uniform(-180, -170, 20), *AROUND.lon], rng.uniform(-89, 89, 88)
+    _, one, valid, rank, _ = _cut(whole, _places(lon, lat), 16, block, memory_mb)
+    _, other, other_valid, other_rank, _ = _cut(turned, _places(lon, lat), 16, block, memory_mb)
+    assert_allclose(one["x"], other["x"], atol=1e-4)
+    assert_array_equal(valid["x"], other_valid["x"])
+    assert_array_equal(rank, other_rank)
+    if block == "full":
+        row, col = int((90 - lat[0]) // 5), 69
+        _, values, *_ = _cut(whole, _places([-180.0], [lat[0]]), 16, block, memory_mb)
+        assert values["x"].reshape(16, 16)[8, 6] == band[0, row, col]  # column 70 takes 69's
+
+
+def test_what_does_not_span_the_globe_ends_at_its_edges(tmp_path):
+    band = np.arange(36 * 71, dtype="float32").reshape(1, 36, 71)
+    path = geotiff(tmp_path / "x.tif", band, **GLOBE)
+    _, values, valid, rank, _ = _cut(path, _places([-179.9, 185.0, 174.9, 179.0], [2.0, 2.0, 2.0, 2.0]))
+    assert list(FLAGS[rank]) == ["edge", "outside", "edge", "outside"]
+    assert (values["x"][0].reshape(16, 16)[:, :8] == values["x"][0].reshape(16, 16)[:, [8]]).all()
+    assert_allclose(valid["x"], [0.5, 0, 9 / 16, 0])
+
+
+def test_a_quarter_of_a_degree_spans_the_globe_with_1440_columns(shared_data):
+    cutter = RasterCutter(registry.covariates.get("globe"), [shared_data / "rasters_global"], 8, "full", 64)
+    (boxes,) = cutter.boxes
+    assert boxes.grid.shape[1] == 1440
+    assert boxes.wraps
+    values, _, rank, _ = cutter.cut(_places([-180.0, 179.9, 180.0], [67.1] * 3))
+    assert list(FLAGS[rank]) == ["ok"] * 3
+    with rasterio.open(cutter.files[0]) as source:
+        row, _ = source.index(-180, 67.1)
+        wanted = np.take(source.read(1)[row - 4 : row + 4], np.arange(1435, 1443), axis=1, mode="wrap")
+    first = boxes.columns[0].name
+    assert_array_equal(values[first][1].reshape(8, 8), wanted)
+    assert_array_equal(values[first][0], values[first][2])
+
+
 REAL = [("bioclim", "rasters_eu"), ("elevation", "rasters_eu"), ("land", "rasters_eu"), ("footprint", "glc23_sample")]
 
 

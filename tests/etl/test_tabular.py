@@ -276,3 +276,129 @@ def test_spark_and_one_process_write_the_same(tmp_path, spark, monkeypatch):
     assert len(list((tmp_path / "out" / "tabular").iterdir())) == 7
     assert not alone.duplicated(["dataset", "surveyId"]).any()
     assert {**one, "seconds": 0} == {**two, "seconds": 0}
+
+
+SOIL = ("bdticm", "bldfie", "cecsol", "clyppt", "orcdrc", "phihox", "sltppt", "sndppt")
+
+
+def _vectors(folder, n=60):
+    """Genuine layout of 2020 to 2022: one CSV of all occurrences; returns its frame."""
+    rng = np.random.default_rng(2)
+    names = [*(f"bio_{i}" for i in range(1, 20)), *SOIL]
+    frame = pd.DataFrame(rng.uniform(1, 99, (n, 27)).round(3), columns=names)
+    frame["bdticm"] *= 1_000
+    frame = frame.mask(rng.random(frame.shape) < 0.1)
+    frame.insert(0, "observation_id", rng.permutation(n) + 10_000_000)
+    (folder / "pre-extracted").mkdir(exist_ok=True)
+    frame.to_csv(folder / "pre-extracted" / "environmental_vectors.csv", sep=";", index=False)
+    return frame
+
+
+def _occurrences(frame):
+    """Training and test occurrences of `_vectors`, and one more of each that it lacks."""
+    ids = [*frame["observation_id"], 1, 2]
+    names = np.where(np.arange(len(ids)) % 3 == 0, "po_test", "po")
+    return pd.DataFrame({"dataset": names, "surveyId": ids, "lon": 4.0, "lat": 44.0})
+
+
+def test_one_csv_of_environmental_vectors_serves_training_and_test(tmp_path):
+    vectors = _vectors(tmp_path)
+    places = _occurrences(vectors)
+    facts, made = _written(tmp_path, places, ["bioclim", "soil"], training=places[places["dataset"] == "po"])
+    assert facts["sources"] == {"bioclim": "tables", "soil": "tables"}
+    assert facts["columns"] == [*(f"bioclim_bio_{i}" for i in range(1, 20)), *(f"soil_{name}" for name in SOIL)]
+    wanted = vectors.set_index("observation_id").reindex(made["surveyId"])
+    assert_allclose(made[facts["columns"]], wanted, rtol=1e-6)  # an empty field is null
+    assert facts["nulls"]["soil_bdticm"] == wanted["bdticm"].isna().sum() > 2
+    assert made["soil_bdticm"].max() > 50_000
+    assert facts["flags"] == {"ok": 60, "missing": 2}
+    assert set(made.loc[made["flag"] == "missing", "surveyId"]) == {1, 2}
+    assert set(made["dataset"]) == {"po", "po_test"}
+
+
+def test_environmental_vectors_of_other_columns_are_refused(tmp_path):
+    vectors = _vectors(tmp_path)
+    places, path = _occurrences(vectors), tmp_path / "pre-extracted" / "environmental_vectors.csv"
+    for frame, error in (
+        (vectors.rename(columns={"bio_7": "bio7"}), "'bio_7' is missing; found .*expected observation_id and bio_1, .*"
+         "did you mean 'bio7'.*or try the rasters"),
+        (vectors.rename(columns={"observation_id": "id"}), "column 'observation_id' is missing; found \\['id', "),
+        (vectors.assign(bio_3="warm"), "line 2: column 'bio_3': found 'warm', expected a number"),
+    ):  # fmt: skip
+        frame.to_csv(path, sep=";", index=False)
+        with pytest.raises(DataError, match=error):
+            _written(tmp_path, places, ["bioclim"])
+    vectors.drop(columns="sndppt").to_csv(path, sep=";", index=False)
+    _written(tmp_path, places, ["bioclim"])  # the soil is no concern of the climate
+    with pytest.raises(DataError, match="column 'sndppt' is missing"):
+        _written(tmp_path, places, ["soil"])
+    path.unlink()
+    with pytest.raises(DataError, match=r"no CSV of covariate 'soil'; .*or pre-extracted/environmental_vectors"):
+        _written(tmp_path, places, ["soil"], source="tables")
+    with pytest.raises(DataError, match=r"no file of covariate 'soil'.*may also be a CSV.*environmental_vectors"):
+        _written(tmp_path, places, ["soil"])
+
+
+AREAS = {"FR": {"west": 2.0, "north": 48.0}, "USA": {"west": -100.0, "north": 40.0, "step": 0.02}}
+
+
+def _areas(folder, nodata_told=True):
+    """Genuine layout of the rasters of 2020 to 2022, a file for each variable and area, gaps among them."""
+    rng = np.random.default_rng(3)
+    for name in [*(f"bio_{i}" for i in range(1, 20)), *SOIL]:
+        (folder / "rasters" / name).mkdir(parents=True, exist_ok=True)
+        dtype, gap = ("int32", -2147483647) if name.startswith(("bio", "bdticm")) else ("int16", -32768)
+        for area, place in AREAS.items():
+            pixels = rng.integers(1, 99, (1, 50, 60)).astype(dtype)
+            pixels[rng.random(pixels.shape) < 0.1] = gap
+            path = folder / "rasters" / name / f"{name}_{area}.tif"
+            geotiff(path, pixels, nodata=gap if nodata_told else None, **place)
+
+
+def _around_areas(n=200):
+    rng = np.random.default_rng(4)
+    france, america = ([2.0, 2.59], [47.51, 48.0]), ([-100.0, -98.81], [39.01, 40.0])
+    lon, lat = (np.concatenate([rng.uniform(*one[i], n // 2) for one in (france, america)]) for i in range(2))
+    lon[:9], lat[50:53] = 10.0, -20.0  # off both
+    return _places(lon, lat, "po")
+
+
+@pytest.mark.parametrize("nodata_told", [True, False])
+def test_rasters_of_two_areas_are_one_column_each(tmp_path, nodata_told):
+    _areas(tmp_path, nodata_told)
+    places = _around_areas()
+    facts, frame = _written(tmp_path, places, ["bioclim", "soil"])
+    names = [*(f"bio_{i}" for i in range(1, 20)), *SOIL]
+    assert facts["columns"] == [f"{'soil' if name in SOIL else 'bioclim'}_{name}" for name in names]
+    assert facts["sources"] == {"bioclim": "rasters", "soil": "rasters"}
+    for column, name in zip(facts["columns"], names, strict=True):
+        france, america = (_sampled(tmp_path / f"rasters/{name}/{name}_{area}.tif", places)[:, 0] for area in AREAS)
+        wanted = np.where(np.isnan(france), america, france)
+        wanted[wanted < 0] = np.nan  # nodata that the file does not tell
+        assert_allclose(frame[column], wanted)
+        assert facts["nulls"][column] == np.isnan(wanted).sum() > 12
+    assert facts["flags"] == {"ok": 188, "missing": 12}
+    assert sum(facts["outliers"].values()) == 0, "nodata is no measurement"
+
+
+def test_where_areas_overlap_the_first_that_knows_a_value_wins(tmp_path):
+    geotiff(tmp_path / "x_FR.tif", np.array([[[1, 2, -1]]], "int16"), nodata=-1, step=1.0, west=0.0, north=1.0)
+    geotiff(tmp_path / "x_USA.tif", np.array([[[7, 8, 9]]], "int16"), nodata=-1, step=1.0, west=1.0, north=1.0)
+    places = _places(np.arange(5) + 0.5, np.full(5, 0.5))
+    for areas, wanted in ((("FR", "USA"), [1, 2, 8, 9, np.nan]), (("USA", "FR"), [1, 7, 8, 9, np.nan])):
+        _, frame = _written(tmp_path, places, [Raster("x", ("x_*.tif",), areas=areas)])
+        assert_array_equal(frame["value_x"], wanted)
+
+
+def test_the_first_folder_that_has_a_covariate_wins_be_it_csv_or_raster(tmp_path):
+    places = _around_areas(20)
+    own, named = tmp_path / "own", tmp_path / "named"
+    for folder in (own, named):
+        folder.mkdir()
+    _vectors(own)
+    geotiff(named / "bioclim_derived.tif", np.full((1, 9, 9), 5, "uint8"), names=["bio1"])
+    facts = tabular.write(None, places, ["bioclim", "soil"], [named, own], tmp_path / "out")
+    assert facts["sources"] == {"bioclim": "rasters", "soil": "tables"}
+    assert facts["columns"][0] == "bioclim_bio1"
+    facts = tabular.write(None, places, ["bioclim"], [named, own], tmp_path / "out", source="tables")
+    assert facts["files"] == [str(own / "pre-extracted" / "environmental_vectors.csv")]

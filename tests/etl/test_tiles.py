@@ -153,3 +153,52 @@ def test_impossible_sizes_and_unknown_covariates_are_refused(folder, places, tmp
         tiles.write(None, places, COVARIATE, folder, tmp_path / "out", size=16, block=17)
     with pytest.raises(ConfigError, match=r"unknown covariate 'bioclimm'.*did you mean 'bioclim'"):
         tiles.write(None, places, "bioclimm", folder, tmp_path / "out")
+
+
+@pytest.mark.parametrize("types", [("int16", "int16"), ("int16", "int32")])
+def test_tiles_of_two_areas_are_one_column(tmp_path, types):
+    rng = np.random.default_rng(5)
+    shape = {"FR": {"west": 2.0, "north": 48.0}, "USA": {"west": -99.0, "north": 40.0, "step": 0.02}}
+    for name in ("bio_1", "bio_2"):
+        (tmp_path / "rasters" / name).mkdir(parents=True)
+        for (area, place), dtype in zip(shape.items(), types, strict=True):
+            pixels = rng.integers(1, 99, (1, 90, 80)).astype(dtype)
+            pixels[0, :9, :9] = -9
+            geotiff(tmp_path / "rasters" / name / f"{name}_{area}.tif", pixels, nodata=-9, **place)
+    lon = np.r_[rng.uniform(2, 2.8, 40), rng.uniform(-99, -97.4, 40), 10.0]
+    lat = np.r_[rng.uniform(47.1, 48, 40), rng.uniform(38.2, 40, 40), 47.5]
+    places = pd.DataFrame({"dataset": "po", "surveyId": rng.permutation(81), "lon": lon, "lat": lat})
+    facts = tiles.write(None, places, "bioclim", tmp_path, tmp_path / "out", size=8, block="full")
+    assert facts["bands"] == ["bio_1", "bio_2"]
+    assert facts["flags"]["outside"] == 1
+    assert len(facts["files"]) == 4
+    made = _read(tmp_path / "out")
+    # a part stays in one area: America begins where France ends
+    areas = (places.set_index("surveyId").loc[made["surveyId"], "lon"] > 0).to_numpy()[:-1]
+    assert np.count_nonzero(np.diff(areas)) == 1
+    made = made.set_index("surveyId").loc[places["surveyId"]]
+    for i, (place, row) in enumerate(zip(places.itertuples(), made.itertuples(), strict=True)):
+        for name in ("bio_1", "bio_2"):
+            path = tmp_path / "rasters" / name / f"{name}_{'FR' if i < 40 else 'USA'}.tif"
+            pixels, known, flag = window(path, 1, place.lon, place.lat, 8)
+            assert row.flag == flag
+            assert getattr(row, f"{name}_valid") == pytest.approx(known.mean())
+            assert_array_equal(getattr(row, name).reshape(8, 8)[known], pixels[known])
+    assert set(made["flag"]) == {"ok", "edge", "outside"}
+
+
+def test_where_areas_overlap_a_tile_is_of_the_first_that_knows_the_place(tmp_path):
+    band = np.arange(1, 2_501, dtype="int16").reshape(1, 50, 50)
+    known = band.copy()
+    known[..., 30:] = -1
+    geotiff(tmp_path / "x_FR.tif", known, nodata=-1, west=0.0)
+    geotiff(tmp_path / "x_USA.tif", band + 5_000, nodata=-1, west=0.2)
+    lon, lat = np.array([0.105, 0.255, 0.355, 0.605]), np.full(4, 44.745)
+    places = pd.DataFrame({"dataset": "po", "surveyId": range(4), "lon": lon, "lat": lat})
+    covariate = Raster("test", patterns=("x_*.tif",), areas=("FR", "USA"))
+    tiles.write(None, places, covariate, tmp_path, tmp_path / "out", size=4, block="full")
+    made = _read(tmp_path / "out").set_index("surveyId").loc[range(4)]
+    centre = np.stack(made["x"]).reshape(4, 4, 4)[:, 2, 2]
+    at = [band[0, 25, 10], band[0, 25, 25], band[0, 25, 15] + 5_000, band[0, 25, 40] + 5_000]
+    assert_array_equal(centre, at)
+    assert list(made["flag"]) == ["ok"] * 4

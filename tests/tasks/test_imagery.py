@@ -10,7 +10,7 @@ import rasterio
 from numpy.testing import assert_allclose
 
 from glc import dct, storage
-from glc.errors import ConfigError
+from glc.errors import ConfigError, MissingError
 from glc.etl import cubes
 from glc.tasks import Cubes, Tiles
 from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
@@ -60,11 +60,13 @@ def test_names_that_are_not_there_are_refused(root):  # noqa: F811
 
 
 def test_genuine_series_and_images_join_by_their_own_ids(shared_data, root):  # noqa: F811
-    dataset = str(shared_data / "glc23_sample")
-    task = Cubes(root=root, dataset=dataset, kind="series", datasets=["po", "pa_train"])
+    # both are in the dataset's own folder, for the named one has none
+    known = {"root": root, "dataset": str(shared_data / "glc23_sample")}
+    known |= {"imagery_folder": str(shared_data / "rasters_eu")}
+    task = Cubes(**known, kind="series", datasets=["po", "pa_train"])
     run(task)
     assert storage.manifest(task.folder)["datasets"]["po"] == {"ok": 100, "missing": 0, "corrupt": 0}
-    task = Tiles(root=root, dataset=dataset, covariate="sentinel2", datasets=["po"])
+    task = Tiles(**known, covariate="sentinel2", datasets=["po"])
     run(task)
     assert storage.manifest(task.folder)["flags"]["ok"] == 100
 
@@ -88,3 +90,33 @@ def test_identity_follows_the_files_of_imagery_and_not_their_place(shared_data, 
     table = next(path for path in places[0].rglob("*.csv") if "series" in path.name.lower())
     table.write_text(table.read_text() + "\n")
     assert identities(places[0])[1] != series
+
+
+def test_what_the_named_folder_lacks_is_taken_from_the_datasets_own(shared_data, root, tmp_path):  # noqa: F811
+    dataset, rasters = (shared_data / name for name in ("fixtures/glc22", "rasters_eu"))
+    own = {"root": root, "dataset": str(dataset)}
+    both = own | {"imagery_folder": str(rasters)}
+    images = Tiles(**both, covariate="aerial", size=16)
+    assert images.folders == [rasters, dataset]
+    assert images.imagery == rasters
+    assert images.identity == Tiles(**own, covariate="aerial", size=16).identity
+    assert Tiles(**both, covariate="elevation").files()[0][0] == "altitude_5m.tif"
+    with pytest.raises(MissingError, match=f"^{dataset}: no file of covariate 'elevation'"):
+        Tiles(**own, covariate="elevation").files()
+    with pytest.raises(MissingError, match=f"^{rasters}, {dataset}: no file of covariate 'soil'"):
+        Tiles(**both, covariate="soil").files()
+    # the named folder comes first
+    (tmp_path / "patches-fr").mkdir()
+    named = Tiles(**own, imagery_folder=str(tmp_path), covariate="aerial", size=16)
+    assert [name for tree in named.files() for name, _ in tree] == ["patches-fr"]
+    assert Tiles(root=root, dataset=TINY, imagery_folder=str(tmp_path)).folders == [tmp_path]
+
+
+def test_series_and_images_may_be_in_either_folder(shared_data, root):  # noqa: F811
+    own = {"root": root, "dataset": str(shared_data / "glc23_sample"), "datasets": ["po"]}
+    both = own | {"imagery_folder": str(shared_data / "rasters_eu")}
+    assert Cubes(**both, kind="series").identity == Cubes(**own, kind="series").identity
+    assert Tiles(**both, covariate="sentinel2").identity == Tiles(**own, covariate="sentinel2").identity
+    absent = Cubes(**both, kind="landsat")
+    with pytest.raises(MissingError, match=r"rasters_eu: found no file such as .*; and .*glc23_sample: found no file"):
+        absent.files()

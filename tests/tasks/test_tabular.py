@@ -1,13 +1,19 @@
 """Environmental values at the surveys as a task, on the tiny virtual world and on genuine rasters."""
 
+import shutil
+
+import luigi
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import rasterio
 from numpy.testing import assert_allclose
 
-from glc import storage
-from glc.errors import ConfigError
+from glc import registry, storage
+from glc.config import Input
+from glc.errors import ConfigError, MissingError
+from glc.tasks.inputs import _there
 from glc.tasks.tabular import Tabular
 from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
 
@@ -92,3 +98,34 @@ def test_every_survey_of_the_mediterranean_flora_has_values_or_a_flag(shared_dat
     with rasterio.open(folder / "altitude_5m.tif") as source:
         sampled = np.ma.stack(list(source.sample(places[["lon", "lat"]].to_numpy(), masked=True)))[:, 0]
     assert_allclose(frame.loc[places.index, "elevation_altitude_m"], sampled.astype(float).filled(np.nan))
+
+
+def test_a_covariate_comes_from_the_named_folder_or_the_datasets_own(shared_data, root, tmp_path):  # noqa: F811
+    dataset = tmp_path / "glc22"
+    shutil.copytree(shared_data / "fixtures" / "glc22" / "observations", dataset / "observations")
+    task = {"root": root, "dataset": str(dataset), "imagery_folder": str(shared_data / "rasters_eu")}
+    climate = Tabular(**task, covariates=["bioclim"])
+    assert _there(climate, Input(table=("bioclim",)))
+    assert not _there(climate, Input(table=("soil",)))
+    with pytest.raises(MissingError, match=r"no file of covariate 'soil'.*pre-extracted/environmental_vectors"):
+        Tabular(**task, covariates=["soil"]).files()
+    before = climate.identity
+    run(climate)
+    ids = np.sort(np.concatenate([np.array(_places(climate).index.get_level_values(1))[::2], [-5]]))
+    soil = pd.DataFrame({"observation_id": ids} | {name: ids % 90 for name in registry.covariates.get("soil").vector})
+    (dataset / "pre-extracted").mkdir()
+    soil.to_csv(dataset / "pre-extracted" / "environmental_vectors.csv", sep=";", index=False)
+    assert _there(climate, Input(table=("soil",)))
+    wanted = Tabular(**task, covariates=["bioclim", "soil"])
+    run(wanted)
+    frame, facts = _read(wanted).set_index(["dataset", "surveyId"]), storage.manifest(wanted.folder)
+    assert facts["sources"] == {"bioclim": "rasters", "soil": "tables"}
+    mine = frame.index.get_level_values(1)
+    assert_allclose(frame["soil_phihox"], np.where(np.isin(mine, ids), mine % 90, np.nan))
+    america = _places(wanted).loc[frame.index, "lon"].to_numpy() < -30
+    assert frame["bioclim_bio1"].isna()[america].all()
+    assert frame["bioclim_bio1"].notna()[~america].mean() > 0.9
+    assert facts["flags"]["missing"] == (frame["flag"] == "missing").sum() > 300
+    # what is found in the named folder alone is the output that it was
+    luigi.task_register.Register.clear_instance_cache()
+    assert Tabular(**task, covariates=["bioclim"]).identity == before
