@@ -22,7 +22,8 @@ NORBERG    =
 LOCATION   =
 HABITATS   =
 ENCODERS   =
-# of location-encoder: a GeoTIFF of the world with many bands; of location-similarity and nets that read one: an encoder
+# of location-encoder and location-localise: a GeoTIFF of the world with many bands; of the latter, location-similarity and
+# nets that read one: an encoder
 GLOBE      =
 ENCODER    =
 # of low-pass and location-tasks: a GeoTIFF; of low-pass and location-similarity: the picture
@@ -161,6 +162,12 @@ species-embedding: $(READY)  ## node2vec vectors of the species, and their map
 
 location-encoder: $(READY)  ## pre-train the location encoder on GLOBE, a GeoTIFF of many bands (ARGS='--label NAME --pretraining JSON')
 	$(LUIGI) glc.tasks.location PretrainLocation --imagery '$(GLOBE)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+
+location-tiles: $(READY)  ## pre-train the location encoder on the Sentinel tiles of DATASET (ARGS='--label NAME --pretraining JSON')
+	$(LUIGI) glc.tasks.location PretrainLocationOnTiles --dataset '$(DATASET)'$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+
+location-localise: $(READY)  ## places of image tiles: errors beside ceiling and chance, on GLOBE (ENCODER=, ARGS='--refine --at=LON,LAT')
+	$(LUIGI) tasks.location_2024 location_2024.Localise --imagery '$(GLOBE)'$(if $(ENCODER), --encoder '$(ENCODER)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
 location-tasks: $(READY)  ## encoders beside the nearest places and the control, on LOCATION and HABITATS (ENCODERS=, RASTER=)
 	$(LUIGI) tasks.location_2024 location_2024.Downstream --places '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')$(if $(RASTER), --raster '$(RASTER)')$(if $(ENCODERS), --encoders '$(ENCODERS)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))

@@ -1,11 +1,21 @@
 """Xiong 2024 (poster A15 of the Summer Research Fellowship): a general-purpose location encoder, after SatCLIP.
 
     python -m luigi --module tasks.location_2024 location_2024.Downstream --places FOLDER [--habitats FOLDER]
+    python -m luigi --module tasks.location_2024 location_2024.Localise --imagery GLOBE [--encoder FOLDER --at LON,LAT]
+    python -m luigi --module tasks.location_2024 location_2024.Species --dataset FOLDER --location-encoder PATH
 
-Experiments A and B of the poster: frozen embeddings, a small head a target.
+Experiments A and B of the poster: frozen embeddings, a small head a target. D: the place of an image tile.
+Species (ours): the encoder as a feature of the species nets.
 """
 
+import json
+
+import luigi
+
+from glc.tasks.inputs import location_encoder
+from glc.tasks.localisation import Localisation
 from glc.tasks.location_tables import LocationTasks
+from glc.tasks.table import Row, SeedTable
 
 
 class Downstream(LocationTasks):
@@ -21,3 +31,51 @@ class Downstream(LocationTasks):
         "blend: its sources are chosen on the very folds that judge it here, so its figure is a little too good.",
         "Poster, (A): accuracy of the country above 0.85, on a random test set of its own.",
     )
+
+
+class Localise(Localisation):
+    """Tiles to places (experiment D of the poster): errors beside the gallery's own ceiling and chance."""
+
+    task_namespace = "location_2024"
+
+
+class Species(SeedTable):
+    """What a location encoder brings the geolocation net, beside its control and the net's own coordinates."""
+
+    task_namespace = "location_2024"
+    title = "A location encoder as a feature of species nets"
+    folds = luigi.IntParameter(default=5, description="folds that are run, of the ten of each scheme")
+    remarks = (
+        "The control is the same net on the encoder's own feature map, without pre-training. Only what is above it "
+        "shows that pre-training works.",
+        "Coordinates are displaced by 5 km on average while training; vectors of the encoder and the control are not.",
+    )
+
+    def all_rows(self):
+        features = location_encoder()[1].choices["features"]
+        options = "".join(f",{key}={json.dumps(value)}" for key, value in features.options.items())
+        control = f'inputs=[{{location={{name="{features.name}"{options}}}}}]'
+        encoder = 'inputs=[{location="encoder"}]'
+        coordinates, nothing = "model.features=coordinates", "model.features=none"
+        raw = "raw coordinates"
+        nets = {
+            raw: [coordinates],
+            f"{features.name} (control)": [nothing, control],
+            "encoder": [nothing, encoder],
+            f"{raw} + encoder": [coordinates, encoder],
+            "fourier": [],
+            "fourier + encoder": [encoder],
+        }
+        rows = []
+        for scheme in ("block", "random"):
+            folds = [f"validation.scheme={scheme}", f"validation.run={self.folds}"]
+            for label, changes in nets.items():
+                base = {raw: None, "fourier + encoder": "fourier"}.get(label, raw)
+                rows.append(
+                    Row(
+                        f"{label}, {scheme} folds",
+                        "+".join(["geolocation", *folds, *changes]),
+                        over=base and f"{base}, {scheme} folds",
+                    )
+                )
+        return rows

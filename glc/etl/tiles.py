@@ -166,6 +166,8 @@ def _job(covariate, folders, frame, stage, size, block, memory_mb):
         "size": size,
         "block": block,
     }
+    if isinstance(cutter, RasterCutter) and any(boxes.wraps for boxes in cutter.boxes):
+        shared["wraps"] = True
     shared = json.dumps(shared, sort_keys=True, default=str).encode()
     identities = tuple(
         hashlib.sha256(

@@ -1,7 +1,7 @@
 """Imagery to train on: places on land of a raster stack, or an edition's surveys, and the tile around each.
 
-Tiles are cut by `glc.etl`, with its rules: what is beyond the raster's edge (also across the date line) or has no
-value takes that of the nearest pixel within half a tile, else the band's mean.
+Tiles are cut by `glc.etl`, with its rules: a raster that spans the globe goes on across the date line; what is beyond
+an edge or has no value takes that of the nearest pixel within half a tile, else the band's mean.
 """
 
 import fnmatch
@@ -17,11 +17,14 @@ from tqdm import tqdm
 from glc import dct
 from glc.covariates import Raster
 from glc.errors import ConfigError, DataError, did_you_mean
+from glc.etl import grids
+from glc.etl.boxes import spans_globe
 from glc.etl.rasters import FLAGS, RasterCutter
 from glc.etl.values import RasterValues
 from glc.location import sampling
 
 _AT_ONCE = 4096
+_GOOD = ("ok", "edge")
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,8 @@ class Stack:
     """
 
     def __init__(self, path, leave_out=(), size=8, memory_mb=256):
-        path = Path(path)
-        if not path.exists():
-            raise DataError(f"{path}: no such raster; expected a GeoTIFF, or a folder of them")
-        folder, pattern = (path, "*.tif") if path.is_dir() else (path.parent, glob.escape(path.name))
-        self.path, self.size = path, size
-        raster = Raster("imagery of places", patterns=(pattern,), name=path.stem)
+        raster, folder = _raster(path)
+        self.path, self.size = Path(path), size
         self.cutter = RasterCutter(raster, [folder], size, "full", memory_mb)
         self.values = RasterValues(raster, [folder])
         self.all_bands = tuple(self.cutter.columns)
@@ -101,6 +100,12 @@ class Stack:
         return tiles, flags
 
 
+def goes_around(path):
+    """Whether a GeoTIFF, or any of a folder's, spans the globe, so that tiles go on across the date line."""
+    raster, folder = _raster(path)
+    return any(spans_globe(grid) for grid in grids.find(raster, [folder]))
+
+
 def draw(path, options, progress=True):
     """`Scenes` of ``options.places`` places on the land of the raster `path`, uniform by area.
 
@@ -114,47 +119,92 @@ def draw(path, options, progress=True):
     on_land = stack.land(options.land_band, options.land_least)
     lon, lat = sampling.on_land(options.places, on_land, inner, np.random.default_rng(options.seed), str(path))
     tiles, flags = stack.cut(lon, lat, progress)
-    good = np.isin(flags, ["ok", "edge"])
+    good = np.isin(flags, _GOOD)
     if not good.all():
         lon, lat, tiles = lon[good], lat[good], tiles[good]
     counts = {str(flag): int((flags == flag).sum()) for flag in FLAGS if (flags == flag).any()}
     return Scenes(lon, lat, tiles, stack.bands, {"flags": counts, "left_out": int((~good).sum())})
 
 
-def of_table(folder, surveys, side=8, size=128, leave_out=()):
+def of_table(folder, surveys, side=8, size=128, leave_out=(), *, bounds=None, most=None, seed=0, progress=False):
     """`Scenes` of an edition's surveys, Sentinel's for instance: the tiles in a table that `glc.etl.tiles` wrote.
 
-    surveys : frame with dataset, surveyId, lon, lat; those without a row in the table are left out, and counted
+    surveys : frame with dataset, surveyId, lon, lat. One place is there once, for its visits share what is to be seen:
+        the first of them whose tile is good
     size : side in pixels that the tiles were cut with; coefficients are expanded to `side` pixels, at least as many as
         there are terms an axis; pixels stay as they are
+    bounds : west, south, east and north of the places that are taken, degrees; None: all
+    most : number of places that are drawn by `seed` where there are more; the table is read file by file, and only
+        the tiles that are taken are kept
+    The `lost` of the scenes tells the surveys by the flag of their tile, and those left out by their cause.
     """
     paths = sorted(Path(folder).glob("part-*.parquet"))
     if not paths:
         raise DataError(f"{folder}: no parquet file of tiles; run the task that makes them")
     names = pq.read_schema(paths[0]).names
     bands = _kept(tuple(name for name in names if f"{name}_valid" in names), leave_out, folder)
-    table = pq.read_table(paths, columns=["dataset", "surveyId", "flag", *bands])
-    frame = table.select(["dataset", "surveyId", "flag"]).to_pandas()
-    frame["row"] = np.arange(len(frame))
+    keys = [pq.read_table(path, columns=["dataset", "surveyId", "flag"]).to_pandas() for path in paths]
+    keys = pd.concat(keys, keys=range(len(paths)), names=["part", "row"]).reset_index()
+    found, lost = _choose(surveys, keys, bounds, most, seed)
+    if found.empty:
+        raise DataError(f"{folder}: found no tile for {len(surveys):,} surveys, expected some; left out: {lost}")
+    tiles = None
+    for part, path in enumerate(tqdm(paths, "reading tiles", unit="file", disable=not progress, leave=False)):
+        here = (found["part"] == part).to_numpy()
+        if not here.any():
+            continue
+        table, rows = pq.read_table(path, columns=list(bands)), found["row"].to_numpy()[here]
+        for number, band in enumerate(bands):
+            values = _maps(table[band], band, folder)[rows].astype(np.float32)
+            values = values if values.shape[-1] == size else dct.expand(values, side, from_size=size)
+            if tiles is None:
+                tiles = np.empty((len(found), len(bands), *values.shape[1:]), np.float32)
+            tiles[here, number] = values
+    return Scenes(found["lon"].to_numpy(), found["lat"].to_numpy(), tiles, bands, lost)
+
+
+def _choose(surveys, keys, bounds, most, seed):
+    """Rows of `keys` to take, with lon and lat, and a dict of the surveys that are not."""
+    found = surveys[["dataset", "surveyId", "lon", "lat"]].merge(keys, on=["dataset", "surveyId"])
+    steps = {"without_row": len(surveys) - len(found)}
+    flags = {str(flag): int(count) for flag, count in found["flag"].value_counts().items()}
+
+    def keep(cause, wanted):
+        nonlocal found
+        steps[cause] = int((~wanted).sum())
+        found = found[wanted]
+
+    keep("bad_tile", found["flag"].isin(_GOOD))
+    if bounds is not None:
+        west, south, east, north = bounds
+        keep("out_of_bounds", found["lon"].between(west, east) & found["lat"].between(south, north))
     # visits share a place: more than one row of it would be its own contrast
-    places = surveys[["dataset", "surveyId", "lon", "lat"]].drop_duplicates(["lon", "lat"])
-    found = places.merge(frame, on=["dataset", "surveyId"])
-    good = found[found["flag"].isin(["ok", "edge"])]
-    tiles = []
-    for band in bands:
-        values = table[band].combine_chunks()
-        values = values.flatten().to_numpy().reshape(len(frame), -1)[good["row"]].astype(np.float32)
-        block = round(values.shape[1] ** 0.5)
-        if block * block != values.shape[1]:
-            raise DataError(
-                f"{folder}: band {band!r} has {values.shape[1]} values a survey, which are no square map; leave_out = "
-                f"[{band!r}]"
-            )
-        values = values.reshape(-1, block, block)
-        tiles.append(values if block == size else dct.expand(values, side, from_size=size))
-    counts = {str(flag): int(count) for flag, count in found["flag"].value_counts().items()}
-    lost = {"flags": counts, "left_out": len(surveys) - len(good)}
-    return Scenes(good["lon"].to_numpy(), good["lat"].to_numpy(), np.stack(tiles, axis=1), bands, lost)
+    keep("same_place", ~found.duplicated(["lon", "lat"]))
+    if most is not None and len(found) > most:
+        drawn = np.random.default_rng([seed, 2]).permutation(len(found)) < most
+        keep("not_drawn", pd.Series(drawn, found.index))
+    return found, {"flags": flags, "left_out": sum(steps.values()), "causes": steps}
+
+
+def _maps(column, band, folder):
+    """Square maps (n, row, col) of a column of lists."""
+    values = column.combine_chunks().flatten().to_numpy().reshape(len(column), -1)
+    block = round(values.shape[1] ** 0.5)
+    if block * block != values.shape[1]:
+        raise DataError(
+            f"{folder}: band {band!r} has {values.shape[1]} values a survey, which are no square map; leave_out = "
+            f"[{band!r}]"
+        )
+    return values.reshape(-1, block, block)
+
+
+def _raster(path):
+    """The GeoTIFF `path`, or all of a folder, as a `Raster`, and the folder."""
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such raster; expected a GeoTIFF, or a folder of them")
+    folder, pattern = (path, "*.tif") if path.is_dir() else (path.parent, glob.escape(path.name))
+    return Raster("imagery of places", patterns=(pattern,), name=path.stem), folder
 
 
 def _kept(bands, leave_out, where):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from glc.sections import Choice, require
+from glc.sections import Choice, later, require
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Pretraining:
     size: int = 8
     """Side of a tile in pixels."""
     holdout: float = 0.03
-    """Share of the places, whole squares of 4 degrees, that are only validated on."""
+    """Share of the places, whole squares of `holdout_deg`, that are only validated on."""
     apart_km: float = 50.0
     """Least distance between two places of one batch, great-circle; 0 allows any."""
     epochs: int = 20
@@ -44,6 +44,8 @@ class Pretraining:
     """Weight of a second loss beside the poster's, ours: the mean square error of the tile's centre pixel and mean, in
     deviations of each band, read linearly off the embedding of the place. 0 leaves it out."""
     seed: int = 0
+    holdout_deg: float = later(4.0)
+    """Side in degrees of the squares that are held out whole; of a region far less than its width."""
 
     def __post_init__(self):
         for name in ("dim", "size", "epochs"):
@@ -51,6 +53,7 @@ class Pretraining:
         require(self.batch_size >= 2, "batch_size", self, "at least 2: the others of the batch are the contrast")
         require(self.places >= 2 * self.batch_size, "places", self, f"at least two batches, {2 * self.batch_size:,}")
         require(0 < self.holdout < 1, "holdout", self, "a share above 0 and below 1")
+        require(0 < self.holdout_deg <= 90, "holdout_deg", self, "degrees, above 0 and at most 90")
         require(self.apart_km >= 0, "apart_km", self, "kilometres, 0 or above")
         require(self.learning_rate > 0, "learning_rate", self, "a number above 0")
         require(self.regression >= 0, "regression", self, "0 or above")

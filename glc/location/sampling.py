@@ -8,6 +8,16 @@ from glc.errors import ConfigError, DataError
 
 _TRIES = 100
 _AT_ONCE = 200_000
+POINTS = 100_000
+"""Places over the whole Earth, as the poster's C and D have."""
+
+
+def fibonacci(n=POINTS):
+    """`n` places evenly over the sphere: (lon, lat) in degrees, arrays (n,), of the golden-angle spiral."""
+    i = np.arange(n)
+    lat = np.degrees(np.arcsin(1 - (2 * i + 1) / n))
+    lon = np.remainder(360 * i * (np.sqrt(5) - 1) / 2 + 180, 360) - 180
+    return lon, lat
 
 
 def uniform(n, bounds, rng):
@@ -40,9 +50,15 @@ def on_land(n, is_land, bounds, rng, where):
     )
 
 
-def held_out(lon, lat, share, rng, degrees=4.0):
+def squares(lon, lat, degrees):
+    """Numbers (n,) of the squares of so many `degrees` a side that places lie in."""
+    row, column = (np.floor((np.asarray(x, float) + half) / degrees) for x, half in ((lat, 90), (lon, 180)))
+    return (row * 10_000_000 + column).astype(np.int64)
+
+
+def held_out(lon, lat, share, rng, degrees):
     """Boolean (n,): places of randomly chosen whole squares of so many `degrees` that together hold about `share`."""
-    cell = (np.floor((np.asarray(lat) + 90) / degrees) * 1000 + np.floor((np.asarray(lon) + 180) / degrees)).astype(int)
+    cell = squares(lon, lat, degrees)
     ids, member, size = np.unique(cell, return_inverse=True, return_counts=True)
     order = rng.permutation(len(ids))
     before = size[order].cumsum() - size[order]

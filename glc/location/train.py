@@ -13,6 +13,7 @@ import torch
 from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import nn
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from glc import config
 from glc.errors import DataError
@@ -45,7 +46,31 @@ def pretrain(path, out, options, **settings):
     return facts | fit(scenes, out, options, **settings)
 
 
-def fit(scenes, out, options, *, accelerator="auto", threads=None, wandb=None, fast_dev_run=False, progress=True):
+def pretrain_on_tiles(folder, surveys, out, options, *, size=128, **settings):
+    """Take the tiles of `surveys` from a table, and `fit` an encoder on them.
+
+    folder : of a table that `glc.etl.tiles` wrote; surveys : frame with dataset, surveyId, lon, lat
+    options : `glc.tasks.location.TilePretraining`; at most ``places`` places, within ``bounds``
+    size : side in pixels that the tiles were cut with; the others are those of `fit`
+    """
+    started, progress = time.perf_counter(), settings.get("progress", True)
+    chosen = {"leave_out": options.leave_out, "bounds": options.bounds, "most": options.places, "seed": options.seed}
+    scenes = imagery.of_table(folder, surveys, options.size, size, progress=progress, **chosen)
+    facts = {"reading_seconds": round(time.perf_counter() - started, 2), "drawn": scenes.lost}
+    return facts | fit(scenes, out, options, **settings)
+
+
+def fit(
+    scenes,
+    out,
+    options,
+    *,
+    accelerator="auto",
+    threads=None,
+    wandb=None,
+    fast_dev_run=False,
+    progress=True,
+):
     """Train a location encoder and an image encoder on `scenes`.
 
     scenes : `glc.location.imagery.Scenes`, of `draw` or `of_table`
@@ -61,7 +86,7 @@ def fit(scenes, out, options, *, accelerator="auto", threads=None, wandb=None, f
     """
     started, out = time.perf_counter(), Path(out)
     pl.seed_everything(options.seed, verbose=False)
-    loaders = _loaders(scenes, options)
+    loaders = _loaders(scenes, options, 1 if fast_dev_run else options.epochs, progress)
     learner = Learner(scenes.bands, scenes.tiles.shape[-1], options)
     learner.image.prepare(scenes.tiles, loaders[0].rows)
     history = History(out / HISTORY, COLUMNS, ("train_loss", "valid_loss"), "learning_rate")
@@ -91,7 +116,7 @@ def fit(scenes, out, options, *, accelerator="auto", threads=None, wandb=None, f
     facts |= {
         "places": len(loaders[0].rows),
         "places_validated": len(loaders[1].rows),
-        "places_left_by_last_epoch": loaders[0].batches.left,
+        "places_left_by_last_epoch": loaders[0].left,
         "bands": list(scenes.bands),
         "steps": trainer.global_step,
         "seconds": round(time.perf_counter() - started, 2),
@@ -164,17 +189,27 @@ def share(steps, step):
 
 
 class Loader:
-    """Batches of the places `rows` of scenes: dicts of lon, lat (n,) float64 and tiles (n, band, row, col) float32."""
+    """Batches of the places `rows` of scenes: dicts of lon, lat (n,) float64 and tiles (n, band, row, col) float32.
 
-    def __init__(self, scenes, rows, size, apart_km, seed, shuffle):
+    Each `iter` is the next of so many `passes`, all of as many batches: Lightning asks once how long an epoch is, and
+    validates after a batch of that number. Places that fill no batch of the shortest pass are `left`.
+    """
+
+    def __init__(self, scenes, rows, size, apart_km, seed, passes=1, progress=False):
         self.scenes, self.rows = scenes, rows
-        self.batches = sampling.Batches(scenes.lon[rows], scenes.lat[rows], size, apart_km, seed, shuffle)
+        batches = sampling.Batches(scenes.lon[rows], scenes.lat[rows], size, apart_km, seed)
+        told = {"desc": "drawing batches", "unit": "epoch", "disable": not progress, "leave": False}
+        self.passes = [list(batches) for _ in tqdm(range(passes), **told)]
+        self.length, self.begun = min(map(len, self.passes)), 0
+        self.left = len(rows) - self.length * size
 
     def __len__(self):
-        return len(self.rows) // self.batches.size
+        return self.length
 
     def __iter__(self):
-        for batch in self.batches:
+        batches = self.passes[self.begun % len(self.passes)][: self.length]
+        self.begun += 1
+        for batch in batches:
             rows = self.rows[batch]
             yield {
                 "lon": torch.from_numpy(self.scenes.lon[rows]),
@@ -183,19 +218,24 @@ class Loader:
             }
 
 
-def _loaders(scenes, options):
-    """Loaders of the training and of the validation."""
+def split(scenes, options):
+    """Row numbers of the places of `scenes` to train on, and of those held out, as `options` and their seed say."""
     rng = np.random.default_rng([options.seed, 1])
-    valid = sampling.held_out(scenes.lon, scenes.lat, options.holdout, rng)
-    parts = np.flatnonzero(~valid), np.flatnonzero(valid)
+    valid = sampling.held_out(scenes.lon, scenes.lat, options.holdout, rng, options.holdout_deg)
+    return np.flatnonzero(~valid), np.flatnonzero(valid)
+
+
+def _loaders(scenes, options, epochs, progress):
+    """Loaders of the training and of the validation."""
+    parts = split(scenes, options)
     sizes = min(options.batch_size, len(parts[0])), min(options.batch_size, len(parts[1]))
     if min(sizes) < 2:
         raise DataError(
             f"scenes: {len(parts[0]):,} places to train on and {len(parts[1]):,} to validate on, expected 2 or more of "
-            "each; raise places or holdout"
+            f"each; whole squares of {options.holdout_deg:g} degrees are held out: make them smaller (holdout_deg), or "
+            f"change the share (holdout = {options.holdout:g}), or take more places"
         )
-    seeds = [options.seed, options.seed + 1]
     return [
-        Loader(scenes, rows, size, options.apart_km if shuffle else 0.0, seed, shuffle)
-        for rows, size, seed, shuffle in zip(parts, sizes, seeds, (True, False), strict=True)
+        Loader(scenes, parts[0], sizes[0], options.apart_km, options.seed, epochs, progress),
+        Loader(scenes, parts[1], sizes[1], 0.0, options.seed + 1),
     ]

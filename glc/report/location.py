@@ -13,21 +13,13 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from glc.errors import GlcError
 from glc.location.data import LANDMARKS
+from glc.location.sampling import POINTS, fibonacci
 from glc.report.figures import ACCENT, GREY, INK, SECOND, picture
 from glc.report.maps import PALETTE, colour_limits, degrees
 from glc.report.place import parse_place
 
-POINTS = 100_000
 KM_EDGES = (0, 25, 50, 100, 250, 500, 1000, np.inf)
 _SIZE = (9.0, 4.8)
-
-
-def fibonacci(n=POINTS):
-    """`n` places evenly over the sphere: (lon, lat) in degrees, arrays (n,), of the golden-angle spiral."""
-    i = np.arange(n)
-    lat = np.degrees(np.arcsin(1 - (2 * i + 1) / n))
-    lon = np.remainder(360 * i * (np.sqrt(5) - 1) / 2 + 180, 360) - 180
-    return lon, lat
 
 
 def error_map(path, lon, lat, truth, predicted, title, unit):
@@ -38,10 +30,10 @@ def error_map(path, lon, lat, truth, predicted, title, unit):
     error = np.abs(np.asarray(truth, float) - predicted)
     largest, most = float(error.max()), float(np.quantile(error, 0.99))
     with picture(path, _SIZE) as figure:
-        ax = _world(figure.add_subplot())
+        ax = world(figure.add_subplot())
         order = np.argsort(error, kind="stable")  # the largest errors lie on top: they are what is looked for
-        points = _points(ax, lon[order], lat[order], error[order], limits=colour_limits(error))
-        figure.colorbar(points, ax=ax, label=f"absolute error, {unit}", extend="max", shrink=0.8, pad=0.02)
+        drawn = points(ax, lon[order], lat[order], error[order], limits=colour_limits(error))
+        figure.colorbar(drawn, ax=ax, label=f"absolute error, {unit}", extend="max", shrink=0.8, pad=0.02)
         ax.set_title(
             f"{title}: largest error {largest:,.0f} {unit}, 99 % below {most:,.0f} {unit}; "
             f"truth up to {np.max(truth):,.0f} {unit}"
@@ -52,9 +44,9 @@ def error_map(path, lon, lat, truth, predicted, title, unit):
 def class_map(path, lon, lat, right, title):
     """Map of places whose class is predicted wrongly, over those where it is right; right : (n,) bool."""
     with picture(path, _SIZE) as figure:
-        ax = _world(figure.add_subplot())
+        ax = world(figure.add_subplot())
         for chosen, colour, label in ((right, GREY, "right"), (~right, SECOND, "wrong")):
-            _points(ax, lon[chosen], lat[chosen], colour=colour, size=2, label=f"{label}: {chosen.sum():,}")
+            points(ax, lon[chosen], lat[chosen], colour=colour, size=2, label=f"{label}: {chosen.sum():,}")
         ax.set_title(f"{title}: {right.mean():.1%} right")
         figure.legend(loc="outside lower center", ncols=2, markerscale=4)
 
@@ -106,8 +98,8 @@ def rgb_map(path, lon, lat, vectors, title):
     colour[:, : part.shape[1]] = part.argsort(axis=0).argsort(axis=0) / max(len(part) - 1, 1)
     share = float(pca.explained_variance_ratio_.sum())
     with picture(path, _SIZE) as figure:
-        ax = _world(figure.add_subplot())
-        _points(ax, lon, lat, colour=colour)
+        ax = world(figure.add_subplot())
+        points(ax, lon, lat, colour=colour)
         ax.set_title(f"{title}: first three principal components, {share:.0%} of the variance")
     return share
 
@@ -120,11 +112,11 @@ def similarity_map(path, lon, lat, vectors, reference, at, title):
     norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(reference)
     similarity = vectors @ reference / np.maximum(norms, 1e-12)
     with picture(path, _SIZE) as figure:
-        ax = _world(figure.add_subplot())
-        points = _points(ax, lon, lat, similarity, limits=(float(similarity.min()), 1.0), size=6, cmap="inferno")
+        ax = world(figure.add_subplot())
+        drawn = points(ax, lon, lat, similarity, limits=(float(similarity.min()), 1.0), size=6, cmap="inferno")
         ax.grid(visible=False)
         ax.plot(*at, "*", color=ACCENT, markeredgecolor="white", markersize=13)
-        figure.colorbar(points, ax=ax, label="cosine similarity", shrink=0.8, pad=0.02)
+        figure.colorbar(drawn, ax=ax, label="cosine similarity", shrink=0.8, pad=0.02)
         ax.set_title(f"{title}: {len(lon):,} places and ({degrees(at[1], 'NS')}, {degrees(at[0], 'EW')})")
     return similarity
 
@@ -152,7 +144,8 @@ def _add(rows, panel, part, right):
         rows.append({"panel": panel, "part": str(part), "places": len(right), "wrong": float(1 - right.mean())})
 
 
-def _world(ax):
+def world(ax):
+    """`ax` with the whole Earth in degrees (EPSG:4326)."""
     ax.set_xlim(-180, 180)
     ax.set_ylim(-90, 90)
     ax.set_aspect("equal")
@@ -164,7 +157,8 @@ def _world(ax):
     return ax
 
 
-def _points(ax, lon, lat, values=None, colour=None, limits=(None, None), cmap=PALETTE, size=1.5, label=None):
+def points(ax, lon, lat, values=None, colour=None, limits=(None, None), cmap=PALETTE, size=1.5, label=None):
+    """Places on `ax`, of one `colour`, or coloured by `values` between `limits`; what matplotlib drew of them."""
     kind = {"c": colour} if values is None else {"c": values, "cmap": cmap, "vmin": limits[0], "vmax": limits[1]}
     return ax.scatter(lon, lat, s=size, linewidths=0, rasterized=True, label=label, **kind)
 

@@ -31,7 +31,8 @@ from glc.tasks.clean import Clean
 from glc.tasks.embedding import SpeciesEmbedding
 from glc.tasks.etl import Folds, Surveys, VirtualPart
 from glc.tasks.imagery import Cubes, Tiles
-from glc.tasks.location import PretrainLocation
+from glc.tasks.localisation import LocatedPlace, LocationErrors
+from glc.tasks.location import PretrainLocation, PretrainLocationOnTiles
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.pretrain import Pretrain, Triplets
 from glc.tasks.products import Evaluate, Predictions, Submission
@@ -54,11 +55,14 @@ __all__ = [
     "Floor",
     "FoldScores",
     "Folds",
+    "LocatedPlace",
+    "LocationErrors",
     "Neighbours",
     "NetScores",
     "Predictions",
     "Pretrain",
     "PretrainLocation",
+    "PretrainLocationOnTiles",
     "Report",
     "SpeciesEmbedding",
     "StackScores",

@@ -1,5 +1,6 @@
-"""A raster stack to a location encoder, pre-trained by contrasting places with the imagery there."""
+"""Imagery to a location encoder, pre-trained by contrasting places with it: a raster stack, or an edition's tiles."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import luigi
@@ -7,8 +8,28 @@ import luigi
 from glc import storage
 from glc.errors import ConfigError
 from glc.location.options import Pretraining
+from glc.sections import require
 from glc.tasks.base import ProductTask, Published, SectionParameter
+from glc.tasks.etl import Surveys
+from glc.tasks.imagery import CovariateParameter, ImageryTask, Tiles
 from glc.tasks.machine import machine
+
+
+@dataclass(frozen=True)
+class TilePretraining(Pretraining):
+    """`Pretraining` on an edition's tiles: the places are those of its surveys, which are on land.
+
+    At most ``places`` of them are drawn, within ``bounds``; a tile is ``size`` pixels wide, which show as many of its
+    low DCT terms an axis.
+    """
+
+    land_band: str = ""
+    apart_km: float = 2.0
+    """As of `Pretraining`; so far apart, Sentinel's tiles of 1.28 km do not overlap, and surveys stand in clusters."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(not self.land_band, "land_band", self, "none: the places are those of surveys")
 
 
 class ImageryParameter(luigi.Parameter):
@@ -25,20 +46,58 @@ class ImageryParameter(luigi.Parameter):
         return str(path.resolve())
 
 
-class PretrainLocation(ProductTask):
+class EncoderTask(ProductTask):
     """``location.ckpt`` and ``image.ckpt``, both encoders, and ``history.csv``, the curves of their training.
 
-    All three also stand at ``ROOT/location/<imagery>/<label>``. The content of the imagery counts, not its path.
+    All three also stand at ``ROOT/location/<imagery or dataset>/<label>``.
     """
+
+    label = luigi.Parameter(
+        default="", significant=False, description="name in stable paths (default: encoder, or encoder-IDENTITY)"
+    )
+    threads = luigi.IntParameter(default=0, significant=False, description="of torch on a CPU; 0: as many as it takes")
+
+    def usual(self):
+        """Whether all that changes the encoder, but for what it sees, is at its default."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what is usual")
+
+    def stable(self, name):
+        """The stable path of a product."""
+        standard = "encoder" if self.usual() else f"encoder-{self.identity}"
+        return Path(self.root) / "location" / self.dataset_name / (self.label or standard) / name
+
+    def published(self):
+        return [
+            Published(self.stable(name), self.folder / name) for name in ("location.ckpt", "image.ckpt", "history.csv")
+        ]
+
+    def settings(self):
+        """How the training runs, for `glc.location.train.fit`."""
+        return {
+            "accelerator": machine().accelerator,
+            "threads": self.threads or None,
+            "wandb": {
+                "mode": machine().wandb_mode,
+                "project": machine().wandb_project,
+                "group": "location",
+                "name": f"location-{self.label or self.identity}",
+                "config": self.own_parameters(),
+                "dir": str(Path(self.root) / "wandb"),
+            },
+        }
+
+    def results(self):
+        """Where the encoders and the curves are."""
+        return [f"{target.path.stem:9} {target.path}" for target in self.published()]
+
+
+class PretrainLocation(EncoderTask):
+    """Encoders of places on the land of a raster stack; the content of the imagery counts, not its path."""
 
     imagery = ImageryParameter(description="GeoTIFF of many bands, or a folder of them")
     pretraining = SectionParameter(
         Pretraining, default=Pretraining(), description="the options of glc.location.options, as JSON"
     )
-    label = luigi.Parameter(
-        default="", significant=False, description="name in stable paths (default: encoder, or encoder-IDENTITY)"
-    )
-    threads = luigi.IntParameter(default=0, significant=False, description="of torch on a CPU; 0: as many as it takes")
     carried = ("imagery",)
 
     @property
@@ -52,41 +111,53 @@ class PretrainLocation(ProductTask):
         return Path(self.imagery).stem
 
     def more_identity(self):
+        from glc.location import imagery
+
         path = Path(self.imagery)
         files = sorted(path.glob("*.tif")) if path.is_dir() else [path]
-        return [[one.name, storage.file_digest(one)] for one in files]
+        # tiles of such rasters once ended at the date line; encoders of others stay as they are
+        around = ["across the date line"] if imagery.goes_around(path) else []
+        return [[one.name, storage.file_digest(one)] for one in files] + around
 
-    def stable(self, name):
-        """The stable path of a product."""
-        standard = "encoder" if self.pretraining == Pretraining() else f"encoder-{self.identity}"
-        return Path(self.root) / "location" / self.dataset_name / (self.label or standard) / name
-
-    def published(self):
-        return [
-            Published(self.stable(name), self.folder / name) for name in ("location.ckpt", "image.ckpt", "history.csv")
-        ]
+    def usual(self):
+        return self.pretraining == Pretraining()
 
     def write(self, out):
         from glc.location import train
 
         self.status(f"training on {self.pretraining.places:,} places", 5)
-        facts = train.pretrain(
-            self.imagery,
-            out,
-            self.pretraining,
-            accelerator=machine().accelerator,
-            threads=self.threads or None,
-            wandb={
-                "mode": machine().wandb_mode,
-                "project": machine().wandb_project,
-                "group": "location",
-                "name": f"location-{self.label or self.identity}",
-                "config": self.own_parameters(),
-                "dir": str(Path(self.root) / "wandb"),
-            },
-        )
-        storage.note(out, **facts)
+        storage.note(out, **train.pretrain(self.imagery, out, self.pretraining, **self.settings()))
 
-    def results(self):
-        """Where the encoders and the curves are."""
-        return [f"{target.path.stem:9} {target.path}" for target in self.published()]
+
+class PretrainLocationOnTiles(EncoderTask, ImageryTask):
+    """Encoders of a dataset's surveys and the tiles around them, by default Sentinel's of its training and test.
+
+    The tiles are low DCT terms: the default's table is the one that nets read too, and 256 times smaller than pixels.
+    """
+
+    covariate = CovariateParameter(default="sentinel2", description="a registered covariate with tiles")
+    size = luigi.IntParameter(default=128, description="side in pixels of the tiles that are cut")
+    pretraining = SectionParameter(
+        TilePretraining, default=TilePretraining(), description="the options of glc.location.options, as JSON"
+    )
+
+    def requires(self):
+        return {"surveys": self.clone(Surveys), "tiles": self.clone(Tiles, block=self.pretraining.size)}
+
+    def more_identity(self):
+        return None  # the files of the imagery count through the tiles
+
+    def usual(self):
+        same = {"root": self.root, "dataset": self.dataset, "imagery_folder": self.imagery_folder}
+        return self.identity == type(self)(**same).identity
+
+    def write(self, out):
+        from glc.location import train
+
+        surveys = self.places().to_pandas()
+        self.status(f"training on tiles of up to {len(surveys):,} surveys", 5)
+        tiles = self.input()["tiles"].path
+        storage.note(
+            out,
+            **train.pretrain_on_tiles(tiles, surveys, out, self.pretraining, size=self.size, **self.settings()),
+        )

@@ -147,7 +147,7 @@ def test_where_few_surveys_have_an_image_they_are_found(folder):
         Image.new(mode, (SIDE, SIDE), "white").save(path)
     cutter = _cutter(folder, sample=range(100, 2100))
     assert_array_equal(cutter.means, [255] * 4)
-    values, valid, rank, _ = cutter.cut(_places([505, 506]))
+    values, _, rank, _ = cutter.cut(_places([505, 506]))
     assert values["red"].dtype == np.uint8
     assert list(rank > 0) == [False, True]
 

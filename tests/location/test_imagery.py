@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from numpy.testing import assert_allclose
 
@@ -103,6 +104,63 @@ def test_tiles_of_an_edition(raster, tmp_path, block):
         pixels = window(raster, 2, place.lon, place.lat, 6)[0]
         wanted = pixels if block == "full" else expand(compress(pixels, 4), 6)
         assert_allclose(at[place.lon, place.lat][1], wanted, rtol=1e-4)
+
+
+@pytest.fixture
+def table(raster, tmp_path):
+    """Tiles of 60 places in several files; one is outside of the raster."""
+    rng = np.random.default_rng(5)
+    places = pd.DataFrame({"dataset": "po", "surveyId": np.arange(60), "lon": rng.uniform(5.5, 10.5, 60)})
+    places["lat"] = rng.uniform(39.5, 44.5, 60)
+    places.loc[7, "lon"] = 40.0
+    stack = Raster("globe", patterns=(raster.name.replace("[", "[[]"),), name="globe")
+    tiles.write(None, places, stack, raster.parent, tmp_path / "whole", size=6, block=4)
+    whole = pq.read_table(tmp_path / "whole" / "part-00000.parquet")
+    (tmp_path / "tiles").mkdir()
+    for number, start in enumerate((0, 25, 26)):
+        part = whole.slice(start, (25, 1, None)[number])
+        pq.write_table(part, tmp_path / "tiles" / f"part-{number:05d}.parquet")
+    return tmp_path / "tiles", places
+
+
+def test_tiles_of_several_files_are_those_of_their_surveys(table, raster):
+    folder, places = table
+    shuffled = places.sample(frac=1, random_state=0)
+    scenes = imagery.of_table(folder, shuffled, side=4, size=6)
+    assert scenes.tiles.shape == (59, 4, 4, 4)
+    assert np.array_equal(scenes.lon, shuffled["lon"][shuffled["surveyId"] != 7])
+    for i in range(59):
+        pixels = window(raster, 1, scenes.lon[i], scenes.lat[i], 6)[0]
+        assert_allclose(scenes.tiles[i, 0], expand(compress(pixels, 4), 4, from_size=6), rtol=1e-4)
+
+
+def test_surveys_that_are_left_out_are_counted_by_their_cause(table):
+    folder, places = table
+    at = ["lon", "lat"]
+    places.loc[[7, 8], at] = 9.0, 44.0  # visits of one place, the first without a good tile
+    places.loc[[9, 10], at] = 9.0, 43.0
+    places.loc[[0, 1], at] = 9.0, 45.5
+    places.loc[60] = ["po", 100, 9.0, 42.0]
+    bounds = (5.0, 39.0, 11.0, 45.0)
+    scenes = imagery.of_table(folder, places, 4, 6, bounds=bounds)
+    causes = {"without_row": 1, "bad_tile": 1, "out_of_bounds": 2, "same_place": 1}
+    assert scenes.lost == {"flags": scenes.lost["flags"], "left_out": 5, "causes": causes}
+    assert scenes.lost["flags"]["outside"] == 1
+    assert len(scenes.lon) == 56
+    assert ((scenes.lon == 9) & (scenes.lat == 44)).sum() == 1
+
+    few = imagery.of_table(folder, places, 4, 6, bounds=bounds, most=10, seed=3)
+    assert few.lost["causes"] == causes | {"not_drawn": 46}
+    assert len(few.tiles) == 10
+    for lon, lat, tile in zip(few.lon, few.lat, few.tiles, strict=True):
+        assert np.array_equal(tile, scenes.tiles[(scenes.lon == lon) & (scenes.lat == lat)][0])
+    same, other = (imagery.of_table(folder, places, 4, 6, bounds=bounds, most=10, seed=seed).lon for seed in (3, 4))
+    assert np.array_equal(same, few.lon)
+    assert not np.array_equal(other, few.lon)
+    with pytest.raises(
+        DataError, match=r"found no tile for 61 surveys, expected some; left out: .*'out_of_bounds': 59"
+    ):
+        imagery.of_table(folder, places, 4, 6, bounds=(20.0, 40.0, 30.0, 44.0))
 
 
 def test_the_real_globe(shared_data):

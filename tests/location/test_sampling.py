@@ -32,7 +32,7 @@ def test_on_land_keeps_exactly_n_places_of_land_alone():
 
 def test_held_out_are_whole_squares():
     lon, lat = sampling.uniform(5000, GLOBE, np.random.default_rng(2))
-    out = sampling.held_out(lon, lat, 0.1, np.random.default_rng(0))
+    out = sampling.held_out(lon, lat, 0.1, np.random.default_rng(0), 4.0)
     assert abs(out.mean() - 0.1) < 0.01
     # 90 / 4 is no whole number: squares are counted from the south pole
     cell = np.floor((lat + 90) / 4).astype(int) * 10_000 + np.floor((lon + 180) / 4).astype(int)

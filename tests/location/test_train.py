@@ -5,10 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
+from numpy.testing import assert_allclose
 
 from glc.config import Choice
 from glc.errors import DataError
-from glc.location import LocationEncoder, train
+from glc.location import LocationEncoder, sampling, train
 from glc.location.imagery import Scenes
 from glc.location.images import ImageEncoder
 from glc.location.options import Pretraining
@@ -114,6 +116,73 @@ def test_too_few_places_are_told(tmp_path):
     one = Scenes(data.lon[:1], data.lat[:1], data.tiles[:1], data.bands, {})
     with pytest.raises(DataError, match="0 places to train on and 1 to validate on, expected 2 or more"):
         fit(tmp_path / "few", one)
+
+
+def test_a_region_within_one_square_needs_smaller_ones(tmp_path):
+    lon, lat = uniform(300, (5.0, 43.0, 7.0, 45.0), np.random.default_rng(0))
+    region = Scenes(lon, lat, scenes(300).tiles, ("height", "east", "north"), {})
+    told = r"0 places to train on and 300 to validate on.* squares of 4 degrees .* make them smaller \(holdout_deg\)"
+    with pytest.raises(DataError, match=told):
+        fit(tmp_path / "whole", region, apart_km=0)
+    (tmp_path / "parts").mkdir()
+    settings = {"accelerator": "cpu", "threads": 1, "progress": False}
+    facts = train.fit(region, tmp_path / "parts", options(apart_km=0, epochs=1, holdout_deg=0.5), **settings)
+    assert 60 <= facts["places_validated"] < 100  # a fifth, to a square of sixteen
+    assert facts["places"] + facts["places_validated"] == 300
+
+
+def test_epochs_are_validated_where_places_apart_fill_fewer_batches_than_there_are_places_for(tmp_path):
+    """Crowded places: passes over them differ in the number of batches that can be filled."""
+    rng = np.random.default_rng(0)
+    lon, lat = uniform(1500, (-180.0, -90.0, 180.0, 90.0), rng)
+    lon[:500], lat[:500] = uniform(500, (5.0, 43.0, 15.0, 53.0), rng)
+    data = Scenes(lon, lat, scenes().tiles, ("height", "east", "north"), {})
+    facts = fit(tmp_path / "crowd", data, apart_km=400, epochs=3)
+    with open(tmp_path / "crowd" / "history.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert all(np.isfinite(float(row["valid_loss"])) for row in rows)
+    assert 0 < facts["steps"] < 3 * (facts["places"] // 64)
+    assert facts["steps"] % 3 == 0
+    assert facts["places_left_by_last_epoch"] == facts["places"] - 64 * facts["steps"] // 3
+
+
+def test_loaders_go_through_their_passes_in_turn():
+    data = scenes(400)
+    loader = train.Loader(data, np.arange(100, 400), 32, 300.0, 1, passes=3)
+    passes = [np.concatenate([batch["lon"].numpy() for batch in loader]) for _ in range(4)]
+    assert {len(one) for one in passes} == {32 * len(loader)}
+    assert loader.left == 300 - 32 * len(loader)
+    assert not np.array_equal(passes[0], passes[1])
+    assert np.array_equal(passes[0], passes[3])
+    drawn = next(iter(sampling.Batches(data.lon[100:], data.lat[100:], 32, 300.0, 1)))
+    assert np.array_equal(passes[0][:32], data.lon[100:][drawn])
+
+
+def test_a_trained_encoder_knows_no_date_line_and_one_pole(trained):
+    encoder = LocationEncoder.load(trained[0] / "location.ckpt")
+    lat = np.linspace(-90, 90, 37)
+    west, east = (encoder.embed(np.full(37, lon), lat) for lon in (-180.0, 180.0))
+    assert_allclose(west, east, atol=1e-6)
+    near = encoder.embed(np.full(37, -179.999), lat)
+    assert_allclose(near, east, atol=1e-3)
+    lon = np.linspace(-180, 180, 25)
+    for pole in (-90.0, 90.0):
+        here = encoder.embed(lon, np.full(25, pole))
+        assert_allclose(here, np.broadcast_to(here[0], here.shape), atol=1e-6)
+    # the checks above could be passed by an encoder that tells no places apart
+    assert np.abs(encoder.embed([0.0], [0.0]) - encoder.embed([180.0], [0.0])).max() > 0.1
+
+
+@pytest.mark.parametrize("name", ["harmonics", "xyz"])
+@pytest.mark.parametrize("network", ["siren", "mlp"])
+def test_untrained_encoders_on_the_sphere_know_none_either(name, network):
+    torch.manual_seed(1)
+    encoder = LocationEncoder(Choice(name), Choice(network), 8)
+    lat = np.linspace(-90, 90, 37)
+    assert_allclose(encoder.embed(np.full(37, -180.0), lat), encoder.embed(np.full(37, 180.0), lat), atol=1e-5)
+    for pole in (-90.0, 90.0):
+        here = encoder.embed(np.linspace(-360, 360, 25), np.full(25, pole))
+        assert_allclose(here, np.broadcast_to(here[0], here.shape), atol=1e-5)
 
 
 def test_a_dry_run_is_one_step_and_still_saves(tmp_path):

@@ -1,7 +1,9 @@
 """Pre-training of a location encoder as a Luigi task, on a small raster."""
 
+import csv
 import json
 import shutil
+from pathlib import Path
 
 import luigi
 import numpy as np
@@ -10,8 +12,11 @@ import pytest
 from glc import storage
 from glc.errors import ConfigError
 from glc.location import LocationEncoder
-from glc.tasks.location import PretrainLocation
+from glc.location.images import ImageEncoder
+from glc.tasks import Tiles
+from glc.tasks.location import PretrainLocation, PretrainLocationOnTiles, TilePretraining
 from tests.etl.rasters import geotiff
+from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
 
 SMALL = {
     "features": {"name": "harmonics", "degree": 3},
@@ -33,10 +38,10 @@ def raster(tmp_path):
     return geotiff(tmp_path / "globe.tif", bands, step=0.1, west=5, north=45, names=("altitude_m", "land_percent"))
 
 
-def pretraining(raster, root, label="", **changes):
+def pretraining(raster, out, label="", **changes):
     luigi.task_register.Register.clear_instance_cache()
     section = json.dumps(SMALL | changes)
-    return PretrainLocation(imagery=str(raster), root=str(root), pretraining=section, label=label)
+    return PretrainLocation(imagery=str(raster), root=str(out), pretraining=section, label=label)
 
 
 def test_both_encoders_stand_at_their_stable_place_and_are_not_made_twice(raster, tmp_path):
@@ -80,6 +85,15 @@ def test_encoders_of_other_options_do_not_share_a_stable_place(raster, tmp_path)
     assert whole.published()[0].path == tmp_path / "location" / "globe" / "encoder" / "location.ckpt"
 
 
+def test_only_rasters_that_span_the_globe_have_a_new_identity(tmp_path):
+    bands = np.random.default_rng(0).normal(60, 5, (2, 36, 72)).astype(np.float32)
+    for west, wanted in ((-180, ["across the date line"]), (-185, ["across the date line"]), (-175, [])):
+        part = bands[..., : 72 if wanted else 71]
+        path = geotiff(tmp_path / f"{-west}.tif", part, step=5, west=west, north=90)
+        task = PretrainLocation(imagery=str(path), root=str(tmp_path))
+        assert task.more_identity() == [[path.name, storage.file_digest(path)], *wanted]
+
+
 def test_what_cannot_be_read_is_refused_when_the_command_is(raster, tmp_path):
     with pytest.raises(ConfigError, match=r"--imagery .*none.tif: no such file"):
         PretrainLocation(imagery=str(tmp_path / "none.tif"))
@@ -88,3 +102,69 @@ def test_what_cannot_be_read_is_refused_when_the_command_is(raster, tmp_path):
         PretrainLocation(imagery=str(tmp_path / "empty"))
     with pytest.raises(ConfigError, match=r"unknown key 'epoch'.*did you mean 'epochs'"):
         pretraining(raster, tmp_path, epoch=3)
+
+
+def on_tiles(root, dataset=TINY, label="", **changes):  # noqa: F811
+    small = {key: value for key, value in SMALL.items() if key != "bounds"} | {"size": 8, "holdout": 0.2}
+    luigi.task_register.Register.clear_instance_cache()
+    return PretrainLocationOnTiles(root=root, dataset=dataset, label=label, pretraining=json.dumps(small | changes))
+
+
+def test_an_edition_s_tiles_make_encoders_of_its_surveys(root):  # noqa: F811
+    task = on_tiles(root, label="first")
+    assert {"Surveys", "Tiles", "PretrainLocationOnTiles"} <= set(run(task))
+    folder = Path(root) / "location" / "virtual-tiny" / "first"
+    assert {path.name for path in folder.iterdir()} == {"location.ckpt", "image.ckpt", "history.csv"}
+    assert LocationEncoder.load(folder / "location.ckpt").embed([7.0], [42.0]).shape == (1, 4)
+    image = ImageEncoder.load(folder / "image.ckpt")
+    assert (image.bands, image.size) == (("red", "green", "blue", "nir"), 8)
+    facts, tiles = storage.manifest(task.folder), storage.manifest(task.requires()["tiles"].folder)
+    drawn = facts["drawn"]
+    assert sum(drawn["flags"].values()) == tiles["rows"] == 460
+    assert drawn["flags"]["missing"] == tiles["flags"]["missing"] == drawn["causes"]["bad_tile"] > 0
+    assert facts["places"] + facts["places_validated"] == 460 - drawn["left_out"]
+    with open(folder / "history.csv") as file:
+        (row,) = csv.DictReader(file)
+    assert np.isfinite(float(row["valid_loss"]))
+
+    assert run(on_tiles(root, label="first")) == []
+    other = on_tiles(root, holdout_deg=1.0, places=200)  # the tiles stand
+    assert run(other) == ["PretrainLocationOnTiles"]
+    facts = storage.manifest(other.folder)
+    assert facts["places"] + facts["places_validated"] == 200
+    assert other.stable("location.ckpt").is_file()
+    assert other.stable("location.ckpt").parent.name == f"encoder-{other.identity}"
+
+
+def test_the_usual_tiles_are_those_that_nets_read(root):  # noqa: F811
+    usual = PretrainLocationOnTiles(root=root, dataset=TINY)
+    assert usual.requires()["tiles"].identity == Tiles(root=root, dataset=TINY).identity
+    assert usual.stable("x") == Path(root) / "location" / "virtual-tiny" / "encoder" / "x"
+    assert on_tiles(root, size=4).requires()["tiles"].block == 4
+    parts = PretrainLocationOnTiles(root=root, dataset=TINY, datasets=["pa_test"])
+    assert parts.requires()["tiles"].datasets == ("pa_test",)
+    assert parts.stable("x").parent.name == f"encoder-{parts.identity}"
+    raster = PretrainLocationOnTiles(root=root, dataset=TINY, covariate="bioclim", size=16)
+    assert raster.identity != usual.identity
+    assert raster.requires()["tiles"].size == 16
+
+
+def test_the_side_of_the_squares_counts_but_at_its_default(root):  # noqa: F811
+    plain = on_tiles(root)
+    assert on_tiles(root, holdout_deg=4).identity == plain.identity
+    assert "holdout_deg" not in plain.own_parameters()["pretraining"]
+    assert on_tiles(root, holdout_deg=1).identity != plain.identity
+    with pytest.raises(ConfigError, match=r"holdout_deg: found 0.0, expected degrees, above 0"):
+        TilePretraining(holdout_deg=0.0)
+    with pytest.raises(ConfigError, match=r"land_band: found 'land_percent', expected none: the places are those of s"):
+        on_tiles(root, land_band="land_percent")
+
+
+def test_genuine_presence_only_surveys_and_their_images(shared_data, root, tmp_path):  # noqa: F811
+    task = on_tiles(str(tmp_path), str(shared_data / "glc23_sample"), places=64, holdout_deg=1, leave_out=["nir"])
+    task = task.clone(datasets=["po"])
+    run(task)
+    facts = storage.manifest(task.folder)
+    assert facts["bands"] == ["red", "green", "blue"]
+    assert facts["drawn"]["flags"] == {"ok": 100}
+    assert facts["places"] + facts["places_validated"] == 64

@@ -1,0 +1,125 @@
+"""Pictures of geo-localisation: how far from the truth tiles are placed, and the best places of one of them.
+
+Land is drawn by the places of the gallery that lie on it; what is told is in `glc.location.localisation`.
+"""
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from glc.location.localisation import WITHIN_KM
+from glc.report.figures import ACCENT, GREY, INK, SECOND, picture
+from glc.report.location import points, world
+from glc.report.maps import degrees
+
+_COLOURS = ListedColormap(colormaps["plasma_r"](np.linspace(0.08, 0.92, len(WITHIN_KM) + 1)))
+_NEAR_DEG = 7.0
+"""Ranks whose places are nearer than this on the map of the world share one label."""
+_ZOOM_DEG = 12.0
+
+
+def error_map(path, frame, land, title):
+    """Map of where queries are and how far from there they were found, a panel each kind of ``queries``.
+
+    frame : of `glc.location.localisation.results`, with ``queries``; the refined rows are left out
+    land : (lon, lat) of places on land, drawn behind
+    """
+    frame = frame[~frame["refined"]]
+    kinds = list(dict.fromkeys(frame["queries"]))
+    with picture(path, (9.0, 4.1 * len(kinds) + 0.3)) as figure:
+        axes = figure.subplots(len(kinds), 1, squeeze=False)[:, 0]
+        for ax, kind in zip(axes, kinds, strict=True):
+            part = frame[frame["queries"] == kind].sort_values("error_km", kind="stable")
+            points(world(ax), *land, colour="#e3e6ea", size=0.5)
+            step = np.searchsorted(WITHIN_KM, part["error_km"])
+            drawn = points(
+                ax, part["lon"], part["lat"], step, limits=(-0.5, len(WITHIN_KM) + 0.5), cmap=_COLOURS, size=5
+            )
+            ax.set_title(f"{kind}: {len(part):,} places, median error {part['error_km'].median():,.0f} km")
+        bar = figure.colorbar(drawn, ax=axes, label="great-circle error", shrink=0.8 / len(kinds), pad=0.02)
+        names = [f"≤ {limit:,} km" for limit in WITHIN_KM] + [f"> {WITHIN_KM[-1]:,} km"]
+        bar.set_ticks(range(len(names)), labels=names)
+        figure.suptitle(title, fontsize=9)
+
+
+def top_map(path, at, best, land, title):
+    """Map of the place `at` (lon, lat) and the best places for its tile (the poster's D), with ranks and distances.
+
+    best : frame in order of rank with lon, lat (degrees), km (great-circle, to `at`) and similarity
+    land : as of `error_map`
+    """
+    place = f"({degrees(round(at[1], 2), 'NS')}, {degrees(round(at[0], 2), 'EW')})"
+    lines = [
+        f"{rank:>2}   {degrees(round(row.lat, 2), 'NS')}, {degrees(round(row.lon, 2), 'EW')}   "
+        f"{row.km:,.0f} km   {row.similarity:.3f}"
+        for rank, row in enumerate(best.itertuples(), 1)
+    ]
+    off = np.abs(best[["lon", "lat"]].to_numpy() - at).max(axis=1)
+    near = off < _ZOOM_DEG
+    with picture(path, (11.5, 4.6)) as figure:
+        left, right = figure.subfigures(1, 2, width_ratios=(2.6, 1))
+        ax = world(left.add_subplot())
+        ax.set_title(title)
+        _candidates(ax, at, best, land, _NEAR_DEG)
+        table, zoom = right.subplots(2, 1, height_ratios=(1, 1.3))
+        for one in (table, zoom):
+            one.set_axis_off()
+        text = "\n".join([f"★   {place}", "", "rank, place, distance, cosine", *lines])
+        table.text(0, 1, text, transform=table.transAxes, va="top", fontsize=7.5)
+        if near.any():
+            half = max(1.3 * off[near].max(), 1.0)
+            zoom.set_axis_on()
+            _candidates(zoom, at, best, land, half / 7, size=6, offset=0)
+            zoom.set_xlim(at[0] - half, at[0] + half)
+            zoom.set_ylim(at[1] - half, at[1] + half)
+            zoom.set_aspect(1 / max(np.cos(np.radians(at[1])), 0.2))
+            zoom.tick_params(labelsize=7)
+            for axis, ends in ((zoom.xaxis, "EW"), (zoom.yaxis, "NS")):
+                axis.set_major_locator(MaxNLocator(4))
+                axis.set_major_formatter(FuncFormatter(lambda value, _, ends=ends: degrees(value, ends)))
+            zoom.set_title(f"{near.sum()} of {len(best)}, within {_ZOOM_DEG:g}°", fontsize=8)
+
+
+def _candidates(ax, at, best, land, near, size=0.5, offset=7):
+    """Draw land, the true place and the best ones, the first of them larger, with their ranks."""
+    points(ax, *land, colour="#dfe3e7", size=size)
+    ax.plot(*at, "*", color=SECOND, markeredgecolor="white", markersize=13, zorder=4)
+    first = np.arange(len(best)) == 0
+    ax.scatter(
+        best["lon"], best["lat"], s=np.where(first, 45, 22), color=ACCENT, edgecolors="white", linewidths=0.8, zorder=5
+    )
+    for lon, lat, text in _labels(best["lon"].to_numpy(), best["lat"].to_numpy(), near):
+        side = -1 if lon > 120 else 1  # towards the middle, where there is room
+        ax.annotate(
+            text,
+            (lon, lat),
+            (offset * side, offset),
+            textcoords="offset points",
+            ha="center" if not offset else "left" if side > 0 else "right",
+            va="bottom" if offset else "center",
+            fontsize=7.5,
+            color=INK,
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": GREY, "alpha": 0.85},
+            clip_on=True,
+            zorder=6,
+        )
+
+
+def _labels(lon, lat, near):
+    """(lon, lat, text) of each group of places less than `near` degrees apart: the first one's place, and all ranks."""
+    groups = []
+    for rank, (x, y) in enumerate(zip(lon, lat, strict=True), 1):
+        for east, north, ranks in groups:
+            if np.hypot(x - east, y - north) < near:
+                ranks.append(rank)
+                break
+        else:
+            groups.append((x, y, [rank]))
+    return [(x, y, _runs(ranks)) for x, y, ranks in groups]
+
+
+def _runs(ranks):
+    """``1, 3–5`` of [1, 3, 4, 5]."""
+    parts = np.split(ranks, np.flatnonzero(np.diff(ranks) > 1) + 1)
+    return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts)

@@ -1,0 +1,67 @@
+"""Pictures of geo-localisation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from glc import geo
+from glc.report import localisation
+from glc.report.location import fibonacci
+
+
+def size(path):
+    with Image.open(path) as image:
+        return image.size
+
+
+def colours(path):
+    with Image.open(path) as image:
+        return {colour for count, colour in image.convert("RGB").getcolors(2**24) if count > 5}
+
+
+def best(lon, lat, at):
+    km = geo.great_circle_m(*at, lon, lat) / 1000
+    return pd.DataFrame({"rank": range(1, 1 + len(lon)), "lon": lon, "lat": lat, "km": km, "similarity": 0.5})
+
+
+def test_errors_are_drawn_by_kind_in_the_colour_of_their_distance(tmp_path):
+    frame = pd.DataFrame({"lon": [0.0, 20, 40], "lat": 10.0, "error_km": [10.0, 10.0, 10.0]})
+    frame = pd.concat([frame.assign(queries=kind) for kind in ("held out", "trained on")]).assign(refined=False)
+    refined = frame.assign(refined=True, error_km=9000.0)
+    land = fibonacci(500)
+    localisation.error_map(tmp_path / "a.png", pd.concat([frame, refined]), land, "A")
+    localisation.error_map(tmp_path / "b.png", frame, land, "A")
+    # the refined rows are not drawn
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    localisation.error_map(tmp_path / "c.png", frame.assign(error_km=9000.0), land, "A")
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "c.png").read_bytes()
+    localisation.error_map(tmp_path / "d.png", frame[frame["queries"] == "held out"], land, "A")
+    assert size(tmp_path / "a.png")[1] > 1.7 * size(tmp_path / "d.png")[1]
+
+
+def test_the_best_places_are_drawn_with_a_zoom_where_some_are_near(tmp_path):
+    at, land = (10.0, 45.0), fibonacci(5000)
+    far, near = np.array([100.0, 101.0, -60.0]), np.array([10.5, 9.0, -60.0])
+    for name, lon in (("far", far), ("near", near)):
+        localisation.top_map(tmp_path / f"{name}.png", at, best(lon, np.full(3, 44.0), at), land, "Top")
+        assert min(size(tmp_path / f"{name}.png")) > 300
+        assert {(0, 114, 178), (213, 94, 0)} <= colours(tmp_path / f"{name}.png")
+    half = slice(size(tmp_path / "far.png")[0] * 3 // 4, None)
+    pixels = [np.asarray(Image.open(tmp_path / f"{name}.png").convert("L"))[:, half] for name in ("far", "near")]
+    lower = [part[part.shape[0] // 2 :] for part in pixels]
+    assert (lower[0] == 255).all()
+    assert (lower[1] < 255).any()
+
+
+@pytest.mark.parametrize(
+    ("lon", "expected"),
+    [
+        ([0, 50, 1, 2, 51], [(0, "1, 3–4"), (50, "2, 5")]),
+        ([0, 50, 100], [(0, "1"), (50, "2"), (100, "3")]),
+        ([5, 6, 7], [(5, "1–3")]),
+    ],
+)
+def test_near_places_share_a_label(lon, expected):
+    found = localisation._labels(np.array(lon, float), np.zeros(len(lon)), 7.0)
+    assert [(x, text) for x, _, text in found] == expected
