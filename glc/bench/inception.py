@@ -29,7 +29,7 @@ from glc import config
 from glc.nets import features, inception, trainer
 
 CLASSES, EPOCH = 150, 6_000
-SIDES = ((72, 2), (128, 2), (256, 2), (64, 1), (128, 1), (256, 1))
+SIDES = ((101, 2), (128, 2), (256, 2), (64, 1), (128, 1), (256, 1))
 _STEM_PIXELS = 1 << 18  # of a batch on a CPU: its activations then take about a gigabyte
 _TILES, _CODES = "tiles", "landcover"
 

@@ -102,7 +102,7 @@ class Inception(nn.Module):
         """Take the moments of the inputs over the training examples from ``summary.inputs``."""
         self.maps.prepare(summary)
         if self.options.prior:
-            start_at_frequencies(self.head, summary)
+            start_at_frequencies(self.head, summary, softmax=True)
             nn.init.zeros_(self.head.weight)
 
     def features(self, batch):

@@ -57,7 +57,7 @@ def input_task(task, wanted, datasets=(), **more):
     return task.clone(Tiles, covariate=wanted.tiles, size=wanted.size, block=block, datasets=datasets, **more)
 
 
-def _there(task, wanted):
+def there(task, wanted):
     """Whether the dataset of `task` has any of the input `wanted` at all; what is there but broken is an error."""
     if task.dataset.startswith(VIRTUAL) and not task.imagery_folder:
         shown = world.SIZES[task.dataset.removeprefix(VIRTUAL)].shows
@@ -102,9 +102,9 @@ class InputsMixin:
         if not (wanted.optional and wanted.stored):
             return wanted
         if wanted.table:
-            table = tuple(name for name in wanted.table if _there(self, replace(wanted, table=(name,))))
+            table = tuple(name for name in wanted.table if there(self, replace(wanted, table=(name,))))
             return replace(wanted, table=table) if table else None
-        return wanted if _there(self, wanted) else None
+        return wanted if there(self, wanted) else None
 
     def input_tasks(self, *parts):
         """The tables of the inputs: a task for each input and each tuple of datasets in `parts` (default: only ())."""

@@ -9,7 +9,7 @@ from glc import config, storage
 from glc.errors import ConfigError
 from glc.tasks.scores import Fit, FoldScores
 from glc.tasks.table import CostTable, Row, SeedTable
-from tasks import dsgt_2024, tighnari_2024
+from tasks import dsgt_2024, inria_2020, tighnari_2024
 from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
 
 
@@ -31,6 +31,27 @@ def test_every_row_is_a_valid_experiment_of_its_own(table):
     assert len({row.label for row in rows}) == len({row.experiment for row in rows}) == len(rows)
     for row in rows:
         config.load(row.experiment)
+
+
+def test_every_run_of_2020_is_an_experiment_that_ends_in_ranked_species():
+    table = inria_2020.Table1(dataset="virtual:glc20-tiny")
+    rows = table.rows()
+    assert [row.label[:5] for row in rows] == ["run 1", "run 2", "run 3", "run 4", "run 3", "run 4"]
+    assert len({row.experiment for row in rows}) == 6
+    submissions = table.requires()["submissions"]
+    assert [task.settings.name for task in submissions] == [config.load(row.experiment).name for row in rows]
+    assert all(task.ranked for task in submissions)
+    assert list(table.requires()["rows"]) == [row.label for row in rows]
+
+
+def test_runs_of_2020_do_without_rasters_that_a_dataset_lacks(shared_data):
+    known = {"dataset": str(shared_data / "fixtures" / "glc22")}
+    alone = inria_2020.Table1(**known)
+    assert {row.label[:5] for row in alone.rows()} == {"run 2", "run 3"}
+    assert "no rasters of bioclim, soil: run 1 and the fusion are left out" in alone.remarks[-1]
+    climate = inria_2020.Table1(**known, imagery_folder=str(shared_data / "rasters_eu"))
+    assert len(climate.rows()) == 6
+    assert "no rasters of soil: run 1 does without" in climate.remarks[-1]
 
 
 def test_the_losses_of_table_2_are_those_of_the_paper():

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 from glc import registry, storage
 from glc.config import Input
 from glc.errors import ConfigError, MissingError
-from glc.tasks.inputs import _there
+from glc.tasks.inputs import there
 from glc.tasks.tabular import Tabular
 from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
 
@@ -105,8 +105,8 @@ def test_a_covariate_comes_from_the_named_folder_or_the_datasets_own(shared_data
     shutil.copytree(shared_data / "fixtures" / "glc22" / "observations", dataset / "observations")
     task = {"root": root, "dataset": str(dataset), "imagery_folder": str(shared_data / "rasters_eu")}
     climate = Tabular(**task, covariates=["bioclim"])
-    assert _there(climate, Input(table=("bioclim",)))
-    assert not _there(climate, Input(table=("soil",)))
+    assert there(climate, Input(table=("bioclim",)))
+    assert not there(climate, Input(table=("soil",)))
     with pytest.raises(MissingError, match=r"no file of covariate 'soil'.*pre-extracted/environmental_vectors"):
         Tabular(**task, covariates=["soil"]).files()
     before = climate.identity
@@ -115,7 +115,7 @@ def test_a_covariate_comes_from_the_named_folder_or_the_datasets_own(shared_data
     soil = pd.DataFrame({"observation_id": ids} | {name: ids % 90 for name in registry.covariates.get("soil").vector})
     (dataset / "pre-extracted").mkdir()
     soil.to_csv(dataset / "pre-extracted" / "environmental_vectors.csv", sep=";", index=False)
-    assert _there(climate, Input(table=("soil",)))
+    assert there(climate, Input(table=("soil",)))
     wanted = Tabular(**task, covariates=["bioclim", "soil"])
     run(wanted)
     frame, facts = _read(wanted).set_index(["dataset", "surveyId"]), storage.manifest(wanted.folder)
