@@ -76,7 +76,9 @@ help:  ## list the targets
 	@echo '  LOCATION=$(LOCATION), HABITATS=$(HABITATS)   folders of labelled places; GLOBE=$(GLOBE)   a GeoTIFF of the world'
 	@echo '  ROOT=$(ROOT)   folder of all outputs; when not given, that of conf/luigi.cfg'
 	@echo '  SCHEDULER=$(SCHEDULER)   or central: the one that `make scheduler` starts'
-	@echo '  PRESET=$(PRESET)   of the tables of Tighnari: cpu (reduced sizes) or gpu'
+	@echo '  ENCODER=$(ENCODER)   a pre-trained location encoder; ENCODERS=$(ENCODERS)   of location-tasks: several, JSON'
+	@echo '  COVARIATE=$(COVARIATE), KIND=$(KIND)   of tiles and cubes; RASTER=$(RASTER)   a GeoTIFF; OUT=$(OUT)   a picture'
+	@echo '  PRESET=$(PRESET)   of the tables of Tighnari and of Inria: cpu (reduced sizes) or gpu'
 	@echo '  ARGS=$(ARGS)   more options of the command'
 	@echo '  VENV=$(VENV)   virtual environment, made when it is not there'
 
@@ -160,10 +162,10 @@ dct-budget: $(READY)  ## bytes, PSNR and F1 of 4, 8, 16, 32 DCT terms and of pix
 species-embedding: $(READY)  ## node2vec vectors of the species, and their map
 	$(LUIGI) glc.tasks SpeciesEmbedding $(PLAIN)
 
-location-encoder: $(READY)  ## pre-train the location encoder on GLOBE, a GeoTIFF of many bands (ARGS='--label NAME --pretraining JSON')
+location-encoder: $(READY)  ## pre-train the location encoder on GLOBE, a GeoTIFF of many bands (ARGS="--label NAME --pretraining 'JSON'")
 	$(LUIGI) glc.tasks.location PretrainLocation --imagery '$(GLOBE)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
-location-tiles: $(READY)  ## pre-train the location encoder on the Sentinel tiles of DATASET (ARGS='--label NAME --pretraining JSON')
+location-tiles: $(READY)  ## pre-train the location encoder on the Sentinel tiles of DATASET (ARGS="--label NAME --pretraining 'JSON'")
 	$(LUIGI) glc.tasks.location PretrainLocationOnTiles --dataset '$(DATASET)'$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
 location-localise: $(READY)  ## places of image tiles: errors beside ceiling and chance, on GLOBE (ENCODER=, ARGS='--refine --at=LON,LAT')
