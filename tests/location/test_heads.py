@@ -1,11 +1,14 @@
 """Heads on features against closed forms and scikit-learn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from glc.errors import ConfigError, DataError
-from glc.location.heads import Prediction, fit_predict, known_classes
+from glc.location.heads import Dropout, Prediction, fit_predict, known_classes
 from glc.location.settings import Head
 
 rng = np.random.default_rng(0)
@@ -91,3 +94,30 @@ def test_settings_are_checked():
         Head("tree")
     with pytest.raises(ConfigError, match="dropout: found 1"):
         Head(dropout=1)
+
+
+def test_dropout_drops_its_share_keeps_the_mean_and_spares_predictions():
+    torch.manual_seed(0)
+    dropout, x = Dropout(0.25), torch.ones(1000, 999, requires_grad=True)
+    out = dropout(x)
+    assert sorted(out.unique().tolist()) == pytest.approx([0, 4 / 3])
+    assert (out == 0).float().mean().item() == pytest.approx(0.25, abs=0.002)
+    # no row, column or order is favoured
+    assert (out == 0).float().mean(dim=0).std().item() == pytest.approx((0.25 * 0.75 / 1000) ** 0.5, rel=0.1)
+    out.sum().backward()
+    assert torch.equal(x.grad == 0, out == 0)
+    assert dropout.eval()(x) is x
+
+
+def test_bfloat16_learns_the_same():
+    features = np.random.default_rng(1).normal(size=(2000, 5))
+    targets = {"sum": features.sum(axis=1), "side": np.where(features[:, 0] > 0, "a", "b").astype(object)}
+    head = Head(width=32, least_steps=300, batch=256)
+    whole, half = (
+        fit_predict(features, targets, features, replace(head, precision=kind), progress=False)
+        for kind in ("float32", "bfloat16")
+    )
+    assert np.corrcoef(half["sum"].values, targets["sum"])[0, 1] > 0.99
+    assert (half["side"].best == targets["side"]).mean() > 0.95
+    assert np.abs(whole["sum"].values - half["sum"].values).std() < 0.1 * targets["sum"].std()
+    assert not np.array_equal(whole["sum"].values, half["sum"].values)
