@@ -117,7 +117,8 @@ class Input:
     graph: Choice = field(default_factory=lambda: Choice("none"))
     """gfv: species of the neighbours in the ecological graph; kernels: records around; as far as a fold may see."""
     bands: tuple[str, ...] = ()
-    """Bands of the tiles, or names along the cube's first axis; none: all. A categorical band means its classes."""
+    """Bands of the tiles or table, or names along the cube's first axis; none: all. A categorical band means its
+    classes."""
     block: int = 8
     """DCT terms kept an axis of a tile; 0 keeps the pixels."""
     size: int = 128
@@ -143,6 +144,11 @@ class Input:
             not self.coeffs or self.cube in ("series", "landsat"), "coeffs", self, "false but for series or landsat"
         )
         require(not self.years or (self.cube and not self.coeffs), "years", self, "none but of the values of a cube")
+        if self.location.name != "none":
+            require(not self.bands, "bands", self, "none: of a location all features are read")
+            for key in ("block", "size"):
+                usual = getattr(type(self), key)
+                require(getattr(self, key) == usual, key, self, f"its default, {usual}: a location has no tiles")
 
     @property
     def name(self):

@@ -8,10 +8,10 @@ band's mean (of a categorical band: the shares of its classes, or its commonest 
 from dataclasses import dataclass
 
 import numpy as np
-from rasterio.crs import CRS
 
 from glc.errors import ConfigError
 from glc.etl import grids, windows
+from glc.etl.grids import spans_globe
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,6 @@ class Boxes:
         self.planes = [(column.band, code) for column in self.columns for code in column.codes]
         self.spread = any(code is not None for _, code in self.planes)
         self.means = self._means()
-
-    def pixels(self, lon, lat):
-        """Rows and columns as `grids.Grid.pixels`; a lon one turn off is on a raster that spans the globe."""
-        row, col = self.grid.pixels(lon, lat)
-        for turn in (-360, 360) if self.wraps else ():
-            off = np.flatnonzero(row < 0)
-            row[off], col[off] = self.grid.pixels(np.asarray(lon, float)[off] + turn, np.asarray(lat)[off])
-        return row, col
 
     def tiles(self, reader, top, left):
         """Tiles of windows, (n,) top left pixels of the grid: {name: (n, length)}, {name: (n,) share of valid pixels}.
@@ -152,10 +144,3 @@ class Boxes:
             means[i] = self.grid.bands[i].classes[int(np.argmax(share))]
         codes = [band.classes for band in self.grid.bands]
         return np.array([means[b] if c is None else shares[b][codes[b].index(c)] for b, c in self.planes])
-
-
-def spans_globe(grid):
-    """Whether the columns of a `grids.Grid` go once around the Earth, so that its last lies beside its first."""
-    step = grid.transform.a
-    # a step of 0.0083333333 degrees misses 360 by a little
-    return CRS.from_user_input(grid.crs) == CRS.from_epsg(4326) and abs(grid.shape[1] * step - 360) < 0.1 * step

@@ -51,8 +51,19 @@ class Grid:
     area: str = ""
 
     def pixels(self, lon, lat):
-        """Rows and columns, (n,) int64 each, of places in degrees; -1 where a place is not on the grid."""
+        """Rows and columns, (n,) int64 each, of places in degrees; -1 where a place is not on the grid.
+
+        A lon one turn off is on a grid that spans the globe.
+        """
         lon, lat = np.asarray(lon, float), np.asarray(lat, float)
+        row, col = self._pixels(lon, lat)
+        for turn in (-360, 360) if spans_globe(self) else ():
+            off = np.flatnonzero(row < 0)
+            row[off], col[off] = self._pixels(lon[off] + turn, lat[off])
+        return row, col
+
+    def _pixels(self, lon, lat):
+        """As `pixels`, of places as they are told."""
         if CRS.from_user_input(self.crs) != CRS.from_epsg(4326):
             from pyproj import Transformer
 
@@ -186,6 +197,13 @@ def find(covariate, folders):
     grids = sorted(_named(grids, covariate), key=lambda grid: order.index(grid.area))
     _check_areas(grids, covariate)
     return grids
+
+
+def spans_globe(grid):
+    """Whether the columns of a `Grid` go once around the Earth, so that its last lies beside its first."""
+    step = grid.transform.a
+    # a step of 0.0083333333 degrees misses 360 by a little
+    return CRS.from_user_input(grid.crs) == CRS.from_epsg(4326) and abs(grid.shape[1] * step - 360) < 0.1 * step
 
 
 def columns(grids):

@@ -43,7 +43,7 @@ class RasterCutter:
         for number, boxes in enumerate(self.boxes):
             if first.isdisjoint(column.name for column in boxes.columns):
                 continue  # another variable; the first alone leads
-            down, across = boxes.pixels(places["lon"], places["lat"])
+            down, across = boxes.grid.pixels(places["lon"], places["lat"])
             mine = (down >= 0) & (which == len(self.boxes))
             row[mine], col[mine], which[mine] = down[mine], across[mine], number
             band[mine] = down[mine] // _band(boxes.grid, self.size)
@@ -56,7 +56,7 @@ class RasterCutter:
             problems [(row number, file, cause)]
         """
         values, valid, ranks, problems = {}, {}, {}, []
-        pixels = [boxes.pixels(places["lon"], places["lat"]) for boxes in self.boxes]
+        pixels = [boxes.grid.pixels(places["lon"], places["lat"]) for boxes in self.boxes]
         for boxes, (row, col), taken in zip(self.boxes, pixels, self._taken(pixels), strict=True):
             numbers = np.flatnonzero(taken.any(axis=1))
             width = boxes.grid.shape[1]

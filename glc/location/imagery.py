@@ -14,11 +14,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from glc import dct
+from glc import dct, storage
 from glc.covariates import Raster
 from glc.errors import ConfigError, DataError, did_you_mean
 from glc.etl import grids
-from glc.etl.boxes import spans_globe
 from glc.etl.rasters import FLAGS, RasterCutter
 from glc.etl.values import RasterValues
 from glc.location import sampling
@@ -32,6 +31,7 @@ class Scenes:
     """Places and their tiles: lon, lat (n,) degrees; tiles (n, band, row, col) float32, north-up; names of the bands.
 
     lost : number of places by the flag of their tile, and what became of it
+    source : ``raster`` of `draw`, ``tiles`` of `of_table`
     """
 
     lon: np.ndarray
@@ -39,6 +39,7 @@ class Scenes:
     tiles: np.ndarray
     bands: tuple[str, ...]
     lost: dict
+    source: str = "raster"
 
 
 class Stack:
@@ -65,6 +66,14 @@ class Stack:
             boxes.append((west, south, east, north))
         west, south, east, north = zip(*boxes, strict=True)
         return max(west), max(south), min(east), min(north)
+
+    def inner(self, bounds):
+        """The part of `bounds` (west, south, east, north, degrees) that all files cover; a ConfigError: none."""
+        corners = zip(bounds, self.bounds, strict=True)
+        west, south, east, north = (pick(pair) for pick, pair in zip((max, max, min, min), corners, strict=True))
+        if west >= east or south >= north:
+            raise ConfigError(f"bounds: found {bounds}, expected a part of what {self.path} covers, {self.bounds}")
+        return west, south, east, north
 
     def land(self, band, least):
         """A function of lon, lat (n,) to whether they are on land: the pixel's `band` is at least `least`.
@@ -103,7 +112,7 @@ class Stack:
 def goes_around(path):
     """Whether a GeoTIFF, or any of a folder's, spans the globe, so that tiles go on across the date line."""
     raster, folder = _raster(path)
-    return any(spans_globe(grid) for grid in grids.find(raster, [folder]))
+    return any(grids.spans_globe(grid) for grid in grids.find(raster, [folder]))
 
 
 def draw(path, options, progress=True):
@@ -112,10 +121,7 @@ def draw(path, options, progress=True):
     options : `glc.location.options.Pretraining`. Places whose tile cannot be read are left out, and counted.
     """
     stack = Stack(path, options.leave_out, options.size)
-    corners = zip(options.bounds, stack.bounds, strict=True)
-    inner = [pick(pair) for pick, pair in zip((max, max, min, min), corners, strict=True)]
-    if inner[0] >= inner[2] or inner[1] >= inner[3]:
-        raise ConfigError(f"bounds: found {options.bounds}, expected a part of what {path} covers, {stack.bounds}")
+    inner = stack.inner(options.bounds)
     on_land = stack.land(options.land_band, options.land_least)
     lon, lat = sampling.on_land(options.places, on_land, inner, np.random.default_rng(options.seed), str(path))
     tiles, flags = stack.cut(lon, lat, progress)
@@ -126,13 +132,14 @@ def draw(path, options, progress=True):
     return Scenes(lon, lat, tiles, stack.bands, {"flags": counts, "left_out": int((~good).sum())})
 
 
-def of_table(folder, surveys, side=8, size=128, leave_out=(), *, bounds=None, most=None, seed=0, progress=False):
+def of_table(folder, surveys, side=8, leave_out=(), *, bounds=None, most=None, seed=0, progress=False):
     """`Scenes` of an edition's surveys, Sentinel's for instance: the tiles in a table that `glc.etl.tiles` wrote.
 
+    folder : a finished output, whose manifest has the ``size`` and ``block`` of the tiles
     surveys : frame with dataset, surveyId, lon, lat. One place is there once, for its visits share what is to be seen:
         the first of them whose tile is good
-    size : side in pixels that the tiles were cut with; coefficients are expanded to `side` pixels, at least as many as
-        there are terms an axis; pixels stay as they are
+    side : of the pixels that coefficients are expanded to, at least as many as there are terms an axis; pixels stay as
+        they are
     bounds : west, south, east and north of the places that are taken, degrees; None: all
     most : number of places that are drawn by `seed` where there are more; the table is read file by file, and only
         the tiles that are taken are kept
@@ -141,7 +148,7 @@ def of_table(folder, surveys, side=8, size=128, leave_out=(), *, bounds=None, mo
     paths = sorted(Path(folder).glob("part-*.parquet"))
     if not paths:
         raise DataError(f"{folder}: no parquet file of tiles; run the task that makes them")
-    names = pq.read_schema(paths[0]).names
+    facts, names = storage.manifest(folder), pq.read_schema(paths[0]).names
     bands = _kept(tuple(name for name in names if f"{name}_valid" in names), leave_out, folder)
     keys = [pq.read_table(path, columns=["dataset", "surveyId", "flag"]).to_pandas() for path in paths]
     keys = pd.concat(keys, keys=range(len(paths)), names=["part", "row"]).reset_index()
@@ -156,11 +163,12 @@ def of_table(folder, surveys, side=8, size=128, leave_out=(), *, bounds=None, mo
         table, rows = pq.read_table(path, columns=list(bands)), found["row"].to_numpy()[here]
         for number, band in enumerate(bands):
             values = _maps(table[band], band, folder)[rows].astype(np.float32)
-            values = values if values.shape[-1] == size else dct.expand(values, side, from_size=size)
+            if facts["block"] != "full":
+                values = dct.expand(values, side, from_size=facts["size"])
             if tiles is None:
                 tiles = np.empty((len(found), len(bands), *values.shape[1:]), np.float32)
             tiles[here, number] = values
-    return Scenes(found["lon"].to_numpy(), found["lat"].to_numpy(), tiles, bands, lost)
+    return Scenes(found["lon"].to_numpy(), found["lat"].to_numpy(), tiles, bands, lost, "tiles")
 
 
 def _choose(surveys, keys, bounds, most, seed):

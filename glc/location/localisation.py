@@ -47,6 +47,12 @@ class Pair:
                 f"{path}: found another pre-training than {train.IMAGE} beside it has, expected both of one; pre-train "
                 "anew: make location-encoder"
             )
+        source = location.facts.get("source", "raster")
+        if source != "raster":
+            raise DataError(
+                f"{path}: found a pre-training on {source}, expected one on a raster, whose places can be drawn again; "
+                "give an encoder that was pre-trained on a GeoTIFF: make location-encoder GLOBE=FILE.tif"
+            )
         try:
             options = config.value_of(Pretraining, location.facts["options"], "options")
         except ConfigError as error:
@@ -106,7 +112,7 @@ def queries(path, pair, n, seed=0, progress=True):
         return good
 
     rng = np.random.default_rng([options.seed, 2, seed])
-    lon, lat = sampling.on_land(n, wanted, options.bounds, rng, f"{path}, held-out squares")
+    lon, lat = sampling.on_land(n, wanted, stack.inner(options.bounds), rng, f"{path}, held-out squares")
     tiles, flags = stack.cut(lon, lat, progress)
     good = np.isin(flags, ["ok", "edge"])
     if not good.any():

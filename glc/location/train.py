@@ -46,16 +46,16 @@ def pretrain(path, out, options, **settings):
     return facts | fit(scenes, out, options, **settings)
 
 
-def pretrain_on_tiles(folder, surveys, out, options, *, size=128, **settings):
+def pretrain_on_tiles(folder, surveys, out, options, **settings):
     """Take the tiles of `surveys` from a table, and `fit` an encoder on them.
 
-    folder : of a table that `glc.etl.tiles` wrote; surveys : frame with dataset, surveyId, lon, lat
+    folder : a finished table of `glc.etl.tiles`; surveys : frame with dataset, surveyId, lon, lat
     options : `glc.tasks.location.TilePretraining`; at most ``places`` places, within ``bounds``
-    size : side in pixels that the tiles were cut with; the others are those of `fit`
+    The others are those of `fit`.
     """
     started, progress = time.perf_counter(), settings.get("progress", True)
     chosen = {"leave_out": options.leave_out, "bounds": options.bounds, "most": options.places, "seed": options.seed}
-    scenes = imagery.of_table(folder, surveys, options.size, size, progress=progress, **chosen)
+    scenes = imagery.of_table(folder, surveys, options.size, progress=progress, **chosen)
     facts = {"reading_seconds": round(time.perf_counter() - started, 2), "drawn": scenes.lost}
     return facts | fit(scenes, out, options, **settings)
 
@@ -118,6 +118,7 @@ def fit(
         "places_validated": len(loaders[1].rows),
         "places_left_by_last_epoch": loaders[0].left,
         "bands": list(scenes.bands),
+        "source": scenes.source,
         "steps": trainer.global_step,
         "seconds": round(time.perf_counter() - started, 2),
     }

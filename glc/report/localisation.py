@@ -16,7 +16,7 @@ from glc.report.maps import degrees
 _COLOURS = ListedColormap(colormaps["plasma_r"](np.linspace(0.08, 0.92, len(WITHIN_KM) + 1)))
 _NEAR_DEG = 7.0
 """Ranks whose places are nearer than this on the map of the world share one label."""
-_ZOOM_DEG = 12.0
+_ZOOM_KM = 1300
 
 
 def error_map(path, frame, land, title):
@@ -55,8 +55,7 @@ def top_map(path, at, best, land, title):
         f"{row.km:,.0f} km   {row.similarity:.3f}"
         for rank, row in enumerate(best.itertuples(), 1)
     ]
-    off = np.abs(best[["lon", "lat"]].to_numpy() - at).max(axis=1)
-    near = off < _ZOOM_DEG
+    near = (best["km"] < _ZOOM_KM).to_numpy()
     with picture(path, (11.5, 4.6)) as figure:
         left, right = figure.subfigures(1, 2, width_ratios=(2.6, 1))
         ax = world(left.add_subplot())
@@ -68,17 +67,25 @@ def top_map(path, at, best, land, title):
         text = "\n".join([f"★   {place}", "", "rank, place, distance, cosine", *lines])
         table.text(0, 1, text, transform=table.transAxes, va="top", fontsize=7.5)
         if near.any():
-            half = max(1.3 * off[near].max(), 1.0)
+            shown = best.assign(lon=_beside(at[0], best["lon"]))
+            wide = 1 / max(np.cos(np.radians(at[1])), 0.2)  # degrees of longitude of one of latitude
+            half = max(1.3 * (np.abs(shown.loc[near, ["lon", "lat"]] - at) / (wide, 1)).to_numpy().max(), 1.0)
             zoom.set_axis_on()
-            _candidates(zoom, at, best, land, half / 7, size=6, offset=0)
-            zoom.set_xlim(at[0] - half, at[0] + half)
+            _candidates(zoom, at, shown, (_beside(at[0], land[0]), land[1]), wide * half / 7, size=6, offset=0)
+            zoom.set_xlim(at[0] - wide * half, at[0] + wide * half)
             zoom.set_ylim(at[1] - half, at[1] + half)
-            zoom.set_aspect(1 / max(np.cos(np.radians(at[1])), 0.2))
+            zoom.set_aspect(wide)
             zoom.tick_params(labelsize=7)
-            for axis, ends in ((zoom.xaxis, "EW"), (zoom.yaxis, "NS")):
+            for axis in (zoom.xaxis, zoom.yaxis):
                 axis.set_major_locator(MaxNLocator(4))
-                axis.set_major_formatter(FuncFormatter(lambda value, _, ends=ends: degrees(value, ends)))
-            zoom.set_title(f"{near.sum()} of {len(best)}, within {_ZOOM_DEG:g}°", fontsize=8)
+            zoom.xaxis.set_major_formatter(FuncFormatter(lambda value, _: degrees(_beside(0, value), "EW")))
+            zoom.yaxis.set_major_formatter(FuncFormatter(lambda value, _: degrees(value, "NS")))
+            zoom.set_title(f"{near.sum()} of {len(best)}, within {_ZOOM_KM:,} km", fontsize=8)
+
+
+def _beside(middle, lon):
+    """`lon` (degrees), turned by 360 where it is then nearer to `middle`: across the date line, 180.5 for -179.5."""
+    return middle + np.remainder(lon - middle + 180, 360) - 180
 
 
 def _candidates(ax, at, best, land, near, size=0.5, offset=7):

@@ -45,7 +45,17 @@ class RootParameter(luigi.Parameter):
         return str(Path(x).resolve()) if x else str((CHECKOUT / machine().root).resolve())
 
 
-class SectionParameter(luigi.Parameter):
+class OptionParameter(luigi.Parameter):
+    """A parameter whose errors can name its `option` of the command line."""
+
+    option = ""
+
+    def __set_name__(self, owner, name):
+        super().__set_name__(owner, name)
+        self.option = f"--{name.replace('_', '-')}"
+
+
+class SectionParameter(OptionParameter):
     """A frozen section of `glc.config` as JSON (or a JSON object of the keys that differ from the defaults)."""
 
     def __init__(self, section, **kwargs):
@@ -56,7 +66,7 @@ class SectionParameter(luigi.Parameter):
         if isinstance(x, self.section):
             return x
         value = x if isinstance(x, dict) else self._json(x)
-        return config.value_of(self.section, value, f"--{self.section.__name__.lower()}")
+        return config.value_of(self.section, value, self.option)
 
     def parse(self, x):
         return self.normalize(x)
@@ -78,7 +88,7 @@ class SectionsParameter(SectionParameter):
         if isinstance(x, (tuple, list)) and all(isinstance(one, self.section) for one in x):
             return tuple(x)
         value = self._json(x) if isinstance(x, str) else x
-        return config.value_of(tuple[self.section, ...], value, f"--{self.section.__name__.lower()}s")
+        return config.value_of(tuple[self.section, ...], value, self.option)
 
     def serialize(self, x):
         return f"[{','.join(config.canonical(one) for one in x)}]"

@@ -149,14 +149,13 @@ class Tiles(ImageryTask):
     def files(self):
         from glc.covariates import Raster
         from glc.etl import grids
-        from glc.etl.boxes import spans_globe
 
         covariate = registry.covariates.get(self.covariate)
         if isinstance(covariate, Raster):
             paths = covariate.find(self.folders)
             found = self.relative(paths, next(folder for folder in self.folders if covariate.there(folder)))
             # such tables were other ones before tiles went on across the date line
-            around = any(spans_globe(grid) for grid in grids.find(covariate, self.folders))
+            around = any(grids.spans_globe(grid) for grid in grids.find(covariate, self.folders))
             return [*found, "across the date line"] if around else found
         folder, layers = covariate.find(self.folders)
         known = {name for layer in layers for name in layer.templates} | {"train", "test"}

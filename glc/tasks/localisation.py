@@ -14,7 +14,7 @@ import luigi
 from glc import storage
 from glc.errors import ConfigError
 from glc.report.place import parse_place
-from glc.tasks.base import ProductTask, Published
+from glc.tasks.base import OptionParameter, ProductTask, Published
 from glc.tasks.location import ImageryParameter, PretrainLocation
 from glc.tasks.table import markdown
 
@@ -36,6 +36,11 @@ class EncoderParameter(luigi.Parameter):
         if not x:
             return ""
         folder = Path(x).parent if Path(x).name == CHECKPOINTS[0] else Path(x)
+        if folder.is_file():
+            raise ConfigError(
+                f"--encoder {x}: found a file called {folder.name}, expected {CHECKPOINTS[0]} with {CHECKPOINTS[1]} "
+                "beside it, or their folder; rename them"
+            )
         for name in CHECKPOINTS:
             if not (folder / name).is_file():
                 raise ConfigError(
@@ -44,7 +49,7 @@ class EncoderParameter(luigi.Parameter):
         return str(folder.resolve())
 
 
-class CountParameter(luigi.IntParameter):
+class CountParameter(OptionParameter, luigi.IntParameter):
     """A number of places, at least `least`; checked when the command is read."""
 
     def __init__(self, least, **kwargs):
@@ -53,7 +58,7 @@ class CountParameter(luigi.IntParameter):
 
     def normalize(self, x):
         if x < self.least:
-            raise ConfigError(f"found {x} places, expected at least {self.least}: {self.description}")
+            raise ConfigError(f"{self.option}: found {x} places, expected at least {self.least}: {self.description}")
         return x
 
 
@@ -125,10 +130,12 @@ class LocationErrors(LocalisationTask):
 
     def stable(self, name):
         """The stable path of a product, in a folder that is named by what is not the default."""
-        encoder = self.pretrained().stable(name).parent
+        encoder, standard = self.pretrained().stable(name).parent, True
         if self.encoder:
-            encoder = Path(self.root) / "location" / self.dataset_name / Path(self.encoder).name
-        standard = (self.gallery, self.over, self.queries) == (GALLERY, OVER, QUERIES)
+            encoder, here = Path(self.encoder), Path(self.root) / "location" / self.dataset_name
+            if not encoder.is_relative_to(here):  # its folder may be called as another's, or as the default's
+                encoder, standard = here / encoder.name, False
+        standard &= (self.gallery, self.over, self.queries) == (GALLERY, OVER, QUERIES)
         own = ["localisation", *(["refined"] if self.refine else []), *([] if standard else [self.identity])]
         return encoder / "-".join(own) / name
 

@@ -115,9 +115,10 @@ class PretrainLocation(EncoderTask):
 
         path = Path(self.imagery)
         files = sorted(path.glob("*.tif")) if path.is_dir() else [path]
-        # tiles of such rasters once ended at the date line; encoders of others stay as they are
-        around = ["across the date line"] if imagery.goes_around(path) else []
-        return [[one.name, storage.file_digest(one)] for one in files] + around
+        # others than before: tiles of rasters around the globe ended at the date line, and epochs of all had as many
+        # batches as there are places for, also where these are too near each other to fill them
+        changed = "across the date line" if imagery.goes_around(path) else "epochs of as many batches as are full"
+        return [*([one.name, storage.file_digest(one)] for one in files), changed]
 
     def usual(self):
         return self.pretraining == Pretraining()
@@ -145,11 +146,13 @@ class PretrainLocationOnTiles(EncoderTask, ImageryTask):
         return {"surveys": self.clone(Surveys), "tiles": self.clone(Tiles, block=self.pretraining.size)}
 
     def more_identity(self):
-        return None  # the files of the imagery count through the tiles
+        # the files of the imagery count through the tiles; as many terms as pixels were once taken for the pixels
+        return "expanded" if self.size == self.pretraining.size else None
 
     def usual(self):
-        same = {"root": self.root, "dataset": self.dataset, "imagery_folder": self.imagery_folder}
-        return self.identity == type(self)(**same).identity
+        # no identities: the default's covariate may have no files here
+        usual = type(self)(root=self.root, dataset=self.dataset)
+        return (self.own_parameters(), self.surveys) == (usual.own_parameters(), usual.surveys)
 
     def write(self, out):
         from glc.location import train
@@ -159,5 +162,5 @@ class PretrainLocationOnTiles(EncoderTask, ImageryTask):
         tiles = self.input()["tiles"].path
         storage.note(
             out,
-            **train.pretrain_on_tiles(tiles, surveys, out, self.pretraining, size=self.size, **self.settings()),
+            **train.pretrain_on_tiles(tiles, surveys, out, self.pretraining, **self.settings()),
         )

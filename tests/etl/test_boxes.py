@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from rasterio.transform import from_origin
 
 from glc import dct
 from glc.covariates import Raster
 from glc.etl import grids
-from glc.etl.boxes import Boxes, spans_globe
+from glc.etl.boxes import Boxes
 from tests.etl.rasters import geotiff
 
 
@@ -50,20 +49,3 @@ def test_a_place_without_pixels_gets_the_mean_the_shares_or_the_commonest_class(
         assert_allclose(pixels[name], value, atol=1e-5)
     assert_allclose(Boxes(grid, "fractions", 8, 8).flat()["cover"], [[0.25, 0.75, 0]], atol=1e-6)
     assert Boxes(grid, "centre", 8, 8).flat()["cover"] == 2
-
-
-@pytest.mark.parametrize(
-    ("cols", "step", "west", "crs", "spans"),
-    [
-        (1440, 0.25, -180, "EPSG:4326", True),
-        (1440, 0.25, 0, "EPSG:4326", True),
-        (1200, 0.3, -180, "EPSG:4326", True),
-        (43_200, 0.0083333333, -180, "EPSG:4326", True),  # falls 1.4e-6 degrees short
-        (1439, 0.25, -180, "EPSG:4326", False),
-        (1441, 0.25, -180.125, "EPSG:4326", False),
-        (360, 1.0, -180, "EPSG:3857", False),
-    ],
-)
-def test_only_once_around_in_degrees_spans_the_globe(cols, step, west, crs, spans):
-    grid = grids.Grid((), (10, cols), (10, cols), from_origin(west, 90, step, step), crs, False, None)
-    assert spans_globe(grid) is spans

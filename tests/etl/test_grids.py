@@ -6,6 +6,7 @@ import rasterio
 from numpy.testing import assert_allclose, assert_array_equal
 from pyproj import Transformer
 from rasterio.enums import Resampling
+from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
@@ -138,3 +139,33 @@ def test_declared_bands_are_those_of_each_area(tmp_path):
     assert [[(band.name, band.classes) for band in grid.bands] for grid in found] == [
         [("kind", (1, 2)), ("height", ())]
     ] * 2
+
+
+@pytest.mark.parametrize(
+    ("cols", "step", "west", "crs", "spans"),
+    [
+        (1440, 0.25, -180, "EPSG:4326", True),
+        (1440, 0.25, 0, "EPSG:4326", True),
+        (1200, 0.3, -180, "EPSG:4326", True),
+        (43_200, 0.0083333333, -180, "EPSG:4326", True),  # falls 1.4e-6 degrees short
+        (1439, 0.25, -180, "EPSG:4326", False),
+        (1441, 0.25, -180.125, "EPSG:4326", False),
+        (360, 1.0, -180, "EPSG:3857", False),
+    ],
+)
+def test_only_once_around_in_degrees_spans_the_globe(cols, step, west, crs, spans):
+    grid = grids.Grid((), (10, cols), (10, cols), from_origin(west, 90, step, step), crs, False, None)
+    assert grids.spans_globe(grid) is spans
+
+
+@pytest.mark.parametrize("west", [-180, 0, -185])
+def test_a_lon_one_turn_off_is_on_a_grid_that_spans_the_globe_alone(west):
+    whole = grids.Grid((), (36, 72), (36, 72), from_origin(west, 90, 5, 5), "EPSG:4326", False, None)
+    lon = np.array([-180.0, -177.5, -0.5, 0, 2.5, 179.9, 180, 182.5])
+    row, col = whole.pixels(lon, np.zeros(len(lon)))
+    assert_array_equal(row, 18)
+    assert_array_equal(col, np.floor((lon - west) % 360 / 5))
+    assert_array_equal(whole.pixels([180, np.nan, 0], [-91, 0, np.nan]), -1)
+    part = grids.Grid((), (36, 71), (36, 71), from_origin(west, 90, 5, 5), "EPSG:4326", False, None)
+    inside = (lon >= west) & (lon < west + 355)
+    assert_array_equal(part.pixels(lon, np.zeros(len(lon)))[0] >= 0, inside)

@@ -14,6 +14,8 @@ from glc import registry, schema
 from glc.covariates import Raster
 from glc.errors import ConfigError, DataError
 from glc.etl import cleaning, tabular
+from glc.etl.rasters import FLAGS, RasterCutter
+from glc.etl.values import RasterValues
 from tests.etl.rasters import geotiff
 
 
@@ -80,6 +82,17 @@ def test_the_outermost_pixels_are_inside_and_what_is_beyond_is_missing(tmp_path)
     _, frame = _written(tmp_path, places, [Raster("x", ("x.tif",))])
     assert_array_equal(frame["value_x"], [0, 3, 8, 11, np.nan, np.nan, np.nan, np.nan])
     assert list(frame["flag"]) == ["ok"] * 4 + ["missing"] * 4
+
+
+def test_a_place_on_the_date_line_has_the_value_that_its_tile_has(tmp_path):
+    pixels = np.random.default_rng(0).normal(size=(1, 36, 72)).astype(np.float32)
+    geotiff(tmp_path / "g.tif", pixels, step=5, west=-180, north=90, names=("g",))
+    covariate, places = Raster("g", ("g.tif",), name="g"), _places([180.0, 179.9, -180.0], [0.0, 0.0, 0.0])
+    found = RasterValues(covariate, [tmp_path]).read(places)[0].ravel()
+    assert_array_equal(found, pixels[0, 18, [0, 71, 0]])
+    tiles, _, rank, _ = RasterCutter(covariate, [tmp_path], 4, "full", 64).cut(places)
+    assert list(FLAGS[rank]) == ["ok"] * 3
+    assert_array_equal(found.astype(np.float32), tiles["g"].reshape(3, 4, 4)[:, 2, 2])
 
 
 def test_classes_are_columns_and_an_unknown_one_is_none_of_them(tmp_path):

@@ -4,6 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.testing import assert_allclose
 
+from glc import storage
 from glc.covariates import Raster
 from glc.dct import compress, expand
 from glc.errors import ConfigError, DataError
@@ -79,6 +80,14 @@ def test_without_a_band_of_land_all_places_with_a_value_are_drawn(tmp_path):
         imagery.draw(path, options(land_band="", bounds=(20.0, 0.0, 30.0, 9.0)), progress=False)
 
 
+def test_the_part_of_bounds_that_a_raster_covers(raster):
+    stack = imagery.Stack(raster)
+    np.testing.assert_allclose(stack.inner((-180.0, -90.0, 180.0, 90.0)), (5, 39, 11, 45))
+    np.testing.assert_allclose(stack.inner((6.0, 30.0, 20.0, 44.0)), (6, 39, 11, 44))
+    with pytest.raises(ConfigError, match=r"bounds: found \(11.5, .* expected a part of what .*globe \[1\].tif covers"):
+        stack.inner((11.5, 30.0, 20.0, 44.0))
+
+
 def test_a_folder_of_rasters_is_one_stack(tmp_path):
     for name in ("one", "two"):
         geotiff(tmp_path / f"{name}.tif", np.ones((1, 20, 20), np.float32), names=(name,))
@@ -87,22 +96,28 @@ def test_a_folder_of_rasters_is_one_stack(tmp_path):
         imagery.Stack(tmp_path / "three.tif")
 
 
-@pytest.mark.parametrize("block", ["full", 4])
+def cut(places, covariate, folder, out, **options):
+    """A finished table of tiles."""
+    with storage.atomic_directory(out) as scratch:
+        storage.note(scratch, **tiles.write(None, places, covariate, folder, scratch, **options))
+
+
+@pytest.mark.parametrize("block", ["full", 4, 6])
 def test_tiles_of_an_edition(raster, tmp_path, block):
     rng = np.random.default_rng(4)
     places = pd.DataFrame({"lon": rng.uniform(5.5, 10.5, 40), "lat": rng.uniform(39.5, 44.5, 40)})
     places.insert(0, "dataset", np.where(np.arange(40) < 20, "po", "pa_train"))
     places.insert(1, "surveyId", np.tile(np.arange(20), 2)[::-1])  # ids of the two datasets overlap
     table = Raster("globe", patterns=(raster.name.replace("[", "[[]"),), name="globe")
-    tiles.write(None, places, table, raster.parent, tmp_path / "tiles", size=6, block=block)
+    cut(places, table, raster.parent, tmp_path / "tiles", size=6, block=block)
     more = pd.concat([places, places.iloc[:1].assign(lon=8.0, surveyId=99), places.iloc[:1].assign(surveyId=77)])
-    scenes = imagery.of_table(tmp_path / "tiles", more, side=6, size=6, leave_out=("land_percent",))
+    scenes = imagery.of_table(tmp_path / "tiles", more, side=6, leave_out=("land_percent",))
     assert scenes.bands == ("altitude_m", "tmean_01", "tmean_02")
     assert (len(scenes.lon), scenes.lost["left_out"]) == (40, 2)  # not cut, and a second visit
     at = {(lon, lat): tile for lon, lat, tile in zip(scenes.lon, scenes.lat, scenes.tiles, strict=True)}
     for place in places.itertuples():
         pixels = window(raster, 2, place.lon, place.lat, 6)[0]
-        wanted = pixels if block == "full" else expand(compress(pixels, 4), 6)
+        wanted = pixels if block == "full" else expand(compress(pixels, block), 6)
         assert_allclose(at[place.lon, place.lat][1], wanted, rtol=1e-4)
 
 
@@ -116,18 +131,18 @@ def table(raster, tmp_path):
     stack = Raster("globe", patterns=(raster.name.replace("[", "[[]"),), name="globe")
     tiles.write(None, places, stack, raster.parent, tmp_path / "whole", size=6, block=4)
     whole = pq.read_table(tmp_path / "whole" / "part-00000.parquet")
-    (tmp_path / "tiles").mkdir()
-    for number, start in enumerate((0, 25, 26)):
-        part = whole.slice(start, (25, 1, None)[number])
-        pq.write_table(part, tmp_path / "tiles" / f"part-{number:05d}.parquet")
+    with storage.atomic_directory(tmp_path / "tiles", size=6, block=4) as out:
+        for number, start in enumerate((0, 25, 26)):
+            part = whole.slice(start, (25, 1, None)[number])
+            pq.write_table(part, out / f"part-{number:05d}.parquet")
     return tmp_path / "tiles", places
 
 
 def test_tiles_of_several_files_are_those_of_their_surveys(table, raster):
     folder, places = table
     shuffled = places.sample(frac=1, random_state=0)
-    scenes = imagery.of_table(folder, shuffled, side=4, size=6)
-    assert scenes.tiles.shape == (59, 4, 4, 4)
+    scenes = imagery.of_table(folder, shuffled, side=4)
+    assert (scenes.tiles.shape, scenes.source) == ((59, 4, 4, 4), "tiles")
     assert np.array_equal(scenes.lon, shuffled["lon"][shuffled["surveyId"] != 7])
     for i in range(59):
         pixels = window(raster, 1, scenes.lon[i], scenes.lat[i], 6)[0]
@@ -142,25 +157,25 @@ def test_surveys_that_are_left_out_are_counted_by_their_cause(table):
     places.loc[[0, 1], at] = 9.0, 45.5
     places.loc[60] = ["po", 100, 9.0, 42.0]
     bounds = (5.0, 39.0, 11.0, 45.0)
-    scenes = imagery.of_table(folder, places, 4, 6, bounds=bounds)
+    scenes = imagery.of_table(folder, places, 4, bounds=bounds)
     causes = {"without_row": 1, "bad_tile": 1, "out_of_bounds": 2, "same_place": 1}
     assert scenes.lost == {"flags": scenes.lost["flags"], "left_out": 5, "causes": causes}
     assert scenes.lost["flags"]["outside"] == 1
     assert len(scenes.lon) == 56
     assert ((scenes.lon == 9) & (scenes.lat == 44)).sum() == 1
 
-    few = imagery.of_table(folder, places, 4, 6, bounds=bounds, most=10, seed=3)
+    few = imagery.of_table(folder, places, 4, bounds=bounds, most=10, seed=3)
     assert few.lost["causes"] == causes | {"not_drawn": 46}
     assert len(few.tiles) == 10
     for lon, lat, tile in zip(few.lon, few.lat, few.tiles, strict=True):
         assert np.array_equal(tile, scenes.tiles[(scenes.lon == lon) & (scenes.lat == lat)][0])
-    same, other = (imagery.of_table(folder, places, 4, 6, bounds=bounds, most=10, seed=seed).lon for seed in (3, 4))
+    same, other = (imagery.of_table(folder, places, 4, bounds=bounds, most=10, seed=seed).lon for seed in (3, 4))
     assert np.array_equal(same, few.lon)
     assert not np.array_equal(other, few.lon)
     with pytest.raises(
         DataError, match=r"found no tile for 61 surveys, expected some; left out: .*'out_of_bounds': 59"
     ):
-        imagery.of_table(folder, places, 4, 6, bounds=(20.0, 40.0, 30.0, 44.0))
+        imagery.of_table(folder, places, 4, bounds=(20.0, 40.0, 30.0, 44.0))
 
 
 def test_the_real_globe(shared_data):

@@ -1,5 +1,7 @@
 """Places of tiles: no query from where pre-training looked, the search against brute force, errors that are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ import rasterio
 from glc import geo
 from glc.errors import ConfigError, DataError
 from glc.location import LocationEncoder, gallery, imagery, localisation, sampling, train
+from glc.location.images import ImageEncoder
 from glc.location.options import Pretraining
 from glc.location.sampling import fibonacci
 from glc.sections import Choice
@@ -109,6 +112,33 @@ def test_encoders_of_two_trainings_are_no_pair(trained, tmp_path):
     location.facts["seconds"] += 1
     location.save(tmp_path / "location.ckpt")
     with pytest.raises(DataError, match=r"location.ckpt: found another pre-training"):
+        localisation.Pair.load(tmp_path / "location.ckpt")
+
+
+def test_queries_of_a_region_are_found_in_its_held_out_squares(tmp_path):
+    bands = np.random.default_rng(0).normal(size=(3, 200, 200)).astype(np.float32)
+    path = geotiff(tmp_path / "r.tif", bands, step=0.01, west=5, north=45, names=("a", "b", "c"))
+    everywhere = (-180.0, -90.0, 180.0, 90.0)
+    options = replace(OPTIONS, bounds=everywhere, land_band="", holdout_deg=0.25, epochs=1)
+    train.pretrain(path, tmp_path, options, accelerator="cpu", threads=1, progress=False)
+    pair = localisation.Pair.load(tmp_path / "location.ckpt")
+    found, squares, _ = localisation.queries(path, pair, 300, progress=False)
+    new = found[localisation.HELD_OUT]
+    assert len(new.lon) == 300
+    assert np.isin(pair.square(new.lon, new.lat), squares).all()
+
+
+def test_encoders_of_an_edition_s_tiles_are_refused(trained, tmp_path):
+    for name, kind in (("location.ckpt", LocationEncoder), ("image.ckpt", ImageEncoder)):
+        encoder = kind.load(trained / name)
+        assert encoder.facts.pop("source") == "raster"
+        encoder.save(tmp_path / name)
+    assert localisation.Pair.load(tmp_path / "location.ckpt").options == OPTIONS  # made before it was told
+    for name, kind in (("location.ckpt", LocationEncoder), ("image.ckpt", ImageEncoder)):
+        encoder = kind.load(trained / name)
+        encoder.facts["source"] = "tiles"
+        encoder.save(tmp_path / name)
+    with pytest.raises(DataError, match=r"location.ckpt: found a pre-training on tiles, expected .*location-encoder"):
         localisation.Pair.load(tmp_path / "location.ckpt")
 
 

@@ -9,6 +9,9 @@ from glc import geo
 from glc.report import localisation
 from glc.report.location import fibonacci
 
+COLOURS = [(217, 234, 243), (213, 94, 0), (223, 227, 231)]
+"""In a zoom, of candidates beneath their labels, the place itself and land."""
+
 
 def size(path):
     with Image.open(path) as image:
@@ -52,6 +55,33 @@ def test_the_best_places_are_drawn_with_a_zoom_where_some_are_near(tmp_path):
     lower = [part[part.shape[0] // 2 :] for part in pixels]
     assert (lower[0] == 255).all()
     assert (lower[1] < 255).any()
+
+
+def test_the_zoom_goes_on_across_the_date_line(tmp_path):
+    """A world that is turned by 170 degrees has the same zoom, but for the numbers on its axis."""
+    drawn = {}
+    for name, turn in (("line", 170.0), ("elsewhere", 0.0)):
+        lon, at = np.array([10.5, 8.9, 10.5]) + turn, (9.5 + turn, -17.0)
+        lon, east = (np.where(x > 180, x - 360, x) for x in (lon, np.arange(3.0, 17, 0.5) + turn))
+        land = east, np.full(28, -17.2)
+        frame = best(lon, np.array([-17.0, -17.0, 20.0]), at)
+        assert list(frame["km"].round()[:2]) == [106, 64]
+        localisation.top_map(tmp_path / f"{name}.png", at, frame, land, "Top")
+        with Image.open(tmp_path / f"{name}.png") as image:
+            pixels = np.asarray(image.convert("RGB")).astype(int)
+        # the lower right is the zoom
+        zoom = pixels[pixels.shape[0] // 2 :, pixels.shape[1] * 3 // 4 :]
+        drawn[name] = {colour: (np.abs(zoom - colour).max(axis=2) < 3).sum() for colour in COLOURS}
+    for colour in COLOURS:
+        assert drawn["line"][colour] == pytest.approx(drawn["elsewhere"][colour], rel=0.2)
+        assert drawn["line"][colour] > 10
+
+
+def test_a_longitude_is_turned_to_where_it_is_near():
+    lon = np.array([-179.5, 178.9, 0.0])
+    np.testing.assert_allclose(localisation._beside(179.5, lon), [180.5, 178.9, 0])
+    np.testing.assert_allclose(localisation._beside(-179.5, lon), [-179.5, -181.1, 0])
+    np.testing.assert_allclose(localisation._beside(-1.0, lon), lon)
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,23 @@ def test_identity_and_stable_paths_follow_from_what_changes_the_bytes(raster, tm
     assert places[0].published()[0].path == place / "localisation" / "at_7_42.png"
 
 
+def test_two_encoders_of_one_name_have_results_of_their_own(raster, tmp_path):  # noqa: F811
+    usual = {"gallery": 100_000, "queries": 4_000, "pretraining": "{}"}
+    here = tmp_path / "location" / "globe"
+    folders = [tmp_path / "a" / "encoder", tmp_path / "b" / "encoder", here / "encoder", here / "x"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        for name in ("location.ckpt", "image.ckpt"):
+            (folder / name).write_text(str(folder))
+    errors = [localise(raster, tmp_path, **usual, encoder=str(folder)).clone(LocationErrors) for folder in folders]
+    paths = [task.stable("metrics.csv") for task in errors]
+    default = localise(raster, tmp_path, **usual).clone(LocationErrors).stable("metrics.csv")
+    assert len({*paths[:2], default}) == 3
+    for task, path in zip(errors[:2], paths[:2], strict=True):
+        assert path.parent == here / "encoder" / f"localisation-{task.identity}"
+    assert [path.parent for path in paths[2:]] == [folder / "localisation" for folder in folders[2:]]
+
+
 def test_what_cannot_be_used_is_refused_when_the_command_is_read(raster, tmp_path):  # noqa: F811
     with pytest.raises(ConfigError, match=r"--encoder .*location.ckpt: no such file; give the folder of location.ckpt"):
         localise(raster, tmp_path, encoder=str(tmp_path))
@@ -104,5 +121,11 @@ def test_what_cannot_be_used_is_refused_when_the_command_is_read(raster, tmp_pat
         localise(raster, tmp_path, at="Paris")
     with pytest.raises(ConfigError, match=r"--at 43.7,97.1: expected degrees within"):
         localise(raster, tmp_path, at="43.7,97.1")
-    with pytest.raises(ConfigError, match=r"found 9 places, expected at least 10: places that a tile is matched with"):
+    with pytest.raises(ConfigError, match=r"^--gallery: found 9 places, expected at least 10: places that a tile"):
         localise(raster, tmp_path, gallery=9)
+    with pytest.raises(ConfigError, match=r"^--queries: found 0 places, expected at least 1"):
+        localise(raster, tmp_path, queries=0)
+    (tmp_path / "mine.ckpt").write_text("")
+    told = r"--encoder .*: found a file called mine.ckpt, expected location.ckpt with image.ckpt beside it"
+    with pytest.raises(ConfigError, match=told):
+        localise(raster, tmp_path, encoder=str(tmp_path / "mine.ckpt"))

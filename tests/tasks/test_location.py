@@ -7,6 +7,7 @@ from pathlib import Path
 
 import luigi
 import numpy as np
+import pandas as pd
 import pytest
 
 from glc import storage
@@ -85,13 +86,13 @@ def test_encoders_of_other_options_do_not_share_a_stable_place(raster, tmp_path)
     assert whole.published()[0].path == tmp_path / "location" / "globe" / "encoder" / "location.ckpt"
 
 
-def test_only_rasters_that_span_the_globe_have_a_new_identity(tmp_path):
+def test_encoders_made_before_tiles_or_epochs_changed_are_made_anew(tmp_path):
     bands = np.random.default_rng(0).normal(60, 5, (2, 36, 72)).astype(np.float32)
-    for west, wanted in ((-180, ["across the date line"]), (-185, ["across the date line"]), (-175, [])):
-        part = bands[..., : 72 if wanted else 71]
-        path = geotiff(tmp_path / f"{-west}.tif", part, step=5, west=west, north=90)
+    tiles, epochs = "across the date line", "epochs of as many batches as are full"
+    for west, cols, wanted in ((-180, 72, tiles), (-185, 72, tiles), (-175, 71, epochs)):
+        path = geotiff(tmp_path / f"{-west}.tif", bands[..., :cols], step=5, west=west, north=90)
         task = PretrainLocation(imagery=str(path), root=str(tmp_path))
-        assert task.more_identity() == [[path.name, storage.file_digest(path)], *wanted]
+        assert task.more_identity() == [[path.name, storage.file_digest(path)], wanted]
 
 
 def test_what_cannot_be_read_is_refused_when_the_command_is(raster, tmp_path):
@@ -100,7 +101,7 @@ def test_what_cannot_be_read_is_refused_when_the_command_is(raster, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"--imagery .*: no \*.tif"):
         PretrainLocation(imagery=str(tmp_path / "empty"))
-    with pytest.raises(ConfigError, match=r"unknown key 'epoch'.*did you mean 'epochs'"):
+    with pytest.raises(ConfigError, match=r"^--pretraining: unknown key 'epoch'.*did you mean 'epochs'"):
         pretraining(raster, tmp_path, epoch=3)
 
 
@@ -117,7 +118,7 @@ def test_an_edition_s_tiles_make_encoders_of_its_surveys(root):  # noqa: F811
     assert {path.name for path in folder.iterdir()} == {"location.ckpt", "image.ckpt", "history.csv"}
     assert LocationEncoder.load(folder / "location.ckpt").embed([7.0], [42.0]).shape == (1, 4)
     image = ImageEncoder.load(folder / "image.ckpt")
-    assert (image.bands, image.size) == (("red", "green", "blue", "nir"), 8)
+    assert (image.bands, image.size, image.facts["source"]) == (("red", "green", "blue", "nir"), 8, "tiles")
     facts, tiles = storage.manifest(task.folder), storage.manifest(task.requires()["tiles"].folder)
     drawn = facts["drawn"]
     assert sum(drawn["flags"].values()) == tiles["rows"] == 460
@@ -147,6 +148,29 @@ def test_the_usual_tiles_are_those_that_nets_read(root):  # noqa: F811
     raster = PretrainLocationOnTiles(root=root, dataset=TINY, covariate="bioclim", size=16)
     assert raster.identity != usual.identity
     assert raster.requires()["tiles"].size == 16
+
+
+def test_what_is_usual_needs_no_images_of_the_default(root, tmp_path):  # noqa: F811
+    (tmp_path / "here").mkdir()
+    table = {"surveyId": [1, 2], "lon": [5.5, 5.6], "lat": [44.5, 44.6], "speciesId": [3, 4], "year": [2020, 2020]}
+    pd.DataFrame(table).to_csv(tmp_path / "here" / "GLC24-PA-metadata-train.csv", index=False)
+    pd.DataFrame(table).drop(columns="speciesId").to_csv(tmp_path / "here" / "GLC24-PA-metadata-test.csv", index=False)
+    rasters = tmp_path / "rasters"
+    rasters.mkdir()
+    geotiff(rasters / "altitude_5m.tif", np.ones((1, 30, 30), np.int16), step=0.1)
+    here = {"root": root, "dataset": str(tmp_path / "here"), "imagery_folder": str(rasters)}
+    task = PretrainLocationOnTiles(**here, covariate="elevation")
+    assert task.stable("x").parent.name == f"encoder-{task.identity}"
+    same = PretrainLocationOnTiles(root=root, dataset=TINY, label="x", threads=2)
+    assert same.usual()
+    for change in ({"size": 16}, {"datasets": ["po"]}, {"surveys": '{"max_quarantine_fraction":0.5}'}):
+        assert not same.clone(**change).usual()
+
+
+def test_as_many_terms_as_pixels_are_read_anew(root):  # noqa: F811
+    task = PretrainLocationOnTiles(root=root, dataset=TINY, size=8)
+    assert (task.pretraining.size, task.more_identity()) == (8, "expanded")
+    assert PretrainLocationOnTiles(root=root, dataset=TINY).more_identity() is None
 
 
 def test_the_side_of_the_squares_counts_but_at_its_default(root):  # noqa: F811
