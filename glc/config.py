@@ -463,4 +463,4 @@ def _check(experiment):
     for name in experiment.beside:
         experiment_path(name.split("+")[0])
     if experiment.inputs and experiment.po.use == "pseudo":
-        raise ConfigError("po.use: found 'pseudo', expected 'surveys' or 'none': pseudo-surveys have no imagery")
+        raise ConfigError("po.use: found 'pseudo', expected 'surveys' or 'none': pseudo-surveys have no inputs")

@@ -51,7 +51,7 @@ def test_every_experiment_loads_and_survives_a_round_trip(name):
         ('model = "random_forest"\npretrain = "tile2vec"\n[[inputs]]\ntable = ["soil"]', "pretrain: found 'tile2vec'"),
         (
             'model = "tile_cnn"\npo = { use = "pseudo" }\n[[inputs]]\ntiles = "bioclim"',
-            "pseudo-surveys have no imagery",
+            "pseudo-surveys have no inputs",
         ),
         ('model = "tighnari"\npretrain = "tile2vec"\n[[inputs]]\ngraph = "gfv"', "pretrain: found a graph among"),
         ('model = "tighnari"\n[[inputs]]\ngraph = { name = "gfv", radius = 3 }', "unknown key 'radius'"),

@@ -225,8 +225,9 @@ def _check_areas(grids, covariate):
             path = next(bands[name] for bands in known.values() if name in bands)
             raise DataError(
                 f"{path}: {name!r} of covariate {covariate.name!r} is here, but not in any file of "
-                f"{lack[0] or 'no area'}; expected the same variables of each area ({', '.join(known)}); add the file, "
-                "or move the others of its area away"
+                f"{lack[0] or 'no area'}; expected the same variables of each area "
+                f"({', '.join(area or 'no area' for area in known)}; areas that a file's name may end in: "
+                f"{', '.join(covariate.areas)}); add the file, or move the others of its area away"
             )
 
 
