@@ -22,7 +22,7 @@ NORBERG    =
 LOCATION   =
 HABITATS   =
 ENCODERS   =
-# of location-encoder and location-localise: a GeoTIFF of the world with many bands; of the latter, location-similarity and
+# of location-encoder, -localise and -tasks: a GeoTIFF of the world with many bands; of location-localise, -similarity and
 # nets that read one: an encoder
 GLOBE      =
 ENCODER    =
@@ -171,8 +171,8 @@ location-tiles: $(READY)  ## pre-train the location encoder on the Sentinel tile
 location-localise: $(READY)  ## places of image tiles: errors beside ceiling and chance, on GLOBE (ENCODER=, ARGS='--refine --at=LON,LAT')
 	$(LUIGI) tasks.location_2024 location_2024.Localise --imagery '$(GLOBE)'$(if $(ENCODER), --encoder '$(ENCODER)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
-location-tasks: $(READY)  ## encoders beside the nearest places and the control, on LOCATION and HABITATS (ENCODERS=, RASTER=)
-	$(LUIGI) tasks.location_2024 location_2024.Downstream --places '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')$(if $(RASTER), --raster '$(RASTER)')$(if $(ENCODERS), --encoders '$(ENCODERS)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+location-tasks: $(READY)  ## encoders beside the nearest places and the control, on LOCATION and HABITATS (GLOBE= pre-trains them, or ENCODERS=, RASTER=)
+	$(LUIGI) tasks.location_2024 location_2024.$(if $(ENCODERS),Downstream,$(if $(GLOBE),Variants --imagery '$(GLOBE)',Downstream)) --places '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')$(if $(RASTER), --raster '$(RASTER)')$(if $(ENCODERS), --encoders '$(ENCODERS)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
 location-species: $(READY)  ## what ENCODER brings the species nets on DATASET, block and random folds (ARGS='--folds 2 --seeds 1')
 	$(LUIGI) tasks.location_2024 location_2024.Species $(ON)

@@ -1,10 +1,12 @@
 """Xiong 2024 (poster A15 of the Summer Research Fellowship): a general-purpose location encoder, after SatCLIP.
 
     python -m luigi --module tasks.location_2024 location_2024.Downstream --places FOLDER [--habitats FOLDER]
+    python -m luigi --module tasks.location_2024 location_2024.Variants --places FOLDER --imagery GLOBE
     python -m luigi --module tasks.location_2024 location_2024.Localise --imagery GLOBE [--encoder FOLDER --at LON,LAT]
     python -m luigi --module tasks.location_2024 location_2024.Species --dataset FOLDER --location-encoder PATH
 
-Experiments A and B of the poster: frozen embeddings, a small head a target. D: the place of an image tile.
+Experiments A and B of the poster: frozen embeddings, a small head a target. Variants (ours): the same, of encoders that
+are pre-trained with each target's own bands left out. D: the place of an image tile.
 Species (ours): the encoder as a feature of the species nets.
 """
 
@@ -16,6 +18,7 @@ from glc.tasks.inputs import location_encoder
 from glc.tasks.localisation import Localisation
 from glc.tasks.location_tables import LocationTasks
 from glc.tasks.table import Row, SeedTable
+from glc.tasks.variants import EncoderVariants
 
 
 class Downstream(LocationTasks):
@@ -31,6 +34,13 @@ class Downstream(LocationTasks):
         "blend: its sources are chosen on the very folds that judge it here, so its figure is a little too good.",
         "Poster, (A): accuracy of the country above 0.85, on a random test set of its own.",
     )
+
+
+class Variants(EncoderVariants):
+    """Downstream tasks of encoders with all bands, without the target's own, and without temperature and altitude."""
+
+    task_namespace = "location_2024"
+    tables = Downstream
 
 
 class Localise(Localisation):
