@@ -149,7 +149,7 @@ def nearest_pixel(path, lon, lat, without=()):
             if source.crs is None or source.crs.to_epsg() != 4326:
                 raise DataError(f"{path}: CRS is {source.crs}, expected EPSG:4326; try: gdalwarp -t_srs EPSG:4326")
             names = [name or f"band {i}" for i, name in enumerate(source.descriptions, 1)]
-            kept = [i for i, name in enumerate(names) if not name.startswith(tuple(without))]
+            kept = [i for i, name in enumerate(names) if not name.lower().startswith(tuple(without))]
             if not kept:
                 raise DataError(f"{path}: no band is left without {', '.join(without)}; found {', '.join(names)}")
             column, row = (np.floor(one).astype(int) for one in ~source.transform * (lon, lat))
