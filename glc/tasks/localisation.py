@@ -15,7 +15,7 @@ from glc import storage
 from glc.errors import ConfigError
 from glc.report.place import parse_place
 from glc.tasks.base import OptionParameter, ProductTask, Published
-from glc.tasks.location import ImageryParameter, PretrainLocation
+from glc.tasks.location import OnImagery, PretrainLocation
 from glc.tasks.table import markdown
 
 CHECKPOINTS = ("location.ckpt", "image.ckpt")
@@ -77,10 +77,9 @@ class PlaceParameter(luigi.Parameter):
         return f"{lon:g},{lat:g}"
 
 
-class LocalisationTask(ProductTask):
+class LocalisationTask(OnImagery, ProductTask):
     """A task on imagery, both encoders and a gallery; contents count, not paths."""
 
-    imagery = ImageryParameter(description="the imagery of the pre-training: a GeoTIFF, or a folder of them")
     encoder = EncoderParameter(
         default="", description="location.ckpt, or its folder (default: pre-trained with --pretraining)"
     )
@@ -93,16 +92,6 @@ class LocalisationTask(ProductTask):
     queries = CountParameter(least=1, default=QUERIES, description="places to find, of either kind")
     refine = luigi.BoolParameter(description="also climb from the best candidates to the highest similarity nearby")
     carried = ("imagery", "encoder", "pretraining")
-
-    @property
-    def dataset(self):
-        """What stands for the dataset in names and manifests: the imagery."""
-        return self.imagery
-
-    @property
-    def dataset_name(self):
-        """The raster's name, or the folder's."""
-        return Path(self.imagery).stem
 
     def pretrained(self):
         """The task that makes the encoders where none are given."""

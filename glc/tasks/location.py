@@ -91,14 +91,10 @@ class EncoderTask(ProductTask):
         return [f"{target.path.stem:9} {target.path}" for target in self.published()]
 
 
-class PretrainLocation(EncoderTask):
-    """Encoders of places on the land of a raster stack; the content of the imagery counts, not its path."""
+class OnImagery:
+    """For tasks on the imagery of a globe or a region, which stands in for a dataset."""
 
     imagery = ImageryParameter(description="GeoTIFF of many bands, or a folder of them")
-    pretraining = SectionParameter(
-        Pretraining, default=Pretraining(), description="the options of glc.location.options, as JSON"
-    )
-    carried = ("imagery",)
 
     @property
     def dataset(self):
@@ -109,6 +105,15 @@ class PretrainLocation(EncoderTask):
     def dataset_name(self):
         """The raster's name, or the folder's."""
         return Path(self.imagery).stem
+
+
+class PretrainLocation(OnImagery, EncoderTask):
+    """Encoders of places on the land of a raster stack; the content of the imagery counts, not its path."""
+
+    pretraining = SectionParameter(
+        Pretraining, default=Pretraining(), description="the options of glc.location.options, as JSON"
+    )
+    carried = ("imagery",)
 
     def more_identity(self):
         from glc.location import imagery
