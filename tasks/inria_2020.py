@@ -20,8 +20,8 @@ FOREST = "inria-run1+validation.count=20+inputs.0.optional=true"
 """Run 1 on the split of the CNN, for both must be judged on the same occurrences, with the rasters that there are."""
 REMARKS = (
     "top-30 and adaptive top-30 accuracy: the share of occurrences whose species is among the 30 of the highest "
-    "scores, and above the threshold that 30 species pass on average. The test is 2.5 % of quadrats of 5 km, "
-    "validation a random 5 % of the rest, as the paper's own.",
+    "scores, and above the threshold that 30 species pass on average. Of a dataset without a test of its own the test "
+    "is 2.5 % of quadrats of 5 km; validation is a random 5 % of the rest, as the paper's own.",
     "The paper's figures (top-30 / adaptive) are of the contest's 30,000 species: judge order, not size. Its run 4 "
     "had lost nearly half of its patches, most of the USA's.",
     "Half of the USA's corrupted: half of the American occurrences that are predicted have patches cut off at a "
