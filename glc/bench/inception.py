@@ -8,7 +8,7 @@ is one, else of a core. The last column is an epoch of 6,000 occurrences. Seen o
 
 | side | stem stride | GFLOP | trained a second | predicted a second | minutes an epoch |
 |---|---|---|---|---|---|
-| 72 | 2 | 0.41 | 79.10 | 277.59 | 1.3 |
+| 101 | 2 | 1.05 | 35.49 | 125.36 | 2.8 |
 | 128 | 2 | 1.55 | 25.61 | 99.57 | 3.9 |
 | 256 | 2 | 7.91 | 5.85 | 19.39 | 17.1 |
 | 64 | 1 | 1.55 | 30.12 | 108.36 | 3.3 |
