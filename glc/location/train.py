@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -20,8 +19,9 @@ from glc.errors import DataError
 from glc.location import contrast, imagery, sampling
 from glc.location.images import ImageEncoder
 from glc.location.model import LocationEncoder
+from glc.nets import lightning
 from glc.nets.history import HISTORY, History
-from glc.nets.trainer import quiet, wandb_logger
+from glc.nets.lightning import quiet, torch_threads, wandb_logger
 
 LOCATION, IMAGE = "location.ckpt", "image.ckpt"
 MEASURES = ("loss", "images_found", "places_found", "band_error")
@@ -90,28 +90,19 @@ def fit(
     learner = Learner(scenes.bands, scenes.tiles.shape[-1], options)
     learner.image.prepare(scenes.tiles, loaders[0].rows)
     history = History(out / HISTORY, COLUMNS, ("train_loss", "valid_loss"), "learning_rate")
-    before = torch.get_num_threads()
-    with quiet(), wandb_logger(wandb) as logger:
-        try:
-            if threads:
-                torch.set_num_threads(threads)
-            trainer = pl.Trainer(
-                accelerator=accelerator,
-                devices=1,
-                max_epochs=options.epochs,
-                callbacks=[history, *([TQDMProgressBar(refresh_rate=10, leave=False)] if progress else [])],
-                logger=False if fast_dev_run else logger,
-                default_root_dir=out,
-                enable_checkpointing=False,
-                enable_progress_bar=progress,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
-                log_every_n_steps=10,
-                fast_dev_run=fast_dev_run,
-            )
-            trainer.fit(learner, *loaders)
-        finally:
-            torch.set_num_threads(before)
+    with quiet(), torch_threads(threads), wandb_logger(wandb) as logger:
+        trainer = lightning.trainer(
+            [history],
+            accelerator=accelerator,
+            epochs=options.epochs,
+            folder=out,
+            logger=logger,
+            progress=progress,
+            fast_dev_run=fast_dev_run,
+            bar_every=10,
+            enable_checkpointing=False,
+        )
+        trainer.fit(learner, *loaders)
     facts = {name: value for name, value in history.rows[-1].items() if math.isfinite(value)}
     facts |= {
         "places": len(loaders[0].rows),

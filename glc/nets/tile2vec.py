@@ -13,17 +13,16 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import nn
 
 from glc import config
 from glc.config import require
 from glc.errors import ConfigError
-from glc.nets import triplets
+from glc.nets import lightning, triplets
 from glc.nets.batches import multi_hot
 from glc.nets.checkpoints import ENCODER, make, save_encoder
 from glc.nets.history import HISTORY, History
-from glc.nets.trainer import quiet, wandb_logger
+from glc.nets.lightning import quiet, torch_threads, wandb_logger
 from glc.registry import losses, pretrainings
 
 MEASURES = ("triplet", "species", "satisfied", "alone", "norm")
@@ -117,36 +116,26 @@ class Tile2Vec:
                     "as tile_cnn"
                 )
         train, valid, facts = triplets.split(table, features, options.holdout, options.seed, progress)
-        before = torch.get_num_threads()
-        with quiet():
-            try:
-                if threads:
-                    torch.set_num_threads(threads)
-                net.prepare(triplets.summarise(table, train, features, str(folder)))
-                loaders = [
-                    triplets.Loader(table, rows, features, options.batch_size, options.radius_m, options.seed, shuffle)
-                    for rows, shuffle in ((train, True), (valid, False))
-                ]
-                learner = Learner(net, options, table.n_classes)
-                curve = History(out / HISTORY, COLUMNS, COLUMNS, "pretrain.learning_rate")
-                with wandb_logger(wandb) as logger:
-                    trainer = pl.Trainer(
-                        accelerator=accelerator,
-                        devices=1,
-                        max_epochs=options.epochs,
-                        callbacks=[curve, *([TQDMProgressBar(refresh_rate=20, leave=False)] if progress else [])],
-                        logger=False if fast_dev_run else logger,
-                        default_root_dir=out,
-                        enable_checkpointing=False,
-                        enable_progress_bar=progress,
-                        enable_model_summary=False,
-                        num_sanity_val_steps=0,
-                        log_every_n_steps=10,
-                        fast_dev_run=fast_dev_run,
-                    )
-                    trainer.fit(learner, *loaders)
-            finally:
-                torch.set_num_threads(before)
+        with quiet(), torch_threads(threads):
+            net.prepare(triplets.summarise(table, train, features, str(folder)))
+            loaders = [
+                triplets.Loader(table, rows, features, options.batch_size, options.radius_m, options.seed, shuffle)
+                for rows, shuffle in ((train, True), (valid, False))
+            ]
+            learner = Learner(net, options, table.n_classes)
+            curve = History(out / HISTORY, COLUMNS, COLUMNS, "pretrain.learning_rate")
+            with wandb_logger(wandb) as logger:
+                run = lightning.trainer(
+                    [curve],
+                    accelerator=accelerator,
+                    epochs=options.epochs,
+                    folder=out,
+                    logger=logger,
+                    progress=progress,
+                    fast_dev_run=fast_dev_run,
+                    enable_checkpointing=False,
+                )
+                run.fit(learner, *loaders)
         last = {name: value for name, value in curve.rows[-1].items() if math.isfinite(value)}
         facts |= {f"last_{name}": value for name, value in last.items()} | {"model": model.name}
         save_encoder(out / ENCODER, net.encoder, facts)

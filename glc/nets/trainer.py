@@ -1,25 +1,24 @@
 """Examples tables in, one self-describing checkpoint out: the trainer (Lightning) every net shares."""
 
-import contextlib
-import logging
 import tempfile
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.tuner import Tuner
 from torchmetrics.classification import MultilabelF1Score
 
 from glc import config
 from glc.errors import ConfigError
+from glc.nets import lightning
 from glc.nets.augment import mixup
 from glc.nets.batches import Batches, multi_hot, summarise, with_inputs
 from glc.nets.checkpoints import CHECKPOINT, LINKS, clone, load_encoder, make, save
 from glc.nets.history import HISTORY, History
+from glc.nets.lightning import quiet, torch_threads, wandb_logger
 from glc.registry import losses
 
 TOP_K = 25
@@ -69,11 +68,8 @@ def fit(
     out = Path(out)
     summaries = [summarise(folder, n_classes) for folder in (train, valid)]
     summaries[0] = with_inputs(summaries[0], features)
-    before = torch.get_num_threads()
     with quiet(), tempfile.TemporaryDirectory(dir=out, prefix=".lightning-") as scratch:
-        try:
-            if threads:
-                torch.set_num_threads(threads)
+        with torch_threads(threads):
             pl.seed_everything(train_config.seed, verbose=False)
             settings = {"seed": train_config.seed, "workers": workers, "memory_bytes": memory_bytes}
             settings |= {"features": features}
@@ -91,24 +87,18 @@ def fit(
             history = History(out / HISTORY, columns, ("train_loss", "valid_loss"), "train.learning_rate")
             best = _best(train_config, scratch)
             with wandb_logger(wandb) as logger:
-                trainer = pl.Trainer(
+                run = lightning.trainer(
+                    [*best, history],
                     accelerator=accelerator,
-                    devices=1,
-                    max_epochs=train_config.max_epochs,
-                    callbacks=[*best, history, *([TQDMProgressBar(refresh_rate=20, leave=False)] if progress else [])],
-                    logger=False if fast_dev_run else logger,
-                    default_root_dir=scratch,
-                    precision=PRECISIONS[train_config.precision],
-                    enable_progress_bar=progress,
-                    enable_model_summary=False,
-                    num_sanity_val_steps=0,  # `summarise` has looked at every row
-                    log_every_n_steps=10,
-                    check_val_every_n_epoch=1 if fast_dev_run else train_config.validate_every,
+                    epochs=train_config.max_epochs,
+                    folder=scratch,
+                    logger=logger,
+                    progress=progress,
                     fast_dev_run=fast_dev_run,
+                    precision=PRECISIONS[train_config.precision],
+                    check_val_every_n_epoch=1 if fast_dev_run else train_config.validate_every,
                 )
-                trainer.fit(learner, *loaders)
-        finally:
-            torch.set_num_threads(before)
+                run.fit(learner, *loaders)
         if not fast_dev_run:
             kept = torch.load(best[0].best_model_path, map_location="cpu", weights_only=True)
             learner.load_state_dict(kept["state_dict"])
@@ -251,43 +241,3 @@ def _facts(summary):
         "place_mean": [float(value) for value in summary.place_mean],
         "place_std": [float(value) for value in summary.place_std],
     }
-
-
-@contextlib.contextmanager
-def wandb_logger(settings):
-    """A W&B logger as Lightning wants it, or False; the run is finished when the block ends."""
-    settings = dict(settings or {"mode": "disabled"})
-    mode = settings.pop("mode", "offline")
-    if mode not in ("offline", "online", "disabled"):
-        raise ConfigError(f"wandb.mode: found {mode!r}, expected 'offline', 'online' or 'disabled'")
-    if mode == "disabled":
-        yield False
-        return
-    import wandb
-    from pytorch_lightning.loggers import WandbLogger
-
-    folder = Path(settings.pop("dir", "."))
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        run = wandb.init(mode=mode, dir=folder, settings=wandb.Settings(silent=True, console="off"), **settings)
-    except wandb.errors.Error as error:
-        raise ConfigError(f"W&B cannot start in mode {mode!r}: {error}; try: wandb login, or mode offline") from error
-    with run:
-        yield WandbLogger(experiment=run)
-
-
-@contextlib.contextmanager
-def quiet():
-    """Keep Lightning to its progress bar: no tips, device lines or advice about loaders that are not its own."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"pytorch_lightning\.")
-            warnings.filterwarnings("ignore", category=DeprecationWarning)
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)

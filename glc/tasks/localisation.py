@@ -136,6 +136,7 @@ class LocationErrors(LocalisationTask):
         import pandas as pd
 
         from glc.location import gallery, localisation
+        from glc.nets.lightning import torch_threads
         from glc.report import localisation as pictures
 
         clock, pair, frames = Clock(self), localisation.Pair.load(self.checkpoint), []
@@ -190,6 +191,7 @@ class LocatedPlace(LocalisationTask):
         import pandas as pd
 
         from glc.location import localisation
+        from glc.nets.lightning import torch_threads
         from glc.report import localisation as pictures
 
         errors, place = self.requires(), parse_place(self.at)
@@ -249,16 +251,3 @@ class Clock:
         started = time.perf_counter()
         yield
         self.seconds[stage] = round(time.perf_counter() - started, 1)
-
-
-@contextlib.contextmanager
-def torch_threads(count):
-    """Torch with so many threads on a CPU, 0: as many as it takes."""
-    import torch
-
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(count or before)
-        yield
-    finally:
-        torch.set_num_threads(before)
