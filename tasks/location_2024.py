@@ -31,7 +31,8 @@ class Downstream(LocationTasks):
         "that pre-training works.",
         "raster-read: the same head on the bands of the nearest pixel, of labelled places alone; what the imagery "
         "itself knows.",
-        "blend: its sources are chosen on the very folds that judge it here, so its figure is a little too good.",
+        "kriging: ordinary kriging with an exponential covariance (Cressie 1993), of labelled places alone.",
+        "blend: what the predictions are made of; here each fold by the sources that the other folds choose.",
         "Poster, (A): accuracy of the country above 0.85, on a random test set of its own.",
     )
 

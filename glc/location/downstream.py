@@ -4,7 +4,6 @@ Whatever is fitted (scalers, heads, lists of classes, neighbours) is fitted on t
 tells of a place is a `Source`; the control of every encoder is the same head on its harmonics alone.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +12,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from glc.errors import ConfigError
-from glc.location import data, nearest
+from glc.location import data, kriging, nearest
 from glc.location.heads import HEAD, Prediction, fit_predict
-from glc.location.settings import ALL
+from glc.location.settings import ALL, PLACES_ALONE
 
 POOLED = "all"
 _CLIMATE = ("tmean", "altitude")
@@ -119,43 +118,6 @@ def measures(target, truth, prediction):
     return {"accuracy": float(hit[:, 0].mean()), "top-5 accuracy": float(hit.any(axis=1).mean())}
 
 
-def blend(target, truth, candidates, most=10):
-    """Forward selection of sources whose mean predicts `target` best (Caruana et al. 2004): Counter of labels.
-
-    candidates : label -> Prediction of the held-out places, of which truth (n,) is known
-    A source may be picked again, which raises its weight; at most `most` picks, and none that does not gain.
-    """
-    if target.kind == "class":
-        known = np.array([one is not None for one in truth])
-        classes = np.unique(np.concatenate([one.classes for one in candidates.values()]))
-        values = {label: one.over(classes).values[known] for label, one in candidates.items()}
-        codes = pd.Index(classes).get_indexer(truth[known])  # -1, never right, for a class that no source knows
-
-        def score(mean):
-            return (mean.argmax(axis=1) == codes).mean()
-    else:
-        truth = truth.astype(np.float64)
-        values = {label: one.values for label, one in candidates.items()}
-
-        def score(mean):
-            return -np.square(truth - mean).mean()
-
-    picked, total, best = Counter(), 0, -np.inf
-    for _ in range(most):
-        gains = {label: score((total + one) / (picked.total() + 1)) for label, one in values.items()}
-        label = max(gains, key=gains.get)
-        if gains[label] <= best:
-            break
-        best, total = gains[label], total + values[label]
-        picked[label] += 1
-    return picked
-
-
-def weighted(predictions, weights):
-    """Mean of predictions by label, weighted by a Counter of labels."""
-    return Prediction.mean(predictions[label] for label in weights.elements())
-
-
 def pooled_scores(problem, target, prediction, column):
     """Rows of `Result.scores` of one prediction of all places, for all held-out places of `column` together."""
     fold = problem.places[column].to_numpy()
@@ -223,7 +185,7 @@ def _groups(problem, source, paths):
 
 
 def _features(source, path, without, lon, lat):
-    if source.kind == "nearest":
+    if source.kind in PLACES_ALONE:
         return np.column_stack([lon, lat])
     if source.kind == "raster":
         return data.nearest_pixel(path, lon, lat, without)[0]
@@ -239,11 +201,13 @@ def _predict(problem, source, names, known, train, asked, head, seed):
     targets = {name: labels[train] for name, labels in problem.labels(names).items()}
     if source.kind == "nearest":
         return nearest.fit_predict(known[train].T, targets, asked.T, problem.k)
+    if source.kind == "kriging":
+        return kriging.fit_predict(known[train].T, targets, asked.T)
     return fit_predict(known[train], targets, asked, head, seed)
 
 
 def _seeds(source, seeds):
-    return [0] if source.kind == "nearest" else list(range(seeds))  # neighbours have nothing to draw
+    return [0] if source.kind in PLACES_ALONE else list(range(seeds))  # no head, whose seed would count
 
 
 def _scores(problem, column, held, predictions, seed):
@@ -258,8 +222,7 @@ def _scores(problem, column, held, predictions, seed):
                 known = {label for label in truth[fold != number] if label is not None}
                 unseen[where] = [label is not None and label not in known for label in truth[where]]
         for number, where in (held | {POOLED: np.concatenate(list(held.values()))}).items():
-            part = Prediction(prediction.values[where], prediction.classes)
-            for measure, score in measures(target, truth[where], part).items():
+            for measure, score in measures(target, truth[where], prediction.at(where)).items():
                 facts = {"target": name, "measure": measure, "folds": column, "fold": str(number), "seed": seed}
                 rows.append(facts | {"score": score, "places": len(where), "unseen": float(unseen[where].mean())})
     return rows

@@ -33,6 +33,10 @@ class Prediction:
         """(n, k) most probable classes, best first."""
         return self.classes[np.argsort(-self.values, axis=1, kind="stable")[:, :k]]
 
+    def at(self, rows):
+        """Those of some places: row numbers, or a mask."""
+        return Prediction(self.values[rows], self.classes)
+
     def over(self, classes):
         """The same over the sorted `classes`, which hold its own; the others have probability 0."""
         if self.classes is None:

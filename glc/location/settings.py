@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 
 from glc.sections import Choice, later, require
 
-SOURCES = ("nearest", "features", "raster", "encoder")
+PLACES_ALONE = ("nearest", "kriging")
+"""Kinds of sources that labelled places tell by themselves: no features, and no head to learn from them."""
+SOURCES = (*PLACES_ALONE, "features", "raster", "encoder")
 LEFT_OUT = ("", "own", "climate")
 HEADS = ("mlp", "linear")
 ALL = "*"
@@ -15,8 +17,9 @@ ALL = "*"
 class Source:
     """What is told of a place.
 
-    kind : ``nearest`` (the reference, no features), ``features`` (a feature map of `glc.location.encoders`), ``raster``
-        (bands of the nearest pixel; of labelled places alone) or ``encoder`` (a pre-trained `LocationEncoder`)
+    kind : ``nearest`` and ``kriging`` (the references, no features), ``features`` (a feature map of
+        `glc.location.encoders`), ``raster`` (bands of the nearest pixel; of labelled places alone) or ``encoder`` (a
+        pre-trained `LocationEncoder`)
     features : of the kind ``features``; of an encoder, what stands beside its embedding
     left_out : of a raster, bands that are not told: each target's ``own``, or temperatures and altitude (``climate``)
         for the one and for the other

@@ -125,8 +125,9 @@ class DownstreamPredictions(EncodersTask, PlacesTask, ProductTask):
     """Places without labels, predicted by the mean of sources that the block folds choose for each target.
 
     ``scores.csv`` of all rows, the blend among them, ``chosen.json``, ``held_out.parquet`` (the blend's predictions of
-    the block folds) and the predictions, which also stand at ``ROOT/location``. No source may know the target: a raster
-    is never among them, nor is an encoder whose imagery had the target's own bands.
+    each block fold by sources that the other folds choose, by which it is judged) and the predictions, which also stand
+    at ``ROOT/location``. No source may know the target: a raster is never among them, nor is an encoder whose imagery
+    had the target's own bands.
     """
 
     carried = ("places", "raster", "encoders", "random_folds", "seeds", "head")
@@ -134,7 +135,7 @@ class DownstreamPredictions(EncodersTask, PlacesTask, ProductTask):
     def rows(self):
         """label -> (`Source`, paths)."""
         reference = {"location": "10 nearest places", "habitats": "20 nearest places"}[self.benchmark]
-        made = {reference: (Source("nearest"), {})}
+        made = {reference: (Source("nearest"), {}), "kriging": (Source("kriging"), {})}
         maps = {"raw coordinates": Choice("raw"), "xyz": Choice("xyz"), "sphereC+": Choice("spherec_plus")}
         if self.benchmark == "habitats":  # they change within kilometres
             maps["sphereC+, finer"] = Choice("spherec_plus", {"shortest": 0.001})
@@ -177,7 +178,7 @@ class DownstreamPredictions(EncodersTask, PlacesTask, ProductTask):
     def write(self, out):
         import pandas as pd
 
-        from glc.location import downstream
+        from glc.location import blending, downstream
 
         problem, column, tasks = self.problem(), BLOCKS[self.benchmark], self.requires()
         scores = [read_scores(task.folder).assign(row=label) for label, task in tasks.items()]
@@ -190,16 +191,17 @@ class DownstreamPredictions(EncodersTask, PlacesTask, ProductTask):
             may = {label: tasks[label].folder for label, reason in reasons.items() if not reason}
             found = {label: downstream.load(folder / "held_out" / column, target.name) for label, folder in may.items()}
             found = {label: one for label, one in found.items() if one is not None}
-            weights = downstream.blend(target, problem.labels([target.name])[target.name], found)
-            mean = downstream.weighted(found, weights)
+            truth, fold = problem.places[target.name].to_numpy(), problem.places[column].to_numpy()
+            mean = blending.held_out(target, truth, found, fold)
             held_out[target.name] = mean.best
+            weights = blending.choose(target, truth, found)
             chosen[target.name] = {
                 "mean of": dict(weights),
                 "not asked": {label: reason for label, reason in reasons.items() if reason},
             }
             scores.append(downstream.pooled_scores(problem, target, mean, column).assign(row="blend"))
             asked = {label: downstream.load(may[label] / "query", target.name) for label in weights}
-            query[target.name] = downstream.weighted(asked, weights)
+            query[target.name] = blending.weighted(asked, weights)
         pd.concat(scores, ignore_index=True).to_csv(out / "scores.csv", index=False)
         (out / "chosen.json").write_text(json.dumps(chosen, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         held_out.to_parquet(out / "held_out.parquet", index=False)

@@ -40,7 +40,7 @@ def encoder(path, bands, dim=4, seed=0):
     return str(path)
 
 
-@pytest.mark.parametrize("source", [XYZ, Source("nearest")])
+@pytest.mark.parametrize("source", [XYZ, Source("nearest"), Source("kriging")])
 def test_labels_of_a_fold_do_not_reach_its_own_predictions(problem, source):
     """With all labels of a fold made wrong, its own predictions stay; those of the other folds change."""
     problem = replace(problem, folds={"fold_block10": (0, 1, 2, 3)})
@@ -109,22 +109,6 @@ def test_measures_have_known_answers():
     assert found == {"accuracy": pytest.approx(1 / 3), "top-5 accuracy": pytest.approx(2 / 3)}
     nothing = downstream.measures(label, truth[3:], Prediction(shares[3:], classes))
     assert np.isnan(list(nothing.values())).all()
-
-
-def test_the_blend_takes_sources_that_help_and_no_others():
-    rng = np.random.default_rng(0)
-    truth = rng.normal(size=500)
-    noise = rng.normal(size=500)
-    candidates = {"up": Prediction(truth + noise), "down": Prediction(truth - noise), "bad": Prediction(5 * noise)}
-    weights = downstream.blend(data.LOCATION_TARGETS[1], truth, candidates)
-    assert weights == {"up": 1, "down": 1}
-    np.testing.assert_allclose(downstream.weighted(candidates, weights).values, truth)
-    classes = np.array(["a", "b"], object)
-    label = np.where(truth > 0, "a", "b").astype(object)
-    label[:9] = None
-    good = Prediction(np.column_stack([truth > 0, truth <= 0]).astype(np.float32), classes)
-    bad = Prediction(np.full((500, 1), 1, np.float32), classes[:1])
-    assert downstream.blend(data.LOCATION_TARGETS[0], label, {"bad": bad, "good": good}) == {"good": 1}
 
 
 def test_an_encoder_of_its_own_for_a_target_is_asked_for_that_target(problem, tmp_path):

@@ -66,6 +66,7 @@ def test_the_tables_the_predictions_and_the_pictures_are_made_once(given, root):
     rows = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in block.splitlines() if line.startswith("| ")}
     assert list(rows)[1:] == [
         "10 nearest places",
+        "kriging",
         "raw coordinates",
         "xyz",
         "sphereC+",
@@ -116,7 +117,7 @@ def test_without_habitats_raster_and_encoders_there_are_the_reference_and_the_co
     task = asked(given, root, habitats="", raster="", encoders={})
     assert set(task.requires()) == {"location", "pictures"}
     assert list(task.requires()["location"].rows()) == [
-        *("10 nearest places", "raw coordinates", "xyz", "sphereC+", "harmonics, L = 2")
+        *("10 nearest places", "kriging", "raw coordinates", "xyz", "sphereC+", "harmonics, L = 2")
     ]
     assert len(task.requires()["pictures"].names()) == 5
 
