@@ -41,6 +41,10 @@ def test_every_experiment_loads_and_survives_a_round_trip(name):
         ),
         ('model = "geolocation"\n[[inputs]]\nlocation = "raw"\nblock = 4', "block: found 4, expected its default, 8"),
         ('model = "geolocation"\n[[inputs]]\nlocation = "raw"\nsize = 64', "size: found 64, expected its default, 128"),
+        (
+            'model = "geolocation"\n[[inputs]]\nlocation = "raw"\noptional = true',
+            "optional: found True, expected false: no dataset",
+        ),
         ('model = "tile_cnn"\n[[inputs]]\ntiles = "sentinel3"', "unknown covariate 'sentinel3'.*did you mean"),
         ('model = "tile_cnn"\n[[inputs]]\ncube = "serie"', "cube: found 'serie', expected one of: series, landsat"),
         ('model = "tile_cnn"\n[[inputs]]\ncube = "bioclim"\ncoeffs = true', "coeffs: found True, expected false but"),
