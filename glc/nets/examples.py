@@ -15,9 +15,9 @@ CLASSES = "classes.json"
 def write(data, out, *, fold, stop, po):
     """Write the tables ``train`` and ``stop`` (early stopping) of one fold and the class list under `out`.
 
-    data : `glc.surveys.SurveyData`; po : `glc.experiment.Po`. Training sees neither the surveys of `fold`, which are kept
-    for validation, nor those of `stop`. Classes are the species of the training examples, in order of id; labels of
-    the stopping surveys outside them are left out (and counted).
+    data : `glc.surveys.SurveyData`; po : `glc.experiment.Po`. Training sees neither the surveys of `fold`, which are
+    kept for validation, nor those of `stop`. Classes are the species of the training examples, in order of id; labels
+    of the stopping surveys outside them are left out (and counted).
     returns : facts for the manifest
     """
     folds = data.places["fold"].to_numpy()
