@@ -63,6 +63,8 @@ class Stack:
         for grid in (boxes.grid for boxes in self.cutter.boxes):
             rows, cols = grid.shape
             (west, north), (east, south) = grid.transform @ (0, 0), grid.transform @ (cols, rows)
+            if grids.spans_globe(grid):  # wherever its first column lies, such as at 0 degrees
+                west, east = -180.0, 180.0
             boxes.append((west, south, east, north))
         west, south, east, north = zip(*boxes, strict=True)
         return max(west), max(south), min(east), min(north)

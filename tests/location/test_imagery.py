@@ -88,6 +88,18 @@ def test_the_part_of_bounds_that_a_raster_covers(raster):
         stack.inner((11.5, 30.0, 20.0, 44.0))
 
 
+def test_a_globe_from_0_to_360_degrees_is_that_from_180_west(tmp_path):
+    rng = np.random.default_rng(2)
+    bands = rng.normal(size=(1, 18, 36)).astype(np.float32)
+    usual = geotiff(tmp_path / "west.tif", bands, step=10, west=-180, north=90, names=["x"])
+    turned = geotiff(tmp_path / "zero.tif", np.roll(bands, 18, axis=2), step=10, west=0, north=90, names=["x"])
+    given = options(bounds=(-180.0, -90.0, 180.0, 90.0), land_band="")
+    one, other = (imagery.draw(path, given, progress=False) for path in (usual, turned))
+    assert other.lon.min() < -90 < 90 < other.lon.max()
+    assert_allclose(other.lon, one.lon)
+    assert_allclose(other.tiles, one.tiles)
+
+
 def test_a_folder_of_rasters_is_one_stack(tmp_path):
     for name in ("one", "two"):
         geotiff(tmp_path / f"{name}.tif", np.ones((1, 20, 20), np.float32), names=(name,))
