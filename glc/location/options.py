@@ -9,11 +9,11 @@ from glc.sections import Choice, later, require
 class Pretraining:
     """Contrastive pre-training on imagery; the loss is the poster's (Xiong 2024), numbers without a source are ours."""
 
-    features: Choice = field(default_factory=lambda: Choice("harmonics", {"degree": 20}))
+    features: Choice = field(default_factory=lambda: Choice("harmonics", {"degree": 40}))
     """A registered feature map of places: harmonics, raw, xyz, spherec_plus."""
-    network: Choice = field(default_factory=lambda: Choice("siren", {"omega_first": 2.0}))
-    """siren or mlp, from the features to the embedding. The first layer's published 30 finds more images, but heads on
-    its embeddings do worse in regions that they have not seen: near places are hardly alike."""
+    network: Choice = field(default_factory=lambda: Choice("siren", {"omega_first": 20.0}))
+    """siren or mlp, from the features to the embedding. The frequency of the first layer decides how fine a pattern of
+    the imagery the embedding can hold: with 2 it is that of the features alone, a few hundred kilometres."""
     image: Choice = field(default_factory=lambda: Choice("cnn"))
     """cnn, or a net of timm such as resnet18, from tiles to the embedding."""
     dim: int = 32
@@ -26,23 +26,23 @@ class Pretraining:
     """Least value of that band on land."""
     bounds: tuple[float, ...] = (-180.0, -90.0, 180.0, 90.0)
     """West, south, east and north of the places that are drawn, degrees."""
-    places: int = 60_000
+    places: int = 200_000
     size: int = 8
     """Side of a tile in pixels."""
     holdout: float = 0.03
     """Share of the places, whole squares of `holdout_deg`, that are only validated on."""
     apart_km: float = 50.0
     """Least distance between two places of one batch, great-circle; 0 allows any."""
-    epochs: int = 20
-    batch_size: int = 512
+    epochs: int = 5
+    batch_size: int = 1024
     learning_rate: float = 1e-3
     """The highest: it rises for a tenth of the steps, then falls to nothing as a cosine."""
     weight_decay: float = 1e-2
     temperature: float = 0.07
     """τ at the start; learned, and kept at 0.01 or above (Radford et al. 2021)."""
-    regression: float = 0.0
+    regression: float = 10.0
     """Weight of a second loss beside the poster's, ours: the mean square error of the tile's centre pixel and mean, in
-    deviations of each band, read linearly off the embedding of the place. 0 leaves it out."""
+    deviations of each band, read linearly off the embedding of the place. 0 leaves it out: the poster's loss alone."""
     seed: int = 0
     holdout_deg: float = later(4.0)
     """Side in degrees of the squares that are held out whole; of a region far less than its width."""

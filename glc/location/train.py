@@ -75,7 +75,7 @@ def fit(
 
     scenes : `glc.location.imagery.Scenes`, of `draw` or `of_table`
     out : an existing folder, gets ``location.ckpt``, ``image.ckpt`` (the last epoch's) and ``history.csv``, one row an
-        epoch: losses (with 512 in a batch, of places that know nothing: log 512 = 6.2), shares of places whose own
+        epoch: losses (with 1,024 in a batch, of places that know nothing: log 1,024 = 6.9), shares of places whose own
         image is the most similar of the batch (images_found) and of images whose own place is, and τ
     options : `glc.location.options.Pretraining`
     accelerator, threads, wandb, fast_dev_run, progress : see `glc.nets.trainer.fit`

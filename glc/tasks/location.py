@@ -24,6 +24,8 @@ class TilePretraining(Pretraining):
     """
 
     land_band: str = ""
+    epochs: int = 20
+    batch_size: int = 512
     apart_km: float = 2.0
     """As of `Pretraining`; so far apart, Sentinel's tiles of 1.28 km do not overlap, and surveys stand in clusters."""
 

@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 CLIMATE = ("altitude_m", "tmean_annual_c")
 """Targets that tell of each other: temperature falls with altitude."""
 NO_RASTER = "none"
+WITHOUT_OWN = "encoder, without the target's bands"
+ALONE = "poster's loss alone"
+"""A row whose encoders learn from contrast alone, where the others read off the bands too."""
 
 
 class RasterParameter(FileParameter):
@@ -53,7 +56,7 @@ def rows(bands):
     own = {one.name: (one.own,) for one in targets if one.own and any(band.startswith(one.own) for band in bands)}
     if own:
         # no "*": the habitats, which have no bands of their own, are in the row above
-        found["encoder, without the target's bands"] = {one.name: own.get(one.name, ()) for one in targets}
+        found[WITHOUT_OWN] = {one.name: own.get(one.name, ()) for one in targets}
     climate = sum((own.get(name, ()) for name in CLIMATE), ())
     if climate:
         found["encoder, without temperature and altitude"] = dict.fromkeys(CLIMATE, climate)
@@ -65,7 +68,8 @@ class EncoderVariants(WorldTask):
 
     The encoders, made by the same `pretraining` but for its ``leave_out`` (and its seed), also stand at
     ``ROOT/location/<imagery>``: ``all-bands``, ``without-altitude`` and so on, with the identity behind it where the
-    pretraining is not the default. The tables, predictions and pictures are those of `LocationTasks`.
+    pretraining is not the default. Where it reads off the bands too (``regression``), one row's encoders are made again
+    from the poster's loss alone. The tables, predictions and pictures are those of `LocationTasks`.
     """
 
     imagery = ImageryParameter(description="imagery of the pre-training: a GeoTIFF of many bands, or a folder of them")
@@ -89,20 +93,32 @@ class EncoderVariants(WorldTask):
     def variants(self):
         """label -> {target or *: `PretrainLocation`}."""
         seeds = range(self.pretraining.seed, self.pretraining.seed + self.pretraining_seeds)
-        return {
+        found = rows(self.bands)
+        made = {
             label + (f" (seed {seed})" if seed != seeds[0] else ""): {
-                target: self.pretrained(without, seed) for target, without in targets.items()
+                target: self.pretrained(without, seed=seed) for target, without in targets.items()
             }
             for seed in seeds
-            for label, targets in rows(self.bands).items()
+            for label, targets in found.items()
         }
+        if self.pretraining.regression:
+            made |= {
+                f"{label}, {ALONE}": {
+                    target: self.pretrained(without, regression=0.0) for target, without in targets.items()
+                }
+                for label, targets in found.items()
+                if label == WITHOUT_OWN or WITHOUT_OWN not in found
+            }
+        return made
 
-    def pretrained(self, without, seed):
-        """The `PretrainLocation` that does not see the bands that begin as `without` says."""
+    def pretrained(self, without, **changes):
+        """The `PretrainLocation`, with `changes`, that does not see the bands that begin as `without` says."""
         leave_out = (*self.pretraining.leave_out, *(f"{own}*" for own in without))
-        task = self.clone(PretrainLocation, pretraining=replace(self.pretraining, leave_out=leave_out, seed=seed))
+        chosen = replace(self.pretraining, leave_out=leave_out, **changes)
+        task = self.clone(PretrainLocation, pretraining=chosen)
         name = "-".join(["without", *without] if without else ["all", "bands"])
-        name += f"-seed-{seed}" if seed != self.pretraining.seed else ""
+        name += f"-seed-{chosen.seed}" if chosen.seed != self.pretraining.seed else ""
+        name += "-contrast-alone" if chosen.regression != self.pretraining.regression else ""
         name += f"-{task.identity}" if self.pretraining != Pretraining() else ""
         return task.clone(label=name)
 

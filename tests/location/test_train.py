@@ -38,6 +38,7 @@ def options(**changes):
         "batch_size": 64,
         "epochs": 4,
         "learning_rate": 1e-2,
+        "regression": 0.0,
     }
     return Pretraining(**small | changes)
 

@@ -32,6 +32,7 @@ TINY = Pretraining(
     batch_size=32,
     epochs=1,
     apart_km=0.0,
+    regression=0.0,
 )
 HEAD = {"width": 8, "epochs": 1, "least_steps": 20, "batch": 64}
 ALL_BANDS = "encoder, all bands"
@@ -152,7 +153,12 @@ def test_the_pretraining_s_own_settings_stay(given, root_free, caplog):
 def test_encoders_of_the_usual_pretraining_have_short_names(given, root_free):
     task = variants(given, root_free, pretraining=Pretraining())
     asked = {one.label: one for one in task.requires()}
-    assert set(asked) == {"all-bands", "without-altitude", "without-tmean", "without-altitude-tmean"}
+    alone = [f"{label}-contrast-alone" for label in ("all-bands", "without-altitude", "without-tmean")]
+    assert set(asked) == {"all-bands", "without-altitude", "without-tmean", "without-altitude-tmean", *alone}
+    assert [asked[label].pretraining.regression for label in ("all-bands", *alone)] == [10, 0, 0, 0]
+    row = task.variants[f"{WITHOUT_OWN}, poster's loss alone"]
+    assert row["altitude_m"] == asked["without-altitude-contrast-alone"]
+    assert row["country_code"] == asked["all-bands-contrast-alone"]
     stable = asked["without-altitude"].stable("location.ckpt")
     assert stable == root_free / "location" / "globe" / "without-altitude" / "location.ckpt"
 
