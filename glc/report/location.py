@@ -136,7 +136,12 @@ def draw_encoder(checkpoint, label, problem, folder, name):
     for place, at in LANDMARKS.items():
         path = folder / f"similarity_{name}_{place.lower().replace(' ', '-')}.png"
         reference = encoder.embed(*([one] for one in at))[0]
-        similarity_map(path, *sphere, vectors, reference, at, f"{label}, similarity to {place}")
+        similarity_map(path, *sphere, vectors, reference, at, f"{label}, similarity to {place}{_at_sea(encoder)}")
+
+
+def _at_sea(encoder):
+    """What a title says of the sea, of which an encoder that learned from land knows nothing."""
+    return " (at sea by chance: learned from land)" if encoder.facts.get("options", {}).get("land_band") else ""
 
 
 def _add(rows, panel, part, right):
@@ -183,9 +188,8 @@ def main(arguments=None):
         encoder = LocationEncoder.load(chosen.checkpoint)
         places = fibonacci(chosen.points)
         reference = encoder.embed(*([one] for one in chosen.at))[0]
-        found = similarity_map(
-            chosen.out, *places, encoder.embed(*places), reference, chosen.at, "Cosine similarity of embeddings"
-        )
+        title = f"Cosine similarity of embeddings{_at_sea(encoder)}"
+        found = similarity_map(chosen.out, *places, encoder.embed(*places), reference, chosen.at, title)
     except GlcError as error:
         sys.exit(str(error))
     print(f"similarity {found.min():.3f} to {found.max():.3f}, mean {found.mean():.3f}")

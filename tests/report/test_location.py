@@ -95,6 +95,14 @@ def test_the_command_draws_the_similarity_to_a_place(tmp_path, capsys):
         location.main([str(tmp_path / "none.ckpt"), str(tmp_path / "s.png")])
 
 
+def test_a_title_says_that_the_sea_was_not_learned():
+    of_land, of_all = (
+        LocationEncoder(Choice("xyz"), Choice("siren"), 8, {"options": {"land_band": band}}) for band in ("land", "")
+    )
+    assert "at sea by chance" in location._at_sea(of_land)
+    assert location._at_sea(of_all) == location._at_sea(LocationEncoder(Choice("xyz"), Choice("siren"), 8)) == ""
+
+
 def test_errors_of_predictions_are_drawn_and_told(tmp_path):
     places.write_location(tmp_path / "data")
     places.write_raster(tmp_path / "r.tif")
