@@ -131,19 +131,19 @@ def _krige(points, values, at, model, near, spread, seed, progress):
     beyond = rng.choice(len(points), min(spread, len(points) - near), replace=False)
     tree, nugget = cKDTree(points), max(model.nugget / model.sill, _LEAST_NUGGET)
     mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
-    xyz, told = torch.from_numpy(points.astype(np.float32)), torch.from_numpy(values - mean)
+    told = torch.from_numpy(values - mean)
     out = np.empty((len(at), values.shape[1]), np.float32)
-    scale = -_EARTH_KM / model.range_km
 
-    def likeness(a, b):  # the inner products of unit vectors, turned into covariances in place
-        return (a @ b.transpose(1, 2)).mul_(-2).add_(2).clamp_(min=0).sqrt_().mul_(scale).exp_()
+    def likeness(a, b):
+        return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").div_(-model.range_km).exp_()
 
     for start in tqdm(range(0, len(at), _BATCH), "kriging", leave=False, disable=not progress, unit="batch"):
         asked = at[start : start + _BATCH]
         found = tree.query(asked, range(1, near + 1))[1]
         found = np.hstack([found, np.broadcast_to(beyond, (len(asked), len(beyond)))])
-        known, asked = xyz[found], torch.from_numpy(asked.astype(np.float32))[:, None]
-        covariance, beside = likeness(known, known), likeness(known, asked)
+        # seen from the place that is asked for, float32 tells metres apart nearby; from the Earth's centre it does not
+        known = torch.from_numpy(((points[found] - asked[:, None]) * _EARTH_KM).astype(np.float32))
+        covariance, beside = likeness(known, known), likeness(known, torch.zeros(len(asked), 1, 3))
         covariance.diagonal(dim1=1, dim2=2).copy_(torch.full(found.shape, 1 + nugget))
         solved = torch.cholesky_solve(
             torch.cat([beside, torch.ones_like(beside)], 2), torch.linalg.cholesky(covariance)

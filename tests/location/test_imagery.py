@@ -192,7 +192,8 @@ def test_surveys_that_are_left_out_are_counted_by_their_cause(table):
 
 def test_the_real_globe(shared_data):
     path = shared_data / "rasters_global" / "imagery_15m.tif"
-    scenes = imagery.draw(path, Pretraining(places=1100, batch_size=500, leave_out=("tmean_*", "altitude_*")), progress=False)
+    few = Pretraining(places=1100, batch_size=500, leave_out=("tmean_*", "altitude_*"))
+    scenes = imagery.draw(path, few, progress=False)
     assert len(scenes.bands) == 13
     assert np.isfinite(scenes.tiles).all()
     # the pixel of the place itself is row and column 4 of 8

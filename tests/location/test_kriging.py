@@ -38,16 +38,20 @@ def test_the_variogram_of_a_field_with_a_known_one_is_found():
     assert found[0](0.0) == found[0].nugget
 
 
-def test_it_is_ordinary_kriging_by_the_plain_equations(monkeypatch):
-    places, query = draw(60, 1), draw(9, 2)
-    value = field(places, 500, 0.1) + 7
-    model = kriging.Variogram(0.1, 1.0, 500.0)
+@pytest.mark.parametrize("degrees", [30, 0.01])
+def test_it_is_ordinary_kriging_by_the_plain_equations(monkeypatch, degrees):
+    """Also of places some metres apart, where chords from the Earth's centre would drown in float32."""
+    scale = degrees / 30
+    places, query = ([scale * x for x in draw(60, seed)] for seed in (1, 2))
+    query = [x[:9] for x in query]
+    value = field(places, 500 * scale, 0.1) + 7
+    model = kriging.Variogram(0.1, 1.0, 500.0 * scale)
     monkeypatch.setattr(kriging, "variogram", lambda *_: model)
     found = kriging.fit_predict(places, {"v": value}, query, near=60, spread=0)["v"].values
     system = np.ones((61, 61))
-    system[:60, :60] = np.exp(-chords(places, places) / 500) + 0.1 * np.eye(60)
+    system[:60, :60] = np.exp(-chords(places, places) / model.range_km) + 0.1 * np.eye(60)
     system[60, 60] = 0
-    right = np.vstack([np.exp(-chords(places, query) / 500), np.ones((1, 9))])
+    right = np.vstack([np.exp(-chords(places, query) / model.range_km), np.ones((1, 9))])
     weights = np.linalg.solve(system, right)[:60]
     np.testing.assert_allclose(weights.sum(axis=0), 1)
     np.testing.assert_allclose(found, weights.T @ value, atol=1e-4)
