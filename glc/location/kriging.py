@@ -72,7 +72,7 @@ def variogram(points, targets, seed=0):
     """The Variogram of all `targets` together, each divided by its own variance.
 
     points : (n, 3) on the unit sphere; targets : arrays (n,) of values, or of labels, which differ by 1 or agree
-    Fitted to pairs of places that are neighbours of rank 1, 2, 4, ...: as many near ones as far ones.
+    Fitted to pairs of places that are neighbours of rank 1, 3, 7, 15, ...: as many near ones as far ones.
     """
     rng = np.random.default_rng(seed)
     anchors = rng.choice(len(points), min(_ANCHORS, len(points)), replace=False)
@@ -107,7 +107,6 @@ def _fit(km, half):
     low, high = np.log(max(h[0], 1e-3)), np.log(max(10 * h[-1], 1e-2))
     top = max(gamma.max(), 1e-6)
     start = (0.1 * top, top, np.clip(np.log(max(np.median(h), 1e-3)), low, high))
-    # few places leave curve_fit without an estimate of its own error, which nobody asks for
     fitted = curve_fit(curve, h, gamma, start, bounds=([0, 1e-6, low - 1e-6], [2 * top, 20 * top, high]))[0]
     return Variogram(float(fitted[0]), float(fitted[1]), float(np.exp(fitted[2])))
 
