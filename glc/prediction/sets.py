@@ -6,7 +6,7 @@ from scipy import sparse
 
 from glc import labels, storage
 from glc.errors import DataError
-from glc.prediction import decode, lists
+from glc.prediction import decode, lists, ranking
 from glc.prediction import scores as score_tables
 
 OPTIMISTIC = "optimistic"
@@ -28,14 +28,14 @@ def write(scores_folder, data, out, choice, correction=None):
     rows = row_numbers(data, valid.surveys, data.train_name)
     actual = labels.widen(data.labels_of(rows), data.species, valid.species)
     groups = valid.fold if len(np.unique(valid.fold)) > 1 else _halves(data.places["block"].to_numpy()[rows])
-    ranked = decode.rank(valid.matrix, actual)
+    ranked = ranking.rank(valid.matrix, actual)
     sets = {"valid": decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups)}
     decoder = decode.make(choice).fit(ranked)
-    sets["test"] = decode.decide(decoder, decode.rank(test.matrix), test.matrix.shape)
+    sets["test"] = decode.decide(decoder, ranking.rank(test.matrix), test.matrix.shape)
     facts, scores = {"decoder": choice.name, "fitted": decoder.facts}, {"valid": valid, "test": test}
     if (scores_folder / OPTIMISTIC).is_dir():
         scores[OPTIMISTIC] = score_tables.read(scores_folder / OPTIMISTIC)
-        seen = decode.rank(scores[OPTIMISTIC].matrix)
+        seen = ranking.rank(scores[OPTIMISTIC].matrix)
         sets[OPTIMISTIC] = decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups, seen)
     if correction is not None:
         facts["corrected"] = {}

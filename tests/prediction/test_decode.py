@@ -5,7 +5,7 @@ from scipy import sparse
 
 from glc import config, metrics
 from glc.errors import DataError
-from glc.prediction import decode
+from glc.prediction import decode, ranking
 
 
 def world(n=300, m=80, seed=0):
@@ -19,13 +19,13 @@ def world(n=300, m=80, seed=0):
 
 def fitted(name, **options):
     scores, labels, _ = world()
-    ranked = decode.rank(scores, labels)
+    ranked = ranking.rank(scores, labels)
     return decode.make(config.Choice(name, options)).fit(ranked), ranked, scores, labels
 
 
 def test_ranking_is_by_score_then_column():
     matrix = sparse.csr_matrix(np.array([[0.2, 0.0, 0.9, 0.2], [0.0, 0.0, 0.1, 0.0]]))
-    ranked = decode.rank(matrix)
+    ranked = ranking.rank(matrix)
     assert_array_equal(ranked.columns, [2, 0, 3, 2])
     assert_array_equal(ranked.lengths, [3, 1])
     assert_array_equal(ranked.above(0.15), [3, 0])
@@ -43,7 +43,7 @@ def test_top_k_and_all():
 def test_threshold_keeps_the_best_where_none_is_above():
     decoder = decode.make(config.Choice("threshold", {"threshold": 0.5}))
     matrix = sparse.csr_matrix(np.array([[0.6, 0.7, 0.1], [0.1, 0.2, 0.0]]))
-    sets = decode.decide(decoder, decode.rank(matrix), matrix.shape)
+    sets = decode.decide(decoder, ranking.rank(matrix), matrix.shape)
     assert sets.toarray().tolist() == [[True, True, False], [False, True, False]]
 
 
@@ -79,7 +79,7 @@ def test_expected_f1_undoes_a_monotone_distortion():
 def test_expected_f1_beats_every_fixed_size_on_new_surveys():
     decoder, _, _, _ = fitted("expected_f1")
     scores, labels, _ = world(seed=9)
-    ranked = decode.rank(scores, labels)
+    ranked = ranking.rank(scores, labels)
     ours = metrics.sample_f1(decode.decide(decoder, ranked, scores.shape), labels)
     fixed = max(metrics.sample_f1(metrics.top_k(scores, k), labels) for k in range(1, 40))
     assert ours > fixed
@@ -99,7 +99,7 @@ def test_cross_fitting_never_shows_a_group_its_own_labels():
             return np.full(len(ranked.lengths), 2)
 
     own = np.asarray(labels.sum(axis=1)).ravel()
-    decode.cross_fitted(lambda: Spy(None), decode.rank(scores, labels), scores.shape, groups)
+    decode.cross_fitted(lambda: Spy(None), ranking.rank(scores, labels), scores.shape, groups)
     assert len(seen) == 3
     for group, actual in enumerate(seen):
         assert_array_equal(actual, own[groups != group])
@@ -109,10 +109,10 @@ def test_changing_a_groups_labels_does_not_change_its_sets():
     scores, labels, _ = world()
     groups = np.arange(300) % 3
     make = lambda: decode.make(config.Choice("expected_f1"))  # noqa: E731
-    before = decode.cross_fitted(make, decode.rank(scores, labels), scores.shape, groups)
+    before = decode.cross_fitted(make, ranking.rank(scores, labels), scores.shape, groups)
     other = labels.tolil()
     other[groups == 1] = world(seed=7)[1][groups == 1]
-    after = decode.cross_fitted(make, decode.rank(scores, other.tocsr()), scores.shape, groups)
+    after = decode.cross_fitted(make, ranking.rank(scores, other.tocsr()), scores.shape, groups)
     assert (before[groups == 1] != after[groups == 1]).nnz == 0
     assert (before[groups == 0] != after[groups == 0]).nnz > 0
 
@@ -120,10 +120,10 @@ def test_changing_a_groups_labels_does_not_change_its_sets():
 def test_a_survey_without_scores_and_a_single_group_are_refused():
     matrix = sparse.csr_matrix(np.array([[0.5], [0.0]]))
     with pytest.raises(DataError, match="1 surveys have no positive score"):
-        decode.decide(decode.make(config.Choice("all")), decode.rank(matrix), matrix.shape)
+        decode.decide(decode.make(config.Choice("all")), ranking.rank(matrix), matrix.shape)
     scores, labels, _ = world()
     with pytest.raises(DataError, match="at least two groups"):
-        decode.cross_fitted(lambda: None, decode.rank(scores, labels), scores.shape, np.zeros(300))
+        decode.cross_fitted(lambda: None, ranking.rank(scores, labels), scores.shape, np.zeros(300))
 
 
 def test_spread_is_learned_from_uneven_surveys():
@@ -133,5 +133,5 @@ def test_spread_is_learned_from_uneven_surveys():
     p = rng.beta(0.15, 1.5, size=(600, 80))
     factor = rng.gamma(4, 0.25, size=(600, 1))  # coefficient of variation 0.5
     labels = sparse.csr_matrix(rng.random(p.shape) < np.minimum(p * factor, 1))
-    uneven = decode.make(config.Choice("expected_f1")).fit(decode.rank(sparse.csr_matrix(p), labels))
+    uneven = decode.make(config.Choice("expected_f1")).fit(ranking.rank(sparse.csr_matrix(p), labels))
     assert uneven.spread == pytest.approx(0.5, abs=0.12)
