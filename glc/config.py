@@ -12,7 +12,7 @@ from pathlib import Path
 from glc import registry
 from glc.errors import ConfigError, did_you_mean
 from glc.experiment import EncoderFile, Experiment, Input, Neighbours, Po, Scores, Surveys, Train, Validation
-from glc.sections import Choice, build, canonical, defaults, require, to_dict, value_of
+from glc.sections import Choice, build, canonical, require, to_dict, value_of
 
 __all__ = [
     "Choice",
@@ -26,7 +26,6 @@ __all__ = [
     "Validation",
     "build",
     "canonical",
-    "defaults",
     "load",
     "options",
     "require",

@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass, field
 
-from glc.sections import Choice, later, require
+from glc.sections import Choice, require
 
 CUBES = ("series", "landsat", "bioclim")
 
@@ -34,7 +34,7 @@ class Validation:
     run: int = 3
     """Folds that are fitted and scored, the first of `count`; a net's test scores are the mean of their models'."""
     seed: int = 0
-    held_out: float = later(0.025)
+    held_out: float = 0.025
     """Share of the quadrats that stand in for a missing test, under the scheme quadrats alone."""
 
     def __post_init__(self):
@@ -107,9 +107,9 @@ class Input:
     """Of a series or landsat cube: not its values but its 64 1-D DCT terms, laid out 8 x 8 as published."""
     years: tuple[int, ...] = ()
     """Years of a cube; none: all."""
-    optional: bool = later(False)
+    optional: bool = False
     """Do without it, or without the rasters of a table, where the dataset's folders have none (and say so)."""
-    location: Choice = later(Choice("none"))  # noqa: RUF009 - nobody changes its options
+    location: Choice = field(default_factory=lambda: Choice("none"))
     """What tells of the survey's longitude and latitude: a feature map of `glc.location.encoders`, or encoder, a
     pre-trained one, whose file is its `path` or that of the command line."""
 
@@ -175,23 +175,23 @@ class Train:
     freeze: bool = False
     """Keep a pretrained encoder as it is, and train the classifier on it alone."""
     seed: int = 0
-    precision: str = later("float32")
+    precision: str = "float32"
     """float32; or bfloat16: products of the net's layers in bfloat16, its weights and the loss in float32."""
-    clone: bool = later(False)
+    clone: bool = False
     """Cross-fusion: the first fold trains from scratch, the others start from its net and are fine-tuned. Through it
     they have seen their validation folds' labels: only the first fold's scores are honest, and only they are judged."""
-    clone_epochs: int = later(10)
+    clone_epochs: int = 10
     """Most epochs of a cloned net."""
-    clone_rate: float = later(0.2)
+    clone_rate: float = 0.2
     """Learning rate of a cloned net as a share of `learning_rate`."""
-    optimizer: str = later("adamw")
+    optimizer: str = "adamw"
     """adamw; or sgd, whose `weight_decay` is the L2 penalty."""
-    momentum: float = later(0.0)
+    momentum: float = 0.0
     """Of sgd; Deneu et al. 2020 tell of none."""
-    milestones: tuple[int, ...] = later(())
+    milestones: tuple[int, ...] = ()
     """Epochs done at which the learning rate is multiplied by `gamma`."""
-    gamma: float = later(0.1)
-    validate_every: int = later(1)
+    gamma: float = 0.1
+    validate_every: int = 1
     """Epochs from one validation to the next."""
 
     def __post_init__(self):
@@ -219,12 +219,12 @@ class Scores:
 
     keep: int = 4096
     """Highest scores kept for each survey; below this many species nothing is cut."""
-    dropout: bool = later(False)
+    dropout: bool = False
     """Predict with the net's dropout on, as run 2 of Deneu et al. 2020 does."""
-    damaged_country: str = later("")
+    damaged_country: str = ""
     """Country of whose surveys a share `damaged` has its patches spoilt before a net predicts (run 4 of 2020)."""
-    damaged: float = later(0.5)
-    average: str = later("probabilities")
+    damaged: float = 0.5
+    average: str = "probabilities"
     """Of the folds' nets for the test: probabilities; or logits, as Liu et al. 2024 (eq. 10)."""
 
     def __post_init__(self):

@@ -20,19 +20,6 @@ class Choice:
         return hash((self.name, json.dumps(self.options, sort_keys=True)))
 
 
-def later(default):
-    """A field of a section that was added when outputs with that section's identity were already about.
-
-    At its default it is left out of `canonical`, so that they stay valid. Who changes such a default drops the mark.
-    """
-    return field(default=default, metadata={"later": True})
-
-
-def defaults(section, prefix):
-    """The default of every field of `section`, a dataclass, whose name begins with `prefix`: name -> value."""
-    return {one.name: one.default for one in dataclasses.fields(section) if one.name.startswith(prefix)}
-
-
 def require(condition, key, owner, expected):
     """Raise a ConfigError about `key` of the dataclass `owner` unless `condition` holds."""
     if not condition:
@@ -103,8 +90,4 @@ def to_dict(section):
 def canonical(section):
     """One line of JSON that is equal for equal sections: what a task's identity is made of."""
     section = build(type(section), to_dict(section), "")  # a default written 3_000 is the same as 3000.0
-    values = to_dict(section)
-    for one in dataclasses.fields(section):
-        if one.metadata.get("later") and getattr(section, one.name) == one.default:
-            del values[one.name]
-    return json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return json.dumps(to_dict(section), sort_keys=True, separators=(",", ":"))

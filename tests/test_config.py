@@ -112,20 +112,11 @@ def test_values_of_an_input_are_changed_by_its_number():
         config.load("tile-cnn-rasters+inputs.3.block=4")
 
 
-def test_a_later_key_at_its_default_leaves_identities_as_they_were():
-    assert "clone" not in config.canonical(config.Train())
-    assert '"clone":true' in config.canonical(config.Train(clone=True))
-    assert config.build(config.Train, {"clone": True}, "").clone
-    assert config.defaults(config.Train, "clone") == {"clone": False, "clone_epochs": 10, "clone_rate": 0.2}
-
-
-def test_an_input_may_be_a_location_and_others_keep_their_canonical_text():
+def test_an_input_may_be_a_location_and_is_not_stored():
     inputs = config.load('geolocation+inputs=[{location="encoder"},{location={name="harmonics",degree=3}}]').inputs
     assert [(one.name, one.stored) for one in inputs] == [("location_encoder", False), ("location_harmonics", False)]
     assert inputs[1].location == config.Choice("harmonics", {"degree": 3})
-    table = config.Input(table=("soil",))
-    assert table.stored
-    assert "location" not in config.canonical(table)
+    assert config.Input(table=("soil",)).stored
 
 
 def test_equal_sections_have_equal_canonical_text():

@@ -32,7 +32,7 @@ _PLACE = ("dataset", "surveyId", "lon", "lat")
 _NO_IMAGE = -1  # no file is called so
 _PART_BYTES, _PART_ROWS = 64 * 2**20, 4096
 _IDENTITY = b"glc.tiles"
-_VERSION = 2  # up when the same input gives other bytes
+_VERSION = 1  # up when the same input gives other bytes
 
 
 def write(spark, places, covariate, folders, out, *, size=128, block=8, memory_mb=256, resume=None):
@@ -166,8 +166,6 @@ def _job(covariate, folders, frame, stage, size, block, memory_mb):
         "size": size,
         "block": block,
     }
-    if isinstance(cutter, RasterCutter) and any(boxes.wraps for boxes in cutter.boxes):
-        shared["wraps"] = True
     shared = json.dumps(shared, sort_keys=True, default=str).encode()
     identities = tuple(
         hashlib.sha256(

@@ -111,12 +111,6 @@ class Stack:
         return tiles, flags
 
 
-def goes_around(path):
-    """Whether a GeoTIFF, or any of a folder's, spans the globe, so that tiles go on across the date line."""
-    raster, folder = _raster(path)
-    return any(grids.spans_globe(grid) for grid in grids.find(raster, [folder]))
-
-
 def draw(path, options, progress=True):
     """`Scenes` of ``options.places`` places on the land of the raster `path`, uniform by area.
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from glc.sections import Choice, later, require
+from glc.sections import Choice, require
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Pretraining:
     """Weight of a second loss beside the poster's, ours: the mean square error of the tile's centre pixel and mean, in
     deviations of each band, read linearly off the embedding of the place. 0 leaves it out: the poster's loss alone."""
     seed: int = 0
-    holdout_deg: float = later(4.0)
+    holdout_deg: float = 4.0
     """Side in degrees of the squares that are held out whole; of a region far less than its width."""
 
     def __post_init__(self):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from glc.sections import Choice, later, require
+from glc.sections import Choice, require
 
 PLACES_ALONE = ("nearest", "kriging")
 """Kinds of sources that labelled places tell by themselves: no features, and no head to learn from them."""
@@ -58,7 +58,7 @@ class Head:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     alpha: float = 1e-4
-    precision: str = later("float32")
+    precision: str = "float32"
     """float32; or bfloat16: products in bfloat16 while training, weights, loss and predictions in float32. Some four
     times faster on a CPU that knows it (avx512_bf16, amx), slower on others."""
 

@@ -139,7 +139,7 @@ def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="a
     """
     content = read(checkpoint)
     net, n_classes, layouts = _net(content, checkpoint)
-    link = LINKS[content.get("link", "sigmoid")]  # checkpoints of before there were others name none
+    link = LINKS[content["link"]]
     if dropout and not hasattr(net, "dropped"):
         raise ConfigError(
             f"scores.dropout: found true, expected false for the model {content['model']!r}; inception can"

@@ -88,7 +88,6 @@ class DownstreamScores(PlacesTask):
     ``scores.csv``, ``held_out/<folds>/<target>.npz`` and, unless a raster is read, ``query/<target>.npz``.
     """
 
-    version = 2  # heads drop out by other draws
     source = SectionParameter(Source, description="what is told of a place")
     paths = luigi.DictParameter(default={}, description="target, or *: file of the raster or the encoder")
     carried = ("places", "paths")

@@ -1,7 +1,5 @@
 """Dataset to parquet: the virtual world, the surveys, the folds."""
 
-import json
-
 import luigi
 
 from glc import config, editions, storage, world
@@ -15,11 +13,6 @@ class VirtualPart(GlcTask):
     """
 
     part = luigi.ChoiceParameter(choices=world.PARTS, default="metadata")
-
-    @property
-    def version(self):
-        """Rasters: 2 since the MODIS land cover is one of them."""
-        return {"rasters": 2}.get(self.part, 1)
 
     @property
     def world_folder(self):
@@ -94,9 +87,8 @@ class Folds(FoldedTask):
         return self.clone(Surveys)
 
     def own_parameters(self):
-        # how many of the folds are run does not change them, and later keys at their defaults keep old folds valid
-        known = json.loads(config.canonical(self.validation)).keys() - {"run"}
-        return {key: value for key, value in config.to_dict(self.validation).items() if key in known}
+        # how many of the folds are run does not change them
+        return {key: value for key, value in config.to_dict(self.validation).items() if key != "run"}
 
     def write(self, out):
         from glc.etl import folds

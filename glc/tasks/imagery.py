@@ -148,15 +148,11 @@ class Tiles(ImageryTask):
 
     def files(self):
         from glc.covariates import Raster
-        from glc.etl import grids
 
         covariate = registry.covariates.get(self.covariate)
         if isinstance(covariate, Raster):
             paths = covariate.find(self.folders)
-            found = self.relative(paths, next(folder for folder in self.folders if covariate.there(folder)))
-            # such tables were other ones before tiles went on across the date line
-            around = any(grids.spans_globe(grid) for grid in grids.find(covariate, self.folders))
-            return [*found, "across the date line"] if around else found
+            return self.relative(paths, next(folder for folder in self.folders if covariate.there(folder)))
         folder, layers = covariate.find(self.folders)
         known = {name for layer in layers for name in layer.templates} | {"train", "test"}
         for name in self.datasets:
@@ -202,7 +198,6 @@ class Tiles(ImageryTask):
 class Cubes(ImageryTask):
     """Cubes of every survey: ``series`` from the six quarterly tables, ``landsat`` or ``bioclim`` from cube files."""
 
-    version = 2  # the manifest tells the years of cube files
     kind = luigi.ChoiceParameter(choices=("series", "landsat", "bioclim"), default="bioclim")
     max_corrupt_fraction = luigi.FloatParameter(default=0.05, description="more unusable cubes stop the run")
 

@@ -118,14 +118,9 @@ class PretrainLocation(OnImagery, EncoderTask):
     carried = ("imagery",)
 
     def more_identity(self):
-        from glc.location import imagery
-
         path = Path(self.imagery)
         files = sorted(path.glob("*.tif")) if path.is_dir() else [path]
-        # others than before: tiles of rasters around the globe ended at the date line, and epochs of all had as many
-        # batches as there are places for, also where these are too near each other to fill them
-        changed = "across the date line" if imagery.goes_around(path) else "epochs of as many batches as are full"
-        return [*([one.name, storage.file_digest(one)] for one in files), changed]
+        return [[one.name, storage.file_digest(one)] for one in files]
 
     def usual(self):
         return self.pretraining == Pretraining()
@@ -153,8 +148,7 @@ class PretrainLocationOnTiles(EncoderTask, ImageryTask):
         return {"surveys": self.clone(Surveys), "tiles": self.clone(Tiles, block=self.pretraining.size)}
 
     def more_identity(self):
-        # the files of the imagery count through the tiles; as many terms as pixels were once taken for the pixels
-        return "expanded" if self.size == self.pretraining.size else None
+        return None  # the files of the imagery count through the tiles
 
     def usual(self):
         # no identities: the default's covariate may have no files here

@@ -3,7 +3,6 @@
 import json
 
 from glc import config, editions, registry, storage, world
-from glc.editions import Edition
 from glc.tasks.base import VIRTUAL, ExperimentTask, Published, SectionParameter
 from glc.tasks.etl import Folds, Surveys, TruthMixin
 from glc.tasks.scores import ClassicalScores, Fit, NetScores, NetTask
@@ -120,9 +119,7 @@ class Submission(ExperimentProduct):
         return editions.recognise(self.dataset).edition
 
     def more_identity(self):
-        # sets of every edition once had these columns: submissions written so stay valid
-        columns = self.edition.set_columns
-        return None if self.ranked or columns == Edition.set_columns else columns
+        return "ranked" if self.ranked else self.edition.set_columns
 
     def requires(self):
         from glc.tasks.report import Report

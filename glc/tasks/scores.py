@@ -32,6 +32,13 @@ def _kept(scores):
     return config.canonical(config.Scores(keep=scores.keep))
 
 
+def _uncloned(train):
+    """What of the [train] section counts for a net that is no clone."""
+    usual = config.Train()
+    names = ("clone", "clone_epochs", "clone_rate")
+    return config.canonical(replace(train, **{name: getattr(usual, name) for name in names}))
+
+
 class ClassicalScores(InputsMixin, ModelTask):
     """Scores of a model that needs no gradient: each fold from the others, the test from all training surveys."""
 
@@ -55,9 +62,7 @@ class ClassicalScores(InputsMixin, ModelTask):
         return {"spark": 1} if getattr(self.fitted, "spark", False) else {}
 
     def own_parameters(self):
-        parameters = super().own_parameters() | {"run": self.validation.run, "scores": _kept(self.scores)}
-        # outputs of models that read none stay valid
-        return {key: value for key, value in parameters.items() if key != "inputs" or self.inputs}
+        return super().own_parameters() | {"run": self.validation.run, "scores": _kept(self.scores)}
 
     def write(self, out):
         from glc.classical import run
@@ -102,7 +107,6 @@ class Examples(SplitTask):
 
     po = SectionParameter(config.Po, default=config.Po(), description="the [po] section")
     fold = luigi.IntParameter(default=0)
-    version = 2  # the dataset of each example
 
     def write(self, out):
         from glc.nets import examples
@@ -115,8 +119,6 @@ class Examples(SplitTask):
 
 class Fit(NetTask):
     """A trained net of one fold: checkpoint and learning curve."""
-
-    version = 2  # DCT terms expand at once to the size a net sees
 
     def requires(self):
         needs = ModelTask.requires(self) | {"examples": self.clone(Examples)} | self.input_tasks(*self.parts())
@@ -136,7 +138,7 @@ class Fit(NetTask):
     def own_parameters(self):
         parameters = {key: value for key, value in super().own_parameters().items() if key != "scores"}
         if not self.cloned:  # the first fold's net is the same whether others are cloned from it
-            parameters["train"] = config.canonical(replace(self.train, **config.defaults(config.Train, "clone")))
+            parameters["train"] = _uncloned(self.train)
         return parameters
 
     def write(self, out):
@@ -192,17 +194,15 @@ class Fit(NetTask):
 class FoldScores(NetTask):
     """Scores of one fold's net: of its own validation surveys (``valid``) and of the test (``test``)."""
 
-    version = 2  # nothing of a graph is masked in prediction
-
     def requires(self):
         needs = super().requires() | {"examples": self.clone(Examples), "fit": self.clone(Fit)}
         return needs | self.input_tasks()
 
     def own_parameters(self):
-        scores = config.canonical(replace(self.scores, **config.defaults(config.Scores, "average")))
+        scores = config.canonical(replace(self.scores, average=config.Scores.average))
         parameters = super().own_parameters() | {"scores": scores}
         if self.fold == 0:  # whether others are cloned from its net changes nothing here
-            parameters["train"] = config.canonical(replace(self.train, **config.defaults(config.Train, "clone")))
+            parameters["train"] = _uncloned(self.train)
         return parameters
 
     def write(self, out):
@@ -242,8 +242,7 @@ class NetScores(NetTask):
 
     def own_parameters(self):
         # the rest counts through the folds
-        later = {"average": self.scores.average, "clone": self.train.clone}
-        return {key: value for key, value in later.items() if value not in ("probabilities", False)}
+        return {"average": self.scores.average, "keep": self.scores.keep, "clone": self.train.clone}
 
     def write(self, out):
         from glc.prediction import scores

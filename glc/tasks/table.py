@@ -115,10 +115,7 @@ class CostTable(Table):
         facts = [storage.manifest(step.folder) for step in {step.folder: step for step in steps}.values()]
         return {
             "seconds": sum(one["seconds"] for one in facts),
-            # outputs of earlier versions do not tell
-            "peak memory MB": max(
-                (one["peak_memory_mb"] for one in facts if "peak_memory_mb" in one), default=math.nan
-            ),
+            "peak memory MB": max(one["peak_memory_mb"] for one in facts),
         }
 
 

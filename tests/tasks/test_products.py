@@ -44,11 +44,10 @@ def test_the_world_of_2020_ends_in_ranked_species_and_its_measures(task):
     assert "GeoLifeCLEF 2020" in page
 
 
-def test_a_share_held_out_changes_the_folds_and_its_default_leaves_older_ones_valid(task):
+def test_a_share_held_out_changes_the_folds(task):
     known = {"root": task.root, "dataset": "virtual:tiny"}
     plain = Folds(**known)
     assert plain.identity == Folds(**known, validation={"held_out": 0.025}).identity
-    assert "held_out" not in plain.own_parameters()
     assert plain.identity != Folds(**known, validation={"held_out": 0.1}).identity
 
 
