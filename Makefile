@@ -163,10 +163,10 @@ species-embedding: $(READY)  ## node2vec vectors of the species, and their map
 	$(LUIGI) glc.tasks SpeciesEmbedding $(PLAIN)
 
 location-encoder: $(READY)  ## pre-train the location encoder on GLOBE, a GeoTIFF of many bands (ARGS="--label NAME --pretraining 'JSON'")
-	$(LUIGI) glc.tasks.location PretrainLocation --imagery '$(GLOBE)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+	$(LUIGI) glc.tasks.location.pretraining PretrainLocation --imagery '$(GLOBE)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
 location-tiles: $(READY)  ## pre-train the location encoder on the Sentinel tiles of DATASET (ARGS="--label NAME --pretraining 'JSON'")
-	$(LUIGI) glc.tasks.location PretrainLocationOnTiles --dataset '$(DATASET)'$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+	$(LUIGI) glc.tasks.location.pretraining PretrainLocationOnTiles --dataset '$(DATASET)'$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
 location-localise: $(READY)  ## places of image tiles: errors beside ceiling and chance, on GLOBE (ENCODER=, ARGS='--refine --at=LON,LAT')
 	$(LUIGI) tasks.location_2024 location_2024.Localise --imagery '$(GLOBE)'$(if $(ENCODER), --encoder '$(ENCODER)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
@@ -178,7 +178,7 @@ location-species: $(READY)  ## what ENCODER brings the species nets on DATASET, 
 	$(LUIGI) tasks.location_2024 location_2024.Species $(ON)
 
 location-reference: $(READY)  ## the 10 (20) nearest places on the folds of LOCATION (and HABITATS)
-	$(BIN)/python -m glc.location.nearest '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')
+	$(BIN)/python -m glc.location.downstream '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')
 
 location-similarity: OUT = similarity.png
 location-similarity: $(READY)  ## similarity of the Earth to a place by ENCODER, to OUT (ARGS='--at=LON,LAT')
@@ -191,7 +191,7 @@ scheduler: $(READY)  ## the central scheduler, http://localhost:8082 (runs until
 	  --logdir '$(LUIGID)' --state-path '$(LUIGID)/state.pickle'
 
 world-check: $(READY)  ## the signal of the virtual world: oracle, frequency floor, each modality's gain
-	$(BIN)/python -m glc.world.check $(ARGS)
+	$(BIN)/python -m glc.bench.world $(ARGS)
 
 bench: $(READY)  ## side-by-side measurements (glc/bench)
 	@set -e; for module in $(BENCHES); do echo "== $$module"; $(BIN)/python -m $$module; done

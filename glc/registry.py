@@ -61,12 +61,12 @@ class Registry:
 
 
 editions = Registry("edition", "glc.editions")
-models = Registry("model", "glc.classical", "glc.nets")
-losses = Registry("loss", "glc.nets.losses")
+models = Registry("model", "glc.classical", "glc.nets.architectures", "glc.ensembles")
+losses = Registry("loss", "glc.training.losses")
 decoders = Registry("decoder", "glc.prediction.decode")
 covariates = Registry("covariate", "glc.covariates")
-pretrainings = Registry("pretraining", "glc.nets")
-corrections = Registry("correction", "glc.prediction.lists")
+pretrainings = Registry("pretraining", "glc.nets.pretraining")
+corrections = Registry("correction", "glc.prediction.correction")
 graphs = Registry("graph", "glc.neighbours")
 sdms = Registry("species distribution model", "glc.sdm")
-locations = Registry("feature map of places", "glc.location.encoders")
+locations = Registry("feature map of places", "glc.location.features")

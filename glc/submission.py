@@ -83,7 +83,7 @@ def validate(path, *, expected, species, header=HEADER, name=None):
 def write_ranked(scores, path, *, expected, species):
     """Write the best `MOST_RANKED` species of each test occurrence with their scores, and validate what was written.
 
-    scores : `glc.prediction.scores.Scores` of the test; species without a positive score are left out
+    scores : `glc.scores.Scores` of the test; species without a positive score are left out
     expected, species : as of `write`; nothing is left at `path` when the submission is not valid
 
     The contest's own page is no longer to be had. LifeCLEF 2020's run files are semicolon-separated, one prediction a

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from glc import labels, storage
+from glc.errors import DataError
 
 TEST = -1
 """The fold of test surveys, held out or the dataset's own."""
@@ -69,6 +70,16 @@ class SurveyData:
     def labels_of(self, rows):
         """Labels of `rows`, boolean CSR over `species`."""
         return self.label_matrix[rows]
+
+    def rows_of(self, surveys, dataset):
+        """Row numbers of survey ids of one dataset, (n,); a DataError tells of ids that it lacks."""
+        rows = np.flatnonzero((self.places["dataset"] == dataset).to_numpy())
+        known = self.places["surveyId"].to_numpy()[rows]
+        order = np.argsort(known)
+        at = np.searchsorted(known[order], surveys)
+        if (at >= len(known)).any() or (known[order][np.minimum(at, len(known) - 1)] != surveys).any():
+            raise DataError(f"some surveys are not of the dataset {dataset!r}; score and evaluate with the same data")
+        return rows[order[at]]
 
 
 def read(surveys_folder, folds_folder):

@@ -15,7 +15,7 @@ from glc import storage
 from glc.tasks.curves import Curves
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.scores import ClassicalScores
-from glc.tasks.table import CostTable, Row, Table
+from glc.tasks.tables import CostTable, Row, Table
 
 _MEMORY = (
     "Memory is the whole process's, what earlier models of the run left in it and an idle Java of Spark included: "

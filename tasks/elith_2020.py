@@ -8,9 +8,9 @@ training data alone.
 """
 
 from glc import storage
+from glc.report.markdown import markdown
 from glc.sdm import nceas
 from glc.tasks.sdm import MODELS, Benchmark
-from glc.tasks.table import markdown
 
 _CONTEXT = {"Ensemble": "ensemble", "MaxEnt": "maxent", "RF": "forest", "BRT": "boosted"}
 

@@ -10,9 +10,9 @@ import luigi
 
 from glc import config
 from glc.tasks.inputs import there
-from glc.tasks.products import Evaluate, Submission
 from glc.tasks.scores import ClassicalScores
-from glc.tasks.table import CostTable, Row
+from glc.tasks.submission import Evaluate, Submission
+from glc.tasks.tables import CostTable, Row
 
 PRESETS = {"cpu": "inria-run3-cpu", "gpu": "inria-run3"}
 """Size -> the experiment that is run 3."""

@@ -15,10 +15,10 @@ import json
 import luigi
 
 from glc.tasks.inputs import location_encoder
-from glc.tasks.localisation import Localisation
-from glc.tasks.location_tables import LocationTasks
-from glc.tasks.table import Row, SeedTable
-from glc.tasks.variants import EncoderVariants
+from glc.tasks.location.localisation import Localisation
+from glc.tasks.location.tables import LocationTasks
+from glc.tasks.location.variants import EncoderVariants
+from glc.tasks.tables import Row, SeedTable
 
 
 class Downstream(LocationTasks):

@@ -11,9 +11,9 @@ import luigi
 
 from glc import storage
 from glc.tasks.curves import Losses
-from glc.tasks.products import Predictions
 from glc.tasks.scores import Fit
-from glc.tasks.table import Row, SeedTable
+from glc.tasks.submission import Predictions
+from glc.tasks.tables import Row, SeedTable
 
 PRESETS = {
     # a quarter of the published widths; depths and heads as published; images from the DCT terms that 32 pixels hold

@@ -23,3 +23,19 @@ def shared_data():
     if not Path(folder).is_dir():
         pytest.skip(f"GLC_SHARED_DATA={folder} is not a folder: no real data to test against")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Folder of all outputs, shared by the tests of a module."""
+    return str(tmp_path_factory.mktemp("out"))
+
+
+@pytest.fixture(autouse=True)
+def _small_machine():
+    """Little memory for Spark, no runs at W&B."""
+    import luigi
+
+    config = luigi.configuration.get_config()
+    for key, value in (("spark_memory", "1g"), ("wandb_mode", "disabled")):
+        config.set("machine", key, value)

@@ -5,7 +5,7 @@ from scipy import sparse
 
 from glc import submission
 from glc.errors import DataError
-from glc.prediction.scores import Scores
+from glc.scores import Scores
 
 EXPECTED, SPECIES = [7, 3], [10, 20, 30]
 

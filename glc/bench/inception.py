@@ -26,7 +26,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from glc import config
-from glc.nets import features, inception, trainer
+from glc.nets import trainer
+from glc.nets.architectures import inception
+from glc.nets.inputs import features
 
 CLASSES, EPOCH = 150, 6_000
 SIDES = ((101, 2), (128, 2), (256, 2), (64, 1), (128, 1), (256, 1))

@@ -15,7 +15,8 @@ from scipy import sparse
 from tqdm import tqdm
 
 from glc import config, storage
-from glc.nets import batches, features, trainer
+from glc.nets import trainer
+from glc.nets.inputs import batches, features
 
 CLASSES, SPECIES = 5_016, 11_255
 _LABELS, _NEIGHBOURS = 17, 60  # species of a survey; species in its graph vector

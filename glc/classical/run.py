@@ -6,9 +6,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from tqdm import tqdm
 
+from glc import scores as score_tables
 from glc import storage
 from glc.errors import ConfigError, DataError, did_you_mean
-from glc.prediction import scores as score_tables
 from glc.surveys import TEST
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from glc.covariates import Raster
 from glc.errors import ConfigError
-from glc.etl.values import RasterValues, TableValues
+from glc.etl.values import TableValues
+from glc.rasters.values import RasterValues
 
 COUNTS = ("nulls", "infinite", "outliers", "replaced")
 """What is counted a column."""

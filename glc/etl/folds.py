@@ -23,7 +23,7 @@ def assign(surveys, validation, hold_out=False):
     """Deal surveys to folds 0 to ``validation.count`` - 1.
 
     surveys : pyarrow table or pandas frame of one dataset with surveyId, easting, northing (metres) and crs
-    validation : `glc.experiment.Validation`; ``block`` deals whole squares of ``size_m`` so that the folds are even in
+    validation : `config.Validation`; ``block`` deals whole squares of ``size_m`` so that the folds are even in
         surveys (Tighnari 2024); ``random`` and ``quadrats`` deal each survey by itself (the 90-10 split of Miyaguchi
         et al. 2024; Deneu et al. 2020, section 3.2, who train on 90 %, stop by 5 % and look at 5 %: 20 folds)
     hold_out : give whole blocks to fold -1, which stands in for the test of a dataset that has none: blocks with about

@@ -22,6 +22,7 @@ from glc import covariates as kinds
 from glc import registry, schema, storage
 from glc.errors import ConfigError, DataError
 from glc.etl import cleaning, values
+from glc.rasters.values import RasterValues
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def _rasters(names):
 def _part(covariate, folders, scratch, wanted, source):
     tables, folder = values.find(covariate, folders, source)
     if not tables:
-        return cleaning.Part(covariate, "rasters", values.RasterValues(covariate, [folder]))
+        return cleaning.Part(covariate, "rasters", RasterValues(covariate, [folder]))
     if None in tables:
         return cleaning.Part(covariate, "tables", values.TableValues(covariate, tables, scratch))
     missing = [dataset for dataset in wanted if dataset not in tables]

@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from glc import covariates, registry, schema, storage
 from glc.errors import ConfigError, DataError
-from glc.etl.images import ImageCutter
-from glc.etl.rasters import FLAGS, RasterCutter
+from glc.rasters.cutter import FLAGS, RasterCutter
+from glc.rasters.images import ImageCutter
 
 log = logging.getLogger(__name__)
 

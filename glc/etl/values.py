@@ -6,76 +6,24 @@ Both give the same: a float array (survey, column), NaN where nothing is known, 
 import csv
 import logging
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rasterio.errors import RasterioIOError
 
 from glc.covariates._base import column_name, natural
 from glc.editions._base import SEPARATORS
 from glc.errors import DataError, MissingError, did_you_mean
-from glc.etl import grids
 from glc.etl.series import dataset_of
+from glc.rasters.values import check_codes
 
 log = logging.getLogger(__name__)
 
-_CELL = 512  # side in pixels of what is read at once, at most
 _FOLDERS = ("*.csv", "EnvironmentalRasters/**/*.csv", "EnvironmentalValues/**/*.csv")
 _TABLE = re.compile(r"(?i)(?:^|[-_])P[AO0][-_](?:train|test)[-_](?P<kind>\w[\w-]*)\.csv$")
 _KEY = "surveyId"
 _VECTORS = ("pre-extracted/environmental_vectors.csv", "environmental_vectors.csv")
 _VECTOR_KEY = "observation_id"
-
-
-class RasterValues:
-    """Pixels of a `glc.covariates.Raster` found in `folders`.
-
-    columns : names, one for all areas of a variable; classes : name -> codes of the categorical ones
-    files : paths that are read
-    """
-
-    def __init__(self, covariate, folders):
-        # in the files' own CRS: warped, a pixel would be a mixture of several
-        self.grids = grids.find(replace(covariate, crs=None), folders)
-        bands = [band for grid in self.grids for band in grid.bands]
-        self.columns = list(grids.columns(self.grids))
-        self.classes = {band.name: band.classes for band in bands if band.classes}
-        self.files = list(dict.fromkeys(band.path for band in bands))
-
-    def read(self, places):
-        """Values at the frame `places` (lon, lat): (n, columns) float64, and surveys whose pixel cannot be read."""
-        values = np.full((len(places), len(self.columns)), np.nan)
-        unreadable = np.zeros(len(places), bool)
-        for grid in self.grids:
-            found, bad = at_pixels(grid, *grid.pixels(places["lon"], places["lat"]))
-            unreadable |= bad
-            for band, column in zip(grid.bands, found.T, strict=True):
-                mine = values[:, self.columns.index(band.name)]
-                np.copyto(mine, column, where=np.isnan(mine))  # what the first area knows stays
-        return values, unreadable
-
-
-def at_pixels(grid, row, col):
-    """Values of a `grids.Grid` at pixels (n,), -1 where off it: (n, bands) float64, and (n,) which cannot be read."""
-    found, unreadable = np.full((len(row), len(grid.bands)), np.nan), np.zeros(len(row), bool)
-    inside = np.flatnonzero(row >= 0)
-    cell = row[inside] // _CELL * (grid.shape[1] // _CELL + 1) + col[inside] // _CELL
-    order = np.argsort(cell, kind="stable")
-    pending = np.split(inside[order], np.flatnonzero(np.diff(cell[order])) + 1)[::-1] if len(inside) else []
-    with grid.open() as reader:
-        while pending:
-            at = pending.pop()
-            try:
-                found[at] = _pixels(reader, row[at], col[at])
-            except RasterioIOError:
-                if len(at) > 1:  # a damaged block must not cost its neighbours their values
-                    half = len(at) // 2
-                    pending += [at[half:], at[:half]]
-                else:
-                    unreadable[at] = True
-    return found, unreadable
 
 
 class TableValues:
@@ -110,7 +58,7 @@ class TableValues:
                 if band in covariate.classes
             }
             for column, codes in self.classes.items():
-                _check_codes(path, column, values[:, columns.index(column)], codes)
+                check_codes(path, column, values[:, columns.index(column)], codes)
             np.save(self._path(dataset, "ids"), ids)
             np.save(self._path(dataset, "values"), values)
 
@@ -180,14 +128,6 @@ def tables(covariate, folder):
     return found
 
 
-def _pixels(reader, row, col):
-    """Values of pixels (n,) of the grid, (n, bands), read as one box."""
-    top, left = int(row.min()), int(col.min())
-    values, valid = reader.box(top, left, int(row.max()) - top + 1, int(col.max()) - left + 1)
-    values, valid = values[:, row - top, col - left], valid[:, row - top, col - left]
-    return np.where(valid, values, np.nan).T
-
-
 def _read(path, key=_KEY, wanted=()):
     """(names, ids, values) of a CSV: distinct ids in order; values (n, names) float32, infinite ones as they are.
 
@@ -236,13 +176,3 @@ def _read(path, key=_KEY, wanted=()):
 def _band(name, count):
     number = re.search(r"\d+$", name)
     return int(number[0]) if number else 1 if count == 1 else 0
-
-
-def _check_codes(path, column, values, codes):
-    known = np.isfinite(values)
-    strange = known & ~np.isin(values, codes)
-    if strange.sum() > known.sum() / 2:
-        raise DataError(
-            f"{path}: column {column!r}: found {strange.sum():,} of {known.sum():,} values such as "
-            f"{values[strange][0]:g}, expected class codes {codes}; is it another classification? try the rasters"
-        )

@@ -5,7 +5,7 @@ __all__ = ["LocationEncoder"]
 
 def __getattr__(name):
     if name == "LocationEncoder":  # torch takes seconds, which reading a command's options need not
-        from glc.location.model import LocationEncoder
+        from glc.location.encoder import LocationEncoder
 
         return LocationEncoder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

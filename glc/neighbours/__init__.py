@@ -10,7 +10,7 @@ from glc import storage
 def write(spark, data, out, settings, run, progress=print):
     """Write the neighbour table of the first `run` validation folds and the test, with its recall, into `out`.
 
-    data : `glc.surveys.SurveyData`; settings : `glc.experiment.Neighbours`
+    data : `glc.surveys.SurveyData`; settings : `glc.config.experiment.Neighbours`
     returns : facts for the manifest; ``recall.json`` holds the recall against exact search by radius
     """
     from glc.neighbours import exact, lsh, recall

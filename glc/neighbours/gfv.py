@@ -62,7 +62,7 @@ class Gfv:
 
     @staticmethod
     def features(data, fold, stop, options, classes, progress=False):
-        """What `glc.nets.features.Features.add_graph` takes, and facts; of all species, whatever the `classes`."""
+        """What `Features.add_graph` (glc.nets.inputs) takes, and facts; of all species, not only the `classes`."""
         graph = build(data, options, progress)
         made, hidden = vectors(data, fold, stop, options, graph), None
         if options.mask != "none":

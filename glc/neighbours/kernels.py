@@ -1,8 +1,9 @@
 """Kernel votes: the records of each species around a survey, summed with Gaussian weights at several scales.
 
 At scale s a record at great-circle distance d counts ``exp(-d^2 / 2 s^2)``, as in `glc.classical.votes`; but nothing is
-divided or smoothed, for the net that reads the sums learns how (`glc.nets.tighnari`). Records of presence-absence and
-of presence-only surveys stay apart, and before the scales come the sums over everywhere, each record counting 1.
+divided or smoothed, for the net that reads the sums learns how (`glc.nets.architectures.tighnari`). Records of
+presence-absence and of presence-only surveys stay apart, and before the scales come the sums over everywhere, each
+record counting 1.
 
 Which labels a row may hold follows from who asks, see `Kernels.visible`. A training survey sees the training surveys of
 other spatial blocks, as does a survey of a held-out block; what it may lean on is then the same in training and test.
@@ -49,7 +50,7 @@ class KernelVotes:
 
     @staticmethod
     def features(data, fold, stop, options, classes, progress=False):
-        """What `glc.nets.features.Features.add_graph` takes, and facts; of the species `classes` alone."""
+        """What `glc.nets.inputs.features.Features.add_graph` takes, and facts; of the species `classes` alone."""
         made = Kernels(data, fold, stop, options, np.searchsorted(data.species, classes))
         return {"matrix": made, "species": classes}, made.facts
 

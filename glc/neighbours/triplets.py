@@ -169,7 +169,7 @@ def write(data, out, options, fold, stop=None, progress=True):
     """Write the table ``pairs`` and, when labels are wanted, the class list under `out`; return facts.
 
     data : `glc.surveys.SurveyData`
-    options : of `glc.nets.tile2vec.Tile2Vec`: pairs, radius_m, sources, species, species_radius_m, seed
+    options : of `glc.nets.pretraining.tile2vec.Tile2Vec`: pairs, radius_m, sources, species, species_radius_m, seed
     fold : its validation surveys take no part; stop : nor do those of this fold, which stops the training early
 
     The label of an anchor is every species of the source surveys within `species_radius_m` great-circle metres of it

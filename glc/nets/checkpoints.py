@@ -12,7 +12,7 @@ import torch
 
 from glc import __version__, config
 from glc.errors import ConfigError, DataError, GlcError
-from glc.nets.features import Layout
+from glc.nets.inputs.features import Layout
 from glc.registry import models
 
 CHECKPOINT, ENCODER = "model.ckpt", "encoder.ckpt"

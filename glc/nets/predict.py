@@ -5,8 +5,9 @@ from scipy import sparse
 from tqdm import tqdm
 
 from glc import labels, schema, storage
-from glc.nets import checkpoints, examples
-from glc.prediction import scores as score_tables
+from glc import scores as score_tables
+from glc.nets import checkpoints
+from glc.nets.inputs import examples
 from glc.surveys import TEST
 
 
@@ -15,7 +16,7 @@ def write(
 ):
     """Write ``valid`` (the surveys of `fold`) and ``test`` scores under `out`, and ``first`` (of the fold `first`).
 
-    data : `glc.surveys.SurveyData`; features : `glc.nets.features.Features` of its surveys, for a net with inputs
+    data : `glc.surveys.SurveyData`; features : `inputs.features.Features` of its surveys, for a net with inputs
     dropout : predict with dropout on, see `glc.nets.checkpoints.predict`
     """
     classes = examples.read_classes(examples_folder)

@@ -13,13 +13,13 @@ from torchmetrics.classification import MultilabelF1Score
 
 from glc import config
 from glc.errors import ConfigError
-from glc.nets import lightning
-from glc.nets.augment import mixup
-from glc.nets.batches import Batches, multi_hot, summarise, with_inputs
 from glc.nets.checkpoints import CHECKPOINT, LINKS, clone, load_encoder, make, save
-from glc.nets.history import HISTORY, History
-from glc.nets.lightning import quiet, torch_threads, wandb_logger
+from glc.nets.inputs.augment import mixup
+from glc.nets.inputs.batches import Batches, multi_hot, summarise, with_inputs
 from glc.registry import losses
+from glc.training import lightning
+from glc.training.history import HISTORY, History
+from glc.training.lightning import quiet, torch_threads, wandb_logger
 
 TOP_K = 25
 TOPS = (1, 10, 30)  # accuracies beside cross-entropy (Deneu et al. 2020, section 3.2)
@@ -53,7 +53,7 @@ def fit(
     train, valid : folders of examples tables, species as class indices 0 .. n_classes - 1
     out : an existing folder, gets ``model.ckpt`` and ``history.csv`` (one row an epoch)
     model : config.Choice of a registered net; train_config : config.Train
-    features : `glc.nets.features.Features` of the examples' surveys, for a net with inputs
+    features : `glc.nets.inputs.features.Features` of the examples' surveys, for a net with inputs
     pretrained : a checkpoint of the net's encoder, or None
     cloned : (checkpoint, columns) of a net to go on from, see `glc.nets.checkpoints.clone`, or None
     accelerator : Lightning's (auto takes a GPU where there is one); threads : of torch on the CPU, None leaves them;

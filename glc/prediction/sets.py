@@ -5,9 +5,10 @@ import pyarrow as pa
 from scipy import sparse
 
 from glc import labels, storage
+from glc import scores as score_tables
 from glc.errors import DataError
-from glc.prediction import decode, lists, ranking
-from glc.prediction import scores as score_tables
+from glc.prediction import decode, ranking
+from glc.prediction.correction import correct, lists
 
 OPTIMISTIC = "optimistic"
 
@@ -15,7 +16,7 @@ OPTIMISTIC = "optimistic"
 def write(scores_folder, data, out, choice, correction=None):
     """Write ``valid`` and ``test`` predictions under `out` and return the facts of what was fitted.
 
-    choice : config.Choice of the decoder; correction : `glc.prediction.lists.Options`, whose lists join the sets (those
+    choice : config.Choice of the decoder; correction : `correction.Options`, whose lists join the sets (those
     of a validation survey are made without the labels of its fold), or None
 
     The sets of a validation fold are decided by a decoder fitted on the other folds (on the other spatial blocks where
@@ -25,7 +26,7 @@ def write(scores_folder, data, out, choice, correction=None):
     """
     valid = score_tables.read(scores_folder / "valid")
     test = score_tables.read(scores_folder / "test")
-    rows = row_numbers(data, valid.surveys, data.train_name)
+    rows = data.rows_of(valid.surveys, data.train_name)
     actual = labels.widen(data.labels_of(rows), data.species, valid.species)
     groups = valid.fold if len(np.unique(valid.fold)) > 1 else _halves(data.places["block"].to_numpy()[rows])
     ranked = ranking.rank(valid.matrix, actual)
@@ -59,24 +60,13 @@ def read(folder, species):
     return table["surveyId"].to_numpy(), table["fold"].to_numpy(), labels.to_matrix(table["species"], species)
 
 
-def row_numbers(data, surveys, dataset):
-    """Row numbers in `data` of survey ids of one dataset."""
-    rows = np.flatnonzero((data.places["dataset"] == dataset).to_numpy())
-    known = data.places["surveyId"].to_numpy()[rows]
-    order = np.argsort(known)
-    at = np.searchsorted(known[order], surveys)
-    if (at >= len(known)).any() or (known[order][np.minimum(at, len(known) - 1)] != surveys).any():
-        raise DataError(f"some surveys are not of the dataset {dataset!r}; score and evaluate with the same data")
-    return rows[order[at]]
-
-
 def _correct(sets, names, at, data, fold, rows, species, options):
     """Join the sets called `names` with the lists of the surveys in their rows `at`, `rows` of `data`; the facts."""
-    found, facts = lists.lists(data, fold, rows, options)
+    found, facts = lists(data, fold, rows, options)
     found = labels.widen(found, data.species, species)
     for name in names:
         place = sparse.csr_matrix((np.ones(len(at), bool), (at, np.arange(len(at)))), (sets[name].shape[0], len(at)))
-        sets[name] = lists.correct(sets[name], (place @ found).tocsr())
+        sets[name] = correct(sets[name], (place @ found).tocsr())
     return facts
 
 

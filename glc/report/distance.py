@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from glc.prediction import evaluate
+from glc.evaluation import evaluate
 
 EDGES_KM = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 """Ends that a bin may have."""

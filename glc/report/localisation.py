@@ -1,6 +1,6 @@
 """Pictures of geo-localisation: how far from the truth tiles are placed, and the best places of one of them.
 
-Land is drawn by the places of the gallery that lie on it; what is told is in `glc.location.localisation`.
+Land is drawn by the places of the gallery that lie on it; what is told is in `glc.location.localisation.search`.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from glc.location.localisation import WITHIN_KM
+from glc.location.localisation.search import WITHIN_KM
 from glc.report.figures import ACCENT, GREY, INK, SECOND, picture
 from glc.report.location import points, world
 from glc.report.maps import degrees
@@ -22,7 +22,7 @@ _ZOOM_KM = 1300
 def error_map(path, frame, land, title):
     """Map of where queries are and how far from there they were found, a panel each kind of ``queries``.
 
-    frame : of `glc.location.localisation.results`, with ``queries``; the refined rows are left out
+    frame : of `glc.location.localisation.search.results`, with ``queries``; the refined rows are left out
     land : (lon, lat) of places on land, drawn behind
     """
     frame = frame[~frame["refined"]]

@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from glc.errors import GlcError
-from glc.location.data import LANDMARKS
-from glc.location.sampling import POINTS, fibonacci
+from glc.location.downstream.problems import LANDMARKS
+from glc.location.pretraining.sampling import POINTS, fibonacci
 from glc.report.figures import ACCENT, GREY, INK, SECOND, picture
 from glc.report.maps import PALETTE, colour_limits, degrees
 from glc.report.place import parse_place

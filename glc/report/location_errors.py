@@ -14,7 +14,7 @@ POSTER = "Poster, (B): largest error below 500 mm, truth up to nearly 6,000 mm."
 def draw(problem, held_out, raster, out):
     """Draw ``error_<target>.png`` of all values, ``country_map.png`` and ``country_errors.png`` into `out`.
 
-    problem : `glc.location.data.Problem` with countries and continents
+    problem : `glc.location.downstream.problems.Problem` with countries and continents
     held_out : parquet of predictions of all its places, in order
     raster : GeoTIFF with a band of the percentage of land, or nothing: then distances to the coast are left out
     returns : values, a list of dicts by target; country, a list of dicts by panel and part

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from glc import config
-from glc.prediction import evaluate
+from glc.evaluation import evaluate
 from glc.registry import decoders
 from glc.report import distance, figures, maps
 
@@ -28,7 +28,7 @@ MEASURES = {
     "surveys": ("Surveys", ","),
     "folds": ("Folds fitted and scored", ","),
 }
-"""Measures of `glc.prediction.evaluate.measure`: what they are called on the page, and how they are rounded."""
+"""Measures of `glc.evaluation.evaluate.measure`: what they are called on the page, and how they are rounded."""
 LEVELS = {
     "global": "of all surveys",
     "country": "of the country",
@@ -50,8 +50,8 @@ class Story:
     """What the page tells; manifests are those of `glc.storage`, tables and dicts are as their stages write them.
 
     surveys, folds : manifests; neighbours : manifest, or None where the model uses none
-    quarantine : schema ``quarantine``; metrics, per_survey : see `glc.prediction.evaluate.write`
-    floor : see `glc.prediction.floor.write`; decoder : facts of the fitted decoder
+    quarantine : schema ``quarantine``; metrics, per_survey : see `glc.evaluation.evaluate.write`
+    floor : see `glc.evaluation.baselines.write`; decoder : facts of the fitted decoder
     histories : fold -> ``history.csv`` of its net; empty for models without gradient
     members : of joined experiments, fold -> name of each -> its weight; empty for others
     beside : name of another experiment -> its per-survey table, or None where it was validated on other folds

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from glc.config.fields import require
 from glc.registry import sdms
-from glc.sdm.each import each_species
-from glc.sections import require
+from glc.sdm.per_species import each_species
 
 
 @sdms.register("boosted")
@@ -40,7 +40,7 @@ class Boosted:
         self.options = options
 
     def scores(self, groups, place):
-        """Scores of each group's sites, see `glc.sdm.each.each_species`."""
+        """Scores of each group's sites, see `glc.sdm.per_species.each_species`."""
         return each_species("boosted", groups, place, self._one)
 
     def _one(self, presences, absences, sites):

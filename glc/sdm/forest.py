@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from glc.config.fields import require
 from glc.registry import sdms
-from glc.sdm.each import each_species
-from glc.sections import require
+from glc.sdm.per_species import each_species
 
 
 @sdms.register("forest")
@@ -34,7 +34,7 @@ class Forest:
         self.options = options
 
     def scores(self, groups, place):
-        """Scores of each group's sites, see `glc.sdm.each.each_species`."""
+        """Scores of each group's sites, see `glc.sdm.per_species.each_species`."""
         self.rng = np.random.default_rng(self.options.seed)
         return each_species("forest", groups, place, self._one)
 

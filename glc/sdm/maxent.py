@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from glc.config.fields import require
 from glc.errors import ConfigError
 from glc.registry import sdms
-from glc.sdm.each import each_species
-from glc.sections import require
+from glc.sdm.per_species import each_species
 
 
 @sdms.register("maxent")
@@ -36,7 +36,7 @@ class MaxEnt:
             raise ConfigError("model maxent: the package elapid is not installed; try: pip install 'glc[sdm]'")
 
     def scores(self, groups, place):
-        """Scores of each group's sites, see `glc.sdm.each.each_species`; a ConfigError without the library."""
+        """Scores of each group's sites, see `glc.sdm.per_species.each_species`; a ConfigError without the library."""
         self.check()
         return each_species("maxent", groups, place, self._one)
 

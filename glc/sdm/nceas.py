@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from glc.errors import ConfigError, DataError, did_you_mean
-from glc.sdm.examples import PLACE, Group, presence_only
+from glc.sdm.sites import PLACE, Group, presence_only
 
 REGIONS = ("AWT", "CAN", "NSW", "NZ", "SA", "SWI")
 CATEGORICAL = {"CAN": ("ontveg",), "NSW": ("vegsys",), "NZ": ("age", "toxicats"), "SWI": ("calc",)}
@@ -42,7 +42,7 @@ _REMEDY = "give the folder of the NCEAS tables, laid out as glc/sdm/nceas.py tel
 
 
 def read(folder, region, background="target_group"):
-    """Groups of one region, a list of `glc.sdm.examples.Group`.
+    """Groups of one region, a list of `glc.sdm.sites.Group`.
 
     background : ``random``, or ``target_group``; each group has its own of the latter. DataErrors name file, column
     and remedy.

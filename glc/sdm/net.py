@@ -14,9 +14,9 @@ from scipy.stats import norm
 from torch import nn
 from tqdm import tqdm
 
+from glc.config.fields import require
 from glc.registry import losses, sdms
-from glc.sdm.examples import Encoder
-from glc.sections import require
+from glc.sdm.sites import Encoder
 
 LOSSES = ("asl", "hill", "full")
 
@@ -25,7 +25,7 @@ LOSSES = ("asl", "hill", "full")
 class Net:
     """A perceptron trained on presences and background, `members` times for each of `losses`; scores are the mean.
 
-    ``asl`` and ``hill`` are those of `glc.nets.losses`, over the species of a row's group. ``full`` is the weighted
+    ``asl`` and ``hill`` are those of `glc.training.losses`, over the species of a row's group. ``full`` is the weighted
     full loss (Zbinden et al. 2024, after Cole et al. 2023): binary cross-entropy where the presences of a species
     weigh together as much as its absences, of which a share `others` lies on the other species' presences and the rest
     on the background.
@@ -62,7 +62,7 @@ class Net:
     def scores(self, groups, place):
         """Scores of each group's sites, a list of (site, species) float64: the mean of standardised logits.
 
-        groups : list of (`glc.sdm.examples.Examples`, frame of sites), trained on together
+        groups : list of (`glc.sdm.sites.Examples`, frame of sites), trained on together
         place : whether the place joins the covariates
         """
         o = self.options

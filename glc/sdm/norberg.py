@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from glc.errors import ConfigError, DataError
-from glc.sdm.examples import PLACE, Examples, Group
+from glc.sdm.sites import PLACE, Examples, Group
 
 COMMUNITIES = ("birds", "plant", "vegetation")
 PARTITIONS = (1, 2, 3)
@@ -30,7 +30,7 @@ Norberg et al. 2019 (Ecological Monographs 89, e01370) is the source of the data
 
 
 def read(folder, region, background="absences"):
-    """One community in one partition, a list of one `glc.sdm.examples.Group`.
+    """One community in one partition, a list of one `glc.sdm.sites.Group`.
 
     region : such as ``birds-1``. Species without a presence or without an absence in training are left out: no model
     can learn them. DataErrors name file, column and remedy.

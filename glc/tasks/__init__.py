@@ -25,23 +25,23 @@ Importing this module makes Luigi read ``conf/luigi.cfg`` of the checkout; a fil
 after it and wins.
 """
 
-from glc.tasks import settings  # isort: skip  (first: the tasks' defaults come from the configuration)
+from glc.tasks import console  # isort: skip  (first: the tasks' defaults come from the configuration)
 from glc.tasks.budget import DctBudget
 from glc.tasks.clean import Clean
 from glc.tasks.embedding import SpeciesEmbedding
-from glc.tasks.etl import Folds, Surveys, VirtualPart
 from glc.tasks.imagery import Cubes, Tiles
-from glc.tasks.localisation import LocatedPlace, LocationErrors
-from glc.tasks.location import PretrainLocation, PretrainLocationOnTiles
+from glc.tasks.location.localisation import LocatedPlace, LocationErrors
+from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles
 from glc.tasks.neighbours import Neighbours
-from glc.tasks.pretrain import Pretrain, Triplets
-from glc.tasks.products import Evaluate, Predictions, Submission
 from glc.tasks.report import Floor, Report
 from glc.tasks.scores import ClassicalScores, Examples, Fit, FoldScores, NetScores
 from glc.tasks.stack import BlendScores, StackScores
+from glc.tasks.submission import Evaluate, Predictions, Submission
+from glc.tasks.surveys import Folds, Surveys, VirtualPart
 from glc.tasks.tabular import Tabular
+from glc.tasks.training import Pretrain, Triplets
 
-settings.tell_at_exit()
+console.tell_at_exit()
 
 __all__ = [
     "BlendScores",

@@ -56,7 +56,7 @@ class OptionParameter(luigi.Parameter):
 
 
 class SectionParameter(OptionParameter):
-    """A frozen section (`glc.sections`) as JSON (or a JSON object of the keys that differ from the defaults)."""
+    """A frozen section (`glc.config.fields`) as JSON (or a JSON object of the keys that differ from the defaults)."""
 
     def __init__(self, section, **kwargs):
         self.section = section

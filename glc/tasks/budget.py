@@ -7,10 +7,10 @@ import luigi
 
 from glc import storage
 from glc.errors import ConfigError
+from glc.report.markdown import markdown
 from glc.tasks.base import ExperimentParameter, ExperimentTask, Published
 from glc.tasks.inputs import input_task
-from glc.tasks.products import Evaluate
-from glc.tasks.table import markdown
+from glc.tasks.submission import Evaluate
 
 
 class DctBudget(ExperimentTask):

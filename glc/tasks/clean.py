@@ -29,7 +29,7 @@ class Clean(luigi.Task):
         return self.removed is not None
 
     def run(self):
-        from glc.tasks.products import Submission
+        from glc.tasks.submission import Submission
 
         top = self.clone(Submission)
         below = {}

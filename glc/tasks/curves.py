@@ -6,9 +6,9 @@ import luigi
 
 from glc import storage
 from glc.tasks.base import ImageryFolderParameter, ProductTask, Published
-from glc.tasks.pretrain import pretraining
-from glc.tasks.products import ExperimentProduct
 from glc.tasks.scores import Fit
+from glc.tasks.submission import ExperimentProduct
+from glc.tasks.training import pretraining
 
 
 class PretrainOf(ExperimentProduct):

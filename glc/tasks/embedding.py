@@ -8,7 +8,7 @@ from glc import storage
 from glc.neighbours.graph import Edges
 from glc.neighbours.node2vec import Walks
 from glc.tasks.base import ProductTask, Published, SectionParameter
-from glc.tasks.etl import SplitTask
+from glc.tasks.surveys import SplitTask
 
 
 class SpeciesEmbedding(ProductTask, SplitTask):

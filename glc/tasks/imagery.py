@@ -8,7 +8,7 @@ import luigi
 from glc import covariates, registry, storage
 from glc.errors import ConfigError, MissingError, did_you_mean
 from glc.tasks.base import VIRTUAL, ImageryFolderParameter, SurveysTask, spark
-from glc.tasks.etl import Surveys, VirtualPart
+from glc.tasks.surveys import Surveys, VirtualPart
 
 # the 2023 edition keys its series and its image tiles by columns of their own
 SERIES_COLUMN, IMAGE_COLUMN = "timeSerieID", "patchID"

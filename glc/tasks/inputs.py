@@ -129,12 +129,13 @@ class InputsMixin:
 
     @contextlib.contextmanager
     def open_features(self, *parts, surveys=None, training=True):
-        """The content of the inputs, `glc.nets.features.Features`; None when the net has none.
+        """The content of the inputs, `glc.nets.inputs.features.Features`; None when the net has none.
 
         surveys : (k, 2) numbers of datasets and ids of the only surveys that are needed, or None
         training : hide neighbours' labels by chance as the inputs' `mask` says; a prediction shows all there are
         """
-        from glc.nets import features, inputs
+        from glc.nets.inputs import features
+        from glc.nets.inputs import tables as input_tables
 
         self.told = {"left_out": self.left_out} if self.left_out else {}
         if self.left_out:
@@ -150,7 +151,7 @@ class InputsMixin:
                 sources.append(self._places(parts or ((),)))
         memory = int(machine().imagery_memory_gb * 2**30)
         with tempfile.TemporaryDirectory(dir=self.root, prefix=".imagery-") as scratch:
-            found = inputs.read(read, sources, memory_bytes=memory, scratch=scratch, surveys=surveys)
+            found = input_tables.read(read, sources, memory_bytes=memory, scratch=scratch, surveys=surveys)
             graphs = [wanted for wanted in self.present if wanted.graph.name != "none"]
             if graphs:
                 found = found or features.Features({}, {}, {}, {})
@@ -179,7 +180,7 @@ class InputsMixin:
         import numpy as np
 
         from glc import schema
-        from glc.nets import examples
+        from glc.nets.inputs import examples
 
         data = self.read_surveys()
         keys = np.column_stack([schema.dataset_numbers(data.places["dataset"]), data.places["surveyId"]])

@@ -2,7 +2,7 @@
 
 from glc import config, storage
 from glc.tasks.base import SectionParameter, spark
-from glc.tasks.etl import RunFoldsTask
+from glc.tasks.surveys import RunFoldsTask
 
 
 class Neighbours(RunFoldsTask):

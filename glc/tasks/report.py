@@ -4,19 +4,19 @@ import json
 
 from glc import registry, storage
 from glc.tasks.base import Published
-from glc.tasks.etl import Folds, RunFoldsTask, Surveys, TruthMixin
 from glc.tasks.neighbours import Neighbours
-from glc.tasks.products import Evaluate, ExperimentProduct, Predictions
 from glc.tasks.scores import ClassicalScores, Fit
+from glc.tasks.submission import Evaluate, ExperimentProduct, Predictions
+from glc.tasks.surveys import Folds, RunFoldsTask, Surveys, TruthMixin
 
 
 class Floor(TruthMixin, RunFoldsTask):
     """The frequency baselines on the same validation folds and test."""
 
     def write(self, out):
-        from glc.prediction import floor
+        from glc.evaluation import baselines
 
-        floor.write(self.read_surveys(), out, range(self.validation.run), self.read_truth())
+        baselines.write(self.read_surveys(), out, range(self.validation.run), self.read_truth())
 
 
 class Report(ExperimentProduct):

@@ -7,11 +7,11 @@ import luigi
 
 from glc import config, registry, storage
 from glc.tasks.base import SectionParameter, spark
-from glc.tasks.etl import SplitTask
 from glc.tasks.inputs import InputsMixin
 from glc.tasks.machine import machine
 from glc.tasks.neighbours import Neighbours
-from glc.tasks.pretrain import pretraining
+from glc.tasks.surveys import SplitTask
+from glc.tasks.training import pretraining
 
 
 class ModelTask(SplitTask):
@@ -109,7 +109,7 @@ class Examples(SplitTask):
     fold = luigi.IntParameter(default=0)
 
     def write(self, out):
-        from glc.nets import examples
+        from glc.nets.inputs import examples
 
         facts = examples.write(
             self.read_surveys(), out, fold=self.fold, stop=(self.fold + 1) % self.validation.count, po=self.po
@@ -170,7 +170,7 @@ class Fit(NetTask):
         import numpy as np
 
         from glc.nets import checkpoints
-        from glc.nets.examples import read_classes
+        from glc.nets.inputs.examples import read_classes
 
         first = self.input()["first"].path
         rate = storage.manifest(first)["learning_rate"] * self.train.clone_rate
@@ -206,7 +206,8 @@ class FoldScores(NetTask):
         return parameters
 
     def write(self, out):
-        from glc.nets import damage, predict
+        from glc.nets import predict
+        from glc.nets.inputs import damage
 
         data = self.read_surveys()
         with self.open_features(training=False) as features:
@@ -245,7 +246,7 @@ class NetScores(NetTask):
         return {"average": self.scores.average, "keep": self.scores.keep, "clone": self.train.clone}
 
     def write(self, out):
-        from glc.prediction import scores
+        from glc import scores
 
         folders = [target.path for target in self.input().values()]
         settings = {"average": self.scores.average, "cloned": self.train.clone}

@@ -13,9 +13,9 @@ import luigi
 
 from glc import registry, storage
 from glc.errors import ConfigError
+from glc.report.markdown import markdown
 from glc.sdm import nceas, norberg
 from glc.tasks.base import GlcTask, ProductTask, Published
-from glc.tasks.table import markdown
 
 BENCHMARKS = {"nceas": nceas, "norberg": norberg}
 MODELS = ("net", "maxent", "boosted", "forest")
@@ -65,11 +65,11 @@ class SdmPlace(RegionTask):
     """Whether x and y join the covariates of a region, by its training data alone; the background is the first one."""
 
     def write(self, out):
-        from glc.sdm import place
+        from glc.sdm import coordinates
 
         groups = self.reader.read(self.data_folder, self.region, self.reader.BACKGROUNDS[0])
         self.status(f"{self.region}: do x and y help? Blocked cross-validation")
-        found = place.joins([group.examples for group in groups])
+        found = coordinates.joins([group.examples for group in groups])
         (out / "place.json").write_text(json.dumps(found, indent=1) + "\n")
         storage.note(out, **found)
 

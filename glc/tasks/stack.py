@@ -26,8 +26,8 @@ class JointScores(ModelTask):
 
     def members(self):
         """The `Predictions` of each member, by its name; a ConfigError refuses one of other surveys or folds."""
-        from glc.classical.stack import check_member
-        from glc.tasks.products import Evaluate, Predictions  # which know this task
+        from glc.ensembles.stack import check_member
+        from glc.tasks.submission import Evaluate, Predictions  # which know this task
 
         if self.fitted:
             config.require(self.validation.run >= 2, "validation.run", self.validation, "at least 2 to join models")
@@ -54,7 +54,7 @@ class StackScores(JointScores):
     """The members' scores, joined with weights from their validation surveys: each fold's from the other folds."""
 
     def write(self, out):
-        from glc.prediction import stack
+        from glc.ensembles import stack
 
         stack.write(
             self.folders(),
@@ -87,7 +87,7 @@ class BlendScores(JointScores):
     def write(self, out):
         import numpy as np
 
-        from glc.prediction import blend
+        from glc.ensembles import blend
 
         folds = range(self.validation.run)
         chosen = blend.everyone(len(self.names), folds)

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from glc import dct
 from glc.bench import tiles
-from tests.etl.rasters import geotiff
+from tests.rasters.geotiffs import geotiff
 
 SURVEYS, BANDS, SIDE = 25, 2, 300
 

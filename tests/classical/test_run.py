@@ -5,10 +5,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from glc import schema, storage
+from glc import scores as score_tables
 from glc.classical import run
 from glc.classical.random_forest import Forest, RandomForest
 from glc.errors import ConfigError, DataError
-from glc.prediction import scores as score_tables
 from tests.helpers import survey_data
 
 COLUMNS = ["bioclim_bio1", "land_kind_0", "land_kind_1"]

@@ -14,9 +14,9 @@ from glc import registry, schema
 from glc.covariates import Raster
 from glc.errors import ConfigError, DataError
 from glc.etl import cleaning, tabular
-from glc.etl.rasters import FLAGS, RasterCutter
-from glc.etl.values import RasterValues
-from tests.etl.rasters import geotiff
+from glc.rasters.cutter import FLAGS, RasterCutter
+from glc.rasters.values import RasterValues
+from tests.rasters.geotiffs import geotiff
 
 
 def _places(lon, lat, dataset="pa_train"):

@@ -11,7 +11,7 @@ from glc import schema
 from glc.covariates import Raster
 from glc.errors import ConfigError, DataError
 from glc.etl import tiles
-from tests.etl.rasters import geotiff, window
+from tests.rasters.geotiffs import geotiff, window
 
 NAMES = ("warmth", "rain")
 COVARIATE = Raster("test", patterns=("x.tif",))

@@ -3,8 +3,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from glc import config, metrics
+from glc import config
 from glc.errors import DataError
+from glc.evaluation import metrics
 from glc.prediction import decode, ranking
 
 

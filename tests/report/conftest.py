@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from glc import config
-from glc.prediction import evaluate
+from glc.evaluation import evaluate
 from glc.report import page
 
 NASTY = '<script>alert("1")</script>'

@@ -7,7 +7,7 @@ import pytest
 from matplotlib import image
 
 from glc.errors import ConfigError, DataError
-from glc.nets.tile2vec import COLUMNS
+from glc.nets.pretraining.tile2vec import COLUMNS
 from glc.report import curves
 
 

@@ -6,10 +6,11 @@ import torch
 from PIL import Image
 
 from glc import geo
+from glc.config.fields import Choice
 from glc.errors import ConfigError
-from glc.location import LocationEncoder, data
+from glc.location import LocationEncoder
+from glc.location.downstream import problems
 from glc.report import location, location_errors
-from glc.sections import Choice
 from tests.location import places
 
 
@@ -106,7 +107,7 @@ def test_a_title_says_that_the_sea_was_not_learned():
 def test_errors_of_predictions_are_drawn_and_told(tmp_path):
     places.write_location(tmp_path / "data")
     places.write_raster(tmp_path / "r.tif")
-    problem = data.location(tmp_path / "data")
+    problem = problems.location(tmp_path / "data")
     predicted = problem.places[["lon", "lat", *(target.name for target in problem.targets)]].copy()
     predicted["prec_annual_mm"] += 10.0
     predicted.loc[:99, "country_code"] = "ZZ"

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from glc.sdm.examples import Group, presence_only
+from glc.sdm.sites import Group, presence_only
 
 
 def places(rng, n):

@@ -3,7 +3,7 @@
 import pytest
 
 from glc.errors import ConfigError
-from glc.tasks.location import PretrainLocationOnTiles
+from glc.tasks.location.pretraining import PretrainLocationOnTiles
 from glc.tasks.scores import Fit
 
 

@@ -11,50 +11,10 @@ import pytest
 
 from glc import storage
 from glc.errors import ConfigError, DataError
-from glc.tasks import Clean, Evaluate, Folds, Submission, Surveys, base, machine
-from glc.tasks.products import Predictions
+from glc.tasks import Clean, Evaluate, Folds, Surveys, base, machine
 from glc.tasks.scores import Fit
-
-TINY = "virtual:tiny"
-NET = "geolocation+validation.run=2+validation.count=4+train.max_epochs=3"
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("out"))
-
-
-@pytest.fixture(autouse=True)
-def _small_machine():
-    config = luigi.configuration.get_config()
-    for key, value in (("spark_memory", "1g"), ("wandb_mode", "disabled")):
-        config.set("machine", key, value)
-
-
-ran = []
-
-
-@luigi.Task.event_handler(luigi.Event.SUCCESS)
-def _note(task):
-    ran.append(task.task_family)
-
-
-def build(*tasks):
-    """Run tasks; (whether all succeeded, families of those that ran)."""
-    ran.clear()
-    luigi.task_register.Register.clear_instance_cache()
-    result = luigi.build(list(tasks), local_scheduler=True, detailed_summary=True, log_level="WARNING")
-    return result.status == luigi.execution_summary.LuigiStatusCode.SUCCESS, list(ran)
-
-
-def submission(root, experiment=NET, dataset=TINY):
-    return Submission(root=root, dataset=dataset, experiment=experiment)
-
-
-def run(task):
-    done, families = build(task)
-    assert done
-    return families
+from glc.tasks.submission import Predictions
+from tests.tasks.pipeline import NET, TINY, build, run, submission
 
 
 def test_from_nothing_to_a_submission_and_not_twice(root):

@@ -13,10 +13,10 @@ from glc import dct, storage
 from glc.errors import ConfigError, MissingError
 from glc.etl import cubes
 from glc.tasks import Cubes, Tiles
-from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
+from tests.tasks.pipeline import TINY, run
 
 
-def test_tiles_of_images_are_their_low_frequencies(root):  # noqa: F811
+def test_tiles_of_images_are_their_low_frequencies(root):
     task = Tiles(root=root, dataset=TINY, covariate="sentinel2")
     assert {"Surveys", "VirtualPart", "Tiles"} <= set(run(task))
     table = pq.read_table(sorted(task.folder.glob("*.parquet"))).to_pandas()
@@ -33,7 +33,7 @@ def test_tiles_of_images_are_their_low_frequencies(root):  # noqa: F811
     assert run(Tiles(root=root, dataset=TINY, covariate="sentinel2")) == []
 
 
-def test_another_block_is_another_output(root):  # noqa: F811
+def test_another_block_is_another_output(root):
     one, other = (Tiles(root=root, dataset=TINY, covariate="bioclim", block=block) for block in ("8", "4"))
     assert one.identity != other.identity
     run(other)
@@ -41,7 +41,7 @@ def test_another_block_is_another_output(root):  # noqa: F811
     assert not one.complete()
 
 
-def test_cubes_of_series_and_files_have_a_row_for_every_survey(root):  # noqa: F811
+def test_cubes_of_series_and_files_have_a_row_for_every_survey(root):
     for kind, shape in (("series", (6, 4, 21)), ("bioclim", (4, 19, 12))):
         task = Cubes(root=root, dataset=TINY, kind=kind)
         run(task)
@@ -52,14 +52,14 @@ def test_cubes_of_series_and_files_have_a_row_for_every_survey(root):  # noqa: F
         assert 0 < (keys["flag"] == "missing").sum() < 40
 
 
-def test_names_that_are_not_there_are_refused(root):  # noqa: F811
+def test_names_that_are_not_there_are_refused(root):
     with pytest.raises(ConfigError, match=r"unknown covariate 'sentinel3'.*did you mean 'sentinel2'"):
         Tiles(root=root, dataset=TINY, covariate="sentinel3")
     with pytest.raises(ConfigError, match="--block: found 'all', expected a number of DCT terms, or full"):
         Tiles(root=root, dataset=TINY, block="all")
 
 
-def test_genuine_series_and_images_join_by_their_own_ids(shared_data, root):  # noqa: F811
+def test_genuine_series_and_images_join_by_their_own_ids(shared_data, root):
     # both are in the dataset's own folder, for the named one has none
     known = {"root": root, "dataset": str(shared_data / "glc23_sample")}
     known |= {"imagery_folder": str(shared_data / "rasters_eu")}
@@ -71,7 +71,7 @@ def test_genuine_series_and_images_join_by_their_own_ids(shared_data, root):  # 
     assert storage.manifest(task.folder)["flags"]["ok"] == 100
 
 
-def test_identity_follows_the_files_of_imagery_and_not_their_place(shared_data, root, tmp_path):  # noqa: F811
+def test_identity_follows_the_files_of_imagery_and_not_their_place(shared_data, root, tmp_path):
     places = [tmp_path / name / "sample" for name in ("one", "two")]
     for place in places:
         shutil.copytree(shared_data / "glc23_sample", place)
@@ -92,7 +92,7 @@ def test_identity_follows_the_files_of_imagery_and_not_their_place(shared_data, 
     assert identities(places[0])[1] != series
 
 
-def test_what_the_named_folder_lacks_is_taken_from_the_datasets_own(shared_data, root, tmp_path):  # noqa: F811
+def test_what_the_named_folder_lacks_is_taken_from_the_datasets_own(shared_data, root, tmp_path):
     dataset, rasters = (shared_data / name for name in ("fixtures/glc22", "rasters_eu"))
     own = {"root": root, "dataset": str(dataset)}
     both = own | {"imagery_folder": str(rasters)}
@@ -112,7 +112,7 @@ def test_what_the_named_folder_lacks_is_taken_from_the_datasets_own(shared_data,
     assert Tiles(root=root, dataset=TINY, imagery_folder=str(tmp_path)).folders == [tmp_path]
 
 
-def test_series_and_images_may_be_in_either_folder(shared_data, root):  # noqa: F811
+def test_series_and_images_may_be_in_either_folder(shared_data, root):
     own = {"root": root, "dataset": str(shared_data / "glc23_sample"), "datasets": ["po"]}
     both = own | {"imagery_folder": str(shared_data / "rasters_eu")}
     assert Cubes(**both, kind="series").identity == Cubes(**own, kind="series").identity

@@ -11,19 +11,19 @@ from glc import config, storage
 from glc.errors import ConfigError, DataError
 from glc.tasks import DctBudget, Evaluate, SpeciesEmbedding, Submission, Tiles
 from glc.tasks.curves import Curves
-from glc.tasks.pretrain import Pretrain, Triplets
 from glc.tasks.scores import Examples, Fit
-from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
+from glc.tasks.training import Pretrain, Triplets
+from tests.tasks.pipeline import TINY, run
 
 SHORT = "+validation.run=2+validation.count=4+train.max_epochs=2"
 TILE2VEC = f"tile2vec{SHORT}+pretrain.pairs=3000+train.freeze=true"
 
 
-def evaluate(root, experiment):  # noqa: F811
+def evaluate(root, experiment):
     return Evaluate(root=root, dataset=TINY, experiment=experiment)
 
 
-def test_a_tile_net_goes_from_images_to_a_submission_and_its_report_compares_it(root, tmp_path):  # noqa: F811
+def test_a_tile_net_goes_from_images_to_a_submission_and_its_report_compares_it(root, tmp_path):
     text = (config.CONF / "experiments" / "tile-cnn.toml").read_text()
     path = tmp_path / "mine.toml"
     path.write_text(text.replace('["geolocation"]', f'["geolocation{SHORT}"]'))
@@ -36,7 +36,7 @@ def test_a_tile_net_goes_from_images_to_a_submission_and_its_report_compares_it(
     assert run(Submission(root=root, dataset=TINY, experiment=f"{path}{SHORT}")) == []
 
 
-def test_other_bands_train_again_and_cut_no_tiles(root):  # noqa: F811
+def test_other_bands_train_again_and_cut_no_tiles(root):
     families = run(evaluate(root, f'tile-cnn{SHORT}+inputs.0.bands=["nir","red"]'))
     assert "Fit" in families
     assert "Tiles" not in families
@@ -44,14 +44,14 @@ def test_other_bands_train_again_and_cut_no_tiles(root):  # noqa: F811
     assert families.count("Tiles") == 1
 
 
-def test_series_and_climate_cubes_reach_their_nets(root):  # noqa: F811
+def test_series_and_climate_cubes_reach_their_nets(root):
     for experiment in (f"cube-cnn{SHORT}", f"tile-cnn-chosen{SHORT}"):
         task = evaluate(root, experiment)
         assert "Cubes" in run(task)
         assert 0 < json.loads((task.folder / "metrics.json").read_text())["valid"]["sample_f1"] < 1
 
 
-def test_tile2vec_is_pretrained_once_for_all_folds_and_kept_as_it_is(root):  # noqa: F811
+def test_tile2vec_is_pretrained_once_for_all_folds_and_kept_as_it_is(root):
     import torch
 
     families = run(evaluate(root, TILE2VEC))
@@ -68,7 +68,7 @@ def test_tile2vec_is_pretrained_once_for_all_folds_and_kept_as_it_is(root):  # n
     assert not torch.equal(net["encoder.linear.weight"], encoder["linear.weight"])
 
 
-def test_pairs_of_training_surveys_differ_by_fold_and_see_neither_validation_nor_stopping(root):  # noqa: F811
+def test_pairs_of_training_surveys_differ_by_fold_and_see_neither_validation_nor_stopping(root):
     experiment = f'{TILE2VEC}+pretrain.sources=["train"]+pretrain.species=sum'
     task = evaluate(root, experiment)
     fits = [task.below(Fit, fold=fold) for fold in (0, 1)]
@@ -84,7 +84,7 @@ def test_pairs_of_training_surveys_differ_by_fold_and_see_neither_validation_nor
         assert table["species"].map(len).min() > 0
 
 
-def test_how_species_are_weighed_changes_the_training_and_not_the_pairs(root):  # noqa: F811
+def test_how_species_are_weighed_changes_the_training_and_not_the_pairs(root):
     def of(species):
         task = Pretrain(
             root=root, dataset=TINY, pretrain=config.Choice("tile2vec", {"species": species, "pairs": 3000})
@@ -104,7 +104,7 @@ class TwoCurves(Curves):
         return {one: f"{TILE2VEC}+pretrain.species={one}" for one in ("none", "normalised")}
 
 
-def test_curves_stand_at_a_stable_place(root):  # noqa: F811
+def test_curves_stand_at_a_stable_place(root):
     task = TwoCurves(root=root, dataset=TINY)
     run(task)
     assert Image.open(task.published()[0].path).width > 600
@@ -112,7 +112,7 @@ def test_curves_stand_at_a_stable_place(root):  # noqa: F811
         assert float(next(csv.DictReader(file))["train_species"]) > 0
 
 
-def test_the_budget_measures_bytes_fidelity_and_f1_of_each_block(root):  # noqa: F811
+def test_the_budget_measures_bytes_fidelity_and_f1_of_each_block(root):
     task = DctBudget(root=root, dataset=TINY, experiment=f"tile-cnn{SHORT}+train.max_epochs=1", blocks=[4, 16, 0])
     run(task)
     frame = pd.read_csv(task.published()[1].path)
@@ -127,7 +127,7 @@ def test_the_budget_measures_bytes_fidelity_and_f1_of_each_block(root):  # noqa:
         DctBudget(root=root, dataset=TINY, experiment="geolocation").requires()
 
 
-def test_imagery_elsewhere_is_named_and_must_be_there(root, tmp_path):  # noqa: F811
+def test_imagery_elsewhere_is_named_and_must_be_there(root, tmp_path):
     with pytest.raises(ConfigError, match=r"--imagery-folder .*none: no such folder"):
         Submission(root=root, dataset=TINY, experiment="tile-cnn", imagery_folder=str(tmp_path / "none"))
     task = Submission(root=root, dataset=TINY, experiment="tile-cnn", imagery_folder=str(tmp_path))
@@ -138,14 +138,14 @@ def test_imagery_elsewhere_is_named_and_must_be_there(root, tmp_path):  # noqa: 
         task.below(Tiles, covariate="bioclim").identity  # noqa: B018
 
 
-def test_a_very_long_name_stays_within_the_file_system(root):  # noqa: F811
+def test_a_very_long_name_stays_within_the_file_system(root):
     long = "tile-cnn" + "".join(f"+train.learning_rate=1e-{number}" for number in range(1, 20))
     paths = {evaluate(root, f"{long}+validation.run={run}").published()[0].path.name for run in (1, 2)}
     assert len(paths) == 2
     assert max(map(len, paths)) < 255
 
 
-def test_species_vectors_and_their_map_stand_at_a_stable_place(root):  # noqa: F811
+def test_species_vectors_and_their_map_stand_at_a_stable_place(root):
     task = SpeciesEmbedding(root=root, dataset=TINY)
     run(task)
     table = storage.read_table(task.folder / "vectors", "species_vectors")

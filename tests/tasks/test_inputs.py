@@ -15,12 +15,12 @@ from glc import config, schema, storage
 from glc.config import Choice, Input
 from glc.errors import ConfigError, DataError
 from glc.location import LocationEncoder
-from glc.nets import examples
+from glc.nets.inputs import examples
 from glc.tasks import Evaluate
 from glc.tasks.inputs import InputsMixin, location_encoder
 from glc.tasks.scores import Fit, FoldScores
 from tests.helpers import survey_data
-from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
+from tests.tasks.pipeline import TINY, run
 
 GRAPH = Choice("gfv", {"radius_m": 20_000, "same": [], "training": "block", "mask": "test"})
 
@@ -164,7 +164,7 @@ def test_locations_are_of_the_surveys_that_are_asked_for(checkpoint, tmp_path):
     assert task.told == {"location_encoder": str(checkpoint)}
 
 
-def test_a_net_is_trained_and_judged_on_a_location_encoder(root, checkpoint):  # noqa: F811
+def test_a_net_is_trained_and_judged_on_a_location_encoder(root, checkpoint):
     base = "geolocation+validation.scheme=random+validation.run=1+train.max_epochs=2+model.latent=8"
     task = Evaluate(
         root=root, dataset=TINY, experiment=f'{base}+model.features=none+po.use=surveys+inputs=[{{location="encoder"}}]'

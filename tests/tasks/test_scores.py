@@ -4,21 +4,21 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.testing import assert_allclose
 
+from glc import scores as score_tables
 from glc import storage
 from glc.classical.random_forest import Forest, on_rasters
-from glc.prediction import scores as score_tables
-from glc.tasks.products import Evaluate
 from glc.tasks.scores import ClassicalScores
-from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
+from glc.tasks.submission import Evaluate
+from tests.tasks.pipeline import TINY, run
 
 RUN1 = "inria-run1+validation.count=5+validation.run=2+model.trees=10"
 
 
-def below(root, experiment):  # noqa: F811
+def below(root, experiment):
     return Evaluate(root=root, dataset=TINY, experiment=experiment).below(ClassicalScores)
 
 
-def test_the_forest_reads_the_rasters_at_the_surveys(root):  # noqa: F811
+def test_the_forest_reads_the_rasters_at_the_surveys(root):
     task = below(root, RUN1)
     assert {"Surveys", "Folds", "Tabular", "ClassicalScores"} <= set(run(task))
     table = task.input()["input table"].path
@@ -36,7 +36,7 @@ def test_the_forest_reads_the_rasters_at_the_surveys(root):  # noqa: F811
     assert run(below(root, RUN1)) == []
 
 
-def test_only_a_model_that_reads_a_table_depends_on_it(root):  # noqa: F811
+def test_only_a_model_that_reads_a_table_depends_on_it(root):
     plain = below(root, "votes")
     assert set(plain.own_parameters()) == {"model", "scores", "run"}  # as before there were inputs
     assert set(plain.requires()) == {"surveys", "folds"}

@@ -6,9 +6,8 @@ import luigi
 import numpy as np
 import pytest
 
-from glc import storage
+from glc import scores, storage
 from glc.errors import ConfigError
-from glc.prediction import scores
 from glc.tasks import Evaluate, Predictions, Submission
 from glc.tasks.scores import ClassicalScores
 from glc.tasks.stack import BlendScores, StackScores

@@ -8,9 +8,9 @@ import torch
 from glc import config, storage
 from glc.errors import ConfigError
 from glc.tasks.scores import Fit, FoldScores
-from glc.tasks.table import CostTable, Row, SeedTable
+from glc.tasks.tables import CostTable, Row, SeedTable
 from tasks import dsgt_2024, inria_2020, tighnari_2024
-from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
+from tests.tasks.pipeline import TINY, run
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ class Small(CostTable):
         return [Row("top 5", f"{base}+decode.k=5", "about .2"), Row("top 10", f"{base}+decode.k=10")]
 
 
-def test_a_table_has_a_line_for_each_experiment(root):  # noqa: F811
+def test_a_table_has_a_line_for_each_experiment(root):
     luigi.task_register.Register.clear_instance_cache()
     task = Small(root=root, dataset=TINY)
     run(task)
@@ -110,7 +110,7 @@ class Seeded(SeedTable):
         ]
 
 
-def test_a_table_of_seeds_tells_gains_with_their_spread_and_what_they_cost(root):  # noqa: F811
+def test_a_table_of_seeds_tells_gains_with_their_spread_and_what_they_cost(root):
     luigi.task_register.Register.clear_instance_cache()
     task = Seeded(root=root, dataset=TINY, seeds=2)
     run(task)
@@ -156,7 +156,7 @@ def test_a_table_of_seeds_tells_gains_with_their_spread_and_what_they_cost(root)
     assert task.complete()
 
 
-def test_rows_that_are_not_there_are_told(root):  # noqa: F811
+def test_rows_that_are_not_there_are_told(root):
     with pytest.raises(ConfigError, match="--only: found 'GFV', expected a part of one of: one epoch, three epochs"):
         Seeded(root=root, dataset=TINY, only="GFV").requires()
     with pytest.raises(ConfigError, match="--seeds: found 0"):

@@ -15,7 +15,7 @@ from glc.config import Input
 from glc.errors import ConfigError, MissingError
 from glc.tasks.inputs import there
 from glc.tasks.tabular import Tabular
-from tests.tasks.test_dag import TINY, _small_machine, root, run  # noqa: F401 - fixtures
+from tests.tasks.pipeline import TINY, run
 
 REAL = ["elevation", "temperature", "precipitation", "bioclim", "koeppen"]
 
@@ -28,7 +28,7 @@ def _places(task):
     return task.places().to_pandas().set_index(["dataset", "surveyId"])
 
 
-def test_values_of_the_virtual_world_for_every_survey_once(root):  # noqa: F811
+def test_values_of_the_virtual_world_for_every_survey_once(root):
     wanted = {"root": root, "dataset": TINY, "covariates": ["bioclim", "soil", "landcover"]}
     task = Tabular(**wanted)
     assert {"Surveys", "VirtualPart", "Tabular"} <= set(run(task))
@@ -56,7 +56,7 @@ def test_values_of_the_virtual_world_for_every_survey_once(root):  # noqa: F811
     assert not _read(po).duplicated("surveyId").any()
 
 
-def test_covariates_that_cannot_be_tabulated_are_refused(root):  # noqa: F811
+def test_covariates_that_cannot_be_tabulated_are_refused(root):
     for names, error in (
         (["bioklim"], "unknown covariate 'bioklim'.*did you mean 'bioclim'"),
         (["sentinel2"], "'sentinel2' is an image a survey"),
@@ -68,7 +68,7 @@ def test_covariates_that_cannot_be_tabulated_are_refused(root):  # noqa: F811
     assert one.identity != other.identity, "the order of the columns follows that of the covariates"
 
 
-def test_identity_follows_the_files(root, tmp_path, shared_data):  # noqa: F811
+def test_identity_follows_the_files(root, tmp_path, shared_data):
     raster = shared_data / "rasters_eu" / "altitude_5m.tif"
     identities = set()
     for folder in ("a", "b"):
@@ -79,7 +79,7 @@ def test_identity_follows_the_files(root, tmp_path, shared_data):  # noqa: F811
     assert len(identities) == 2
 
 
-def test_every_survey_of_the_mediterranean_flora_has_values_or_a_flag(shared_data, root):  # noqa: F811
+def test_every_survey_of_the_mediterranean_flora_has_values_or_a_flag(shared_data, root):
     folder = shared_data / "rasters_eu"
     dataset = str(shared_data / "medflora")
     task = Tabular(root=root, dataset=dataset, imagery_folder=str(folder), covariates=REAL)
@@ -100,7 +100,7 @@ def test_every_survey_of_the_mediterranean_flora_has_values_or_a_flag(shared_dat
     assert_allclose(frame.loc[places.index, "elevation_altitude_m"], sampled.astype(float).filled(np.nan))
 
 
-def test_a_covariate_comes_from_the_named_folder_or_the_datasets_own(shared_data, root, tmp_path):  # noqa: F811
+def test_a_covariate_comes_from_the_named_folder_or_the_datasets_own(shared_data, root, tmp_path):
     dataset = tmp_path / "glc22"
     shutil.copytree(shared_data / "fixtures" / "glc22" / "observations", dataset / "observations")
     task = {"root": root, "dataset": str(dataset), "imagery_folder": str(shared_data / "rasters_eu")}

@@ -6,7 +6,7 @@ import rasterio
 from PIL import Image
 
 from glc import registry, world
-from glc.etl import images
+from glc.rasters import images
 from glc.world import SIZES, environment, occurrences, patches
 from glc.world.areas import AREAS
 

@@ -5,8 +5,8 @@ from numpy.testing import assert_allclose
 from scipy.ndimage import map_coordinates
 
 from glc import world
+from glc.bench.world import sample
 from glc.world import SIZES, environment, places, rasters
-from glc.world.check import sample
 
 TINY = SIZES["tiny"]
 

@@ -1,0 +1,1 @@
+"""Several models' scores to one: stacking, blending, calibration."""

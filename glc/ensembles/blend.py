@@ -1,0 +1,96 @@
+"""Blending: the mean of several models' scores, of all or of those alone that beat a baseline on validation.
+
+The paper's last step (Liu et al. 2024, section 5.1) is the mean of all models that score above the baseline; the late
+fusion of Deneu et al. 2020 (run 4) is the mean of two.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glc import config, storage
+from glc import scores as score_tables
+from glc.evaluation import metrics
+from glc.prediction import sets
+from glc.registry import models
+from glc.scores import AVERAGES
+from glc.surveys import TEST
+
+
+@models.register("blend")
+class Blend:
+    """The mean of several experiments' scores: of all, or of those that beat a `baseline`.
+
+    The members run on the folds of the blend, whatever number of folds they run by themselves.
+    """
+
+    kind = "blend"
+
+    @dataclass(frozen=True)
+    class Options:
+        """Which experiments, and how."""
+
+        members: tuple[str, ...] = ()
+        """Names of experiments, with changes where wanted (``votes+model.prior=500``)."""
+        baseline: str = ""
+        """An experiment whose validation F1 a member must beat to be in; none: all are in."""
+        average: str = "logits"
+        """logits (Liu et al. 2024), or probabilities (the late fusion of Deneu et al. 2020)."""
+
+        def __post_init__(self):
+            config.require(len(self.members) > 0, "members", self, "names of experiments")
+            config.require(len(set(self.members)) == len(self.members), "members", self, "each experiment once")
+            config.require(self.baseline not in self.members, "baseline", self, "an experiment that is no member")
+            config.require(self.average in AVERAGES, "average", self, f"one of {', '.join(AVERAGES)}")
+
+
+def survey_f1(folder, data):
+    """F1 of the validation sets in the predictions `folder`: survey ids (n,), folds (n,), F1 (n,)."""
+    ids, fold, predicted = sets.read(folder / "valid", data.species)
+    actual = data.labels_of(data.rows_of(ids, data.train_name))
+    return ids, fold, metrics.survey_f1(predicted, actual)
+
+
+def choose(f1, fold, folds):
+    """Which members blend the scores of each fold, and of the test: dict of fold -> (k,) bool.
+
+    f1 : (1 + k, n) of the baseline and of k members at validation surveys; fold : (n,) theirs
+
+    A member is in where its mean F1 on the surveys of the other folds (of all, for the test) is above the baseline's.
+    Their sets were decided by decoders that were fitted on this fold, too, among others; nothing else knows its labels.
+    """
+    found = {}
+    for one in [*folds, TEST]:
+        means = f1[:, fold != one].mean(axis=1)
+        found[one] = means[1:] > means[0]
+    return found
+
+
+def write(folders, out, *, chosen, names, average, keep, progress=print):
+    """Write the blended ``valid`` and ``test`` scores of members under `out`.
+
+    folders : the members' outputs, the baseline's last: it stands alone where no member is in; names : theirs
+    chosen : of `choose`; average : of `glc.scores.AVERAGES`; keep : highest scores kept for each survey
+    """
+    blend, rows = score_tables.AVERAGES[average], {}
+    for number, split in enumerate(("valid", "test")):
+        progress(f"blend: the mean of {len(folders)} models' {split} scores", 50 * number)
+        read = [score_tables.read(folder / split) for folder in folders]
+        parts = []
+        for fold, members in chosen.items():
+            if (fold == TEST) == (split == "test"):
+                mine = [one for one, taken in zip(read, members, strict=False) if taken] or read[-1:]
+                parts.append(blend((one.of_fold(fold) for one in mine), keep))
+        rows[f"{split}_rows"] = score_tables.write(score_tables.stack(parts), out / split)
+    told = {
+        "test" if fold == TEST else str(fold): {
+            "members": {name: float(taken) / max(members.sum(), 1) for name, taken in zip(names, members, strict=False)}
+        }
+        for fold, members in chosen.items()
+    }
+    storage.note(out, **rows, model_facts=told)
+
+
+def everyone(count, folds):
+    """`choose` without a baseline: all `count` members for each fold and the test."""
+    return dict.fromkeys([*folds, TEST], np.ones(count, bool))

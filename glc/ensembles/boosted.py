@@ -1,0 +1,164 @@
+"""Boosted trees upon a stack: they correct its log-odds by how much evidence there is around a survey, and which.
+
+A stack's weights (`glc.ensembles.stack`) are the same everywhere. Here gradient-boosted trees (Chen and Guestrin 2016)
+start from its log-odds for the best species of each survey and learn what it leaves over, from the members' log-odds,
+the species' frequencies, and the records around the survey (`glc.ensembles.evidence`). All other species keep the
+stack's own probability.
+
+The trees for the surveys of a fold are grown on the other folds alone, from records without those of that fold.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+from tqdm import tqdm
+
+from glc.ensembles import evidence
+from glc.surveys import TEST
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The best C species of each of n surveys.
+
+    columns : (n, C) of the species; scores : (n, C, K) float32 of the members, 0 where a member has none;
+    fold : (n,) of the surveys, -1 for the test; records : `evidence.Records`; held : (n, C) bool, or None
+    """
+
+    columns: np.ndarray
+    scores: np.ndarray
+    fold: np.ndarray
+    records: evidence.Records
+    held: np.ndarray | None = None
+
+    def rows(self, at):
+        """The candidates of the surveys `at`."""
+        records = evidence.Records(self.records.known[at], self.records.total[at])
+        held = None if self.held is None else self.held[at]
+        return Candidates(self.columns[at], self.scores[at], self.fold[at], records, held)
+
+    @staticmethod
+    def join(parts):
+        """One Candidates of several, all with labels."""
+        parts = list(parts)
+        columns, scores, fold, held = (
+            np.concatenate([getattr(one, name) for one in parts]) for name in ("columns", "scores", "fold", "held")
+        )
+        return Candidates(columns, scores, fold, evidence.Records.join(one.records for one in parts), held)
+
+
+def candidates(matrices, total, fold, rows, surroundings, size, actual=None):
+    """`Candidates` of surveys: the `size` species with the highest `total` (n, m), whatever the labels are.
+
+    matrices : the members' scores (n, m) CSR; fold : (n,); rows : (n,) row numbers in the surveys' data;
+    actual : (n, m) boolean CSR, where the labels are to be learned from
+    """
+    size = min(size, total.shape[1])
+    columns = np.sort(np.argpartition(-total, size - 1, axis=1)[:, :size], axis=1)
+    scores = np.stack([np.take_along_axis(one.toarray(), columns, axis=1) for one in matrices], axis=2)
+    held = None if actual is None else np.take_along_axis(actual.toarray(), columns, axis=1)
+    return Candidates(columns, scores.astype(np.float32), fold, surroundings.around(rows, columns), held)
+
+
+def features(found, weights, counts, po_counts, without=()):
+    """What the trees see of `Candidates`: features (n C, d) float32 and the stack's log-odds (n C,).
+
+    weights : `stack.Weights`; counts : `stack.Counts`; po_counts : (m,) presence-only records of each species
+    without : folds whose labels are not looked at; neither are those of a survey's own fold
+    """
+    n, size = found.columns.shape
+    members = np.stack([curve(found.scores[..., k]) for k, curve in enumerate(weights.curves)], axis=2)
+    terms, shares = np.empty((n, size), np.float32), np.empty((n, size), np.float32)
+    seen = np.ones((n, len(counts.surveys)), bool)
+    for fold in np.unique(found.fold):
+        at = found.fold == fold
+        hidden = [*without, *([fold] if fold != TEST else [])]
+        seen[np.ix_(at, hidden)] = False
+        terms[at] = counts.terms(*hidden)[found.columns[at]]
+        known = np.delete(counts.species, hidden, axis=0).sum(axis=0) + 0.5
+        shares[at] = (known / known.sum())[found.columns[at]]
+    margin = weights.intercept + weights.frequency * terms + members @ weights.members.astype(np.float32)
+    centred = members - members.mean(axis=1, keepdims=True)
+    # trees tell a missing score from a low one
+    members = np.where(found.scores > 0, members, np.nan)
+    po_shares = ((po_counts + 0.5) / (po_counts + 0.5).sum()).astype(np.float32)[found.columns]
+    known, total = found.records.pooled(seen)
+    scales = total.shape[1] // 2
+    share = np.concatenate([np.repeat(one[..., None], scales, axis=2) for one in (shares, po_shares)], axis=2)
+    expected = total[:, None] * share
+    place = np.argsort(np.argsort(-margin, axis=1, kind="stable"), axis=1, kind="stable")
+    parts = [
+        *(members, centred),
+        np.stack([margin, terms, np.log(po_shares), terms - np.log(po_shares), place], axis=2),
+        np.broadcast_to(np.log1p(total)[:, None], known.shape),
+        *(known, np.log((known + 1) / (expected + 1))),
+    ]
+    table = np.concatenate([part.astype(np.float32) for part in parts], axis=2)
+    return table.reshape(n * size, -1), margin.astype(np.float32).ravel()
+
+
+def fit(found, weights, counts, po_counts, options, without=()):
+    """An xgboost Booster, from the `Candidates` of all folds but `without`."""
+    import xgboost
+
+    class Bar(xgboost.callback.TrainingCallback):
+        def after_iteration(self, model, epoch, evals_log):
+            bar.update()
+            return False
+
+    found = found.rows(np.flatnonzero(~np.isin(found.fold, without)))
+    table, margin = features(found, weights, counts, po_counts, without)
+    settings = {
+        "objective": "binary:logistic",
+        "tree_method": "hist",
+        "max_depth": options.depth,
+        "eta": options.learning_rate,
+        "min_child_weight": options.least,
+        "subsample": 0.7,
+        "colsample_bytree": 0.5,
+        "max_bin": _BINS,
+        "seed": options.seed,
+    }
+    matrix = xgboost.QuantileDMatrix(table, found.held.ravel(), base_margin=margin, max_bin=_BINS)
+    with tqdm(total=options.trees, desc="boosted stack", leave=False) as bar:
+        return xgboost.train(settings, matrix, options.trees, callbacks=[Bar()])
+
+
+_BINS = 64
+"""Of each feature's histogram."""
+
+
+def apply(booster, found, weights, counts, po_counts, probabilities):
+    """The stack's `probabilities` (n, m), those of the candidates replaced by the trees', in place."""
+    table, margin = features(found, weights, counts, po_counts)
+    more = booster.inplace_predict(table, predict_type="margin", base_margin=margin)
+    np.put_along_axis(probabilities, found.columns, expit(more).reshape(found.columns.shape), axis=1)
+    return probabilities
+
+
+class Trees:
+    """The boosted trees of every fold, and what they are grown from."""
+
+    def __init__(self, data, counts, options):
+        self.counts, self.options = counts, options
+        self.po_counts = np.asarray(data.labels_of(data.presence_only).sum(axis=0, dtype=np.int64)).ravel()
+        self.surroundings = evidence.Surroundings(data, options.scales_m)
+        self.boosters = {}
+
+    def candidates(self, matrices, total, fold, rows, actual=None):
+        """See the function `candidates`."""
+        return candidates(matrices, total, fold, rows, self.surroundings, self.options.candidates, actual)
+
+    def fit(self, found, fitted, progress):
+        """Grow the trees of each fold in `fitted` (fold -> Weights), from the `found` of the others."""
+        for done, (fold, weights) in enumerate(fitted.items()):
+            name = "the test" if fold == TEST else f"fold {fold}"
+            progress(f"stack: trees for {name}", 50 + 30 * done // len(fitted))
+            without = () if fold == TEST else (fold,)
+            self.boosters[fold] = fit(found, weights, self.counts, self.po_counts, self.options, without)
+
+    def correct(self, chances, found, weights):
+        """Replace, in place, the `chances` (n, m) of the candidates `found`, all of one fold."""
+        booster = self.boosters[int(found.fold[0])]
+        apply(booster, found, weights, self.counts, self.po_counts, chances)

@@ -1,0 +1,345 @@
+"""Stacking: one score table of several models', by a logistic regression that is fitted on validation surveys only.
+
+Each member's scores are calibrated to presence rates (a rising curve on log-log axes), and the stacked probability is
+
+    logit p = intercept + sum_k weight_k logit rate_k + slope logit frequency,    weight_k >= 0,
+
+with the frequency of the species in the training surveys (Wolpert 1992, with the non-negative weights of Breiman 1996).
+
+A score that a member did not keep, or zero, has a rate of its own: that of all pairs the member did not score.
+
+With ``fit = "boosted"`` trees correct these log-odds for the best species of each survey (`glc.ensembles.boosted`).
+
+Curves, weights and frequencies for the surveys of a fold come from the other folds alone; those for the test from all.
+What stays, as in all stacking: the members that scored the other folds were trained on surveys of this one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.parquet as pq
+from scipy import sparse
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from glc import config, labels, storage
+from glc import scores as score_tables
+from glc.ensembles import boosted, calibration
+from glc.errors import ConfigError, DataError
+from glc.registry import models
+from glc.surveys import TEST
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Of the fit.
+
+    surveys : validation surveys that are learned from, at most, drawn evenly
+    best : of each survey, the pairs with its held species and with its `best` highest mean scores are all learned from
+    sampled : pairs drawn among all others of a survey, weighted up to stand for them
+    bins : of a member's calibration curve, equal in log score
+    penalty : of the squared distance of the weights from equal shares, beside the mean loss of an occurrence
+    frequency : whether the species' frequency is a term
+    seed : of the draws
+    fit : ``weights``, or ``boosted``: trees upon them, of which the rest tells
+    candidates : species of a survey, those with the highest mean scores, that the trees see
+    scales_m : of the records around a survey that the trees see, Gaussian, metres
+    trees, depth, learning_rate : of the boosting; least : the least weight of a leaf (sum of the Hessian)
+    """
+
+    surveys: int = 10_000
+    best: int = 100
+    sampled: int = 50
+    bins: int = 60
+    penalty: float = 0.001
+    frequency: bool = True
+    seed: int = 0
+    fit: str = "weights"
+    candidates: int = 200
+    scales_m: tuple[float, ...] = (3_000, 6_000, 12_000, 24_000, 48_000)
+    trees: int = 100
+    depth: int = 4
+    learning_rate: float = 0.1
+    least: float = 20.0
+
+    def __post_init__(self):
+        config.require(self.fit in ("weights", "boosted"), "fit", self, "'weights' or 'boosted'")
+        config.require(
+            len(self.scales_m) > 0 and min(self.scales_m) > 0, "scales_m", self, "one or more distances above 0"
+        )
+        config.require(0 < self.learning_rate <= 1, "learning_rate", self, "above 0 and at most 1")
+        config.require(self.least >= 0, "least", self, "0 or above")
+        for name in ("surveys", "best", "sampled", "candidates", "trees", "depth"):
+            config.require(getattr(self, name) >= 1, name, self, "at least 1")
+        config.require(self.bins >= 3, "bins", self, "at least 3")
+        config.require(self.penalty >= 0, "penalty", self, "0 or above")
+
+
+@models.register("stack")
+class Stack:
+    """Several experiments' scores in one, weighted on their validation surveys.
+
+    The members run on the folds of the stack, whatever number of folds they run by themselves.
+    """
+
+    kind = "stack"
+
+    @dataclass(frozen=True)
+    class Options(FitOptions):
+        """members : names of experiments, with changes where wanted (``votes+model.prior=500``); the rest: the fit."""
+
+        members: tuple[str, ...] = ()
+
+        def __post_init__(self):
+            super().__post_init__()
+            config.require(len(self.members) > 0, "members", self, "names of experiments")
+            config.require(len(set(self.members)) == len(self.members), "members", self, "each experiment once")
+
+
+def check_member(name, member, surveys, validation):
+    """Refuse the experiment `member`, called `name`, in a stack over other surveys or folds than its own.
+
+    surveys, validation : sections of the stack. Both must be equal, but for how many folds are run.
+    """
+    if models.get(member.model.name).kind in ("stack", "blend"):
+        raise ConfigError(f"model.members: {name!r} is a {member.model.name} itself; name its members instead")
+    if member.train.clone:
+        raise ConfigError(
+            f"model.members: {name!r} has train.clone, whose scores are honest on the first fold alone; write "
+            f"{name}+train.clone=false"
+        )
+    for section, wanted, found in (
+        ("surveys", surveys, member.surveys),
+        ("validation", validation, member.validation),
+    ):
+        own, theirs = config.to_dict(wanted), config.to_dict(found)
+        for key in own:
+            if key != "run" and own[key] != theirs[key]:
+                more = f"+validation.run={validation.run}" if key == "count" else ""
+                raise ConfigError(
+                    f"model.members: {name!r} has {section}.{key} = {theirs[key]!r}, expected this experiment's own "
+                    f"{own[key]!r}; write {name}+{section}.{key}={own[key]}{more}, or change this one's"
+                )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs (survey, species) to learn from, p of them.
+
+    scores : (p, K) float32 of the members, 0 where a member has none; column : (p,) of the species; fold : (p,) of the
+    survey; weight : (p,) pairs that each stands for; held : (p,) bool, whether the survey holds the species
+    """
+
+    scores: np.ndarray
+    column: np.ndarray
+    fold: np.ndarray
+    weight: np.ndarray
+    held: np.ndarray
+
+    def where(self, mask):
+        """The pairs of `mask`."""
+        return Pairs(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
+
+    @staticmethod
+    def join(parts):
+        """One Pairs of several."""
+        parts = list(parts)
+        return Pairs(*(np.concatenate([getattr(one, name) for one in parts]) for name in Pairs.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Surveys and occurrences of each training fold: `surveys` (folds,), `species` (folds, m)."""
+
+    surveys: np.ndarray
+    species: np.ndarray
+
+    def terms(self, *without):
+        """Logit (m,) of the species' frequency in all folds but those `without`, one survey with half of it added."""
+        seen = np.setdiff1d(np.arange(len(self.surveys)), without)
+        return logit((self.species[seen].sum(axis=0) + 0.5) / (self.surveys[seen].sum() + 1))
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A fitted stack: a `curves.Curve` and a weight for each member, the slope of the frequency, the intercept."""
+
+    curves: tuple
+    members: np.ndarray
+    frequency: float
+    intercept: float
+
+
+def sample(matrices, actual, fold, options, rng):
+    """Pairs of the surveys of one fold: `matrices`, the members' scores (n, m) CSR; `actual` (n, m) boolean CSR."""
+    n, m = actual.shape
+    total = total_share(matrices)
+    held = actual.toarray()
+    best = min(options.best, m)
+    chosen = held.copy()
+    np.put_along_axis(chosen, np.argpartition(-total, best - 1, axis=1)[:, :best], True, axis=1)
+    # columns are drawn whatever the labels are, and count only where they hit one of the others: each of these then
+    # stands for m / sampled pairs on average
+    drawn = np.sort(rng.integers(m, size=(n, options.sampled)), axis=1)
+    row = np.repeat(np.arange(n), options.sampled)
+    other = ~chosen[row, drawn.ravel()]
+    rows = np.concatenate([np.nonzero(chosen)[0], row[other]])
+    columns = np.concatenate([np.nonzero(chosen)[1], drawn.ravel()[other]])
+    weight = np.where(np.arange(len(rows)) < chosen.sum(), 1.0, m / options.sampled)
+    values = np.stack([np.asarray(one[rows, columns]).ravel() for one in matrices], axis=1).astype(np.float32)
+    return Pairs(values, columns, np.full(len(rows), fold), weight, held[rows, columns])
+
+
+def fit_weights(pairs, counts, options, without=()):
+    """Weights from the `pairs` of all folds but `without`, and from `counts` of all but those and the pair's own."""
+    pairs = pairs.where(~np.isin(pairs.fold, without))
+    if not pairs.held.any():
+        raise DataError(f"stack: no occurrence in the {len(pairs.held)} validation pairs; run more folds")
+    fitted = tuple(calibration.fit(scores, pairs.held, pairs.weight, options.bins) for scores in pairs.scores.T)
+    features = [curve(scores) for curve, scores in zip(fitted, pairs.scores.T, strict=True)]
+    if options.frequency:
+        term = np.empty(len(pairs.fold), np.float32)
+        for fold in np.unique(pairs.fold):
+            at = pairs.fold == fold
+            term[at] = counts.terms(*without, fold)[pairs.column[at]]
+        features.append(term)
+    k = len(fitted)
+    start = np.zeros(len(features) + 1)
+    start[:k] = 1 / k
+    bounds = [(0, None)] * k + [(None, None)] * (len(start) - k)
+    x = np.column_stack([*features, np.ones(len(pairs.fold))])
+    # the loss an occurrence: a penalty means the same however few of the pairs are held
+    weight = pairs.weight / pairs.weight[pairs.held].sum()
+
+    def loss(beta):
+        z = x @ beta
+        gap = beta[:k] - 1 / k
+        value = weight @ (np.logaddexp(0, z) - pairs.held * z) + options.penalty * gap @ gap
+        slope = x.T @ (weight * (expit(z) - pairs.held))
+        slope[:k] += 2 * options.penalty * gap
+        return value, slope
+
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
+    return Weights(fitted, found.x[:k], float(found.x[k]) if options.frequency else 0.0, float(found.x[-1]))
+
+
+def apply(weights, matrices, frequency):
+    """Stacked probabilities (n, m) float32, dense.
+
+    matrices : the members' scores (n, m) CSR; frequency : (m,), see `Counts.terms`
+    """
+    n = matrices[0].shape[0]
+    z = np.tile((weights.intercept + weights.frequency * frequency).astype(np.float32), (n, 1))
+    for curve, weight, matrix in zip(weights.curves, weights.members, matrices, strict=True):
+        if weight > 0:
+            matrix = matrix.tocsr()
+            row = np.repeat(np.arange(n), np.diff(matrix.indptr))
+            z += np.float32(weight * curve.missing)
+            z[row, matrix.indices] += np.float32(weight) * (curve(matrix.data) - np.float32(curve.missing))
+    return expit(z)
+
+
+def total_share(matrices):
+    """Sum (n, m) of the members' scores, each survey's divided by their sum."""
+    return sum((_shares(one) for one in matrices[1:]), _shares(matrices[0])).toarray()
+
+
+def _shares(matrix):
+    """Rows of a CSR matrix divided by their sums."""
+    total = np.asarray(matrix.sum(axis=1)).ravel()
+    return sparse.diags((1 / np.where(total > 0, total, 1)).astype(np.float32)) @ matrix
+
+
+def write(folders, data, out, *, options, names, folds, keep, progress=print):
+    """Write the stacked ``valid`` and ``test`` scores of members under `out`.
+
+    folders : the members' outputs, each with ``valid`` of `folds` and ``test``; names : what the members are called
+    data : `glc.surveys.SurveyData`; keep : highest scores kept for each survey
+    The manifest carries, under ``model_facts``, the weights for each fold and for the ``test``.
+
+    Only `ROWS` surveys of each member are in memory at once, and the pairs that are learned from.
+    """
+    folds = list(folds)
+    per_fold = [data.labels_of(data.valid(fold)) for fold in range(int(data.places["fold"].max()) + 1)]
+    counts = Counts(
+        np.array([one.shape[0] for one in per_fold]),
+        np.stack([np.asarray(one.sum(axis=0, dtype=np.int64)).ravel() for one in per_fold]),
+    )
+    every = sum(counts.surveys[fold] for fold in folds)
+    share = min(1.0, options.surveys / max(every, 1))
+    pairs, found = [], []
+    trees = boosted.Trees(data, counts, options) if options.fit == "boosted" else None
+    for number, (surveys, fold, matrices) in enumerate(_blocks([folder / "valid" for folder in folders], data)):
+        progress(f"stack: drawing pairs of {len(surveys)} surveys", 30 * number * ROWS // max(every, 1))
+        rng = np.random.default_rng([options.seed, number])
+        chosen = np.flatnonzero(rng.random(len(surveys)) < share) if share < 1 else np.arange(len(surveys))
+        rows = data.rows_of(surveys[chosen], data.train_name)
+        actual = data.labels_of(rows)
+        for one in np.unique(fold[chosen]):
+            at = fold[chosen] == one
+            pairs.append(sample([m[chosen[at]] for m in matrices], actual[at], one, options, rng))
+        if trees:
+            own = [m[chosen] for m in matrices]
+            found.append(trees.candidates(own, total_share(own), fold[chosen], rows, actual))
+    pairs = Pairs.join(pairs)
+    fitted, told = {}, {}
+    for done, fold in enumerate([*folds, TEST]):
+        progress(f"stack: weights for {'the test' if fold == TEST else f'fold {fold}'}", 30 + 20 * done // len(folds))
+        fitted[fold] = fit_weights(pairs, counts, options, () if fold == TEST else (fold,))
+        told["test" if fold == TEST else str(fold)] = _told(fitted[fold], names)
+    if trees:
+        trees.fit(boosted.Candidates.join(found), fitted, progress)
+        del found
+    written = {}
+    for split in ("valid", "test"):
+        parts = []
+        for surveys, fold, matrices in _blocks([folder / split for folder in folders], data):
+            progress(f"stack: scoring the {split} surveys", 80)
+            for one in np.unique(fold):
+                at = np.flatnonzero(fold == one)
+                term = counts.terms(*(() if one == TEST else (one,)))
+                own = [matrix[at] for matrix in matrices]
+                chances = apply(fitted[int(one)], own, term)
+                if trees:
+                    inside = data.test_name if one == TEST and not data.held_out else data.train_name
+                    rows = data.rows_of(surveys[at], inside)
+                    candidates = trees.candidates(own, total_share(own), fold[at], rows)
+                    trees.correct(chances, candidates, fitted[int(one)])
+                kept = score_tables.keep_best(chances, keep)
+                parts.append(score_tables.Scores(surveys[at], fold[at], data.species, kept))
+        written[f"{split}_rows"] = score_tables.write(score_tables.stack(parts), out / split)
+    storage.note(out, **written, pairs=len(pairs.held), model_facts=told)
+    return told
+
+
+ROWS = 512
+"""Surveys that are worked on at once."""
+
+
+def _blocks(folders, data):
+    """Blocks of the members' score tables, in step: (survey ids, folds, [CSR over the dataset's species])."""
+    tables = [_read_blocks(folder, data.species) for folder in folders]
+    for parts in zip(*tables, strict=True):
+        surveys, fold, _ = parts[0]
+        for folder, (other, other_fold, _) in zip(folders, parts, strict=True):
+            if not (np.array_equal(surveys, other) and np.array_equal(fold, other_fold)):
+                raise DataError(f"{folder}: surveys or folds differ from {folders[0]}; score all members with one data")
+        yield surveys, fold, [matrix for _, _, matrix in parts]
+
+
+def _read_blocks(folder, species):
+    own = np.load(folder / "species.npy")
+    for batch in pq.ParquetFile(folder / "part-0.parquet").iter_batches(batch_size=ROWS):
+        lists, values = batch["species"], batch["score"]
+        indptr = np.concatenate([[0], np.cumsum(lists.value_lengths().to_numpy())])
+        columns = np.searchsorted(own, lists.flatten().to_numpy())
+        matrix = sparse.csr_matrix(
+            (values.flatten().to_numpy(), columns, indptr), (batch.num_rows, len(own)), copy=True
+        )
+        matrix.sort_indices()
+        yield batch["surveyId"].to_numpy(), batch["fold"].to_numpy(), labels.widen(matrix, own, species)
+
+
+def _told(weights, names):
+    members = {name: round(float(weight), 4) for name, weight in zip(names, weights.members, strict=True)}
+    return {"members": members, "frequency": round(weights.frequency, 4), "intercept": round(weights.intercept, 4)}

@@ -1,0 +1,1 @@
+"""Predictions compared with what is known: metrics, baselines, gains."""

@@ -1,0 +1,39 @@
+"""The floor that any model must pass: the 25 most frequent species of everywhere, a country, a region or a district."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from glc import labels
+from glc.classical.frequency import LEVELS, Frequency
+from glc.evaluation import evaluate, metrics
+
+SIZE = 25
+
+
+def write(data, out, folds, truth=None):
+    """Write ``floor.json``: for each level the sample-averaged F1 on the validation `folds`, and on the test if known.
+
+    data : `glc.surveys.SurveyData`; truth : frame (surveyId, speciesId) of the test's labels, or None
+    returns : the list of dicts (level, valid, valid_low, valid_high, test)
+    """
+    rows = []
+    for level in LEVELS:
+        model = Frequency(Frequency.Options(level=level))
+        values, blocks = [], []
+        for fold in folds:
+            queries = data.valid(fold)
+            sets = metrics.top_k(model.scores(data, fold, queries), SIZE)
+            values.append(metrics.survey_f1(sets, data.labels_of(queries)))
+            blocks.append(data.places["block"].to_numpy()[queries])
+        values, blocks = np.concatenate(values), np.concatenate(blocks)
+        low, high = evaluate.bootstrap(values, blocks)
+        row = {"level": level, "valid": float(values.mean()), "valid_low": low, "valid_high": high, "test": None}
+        species, actual = evaluate.test_labels(data, truth)
+        if actual is not None:
+            sets = metrics.top_k(model.scores(data, None, data.test), SIZE)
+            row["test"] = metrics.sample_f1(labels.widen(sets, data.species, species), actual)
+        rows.append(row)
+    (Path(out) / "floor.json").write_text(json.dumps(rows, indent=1) + "\n")
+    return rows

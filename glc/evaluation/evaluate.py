@@ -1,0 +1,163 @@
+"""Measures of an experiment's predictions, on validation always and on the test where its truth exists."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from glc import labels, storage
+from glc import scores as score_tables
+from glc.errors import DataError
+from glc.evaluation import metrics
+from glc.neighbours import exact
+from glc.prediction import sets
+
+TRUTH = "truth"
+"""Folder of a dataset with the labels of its test, if any; nothing but evaluation reads it."""
+
+
+def write(predictions_folder, scores_folder, data, out, truth=None, resamples=2_000):
+    """Write ``metrics.json`` and a per-survey table ``surveys.parquet`` into `out`; return the metrics, a dict.
+
+    truth : frame (surveyId, speciesId) of the test's labels, or None; a held-out test has its own
+    resamples : of the bootstrap over spatial blocks that gives the interval of the sample-averaged F1
+
+    The metrics are of ``valid``, ``test`` where its labels are known and, beside them, ``optimistic`` where nets were
+    cloned: what the paper of cross-fusion reports, by nets that have seen these validation labels.
+    """
+    frames, result = [], {}
+    for split in ("valid", "test"):
+        scores = score_tables.read(scores_folder / split)
+        if split == "valid":
+            rows = data.rows_of(scores.surveys, data.train_name)
+            species, actual = data.species, data.labels_of(rows)
+        else:
+            rows = data.test
+            species, actual = test_labels(data, truth)
+        ids, fold, predicted = sets.read(predictions_folder / split, species)
+        wanted = data.places["surveyId"].to_numpy()[rows]
+        if not (np.array_equal(ids, wanted) and np.array_equal(ids, scores.surveys)):
+            raise DataError(f"{predictions_folder}/{split}: surveys differ from those of the scores or the dataset")
+        frame = data.places.iloc[rows][["surveyId", "lon", "lat", "country", "region", "block"]].reset_index(drop=True)
+        frame.insert(0, "split", split)
+        frame["fold"] = fold
+        frame["predicted"] = np.asarray(predicted.sum(axis=1)).ravel()
+        frame["nearest_train_m"] = _nearest_train(data, rows, fold)
+        frame["actual"], frame["f1"] = -1, np.nan
+        if actual is not None:
+            result[split] = measure(predicted, actual, labels.widen(scores.matrix, scores.species, species))
+            frame["actual"] = np.asarray(actual.sum(axis=1)).ravel()
+            frame["f1"] = metrics.survey_f1(predicted, actual)
+        if split == "valid":
+            low, high = bootstrap(frame["f1"].to_numpy(), frame["block"].to_numpy(), resamples)
+            result[split] |= {"sample_f1_low": low, "sample_f1_high": high, "folds": len(np.unique(fold))}
+        frames.append(frame)
+    if (scores_folder / sets.OPTIMISTIC).is_dir():
+        scores = score_tables.read(scores_folder / sets.OPTIMISTIC)
+        actual = data.labels_of(data.rows_of(scores.surveys, data.train_name))
+        predicted = sets.read(predictions_folder / sets.OPTIMISTIC, data.species)[-1]
+        found = measure(predicted, actual, labels.widen(scores.matrix, scores.species, data.species))
+        result[sets.OPTIMISTIC] = found
+    pd.concat(frames, ignore_index=True).to_parquet(Path(out) / "surveys.parquet", index=False)
+    (Path(out) / "metrics.json").write_text(json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def test_labels(data, truth):
+    """Labels of `data.test` where they are known: (species, boolean CSR), or (data.species, None).
+
+    A held-out test has its own labels; else they come from `truth`, a frame (surveyId, speciesId), whose species may go
+    beyond those of the training data.
+    """
+    if data.held_out:
+        return data.species, data.labels_of(data.test)
+    if truth is None:
+        return data.species, None
+    ids = data.places["surveyId"].to_numpy()[data.test]
+    truth = truth[truth["surveyId"].isin(ids)].drop_duplicates()
+    if not len(truth):
+        raise DataError("the truth of the test names none of its surveys; is it of another dataset?")
+    wider = np.union1d(data.species, truth["speciesId"].to_numpy()).astype(np.int32)
+    order = np.argsort(ids)
+    row = order[np.searchsorted(ids[order], truth["surveyId"].to_numpy())]
+    column = np.searchsorted(wider, truth["speciesId"].to_numpy())
+    return wider, sparse.csr_matrix((np.ones(len(truth), bool), (row, column)), shape=(len(ids), len(wider)))
+
+
+def measure(predicted, actual, scores):
+    """All measures of sets and scores (CSR over one vocabulary), a dict of floats.
+
+    Those of GeoLifeCLEF 2020, ``top_30`` and ``adaptive_top_30``, are there where every survey has one species.
+    """
+    found = {
+        "surveys": int(actual.shape[0]),
+        "sample_f1": metrics.sample_f1(predicted, actual),
+        "micro_f1": metrics.micro_f1(predicted, actual),
+        "macro_f1": metrics.macro_f1(predicted, actual),
+        "recall_at_25": metrics.top_k_recall(scores, actual, 25),
+        "recall_at_100": metrics.top_k_recall(scores, actual, 100),
+        "macro_auc": metrics.macro_auc(scores, actual),
+        "mean_set": float(predicted.sum() / predicted.shape[0]),
+        "mean_species": float(actual.sum() / actual.shape[0]),
+    }
+    if (actual.sum(axis=1) == 1).all():
+        label = np.asarray(actual.argmax(axis=1)).ravel()
+        found |= {"top_30": metrics.top_30(scores, label), "adaptive_top_30": metrics.adaptive_top_30(scores, label)}
+    return found
+
+
+def bootstrap(values, blocks, resamples=2_000, seed=0):
+    """95 % interval of the mean of `values` when whole `blocks` are drawn again: (low, high)."""
+    _, index = np.unique(blocks, return_inverse=True)
+    total, count = np.bincount(index, values), np.bincount(index)
+    draw = np.random.default_rng(seed).integers(len(count), size=(resamples, len(count)))
+    means = total[draw].sum(axis=1) / count[draw].sum(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def compare(frame, other, split, resamples=2_000):
+    """Sample-averaged F1 of two experiments on the surveys of `split` that both predicted in one fold, and the gain.
+
+    frame, other : per-survey tables of `write`; returns a dict of surveys, own, other, difference and, on validation,
+    low and high, the 95 % interval of the difference by the bootstrap over blocks; None where they share no survey
+    """
+    own, theirs = (one[(one["split"] == split) & one["f1"].notna()] for one in (frame, other))
+    both = own.merge(theirs[["surveyId", "fold", "f1"]], on=["surveyId", "fold"], suffixes=("", "_other"))
+    if not len(both):
+        return None
+    gain = (both["f1"] - both["f1_other"]).to_numpy()
+    found = {
+        "surveys": len(both),
+        "own": both["f1"].mean(),
+        "other": both["f1_other"].mean(),
+        "difference": gain.mean(),
+    }
+    if split == "valid":
+        found["low"], found["high"] = bootstrap(gain, both["block"].to_numpy(), resamples)
+    return found
+
+
+def read_truth(folder):
+    """Labels of a dataset's test from its ``truth`` folder, a frame (surveyId, speciesId), or None."""
+    files = sorted((Path(folder) / TRUTH).glob("*.csv"))
+    if not files:
+        return None
+    return pd.concat([pd.read_csv(file, usecols=["surveyId", "speciesId"]) for file in files], ignore_index=True)
+
+
+def _nearest_train(data, rows, fold):
+    """Great-circle metres from each survey to the nearest training survey that its model saw."""
+    out = np.empty(len(rows))
+    for f in np.unique(fold):
+        at = fold == f
+        train = data.train(None if f < 0 else f)
+        out[at] = exact.distance_to_nearest(data.places.iloc[rows[at]], data.places.iloc[train], exclude_group=False)
+    return out
+
+
+def truth_digest(folder):
+    """Digests of a dataset's truth files, a list."""
+    return [storage.file_digest(file) for file in sorted((Path(folder) / TRUTH).glob("*.csv"))]

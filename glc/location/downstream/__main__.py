@@ -1,0 +1,32 @@
+"""Print the nearest-places reference for all folds.
+
+python -m glc.location.downstream LOCATION [--habitats FOLDER]
+"""
+
+import argparse
+
+from glc.location.downstream import problems
+from glc.location.downstream.sources import Source
+from glc.location.downstream.validation import cross_validate
+
+
+def main(argv=None):
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m glc.location.downstream", description="the nearest labelled places as a reference, by fold"
+    )
+    parser.add_argument("location", help="folder of location_tasks.parquet and location_query.parquet")
+    parser.add_argument("--habitats", help="folder of surveys_train.csv and surveys_test.csv")
+    arguments = parser.parse_args(argv)
+    chosen = [problems.location(arguments.location)]
+    if arguments.habitats:
+        chosen.append(problems.habitats(arguments.habitats))
+    for problem in chosen:
+        result = cross_validate(problem, Source("nearest"), {}, seeds=1)
+        table = result.scores.pivot_table("score", ["folds", "fold"], ["target", "measure"], sort=False)
+        print(f"{problem.k} nearest places, {problem.name}")
+        print(table.to_string(float_format="{:.4f}".format), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()

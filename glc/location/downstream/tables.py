@@ -1,0 +1,65 @@
+"""Scores of downstream tasks as tables: a row a source, a column a target, mean ± standard deviation over the seeds."""
+
+import pandas as pd
+
+from glc.location.downstream.validation import POOLED
+
+
+def table(scores, problem, column):
+    """Scores of all held-out places of the folds `column`: a frame of text, a row a source.
+
+    scores : frame of `glc.location.downstream.validation.Result.scores` and ``row``
+    A source has one figure without a spread where it draws nothing, and none for a target that it was not asked.
+    """
+    part = scores[(scores["folds"] == column) & (scores["fold"] == POOLED)]
+    found = part.groupby(["row", "target", "measure"], sort=False)["score"].agg(["mean", "std", "count"])
+    lines = {label: {"row": label} for label in part["row"].unique()}
+    for target in problem.targets:
+        for measure in _measures(target, problem):
+            head = f"{target.title}, {measure}"
+            for label, line in lines.items():
+                key = (label, target.name, measure)
+                line[head] = _text(*found.loc[key]) if key in found.index else ""
+    return pd.DataFrame(list(lines.values()))
+
+
+def remarks(scores, problem, column):
+    """What the table of the folds `column` does not show, a list of sentences."""
+    part = scores[(scores["folds"] == column) & (scores["fold"] != "blend")]
+    folds = sorted(part.loc[part["fold"] != POOLED, "fold"].unique())
+    pooled = part[part["fold"] == POOLED]
+    told = [
+        f"{int(pooled['places'].max()):,} places, held out in {len(folds)} fold{'s' if len(folds) > 1 else ''}; mean ± "
+        "standard deviation over seeds of the head, of all held-out places together."
+    ]
+    for target in problem.targets:
+        unseen = pooled.loc[pooled["target"] == target.name, "unseen"].max()
+        if unseen > 0:
+            told.append(f"{unseen:.1%} of them have a {target.title} that their training folds lack.")
+    missing = {one.title: int(problem.places[one.name].isna().sum()) for one in problem.targets}
+    told += [f"{count:,} places have no {title} and do not count there." for title, count in missing.items() if count]
+    return told
+
+
+def chosen(weights):
+    """What predicts the places without labels, a frame: target, the sources with their weights, and those not asked.
+
+    weights : benchmark -> target -> {mean of: source -> weight, not asked: source -> reason}
+    """
+    lines = []
+    for benchmark in weights.values():
+        for target, found in benchmark.items():
+            mean = ", ".join(f"{count} × {label}" for label, count in found["mean of"].items())
+            without = "; ".join(f"{label}: {reason}" for label, reason in found["not asked"].items())
+            lines.append({"target": target, "mean of": mean, "not asked, as they may know the target": without})
+    return pd.DataFrame(lines)
+
+
+def _measures(target, problem):
+    if target.kind == "value":
+        return ["R²"]
+    return ["accuracy", "top-5 accuracy"] if problem.name == "habitats" else ["accuracy"]
+
+
+def _text(mean, spread, count):
+    return f"{mean:.3f}" if count < 2 else f"{mean:.3f} ± {spread:.3f}"

@@ -1,0 +1,229 @@
+"""Downstream tasks of a location encoder: frozen features of places, a head a target, folds that judge.
+
+Whatever is fitted (scalers, heads, lists of classes, neighbours) is fitted on the training folds of the moment. What
+tells of a place is a `Source`; the control of every encoder is the same head on its harmonics alone.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from glc.errors import ConfigError
+from glc.location.downstream import kriging, nearest, problems
+from glc.location.downstream.heads import HEAD, Prediction, fit_predict
+from glc.location.downstream.sources import ALL, PLACES_ALONE
+
+POOLED = "all"
+_CLIMATE = ("tmean", "altitude")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What cross-validation found.
+
+    scores : frame with target, measure, folds, fold (`POOLED` for all held-out places together), seed, score, places,
+        and unseen, the share of these places whose class the training rows lack
+    held_out : column of folds -> target -> Prediction of all places, mean over the seeds; NaN at those not held out
+    """
+
+    scores: pd.DataFrame
+    held_out: dict
+
+
+def cross_validate(problem, source, paths, head=HEAD, seeds=3):
+    """Predict each fold from the other folds of its column, with heads of `seeds` seeds: a Result.
+
+    problem : `glc.location.downstream.problems.Problem`
+    paths : file of a raster (`ALL` -> path), or of encoders: `ALL` -> path, or target -> path for those targets alone
+    """
+    groups = _groups(problem, source, paths)
+    place = problem.places[["lon", "lat"]].to_numpy().T
+    told = [_features(source, path, without, *place) for path, without, _ in groups]
+    seeds = _seeds(source, seeds)
+    rows, held_out = [], {}
+    total = len(groups) * len(seeds) * sum(map(len, problem.folds.values()))
+    with tqdm(total=total, desc=f"{problem.name} folds", leave=False) as bar:
+        for column, folds in problem.folds.items():
+            fold = problem.places[column].to_numpy()
+            held = {number: np.flatnonzero(fold == number) for number in folds}
+            held_out[column] = {}
+            for (_, _, names), features in zip(groups, told, strict=True):
+                by_seed = []
+                for seed in seeds:
+                    parts = []
+                    for number, asked in held.items():
+                        train = fold != number
+                        parts.append(_predict(problem, source, names, features, train, features[asked], head, seed))
+                        bar.update()
+                    joined = {
+                        name: Prediction.join([part[name] for part in parts], held.values(), len(fold))
+                        for name in names
+                    }
+                    rows += _scores(problem, column, held, joined, seed)
+                    by_seed.append(joined)
+                held_out[column] |= {name: Prediction.mean(one[name] for one in by_seed) for name in names}
+    return Result(pd.DataFrame(rows), held_out)
+
+
+def predict(problem, source, paths, head=HEAD, seeds=3):
+    """Predict the places without labels from all labelled ones: target -> Prediction, mean over the seeds.
+
+    A raster is refused: what it says at a place to predict may be the answer itself.
+    """
+    if source.kind == "raster":
+        raise ConfigError("a raster may not be read at the places to predict; give features or an encoder")
+    every = np.ones(len(problem.places), bool)
+    found = {}
+    for path, without, names in _groups(problem, source, paths):
+        known, asked = (
+            _features(source, path, without, *frame[["lon", "lat"]].to_numpy().T)
+            for frame in (problem.places, problem.query)
+        )
+        runs = [_predict(problem, source, names, known, every, asked, head, seed) for seed in _seeds(source, seeds)]
+        found |= {name: Prediction.mean(one[name] for one in runs) for name in names}
+    return found
+
+
+def knows(source, paths, target):
+    """Why the encoder of `source` may not predict a Target, of which it may have been told; empty if it may."""
+    path = paths.get(target.name, paths.get(ALL))
+    if source.kind != "encoder" or path is None:
+        return ""
+    from glc.location import LocationEncoder
+
+    bands = LocationEncoder.load(path).facts.get("bands")
+    if bands is None:
+        return "its file does not tell the bands of its imagery"
+    own = [band for band in bands if target.own and band.startswith(target.own)]
+    return f"its imagery had {own[0]}" if own else ""
+
+
+def measures(target, truth, prediction):
+    """Measures of a target: R² of values; accuracy, and that of the five most probable classes.
+
+    truth : (n,), None where a class is missing: such a place does not count
+    """
+    if target.kind == "value":
+        truth = truth.astype(np.float64)
+        residual, spread = truth - prediction.values, truth - truth.mean()
+        return {"R²": float(1 - (residual**2).sum() / (spread**2).sum())}
+    known = np.array([one is not None for one in truth])
+    if not known.any():
+        return {"accuracy": np.nan, "top-5 accuracy": np.nan}
+    top = prediction.top(5)[known]
+    hit = top == truth[known][:, None]
+    return {"accuracy": float(hit[:, 0].mean()), "top-5 accuracy": float(hit.any(axis=1).mean())}
+
+
+def pooled_scores(problem, target, prediction, column):
+    """Rows of `Result.scores` of one prediction of all places, for all held-out places of `column` together."""
+    fold = problem.places[column].to_numpy()
+    held = {number: np.flatnonzero(fold == number) for number in problem.folds[column]}
+    rows = _scores(problem, column, held, {target.name: prediction}, 0)
+    return pd.DataFrame([row for row in rows if row["fold"] == POOLED])
+
+
+def write_predictions(problem, predictions, path):
+    """Write the predicted places: lat, lon and targets (.parquet), or surveyId, class and top5 (.csv, by spaces)."""
+    frame = problem.query.copy()
+    for name, one in predictions.items():
+        frame[name] = one.best
+    if path.suffix == ".parquet":
+        frame[["lat", "lon", *predictions]].to_parquet(path, index=False)
+    else:
+        (name,) = predictions
+        frame["top5"] = [" ".join(row) for row in predictions[name].top(5)]
+        frame[["surveyId", name, "top5"]].to_csv(path, index=False)
+
+
+def save(predictions, folder):
+    """Write target -> Prediction as ``folder/<target>.npz``; probabilities as float16."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, one in predictions.items():
+        if one.classes is None:
+            np.savez_compressed(folder / f"{name}.npz", values=one.values)
+        else:
+            np.savez_compressed(
+                folder / f"{name}.npz", values=one.values.astype(np.float16), classes=one.classes.astype(str)
+            )
+
+
+def load(folder, name):
+    """The Prediction of target `name` that `save` wrote into `folder`, or None where there is none."""
+    path = Path(folder) / f"{name}.npz"
+    if not path.is_file():
+        return None
+    with np.load(path) as found:
+        if "classes" not in found:
+            return Prediction(found["values"])
+        return Prediction(found["values"].astype(np.float32), found["classes"].astype(object))
+
+
+def _groups(problem, source, paths):
+    """Targets that are told the same: list of (path, bands left out, names)."""
+    names = [target.name for target in problem.targets]
+    if source.kind in ("raster", "encoder") and not paths:
+        raise ConfigError(f"a source of kind {source.kind!r} needs a file; give its path")
+    unknown = [name for name in paths if name not in (ALL, *names)]
+    if unknown:
+        raise ConfigError(f"unknown target {unknown[0]!r}; expected {ALL!r} or some of: {', '.join(names)}")
+    if source.left_out == "climate":
+        names = [name for name in names if problem.target(name).own in _CLIMATE]
+    groups = {}
+    for name in names:
+        path = paths.get(name, paths.get(ALL))
+        if paths and path is None:
+            continue  # an encoder for other targets
+        own = problem.target(name).own
+        without = {"": (), "own": (own,) if own else (), "climate": _CLIMATE}[source.left_out]
+        groups.setdefault((path, without), []).append(name)
+    return [(*key, members) for key, members in groups.items()]
+
+
+def _features(source, path, without, lon, lat):
+    if source.kind in PLACES_ALONE:
+        return np.column_stack([lon, lat])
+    if source.kind == "raster":
+        return problems.nearest_pixel(path, lon, lat, without)[0]
+    from glc.location import LocationEncoder
+    from glc.location import features as feature_maps
+
+    parts = [LocationEncoder.load(path).embed(lon, lat)] if source.kind == "encoder" else []
+    if source.features.name != "none":
+        parts.append(feature_maps.features(source.features.name, lon, lat, **source.features.options))
+    return np.hstack(parts)
+
+
+def _predict(problem, source, names, known, train, asked, head, seed):
+    targets = {name: labels[train] for name, labels in problem.labels(names).items()}
+    if source.kind == "nearest":
+        return nearest.fit_predict(known[train].T, targets, asked.T, problem.k)
+    if source.kind == "kriging":
+        return kriging.fit_predict(known[train].T, targets, asked.T)
+    return fit_predict(known[train], targets, asked, head, seed)
+
+
+def _seeds(source, seeds):
+    return [0] if source.kind in PLACES_ALONE else list(range(seeds))  # no head, whose seed would count
+
+
+def _scores(problem, column, held, predictions, seed):
+    """Rows of `Result.scores` of one seed, by fold and for all held-out places."""
+    rows = []
+    fold = problem.places[column].to_numpy()
+    for name, prediction in predictions.items():
+        target, truth = problem.target(name), problem.labels([name])[name]
+        unseen = np.zeros(len(truth), bool)
+        if target.kind == "class":
+            for number, where in held.items():
+                known = {label for label in truth[fold != number] if label is not None}
+                unseen[where] = [label is not None and label not in known for label in truth[where]]
+        for number, where in (held | {POOLED: np.concatenate(list(held.values()))}).items():
+            for measure, score in measures(target, truth[where], prediction.at(where)).items():
+                facts = {"target": name, "measure": measure, "folds": column, "fold": str(number), "seed": seed}
+                rows.append(facts | {"score": score, "places": len(where), "unseen": float(unseen[where].mean())})
+    return rows

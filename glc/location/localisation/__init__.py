@@ -1,0 +1,1 @@
+"""Image tiles to the coordinates they were taken at (geo-localisation)."""

@@ -1,0 +1,1 @@
+"""Contrastive pre-training of a location encoder on imagery."""

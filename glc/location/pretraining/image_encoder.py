@@ -1,0 +1,157 @@
+"""The image side: tiles of many bands to unit vectors, by a small CNN or a net of timm."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from glc import config
+from glc.config import require
+from glc.errors import DataError
+from glc.location import encoder
+
+KIND = "image encoder"
+
+
+class ImageEncoder(nn.Module):
+    """Tiles (n, band, row, col) of `size` pixels a side to unit vectors (n, dim) float32.
+
+    bands : their names, in order; standardised by their own moments (`prepare`), what is not finite is their mean
+    image : config.Choice, cnn (`Cnn.Options`) or the name of a net of timm (`Timm`)
+    """
+
+    def __init__(self, bands, size, image, dim, facts=None):
+        super().__init__()
+        self.bands, self.size, self.choice, self.dim, self.facts = tuple(bands), size, image, dim, dict(facts or {})
+        self.register_buffer("mean", torch.zeros(len(bands), 1, 1))
+        self.register_buffer("scale", torch.ones(len(bands), 1, 1))
+        if image.name == "cnn":
+            self.net = Cnn(config.options(Cnn, image, "image"), len(bands), size, dim)
+        else:
+            self.net = Timm(config.options(Timm, image, "image"), len(bands), image.name, dim)
+
+    def prepare(self, tiles, rows=slice(None)):
+        """Take the moments of the bands over the `rows` of `tiles` (n, band, row, col), and pretrained weights."""
+        mean, std = np.zeros((2, len(self.bands)))
+        for band in range(len(self.bands)):  # one at a time: a copy of all tiles may not fit
+            values = tiles[rows, band].astype(np.float64)
+            values = values[np.isfinite(values)]
+            if len(values):
+                mean[band], std[band] = values.mean(), values.std()
+        varies = std > 1e-6 * np.hypot(mean, std)
+        scale = np.divide(1, std, out=np.zeros_like(std), where=varies)
+        self.mean.copy_(torch.as_tensor(mean)[:, None, None])
+        self.scale.copy_(torch.as_tensor(scale)[:, None, None])
+        self.net.prepare()
+
+    def forward(self, tiles):
+        return F.normalize(self.net(self.standard(tiles)), dim=1)
+
+    def standard(self, tiles):
+        """Tiles in deviations of their bands, 0 where nothing is known."""
+        return ((tiles - self.mean) * self.scale).nan_to_num(nan=0, posinf=0, neginf=0)
+
+    @torch.inference_mode()
+    def embed(self, tiles, batch=1024):
+        """Unit vectors (n, dim) float32, an array, of an array of tiles; a DataError tells of another shape."""
+        wanted = (len(self.bands), self.size, self.size)
+        if np.ndim(tiles) != 4 or np.shape(tiles)[1:] != wanted:
+            raise DataError(
+                f"tiles: found an array of shape {np.shape(tiles)}, expected (n, band, row, col) = (n, "
+                f"{', '.join(map(str, wanted))}) of the bands {', '.join(self.bands)}"
+            )
+        device, training = self.mean.device, self.training
+        self.eval()
+        out = np.empty((len(tiles), self.dim), np.float32)
+        for start in range(0, len(tiles), batch):
+            part = torch.as_tensor(np.asarray(tiles[start : start + batch], np.float32))
+            out[start : start + batch] = self(part.to(device)).cpu().numpy()
+        self.train(training)
+        return out
+
+    def save(self, path):
+        """Write the encoder to `path`, whole or not at all."""
+        image = config.to_dict(self.choice)
+        content = {"bands": list(self.bands), "size": self.size, "image": image, "dim": self.dim, "facts": self.facts}
+        encoder.write(path, KIND, content, self)
+
+    @classmethod
+    def load(cls, path):
+        """The encoder in the file `path`, on the CPU and in evaluation mode."""
+        return encoder.read(path, KIND, cls._of)
+
+    @classmethod
+    def _of(cls, content):
+        image = config.Choice(**content["image"])
+        return cls(content["bands"], content["size"], image, content["dim"], content["facts"])
+
+
+class Cnn(nn.Module):
+    """3x3 convolutions with batch norm and ReLU, each but the first halving the map, then a linear layer."""
+
+    @dataclass(frozen=True)
+    class Options:
+        channels: tuple[int, ...] = (64, 128, 128)
+        """Of each convolution."""
+
+        def __post_init__(self):
+            good = len(self.channels) > 0 and min(self.channels, default=0) >= 1
+            require(good, "channels", self, "one number or more, each at least 1")
+
+    def __init__(self, options, bands, size, dim):
+        super().__init__()
+        layers, before = [], bands
+        for number, channels in enumerate(options.channels):
+            stride = 2 if number and size > 1 else 1
+            layers += [nn.Conv2d(before, channels, 3, stride, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
+            before, size = channels, -(-size // stride)
+        # more would be weights without end, and tell where in the tile a thing is to no use
+        if size > 4:
+            layers, size = [*layers, nn.AdaptiveAvgPool2d(4)], 4
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * size * size, dim))
+
+    def prepare(self):
+        """Nothing: all weights start at random."""
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class Timm(nn.Module):
+    """A net of timm (`glc.training.timm_nets.backbone`) and a linear layer."""
+
+    @dataclass(frozen=True)
+    class Options:
+        resize: int = 0
+        """Side in pixels that the net sees, bilinear; 0 leaves the tiles as they are."""
+        pretrained: str = ""
+        """Path of a weights file of the net; empty: random weights."""
+        scale: float = 1.0
+        """Share of the published widths."""
+
+        def __post_init__(self):
+            require(self.resize >= 0, "resize", self, "pixels, or 0")
+            require(0 < self.scale <= 1, "scale", self, "above 0 and at most 1")
+
+    def __init__(self, options, bands, name, dim):
+        super().__init__()
+        from glc.training import timm_nets
+
+        self.options, self._made = options, (name, bands)
+        self.net, width = timm_nets.backbone(name, bands, scale=options.scale)
+        self.linear = nn.Linear(width, dim)
+
+    def prepare(self):
+        """Take the pretrained weights: here, for a trained encoder must load where that file is not."""
+        if self.options.pretrained:
+            from glc.training import timm_nets
+
+            net, _ = timm_nets.backbone(*self._made, self.options.pretrained, scale=self.options.scale)
+            self.net.load_state_dict(net.state_dict())
+
+    def forward(self, x):
+        if self.options.resize and x.shape[-1] != self.options.resize:
+            x = F.interpolate(x, (self.options.resize,) * 2, mode="bilinear", align_corners=False)
+        return self.linear(self.net(x))

@@ -1,0 +1,144 @@
+"""Species from the place: a linear map, or two layers, of the projected coordinates, or of features of the place.
+
+Miyaguchi et al. 2024, section 5.2; the features, such as a location encoder's, are ours.
+
+What every net of this package offers: it is registered as a model of kind ``net`` with ``Options``, made as
+``Net(options, n_classes, layouts)`` (of its inputs, see `glc.nets.inputs.features`), learns its input statistics by
+``prepare(summary)`` (see `glc.nets.inputs.batches.summarise`), and turns a batch, a dict of tensors named as the
+columns of the examples table and as the inputs, into logits (batch, class).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from glc.config import require
+from glc.errors import ConfigError
+from glc.nets.layers.heads import start_at_frequencies
+from glc.registry import models
+
+
+@models.register("geolocation")
+class Geolocation(nn.Module):
+    """Logits (batch, class) float32 of ``batch["easting"]`` and ``batch["northing"]``, (batch,) metres.
+
+    While training, every place is displaced afresh by an isotropic Gaussian of two dimensions: its direction is
+    uniform and its length has the Rayleigh distribution, whose mean is ``sigma sqrt(pi / 2)``. A mean displacement of
+    `jitter_m` therefore takes ``sigma = jitter_m / sqrt(pi / 2)`` on each axis. Coordinates are then standardised with
+    the mean and standard deviation of the training examples, which the checkpoint carries as buffers. Inputs that are
+    vectors (batch, feature, 1, 1), of locations or tables, stand beside them, standardised alike, and not displaced.
+    """
+
+    kind = "net"
+
+    @dataclass(frozen=True)
+    class Options:
+        """The defaults are the nonlinear net as published; fourier features are ours."""
+
+        architecture: str = "nonlinear"
+        """linear: one layer; nonlinear: two, with `latent` units between them."""
+        latent: int = 256
+        jitter_m: float = 5_000
+        """Mean length of the displacement at training time; 0 for none."""
+        dropout: float = 0.0
+        """Of latent units."""
+        features: str = "coordinates"
+        """coordinates; fourier: beside them the sines and cosines of plane waves of each wavelength, with which the
+        net can follow patterns much smaller than the study area; or none: the vectors of its inputs alone."""
+        wavelengths_km: tuple[float, ...] = (50, 100, 200, 400, 800)
+        waves: int = 16
+        """Plane waves of each wavelength, in random directions with random phases."""
+        waves_seed: int = 0
+        prior: bool = False
+        """Start the last layer's bias at each class's log-odds among the training examples (ours), rather than at
+        random: thousands of rare classes are then not unlearned step by step from one half."""
+
+        def __post_init__(self):
+            require(self.architecture in ("linear", "nonlinear"), "architecture", self, "'linear' or 'nonlinear'")
+            require(self.latent >= 1, "latent", self, "at least 1")
+            require(self.jitter_m >= 0, "jitter_m", self, "metres, 0 or above")
+            require(0 <= self.dropout < 1, "dropout", self, "at least 0 and below 1")
+            known = ("coordinates", "fourier", "none")
+            require(self.features in known, "features", self, "'coordinates', 'fourier' or 'none'")
+            lengths = self.wavelengths_km
+            require(lengths and min(lengths) > 0, "wavelengths_km", self, "one or more lengths above 0")
+            require(self.waves >= 1, "waves", self, "at least 1")
+
+    def __init__(self, options, n_classes, layouts):
+        super().__init__()
+        self.standards = _standards(layouts)
+        if not layouts and options.features == "none":
+            raise ConfigError(
+                "features: found 'none' and no [[inputs]], expected a location or table among them to read"
+            )
+        self.options = options
+        self.sigma_m = options.jitter_m / math.sqrt(math.pi / 2)
+        self.register_buffer("mean", torch.zeros(2))
+        self.register_buffer("std", torch.ones(2))
+        width = 2 * (options.features != "none") + sum(len(layout.bands) for layout in layouts.values())
+        if options.features == "fourier":
+            waves, phases = _plane_waves(options.wavelengths_km, options.waves, options.waves_seed)
+            self.register_buffer("waves", waves)
+            self.register_buffer("phases", phases)
+            width += 2 * len(phases)
+        if options.architecture == "linear":
+            self.layers = nn.Linear(width, n_classes)
+        else:
+            self.layers = nn.Sequential(
+                nn.Linear(width, options.latent),
+                nn.ReLU(inplace=True),
+                nn.Dropout(options.dropout),
+                nn.Linear(options.latent, n_classes),
+            )
+
+    def prepare(self, summary):
+        """Take the moments of the training places, metres, and of the inputs, and `prior` from their `summary`."""
+        for name, standard in self.standards.items():
+            standard.prepare(summary.inputs[name])
+        self.mean.copy_(torch.as_tensor(summary.place_mean))
+        std = torch.as_tensor(summary.place_std)
+        self.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))  # all examples on one line
+        if self.options.prior:
+            start_at_frequencies(self.layers if self.options.architecture == "linear" else self.layers[-1], summary)
+
+    def forward(self, batch):
+        features = [] if self.options.features == "none" else self._of_place(batch)
+        for name, standard in self.standards.items():
+            features.append(standard(batch[name]).nan_to_num(nan=0, posinf=0, neginf=0).flatten(1))
+        return self.layers(torch.cat(features, dim=1))
+
+    def _of_place(self, batch):
+        """Tensors (batch, feature) of the coordinates."""
+        place = torch.stack([batch["easting"], batch["northing"]], dim=1)
+        if self.training and self.sigma_m:
+            place = place + self.sigma_m * torch.randn_like(place)
+        features = [(place - self.mean) / self.std]
+        if self.options.features == "fourier":
+            angle = (place - self.mean) @ self.waves + self.phases
+            features += [angle.sin(), angle.cos()]
+        return features
+
+
+def _standards(layouts):
+    """What standardises each input of `layouts`; a ConfigError tells of one that is no vector."""
+    if not layouts:
+        return nn.ModuleDict()
+    from glc.nets.layers.encoders import Standard  # with timm, which the place alone does not need
+
+    for name, layout in layouts.items():
+        if layout.kind != "table":
+            raise ConfigError(
+                f"inputs: found {name} ({layout.kind}), expected locations or tables: geolocation reads vectors alone; "
+                "leave it out, or choose a net that reads it"
+            )
+    return nn.ModuleDict({name: Standard(layout) for name, layout in layouts.items()})
+
+
+def _plane_waves(wavelengths_km, waves, seed):
+    """Wave vectors (2, wave), radians per metre, in random directions, and random phases (wave,)."""
+    generator = torch.Generator().manual_seed(seed)
+    direction, phase = 2 * math.pi * torch.rand(2, len(wavelengths_km) * waves, generator=generator)
+    number = 2 * math.pi / (1000 * torch.tensor(wavelengths_km, dtype=torch.float32).repeat_interleave(waves))
+    return torch.stack([direction.cos(), direction.sin()]) * number, phase

@@ -1,0 +1,222 @@
+"""Tighnari: images, time series, tables and graph features, each through its encoder, fused by cross-attention.
+
+Liu et al. 2024, sections 3.3 to 3.5. The inputs' kinds say which part each plays: pixels and coeffs are the image,
+cubes the time series, table and graph what they are called; any may be left out, and a survey may lack any. Votes of
+the surveys around (ours, `NeighbourVotes`) go past the fusion straight to the logits.
+
+The organisers' baseline is in the options too: an experiment with inputs of four bands of pixels and the two cubes, and
+``temporal = "resnet18"  image = "swin_tiny_patch4_window7_224"  fusion = "concat"  hidden = 4096  dropout = 0.1``.
+Its encoders' own classifiers of 1,000 units and their norms are left out, and its inputs are standardised by training
+moments in place of a norm.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from glc.config import require
+from glc.errors import ConfigError
+from glc.nets.layers.hcam import Concat, Hcam, compressed
+from glc.nets.layers.heads import start_at_frequencies
+from glc.registry import models
+
+PART = {"pixels": "image", "coeffs": "image", "cube": "temporal", "table": "table", "graph": "graph"}
+
+
+@models.register("tighnari")
+class Tighnari(nn.Module):
+    """Logits (batch, class) float32 of the inputs in a batch, (batch, band, row, col) with NaN where missing.
+
+    encoders : by part; fusion : their `Encoded` to one vector; head : dropout and the last linear layer of eq. 8
+    votes : `NeighbourVotes` by input of that kind, whose logits are added: the net starts from them alone
+    mixup : alpha that the trainer gives to `glc.nets.inputs.augment.mixup`; 0 for none
+    """
+
+    kind = "net"
+
+    @dataclass(frozen=True)
+    class Options:
+        """Architecture as published; widths, which the paper does not tell but for the backbones', are ours."""
+
+        temporal: str = "swin"
+        """Of each cube: swin, vit, or a net of timm (resnet18, efficientnet_b0, mobilenetv3_large_100, xception41)."""
+        image: str = "swin_tiny_patch4_window7_224"
+        """A net of timm (efficientnet_b0, convnext_base, vit_base_patch16_224)."""
+        pretrained: str = ""
+        """Weights file (on this machine) of the image net; none: random weights."""
+        resize: int = 224
+        """Side in pixels that images are resized to; 0 leaves them."""
+        fusion: str = "hcam"
+        """hcam, or concat: the baseline's."""
+        tokens: str = "pooled"
+        """Keys and values of hcam: pooled, one vector a modality as published; or map, the backbones' maps (ours)."""
+        width: int = 96
+        """Of the temporal Swin's and ViT's patches, a multiple of 12."""
+        scale: float = 1.0
+        """Share of the published widths of the nets of timm; depths and heads stay."""
+        fused: int = 256
+        """Width of each attention; of the graph vector's compression where parts are concatenated."""
+        heads: int = 8
+        """Of the attention to the graph vector; must divide `fused`."""
+        hidden: int = 0
+        """Units of a linear layer behind the concatenation; 0 for none."""
+        table_width: int = 128
+        """Of both layers of the table's encoder."""
+        graph_hidden: int = 512
+        """Units of the graph vector's first layer."""
+        graph_tokens: int = 8
+        """Tokens that the graph vector is compressed to with ``tokens = "map"``; else one."""
+        graph_drop: float = 0.0
+        """While training, share of surveys whose graph vector is hidden, as it is where there are no neighbours."""
+        dropout: float = 0.1
+        """Before the last layer."""
+        mixup: float = 0.4
+        """Alpha of the Beta distribution (ours, the paper tells none); 0 for no mixup."""
+        fill: str = "tensor"
+        """Nulls of a cube take the mean of its other values (section 3.1); training: the training mean."""
+        trim: bool = True
+        """Trim cubes to what their patches divide, as published; else pad them."""
+        symmetries: bool = False
+        """While training, turn and mirror every survey's tiles at random (ours)."""
+        checkpointing: bool = False
+        """Compute the encoders' activations anew for the gradient: less memory, more time."""
+        prior: bool = True
+        """Start the last layer's bias at each class's log-odds among the training examples (ours); not beside votes."""
+        votes_prior: float = 1_500.0
+        """Of votes: records that, to start with, the coarser scale counts for."""
+        votes_rate: float = 50.0
+        """Of votes: how many times faster than the encoders' their few weights learn."""
+
+        def __post_init__(self):
+            require(self.fusion in ("hcam", "concat"), "fusion", self, "'hcam' or 'concat'")
+            require(self.tokens in ("pooled", "map"), "tokens", self, "'pooled' or 'map'")
+            require(self.fill in ("tensor", "training"), "fill", self, "'tensor' or 'training'")
+            require(self.width >= 12 and self.width % 12 == 0, "width", self, "a multiple of 12")
+            for name in ("fused", "heads", "table_width", "graph_hidden", "graph_tokens"):
+                require(getattr(self, name) >= 1, name, self, "at least 1")
+            require(self.fused % self.heads == 0, "heads", self, f"a divisor of fused = {self.fused}")
+            require(0 < self.scale <= 1, "scale", self, "above 0, at most 1")
+            require(self.votes_prior > 0, "votes_prior", self, "a number of records above 0")
+            require(self.votes_rate > 0, "votes_rate", self, "a number above 0")
+            for name in ("resize", "hidden", "mixup"):
+                require(getattr(self, name) >= 0, name, self, "0 or above")
+            for name in ("dropout", "graph_drop"):
+                require(0 <= getattr(self, name) < 1, name, self, "at least 0 and below 1")
+
+    def __init__(self, options, n_classes, layouts):
+        super().__init__()
+        self.options, self.mixup = options, options.mixup
+        votes = {name: layout for name, layout in layouts.items() if layout.kind == "votes"}
+        self.votes = nn.ModuleDict({name: NeighbourVotes(layout, n_classes, options) for name, layout in votes.items()})
+        rest = {name: layout for name, layout in layouts.items() if name not in votes}
+        self.encoders = nn.ModuleDict(encoders(options, rest) if rest or not votes else {})
+        if not self.encoders:
+            return
+        widths = {part: (encoder.width, encoder.token_width) for part, encoder in self.encoders.items()}
+        if options.fusion == "hcam":
+            self.fusion = Hcam(widths, options.fused, options.heads, options.tokens)
+        else:
+            self.fusion = Concat(widths, options.hidden)
+        self.head = nn.Sequential(nn.Dropout(options.dropout), nn.Linear(self.fusion.width, n_classes))
+
+    def prepare(self, summary):
+        """Take the inputs' moments, the image net's pretrained weights, and, for `prior`, the class counts."""
+        for module in (*self.encoders.values(), *self.votes.values()):
+            module.prepare(summary)
+        if self.votes and self.encoders:
+            nn.init.zeros_(self.head[-1].weight)
+            nn.init.zeros_(self.head[-1].bias)
+        elif self.encoders and self.options.prior:
+            start_at_frequencies(self.head[-1], summary)
+
+    def forward(self, batch):
+        logits = sum(votes(batch[name]) for name, votes in self.votes.items())
+        if not self.encoders:
+            return logits
+        fused = self.fusion({part: encoder(batch) for part, encoder in self.encoders.items()})
+        with torch.autocast(fused.device.type, enabled=False):  # eight bits do not rank thousands of species
+            return logits + self.head(fused.float())
+
+
+class NeighbourVotes(nn.Module):
+    """Logits (batch, class) of records (batch, class, 1 + scale, source) around a survey, `glc.neighbours.kernels`.
+
+    From everywhere to the finest scale, the share of a species is
+
+        share_s = (votes_s + prior_s * share_coarser) / (all votes_s + prior_s)
+        votes_s = sum over sources o of weight_so * records_so
+
+    as in `glc.classical.votes`. The logit is that of the share times the mean number of species in a training example,
+    times a slope, plus a shift. Priors, weights, slope and shift are learned. To start with, a record weighs 1, and a
+    prior is `votes_prior` records, but of everywhere half a record a species: the net starts as those votes. No weight
+    is a species' own: what holds for common ones holds for rare ones. Without any records all species have one share.
+    Priors and weights stay within a factor of e^20 of their start, and shares where their logits are finite.
+    """
+
+    def __init__(self, layout, n_classes, options):
+        super().__init__()
+        self.rate = options.votes_rate  # AdamW moves all weights alike: these are made to mean more
+        species, scales, sources = layout.shape
+        if species != n_classes:
+            raise ConfigError(f"inputs: found votes on {species:,} species, expected the net's {n_classes:,} classes")
+        start = torch.full((scales,), math.log(options.votes_prior))
+        start[0] = math.log(species / 2)
+        self.register_buffer("start", start)
+        self.register_buffer("richness", torch.ones(()))
+        self.log_prior, self.log_weight = nn.Parameter(torch.zeros(scales)), nn.Parameter(torch.zeros(scales, sources))
+        self.slope, self.shift = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
+
+    def prepare(self, summary):
+        """Take the mean number of species in a training example."""
+        self.richness.fill_(float(summary.counts.sum()) / summary.rows)
+
+    def forward(self, records):
+        votes = (records.nan_to_num() * self._factor(self.log_weight)).sum(dim=-1)
+        priors = self.start.exp() * self._factor(self.log_prior)
+        share = votes.new_full((), 1 / votes.shape[1])
+        for scale, prior in enumerate(priors):
+            own = votes[:, :, scale]
+            share = (own + prior * share) / (own.sum(dim=1, keepdim=True) + prior)
+        share = (share * self.richness).clamp(1e-7, 0.999)
+        return (1 + self.rate / 10 * self.slope) * torch.logit(share) + self.rate / 10 * self.shift
+
+    def _factor(self, weights):
+        return (self.rate * weights).clamp(-20, 20).exp()  # beyond, priors underflow to 0 / 0
+
+
+def encoders(options, layouts):
+    """The encoder of each part that `layouts` have, by name of the part; a ConfigError tells of inputs of no part."""
+    from glc.nets.layers.encoders import Images, Series, Vectors
+
+    parts = {}
+    for name, layout in layouts.items():
+        if layout.kind not in PART:
+            raise ConfigError(
+                f"inputs: found {name} ({layout.kind}), expected {', '.join(PART)}; of a series or landsat cube give "
+                "the values (coeffs = false)"
+            )
+        parts.setdefault(PART[layout.kind], {})[name] = layout
+    if not parts:
+        raise ConfigError(
+            "inputs: found none, expected tiles, cubes, tables or graph features; add an [[inputs]] table"
+        )
+    made, shared = {}, {"checkpointing": options.checkpointing, "scale": options.scale}
+    if "temporal" in parts:
+        made["temporal"] = Series(
+            parts["temporal"], options.temporal, options.width, options.fill, options.trim, **shared
+        )
+    if "table" in parts:
+        made["table"] = Vectors(parts["table"], options.table_width, options.table_width)
+    if "image" in parts:
+        made["image"] = Images(
+            parts["image"], options.image, options.resize, options.pretrained, options.symmetries, **shared
+        )
+    if "graph" in parts:
+        joined = compressed({part: (encoder.width, encoder.token_width) for part, encoder in made.items()})
+        hcam = options.fusion == "hcam"
+        tokens = options.graph_tokens if hcam and options.tokens == "map" else 1
+        width = joined if hcam and joined else options.fused
+        made["graph"] = Vectors(parts["graph"], options.graph_hidden, width, tokens, options.graph_drop)
+    return made

@@ -1,0 +1,156 @@
+"""Species from tiles: two convolutions over the low DCT terms, or the pixels, of every band around a survey.
+
+Miyaguchi et al. 2024, section 5.2.1.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from glc.config import require
+from glc.errors import ConfigError
+from glc.nets.layers.heads import start_at_frequencies
+from glc.nets.layers.maps import Maps, common_size
+from glc.registry import models
+from glc.training import timm_nets
+
+
+class Encoder(nn.Module):
+    """Imagery to the latent space: a batch, a dict of tensors, to (batch, latent) float32.
+
+    3x3 convolution with padding, 1x1 convolution, batch norm and ReLU after each, linear to the latent; or a `backbone`
+    of timm in place of the convolutions. Maps of more than grid x grid are averaged down to that before the linear
+    layer, which at 128 x 128 would else have 10^8 weights.
+
+    layouts : dict of input name -> `Layout`; the other arguments are those of `TileCnn.Options`
+    """
+
+    def __init__(
+        self,
+        layouts,
+        *,
+        channels=64,
+        reduced=32,
+        latent=256,
+        expand=False,
+        symmetries=True,
+        grid=8,
+        backbone="cnn",
+        pretrained="",
+    ):
+        super().__init__()
+        self.maps = Maps(layouts, symmetries, common_size(layouts) if expand else 0)
+        self._backbone, self._pretrained = backbone, pretrained
+        self.latent = latent
+        if backbone == "cnn":
+            rows, cols = self.maps.rows, self.maps.cols
+            pool = []
+            if max(rows, cols) > grid:
+                pool, rows, cols = [nn.AdaptiveAvgPool2d(grid)], grid, grid
+            self.layers = nn.Sequential(
+                nn.Conv2d(self.maps.channels, channels, 3, padding=1, bias=False),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(channels, reduced, 1, bias=False),
+                nn.BatchNorm2d(reduced),
+                nn.ReLU(inplace=True),
+                *pool,
+                nn.Flatten(),
+            )
+            width = reduced * rows * cols
+        else:
+            self.layers, width = timm_nets.backbone(backbone, self.maps.channels)
+        self.linear = nn.Linear(width, latent)
+
+    def prepare(self, summary):
+        """Take the moments of the inputs from `summary`, and the pretrained weights of a timm backbone."""
+        self.maps.prepare(summary)
+        if self._pretrained:  # here, for a trained checkpoint must load where that file is not
+            layers, _ = timm_nets.backbone(self._backbone, self.maps.channels, self._pretrained)
+            self.layers.load_state_dict(layers.state_dict())
+
+    def forward(self, batch):
+        maps = self.maps(batch).contiguous(memory_format=torch.channels_last)  # a third less time on a CPU
+        # the last batch of an epoch may be one survey, which has no statistics of its own where maps shrink to 1 x 1
+        alone = self.training and len(maps) == 1
+        if alone:
+            self.layers.eval()
+        features = self.layers(maps)
+        if alone:
+            self.layers.train()
+        return self.linear(features)
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Options of every net of these convolutions. The paper tells the latent's width; the others are ours."""
+
+    channels: int = 64
+    """Of the 3x3 convolution."""
+    reduced: int = 32
+    """Of the 1x1 convolution."""
+    latent: int = 256
+    dropout: float = 0.0
+    """Of latent units."""
+    prior: bool = True
+    """Start the last layer's bias at each class's log-odds among the training examples (ours)."""
+
+    def __post_init__(self):
+        for name in ("channels", "reduced", "latent"):
+            require(getattr(self, name) >= 1, name, self, "at least 1")
+        require(0 <= self.dropout < 1, "dropout", self, "at least 0 and below 1")
+
+
+@models.register("tile_cnn")
+class TileCnn(nn.Module):
+    """Logits (batch, class) float32 of the tiles in a batch, and of cubes as constant maps beside them.
+
+    encoder : batch to (batch, latent), what tile2vec pretrains; head : latent to logits
+    """
+
+    kind = "net"
+
+    @dataclass(frozen=True)
+    class Options(Widths):
+        """What the maps are, beside their widths."""
+
+        expand: bool = False
+        """Learn from the pixels (128 x 128 as published) that the coefficients are expanded to, not from them."""
+        backbone: str = "cnn"
+        """cnn, or a convolutional net of timm in place of the convolutions, such as tf_efficientnetv2_s."""
+        pretrained: str = ""
+        """Weights file (on this machine) of a timm backbone; none: random weights."""
+        symmetries: bool = True
+        """While training, turn and mirror every survey's tiles at random (section 4.4)."""
+        grid: int = 8
+        """Larger maps are averaged to grid x grid before the linear layer (ours)."""
+
+        def __post_init__(self):
+            super().__post_init__()
+            require(self.grid >= 1, "grid", self, "at least 1")
+            require(not (self.pretrained and self.backbone == "cnn"), "pretrained", self, "none but of a timm backbone")
+
+    def __init__(self, options, n_classes, layouts):
+        super().__init__()
+        self.options = options
+        if not layouts:
+            raise ConfigError("inputs: found none, expected imagery to read; add an [[inputs]] table")
+        settings = vars(options).copy()
+        dropout, _ = settings.pop("dropout"), settings.pop("prior")
+        self.encoder = Encoder(layouts, **settings)
+        self.head = head(options.latent, dropout, n_classes)
+
+    def prepare(self, summary):
+        """Take the moments of the inputs and, for `prior`, the class counts from the training examples' `summary`."""
+        self.encoder.prepare(summary)
+        if self.options.prior:
+            start_at_frequencies(self.head[-1], summary)
+
+    def forward(self, batch):
+        return self.head(self.encoder(batch))
+
+
+def head(latent, dropout, n_classes):
+    """The classifier: ReLU, dropout and one linear layer, (batch, latent) to logits (batch, class)."""
+    return nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(latent, n_classes))

@@ -1,0 +1,1 @@
+"""What a net reads: examples, batches, imagery and tables by survey."""

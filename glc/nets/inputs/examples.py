@@ -1,0 +1,88 @@
+"""Surveys to the examples a net reads: presence-absence surveys, and presence-only ones as configured."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from glc import labels, schema, storage
+from glc.errors import DataError
+
+CLASSES = "classes.json"
+
+
+def write(data, out, *, fold, stop, po):
+    """Write the tables ``train`` and ``stop`` (early stopping) of one fold and the class list under `out`.
+
+    data : `glc.surveys.SurveyData`; po : `config.Po`. Training sees neither the surveys of `fold`, which are
+    kept for validation, nor those of `stop`. Classes are the species of the training examples, in order of id; labels
+    of the stopping surveys outside them are left out (and counted).
+    returns : facts for the manifest
+    """
+    folds = data.places["fold"].to_numpy()
+    train = data.train(fold)
+    stopping, train = train[folds[train] == stop], train[folds[train] != stop]
+    if not len(train) or not len(stopping):
+        raise DataError(
+            f"fold {fold}: {len(train)} training and {len(stopping)} stopping surveys; choose fewer folds "
+            "(validation.count) or smaller blocks (validation.size_m)"
+        )
+    frames = [_frame(data, train, 1.0)]
+    matrices = [data.labels_of(train)]
+    facts = {"train_surveys": len(train), "stop_surveys": len(stopping), "presence_only": po.use}
+    if po.use == "surveys":
+        rows = data.presence_only
+        frames.append(_frame(data, rows, po.weight))
+        matrices.append(data.labels_of(rows))
+    elif po.use == "pseudo":
+        from glc.etl import pseudo
+
+        rows = data.presence_only
+        surveys = data.places.iloc[rows][["surveyId", "lon", "lat", "easting", "northing", "crs"]].reset_index(
+            drop=True
+        )
+        surveys["species"] = labels.to_lists(data.labels_of(rows), data.species).to_numpy(zero_copy_only=False)
+        made, provenance, counted = pseudo.aggregate(surveys, po.radius_m, po.min_species)
+        frames.append(made[["surveyId", "easting", "northing"]].assign(dataset="po", weight=po.weight))
+        matrices.append(labels.to_matrix(pa.array(made["species"].tolist(), pa.list_(pa.int32())), data.species))
+        storage.write_table(provenance, "provenance", out / "provenance")
+        facts |= {"pseudo": counted}
+    seen = np.zeros(len(data.species), bool)
+    for matrix in matrices:
+        seen |= np.asarray(matrix.sum(axis=0)).ravel() > 0
+    classes = np.flatnonzero(seen)
+    rows = _write(frames, matrices, classes, out / "train")
+    target = data.labels_of(stopping)
+    _write([_frame(data, stopping, 1.0)], [target], classes, out / "stop")
+    (out / CLASSES).write_text(json.dumps([int(s) for s in data.species[classes]]))
+    return facts | {
+        "classes": len(classes),
+        "train_examples": rows,
+        "stop_labels_outside_classes": int(target[:, ~seen].sum()),
+    }
+
+
+def read_classes(folder):
+    """Species ids (m,) int32 of the class indices."""
+    return np.array(json.loads((folder / CLASSES).read_text()), np.int32)
+
+
+def _frame(data, rows, weight):
+    return data.places.iloc[rows][["dataset", "surveyId", "easting", "northing"]].assign(weight=weight)
+
+
+def _write(frames, matrices, classes, folder):
+    lists = [labels.to_lists(matrix[:, classes].sorted_indices(), np.arange(len(classes))) for matrix in matrices]
+    frame = pd.concat(frames, ignore_index=True)
+    table = pa.table(
+        {
+            "dataset": schema.dataset_numbers(frame["dataset"]),
+            "surveyId": frame["surveyId"].to_numpy(np.int64),
+            "easting": frame["easting"].to_numpy(np.float32),
+            "northing": frame["northing"].to_numpy(np.float32),
+            "weight": frame["weight"].to_numpy(np.float32),
+            "species": pa.concat_arrays(lists),
+        }
+    )
+    return storage.write_table(table, "examples", folder, row_group_rows=8_192)

@@ -1,0 +1,1 @@
+"""Self-supervised pre-training of a net's encoder."""

@@ -1,0 +1,258 @@
+"""tile2vec: an encoder learns, without labels, that places near each other look alike and distant ones do not.
+
+Jean et al. 2019, as Miyaguchi et al. 2024 use it (section 5.2.2): a triplet is an anchor, a survey near it (see
+`glc.neighbours.triplets`) and a distant one; the triplet loss draws the first two together. Beside it may stand a loss
+of the species around the anchor. Their plain sum is as published, and there the species term, a sum over thousands of
+classes, drowns the other (section 6.4); the terms can be balanced instead.
+"""
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from glc import config
+from glc.config import require
+from glc.errors import ConfigError
+from glc.nets.checkpoints import ENCODER, make, save_encoder
+from glc.nets.inputs.batches import multi_hot
+from glc.nets.pretraining import triplets
+from glc.registry import losses, pretrainings
+from glc.training import lightning
+from glc.training.history import HISTORY, History
+from glc.training.lightning import quiet, torch_threads, wandb_logger
+
+MEASURES = ("triplet", "species", "satisfied", "alone", "norm")
+COLUMNS = (
+    "epoch",
+    *(f"{part}_{name}" for part in ("train", "valid") for name in MEASURES),
+    "weight_triplet",
+    "weight_species",
+    "learning_rate",
+    "seconds",
+)
+
+
+@pretrainings.register("tile2vec")
+class Tile2Vec:
+    """Pretraining of a net's encoder on pairs of surveys near each other."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """Pairs, radius, source and margin are as published; the rest is ours."""
+
+        pairs: int = 1_000_000
+        radius_m: float = 100_000.0
+        """A neighbour is at most so far from the anchor, the distant one further."""
+        sources: tuple[str, ...] = ("po",)
+        """Surveys of the pairs: po, presence-only; train, the training surveys of the fold."""
+        margin: float = 0.1
+        species: str = "none"
+        """How the loss of the species near the anchor joins: none; sum (as published); normalised: each term over the
+        running mean of itself; learned: weights exp(-s) and penalties s (Kendall et al. 2018)."""
+        species_radius_m: float = 3_000.0
+        """The species of an anchor are those of the source surveys within so many metres of it."""
+        loss: config.Choice = field(default_factory=lambda: config.Choice("asl"))
+        """Of the species."""
+        epochs: int = 5
+        batch_size: int = 256
+        learning_rate: float = 1e-3
+        weight_decay: float = 1e-4
+        holdout: float = 0.05
+        """Share of the pairs, by the place of their anchor, that is kept for the validation curve."""
+        seed: int = 0
+
+        def __post_init__(self):
+            for name in ("pairs", "epochs"):
+                require(getattr(self, name) >= 1, name, self, "at least 1")
+            for name in ("radius_m", "margin", "species_radius_m", "learning_rate"):
+                require(getattr(self, name) > 0, name, self, "a number above 0")
+            known = set(self.sources) <= {"po", "train"}
+            require(known and len(self.sources) > 0, "sources", self, "'po', 'train' or both")
+            modes = ("none", "sum", "normalised", "learned")
+            require(self.species in modes, "species", self, f"one of: {', '.join(modes)}")
+            require(self.batch_size >= 2, "batch_size", self, "at least 2: the distant one is of the batch")
+            require(self.weight_decay >= 0, "weight_decay", self, "0 or above")
+            require(0 < self.holdout < 1, "holdout", self, "a share above 0 and below 1")
+
+    def __init__(self, options):
+        self.options = options
+
+    def fit(
+        self,
+        folder,
+        features,
+        out,
+        *,
+        model,
+        accelerator="auto",
+        threads=None,
+        wandb=None,
+        fast_dev_run=False,
+        progress=True,
+    ):
+        """Train the encoder of the net `model` on the pairs in `folder`.
+
+        folder : what `glc.neighbours.triplets.write` wrote; features : `inputs.features.Features` of the surveys
+        out : an existing folder, gets ``encoder.ckpt`` (the last epoch's) and ``history.csv`` (one row an epoch)
+        model : config.Choice of a net with an `encoder`, batch to (batch, latent), and a `head`, latent to logits
+        accelerator, threads, wandb, fast_dev_run, progress : see `glc.nets.trainer.fit`
+        returns : dict of the last epoch's history row, counts of pairs, and seconds
+
+        The same seed, data and thread count give the same weights on a CPU.
+        """
+        started = time.perf_counter()
+        options, out = self.options, Path(out)
+        table = triplets.read(folder, options.species != "none")
+        pl.seed_everything(options.seed, verbose=False)
+        net = make(model, table.n_classes, features.layouts if features else {})
+        for part in ("encoder", "head"):
+            if not hasattr(net, part):
+                raise ConfigError(
+                    f"pretrain 'tile2vec': the model {model.name!r} has no {part}; choose one that reads imagery, such "
+                    "as tile_cnn"
+                )
+        train, valid, facts = triplets.split(table, features, options.holdout, options.seed, progress)
+        with quiet(), torch_threads(threads):
+            net.prepare(triplets.summarise(table, train, features, str(folder)))
+            loaders = [
+                triplets.Loader(table, rows, features, options.batch_size, options.radius_m, options.seed, shuffle)
+                for rows, shuffle in ((train, True), (valid, False))
+            ]
+            learner = Learner(net, options, table.n_classes)
+            curve = History(out / HISTORY, COLUMNS, COLUMNS, "pretrain.learning_rate")
+            with wandb_logger(wandb) as logger:
+                run = lightning.trainer(
+                    [curve],
+                    accelerator=accelerator,
+                    epochs=options.epochs,
+                    folder=out,
+                    logger=logger,
+                    progress=progress,
+                    fast_dev_run=fast_dev_run,
+                    enable_checkpointing=False,
+                )
+                run.fit(learner, *loaders)
+        last = {name: value for name, value in curve.rows[-1].items() if math.isfinite(value)}
+        facts |= {f"last_{name}": value for name, value in last.items()} | {"model": model.name}
+        save_encoder(out / ENCODER, net.encoder, facts)
+        return facts | {"seconds": round(time.perf_counter() - started, 2)}
+
+
+def triplet_loss(anchor, neighbour, distant, margin):
+    """Equation 1 for each triplet, (batch,): ``[|a - n| - |a - d| + margin]_+`` with Euclidean norms, and both norms.
+
+    anchor, neighbour, distant : (batch, latent). Where two embeddings are equal their norm's gradient is 0.
+    """
+    near = torch.linalg.vector_norm(anchor - neighbour, dim=1)  # torch's gradient at 0 is 0; that of sqrt is not
+    far = torch.linalg.vector_norm(anchor - distant, dim=1)
+    return (near - far + margin).clamp(min=0), near, far
+
+
+class Balance(nn.Module):
+    """Weights of the two terms: forward(triplet, species) to (their weighted sum, weights (2,) detached).
+
+    Equal values, to which both normalised and learned lead, are not equal gradients: most of a species loss cannot be
+    learned away, so the triplets then pull harder, as under sum the species do.
+
+    mode : sum, normalised or learned, see `Tile2Vec.Options`. The running means forget with a half-life of about 70
+    steps and move while training only.
+    """
+
+    _KEEP = 0.99
+    _LEAST = 1e-6
+    _FLOOR = 1e-3  # of the learned scale: weights are at most 1,000
+
+    def __init__(self, mode):
+        super().__init__()
+        self.mode = mode
+        if mode == "learned":
+            self.log_scale = nn.Parameter(torch.zeros(2))
+        if mode == "normalised":
+            self.register_buffer("total", torch.zeros(2))
+            self.register_buffer("share", torch.zeros(()))
+
+    def forward(self, triplet, species):
+        terms = torch.stack([triplet, species])
+        if self.mode == "learned":
+            # a term that is learned to 0 would ask for an endless weight
+            log_scale = self.log_scale.clamp(min=math.log(self._FLOOR))
+            weights = (-log_scale).exp()
+            return (weights * terms + log_scale).sum(), weights.detach()
+        weights = torch.ones_like(terms)
+        if self.mode == "normalised":
+            if self.training:
+                self.total.mul_(self._KEEP).add_(terms.detach(), alpha=1 - self._KEEP)
+                self.share.mul_(self._KEEP).add_(1 - self._KEEP)
+            mean = self.total / self.share.clamp(min=self._LEAST)  # of what was seen: the first steps count in full
+            weights = mean.clamp(min=self._LEAST).reciprocal()
+        return (weights * terms).sum(), weights
+
+
+class Learner(pl.LightningModule):
+    """A net's encoder with the loss of triplets, and of species beside it."""
+
+    def __init__(self, net, options, n_classes):
+        super().__init__()
+        self.net, self.options, self.n_classes = net, options, n_classes
+        self.loss = self.balance = None
+        if options.species == "none":
+            net.head.requires_grad_(False)
+        else:
+            member = losses.get(options.loss.name)
+            self.loss = member(config.options(member, options.loss, "loss"))
+            self.balance = Balance(options.species)
+
+    def terms(self, batch):
+        """(triplet, species) losses, species None where it takes no part, and the measures of a batch; see `Loader`."""
+        latent = self.net.encoder(batch["inputs"])
+        anchor, neighbour = latent.chunk(2)
+        there = batch["distant"] >= 0
+        known = anchor[there]
+        each, near, far = triplet_loss(known, neighbour[there], anchor[batch["distant"][there]], self.options.margin)
+        count = max(len(known), 1)  # a batch of one neighbourhood has no triplet and a loss of 0
+        triplet = each.sum() / count
+        measures = {
+            "triplet": (triplet, len(known)),
+            "satisfied": ((near < far).float().sum() / count, len(known)),
+            "alone": ((~there).float().mean(), len(there)),
+            "norm": (latent.detach().norm(dim=1).mean(), len(there)),
+        }
+        species = None
+        if self.loss is not None:
+            species = self.loss(self.net.head(anchor), multi_hot(batch["species"], self.n_classes))
+            measures["species"] = (species, len(there))
+        return triplet, species, measures
+
+    def _log(self, part, measures):
+        for name, (value, count) in measures.items():
+            if count:  # the mean of an epoch is over triplets, not over batches
+                shown = name in ("triplet", "satisfied") and part == "train"
+                self.log(
+                    f"{part}_{name}", value.detach(), on_step=False, on_epoch=True, prog_bar=shown, batch_size=count
+                )
+
+    def training_step(self, batch):
+        triplet, species, measures = self.terms(batch)
+        loss, weights = triplet, triplet.new_ones(1)
+        if species is not None:
+            loss, weights = self.balance(triplet, species)
+        names = ("weight_triplet", "weight_species")[: len(weights)]
+        size = len(batch["distant"])
+        self.log_dict(dict(zip(names, weights, strict=True)), on_step=False, on_epoch=True, batch_size=size)
+        self._log("train", measures)
+        return loss
+
+    def validation_step(self, batch):
+        self._log("valid", self.terms(batch)[2])
+
+    def configure_optimizers(self):
+        options, own = self.options, []
+        groups = [{"params": [p for p in self.net.parameters() if p.requires_grad]}]
+        if options.species == "learned":  # decay would pull them to the plain sum; they have far to go in few steps
+            own = [{"params": [self.balance.log_scale], "lr": 10 * options.learning_rate, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups + own, lr=options.learning_rate, weight_decay=options.weight_decay)

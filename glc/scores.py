@@ -1,0 +1,168 @@
+"""Scores of species at surveys: a sparse matrix with its row and column names, and its table on disk."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from scipy import sparse
+from scipy.special import expit, logit
+
+from glc import storage
+from glc.errors import DataError
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of `species` (m,) at `surveys` (n,): `matrix` (n, m) CSR float32, higher is likelier, absent is zero.
+
+    fold : (n,) int32, the validation fold whose model (fitted without it) gave the row, -1 for test surveys
+    """
+
+    surveys: np.ndarray
+    fold: np.ndarray
+    species: np.ndarray
+    matrix: sparse.csr_matrix
+
+    def rows(self, chosen):
+        """The same scores for `chosen` rows (indices or a mask)."""
+        return Scores(self.surveys[chosen], self.fold[chosen], self.species, self.matrix[chosen])
+
+    def of_fold(self, fold):
+        """The rows of one fold."""
+        return self.rows(np.flatnonzero(self.fold == fold))
+
+
+def keep_best(matrix, keep):
+    """CSR of the `keep` highest positive scores of each row of `matrix` (dense block or CSR)."""
+    if not sparse.issparse(matrix):
+        matrix = np.asarray(matrix, np.float32)
+        if matrix.shape[1] > keep:
+            floor = np.partition(matrix, -keep, axis=1)[:, -keep, None]
+            matrix = np.where(matrix >= floor, matrix, 0)
+        return sparse.csr_matrix(np.maximum(matrix, 0))
+    matrix = matrix.tocsr()
+    if np.diff(matrix.indptr).max(initial=0) <= keep:
+        return matrix.astype(np.float32)
+    return matrix.multiply(top_k(matrix, keep)).tocsr().astype(np.float32)
+
+
+def of_rows(data, rows, fold, matrix):
+    """Scores of the survey `rows` of a `glc.surveys.SurveyData`, all of one fold."""
+    return Scores(
+        data.places["surveyId"].to_numpy()[rows], np.full(len(rows), fold, np.int32), data.species, matrix.tocsr()
+    )
+
+
+def mean(parts, keep):
+    """The mean of several models' scores of the same surveys."""
+    parts = list(parts)
+    for part in parts[1:]:
+        if not np.array_equal(part.surveys, parts[0].surveys) or not np.array_equal(part.species, parts[0].species):
+            raise DataError("scores of different surveys or species cannot be averaged; score them with one dataset")
+    total = sum((part.matrix for part in parts[1:]), parts[0].matrix) / np.float32(len(parts))
+    return Scores(parts[0].surveys, parts[0].fold, parts[0].species, keep_best(total.tocsr(), keep))
+
+
+FLOOR = 1e-6
+"""Probability of what has no score, where logits are averaged: a species that a fold's training never saw, say."""
+
+
+def mean_logits(parts, keep):
+    """Several models' scores of the same surveys as one: the probability of their mean logit (Tighnari 2024, eq. 10).
+
+    What no model names has no score; what some do not name has the logit of `FLOOR` there.
+    """
+
+    def above_floor(part):
+        matrix = part.matrix.astype(np.float64)
+        matrix.data = logit(np.clip(matrix.data, FLOOR, 1 - FLOOR)) - logit(FLOOR)
+        return Scores(part.surveys, part.fold, part.species, matrix)
+
+    found = mean([above_floor(part) for part in parts], keep)
+    found.matrix.data = expit(found.matrix.data + np.float32(logit(FLOOR)))
+    return found
+
+
+AVERAGES = {"probabilities": mean, "logits": mean_logits}
+
+
+def combine(folders, out, keep, average="probabilities", cloned=False):
+    """Join the ``valid`` scores and average the ``test`` scores of several folds' `folders` under `out`.
+
+    average : of `AVERAGES`
+    cloned : the nets of the later folds come from the first one's, which learnt their validation labels: ``valid`` is
+        that of the first alone, and ``optimistic`` the average of all for the same surveys (their ``first``)
+    """
+    average = AVERAGES[average]
+    honest = folders[:1] if cloned else folders
+    rows = {
+        "valid_rows": write(stack(read(folder / "valid") for folder in honest), out / "valid"),
+        "test_rows": write(average((read(folder / "test") for folder in folders), keep), out / "test"),
+    }
+    if cloned:
+        of_first = [read(folders[0] / "valid"), *(read(folder / "first") for folder in folders[1:])]
+        rows["optimistic_rows"] = write(average(of_first, keep), out / "optimistic")
+    storage.note(out, **rows)
+
+
+def stack(parts):
+    """One Scores of several with the same species."""
+    parts = list(parts)
+    for part in parts[1:]:
+        if not np.array_equal(part.species, parts[0].species):
+            raise DataError("scores of different species lists cannot be stacked; score all folds with one dataset")
+    return Scores(
+        np.concatenate([part.surveys for part in parts]),
+        np.concatenate([part.fold for part in parts]),
+        parts[0].species,
+        sparse.vstack([part.matrix for part in parts], format="csr", dtype=np.float32),
+    )
+
+
+def write(scores, folder):
+    """Write `scores` as a table of schema ``scores``, each row best first; return the row count."""
+    matrix = scores.matrix.tocsr()
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((matrix.indices, -matrix.data, rows))
+    offsets = pa.array(matrix.indptr.astype(np.int32))
+    table = pa.table(
+        {
+            "surveyId": scores.surveys.astype(np.int64),
+            "fold": scores.fold.astype(np.int32),
+            "species": pa.ListArray.from_arrays(
+                offsets, pa.array(scores.species[matrix.indices[order]].astype(np.int32))
+            ),
+            "score": pa.ListArray.from_arrays(offsets, pa.array(matrix.data[order].astype(np.float32))),
+        }
+    )
+    rows = storage.write_table(table, "scores", folder, row_group_rows=2_048)
+    np.save(folder / "species.npy", scores.species.astype(np.int32))
+    return rows
+
+
+def read(folder):
+    """Read the Scores that `write` wrote."""
+    table = storage.read_table(folder, "scores")
+    species = np.load(folder / "species.npy")
+    lists = table["species"].combine_chunks()
+    values = table["score"].combine_chunks()
+    indptr = np.concatenate([[0], np.cumsum(lists.value_lengths().to_numpy())])
+    columns = np.searchsorted(species, lists.flatten().to_numpy())
+    matrix = sparse.csr_matrix(
+        (values.flatten().to_numpy(), columns, indptr), (table.num_rows, len(species)), copy=True
+    )
+    matrix.sort_indices()
+    return Scores(table["surveyId"].to_numpy(), table["fold"].to_numpy(), species, matrix)
+
+
+def top_k(scores, k):
+    """Boolean CSR of the `k` best positive scores of each row, ties broken by column."""
+    scores = scores.tocsr()
+    ends = scores.indptr
+    rows = np.repeat(np.arange(scores.shape[0]), np.diff(ends))
+    order = np.lexsort((scores.indices, -scores.data, rows))
+    place = np.arange(len(order)) - ends[rows[order]]
+    keep = order[(place < k) & (scores.data[order] > 0)]
+    return sparse.csr_matrix(
+        (np.ones(len(keep), bool), (rows[keep], scores.indices[keep])), shape=scores.shape, dtype=bool
+    )

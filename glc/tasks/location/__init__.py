@@ -1,0 +1,1 @@
+"""Tasks of the location encoder: pre-training, geo-localisation, downstream tasks."""

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from scipy.special import expit, logit
+
+from glc.ensembles import boosted, calibration, stack
+from glc.ensembles.evidence import Records
+from tests.helpers import survey_data
+
+FOLDS = 3
+
+
+def chosen(n, c, seed=0, folds=FOLDS, members=1):
+    """Random candidates, half of them held, with records that say nothing."""
+    rng = np.random.default_rng(seed)
+    records = Records(
+        rng.random((n, c, 1, folds + 1)).astype(np.float32), 5 + rng.random((n, 1, folds + 1)).astype(np.float32)
+    )
+    return boosted.Candidates(
+        np.tile(np.arange(c), (n, 1)),
+        rng.uniform(0.05, 0.9, (n, c, members)).astype(np.float32),
+        np.arange(n) % folds,
+        records,
+        rng.random((n, c)) < 0.5,
+    )
+
+
+def plain(members=1):
+    """Weights of members whose scores are their rates."""
+    x = np.linspace(0.01, 0.99, 99)
+    curve = calibration.Curve(np.log(x), logit(x), -6.0)
+    return stack.Weights((curve,) * members, np.full(members, 1 / members), 0.0, 0.0)
+
+
+def counts_of(c, folds=FOLDS):
+    return stack.Counts(np.full(folds, 50), np.full((folds, c), 10))
+
+
+def test_trees_find_that_a_member_is_right_only_where_there_are_records():
+    n, c = 3_000, 8
+    found = chosen(n, c)
+    near = np.random.default_rng(1).random(n) < 0.5
+    found.records.total[:] = np.where(near, 50.0, 0.0)[:, None, None]
+    # where there are records, the score is the chance; elsewhere it says nothing
+    chance = np.where(near[:, None], found.scores[..., 0], 0.5)
+    found.held[:] = np.random.default_rng(2).random((n, c)) < chance
+    weights, counts, po = plain(), counts_of(c), np.full(c, 10)
+    booster = boosted.fit(found, weights, counts, po, stack.FitOptions(least=5.0), (0,))
+    at = np.flatnonzero(found.fold == 0)
+    before = expit(boosted.features(found.rows(at), weights, counts, po)[1]).reshape(-1, c)
+    assert_allclose(before, found.scores[at, :, 0], atol=0.01)
+    after = boosted.apply(booster, found.rows(at), weights, counts, po, before.copy())
+    wrong = np.abs(after - chance[at])
+    assert wrong[~near[at]].mean() < 0.35 * np.abs(before - chance[at])[~near[at]].mean()
+    assert wrong[near[at]].mean() < 0.08
+
+
+def test_species_that_are_no_candidates_keep_their_probability():
+    found = chosen(30, 4)
+    booster = boosted.fit(found, plain(), counts_of(9), np.zeros(9), stack.FitOptions(trees=3, least=0.0))
+    given = np.full((10, 9), 0.125, np.float32)
+    one = found.rows(np.flatnonzero(found.fold == 0))
+    after = boosted.apply(booster, one, plain(), counts_of(9), np.zeros(9), given)
+    assert after is given
+    assert (after[:, 4:] == 0.125).all()
+    assert (after[:, :4] != 0.125).all()
+
+
+def test_candidates_are_the_best_species_with_their_scores():
+    data = survey_data(folds=FOLDS)
+    surroundings = boosted.evidence.Surroundings(data, (20_000.0,))
+    rows = data.valid(1)
+    scores = sparse.random(len(rows), 20, 0.7, format="csr", random_state=0, dtype=np.float32)
+    total = scores.toarray()
+    found = boosted.candidates([scores], total, np.ones(len(rows), int), rows, surroundings, 6, data.labels_of(rows))
+    assert found.columns.shape == (len(rows), 6)
+    for i in range(len(rows)):
+        assert set(found.columns[i]) == set(np.argsort(-total[i])[:6])
+        assert_array_equal(found.scores[i, :, 0], total[i, found.columns[i]])
+        assert_array_equal(found.held[i], data.labels_of(rows).toarray()[i, found.columns[i]])
+    every = boosted.candidates([scores], total, np.ones(len(rows), int), rows, surroundings, 99)
+    assert every.columns.shape == (len(rows), 20)
+    assert every.held is None
+
+
+@pytest.mark.parametrize("without", [(), (2,)])
+def test_features_leave_out_the_own_fold_and_the_hidden_ones(without):
+    found = chosen(6, 5, members=2)
+    counts = counts_of(5)
+    table, margin = boosted.features(found, plain(2), counts, np.ones(5), without)
+    at = np.flatnonzero(found.fold == 1)
+    for fold in (1, *without):
+        found.records.known[at, ..., fold] = 1e6
+        found.records.total[at, ..., fold] = 1e6
+        counts.species[fold] = np.arange(5) * 7 + 1
+    again, margin_again = boosted.features(found, plain(2), counts, np.ones(5), without)
+    survey = np.repeat(np.isin(np.arange(6), at), 5)
+    assert_array_equal(again[survey], table[survey])
+    assert_array_equal(margin_again[survey], margin[survey])
+    assert (again[~survey] != table[~survey]).any()  # the counts of fold 1 are seen from the others
+
+
+def test_a_missing_score_is_missing_to_the_trees_and_has_its_rate_in_the_log_odds():
+    found = chosen(3, 4)
+    found.scores[0, 2, 0] = 0
+    table, margin = boosted.features(found, plain(), counts_of(4), np.ones(4))
+    assert_array_equal(np.flatnonzero(np.isnan(table).any(axis=1)), [2])
+    assert margin[2] == pytest.approx(-6)

@@ -1,0 +1,106 @@
+"""Kriging against scikit-learn's Gaussian process, against the plain equations, and its variogram on a known field."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Matern
+
+from glc import geo
+from glc.location.downstream import kriging
+
+KM = geo.EARTH_RADIUS_M / 1000
+
+
+def draw(n, seed, west=0, width=30):
+    rng = np.random.default_rng(seed)
+    return rng.uniform(west, west + width, n), rng.uniform(-15, 15, n)
+
+
+def chords(a, b):
+    return cdist(geo.unit_sphere(*a), geo.unit_sphere(*b)) * KM
+
+
+def field(places, range_km, nugget, seed=0):
+    """A draw of a Gaussian field of variance 1 with exponential covariance, and noise."""
+    rng, n = np.random.default_rng(seed), len(places[0])
+    root = np.linalg.cholesky(np.exp(-chords(places, places) / range_km) + 1e-9 * np.eye(n))
+    return root @ rng.normal(size=n) + nugget**0.5 * rng.normal(size=n)
+
+
+def test_the_variogram_of_a_field_with_a_known_one_is_found():
+    places = draw(3000, 0, width=60)
+    found = [kriging.variogram(geo.unit_sphere(*places), [field(places, 400, 0.2, seed)]) for seed in range(4)]
+    total = np.mean([one.nugget + one.sill for one in found])
+    assert np.mean([one.nugget for one in found]) / total == pytest.approx(0.2 / 1.2, abs=0.05)
+    # the slope at the origin tells; range and sill of a region not much wider than the range go together
+    assert np.mean([one.sill / one.range_km for one in found]) / total == pytest.approx(1 / 400 / 1.2, rel=0.25)
+    assert found[0](0.0) == found[0].nugget
+
+
+@pytest.mark.parametrize("degrees", [30, 0.01])
+def test_it_is_ordinary_kriging_by_the_plain_equations(monkeypatch, degrees):
+    """Also of places some metres apart, where chords from the Earth's centre would drown in float32."""
+    scale = degrees / 30
+    places, query = ([scale * x for x in draw(60, seed)] for seed in (1, 2))
+    query = [x[:9] for x in query]
+    value = field(places, 500 * scale, 0.1) + 7
+    model = kriging.Variogram(0.1, 1.0, 500.0 * scale)
+    monkeypatch.setattr(kriging, "variogram", lambda *_: model)
+    found = kriging.fit_predict(places, {"v": value}, query, near=60, spread=0)["v"].values
+    system = np.ones((61, 61))
+    system[:60, :60] = np.exp(-chords(places, places) / model.range_km) + 0.1 * np.eye(60)
+    system[60, 60] = 0
+    right = np.vstack([np.exp(-chords(places, query) / model.range_km), np.ones((1, 9))])
+    weights = np.linalg.solve(system, right)[:60]
+    np.testing.assert_allclose(weights.sum(axis=0), 1)
+    np.testing.assert_allclose(found, weights.T @ value, atol=1e-4)
+
+
+def test_far_from_all_places_it_is_nearly_the_mean_and_near_scikit_learns_process(monkeypatch):
+    places, query = draw(80, 3), draw(20, 4)
+    value = field(places, 300, 0.05)
+    monkeypatch.setattr(kriging, "variogram", lambda *_: kriging.Variogram(0.05, 1.0, 300.0))
+    found = kriging.fit_predict(places, {"v": value}, query, near=40, spread=40)["v"].values
+    process = GaussianProcessRegressor(Matern(300, nu=0.5), alpha=0.05, optimizer=None)
+    process.fit(geo.unit_sphere(*places) * KM, value - value.mean())
+    theirs = process.predict(geo.unit_sphere(*query) * KM) + value.mean()
+    # simple kriging takes the plain mean for known, the only difference
+    np.testing.assert_allclose(found, theirs, atol=0.1)
+    assert np.corrcoef(found, theirs)[0, 1] > 0.99
+
+
+def test_classes_are_shares_and_places_without_one_tell_nothing():
+    places = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0] * 8), np.repeat(np.arange(8.0), 6)
+    label = np.where(places[0] < 3, "a", "b").astype(object)
+    label[places[0] == 0] = None
+    found = kriging.fit_predict(places, {"c": label, "v": places[0]}, ([0.1, 4.9], [3.5, 3.5]))
+    assert found["c"].best.tolist() == ["a", "b"]
+    np.testing.assert_allclose(found["c"].values.sum(axis=1), 1, rtol=1e-6)
+    assert found["c"].values.min() >= 0
+    assert list(found) == ["c", "v"]
+    assert found["v"].values[1] > 4
+
+
+def test_it_crosses_the_date_line():
+    lon = np.array([-179.0, 179.0, 170.0, -170.0, 0.0, 1.0] * 4)
+    lat = np.repeat([0.0, 1.0, 2.0, 3.0], 6)
+    value = np.where(np.abs(lon) > 90, 5.0, -5.0)
+    found = kriging.fit_predict((lon, lat), {"v": value}, ([180.0, 0.5], [1.5, 1.5]))["v"].values
+    np.testing.assert_allclose(found, [5, -5], atol=1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_few_places_and_constant_targets_are_no_trouble(n):
+    places = np.arange(float(n)), np.zeros(n)
+    one = np.array(["x"] * n, object)
+    found = kriging.fit_predict(places, {"v": np.full(n, 3.0), "c": one}, ([50.0], [50.0]))
+    assert found["v"].values == pytest.approx([3.0])
+    assert found["c"].best.tolist() == ["x"]
+
+
+def test_places_at_one_point_are_solved_for():
+    lon = np.repeat([1.0, 2.0, 3.0, 4.0], 5)
+    found = kriging.fit_predict((lon, 0 * lon), {"v": lon}, (np.array([1.0, 4.0]), np.zeros(2)))["v"].values
+    assert np.isfinite(found).all()
+    assert found[1] - found[0] > 2

@@ -1,0 +1,48 @@
+"""Tables of downstream scores: means, spreads and what they leave unsaid."""
+
+import pandas as pd
+import pytest
+
+from glc.location.downstream import problems, tables
+from tests.location import places
+
+
+def rows(row, target, measure, scores, unseen=0.0):
+    facts = {"row": row, "target": target, "measure": measure, "folds": "fold_block10", "fold": "all", "unseen": unseen}
+    return [facts | {"seed": seed, "score": score, "places": 400} for seed, score in enumerate(scores)]
+
+
+@pytest.fixture
+def problem(tmp_path):
+    places.write_location(tmp_path)
+    return problems.location(tmp_path)
+
+
+def test_a_cell_is_mean_and_spread_and_empty_where_nothing_was_asked(problem):
+    scores = pd.DataFrame(
+        rows("head", "altitude_m", "R²", [0.4, 0.5, 0.6])
+        + rows("head", "country_code", "accuracy", [0.7, 0.7, 0.7], unseen=0.125)
+        + rows("10-NN", "altitude_m", "R²", [0.25])
+        + [rows("10-NN", "altitude_m", "R²", [0.9])[0] | {"fold": "2"}]
+        + [rows("10-NN", "altitude_m", "R²", [0.8])[0] | {"folds": "fold_random"}]
+    )
+    found = tables.table(scores, problem, "fold_block10").set_index("row")
+    assert found["altitude, R²"].to_dict() == {"head": "0.500 ± 0.100", "10-NN": "0.250"}
+    assert found["country, accuracy"].to_dict() == {"head": "0.700 ± 0.000", "10-NN": ""}
+    told = " ".join(tables.remarks(scores, problem, "fold_block10"))
+    assert "400 places, held out in 1 fold;" in told
+    assert "12.5% of them have a country that their training folds lack" in told
+    assert "10 places have no Köppen main class" in told
+
+
+def test_what_was_chosen_and_what_was_not_asked():
+    found = tables.chosen(
+        {"location": {"altitude_m": {"mean of": {"a": 2, "b": 1}, "not asked": {"c": "its imagery had altitude_m"}}}}
+    )
+    assert found.to_dict("records") == [
+        {
+            "target": "altitude_m",
+            "mean of": "2 × a, 1 × b",
+            "not asked, as they may know the target": "c: its imagery had altitude_m",
+        }
+    ]

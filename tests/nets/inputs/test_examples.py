@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from glc import config, storage
+from glc.errors import DataError
+from glc.nets.inputs import examples
+from tests.helpers import survey_data
+
+
+def test_training_sees_neither_its_fold_nor_the_stopping_fold(tmp_path):
+    data = survey_data()
+    facts = examples.write(data, tmp_path, fold=0, stop=1, po=config.Po())
+    ids = data.places["surveyId"].to_numpy()
+    train = storage.read_table(tmp_path / "train", "examples")["surveyId"].to_numpy()
+    stop = storage.read_table(tmp_path / "stop", "examples")["surveyId"].to_numpy()
+    assert set(train) == set(ids[data.valid(2)])
+    assert set(stop) == set(ids[data.valid(1)])
+    assert facts["train_examples"] == len(train)
+
+
+def test_species_are_class_indices_of_the_class_list(tmp_path):
+    data = survey_data()
+    examples.write(data, tmp_path, fold=0, stop=1, po=config.Po())
+    classes = examples.read_classes(tmp_path)
+    table = storage.read_table(tmp_path / "train", "examples").to_pandas()
+    for row in table.itertuples():
+        wanted = data.species[data.label_matrix[np.flatnonzero(data.places["surveyId"] == row.surveyId)[0]].indices]
+        assert_array_equal(classes[row.species], np.sort(wanted))
+
+
+def test_classes_are_those_of_the_training_examples_and_the_rest_is_counted(tmp_path):
+    data = survey_data(n_species=20)
+    labels = data.label_matrix.tolil()
+    labels[:, 7] = False
+    labels[data.valid(1)[0], 7] = True
+    data = type(data)(data.places, data.species, labels.tocsr(), "pa_train", "pa_test", False)
+    facts = examples.write(data, tmp_path, fold=0, stop=1, po=config.Po())
+    assert data.species[7] not in examples.read_classes(tmp_path)
+    trained = np.asarray(data.label_matrix[data.valid(2)].sum(axis=0)).ravel() > 0
+    assert facts["stop_labels_outside_classes"] == data.label_matrix[data.valid(1)][:, ~trained].sum() >= 1
+
+
+@pytest.mark.parametrize("use", ["surveys", "pseudo"])
+def test_presence_only_surveys_join_the_training_only(tmp_path, use):
+    data = survey_data(n_po=200)
+    po = config.Po(use=use, radius_m=20_000, weight=0.5, min_species=2)
+    facts = examples.write(data, tmp_path, fold=0, stop=1, po=po)
+    train = storage.read_table(tmp_path / "train", "examples").to_pandas()
+    stop = storage.read_table(tmp_path / "stop", "examples").to_pandas()
+    assert (train["weight"] == 0.5).sum() == facts["train_examples"] - len(data.valid(2)) > 0
+    assert (stop["weight"] == 1).all()
+    assert len(stop) == len(data.valid(1))
+    if use == "pseudo":
+        provenance = storage.read_table(tmp_path / "provenance", "provenance").to_pandas()
+        pseudo = train[train["weight"] == 0.5].set_index("surveyId")["species"]
+        classes = examples.read_classes(tmp_path)
+        for pseudo_id, part in provenance.groupby("pseudo_id"):
+            assert set(classes[pseudo[pseudo_id]]) == set(part["speciesId"])
+        assert (provenance["distance_m"] <= 20_000).all()
+
+
+def test_folds_without_surveys_are_refused(tmp_path):
+    with pytest.raises(DataError, match="0 stopping surveys; choose fewer folds"):
+        examples.write(survey_data(folds=3), tmp_path, fold=0, stop=3, po=config.Po())
