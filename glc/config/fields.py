@@ -91,3 +91,8 @@ def canonical(section):
     """One line of JSON that is equal for equal sections: what a task's identity is made of."""
     section = build(type(section), to_dict(section), "")  # a default written 3_000 is the same as 3000.0
     return json.dumps(to_dict(section), sort_keys=True, separators=(",", ":"))
+
+
+def options(member, choice, where):
+    """The ``Options`` of a registered `member` for a `Choice`, validated."""
+    return build(member.Options, choice.options, f"{where} {choice.name!r}")

@@ -9,17 +9,12 @@ import re
 import tomllib
 from pathlib import Path
 
-from glc import registry
-from glc.config.experiment import EncoderFile, Experiment
-from glc.config.fields import build, require
+from glc.config.check import check
+from glc.config.experiment import Experiment
+from glc.config.fields import build
 from glc.errors import ConfigError, did_you_mean
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
-
-
-def options(member, choice, where):
-    """The ``Options`` of a registered `member` for a `Choice`, validated."""
-    return build(member.Options, choice.options, f"{where} {choice.name!r}")
 
 
 def experiment_path(name):
@@ -71,7 +66,7 @@ def load(name):
     experiment = build(Experiment, values, str(path))
     experiment = dataclasses.replace(experiment, name="+".join([path.stem, *changes]))
     try:
-        _check(experiment)
+        check(experiment, experiment_path)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     return experiment
@@ -104,103 +99,3 @@ def _change(values, change, where):
     if last == "name" and values.get("name", value) != value:
         values.clear()  # another member has other options
     values[last] = value
-
-
-def _check_bands(wanted):
-    """Look up the bands of an input where its covariate declares what it has."""
-    known = registry.covariates.get(wanted.tiles).declared
-    unknown = [band for band in wanted.bands if known and band not in known and band.rpartition("_")[0] not in known]
-    if unknown:
-        raise ConfigError(
-            f"inputs: tiles {wanted.tiles!r} has no band {unknown[0]!r}; expected some of: {', '.join(known)}"
-            f"{did_you_mean(unknown[0], known)}"
-        )
-
-
-def _check_location(wanted):
-    """Look up what an input tells of the place, and validate its options; the file itself is the task's concern."""
-    choice, known = wanted.location, ["encoder", *registry.locations.choices()]
-    if choice.name not in known:
-        raise ConfigError(
-            f"inputs: unknown location {choice.name!r}; expected one of: {', '.join(known)}"
-            f"{did_you_mean(choice.name, known)}"
-        )
-    if choice.name == "encoder":
-        build(EncoderFile, choice.options, "location 'encoder'")
-    else:
-        options(registry.locations.get(choice.name), choice, "location")
-
-
-def _check_scores(experiment, net):
-    """Refuse what a model cannot do when it predicts."""
-    scores, name = experiment.scores, experiment.model.name
-    if scores.dropout and not hasattr(registry.models.get(name), "dropped"):
-        raise ConfigError(f"scores.dropout: found true, expected false for the model {name!r}; inception can")
-    if scores.damaged_country and not any(one.tiles and not one.block for one in experiment.inputs):
-        raise ConfigError(
-            f"scores.damaged_country: found {scores.damaged_country!r}, expected none but of a net with pixels among "
-            "its [[inputs]] (tiles, with block = 0)"
-        )
-    if scores.average != "probabilities" and not net:
-        raise ConfigError(
-            f"scores.average: found {scores.average!r}, expected 'probabilities' for the model {name!r}: only the nets "
-            "of several folds are averaged"
-        )
-
-
-def _check_table(experiment):
-    """Look up whether a model that is no net reads a table, and nothing else does it read."""
-    name, inputs = experiment.model.name, experiment.inputs
-    if "table" not in getattr(registry.models.get(name), "reads", ()):
-        if inputs:
-            raise ConfigError(f"inputs: model {name!r} is no net and reads no imagery; leave them out")
-    elif [bool(one.table) for one in inputs] != [True]:
-        found = ", ".join(one.name for one in inputs) or "none"
-        raise ConfigError(
-            f"inputs: found {found}, expected for model {name!r} one [[inputs]] with the rasters whose values it "
-            'reads, such as table = ["bioclim", "soil"]'
-        )
-
-
-def _check(experiment):
-    """Look up all that the experiment names, and validate the options."""
-    chosen = [(registry.models, experiment.model), (registry.decoders, experiment.decode)]
-    require(experiment.submission in ("", "sets", "ranked"), "submission", experiment, "'sets' or 'ranked'")
-    net = registry.models.get(experiment.model.name).kind == "net"
-    _check_scores(experiment, net)
-    if net:
-        chosen.append((registry.losses, experiment.train.loss))
-    if experiment.pretrain.name != "none":
-        chosen.append((registry.pretrainings, experiment.pretrain))
-    if experiment.correct.name != "none":
-        chosen.append((registry.corrections, experiment.correct))
-    for kind, choice in chosen:
-        options(kind.get(choice.name), choice, kind.kind)
-    for one in experiment.inputs:
-        for name in one.table:
-            registry.covariates.get(name)
-        if one.graph.name != "none":
-            options(registry.graphs.get(one.graph.name), one.graph, "graph")
-        if one.location.name != "none":
-            _check_location(one)
-        if one.tiles:
-            registry.covariates.get(one.tiles)
-            _check_bands(one)
-    names = [one.name for one in experiment.inputs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"inputs: {name!r} is there twice; join its bands in one [[inputs]] table")
-    if not net:
-        _check_table(experiment)
-    if experiment.pretrain.name != "none" and not (net and experiment.inputs):
-        raise ConfigError(
-            f"pretrain: found {experiment.pretrain.name!r}, expected 'none' without [[inputs]] to learn from"
-        )
-    if experiment.pretrain.name != "none" and any(one.graph.name != "none" for one in experiment.inputs):
-        raise ConfigError("pretrain: found a graph among [[inputs]], expected none: it is made of each fold's labels")
-    if experiment.train.freeze and experiment.pretrain.name == "none":
-        raise ConfigError("train.freeze: found true, expected a [pretrain] table: a random encoder would be kept")
-    for name in experiment.beside:
-        experiment_path(name.split("+")[0])
-    if experiment.inputs and experiment.po.use == "pseudo":
-        raise ConfigError("po.use: found 'pseudo', expected 'surveys' or 'none': pseudo-surveys have no inputs")
