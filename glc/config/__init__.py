@@ -2,7 +2,8 @@
 
 from glc.config.experiment import EncoderFile, Experiment, Input, Neighbours, Po, Scores, Surveys, Train, Validation
 from glc.config.fields import Choice, build, canonical, options, require, to_dict, value_of
-from glc.config.load import CONF, experiment_names, experiment_path, load, parts
+from glc.config.load import CONF, base_of, experiment_names, experiment_path, load, read
+from glc.config.variant import Variant, file_name, to_toml
 
 __all__ = [
     "CONF",
@@ -16,14 +17,18 @@ __all__ = [
     "Surveys",
     "Train",
     "Validation",
+    "Variant",
+    "base_of",
     "build",
     "canonical",
     "experiment_names",
     "experiment_path",
+    "file_name",
     "load",
     "options",
-    "parts",
+    "read",
     "require",
     "to_dict",
+    "to_toml",
     "value_of",
 ]

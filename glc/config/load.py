@@ -1,23 +1,24 @@
 """Experiments read from ``conf/experiments/<name>.toml``, or any TOML, and checked; unknown keys are refused.
 
-Their sections are in `glc.config.experiment`, and stand here too. Machine settings (cores, memory, root, scheduler) are
-neither here nor there: they live in ``conf/luigi.cfg``.
+A TOML may start from another experiment, ``base = "votes"``, and say only what differs. Its sections are in
+`glc.config.experiment`. Machine settings (cores, memory, root, scheduler) live in ``conf/luigi.cfg``.
 """
 
 import dataclasses
-import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from glc.config.check import check
 from glc.config.experiment import Experiment
 from glc.config.fields import build
+from glc.config.variant import Variant, apply, merge
 from glc.errors import ConfigError, did_you_mean
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
-def experiment_path(name):
+def experiment_path(name: str) -> Path:
     """Path of an experiment: ``conf/experiments/<name>.toml``, or `name` itself when it is a path."""
     path = Path(name)
     if path.suffix == ".toml" or len(path.parts) > 1:
@@ -33,69 +34,85 @@ def experiment_path(name):
     return path
 
 
-def experiment_names():
+def experiment_names() -> list[str]:
     """Names of the experiments in ``conf/experiments``, sorted."""
     return sorted(path.stem for path in (CONF / "experiments").glob("*.toml"))
 
 
-def _known():
+def _known() -> str:
     return ", ".join(experiment_names())
 
 
-def parts(name):
-    """The base of an experiment's name and its changes; a ``+`` between quotes parts nothing."""
-    return re.findall(r"""(?:[^+"']|"[^"]*"|'[^']*')+""", str(name))
+def read(variant: str | Path | Variant) -> dict[str, Any]:
+    """The values of an experiment's TOML over those of its ``base``, with the changes of the variant; unchecked."""
+    variant = Variant.parse(variant)
+    values = apply(_read_file(experiment_path(variant.base)), variant)
+    if "name" in values:
+        raise ConfigError(f"experiment {variant}: unknown key 'name'; an experiment is called by its file's name")
+    return values
 
 
-def load(name):
+def base_of(variant: str | Path | Variant) -> Variant | None:
+    """What a variant is changed from: its experiment, whose own base is that of its TOML; None where it has none."""
+    variant = Variant.parse(variant)
+    if variant.changes:
+        return Variant(variant.base)
+    path = experiment_path(variant.base)
+    base = _parse_file(path).get("base")
+    return None if base is None else _based(base, path)
+
+
+def load(variant: str | Path | Variant) -> Experiment:
     """Read and validate an experiment, the options of its model, loss and decoder included.
 
-    name : of an experiment or the path of its TOML, and, to try other values without a new file, any number of
-        ``+table.key=value`` behind it: ``votes+model.prior=500+validation.run=1``. The experiment is then called so.
+    variant : a `Variant`; or as a person writes one: the name of an experiment or the path of its TOML and, to try
+        other values without a new file, any number of ``+table.key=value``: ``votes+model.prior=500+validation.run=1``.
+        The experiment is called by its canonical name.
     """
-    base, *changes = parts(name)
-    path = experiment_path(base)
+    variant = Variant.parse(variant)
+    path = experiment_path(variant.base)
+    experiment = build(Experiment, read(variant), str(path))
+    experiment = dataclasses.replace(experiment, name=variant.name)
     try:
-        values = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not a TOML file: {error}") from error
-    if "name" in values:
-        raise ConfigError(f"{path}: unknown key 'name'; an experiment is called by its file's name")
-    for change in changes:
-        _change(values, change, name)
-    experiment = build(Experiment, values, str(path))
-    experiment = dataclasses.replace(experiment, name="+".join([path.stem, *changes]))
-    try:
-        check(experiment, experiment_path)
+        check(experiment, lambda name: experiment_path(Variant.parse(name).base))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     return experiment
 
 
-def _change(values, change, where):
-    key, equals, text = change.partition("=")
-    if not equals or not key:
-        raise ConfigError(
-            f"experiment {where}: found {change!r}, expected table.key=value, as in votes+model.prior=500"
-        )
+def _parse_file(path: Path) -> dict[str, Any]:
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text  # a bare word is a string
-    *tables, last = key.split(".")
-    for table in tables:
-        if isinstance(values, list):  # inputs.0.block
-            if not table.isdigit() or int(table) >= len(values):
-                raise ConfigError(f"experiment {where}: found {table!r} in {key!r}, expected 0 to {len(values) - 1}")
-            values = values[int(table)]
-            continue
-        inner = values.get(table, {})
-        if isinstance(inner, list):
-            values[table] = values = [dict(one) for one in inner]
-            continue
-        # a choice may be written as its bare name
-        values[table] = inner = {"name": inner} if isinstance(inner, str) else dict(inner)
-        values = inner
-    if last == "name" and values.get("name", value) != value:
-        values.clear()  # another member has other options
-    values[last] = value
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    if "name" in values:
+        raise ConfigError(f"{path}: unknown key 'name'; an experiment is called by its file's name")
+    return values
+
+
+def _based(base: Any, path: Path) -> Variant:
+    """The variant that the ``base`` of the TOML file `path` names; a path is relative to that file."""
+    if not isinstance(base, str):
+        raise ConfigError(
+            f"{path}: base: found {base!r}, expected the name of an experiment, or the path of a TOML file"
+        )
+    variant = Variant.parse(base)
+    if (path.parent / variant.base).is_file():
+        return Variant(str(path.parent / variant.base), variant.changes)
+    try:
+        experiment_path(variant.base)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: base: {error}") from None
+    return variant
+
+
+def _read_file(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The values of a TOML file over those of its base; `above` are the files whose base it is."""
+    if path in above:
+        raise ConfigError(f"{path}: base: {' -> '.join(one.stem for one in (*above, path))} is a circle; remove one")
+    values = _parse_file(path)
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    variant = _based(base, path)
+    return merge(apply(_read_file(experiment_path(variant.base), (*above, path)), variant), values)

@@ -250,10 +250,10 @@ class ExperimentParameter(luigi.Parameter):
 
     def normalize(self, x):
         config.load(x)
-        base, *changes = config.parts(x)
-        if config.experiment_path(base).parent != config.CONF / "experiments":
-            base = str(Path(base).resolve())
-        return "+".join([base, *changes])
+        variant = config.Variant.parse(x)
+        path = config.experiment_path(variant.base)
+        known = path.parent == config.CONF / "experiments"
+        return str(variant if known else config.Variant(str(path), variant.changes))
 
 
 class ExperimentTask(ProductTask):
