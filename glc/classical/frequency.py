@@ -7,16 +7,15 @@ import pandas as pd
 from scipy import sparse
 
 from glc import config, geo
+from glc.classical._base import Classical
 from glc.registry import models
 
 LEVELS = ("global", "country", "region", "district")
 
 
 @models.register("frequency")
-class Frequency:
+class Frequency(Classical):
     """The organisers' baseline: the share of training surveys, around the query, that hold a species."""
-
-    kind = "classical"
 
     @dataclass(frozen=True)
     class Options:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from glc import config
+from glc.classical._base import Classical
 from glc.neighbours import graph, node2vec
 from glc.registry import models
 
@@ -14,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 @models.register("node2vec")
-class Node2Vec:
+class Node2Vec(Classical):
     """A vector for every survey, then a step from vectors to species (section 7.1.3 of the paper).
 
     A survey that is asked about has no species of its own, so a vector must come from its surroundings, and for a
@@ -30,8 +31,6 @@ class Node2Vec:
 
     A survey with no neighbour within the radius takes its nearest training survey.
     """
-
-    kind = "classical"
 
     @dataclass(frozen=True)
     class Options:

@@ -12,6 +12,7 @@ from scipy import sparse
 from tqdm import tqdm
 
 from glc import config
+from glc.classical._base import Classical
 from glc.errors import DataError
 from glc.neighbours import kernels
 from glc.registry import models
@@ -22,7 +23,7 @@ _SPECIES = 500  # labels are made dense for so many species at a time
 
 
 @models.register("profile")
-class Profile:
+class Profile(Classical):
     """Labels from the principal components of the profile of records around a survey.
 
     At each scale s, and apart for presence-absence and presence-only surveys, a record at great-circle distance d
@@ -37,8 +38,6 @@ class Profile:
     Which records a profile may hold says `glc.neighbours.kernels.Kernels.visible`: a training survey's none of its own
     spatial block, nobody's any of the validation fold. The components too are found without the surveys to be scored.
     """
-
-    kind = "classical"
 
     @dataclass(frozen=True)
     class Options:

@@ -6,12 +6,13 @@ import numpy as np
 from scipy import sparse
 
 from glc import config, geo
+from glc.classical._base import Classical
 from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
 from glc.registry import models
 
 
 @models.register("votes")
-class Votes:
+class Votes(Classical):
     """Species by the votes of the surveys around, a near survey weighing more.
 
     At each scale s, from coarse to fine, every record votes for its species with weight exp(-d^2 / 2 s^2) (d: metres
@@ -23,8 +24,6 @@ class Votes:
     coarsest share is that of the whole training set. A score is the share times the mean number of species in a
     presence-absence survey: an expected count, at most 1.
     """
-
-    kind = "classical"
 
     @dataclass(frozen=True)
     class Options:

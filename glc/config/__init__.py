@@ -1,13 +1,25 @@
 """Experiments: their sections, loading and checking (`load`), and the frozen sections that they are made of."""
 
-from glc.config.experiment import EncoderFile, Experiment, Input, Neighbours, Po, Scores, Surveys, Train, Validation
-from glc.config.fields import Choice, build, canonical, options, require, to_dict, value_of
+from glc.config.experiment import (
+    CrossFusion,
+    EncoderFile,
+    Experiment,
+    Input,
+    Neighbours,
+    Po,
+    Scores,
+    Surveys,
+    Train,
+    Validation,
+)
+from glc.config.fields import Choice, build, canonical, options, prediction, require, to_dict, value_of
 from glc.config.load import CONF, base_of, experiment_names, experiment_path, load, read
 from glc.config.variant import Variant, file_name, to_toml
 
 __all__ = [
     "CONF",
     "Choice",
+    "CrossFusion",
     "EncoderFile",
     "Experiment",
     "Input",
@@ -26,6 +38,7 @@ __all__ = [
     "file_name",
     "load",
     "options",
+    "prediction",
     "read",
     "require",
     "to_dict",

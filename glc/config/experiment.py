@@ -177,13 +177,6 @@ class Train:
     seed: int = 0
     precision: str = "float32"
     """float32; or bfloat16: products of the net's layers in bfloat16, its weights and the loss in float32."""
-    clone: bool = False
-    """Cross-fusion: the first fold trains from scratch, the others start from its net and are fine-tuned. Through it
-    they have seen their validation folds' labels: only the first fold's scores are honest, and only they are judged."""
-    clone_epochs: int = 10
-    """Most epochs of a cloned net."""
-    clone_rate: float = 0.2
-    """Learning rate of a cloned net as a share of `learning_rate`."""
     optimizer: str = "adamw"
     """adamw; or sgd, whose `weight_decay` is the L2 penalty."""
     momentum: float = 0.0
@@ -195,17 +188,16 @@ class Train:
     """Epochs from one validation to the next."""
 
     def __post_init__(self):
-        for name in ("batch_size", "max_epochs", "patience", "clone_epochs", "validate_every"):
+        for name in ("batch_size", "max_epochs", "patience", "validate_every"):
             require(getattr(self, name) >= 1, f"train.{name}", self, "at least 1")
-        epochs = min(self.max_epochs, self.clone_epochs) if self.clone else self.max_epochs
-        require(self.validate_every <= epochs, "train.validate_every", self, f"1 to {epochs}, the epochs of a training")
+        expected = f"1 to {self.max_epochs}, the epochs of a training"
+        require(self.validate_every <= self.max_epochs, "train.validate_every", self, expected)
         require(self.optimizer in ("adamw", "sgd"), "train.optimizer", self, "'adamw' or 'sgd'")
         require(0 <= self.momentum < 1, "train.momentum", self, "at least 0 and below 1")
         rising = list(self.milestones) == sorted(set(self.milestones)) and min(self.milestones, default=1) >= 1
         require(rising, "train.milestones", self, "epochs above 0, each above the one before")
         require(0 < self.gamma <= 1, "train.gamma", self, "above 0 and at most 1")
         require(self.precision in ("float32", "bfloat16"), "train.precision", self, "'float32' or 'bfloat16'")
-        require(self.clone_rate > 0, "train.clone_rate", self, "a number above 0")
         require(self.learning_rate > 0, "train.learning_rate", self, "a number above 0")
         require(self.weight_decay >= 0, "train.weight_decay", self, "0 or above")
         measures = ("f1", "loss", "top30") if self.loss.name == "cross_entropy" else ("f1", "loss")
@@ -214,22 +206,35 @@ class Train:
 
 
 @dataclass(frozen=True)
+class CrossFusion:
+    """Cross-fusion of a net's folds (Liu et al. 2024): the first trains from scratch, the others start from its net.
+
+    Through that net the others have seen the labels of their validation folds: only the first fold's scores are
+    honest, and only they are evaluated.
+    """
+
+    use: bool = False
+    max_epochs: int = 10
+    """Most epochs of a fold that starts from the first fold's net."""
+    rate: float = 0.2
+    """Its learning rate, as a share of the rate that the first fold's net was trained with."""
+
+    def __post_init__(self):
+        require(self.max_epochs >= 1, "cross_fusion.max_epochs", self, "at least 1")
+        require(self.rate > 0, "cross_fusion.rate", self, "a number above 0")
+
+
+@dataclass(frozen=True)
 class Scores:
     """Which scores are kept on disk."""
 
     keep: int = 4096
     """Highest scores kept for each survey; below this many species nothing is cut."""
-    dropout: bool = False
-    """Predict with the net's dropout on, as run 2 of Deneu et al. 2020 does."""
-    damaged_country: str = ""
-    """Country of whose surveys a share `damaged` has its patches spoilt before a net predicts (run 4 of 2020)."""
-    damaged: float = 0.5
     average: str = "probabilities"
     """Of the folds' nets for the test: probabilities; or logits, as Liu et al. 2024 (eq. 10)."""
 
     def __post_init__(self):
         require(self.keep >= 25, "scores.keep", self, "at least 25")
-        require(0 <= self.damaged <= 1, "scores.damaged", self, "0 to 1")
         require(self.average in ("probabilities", "logits"), "scores.average", self, "'probabilities' or 'logits'")
 
 
@@ -247,6 +252,9 @@ class Experiment:
     pretrain: Choice = field(default_factory=lambda: Choice("none"))
     """How the net's encoder is trained before it sees species: none, or a registered pretraining such as tile2vec."""
     train: Train = field(default_factory=Train)
+    cross_fusion: CrossFusion = field(default_factory=CrossFusion)
+    predict: dict = field(default_factory=dict, hash=False)
+    """Options of prediction only, which the net itself defines (its ``Prediction``); most nets have none."""
     scores: Scores = field(default_factory=Scores)
     decode: Choice = field(default_factory=lambda: Choice("expected_f1"))
     correct: Choice = field(default_factory=lambda: Choice("none"))

@@ -96,3 +96,8 @@ def canonical(section):
 def options(member, choice, where):
     """The ``Options`` of a registered `member` for a `Choice`, validated."""
     return build(member.Options, choice.options, f"{where} {choice.name!r}")
+
+
+def prediction(model, values):
+    """The ``Prediction`` of a registered `model` for the `values` of an experiment's ``[predict]``, validated."""
+    return build(model.Prediction, dict(values), "predict")

@@ -25,6 +25,7 @@ from scipy.special import expit, logit
 from glc import config, labels, storage
 from glc import scores as score_tables
 from glc.ensembles import boosted, calibration
+from glc.ensembles._base import Ensemble
 from glc.errors import ConfigError, DataError
 from glc.registry import models
 from glc.surveys import TEST
@@ -76,7 +77,7 @@ class FitOptions:
 
 
 @models.register("stack")
-class Stack:
+class Stack(Ensemble):
     """Several experiments' scores in one, weighted on their validation surveys.
 
     The members run on the folds of the stack, whatever number of folds they run by themselves.
@@ -103,10 +104,10 @@ def check_member(name, member, surveys, validation):
     """
     if models.get(member.model.name).kind in ("stack", "blend"):
         raise ConfigError(f"model.members: {name!r} is a {member.model.name} itself; name its members instead")
-    if member.train.clone:
+    if member.cross_fusion.use:
         raise ConfigError(
-            f"model.members: {name!r} has train.clone, whose scores are honest on the first fold alone; write "
-            f"{name}+train.clone=false"
+            f"model.members: {name!r} has cross_fusion.use, whose scores are honest on the first fold alone; write "
+            f"{name}+cross_fusion.use=false"
         )
     for section, wanted, found in (
         ("surveys", surveys, member.surveys),
