@@ -2,7 +2,7 @@
 
 from glc import registry
 from glc.config.experiment import EncoderFile
-from glc.config.fields import build, options, require
+from glc.config.fields import build, options
 from glc.errors import ConfigError, did_you_mean
 
 
@@ -68,7 +68,6 @@ def check(experiment, known_experiment):
     known_experiment : raises a ConfigError for the name of an experiment that there is none of
     """
     chosen = [(registry.models, experiment.model), (registry.decoders, experiment.decode)]
-    require(experiment.submission in ("", "sets", "ranked"), "submission", experiment, "'sets' or 'ranked'")
     net = registry.models.get(experiment.model.name).kind == "net"
     _check_scores(experiment, net)
     if net:

@@ -19,7 +19,7 @@ def test_every_experiment_loads_and_survives_a_round_trip(name):
         ('model = "votes"\nvalidaton = {}', "unknown key 'validaton'.*did you mean 'validation'"),
         ('model = "vote"', "unknown model 'vote'.*did you mean 'votes'"),
         ('model = "votes"\nvalidation = { run = 11 }', "validation.run: found 11, expected 1 to validation.count"),
-        ('model = "votes"\nvalidation = { run = "3" }', "run: found '3', expected int"),
+        ('model = "votes"\nvalidation = { run = "3" }', "validation.run: found '3', expected an integer"),
         ('model = "votes"\nvalidation = { scheme = "quadrat" }', "validation.scheme: found 'quadrat', expected"),
         ('model = "votes"\nvalidation = { held_out = 1.0 }', "validation.held_out: found 1.0, expected a share"),
         ('model = { name = "votes", priors = 3 }', "unknown key 'priors'"),
