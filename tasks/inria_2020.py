@@ -77,7 +77,7 @@ class Table1(CostTable):
     def all_rows(self):
         """The lines of a dataset that has the rasters of run 1."""
         cnn = PRESETS[self.preset]
-        damaged = f'{cnn}+scores.damaged_country="United States"'
+        damaged = f'{cnn}+predict.damaged_country="United States"'
         quoted = damaged.replace('"', "'")
 
         def fusion(net):
@@ -85,7 +85,7 @@ class Table1(CostTable):
 
         return [
             Row("run 1, random forest", FOREST, ".2043 / .2130"),
-            Row("run 2, Inception v3, dropout on in prediction", f"{cnn}+scores.dropout=true", ".2115 / .1549"),
+            Row("run 2, Inception v3, dropout on in prediction", f"{cnn}+predict.dropout=true", ".2115 / .1549"),
             Row("run 3, Inception v3", cnn, ".2346 / .2333"),
             Row("run 4, fusion, all patches clean", fusion(cnn), ""),
             Row("run 3, half of the USA's patches corrupted", damaged, ""),

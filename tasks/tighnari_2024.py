@@ -29,7 +29,7 @@ PRESETS = {
         "train.learning_rate": 1e-3,
         "train.max_epochs": 5,
         "train.patience": 2,
-        "train.clone_epochs": 2,
+        "cross_fusion.max_epochs": 2,
     },
     "gpu": {
         "validation.count": 10,
@@ -41,7 +41,7 @@ PRESETS = {
 }
 _SWIN = "model.temporal=swin"
 _HCAM = "model.fusion=hcam"
-_CLONED = ("train.clone=true", "scores.average=logits")
+_CLONED = ("cross_fusion.use=true", "scores.average=logits")
 _DIFFERENT = (
     "The paper's figures (validation / public / private F1; seconds an epoch on an A100) are of the contest: judge "
     "order and direction, not size."

@@ -9,6 +9,7 @@ import numpy as np
 from annotated_types import Ge
 from scipy import sparse
 
+from glc.classical._base import Classical
 from glc.classical._cells import Cells, Coordinates
 from glc.classical._classifiers import CLASSIFIERS
 from glc.config import SOME, Count, NotNegative, Positive, Seed, section
@@ -17,7 +18,7 @@ from glc.registry import models
 
 
 @models.register("binned")
-class Binned:
+class Binned(Classical):
     """Expected presences from P(bin | place).
 
     Every record of a training survey is an example of its species' bin. A species scores
@@ -26,8 +27,6 @@ class Binned:
 
     at most 1. A species without training records scores 0. Only the place is looked at, as in the paper.
     """
-
-    kind = "classical"
 
     @section
     class Options:

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import sparse
 
 from glc import geo
+from glc.classical._base import Classical
 from glc.config import Count, Positive, Sources, section
 from glc.registry import models
 
@@ -14,10 +15,8 @@ LEVELS = ("global", "country", "region", "district")
 
 
 @models.register("frequency")
-class Frequency:
+class Frequency(Classical):
     """The organisers' baseline: the share of training surveys, around the query, that hold a species."""
-
-    kind = "classical"
 
     @section
     class Options:

@@ -13,21 +13,20 @@ from scipy.sparse.linalg import LinearOperator, svds
 from tqdm import tqdm
 
 from glc import dct
+from glc.classical._base import Classical
 from glc.classical._places import PlaceOptions, place_features
 from glc.config import Count, NotNegative, Seed, section
 from glc.registry import models
 
 
 @models.register("label_space")
-class LabelSpace:
+class LabelSpace(Classical):
     """Labels from the place by way of `rank` components of the label space.
 
     Decoded by ``reconstruct``, a score is mean + Z V^T, cut to 0..1. Decoded by ``nearest``, as the paper thought of,
     it is the share of the `k` training surveys with the nearest Z that hold the species (k = 1: their very set). A
     survey whose scores are all 0 takes the mean of the training surveys.
     """
-
-    kind = "classical"
 
     @section
     class Options(PlaceOptions):

@@ -7,6 +7,7 @@ from annotated_types import Ge
 from scipy import sparse, special
 from tqdm import tqdm
 
+from glc.classical._base import Classical
 from glc.classical._places import PlaceOptions, place_features
 from glc.config import SOME, Count, NotNegative, Seed, section
 from glc.errors import DataError
@@ -16,7 +17,7 @@ _VALUES_PER_PARTITION = 1_000_000
 
 
 @models.register("logistic")
-class Logistic:
+class Logistic(Classical):
     """The first of the alternatives of Miyaguchi et al. 2024, section 7.1.1.
 
     Every occurrence of one of the most frequent species in a training survey is one case, its class the species, its
@@ -28,7 +29,6 @@ class Logistic:
     mean of their places: the regression is linear in what varies little there, and has far fewer rows.
     """
 
-    kind = "classical"
     spark = True
 
     @section

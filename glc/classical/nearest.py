@@ -7,21 +7,20 @@ from annotated_types import Gt, Le
 from scipy import sparse
 
 from glc import config
+from glc.classical._base import Classical
 from glc.config import Count, Natural, NotNegative, OpenShare, Sources, section
 from glc.neighbours import exact
 from glc.registry import models
 
 
 @models.register("nearest")
-class Nearest:
+class Nearest(Classical):
     """NN and k-NN: a species scores the share of the neighbours that hold it.
 
     With the decoder ``all`` every species of the neighbours is predicted, as in the paper; with ``top_k`` the most
     voted ones. A survey without neighbours takes the species of the nearest survey, however far. No survey is its own
     neighbour, and none of its own validation fold is.
     """
-
-    kind = "classical"
 
     @section
     class Options:

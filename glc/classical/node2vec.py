@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
+from glc.classical._base import Classical
 from glc.config import Count, OpenShare, Positive, section
 from glc.neighbours import graph, node2vec
 from glc.registry import models
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 @models.register("node2vec")
-class Node2Vec:
+class Node2Vec(Classical):
     """A vector for every survey, then a step from vectors to species (section 7.1.3 of the paper).
 
     A survey that is asked about has no species of its own, so a vector must come from its surroundings, and for a
@@ -31,8 +32,6 @@ class Node2Vec:
 
     A survey with no neighbour within the radius takes its nearest training survey.
     """
-
-    kind = "classical"
 
     @section
     class Options:

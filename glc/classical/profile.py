@@ -12,6 +12,7 @@ from annotated_types import Ge
 from scipy import sparse
 from tqdm import tqdm
 
+from glc.classical._base import Classical
 from glc.config import EACH_ONCE, Count, Positive, Seed, require, section
 from glc.errors import DataError
 from glc.neighbours import kernels
@@ -25,7 +26,7 @@ Scales = Annotated[tuple[Positive, ...], EACH_ONCE]
 
 
 @models.register("profile")
-class Profile:
+class Profile(Classical):
     """Labels from the principal components of the profile of records around a survey.
 
     At each scale s, and apart for presence-absence and presence-only surveys, a record at great-circle distance d
@@ -40,8 +41,6 @@ class Profile:
     Which records a profile may hold says `glc.neighbours.kernels.Kernels.visible`: a training survey's none of its own
     spatial block, nobody's any of the validation fold. The components too are found without the surveys to be scored.
     """
-
-    kind = "classical"
 
     @section
     class Options:

@@ -12,6 +12,7 @@ from scipy import sparse
 from tqdm import tqdm
 
 from glc.classical import _trees
+from glc.classical._base import Classical
 from glc.config import Count, Natural, Seed, section
 from glc.errors import DataError
 from glc.registry import models
@@ -21,7 +22,7 @@ _BLOCK = 16 << 20  # float32 probabilities that are dense at a time
 
 
 @models.register("random_forest")
-class RandomForest:
+class RandomForest(Classical):
     """Class probabilities from the environmental values at a survey (section 3.1 of the paper).
 
     Every record of a training survey is an example of its species. Training surveys off the rasters, without any
@@ -29,7 +30,6 @@ class RandomForest:
     stands its mean over the training examples.
     """
 
-    kind = "classical"
     reads = ("table",)
 
     @section

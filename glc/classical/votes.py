@@ -6,13 +6,14 @@ import numpy as np
 from scipy import sparse
 
 from glc import geo
+from glc.classical._base import Classical
 from glc.config import SOME, NotNegative, Positive, section
 from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
 from glc.registry import models
 
 
 @models.register("votes")
-class Votes:
+class Votes(Classical):
     """Species by the votes of the surveys around, a near survey weighing more.
 
     At each scale s, from coarse to fine, every record votes for its species with weight exp(-d^2 / 2 s^2) (d: metres
@@ -24,8 +25,6 @@ class Votes:
     coarsest share is that of the whole training set. A score is the share times the mean number of species in a
     presence-absence survey: an expected count, at most 1.
     """
-
-    kind = "classical"
 
     @section
     class Options:

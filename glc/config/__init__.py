@@ -1,6 +1,7 @@
 """Experiments: their sections, loading and checking (`load`), and the frozen sections that they are made of."""
 
 from glc.config.experiment import (
+    CrossFusion,
     EncoderFile,
     Experiment,
     Input,
@@ -31,6 +32,7 @@ from glc.config.fields import (
     build,
     canonical,
     options,
+    prediction,
     require,
     section,
     to_dict,
@@ -46,6 +48,7 @@ __all__ = [
     "SOME",
     "Choice",
     "Count",
+    "CrossFusion",
     "Dropout",
     "EncoderFile",
     "Experiment",
@@ -75,6 +78,7 @@ __all__ = [
     "file_name",
     "load",
     "options",
+    "prediction",
     "read",
     "require",
     "section",

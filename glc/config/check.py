@@ -1,8 +1,10 @@
 """What takes more than one section, or a registry, to know of an experiment."""
 
+from dataclasses import fields
+
 from glc import registry
 from glc.config.experiment import EncoderFile
-from glc.config.fields import build, options
+from glc.config.fields import build, options, prediction, require
 from glc.errors import ConfigError, did_you_mean
 
 
@@ -31,16 +33,39 @@ def _check_location(wanted):
         options(registry.locations.get(choice.name), choice, "location")
 
 
+def _check_predict(experiment):
+    """Validate the options of prediction, and say which models have those that this one lacks."""
+    name, model = experiment.model.name, registry.models.get(experiment.model.name)
+    own = [field.name for field in fields(model.Prediction)]
+    for key in experiment.predict:
+        if key in own:
+            continue
+        known = {
+            member: [field.name for field in fields(registry.models.get(member).Prediction)]
+            for member in registry.models.choices()
+        }
+        able = [repr(member) for member, keys in known.items() if key in keys]
+        if able:
+            raise ConfigError(
+                f"predict.{key}: model {name!r} has no {key} at prediction time; only {', '.join(able)} "
+                f"{'supports' if len(able) == 1 else 'support'} it"
+            )
+        keys = own or sorted({key for keys in known.values() for key in keys})
+        raise ConfigError(f"predict: unknown key {key!r}; expected one of: {', '.join(keys)}{did_you_mean(key, keys)}")
+    prediction(model, experiment.predict)
+
+
+def _check_training(experiment):
+    """Refuse a validation that comes after the last epoch of a fold that starts from the first fold's net."""
+    train, fusion = experiment.train, experiment.cross_fusion
+    if fusion.use:
+        expected = f"1 to {fusion.max_epochs}, the cross_fusion.max_epochs of later folds"
+        require(train.validate_every <= fusion.max_epochs, "train.validate_every", train, expected)
+
+
 def _check_scores(experiment, net):
-    """Refuse what a model cannot do when it predicts."""
+    """Refuse a mean of logits where no nets of several folds are averaged."""
     scores, name = experiment.scores, experiment.model.name
-    if scores.dropout and not hasattr(registry.models.get(name), "dropped"):
-        raise ConfigError(f"scores.dropout: found true, expected false for the model {name!r}; inception can")
-    if scores.damaged_country and not any(one.tiles and not one.block for one in experiment.inputs):
-        raise ConfigError(
-            f"scores.damaged_country: found {scores.damaged_country!r}, expected none but of a net with pixels among "
-            "its [[inputs]] (tiles, with block = 0)"
-        )
     if scores.average != "probabilities" and not net:
         raise ConfigError(
             f"scores.average: found {scores.average!r}, expected 'probabilities' for the model {name!r}: only the nets "
@@ -69,6 +94,8 @@ def check(experiment, known_experiment):
     """
     chosen = [(registry.models, experiment.model), (registry.decoders, experiment.decode)]
     net = registry.models.get(experiment.model.name).kind == "net"
+    _check_predict(experiment)
+    _check_training(experiment)
     _check_scores(experiment, net)
     if net:
         chosen.append((registry.losses, experiment.train.loss))

@@ -199,14 +199,6 @@ class Train:
     """Seed of the weights at the start, the batches and dropout."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """float32; or bfloat16: products of the net's layers in bfloat16, its weights and the loss in float32."""
-    clone: bool = False
-    """Cross-fusion: the first fold trains from scratch, the others start from its net and are fine-tuned. Through it
-    they have seen their validation folds' labels: only the first fold's scores are honest, and only they are
-    evaluated."""
-    clone_epochs: Count = 10
-    """Most epochs of a cloned net."""
-    clone_rate: Positive = 0.2
-    """Learning rate of a cloned net as a share of `learning_rate`."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """adamw or sgd."""
     momentum: Dropout = 0.0
@@ -219,10 +211,26 @@ class Train:
     """Epochs from one validation to the next."""
 
     def __post_init__(self) -> None:
-        epochs = min(self.max_epochs, self.clone_epochs) if self.clone else self.max_epochs
-        require(self.validate_every <= epochs, "validate_every", self, f"1 to {epochs}, the epochs of a training")
+        within = self.validate_every <= self.max_epochs
+        require(within, "validate_every", self, f"1 to {self.max_epochs}, the epochs of a training")
         if self.loss.name != "cross_entropy":
             require(self.monitor != "top30", "monitor", self, "'f1' or 'loss'; only the loss cross_entropy has 'top30'")
+
+
+@section
+class CrossFusion:
+    """Cross-fusion of a net's folds (Liu et al. 2024): the first trains from scratch, the others start from its net.
+
+    Through that net the others have seen the labels of their validation folds: only the first fold's scores are
+    honest, and only they are evaluated.
+    """
+
+    use: bool = False
+    """Start the other folds from the first fold's net."""
+    max_epochs: Count = 10
+    """Most epochs of a fold that starts from the first fold's net."""
+    rate: Positive = 0.2
+    """Its learning rate, as a share of the rate that the first fold's net was trained with."""
 
 
 @section
@@ -231,12 +239,6 @@ class Scores:
 
     keep: Annotated[int, Ge(25)] = 4096
     """Highest scores kept per survey; below this many species nothing is cut."""
-    dropout: bool = False
-    """Predict with the net's dropout on, as run 2 of Deneu et al. 2020 does."""
-    damaged_country: str = ""
-    """Country of whose surveys a share `damaged` has its patches spoilt before a net predicts (run 4 of 2020)."""
-    damaged: Share = 0.5
-    """Share of the surveys of `damaged_country`."""
     average: Literal["probabilities", "logits"] = "probabilities"
     """What is averaged over the folds' nets for the test: probabilities; or logits, as Liu et al. 2024 (eq. 10)."""
 
@@ -257,6 +259,9 @@ class Experiment:
     pretrain: Annotated[Choice, Member("pretrainings", ("none",))] = NONE
     """How the net's encoder is trained before it sees species: none, or a registered pretraining such as tile2vec."""
     train: Train = field(default_factory=Train)
+    cross_fusion: CrossFusion = field(default_factory=CrossFusion)
+    predict: dict[str, Any] = field(default_factory=dict, hash=False)
+    """Options of prediction only, which the net itself defines (its ``Prediction``); most nets have none."""
     scores: Scores = field(default_factory=Scores)
     decode: Annotated[Choice, Member("decoders")] = field(default_factory=lambda: Choice("expected_f1"))
     """How scores become a set of species."""

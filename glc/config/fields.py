@@ -85,21 +85,21 @@ Rate = Annotated[float, Gt(0), Le(1)]
 """Above 0 and at most 1."""
 
 
-class _RefusedError(ValueError):
-    """What a check of ours refuses; pydantic adds where the value is."""
+class _RefusedError(ConfigError, ValueError):
+    """What a check of ours refuses: as a ValueError pydantic catches it and adds where the value is."""
 
     def __init__(self, found: Any, expected: str, key: str = ""):
-        super().__init__(f"found {found!r}, expected {expected}")
+        super().__init__(f"{key or 'value'}: found {found!r}, expected {expected}")
         self.found, self.expected, self.key = found, expected, key
 
 
 def require(condition: Any, key: str, owner: Any, expected: str) -> None:
     """Refuse the value of `key` of the section `owner` unless `condition` holds.
 
-    For ``__post_init__`` and what takes several fields; a bound of one field belongs to its annotation.
+    For what takes several fields, in ``__post_init__``; a bound of one field belongs to its annotation.
     """
     if not condition:
-        raise _RefusedError(getattr(owner, key), expected, key)
+        raise _RefusedError(getattr(owner, key.rpartition(".")[2]), expected, key)
 
 
 @typing.dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -187,6 +187,11 @@ def canonical(section: Any) -> str:
 def options(member: Any, choice: Choice, where: str) -> Any:
     """The ``Options`` of a registered `member` for a `Choice`, validated."""
     return build(member.Options, choice.options, f"{where} {choice.name!r}")
+
+
+def prediction(model: Any, values: Mapping[str, Any]) -> Any:
+    """The ``Prediction`` of a registered `model` for the `values` of an experiment's ``[predict]``, validated."""
+    return build(model.Prediction, dict(values), "predict")
 
 
 def keys(cls: type) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from glc import scores as score_tables
 from glc import storage
 from glc.config import EACH_ONCE, SOME, require, section
+from glc.ensembles._base import Ensemble
 from glc.evaluation import metrics
 from glc.prediction import sets
 from glc.registry import models
@@ -19,7 +20,7 @@ from glc.surveys import TEST
 
 
 @models.register("blend")
-class Blend:
+class Blend(Ensemble):
     """The mean of several experiments' scores: of all, or of those that beat a `baseline`.
 
     The members run on the folds of the blend, whatever number of folds they run by themselves.

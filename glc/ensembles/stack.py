@@ -28,6 +28,7 @@ from glc import config, labels, storage
 from glc import scores as score_tables
 from glc.config import EACH_ONCE, SOME, Count, NotNegative, Positive, Rate, Seed, section
 from glc.ensembles import boosted, calibration
+from glc.ensembles._base import Ensemble
 from glc.errors import ConfigError, DataError
 from glc.registry import models
 from glc.surveys import TEST
@@ -69,7 +70,7 @@ class FitOptions:
 
 
 @models.register("stack")
-class Stack:
+class Stack(Ensemble):
     """Several experiments' scores in one, weighted on their validation surveys.
 
     The members run on the folds of the stack, whatever number of folds they run by themselves.
@@ -90,10 +91,10 @@ def check_member(name, member, surveys, validation):
     """
     if models.get(member.model.name).kind in ("stack", "blend"):
         raise ConfigError(f"model.members: {name!r} is a {member.model.name} itself; name its members instead")
-    if member.train.clone:
+    if member.cross_fusion.use:
         raise ConfigError(
-            f"model.members: {name!r} has train.clone, whose scores are honest on the first fold alone; write "
-            f"{name}+train.clone=false"
+            f"model.members: {name!r} has cross_fusion.use, whose scores are honest on the first fold alone; write "
+            f"{name}+cross_fusion.use=false"
         )
     for table, wanted, found in (
         ("surveys", surveys, member.surveys),

@@ -120,19 +120,19 @@ def _unreadable(path, error):
     return DataError(f"{path}: cannot be read as a checkpoint of this version ({error}); train the net anew")
 
 
-def predict(checkpoint, places, features=None, batch=1024, accelerator="auto", dropout=False):
+def predict(checkpoint, places, features=None, batch=1024, accelerator="auto", prediction=None):
     """Probabilities (n, n_classes) float32 of all classes at `places`.
 
     places : frame or dict of surveyId, easting and northing (metres); and dataset, its number in `schema.DATASETS`,
         for a net with inputs, which `features` holds
     accelerator : auto takes a GPU where there is one, cpu does not
-    dropout : leave it on, for a net that can (`dropped`)
+    prediction : the net's own options of prediction (`Net.Prediction`); None: its defaults
     """
-    return np.concatenate(list(predict_blocks(checkpoint, places, features, batch, accelerator, dropout)))
+    return np.concatenate(list(predict_blocks(checkpoint, places, features, batch, accelerator, prediction)))
 
 
 @torch.inference_mode()
-def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="auto", dropout=False):
+def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="auto", prediction=None):
     """Yield what `predict` returns in blocks of `batch` rows, for results that would fill the memory.
 
     A net of large maps may tell how many rows it takes `at_once`, at most.
@@ -140,11 +140,8 @@ def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="a
     content = read(checkpoint)
     net, n_classes, layouts = _net(content, checkpoint)
     link = LINKS[content["link"]]
-    if dropout and not hasattr(net, "dropped"):
-        raise ConfigError(
-            f"scores.dropout: found true, expected false for the model {content['model']!r}; inception can"
-        )
-    logits, batch = net.dropped if dropout else net, min(batch, getattr(net, "at_once", batch))
+    prediction = prediction or net.Prediction()
+    batch = min(batch, getattr(net, "at_once", batch))
     found = features.layouts if features else {}
     if found != layouts:
         raise DataError(
@@ -168,4 +165,4 @@ def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="a
         if layouts:
             block |= features.of(block["dataset"], block["surveyId"])
         block = {name: values.to(device) for name, values in block.items()}
-        yield link(logits(block)).float().cpu().numpy()
+        yield link(net.logits(block, prediction)).float().cpu().numpy()

@@ -4,21 +4,36 @@ import numpy as np
 from scipy import sparse
 from tqdm import tqdm
 
-from glc import labels, schema, storage
+from glc import config, labels, schema, storage
 from glc import scores as score_tables
 from glc.nets import checkpoints
 from glc.nets.inputs import examples
+from glc.registry import models
 from glc.surveys import TEST
 
 
 def write(
-    fit_folder, examples_folder, data, out, *, fold, keep, first=None, features=None, dropout=False, accelerator="auto"
+    fit_folder,
+    examples_folder,
+    data,
+    out,
+    *,
+    fold,
+    keep,
+    first=None,
+    features=None,
+    predict=None,
+    accelerator="auto",
 ):
     """Write ``valid`` (the surveys of `fold`) and ``test`` scores under `out`, and ``first`` (of the fold `first`).
 
     data : `glc.surveys.SurveyData`; features : `inputs.features.Features` of its surveys, for a net with inputs
-    dropout : predict with dropout on, see `glc.nets.checkpoints.predict`
+    predict : options of prediction, an experiment's ``[predict]``, for the net's own `Prediction`
     """
+    checkpoint = fit_folder / checkpoints.CHECKPOINT
+    net = models.get(checkpoints.read(checkpoint)["model"])
+    prediction = config.prediction(net, predict or {})
+    features, facts = net.prediction_features(features, data, prediction)
     classes = examples.read_classes(examples_folder)
     counts = {}
     wanted = [("valid", data.valid(fold), fold), ("test", data.test, TEST)]
@@ -28,9 +43,9 @@ def write(
         places = data.places.iloc[rows]
         places = places.assign(dataset=schema.dataset_numbers(places["dataset"]))
         blocks = checkpoints.predict_blocks(
-            fit_folder / checkpoints.CHECKPOINT, places, features, accelerator=accelerator, dropout=dropout
+            checkpoint, places, features, accelerator=accelerator, prediction=prediction
         )
         kept = [score_tables.keep_best(block, keep) for block in tqdm(blocks, desc=f"scores {name}", leave=False)]
         matrix = labels.widen(sparse.vstack(kept, format="csr", dtype=np.float32), classes, data.species)
         counts[f"{name}_rows"] = score_tables.write(score_tables.of_rows(data, rows, number, matrix), out / name)
-    storage.note(out, **counts)
+    storage.note(out, **counts, **facts)

@@ -15,7 +15,7 @@
                                  +---------- Submission ----------+
 
 Nets that read imagery have, before Fit and FoldScores, Tiles (rasters and images), Cubes (series) and Tabular (values
-at the survey), and those that start from a pretrained encoder Triplets --- Pretrain before Fit. With ``train.clone``
+at the survey), and those that start from a pretrained encoder Triplets --- Pretrain before Fit. With ``cross_fusion``
 the Fit of fold 0 comes before the others. StackScores and BlendScores join the scores of several experiments.
 
 Every task writes ``ROOT/store/<dataset>/<task>-<identity>``; the products of an experiment also stand at

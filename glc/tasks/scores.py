@@ -32,13 +32,6 @@ def _kept(scores):
     return config.canonical(config.Scores(keep=scores.keep))
 
 
-def _uncloned(train):
-    """What of the [train] section counts for a net that is no clone."""
-    usual = config.Train()
-    names = ("clone", "clone_epochs", "clone_rate")
-    return config.canonical(replace(train, **{name: getattr(usual, name) for name in names}))
-
-
 class ClassicalScores(InputsMixin, ModelTask):
     """Scores of a model that needs no gradient: each fold from the others, the test from all training surveys."""
 
@@ -98,6 +91,10 @@ class NetTask(InputsMixin, ModelTask):
     pretrain = SectionParameter(config.Choice, default=config.Choice("none"), description="the [pretrain] section")
     po = SectionParameter(config.Po, default=config.Po(), description="the [po] section")
     train = SectionParameter(config.Train, default=config.Train(), description="the [train] section")
+    cross_fusion = SectionParameter(
+        config.CrossFusion, default=config.CrossFusion(), description="the [cross_fusion] section"
+    )
+    predict = luigi.DictParameter(default={}, description="the [predict] section, options of the net's own")
     fold = luigi.IntParameter(default=0, description="validation fold; the next one stops the training early")
     fast_dev_run = luigi.BoolParameter(significant=True, description="one batch of everything, to try the wiring")
 
@@ -129,17 +126,17 @@ class Fit(NetTask):
     @property
     def cloned(self):
         """Whether the net starts from the first fold's."""
-        return self.train.clone and self.fold > 0
+        return self.cross_fusion.use and self.fold > 0
 
     def parts(self):
         """Datasets whose imagery the net is trained on."""
         return [(), ("po",)] if self.po.use == "surveys" else [()]
 
     def own_parameters(self):
-        parameters = {key: value for key, value in super().own_parameters().items() if key != "scores"}
+        others = {"scores", "predict"}
         if not self.cloned:  # the first fold's net is the same whether others are cloned from it
-            parameters["train"] = _uncloned(self.train)
-        return parameters
+            others.add("cross_fusion")
+        return {key: value for key, value in super().own_parameters().items() if key not in others}
 
     def write(self, out):
         from glc.nets import checkpoints, trainer
@@ -173,8 +170,9 @@ class Fit(NetTask):
         from glc.nets.inputs.examples import read_classes
 
         first = self.input()["first"].path
-        rate = storage.manifest(first)["learning_rate"] * self.train.clone_rate
-        train = replace(self.train, learning_rate=rate, max_epochs=self.train.clone_epochs, find_learning_rate=False)
+        rate = storage.manifest(first)["learning_rate"] * self.cross_fusion.rate
+        epochs = self.cross_fusion.max_epochs
+        train = replace(self.train, learning_rate=rate, max_epochs=epochs, find_learning_rate=False)
         own, known = read_classes(examples), read_classes(self.input()["first examples"].path)  # ascending
         place = np.minimum(np.searchsorted(known, own), len(known) - 1)
         return train, (first / checkpoints.CHECKPOINT, np.where(known[place] == own, place, -1))
@@ -202,29 +200,24 @@ class FoldScores(NetTask):
         scores = config.canonical(replace(self.scores, average=config.Scores.average))
         parameters = super().own_parameters() | {"scores": scores}
         if self.fold == 0:  # whether others are cloned from its net changes nothing here
-            parameters["train"] = _uncloned(self.train)
+            del parameters["cross_fusion"]
         return parameters
 
     def write(self, out):
         from glc.nets import predict
-        from glc.nets.inputs import damage
 
         data = self.read_surveys()
         with self.open_features(training=False) as features:
-            if self.scores.damaged_country:
-                chosen = damage.chosen(data, self.scores.damaged_country, self.scores.damaged)
-                features = damage.Damaged(features, chosen)
-                self.told |= {"damaged": len(chosen)}
             predict.write(
                 self.input()["fit"].path,
                 self.input()["examples"].path,
                 data,
                 out,
                 fold=self.fold,
-                first=0 if self.train.clone and self.fold > 0 else None,
+                first=0 if self.cross_fusion.use and self.fold > 0 else None,
                 keep=self.scores.keep,
                 features=features,
-                dropout=self.scores.dropout,
+                predict=self.predict,
                 accelerator=machine().accelerator,
             )
         storage.note(out, **self.told)
@@ -233,7 +226,7 @@ class FoldScores(NetTask):
 class NetScores(NetTask):
     """A net's scores: ``valid`` joins the folds that were run, ``test`` is the mean of their models.
 
-    With ``train.clone`` only the first fold is ``valid``, and ``optimistic`` is the mean of all models there.
+    With ``cross_fusion.use`` only the first fold is ``valid``, and ``optimistic`` is the mean of all models there.
     """
 
     fold = None
@@ -243,11 +236,11 @@ class NetScores(NetTask):
 
     def own_parameters(self):
         # the rest counts through the folds
-        return {"average": self.scores.average, "keep": self.scores.keep, "clone": self.train.clone}
+        return {"average": self.scores.average, "keep": self.scores.keep, "cross_fusion": self.cross_fusion.use}
 
     def write(self, out):
         from glc import scores
 
         folders = [target.path for target in self.input().values()]
-        settings = {"average": self.scores.average, "cloned": self.train.clone}
+        settings = {"average": self.scores.average, "cloned": self.cross_fusion.use}
         scores.combine(folders, out, keep=self.scores.keep, **settings)

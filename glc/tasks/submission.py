@@ -53,6 +53,8 @@ class ExperimentProduct(ExperimentTask):
             "inputs": s.inputs,
             "pretrain": s.pretrain,
             "train": s.train,
+            "cross_fusion": s.cross_fusion,
+            "predict": s.predict,
             "decode": s.decode,
             "correct": s.correct,
             "label": s.name,

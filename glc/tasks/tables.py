@@ -249,7 +249,7 @@ def _f1(folder):
 
 
 def _optimistic(runs):
-    """Mean F1 of nets that were cloned, on validation surveys whose labels they saw (see `config.Train.clone`)."""
+    """Mean F1 of nets that were cloned, on validation surveys whose labels they saw (see `config.CrossFusion`)."""
     found = [json.loads((run.folder / "metrics.json").read_text()).get("optimistic") for run in runs]
     return {"optimistic F1": sum(one["sample_f1"] for one in found) / len(found) if all(found) else math.nan}
 

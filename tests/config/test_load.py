@@ -128,3 +128,32 @@ def test_equal_sections_have_equal_canonical_text():
 def test_a_member_may_be_a_variant():
     members = config.load('inria-run4+model.members=["frequency+decode.k=3","knn"]').model.options["members"]
     assert list(members) == ["frequency+decode.k=3", "knn"]
+
+
+def test_options_of_prediction_are_those_of_the_net():
+    assert config.load("inria-run2").predict == {"dropout": True}
+    experiment = config.load("inria-run3+predict.damaged_country=France+predict.damaged=0.25")
+    assert experiment.predict == {"damaged_country": "France", "damaged": 0.25}
+    with pytest.raises(ConfigError, match=r"damaged: found 2\.0, expected 0 to 1"):
+        config.load("inria-run3+predict.damaged=2.0")
+    with pytest.raises(ConfigError, match=r"predict: dropout: found 1, expected bool"):
+        config.load("inria-run3+predict.dropout=1")
+
+
+@pytest.mark.parametrize("name", ["votes", "geolocation", "best", "tighnari-mean"])
+def test_a_model_without_an_option_of_prediction_refuses_it_and_the_error_names_those_that_have_it(name):
+    model = config.load(name).model.name
+    expected = f"model '{model}' has no dropout at prediction time; only 'inception' supports it"
+    with pytest.raises(ConfigError, match=expected):
+        config.load(f"{name}+predict.dropout=true")
+    with pytest.raises(ConfigError, match=r"predict: unknown key 'droput'.*did you mean 'dropout'"):
+        config.load(f"{name}+predict.droput=true")
+
+
+def test_folds_of_cross_fusion_are_long_enough_to_be_validated():
+    fused = "geolocation+train.validate_every=2+cross_fusion.max_epochs=1"
+    assert not config.load(fused).cross_fusion.use
+    with pytest.raises(ConfigError, match=r"train\.validate_every: found 2, expected 1 to 1"):
+        config.load(f"{fused}+cross_fusion.use=true")
+    with pytest.raises(ConfigError, match=r"cross_fusion\.rate: found 0\.0, expected a number above 0"):
+        config.load("geolocation+cross_fusion.rate=0.0")

@@ -13,7 +13,7 @@ from glc.tasks.scores import Fit, FoldScores
 from tests.tasks.pipeline import TINY, run
 
 PLAIN = "geolocation+validation.run=2+validation.count=4+train.max_epochs=3+train.learning_rate=0.01"
-CLONED = f"{PLAIN}+train.clone=true+train.clone_epochs=2+train.clone_rate=0.5+scores.average=logits"
+CLONED = f"{PLAIN}+cross_fusion.use=true+cross_fusion.max_epochs=2+cross_fusion.rate=0.5+scores.average=logits"
 
 
 def test_later_folds_go_on_from_the_first_whose_scores_alone_are_honest(root):

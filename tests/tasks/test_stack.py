@@ -90,7 +90,7 @@ def test_boosted_trees_make_other_scores_of_the_same_members(root):
         (f"votes+{FOLDS}+validation.size_m=9000", "validation.size_m = 9000.0"),
         (f"votes+{FOLDS}+validation.scheme=random", "validation.scheme = 'random'"),
         ("{root}/wrong.toml", "is a stack itself"),
-        (f"geolocation+{FOLDS}+train.clone=true", "honest on the first fold alone"),
+        (f"geolocation+{FOLDS}+cross_fusion.use=true", "honest on the first fold alone"),
     ],
 )
 def test_members_that_do_not_fit_are_refused_before_anything_runs(root, member, complaint):

@@ -3,22 +3,19 @@
 Miyaguchi et al. 2024, section 5.2.1. No symmetry is applied: the square is a layout, not a place.
 """
 
-from torch import nn
-
 from glc.errors import ConfigError
+from glc.nets.architectures._base import Net
 from glc.nets.architectures.tile_cnn import Encoder, Widths, head
 from glc.nets.layers.heads import start_at_frequencies
 from glc.registry import models
 
 
 @models.register("cube_cnn")
-class CubeCnn(nn.Module):
+class CubeCnn(Net):
     """Logits (batch, class) float32 of series given as their DCT terms (an ``[[inputs]]`` table with coeffs = true).
 
     encoder : batch to (batch, latent); head : latent to logits
     """
-
-    kind = "net"
 
     Options = Widths
 

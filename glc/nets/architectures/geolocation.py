@@ -16,12 +16,13 @@ from torch import nn
 
 from glc.config import SOME, Count, Dropout, NotNegative, Positive, Seed, section
 from glc.errors import ConfigError
+from glc.nets.architectures._base import Net
 from glc.nets.layers.heads import start_at_frequencies
 from glc.registry import models
 
 
 @models.register("geolocation")
-class Geolocation(nn.Module):
+class Geolocation(Net):
     """Logits (batch, class) float32 of ``batch["easting"]`` and ``batch["northing"]``, (batch,) metres.
 
     While training, every place is displaced afresh by an isotropic Gaussian of two dimensions: its direction is
@@ -30,8 +31,6 @@ class Geolocation(nn.Module):
     the mean and standard deviation of the training examples, which the checkpoint carries as buffers. Inputs that are
     vectors (batch, feature, 1, 1), of locations or tables, stand beside them, standardised alike, and not displaced.
     """
-
-    kind = "net"
 
     @section
     class Options:

@@ -14,9 +14,11 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models.inception import BasicConv2d, Inception3
 
-from glc.config import Dropout, Natural, section
+from glc.config import Dropout, Natural, Share, section
 from glc.covariates.landcover_patches import CLASSES as CODES
 from glc.errors import ConfigError
+from glc.nets.architectures._base import Net
+from glc.nets.inputs import damage
 from glc.nets.layers.heads import start_at_frequencies
 from glc.nets.layers.maps import Maps
 from glc.registry import models
@@ -26,7 +28,7 @@ _PIXELS = 1 << 21  # predicted at a time: a layer of the stem then takes half a 
 
 
 @models.register("inception")
-class Inception(nn.Module):
+class Inception(Net):
     """Logits (batch, class) float32 of the pixels in a batch, all bands as channels of one map.
 
     Batch norm's running moments need some 30 steps to settle; a net evaluated before gives logits beyond all measure.
@@ -35,8 +37,6 @@ class Inception(nn.Module):
         training moments, what is missing takes the mean
     at_once : surveys that are predicted together, in a memory of a few gigabytes
     """
-
-    kind = "net"
 
     @section
     class Options:
@@ -54,6 +54,17 @@ class Inception(nn.Module):
         prior: bool = False
         """Start the classifier at each class's frequency among the training examples (ours). Its published weights, 0.1
         wide, guess at random with a loss far above that; a short schedule takes half its epochs to unlearn it."""
+
+    @section
+    class Prediction:
+        """What the runs of 2020 did to their predictions."""
+
+        dropout: bool = False
+        """Keep dropout on (run 2)."""
+        damaged_country: str = ""
+        """Country of whose surveys a share `damaged` has its patches damaged (run 4); empty: none."""
+        damaged: Share = 0.5
+        """Share of the surveys of `damaged_country`."""
 
     def __init__(self, options, n_classes, layouts):
         super().__init__()
@@ -121,6 +132,17 @@ class Inception(nn.Module):
 
     def forward(self, batch):
         return self.head(self.dropout(self.features(batch)))
+
+    @classmethod
+    def prediction_features(cls, features, data, prediction):
+        """Damage the patches that `prediction` asks for; the facts count the surveys."""
+        if not prediction.damaged_country:
+            return features, {}
+        keys = damage.chosen(data, prediction.damaged_country, prediction.damaged)
+        return damage.Damaged(features, keys), {"damaged": len(keys)}
+
+    def logits(self, batch, prediction):
+        return self.dropped(batch) if prediction.dropout else self(batch)
 
     def dropped(self, batch):
         """Logits with dropout on (run 2), by a random half of the features of each survey.

@@ -19,6 +19,7 @@ from torch import nn
 
 from glc.config import Count, Dropout, Natural, NotNegative, Positive, Rate, require, section
 from glc.errors import ConfigError
+from glc.nets.architectures._base import Net
 from glc.nets.layers.hcam import Concat, Hcam, compressed
 from glc.nets.layers.heads import start_at_frequencies
 from glc.registry import models
@@ -27,15 +28,13 @@ PART = {"pixels": "image", "coeffs": "image", "cube": "temporal", "table": "tabl
 
 
 @models.register("tighnari")
-class Tighnari(nn.Module):
+class Tighnari(Net):
     """Logits (batch, class) float32 of the inputs in a batch, (batch, band, row, col) with NaN where missing.
 
     encoders : by part; fusion : their `Encoded` to one vector; head : dropout and the last linear layer of eq. 8
     votes : `NeighbourVotes` by input of that kind, whose logits are added: the net starts from them alone
     mixup : alpha that the trainer gives to `glc.nets.inputs.augment.mixup`; 0 for none
     """
-
-    kind = "net"
 
     @section
     class Options:

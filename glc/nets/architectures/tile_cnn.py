@@ -8,6 +8,7 @@ from torch import nn
 
 from glc.config import Count, Dropout, require, section
 from glc.errors import ConfigError
+from glc.nets.architectures._base import Net
 from glc.nets.layers.heads import start_at_frequencies
 from glc.nets.layers.maps import Maps, common_size
 from glc.registry import models
@@ -97,13 +98,11 @@ class Widths:
 
 
 @models.register("tile_cnn")
-class TileCnn(nn.Module):
+class TileCnn(Net):
     """Logits (batch, class) float32 of the tiles in a batch, and of cubes as constant maps beside them.
 
     encoder : batch to (batch, latent), what tile2vec pretrains; head : latent to logits
     """
-
-    kind = "net"
 
     @section
     class Options(Widths):

@@ -37,7 +37,7 @@ def chosen(data, country, share, seed=0):
     rows = np.flatnonzero((data.places["country"] == country).to_numpy())
     if not len(rows):
         known = sorted(set(data.places["country"].dropna()))
-        raise ConfigError(f"scores.damaged_country: found {country!r}, expected one of: {', '.join(known)}")
+        raise ConfigError(f"predict.damaged_country: found {country!r}, expected one of: {', '.join(known)}")
     rows = np.random.default_rng(seed).permutation(rows)[: round(share * len(rows))]
     places = data.places.iloc[rows]
     return np.column_stack([schema.dataset_numbers(places["dataset"]), places["surveyId"]]).astype(np.int64)

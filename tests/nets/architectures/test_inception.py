@@ -253,10 +253,11 @@ def test_scores_of_either_run_follow_from_the_checkpoint_whatever_the_blocks(tmp
     checkpoint = tmp_path / "model.ckpt"
     checkpoints.save(checkpoint, net, config.Choice("inception"), CLASSES, features.layouts, {}, "softmax")
     for dropped in (True, False):
-        scores[dropped] = checkpoints.predict(checkpoint, places, features, dropout=dropped)
+        prediction = Inception.Prediction(dropout=dropped)
+        scores[dropped] = checkpoints.predict(checkpoint, places, features, prediction=prediction)
         np.testing.assert_allclose(scores[dropped].sum(axis=1), 1, rtol=1e-5)
         turned = {name: values[::-1].copy() for name, values in places.items()}
-        blocks = checkpoints.predict_blocks(checkpoint, turned, features, batch=7, dropout=dropped)
+        blocks = checkpoints.predict_blocks(checkpoint, turned, features, batch=7, prediction=prediction)
         blocks = np.concatenate(list(blocks))
         np.testing.assert_allclose(blocks[::-1], scores[dropped], rtol=1e-3, atol=1e-6)
     assert np.abs(scores[True] - scores[False]).max() > 0.05
