@@ -265,11 +265,11 @@ class Experiment:
     scores: Scores = field(default_factory=Scores)
     decode: Annotated[Choice, Member("decoders")] = field(default_factory=lambda: Choice("expected_f1"))
     """How scores become a set of species."""
-    correct: Annotated[Choice, Member("corrections", ("none",))] = NONE
-    """What corrects the decided sets: none, or lists (of species that nearly all of the nearest surveys hold)."""
+    postprocess: Annotated[Choice, Member("corrections", ("none",))] = NONE
+    """What is done to the decided sets: none, or lists (of species that nearly all of the nearest surveys hold)."""
     submission: Literal["", "sets", "ranked"] = ""
     """Format of the submission: sets; ranked, species with their scores, as of 2020; empty: that of the edition."""
-    beside: tuple[str, ...] = ()
+    compare_with: tuple[str, ...] = ()
     """Experiments that the report compares this one with, survey by survey."""
     name: str = ""
     """Name of the experiment; that of its file, and not a key of it."""
