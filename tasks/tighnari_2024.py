@@ -158,13 +158,13 @@ class Table3(TighnariTable):
             ("+ K alone (ours)", (*fused, threshold, "decode.lowest=1.0", "decode.highest=1.0"), "", cross),
             (
                 "+ output correction",
-                (*fused, threshold, "correct.name=lists"),
+                (*fused, threshold, "postprocess.name=lists"),
                 "- / .36478 / .36242",
                 "+ threshold top-K",
             ),
             (
                 "+ output correction, lists of PO alone",
-                (*fused, threshold, "correct.name=lists", 'correct.sources=["po"]'),
+                (*fused, threshold, "postprocess.name=lists", 'postprocess.sources=["po"]'),
                 "steadier",
                 "+ threshold top-K",
             ),

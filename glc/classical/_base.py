@@ -1,6 +1,6 @@
 """What every classical model is."""
 
-from dataclasses import dataclass
+from glc.config import section
 
 
 class Classical:
@@ -8,6 +8,6 @@ class Classical:
 
     kind = "classical"
 
-    @dataclass(frozen=True)
+    @section
     class Prediction:
         """Options of prediction only (the experiment's ``[predict]``): none."""

@@ -1,30 +1,25 @@
 """Features of a survey's place for the regressions: its coordinates, or beside them plane waves of them."""
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 
-from glc.config import require
+from glc.config import SOME, Count, Positive, Seed, section
 
 
-@dataclass(frozen=True)
+@section
 class PlaceOptions:
-    """features : ``coordinates``, standardised, or ``fourier``: beside them sines and cosines of plane waves.
+    """Features of a survey's coordinates."""
 
-    wavelengths_km, waves : of each wavelength that many, in random directions with random phases (`waves_seed`), the
-        features of the geolocation net
-    """
-
-    features: str = "coordinates"
-    wavelengths_km: tuple[float, ...] = (50, 100, 200, 400, 800)
-    waves: int = 16
-    waves_seed: int = 0
-
-    def __post_init__(self):
-        require(self.features in ("coordinates", "fourier"), "features", self, "'coordinates' or 'fourier'")
-        lengths = self.wavelengths_km
-        require(len(lengths) > 0 and min(lengths) > 0, "wavelengths_km", self, "one or more lengths above 0")
-        require(self.waves >= 1, "waves", self, "at least 1")
+    features: Literal["coordinates", "fourier"] = "coordinates"
+    """coordinates, standardised; or fourier: with sines and cosines of plane waves appended to them, the features of
+    the geolocation net."""
+    wavelengths_km: Annotated[tuple[Positive, ...], SOME] = (50, 100, 200, 400, 800)
+    """Lengths of the plane waves, kilometres."""
+    waves: Count = 16
+    """Plane waves of each wavelength, in random directions with random phases."""
+    waves_seed: Seed = 0
+    """Seed of the directions and phases."""
 
 
 def place_features(places, train, options):

@@ -3,15 +3,16 @@
 The idea and its reason are in Miyaguchi et al. 2024, sections 7.1.1 and 8.
 """
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge
 from scipy import sparse
 
-from glc import config
 from glc.classical._base import Classical
 from glc.classical._cells import Cells, Coordinates
 from glc.classical._classifiers import CLASSIFIERS
+from glc.config import SOME, Count, NotNegative, Positive, Seed, section
 from glc.errors import DataError
 from glc.registry import models
 
@@ -27,49 +28,40 @@ class Binned(Classical):
     at most 1. A species without training records scores 0. Only the place is looked at, as in the paper.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """bins : groups of species with about as many records each; classifier : one of `CLASSIFIERS`.
-
-        features : ``coordinates`` (standardised) or ``cells`` (one-hot squares of `cells_m` metres).
-        trees, depth : of xgboost (rounds; each grows one tree a bin) and forest;
-        least : the least weight of a leaf (xgboost: sum of the Hessian), or examples in it (forest);
-        learning_rate : of xgboost and factorisation_machine; smoothing : records added to each square by naive_bayes;
-        c : of linear_svm, smaller is smoother; factors, iterations, penalty, sample, negatives : of
-        factorisation_machine: length of a factor, steps, L2 penalty, records drawn and false pairs for each.
-        """
-
-        bins: int = 32
-        classifier: str = "xgboost"
-        features: str = "coordinates"
-        cells_m: tuple[float, ...] = (200_000, 100_000, 50_000, 25_000)
-        trees: int = 100
-        depth: int = 6
-        least: int = 20
-        learning_rate: float = 0.1
-        smoothing: float = 1.0
-        c: float = 1.0
-        factors: int = 8
-        iterations: int = 50
-        penalty: float = 1e-4
-        sample: int = 20_000
-        negatives: int = 2
-        seed: int = 0
-
-        def __post_init__(self):
-            config.require(self.bins >= 2, "bins", self, "at least 2")
-            config.require(
-                self.classifier in CLASSIFIERS, "classifier", self, f"one of {', '.join(map(repr, CLASSIFIERS))}"
-            )
-            config.require(self.features in ("coordinates", "cells"), "features", self, "'coordinates' or 'cells'")
-            config.require(
-                len(self.cells_m) > 0 and min(self.cells_m) > 0, "cells_m", self, "one or more sizes in metres above 0"
-            )
-            for name in ("trees", "depth", "least", "factors", "iterations", "sample", "negatives"):
-                config.require(getattr(self, name) >= 1, name, self, "at least 1")
-            for name in ("learning_rate", "smoothing", "c"):
-                config.require(getattr(self, name) > 0, name, self, "a number above 0")
-            config.require(self.penalty >= 0, "penalty", self, "0 or above")
+        bins: Annotated[int, Ge(2)] = 32
+        """Groups of species with about as many records each."""
+        classifier: Literal[tuple(CLASSIFIERS)] = "xgboost"
+        """What tells the bins apart."""
+        features: Literal["coordinates", "cells"] = "coordinates"
+        """coordinates, standardised; or cells: one-hot squares of `cells_m`."""
+        cells_m: Annotated[tuple[Positive, ...], SOME] = (200_000, 100_000, 50_000, 25_000)
+        """Sides of the squares, metres."""
+        trees: Count = 100
+        """Rounds of xgboost, each of which grows one tree per bin; trees of forest."""
+        depth: Count = 6
+        """Splits between root and leaf of xgboost and forest, at most."""
+        least: Count = 20
+        """Least weight of a leaf of xgboost (sum of the Hessian); least examples in a leaf of forest."""
+        learning_rate: Positive = 0.1
+        """Step size of xgboost and factorisation_machine."""
+        smoothing: Positive = 1.0
+        """Records that naive_bayes adds to each square."""
+        c: Positive = 1.0
+        """Inverse penalty of linear_svm; smaller is smoother."""
+        factors: Count = 8
+        """Length of a factor of factorisation_machine."""
+        iterations: Count = 50
+        """Steps of factorisation_machine."""
+        penalty: NotNegative = 1e-4
+        """L2 penalty of factorisation_machine."""
+        sample: Count = 20_000
+        """Records that factorisation_machine draws."""
+        negatives: Count = 2
+        """False pairs that factorisation_machine draws for each record."""
+        seed: Seed = 0
+        """Seed of the draws."""
 
     def __init__(self, options):
         self.options = options

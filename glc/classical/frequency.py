@@ -1,13 +1,14 @@
 """Species by their frequency among the training surveys: of everywhere, of a country, a region or a district."""
 
-from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from glc import config, geo
+from glc import geo
 from glc.classical._base import Classical
+from glc.config import Count, Positive, Sources, section
 from glc.registry import models
 
 LEVELS = ("global", "country", "region", "district")
@@ -17,26 +18,16 @@ LEVELS = ("global", "country", "region", "district")
 class Frequency(Classical):
     """The organisers' baseline: the share of training surveys, around the query, that hold a species."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """level : the area counted; a district is a square of `district_m` (the data name no administrative unit).
-
-        least : areas with fewer training surveys fall back on the whole training set.
-        sources : datasets counted: ``train``, ``po`` or both.
-        """
-
-        level: str = "global"
-        district_m: float = 50_000
-        least: int = 5
-        sources: tuple[str, ...] = ("train",)
-
-        def __post_init__(self):
-            config.require(self.level in LEVELS, "level", self, f"one of {', '.join(LEVELS)}")
-            config.require(self.district_m > 0, "district_m", self, "metres above 0")
-            config.require(self.least >= 1, "least", self, "at least 1")
-            config.require(
-                len(self.sources) > 0 and set(self.sources) <= {"train", "po"}, "sources", self, "'train', 'po' or both"
-            )
+        level: Literal[LEVELS] = "global"
+        """The area counted; a district is a square of `district_m`, because the data name no administrative unit."""
+        district_m: Positive = 50_000
+        """Side of a district, metres."""
+        least: Count = 5
+        """Areas with fewer training surveys fall back on the whole training set."""
+        sources: Sources = ("train",)
+        """Surveys that are counted: train, po or both."""
 
     def __init__(self, options):
         self.options = options

@@ -5,16 +5,17 @@ Principal label space transformation (Tai & Lin 2012), the second of the alterna
 from the place, and its prediction is decoded to mean + Z V^T.
 """
 
-from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, svds
 from tqdm import tqdm
 
-from glc import config, dct
+from glc import dct
 from glc.classical._base import Classical
 from glc.classical._places import PlaceOptions, place_features
+from glc.config import Count, NotNegative, Seed, section
 from glc.registry import models
 
 
@@ -27,33 +28,25 @@ class LabelSpace(Classical):
     survey whose scores are all 0 takes the mean of the training surveys.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options(PlaceOptions):
-        """transform : ``svd`` or ``dct``; rank : components; regressor : ``ridge`` or ``boosting`` of trees.
-
-        alpha : penalty of the ridge; trees : boosted for each component, at most (above 10,000 surveys scikit-learn
-        stops early, on a tenth of the training surveys); decoding : ``reconstruct`` or ``nearest``;
-        k : surveys that ``nearest`` asks; seed : of the boosting
-        """
-
-        transform: str = "svd"
-        rank: int = 32
-        regressor: str = "ridge"
-        alpha: float = 1.0
-        trees: int = 100
-        decoding: str = "reconstruct"
-        k: int = 50
-        seed: int = 0
-
-        def __post_init__(self):
-            super().__post_init__()
-            config.require(self.transform in _COMPONENTS, "transform", self, "'svd' or 'dct'")
-            config.require(self.rank >= 1, "rank", self, "at least 1")
-            config.require(self.regressor in ("ridge", "boosting"), "regressor", self, "'ridge' or 'boosting'")
-            config.require(self.alpha >= 0, "alpha", self, "0 or above")
-            config.require(self.trees >= 1, "trees", self, "at least 1")
-            config.require(self.decoding in ("reconstruct", "nearest"), "decoding", self, "'reconstruct' or 'nearest'")
-            config.require(self.k >= 1, "k", self, "at least 1")
+        transform: Literal["svd", "dct"] = "svd"
+        """Components of the labels: principal ones, or a DCT along the species by frequency."""
+        rank: Count = 32
+        """Components kept."""
+        regressor: Literal["ridge", "boosting"] = "ridge"
+        """What maps a place to the components: ridge regression, or boosting of trees."""
+        alpha: NotNegative = 1.0
+        """Penalty of the ridge."""
+        trees: Count = 100
+        """Trees boosted for each component, at most: above 10,000 surveys scikit-learn stops early, on a tenth of the
+        training surveys."""
+        decoding: Literal["reconstruct", "nearest"] = "reconstruct"
+        """reconstruct: the mean plus the components; nearest: votes of the nearest surveys among the components."""
+        k: Count = 50
+        """Surveys that nearest asks."""
+        seed: Seed = 0
+        """Seed of the boosting."""
 
     def __init__(self, options):
         self.options = options

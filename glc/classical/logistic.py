@@ -1,14 +1,15 @@
 """Multinomial logistic regression of the most frequent species on the place, by Spark, cross-validated."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 from scipy import sparse, special
 from tqdm import tqdm
 
-from glc import config
 from glc.classical._base import Classical
 from glc.classical._places import PlaceOptions, place_features
+from glc.config import SOME, Count, NotNegative, Seed, section
 from glc.errors import DataError
 from glc.registry import models
 
@@ -30,28 +31,20 @@ class Logistic(Classical):
 
     spark = True
 
-    @dataclass(frozen=True)
+    @section
     class Options(PlaceOptions):
-        """species : how many of the most frequent ones; folds, grid : of the cross-validation of Spark's ``regParam``.
-
-        cell_m : side of the squares that are pooled, metres; 0 pools only surveys at one place
-        iterations : at most, of L-BFGS; seed : of the random folds
-        """
-
-        species: int = 10
-        folds: int = 3
-        grid: tuple[float, ...] = (1e-5, 1e-3, 1e-1)
-        cell_m: float = 1_000
-        iterations: int = 100
-        seed: int = 0
-
-        def __post_init__(self):
-            super().__post_init__()
-            config.require(self.species >= 2, "species", self, "at least 2")
-            config.require(self.folds >= 2, "folds", self, "at least 2")
-            config.require(len(self.grid) > 0 and min(self.grid) >= 0, "grid", self, "one or more values, 0 or above")
-            config.require(self.cell_m >= 0, "cell_m", self, "metres, 0 or above")
-            config.require(self.iterations >= 1, "iterations", self, "at least 1")
+        species: Annotated[int, Ge(2)] = 10
+        """How many of the most frequent species are predicted."""
+        folds: Annotated[int, Ge(2)] = 3
+        """Folds of the cross-validation of Spark's ``regParam``."""
+        grid: Annotated[tuple[NotNegative, ...], SOME] = (1e-5, 1e-3, 1e-1)
+        """Values of ``regParam`` that are tried."""
+        cell_m: NotNegative = 1_000
+        """Side of the squares that are pooled, metres; 0 pools only surveys at one place."""
+        iterations: Count = 100
+        """Steps of L-BFGS, at most."""
+        seed: Seed = 0
+        """Seed of the random folds."""
 
     def __init__(self, options):
         self.options = options

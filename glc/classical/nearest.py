@@ -1,12 +1,14 @@
 """Nearest-neighbour models as published (Miyaguchi et al. 2024, section 5.1), read from a neighbour table."""
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Gt, Le
 from scipy import sparse
 
 from glc import config
 from glc.classical._base import Classical
+from glc.config import Count, Natural, NotNegative, OpenShare, Sources, section
 from glc.neighbours import exact
 from glc.registry import models
 
@@ -20,33 +22,22 @@ class Nearest(Classical):
     neighbour, and none of its own validation fold is.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """k : neighbours (0: all within `radius_m`); sources : datasets looked in; method : ``exact`` or ``lsh``.
-
-        bucket_length, tables : of the LSH, in metres of the projection (published: 20 and 5);
-        wanted_recall : with ``bucket_length = 0`` the length is chosen for this recall of pairs 10 km apart (or at
-            `radius_m`, if that is less).
-        """
-
-        k: int = 10
-        radius_m: float = 50_000
-        sources: tuple[str, ...] = ("train", "po")
-        method: str = "exact"
-        bucket_length: float = 20.0
-        tables: int = 5
-        wanted_recall: float = 0.9
-
-        def __post_init__(self):
-            config.require(self.k >= 0, "k", self, "0 (all) or above")
-            config.require(0 < self.radius_m <= 500_000, "radius_m", self, "metres, above 0 and at most 500,000")
-            config.require(
-                len(self.sources) > 0 and set(self.sources) <= {"train", "po"}, "sources", self, "'train', 'po' or both"
-            )
-            config.require(self.method in ("exact", "lsh"), "method", self, "'exact' or 'lsh'")
-            config.require(self.bucket_length >= 0, "bucket_length", self, "metres, or 0 for automatic")
-            config.require(self.tables >= 1, "tables", self, "at least 1")
-            config.require(0 < self.wanted_recall < 1, "wanted_recall", self, "between 0 and 1")
+        k: Natural = 10
+        """Neighbours asked; 0: all within `radius_m`."""
+        radius_m: Annotated[float, Gt(0), Le(500_000)] = 50_000
+        """Greatest distance of a neighbour, metres."""
+        sources: Sources = ("train", "po")
+        """Surveys that are looked in: train, po or both."""
+        method: Literal["exact", "lsh"] = "exact"
+        """exact; or lsh: Spark's BucketedRandomProjectionLSH."""
+        bucket_length: NotNegative = 20.0
+        """Length of the LSH's buckets, metres of the projection (20 as published); 0 chooses it for `wanted_recall`."""
+        tables: Count = 5
+        """Hash tables of the LSH (5 as published)."""
+        wanted_recall: OpenShare = 0.9
+        """Share of the pairs 10 km apart (or `radius_m`, if that is less) that the LSH should find."""
 
     def __init__(self, options):
         self.options = options

@@ -1,13 +1,14 @@
 """Species from node2vec vectors of surveys, learned on graphs of the training surveys (Miyaguchi et al. 2024)."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Literal
 
 import numpy as np
 from scipy import sparse
 
-from glc import config
 from glc.classical._base import Classical
+from glc.config import Count, OpenShare, Positive, section
 from glc.neighbours import graph, node2vec
 from glc.registry import models
 
@@ -32,30 +33,26 @@ class Node2Vec(Classical):
     A survey with no neighbour within the radius takes its nearest training survey.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """edges, walks : of the graph and of the vectors, see `graph.Edges` and `node2vec.Walks`.
-
-        predict : ``ridge``, a linear map to all species with penalty `alpha` (times the surveys learned from), or
-            ``nearest``, the share of the `votes` nearest training surveys (Euclidean, of standardised vectors)
-        coordinates : longitude and latitude, standardised, stand beside the vector
-        """
-
-        mode: str = "species"
+        mode: Literal["species", "survey"] = "species"
+        """species: a survey's vector is the mean of those of the species around; survey: that of its own node."""
         edges: graph.Edges = field(default_factory=graph.Edges)
+        """What makes an edge of the graph."""
         walks: node2vec.Walks = field(default_factory=node2vec.Walks)
-        predict: str = "ridge"
-        alpha: float = 0.01
-        votes: int = 25
+        """How nodes become vectors."""
+        predict: Literal["ridge", "nearest"] = "ridge"
+        """ridge: a linear map to all species; nearest: the share of the `votes` nearest training surveys (Euclidean, of
+        standardised vectors)."""
+        alpha: Positive = 0.01
+        """Penalty of the ridge, times the surveys learned from."""
+        votes: Count = 25
+        """Surveys that nearest asks."""
         coordinates: bool = True
-        withheld: float = 0.3
-
-        def __post_init__(self):
-            config.require(self.mode in ("species", "survey"), "mode", self, "'species' or 'survey'")
-            config.require(self.predict in ("ridge", "nearest"), "predict", self, "'ridge' or 'nearest'")
-            config.require(self.alpha > 0, "alpha", self, "a number above 0")
-            config.require(self.votes >= 1, "votes", self, "at least 1")
-            config.require(0 < self.withheld < 1, "withheld", self, "a share between 0 and 1")
+        """Append longitude and latitude, standardised, to the vector."""
+        withheld: OpenShare = 0.3
+        """Of the mode survey: share of the training surveys, whole blocks, that are in the graph without their
+        species."""
 
     def __init__(self, options):
         self.options = options

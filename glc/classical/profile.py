@@ -5,14 +5,15 @@ in few principal components, speaks for or against every species. The square roo
 transformation of community ecology (Legendre & Gallagher 2001), which keeps the common species from drowning the rest.
 """
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 from scipy import sparse
 from tqdm import tqdm
 
-from glc import config
 from glc.classical._base import Classical
+from glc.config import EACH_ONCE, Count, Positive, Seed, require, section
 from glc.errors import DataError
 from glc.neighbours import kernels
 from glc.registry import models
@@ -20,6 +21,8 @@ from glc.registry import models
 _PA, _PO = 0, 1  # sources of kernel votes
 _ROWS = 512
 _SPECIES = 500  # labels are made dense for so many species at a time
+
+Scales = Annotated[tuple[Positive, ...], EACH_ONCE]
 
 
 @models.register("profile")
@@ -39,34 +42,27 @@ class Profile(Classical):
     spatial block, nobody's any of the validation fold. The components too are found without the surveys to be scored.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """po_scales_m, pa_scales_m : Gaussian scales of presence-only and of presence-absence records, metres
+        po_scales_m: Scales = (24_000, 12_000, 6_000)
+        """Gaussian scales of presence-only records, metres; may be empty if `pa_scales_m` is not."""
+        pa_scales_m: Scales = (24_000, 12_000)
+        """Gaussian scales of presence-absence records, metres; may be empty if `po_scales_m` is not. Scales well below
+        a spatial block find no presence-absence records in it."""
+        prior: Positive = 50
+        """Records by which a thin profile is shrunk."""
+        components: Count = 100
+        """Principal components, at most."""
+        alpha: Positive = 30
+        """Penalty of the ridge."""
+        surveys: Annotated[int, Ge(2)] = 10_000
+        """Surveys that the components are found from, at most, drawn evenly."""
+        seed: Seed = 0
+        """Seed of that draw and of the SVD."""
 
-        Either may be empty, not both. Scales well below a spatial block find no presence-absence records in it.
-        prior : records by which a thin profile is shrunk; components : principal ones, at most; alpha : of the ridge
-        surveys : that the components are found from, at most, drawn evenly; seed : of that and of the SVD
-        """
-
-        po_scales_m: tuple[float, ...] = (24_000, 12_000, 6_000)
-        pa_scales_m: tuple[float, ...] = (24_000, 12_000)
-        prior: float = 50
-        components: int = 100
-        alpha: float = 30
-        surveys: int = 10_000
-        seed: int = 0
-
-        def __post_init__(self):
-            for name in ("po_scales_m", "pa_scales_m"):
-                scales = getattr(self, name)
-                valid = len(set(scales)) == len(scales) and min(scales, default=1) > 0
-                config.require(valid, name, self, "distances above 0, each once")
-            scales = self.po_scales_m + self.pa_scales_m
-            config.require(len(scales) > 0, "pa_scales_m", self, "one or more distances here or in po_scales_m")
-            config.require(self.prior > 0, "prior", self, "a number of records above 0")
-            config.require(self.components >= 1, "components", self, "at least 1")
-            config.require(self.alpha > 0, "alpha", self, "above 0")
-            config.require(self.surveys >= 2, "surveys", self, "at least 2")
+        def __post_init__(self) -> None:
+            some = len(self.po_scales_m + self.pa_scales_m) > 0
+            require(some, "pa_scales_m", self, "one or more distances here or in po_scales_m")
 
     def __init__(self, options):
         self.options = options

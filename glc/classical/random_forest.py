@@ -5,14 +5,15 @@ each of 30,000 classes at each node. The same probabilities follow from the clas
 """
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 from scipy import sparse
 from tqdm import tqdm
 
-from glc import config
 from glc.classical import _trees
 from glc.classical._base import Classical
+from glc.config import Count, Natural, Seed, section
 from glc.errors import DataError
 from glc.registry import models
 
@@ -31,30 +32,24 @@ class RandomForest(Classical):
 
     reads = ("table",)
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """trees, depth : as in the paper; features : tried at a split, 0 for the root of their number.
-
-        grower : gini, ours, whose time does not grow with the number of classes; or scikit-learn, the very forest of
-        its RandomForestClassifier, fitted tree by tree. Both split alike (but where gains are equal) and draw
-        differently
-        keep : highest probabilities of a query; leaf_keep : most frequent classes of a leaf, 0 all (exact)
-        """
-
-        trees: int = 100
-        depth: int = 10
-        features: int = 0
-        grower: str = "gini"
-        keep: int = 512
-        leaf_keep: int = 0
-        seed: int = 0
-
-        def __post_init__(self):
-            for name in ("trees", "depth", "keep"):
-                config.require(getattr(self, name) >= 1, name, self, "at least 1")
-            for name in ("features", "leaf_keep"):
-                config.require(getattr(self, name) >= 0, name, self, "0 or above")
-            config.require(self.grower in GROWERS, "grower", self, f"one of {', '.join(map(repr, GROWERS))}")
+        trees: Count = 100
+        """Trees (100 in the paper)."""
+        depth: Count = 10
+        """Splits between root and leaf, at most (10 in the paper)."""
+        features: Natural = 0
+        """Features tried at a split; 0 for the root of their number."""
+        grower: Literal[GROWERS] = "gini"
+        """gini, ours, whose time does not grow with the number of classes; or scikit-learn, the very forest of its
+        RandomForestClassifier, fitted tree by tree. Both split alike (except where gains are equal) and draw
+        differently."""
+        keep: Count = 512
+        """Highest probabilities kept per survey."""
+        leaf_keep: Natural = 0
+        """Most frequent classes kept per leaf; 0 all (exact)."""
+        seed: Seed = 0
+        """Seed of the draws."""
 
     def __init__(self, options):
         self.options = options

@@ -1,12 +1,13 @@
 """Distance-weighted votes over presence-absence and presence-only surveys, smoothed from coarse to fine scales."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from scipy import sparse
 
-from glc import config, geo
+from glc import geo
 from glc.classical._base import Classical
+from glc.config import SOME, NotNegative, Positive, section
 from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
 from glc.registry import models
 
@@ -25,23 +26,14 @@ class Votes(Classical):
     presence-absence survey: an expected count, at most 1.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """scales_m : Gaussian scales, any order; prior : records that the coarser scale counts for.
-
-        po_weight : of a presence-only record beside 1 for a species of a presence-absence survey (0: left out).
-        """
-
-        scales_m: tuple[float, ...] = (40_000, 20_000, 10_000, 5_000)
-        prior: float = 2_000
-        po_weight: float = 1.0
-
-        def __post_init__(self):
-            config.require(
-                len(self.scales_m) > 0 and min(self.scales_m) > 0, "scales_m", self, "one or more distances above 0"
-            )
-            config.require(self.prior > 0, "prior", self, "a number of records above 0")
-            config.require(self.po_weight >= 0, "po_weight", self, "0 or above")
+        scales_m: Annotated[tuple[Positive, ...], SOME] = (40_000, 20_000, 10_000, 5_000)
+        """Gaussian scales, metres, in any order."""
+        prior: Positive = 2_000
+        """Records that the coarser scale counts for."""
+        po_weight: NotNegative = 1.0
+        """Weight of a presence-only record (0: left out); a species of a presence-absence survey has 1."""
 
     def __init__(self, options):
         self.options = options

@@ -93,7 +93,6 @@ def check(experiment, known_experiment):
     known_experiment : raises a ConfigError for the name of an experiment that there is none of
     """
     chosen = [(registry.models, experiment.model), (registry.decoders, experiment.decode)]
-    require(experiment.submission in ("", "sets", "ranked"), "submission", experiment, "'sets' or 'ranked'")
     net = registry.models.get(experiment.model.name).kind == "net"
     _check_predict(experiment)
     _check_training(experiment)
@@ -102,8 +101,8 @@ def check(experiment, known_experiment):
         chosen.append((registry.losses, experiment.train.loss))
     if experiment.pretrain.name != "none":
         chosen.append((registry.pretrainings, experiment.pretrain))
-    if experiment.correct.name != "none":
-        chosen.append((registry.corrections, experiment.correct))
+    if experiment.postprocess.name != "none":
+        chosen.append((registry.corrections, experiment.postprocess))
     for kind, choice in chosen:
         options(kind.get(choice.name), choice, kind.kind)
     for one in experiment.inputs:
@@ -130,7 +129,7 @@ def check(experiment, known_experiment):
         raise ConfigError("pretrain: found a graph among [[inputs]], expected none: it is made of each fold's labels")
     if experiment.train.freeze and experiment.pretrain.name == "none":
         raise ConfigError("train.freeze: found true, expected a [pretrain] table: a random encoder would be kept")
-    for name in experiment.beside:
+    for name in experiment.compare_with:
         known_experiment(name.split("+")[0])
     if experiment.inputs and experiment.po.use == "pseudo":
         raise ConfigError("po.use: found 'pseudo', expected 'surveys' or 'none': pseudo-surveys have no inputs")

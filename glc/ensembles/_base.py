@@ -1,6 +1,6 @@
 """What every ensemble is."""
 
-from dataclasses import dataclass
+from glc.config import section
 
 
 class Ensemble:
@@ -8,6 +8,6 @@ class Ensemble:
 
     kind = ""
 
-    @dataclass(frozen=True)
+    @section
     class Prediction:
         """Options of prediction only (the experiment's ``[predict]``): none."""

@@ -4,12 +4,13 @@ The paper's last step (Liu et al. 2024, section 5.1) is the mean of all models t
 fusion of Deneu et al. 2020 (run 4) is the mean of two.
 """
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 
-from glc import config, storage
 from glc import scores as score_tables
+from glc import storage
+from glc.config import EACH_ONCE, SOME, require, section
 from glc.ensembles._base import Ensemble
 from glc.evaluation import metrics
 from glc.prediction import sets
@@ -27,22 +28,17 @@ class Blend(Ensemble):
 
     kind = "blend"
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """Which experiments, and how."""
-
-        members: tuple[str, ...] = ()
+        members: Annotated[tuple[str, ...], SOME, EACH_ONCE]
         """Names of experiments, with changes where wanted (``votes+model.prior=500``)."""
         baseline: str = ""
-        """An experiment whose validation F1 a member must beat to be in; none: all are in."""
-        average: str = "logits"
+        """An experiment whose validation F1 a member must beat to be in; empty: all are in."""
+        average: Literal[tuple(AVERAGES)] = "logits"
         """logits (Liu et al. 2024), or probabilities (the late fusion of Deneu et al. 2020)."""
 
-        def __post_init__(self):
-            config.require(len(self.members) > 0, "members", self, "names of experiments")
-            config.require(len(set(self.members)) == len(self.members), "members", self, "each experiment once")
-            config.require(self.baseline not in self.members, "baseline", self, "an experiment that is no member")
-            config.require(self.average in AVERAGES, "average", self, f"one of {', '.join(AVERAGES)}")
+        def __post_init__(self) -> None:
+            require(self.baseline not in self.members, "baseline", self, "an experiment that is no member")
 
 
 def survey_f1(folder, data):

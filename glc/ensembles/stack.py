@@ -14,16 +14,19 @@ Curves, weights and frequencies for the surveys of a fold come from the other fo
 What stays, as in all stacking: the members that scored the other folds were trained on surveys of this one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 import numpy as np
 import pyarrow.parquet as pq
+from annotated_types import Ge
 from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from glc import config, labels, storage
 from glc import scores as score_tables
+from glc.config import EACH_ONCE, SOME, Count, NotNegative, Positive, Rate, Seed, section
 from glc.ensembles import boosted, calibration
 from glc.ensembles._base import Ensemble
 from glc.errors import ConfigError, DataError
@@ -31,49 +34,39 @@ from glc.registry import models
 from glc.surveys import TEST
 
 
-@dataclass(frozen=True)
+@section
 class FitOptions:
-    """Of the fit.
+    """Of the fit."""
 
-    surveys : validation surveys that are learned from, at most, drawn evenly
-    best : of each survey, the pairs with its held species and with its `best` highest mean scores are all learned from
-    sampled : pairs drawn among all others of a survey, weighted up to stand for them
-    bins : of a member's calibration curve, equal in log score
-    penalty : of the squared distance of the weights from equal shares, beside the mean loss of an occurrence
-    frequency : whether the species' frequency is a term
-    seed : of the draws
-    fit : ``weights``, or ``boosted``: trees upon them, of which the rest tells
-    candidates : species of a survey, those with the highest mean scores, that the trees see
-    scales_m : of the records around a survey that the trees see, Gaussian, metres
-    trees, depth, learning_rate : of the boosting; least : the least weight of a leaf (sum of the Hessian)
-    """
-
-    surveys: int = 10_000
-    best: int = 100
-    sampled: int = 50
-    bins: int = 60
-    penalty: float = 0.001
+    surveys: Count = 10_000
+    """Validation surveys that are learned from, at most, drawn evenly."""
+    best: Count = 100
+    """Of each survey, the pairs with its present species and with its `best` highest mean scores are all learned
+    from."""
+    sampled: Count = 50
+    """Pairs drawn among all others of a survey, weighted up to represent them."""
+    bins: Annotated[int, Ge(3)] = 60
+    """Bins of a member's calibration curve, equal in log score."""
+    penalty: NotNegative = 0.001
+    """Penalty of the squared distance of the weights from equal shares, added to the mean loss of an occurrence."""
     frequency: bool = True
-    seed: int = 0
-    fit: str = "weights"
-    candidates: int = 200
-    scales_m: tuple[float, ...] = (3_000, 6_000, 12_000, 24_000, 48_000)
-    trees: int = 100
-    depth: int = 4
-    learning_rate: float = 0.1
-    least: float = 20.0
-
-    def __post_init__(self):
-        config.require(self.fit in ("weights", "boosted"), "fit", self, "'weights' or 'boosted'")
-        config.require(
-            len(self.scales_m) > 0 and min(self.scales_m) > 0, "scales_m", self, "one or more distances above 0"
-        )
-        config.require(0 < self.learning_rate <= 1, "learning_rate", self, "above 0 and at most 1")
-        config.require(self.least >= 0, "least", self, "0 or above")
-        for name in ("surveys", "best", "sampled", "candidates", "trees", "depth"):
-            config.require(getattr(self, name) >= 1, name, self, "at least 1")
-        config.require(self.bins >= 3, "bins", self, "at least 3")
-        config.require(self.penalty >= 0, "penalty", self, "0 or above")
+    """Whether the species' frequency is a term."""
+    seed: Seed = 0
+    """Seed of the draws."""
+    fit: Literal["weights", "boosted"] = "weights"
+    """weights; or boosted: trees on top of them, with the options below."""
+    candidates: Count = 200
+    """Species per survey that the trees see, those with the highest mean scores."""
+    scales_m: Annotated[tuple[Positive, ...], SOME] = (3_000, 6_000, 12_000, 24_000, 48_000)
+    """Gaussian scales of the records around a survey that the trees see, metres."""
+    trees: Count = 100
+    """Trees of the boosting."""
+    depth: Count = 4
+    """Splits between root and leaf, at most."""
+    learning_rate: Rate = 0.1
+    """Share of each tree's step that is taken."""
+    least: NotNegative = 20.0
+    """Least weight of a leaf (sum of the Hessian)."""
 
 
 @models.register("stack")
@@ -85,16 +78,10 @@ class Stack(Ensemble):
 
     kind = "stack"
 
-    @dataclass(frozen=True)
+    @section
     class Options(FitOptions):
-        """members : names of experiments, with changes where wanted (``votes+model.prior=500``); the rest: the fit."""
-
-        members: tuple[str, ...] = ()
-
-        def __post_init__(self):
-            super().__post_init__()
-            config.require(len(self.members) > 0, "members", self, "names of experiments")
-            config.require(len(set(self.members)) == len(self.members), "members", self, "each experiment once")
+        members: Annotated[tuple[str, ...], SOME, EACH_ONCE] = field(kw_only=True)
+        """Names of experiments, with changes where wanted (``votes+model.prior=500``)."""
 
 
 def check_member(name, member, surveys, validation):
@@ -109,7 +96,7 @@ def check_member(name, member, surveys, validation):
             f"model.members: {name!r} has cross_fusion.use, whose scores are honest on the first fold alone; write "
             f"{name}+cross_fusion.use=false"
         )
-    for section, wanted, found in (
+    for table, wanted, found in (
         ("surveys", surveys, member.surveys),
         ("validation", validation, member.validation),
     ):
@@ -118,7 +105,7 @@ def check_member(name, member, surveys, validation):
             if key != "run" and own[key] != theirs[key]:
                 more = f"+validation.run={validation.run}" if key == "count" else ""
                 raise ConfigError(
-                    f"model.members: {name!r} has {section}.{key} = {theirs[key]!r}, expected this experiment's own "
+                    f"model.members: {name!r} has {table}.{key} = {theirs[key]!r}, expected this experiment's own "
                     f"{own[key]!r}; write {name}+{section}.{key}={own[key]}{more}, or change this one's"
                 )
 

@@ -5,13 +5,14 @@ call that takes float64 tensors (n,) of lon and lat in degrees to (n, width) flo
 """
 
 import math
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Ge, Le
 
 from glc import config
-from glc.config import require
+from glc.config import OpenShare, section
 from glc.errors import DataError
 from glc.location import harmonics
 from glc.registry import locations
@@ -59,15 +60,12 @@ def degrees(lon, lat):
 class Harmonics:
     """Real spherical harmonics (Rußwurm et al. 2023; the poster's basis), see `glc.location.harmonics`."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        degree: int = 40
+        degree: Annotated[int, Ge(1), Le(harmonics.HIGHEST)] = 40
         """Highest degree L; the finest pattern is 180° / L wide."""
         inclusive: bool = True
         """(L + 1)² functions; without the highest degree L², as SatCLIP counts."""
-
-        def __post_init__(self):
-            harmonics.count(self.degree, self.inclusive)
 
     def __init__(self, options):
         self.options = options
@@ -81,7 +79,7 @@ class Harmonics:
 class Raw:
     """Longitude and latitude themselves, over 180 and 90 degrees."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
         pass
 
@@ -98,7 +96,7 @@ class Raw:
 class Xyz:
     """The place on the unit sphere."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
         pass
 
@@ -121,15 +119,12 @@ class SphereCPlus:
     scale 1.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        scales: int = 16
-        shortest: float = 0.01
+        scales: Annotated[int, Ge(2)] = 16
+        """Scales, from the finest to 1 in equal ratios."""
+        shortest: OpenShare = 0.01
         """α of the finest scale: its waves are 360° times as long."""
-
-        def __post_init__(self):
-            require(self.scales >= 2, "scales", self, "at least 2")
-            require(0 < self.shortest < 1, "shortest", self, "above 0 and below 1")
 
     def __init__(self, options):
         self.options = options

@@ -1,14 +1,13 @@
 """Networks from the features of places to embeddings: SIREN, and a plain MLP beside it."""
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import nn
 
 from glc import config
-from glc.config import require
+from glc.config import Count, Positive, section
 from glc.errors import ConfigError, did_you_mean
 
 
@@ -34,20 +33,16 @@ class Sine(nn.Module):
 class Siren(nn.Sequential):
     """Sine layers, then a linear one."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        hidden: int = 512
-        layers: int = 2
+        hidden: Count = 512
+        """Units of each sine layer."""
+        layers: Count = 2
         """Sine layers (SatCLIP: two of 512)."""
-        omega_first: float = 30.0
+        omega_first: Positive = 30.0
         """Frequency of the first layer."""
-        omega: float = 1.0
-        """Of the others: Sitzmann et al. take 30 throughout, SatCLIP 1 but for the first."""
-
-        def __post_init__(self):
-            _check(self)
-            require(self.omega_first > 0, "omega_first", self, "a number above 0")
-            require(self.omega > 0, "omega", self, "a number above 0")
+        omega: Positive = 1.0
+        """Frequency of the others: Sitzmann et al. take 30 throughout, SatCLIP 1 except in the first."""
 
     def __init__(self, options, inputs, outputs):
         layers = [Sine(inputs, options.hidden, options.omega_first, first=True)]
@@ -61,14 +56,12 @@ class Siren(nn.Sequential):
 class Mlp(nn.Sequential):
     """Linear layers with ReLU between them."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        hidden: int = 512
-        layers: int = 2
+        hidden: Count = 512
+        """Units of each hidden layer."""
+        layers: Count = 2
         """Hidden layers."""
-
-        def __post_init__(self):
-            _check(self)
 
     def __init__(self, options, inputs, outputs):
         widths = [inputs, *[options.hidden] * options.layers]
@@ -88,8 +81,3 @@ def make(choice, inputs, outputs):
         )
     member = NETWORKS[choice.name]
     return member(config.options(member, choice, "network"), inputs, outputs)
-
-
-def _check(options):
-    for name in ("hidden", "layers"):
-        require(getattr(options, name) >= 1, name, options, "at least 1")

@@ -4,15 +4,17 @@ Tighnari 2024, section 3.2, Algorithm 1 and eq. (2), whose Earth radius is print
 great-circle metres on the sphere of 6,371 km that `glc.geo` has throughout, rounded to millimetres.
 """
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from annotated_types import Gt, Le
 from scipy import sparse
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
-from glc import config, geo
+from glc import geo
+from glc.config import section
 from glc.errors import DataError
 from glc.neighbours import exact
 from glc.neighbours.places import align, load, ranks
@@ -20,23 +22,15 @@ from glc.neighbours.places import align, load, ranks
 _MAX_PAIRS = 4_000_000  # pairs held at once
 
 
-@dataclass(frozen=True)
+@section
 class Edges:
-    """What makes an edge.
+    """What makes an edge."""
 
-    radius_m : surveys farther apart have no edge; one exactly as far has an edge of weight 0
-    same : columns in which both ends must agree. A null agrees with nothing, not even with another null; but a column
-        that is null in all surveys asks for nothing (editions without years or regions)
-    """
-
-    radius_m: float = 10_000
-    same: tuple[str, ...] = ("year", "region")
-
-    def __post_init__(self):
-        config.require(0 < self.radius_m <= 500_000, "radius_m", self, "metres, above 0 and at most 500,000")
-        config.require(
-            set(self.same) <= {"year", "region", "country"}, "same", self, "some of 'year', 'region' and 'country'"
-        )
+    radius_m: Annotated[float, Gt(0), Le(500_000)] = 10_000
+    """Surveys farther apart have no edge; one exactly as far has an edge of weight 0. Metres."""
+    same: tuple[Literal["year", "region", "country"], ...] = ("year", "region")
+    """Columns in which both ends must agree. A null agrees with nothing, not even with another null; but a column that
+    is null in all surveys asks for nothing (editions without years or regions)."""
 
 
 def edges(queries, sources, options=None, *, k=0, progress=False):

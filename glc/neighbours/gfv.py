@@ -10,11 +10,13 @@ a survey has no edge to itself.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import sparse
 
-from glc import config, geo
+from glc import geo
+from glc.config import NotNegative, section
 from glc.errors import ConfigError
 from glc.neighbours import ecological
 from glc.registry import graphs
@@ -23,35 +25,26 @@ TRAINING = ("leave_one_out", "block", "fold")
 NORMALISE = ("scale", "standard", "none")
 
 
-@dataclass(frozen=True)
+@section
 class Options(ecological.Edges):
-    """How vectors are made; also `radius_m` and `same`, see `ecological.Edges`.
+    """How vectors are made; also `radius_m` and `same`, see `ecological.Edges`."""
 
-    training : what a training survey sees. ``leave_one_out``: all other training surveys, as published; ``block``:
-        those of other spatial blocks; ``fold``: those of other folds. A validation or test survey of a held-out block
-        has no neighbour near by, so that a net which learnt from leave_one_out vectors trusts them too much.
-    block_m : side of those blocks in metres; 0 takes the blocks that the folds are made of
-    normalise : by mean and deviation of the non-zero values of training rows. ``scale`` divides by the deviation, so
-        that a zero stays the smallest value and the matrix sparse; ``standard`` gives the non-zero values mean 0 and
-        variance 1, as published, by which a species seen a little ranks below one never seen; ``none``
-    leaky : the published variant: labels of all training surveys of all folds but the node's own, whatever `training`
-        says. Scores on validation folds are then far too good.
-    mask : ``test`` or ``valid``: while training, hide vectors of training surveys, anew in each batch, so that as many
-        lack one as of those surveys, see `mask`; ``none``
-    """
-
-    training: str = "leave_one_out"
-    block_m: float = 0.0
-    normalise: str = "scale"
+    training: Literal[TRAINING] = "leave_one_out"
+    """What a training survey sees. leave_one_out: all other training surveys, as published; block: those of other
+    spatial blocks; fold: those of other folds. A validation or test survey of a held-out block has no neighbour near
+    by, so that a net which learnt from leave_one_out vectors trusts them too much."""
+    block_m: NotNegative = 0.0
+    """Side of those blocks, metres; 0 takes the blocks that the folds are made of."""
+    normalise: Literal[NORMALISE] = "scale"
+    """Normalise by mean and deviation of the non-zero values of training rows. scale divides by the deviation, so that
+    a zero stays the smallest value and the matrix sparse; standard gives the non-zero values mean 0 and variance 1, as
+    published, by which a species seen a little ranks below one never seen; none."""
     leaky: bool = False
-    mask: str = "none"
-
-    def __post_init__(self):
-        super().__post_init__()
-        config.require(self.training in TRAINING, "training", self, f"one of {', '.join(TRAINING)}")
-        config.require(self.block_m >= 0, "block_m", self, "metres, 0 or above")
-        config.require(self.normalise in NORMALISE, "normalise", self, f"one of {', '.join(NORMALISE)}")
-        config.require(self.mask in ("none", "test", "valid"), "mask", self, "'none', 'test' or 'valid'")
+    """The published variant: labels of all training surveys of all folds but the node's own, whatever `training` says.
+    Scores on validation folds are then far too good."""
+    mask: Literal["none", "test", "valid"] = "none"
+    """test or valid: while training, hide vectors of training surveys, newly drawn in each batch, so that as many lack
+    one as of those surveys; none."""
 
 
 @graphs.register("gfv")

@@ -5,47 +5,37 @@ neighbour structure A (survey x survey), so that they stay as sparse as `edges` 
 section 7.1.3, met one billion edges).
 """
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Gt, Le
 from scipy import sparse
 from tqdm import tqdm
 
-from glc import config
+from glc.config import Count, Positive, Sources, section
 from glc.neighbours import exact
 from glc.neighbours.places import ranks
 
 DAMPING = ("ppmi", "sqrt", "none")
 
 
-@dataclass(frozen=True)
+@section
 class Edges:
-    """What makes an edge.
+    """What makes an edge."""
 
-    k, radius_m : a survey's neighbours are its k nearest within `radius_m` metres of great circle
-    sources : labelled surveys that enter: ``train``, ``po`` or both
-    damping : of a count c between nodes of sums r and s in a graph of sum t: ``ppmi`` is max(0, ln(c t / r s)), the
-        positive pointwise mutual information; ``sqrt`` the square root of c; ``none`` c itself
-    edges : strongest edges that a species keeps in the co-occurrence graph
-    neighbour_weight : of a neighbour edge in the survey-species graph, beside 1 for the mean survey-species edge
-    """
-
-    k: int = 10
-    radius_m: float = 50_000
-    sources: tuple[str, ...] = ("train",)
-    damping: str = "sqrt"
-    edges: int = 100
-    neighbour_weight: float = 1.0
-
-    def __post_init__(self):
-        config.require(self.k >= 1, "k", self, "at least 1")
-        config.require(0 < self.radius_m <= 500_000, "radius_m", self, "metres, above 0 and at most 500,000")
-        config.require(
-            len(self.sources) > 0 and set(self.sources) <= {"train", "po"}, "sources", self, "'train', 'po' or both"
-        )
-        config.require(self.damping in DAMPING, "damping", self, f"one of {', '.join(DAMPING)}")
-        config.require(self.edges >= 1, "edges", self, "at least 1")
-        config.require(self.neighbour_weight > 0, "neighbour_weight", self, "a number above 0")
+    k: Count = 10
+    """A survey's neighbours are its k nearest."""
+    radius_m: Annotated[float, Gt(0), Le(500_000)] = 50_000
+    """Greatest distance of a neighbour, metres of great circle."""
+    sources: Sources = ("train",)
+    """Labelled surveys that enter: train, po or both."""
+    damping: Literal[DAMPING] = "sqrt"
+    """Of a count c between nodes of sums r and s in a graph of sum t: ppmi is max(0, ln(c t / r s)), the positive
+    pointwise mutual information; sqrt the square root of c; none c itself."""
+    edges: Count = 100
+    """Strongest edges that a species keeps in the co-occurrence graph."""
+    neighbour_weight: Positive = 1.0
+    """Weight of a neighbour edge in the survey-species graph; the mean survey-species edge has 1."""
 
 
 def near(queries, sources, k, radius_m, *, other_group=False, never_alone=False):

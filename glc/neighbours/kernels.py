@@ -10,11 +10,13 @@ other spatial blocks, as does a survey of a held-out block; what it may lean on 
 """
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 from scipy import sparse
 
-from glc import config, geo
+from glc import geo
+from glc.config import SOME, Positive, section
 from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
 from glc.registry import graphs
 
@@ -24,22 +26,14 @@ _NOBODY = np.iinfo(np.int64).min  # and of their part
 TRAINING = ("block", "fold", "leave_one_out")
 
 
-@dataclass(frozen=True)
+@section
 class Options:
-    """scales_m : Gaussian scales, metres, any order; a record farther than three scales does not count
-
-    po : sum presence-only records too, beside those of presence-absence surveys, where the dataset has any
-    training : what a training survey sees: training surveys of other spatial blocks, of other folds, or all but itself
-    """
-
-    scales_m: tuple[float, ...] = (96_000, 48_000, 24_000, 12_000, 6_000, 3_000)
+    scales_m: Annotated[tuple[Positive, ...], SOME] = (96_000, 48_000, 24_000, 12_000, 6_000, 3_000)
+    """Gaussian scales, metres, in any order; a record farther than three scales does not count."""
     po: bool = True
-    training: str = "block"
-
-    def __post_init__(self):
-        scales = self.scales_m
-        config.require(len(scales) > 0 and min(scales) > 0, "scales_m", self, "one or more distances above 0")
-        config.require(self.training in TRAINING, "training", self, f"one of {', '.join(TRAINING)}")
+    """Sum presence-only records too, apart from those of presence-absence surveys, where the dataset has any."""
+    training: Literal[TRAINING] = "block"
+    """What a training survey sees: training surveys of other spatial blocks, of other folds, or all but itself."""
 
 
 @graphs.register("kernels")

@@ -5,41 +5,38 @@ halves depend on how the threads take turns.
 """
 
 import sys
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Lt
 from tqdm import tqdm
 
-from glc import config
+from glc.config import Count, Positive, section
 from glc.errors import DataError
 
 
-@dataclass(frozen=True)
+@section
 class Walks:
-    """How nodes become vectors.
+    """How nodes become vectors."""
 
-    p, q : return and in-out parameter; both 1 is a first-order walk, whose steps cost the same at a hub as elsewhere
-    length, count : steps of a walk, and walks from each node
-    dim, window, epochs : of the skip-gram: floats a node, nodes of context on each side, passes over the walks
-    workers : threads; only 1 is reproducible
-    """
-
-    p: float = 1.0
-    q: float = 1.0
-    length: int = 40
-    count: int = 10
-    dim: int = 64
-    window: int = 5
-    epochs: int = 2
-    seed: int = 0
-    workers: int = 1
-
-    def __post_init__(self):
-        for name in ("p", "q"):
-            config.require(getattr(self, name) > 0, name, self, "a number above 0")
-        for name in ("length", "count", "dim", "window", "epochs", "workers"):
-            config.require(getattr(self, name) >= 1, name, self, "at least 1")
-        config.require(0 <= self.seed < 2**31, "seed", self, "0 to 2^31 - 1")
+    p: Positive = 1.0
+    """Return parameter; with p = q = 1 a walk is of first order, and its steps cost the same at a hub as elsewhere."""
+    q: Positive = 1.0
+    """In-out parameter."""
+    length: Count = 40
+    """Steps of a walk."""
+    count: Count = 10
+    """Walks from each node."""
+    dim: Count = 64
+    """Length of a node's vector."""
+    window: Count = 5
+    """Nodes of context on each side, of the skip-gram."""
+    epochs: Count = 2
+    """Passes of the skip-gram over the walks."""
+    seed: Annotated[int, Ge(0), Lt(2**31)] = 0
+    """Seed of the walks and the vectors."""
+    workers: Count = 1
+    """Threads; only 1 is reproducible."""
 
 
 def embed(graph, walks=None, progress=False):

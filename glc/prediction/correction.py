@@ -5,12 +5,10 @@ set. Nearly is strict: more than 4 of the 5 nearest presence-absence surveys (al
 nearest presence-only ones; a query with fewer neighbours than that has no list.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import sparse
 
-from glc import config
+from glc.config import Count, Natural, Positive, Sources, require, section
 from glc.errors import ConfigError
 from glc.neighbours import ecological
 from glc.registry import corrections
@@ -18,34 +16,27 @@ from glc.registry import corrections
 SOURCES = ("train", "po")
 
 
-@dataclass(frozen=True)
+@section
 class Options(ecological.Edges):
-    """What makes a list; also `radius_m` and `same`, see `ecological.Edges`.
+    """What makes a list; also `radius_m` and `same`, see `ecological.Edges`."""
 
-    train_nearest, train_above : N and L of the paper; po_nearest, po_above : A and M, strictly above
-    sources : ``train``, ``po`` or both, whose lists are then merged; the paper found ``po`` alone the steadier gain
-    region_m : a presence-only survey takes the region of the nearest presence-absence survey within this distance
-    """
+    train_nearest: Count = 5
+    """Presence-absence surveys asked, N of the paper."""
+    train_above: Natural = 4
+    """A species is listed if more of them have it, L of the paper."""
+    po_nearest: Count = 10
+    """Presence-only surveys asked, A of the paper."""
+    po_above: Natural = 8
+    """A species is listed if more of them have it, M of the paper."""
+    sources: Sources = SOURCES
+    """train, po or both, whose lists are then merged; the paper found po alone the steadier gain."""
+    region_m: Positive = 50_000
+    """A presence-only survey takes the region of the nearest presence-absence survey within this distance, metres."""
 
-    train_nearest: int = 5
-    train_above: int = 4
-    po_nearest: int = 10
-    po_above: int = 8
-    sources: tuple[str, ...] = SOURCES
-    region_m: float = 50_000
-
-    def __post_init__(self):
-        super().__post_init__()
+    def __post_init__(self) -> None:
         for name in SOURCES:
             nearest, above = f"{name}_nearest", f"{name}_above"
-            config.require(getattr(self, nearest) >= 1, nearest, self, "at least 1")
-            config.require(
-                0 <= getattr(self, above) < getattr(self, nearest), above, self, f"0 or above, and below {nearest}"
-            )
-        config.require(
-            len(self.sources) > 0 and set(self.sources) <= set(SOURCES), "sources", self, "'train', 'po' or both"
-        )
-        config.require(self.region_m > 0, "region_m", self, "metres above 0")
+            require(getattr(self, above) < getattr(self, nearest), above, self, f"0 or above, and below {nearest}")
 
 
 @corrections.register("lists")

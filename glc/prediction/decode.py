@@ -6,12 +6,14 @@ are therefore prefixes of the scores in order (`glc.prediction.ranking.Ranked`).
 size is one.
 """
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 from scipy import sparse
 
 from glc import config
+from glc.config import Count, Positive, Share, require, section
 from glc.errors import DataError
 from glc.prediction import expected_f1
 from glc.registry import decoders
@@ -65,9 +67,9 @@ class Decoder:
 class Everything(Decoder):
     """Every species with a score, as the published neighbour models do."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """None."""
+        pass
 
     def sizes(self, ranked):
         return ranked.lengths
@@ -77,14 +79,10 @@ class Everything(Decoder):
 class TopK(Decoder):
     """The k best species."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """k : size of every set."""
-
-        k: int = 25
-
-        def __post_init__(self):
-            config.require(self.k >= 1, "k", self, "at least 1")
+        k: Count = 25
+        """Species in every set."""
 
     def sizes(self, ranked):
         return np.full(len(ranked.lengths), self.options.k)
@@ -94,14 +92,10 @@ class TopK(Decoder):
 class Threshold(Decoder):
     """Species with a score above `threshold`, or the best one when there is none."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """threshold : a score, 0 to 1."""
-
-        threshold: float = 0.5
-
-        def __post_init__(self):
-            config.require(0 <= self.threshold <= 1, "threshold", self, "0 to 1")
+        threshold: Share = 0.5
+        """Score from which a species is in the set."""
 
     def sizes(self, ranked):
         return ranked.above(self.options.threshold)
@@ -111,19 +105,19 @@ class Threshold(Decoder):
 class ThresholdTopK(Decoder):
     """Species above θ, joined with the k best; (k, θ) maximise the sample-averaged F1 on validation (Tighnari, 3.7)."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """k is searched in 1..largest; θ in lowest..highest by step."""
-
-        largest: int = 100
+        largest: Count = 100
+        """k is searched in 1 to `largest`."""
         lowest: float = 0.10
+        """Lowest θ that is tried."""
         highest: float = 0.50
-        step: float = 0.01
+        """Highest θ that is tried."""
+        step: Positive = 0.01
+        """Step from one θ to the next."""
 
-        def __post_init__(self):
-            config.require(self.largest >= 1, "largest", self, "at least 1")
-            config.require(self.step > 0, "step", self, "above 0")
-            config.require(self.lowest <= self.highest, "lowest", self, "at most highest")
+        def __post_init__(self) -> None:
+            require(self.lowest <= self.highest, "lowest", self, "at most highest")
 
     def fit(self, ranked):
         o = self.options
@@ -168,16 +162,12 @@ class ExpectedF1(Decoder):
     of validation. How unevenly rich surveys are beyond that (`spread`) is learned there too.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """largest : sets are at most so large; bins : of the calibration, dense where scores are high."""
-
-        largest: int = 150
-        bins: int = 2_000
-
-        def __post_init__(self):
-            config.require(self.largest >= 1, "largest", self, "at least 1")
-            config.require(self.bins >= 10, "bins", self, "at least 10")
+        largest: Count = 150
+        """Most species in a set."""
+        bins: Annotated[int, Ge(10)] = 2_000
+        """Bins of the calibration, dense where scores are high."""
 
     def fit(self, ranked):
         self.curve = _isotonic(ranked.values, ranked.hits, self.options.bins)

@@ -1,10 +1,11 @@
 """Boosted regression trees: XGBoost, a species at a time, presences weighing as much as the background."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 
-from glc.config.fields import require
+from glc.config import Count, NotNegative, Rate, Seed, section
 from glc.registry import sdms
 from glc.sdm.per_species import each_species
 
@@ -16,25 +17,26 @@ class Boosted:
     A presence weighs 1 and a background point presences / background, as in Elith et al. 2008 and Valavi et al. 2022.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """Rounds, learning rate, depth, least weight of a leaf, rows a tree and columns a split sees, L2, bins."""
-
-        rounds: int = 100
-        learning_rate: float = 0.03
-        depth: int = 5
-        least: float = 0.1
-        rows: float = 0.5
-        columns: float = 0.3
-        l2: float = 0.3
-        bins: int = 64
-        seed: int = 0
-
-        def __post_init__(self):
-            require(self.rounds >= 1, "rounds", self, "at least 1")
-            require(self.depth >= 1, "depth", self, "at least 1")
-            for key in ("rows", "columns", "learning_rate"):
-                require(0 < getattr(self, key) <= 1, key, self, "above 0 and at most 1")
+        rounds: Count = 100
+        """Trees per species."""
+        learning_rate: Rate = 0.03
+        """Share of each tree's step that is taken."""
+        depth: Count = 5
+        """Splits between root and leaf, at most."""
+        least: NotNegative = 0.1
+        """Least weight of a leaf."""
+        rows: Rate = 0.5
+        """Share of the rows that each tree sees."""
+        columns: Rate = 0.3
+        """Share of the columns that each split sees."""
+        l2: NotNegative = 0.3
+        """L2 penalty of the leaves."""
+        bins: Annotated[int, Ge(2)] = 64
+        """Histogram bins per column."""
+        seed: Seed = 0
+        """Seed of the draws."""
 
     def __init__(self, options):
         self.options = options

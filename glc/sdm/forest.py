@@ -1,10 +1,8 @@
 """Down-sampled random forest: each tree sees as many absences as presences (Valavi et al. 2021)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from glc.config.fields import require
+from glc.config import Count, Seed, section
 from glc.registry import sdms
 from glc.sdm.per_species import each_species
 
@@ -17,18 +15,16 @@ class Forest:
     and the bootstraps ours. A tree votes with the share of presences in the leaf, a forest with the trees' mean.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """Trees, least draws in a leaf, most draws of a class for a tree (it bounds the time), and the seed."""
-
-        trees: int = 200
-        leaf: int = 1
-        most: int = 1000
-        seed: int = 0
-
-        def __post_init__(self):
-            for key in ("trees", "leaf", "most"):
-                require(getattr(self, key) >= 1, key, self, "at least 1")
+        trees: Count = 200
+        """Trees per species."""
+        leaf: Count = 1
+        """Least draws in a leaf."""
+        most: Count = 1000
+        """Most draws of a class for one tree; it bounds the time."""
+        seed: Seed = 0
+        """Seed of the draws."""
 
     def __init__(self, options):
         self.options = options

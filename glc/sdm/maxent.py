@@ -2,11 +2,10 @@
 
 import importlib.util
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 
-from glc.config.fields import require
+from glc.config import Positive, Seed, section
 from glc.errors import ConfigError
 from glc.registry import sdms
 from glc.sdm.per_species import each_species
@@ -16,15 +15,12 @@ from glc.sdm.per_species import each_species
 class MaxEnt:
     """Penalised fit of linear, hinge and product features, elapid's own defaults; classes join one-hot."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """Multiplier of the penalties: larger is smoother; and the seed."""
-
-        beta: float = 1.5
-        seed: int = 0
-
-        def __post_init__(self):
-            require(self.beta > 0, "beta", self, "above 0")
+        beta: Positive = 1.5
+        """Multiplier of the penalties; larger is smoother."""
+        seed: Seed = 0
+        """Seed of the solver."""
 
     def __init__(self, options):
         self.options = options

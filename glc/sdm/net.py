@@ -5,7 +5,7 @@ only for the species of its own group.
 """
 
 import itertools
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from scipy.stats import norm
 from torch import nn
 from tqdm import tqdm
 
-from glc.config.fields import require
+from glc.config import SOME, Count, Dropout, NotNegative, Positive, Seed, Share, section
 from glc.registry import losses, sdms
 from glc.sdm.sites import Encoder
 
@@ -31,30 +31,32 @@ class Net:
     on the background.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """Losses and nets of each, size of the trunk, dropout, training, and the seed."""
-
-        losses: tuple[str, ...] = LOSSES
-        members: int = 2
-        width: int = 128
-        depth: int = 2
-        dropout: float = 0.3
-        epochs: int = 20
-        least_steps: int = 200
-        batch: int = 512
-        learning_rate: float = 3e-3
-        weight_decay: float = 1e-2
-        others: float = 0.2
-        seed: int = 0
-
-        def __post_init__(self):
-            unknown = [name for name in self.losses if name not in LOSSES]
-            require(self.losses and not unknown, "losses", self, f"some of {', '.join(LOSSES)}")
-            for key in ("members", "width", "depth", "epochs", "least_steps", "batch"):
-                require(getattr(self, key) >= 1, key, self, "at least 1")
-            require(0 <= self.dropout < 1, "dropout", self, "at least 0 and below 1")
-            require(0 <= self.others <= 1, "others", self, "from 0 to 1")
+        losses: Annotated[tuple[Literal[LOSSES], ...], SOME] = LOSSES
+        """Losses that nets are trained with."""
+        members: Count = 2
+        """Nets per loss."""
+        width: Count = 128
+        """Units of each layer of the trunk."""
+        depth: Count = 2
+        """Layers of the trunk."""
+        dropout: Dropout = 0.3
+        """Share of the units that is dropped while training."""
+        epochs: Count = 20
+        """Passes over the sites."""
+        least_steps: Count = 200
+        """Steps that are taken at least, where the epochs have fewer."""
+        batch: Count = 512
+        """Sites per step."""
+        learning_rate: Positive = 3e-3
+        """Step size of the optimiser."""
+        weight_decay: NotNegative = 1e-2
+        """Decoupled weight decay."""
+        others: Share = 0.2
+        """Share of the weight of a species' absences that lies on the other species' presences."""
+        seed: Seed = 0
+        """Seed of the first net."""
 
     def __init__(self, options):
         self.options = options

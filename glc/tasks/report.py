@@ -31,7 +31,7 @@ class Report(ExperimentProduct):
             "metrics": self.clone(Evaluate),
             "floor": self.below(Floor),
         }
-        needs |= {f"beside {name}": self.clone(Evaluate, experiment=name) for name in self.settings.beside}
+        needs |= {f"beside {name}": self.clone(Evaluate, experiment=name) for name in self.settings.compare_with}
         if member.kind == "net":
             needs |= {f"fit {fold}": self.below(Fit, fold=fold) for fold in range(self.settings.validation.run)}
         elif member.kind in ("stack", "blend"):
@@ -69,7 +69,7 @@ class Report(ExperimentProduct):
             neighbours=storage.manifest(needs["neighbours"].folder) if "neighbours" in needs else None,
             beside={
                 name: pd.read_parquet(task.folder / "surveys.parquet") if self.same_folds(task) else None
-                for name, task in ((name, needs[f"beside {name}"]) for name in self.settings.beside)
+                for name, task in ((name, needs[f"beside {name}"]) for name in self.settings.compare_with)
             },
             members={
                 fold: told["members"] for fold, told in storage.manifest(needs["joined"].folder)["model_facts"].items()

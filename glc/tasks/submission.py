@@ -19,21 +19,25 @@ class Predictions(NetTask):
 
     fold = None
     decode = SectionParameter(config.Choice, default=config.Choice("expected_f1"), description="the [decode] section")
-    correct = SectionParameter(config.Choice, default=config.Choice("none"), description="the [correct] section")
+    postprocess = SectionParameter(
+        config.Choice, default=config.Choice("none"), description="the [postprocess] section"
+    )
 
     def requires(self):
         return super().requires() | {"scores": self.clone(SCORES[self.member.kind])}
 
     def own_parameters(self):
-        return {"decode": config.canonical(self.decode), "correct": config.canonical(self.correct)}
+        return {"decode": config.canonical(self.decode), "postprocess": config.canonical(self.postprocess)}
 
     def write(self, out):
         from glc.prediction import sets
 
         self.status(f"deciding sets by {self.decode.name}", 10)
         correction = None
-        if self.correct.name != "none":
-            correction = config.options(registry.corrections.get(self.correct.name), self.correct, "correct")
+        if self.postprocess.name != "none":
+            correction = config.options(
+                registry.corrections.get(self.postprocess.name), self.postprocess, "postprocess"
+            )
         facts = sets.write(self.input()["scores"].path, self.read_surveys(), out, self.decode, correction)
         storage.note(out, **facts)
 
@@ -56,7 +60,7 @@ class ExperimentProduct(ExperimentTask):
             "cross_fusion": s.cross_fusion,
             "predict": s.predict,
             "decode": s.decode,
-            "correct": s.correct,
+            "postprocess": s.postprocess,
             "label": s.name,
         }
 

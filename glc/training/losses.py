@@ -11,29 +11,27 @@ minimised, and "gamma+ > gamma- emphasizes positive examples" is the wrong way r
 easy examples count, so it is gamma- > gamma+ that emphasises the positives.
 """
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Lt
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax, softplus
 
-from glc.config import require
+from glc.config import Dropout, NotNegative, section
 from glc.registry import losses
 
 _TINY = 1e-30
+Reduction = Literal["mean", "sum"]
 
 
 @losses.register("bce")
 class BinaryCrossEntropy:
     """Binary cross-entropy on logits: ``-(y log p + (1 - y) log(1 - p))``."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """`reduction`: mean over batch and classes, or sum."""
-
-        reduction: str = "mean"
-
-        def __post_init__(self):
-            _require_reduction(self)
+        reduction: Reduction = "mean"
+        """mean over batch and classes, or sum."""
 
     def __init__(self, options):
         self.options = options
@@ -55,14 +53,10 @@ class CrossEntropy:
 
     link = "softmax"
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """`reduction`: mean over the batch, or sum."""
-
-        reduction: str = "mean"
-
-        def __post_init__(self):
-            _require_reduction(self)
+        reduction: Reduction = "mean"
+        """mean over the batch, or sum."""
 
     def __init__(self, options):
         self.options = options
@@ -86,20 +80,16 @@ class Asymmetric:
     gradients, hence what the epsilon of Adam and the learning rate mean to them.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """Focus of positives and negatives, probability margin of negatives, and ``sum`` or ``mean``."""
-
-        gamma_pos: float = 1.0
-        gamma_neg: float = 4.0
-        clip: float = 0.05
-        reduction: str = "sum"
-
-        def __post_init__(self):
-            require(self.gamma_pos >= 0, "gamma_pos", self, "0 or above")
-            require(self.gamma_neg >= 0, "gamma_neg", self, "0 or above")
-            require(0 <= self.clip < 1, "clip", self, "at least 0 and below 1")
-            _require_reduction(self)
+        gamma_pos: NotNegative = 1.0
+        """Focus of positives; 0 for none."""
+        gamma_neg: NotNegative = 4.0
+        """Focus of negatives; 0 for none."""
+        clip: Dropout = 0.05
+        """Probability margin of negatives: below it they cost nothing."""
+        reduction: Reduction = "sum"
+        """mean over batch and classes, or sum."""
 
     def __init__(self, options):
         self.options = options
@@ -133,19 +123,16 @@ class Hill:
     a hill: it falls again above ``p = 2 lam / 3``, where a "negative" is more likely a species that was overlooked.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """Height of the hill, focus and margin of positives, and ``sum`` (the authors') or ``mean``."""
-
-        lam: float = 1.5
-        gamma: float = 2.0
+        lam: Annotated[float, Ge(1)] = 1.5
+        """Height of the hill; below 1 the loss of a negative would not be positive."""
+        gamma: NotNegative = 2.0
+        """Focus of positives; 0 for none."""
         margin: float = 1.0
-        reduction: str = "sum"
-
-        def __post_init__(self):
-            require(self.lam >= 1, "lam", self, "at least 1 (below, the loss of a negative is not positive)")
-            require(self.gamma >= 0, "gamma", self, "0 or above")
-            _require_reduction(self)
+        """Margin of positives, a logit."""
+        reduction: Reduction = "sum"
+        """mean over batch and classes, or sum (the authors')."""
 
     def __init__(self, options):
         self.options = options
@@ -173,17 +160,14 @@ class SigmoidF1:
     Under macro a class without a positive in the batch costs 1 whatever the logits and gives no gradient.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """Steepness `S` (below 0) and shift `E` of the sigmoid; how the counts are pooled."""
-
-        S: float = -1.0
+        S: Annotated[float, Lt(0)] = -1.0
+        """Steepness of the sigmoid."""
         E: float = 0.0
-        average: str = "macro"
-
-        def __post_init__(self):
-            require(self.S < 0, "S", self, "below 0")
-            require(self.average in ("macro", "micro"), "average", self, "'macro' or 'micro'")
+        """Shift of the sigmoid, a logit."""
+        average: Literal["macro", "micro"] = "macro"
+        """macro: the mean over classes; micro pools the counts of all classes."""
 
     def __init__(self, options):
         self.options = options
@@ -249,7 +233,3 @@ def _power(base, exponent):
         square = base * base
         return square if exponent == 2 else square * square
     return base.pow(exponent)
-
-
-def _require_reduction(options):
-    require(options.reduction in ("mean", "sum"), "reduction", options, "'mean' or 'sum'")

@@ -19,16 +19,19 @@ def test_every_experiment_loads_and_survives_a_round_trip(name):
         ('model = "votes"\nvalidaton = {}', "unknown key 'validaton'.*did you mean 'validation'"),
         ('model = "vote"', "unknown model 'vote'.*did you mean 'votes'"),
         ('model = "votes"\nvalidation = { run = 11 }', "validation.run: found 11, expected 1 to validation.count"),
-        ('model = "votes"\nvalidation = { run = "3" }', "run: found '3', expected int"),
+        ('model = "votes"\nvalidation = { run = "3" }', "validation.run: found '3', expected an integer"),
         ('model = "votes"\nvalidation = { scheme = "quadrat" }', "validation.scheme: found 'quadrat', expected"),
-        ('model = "votes"\nvalidation = { held_out = 1.0 }', "validation.held_out: found 1.0, expected a share"),
+        (
+            'model = "votes"\nvalidation = { held_out = 1.0 }',
+            "validation.held_out: found 1.0, expected above 0 and below 1",
+        ),
         ('model = { name = "votes", priors = 3 }', "unknown key 'priors'"),
-        ('model = { name = "votes", prior = -1.0 }', "prior: found -1.0, expected a number of records above 0"),
+        ('model = { name = "votes", prior = -1.0 }', "model 'votes': prior: found -1.0, expected above 0"),
         ('model = "votes"\ndecode = { name = "top_k", k = 0 }', "k: found 0, expected at least 1"),
         ('model = "geolocation"\ntrain = { loss = { name = "asl", gama = 1 } }', "unknown key 'gama'"),
         (
             'model = "tile_cnn"\n[[inputs]]\nblock = 8',
-            "inputs: tiles: found '', expected one of tiles, cube, table, graph and location",
+            "inputs.0.tiles: found '', expected one of tiles, cube, table, graph and location",
         ),
         ('model = "tighnari"\n[[inputs]]\nlocation = "raw"\ntable = ["soil"]', "expected one of tiles, cube, table"),
         ('model = "geolocation"\n[[inputs]]\nlocation = "encodr"', "location 'encodr'.*harmonics.*mean 'encoder'"),
@@ -37,17 +40,23 @@ def test_every_experiment_loads_and_survives_a_round_trip(name):
         ('model = "geolocation"\n[[inputs]]\nlocation = { name = "harmonics", degree = -1 }', "degree"),
         (
             'model = "geolocation"\n[[inputs]]\nlocation = "raw"\nbands = ["b"]',
-            r"bands: found \('b',\), expected none: of",
+            r"bands: found \('b',\), expected none: a location",
         ),
         ('model = "geolocation"\n[[inputs]]\nlocation = "raw"\nblock = 4', "block: found 4, expected its default, 8"),
         ('model = "geolocation"\n[[inputs]]\nlocation = "raw"\nsize = 64', "size: found 64, expected its default, 128"),
         (
             'model = "geolocation"\n[[inputs]]\nlocation = "raw"\noptional = true',
-            "optional: found True, expected false: no dataset",
+            "optional: found True, expected false: only tiles",
         ),
         ('model = "tile_cnn"\n[[inputs]]\ntiles = "sentinel3"', "unknown covariate 'sentinel3'.*did you mean"),
-        ('model = "tile_cnn"\n[[inputs]]\ncube = "serie"', "cube: found 'serie', expected one of: series, landsat"),
-        ('model = "tile_cnn"\n[[inputs]]\ncube = "bioclim"\ncoeffs = true', "coeffs: found True, expected false but"),
+        (
+            'model = "tile_cnn"\n[[inputs]]\ncube = "serie"',
+            "cube: found 'serie', expected one of '', 'series', 'landsat', 'bioclim'; did you mean 'series'",
+        ),
+        (
+            'model = "tile_cnn"\n[[inputs]]\ncube = "bioclim"\ncoeffs = true',
+            "coeffs: found True, expected false: only series",
+        ),
         ('model = "votes"\n[[inputs]]\ntiles = "bioclim"', "model 'votes' is no net and reads no imagery"),
         ('model = "votes"\n[[inputs]]\ntable = ["bioclim"]', "model 'votes' is no net and reads no imagery"),
         ('model = "random_forest"', "inputs: found none, expected for model 'random_forest' one .*table = "),
@@ -68,7 +77,7 @@ def test_every_experiment_loads_and_survives_a_round_trip(name):
             'model = "tile_cnn"\n[[inputs]]\ntiles = "bioclim"\n[[inputs]]\ntiles = "bioclim"',
             "'bioclim' is there twice",
         ),
-        ('model = "votes"\nbeside = ["vots"]', "unknown experiment 'vots'.*did you mean 'votes'"),
+        ('model = "votes"\ncompare_with = ["vots"]', "unknown experiment 'vots'.*did you mean 'votes'"),
         ('model = "tile_cnn"\npretrain = "tile3vec"\n[[inputs]]\ntiles = "bioclim"', "unknown pretraining 'tile3vec'"),
         ('model = "tile_cnn"\npretrain = { name = "tile2vec", species = "both" }', "species: found 'both'"),
         ('description = "no model"', "key 'model' is missing"),
@@ -136,7 +145,7 @@ def test_options_of_prediction_are_those_of_the_net():
     assert experiment.predict == {"damaged_country": "France", "damaged": 0.25}
     with pytest.raises(ConfigError, match=r"damaged: found 2\.0, expected 0 to 1"):
         config.load("inria-run3+predict.damaged=2.0")
-    with pytest.raises(ConfigError, match=r"predict: dropout: found 1, expected bool"):
+    with pytest.raises(ConfigError, match=r"predict: dropout: found 1, expected true or false"):
         config.load("inria-run3+predict.dropout=1")
 
 
@@ -155,5 +164,5 @@ def test_folds_of_cross_fusion_are_long_enough_to_be_validated():
     assert not config.load(fused).cross_fusion.use
     with pytest.raises(ConfigError, match=r"train\.validate_every: found 2, expected 1 to 1"):
         config.load(f"{fused}+cross_fusion.use=true")
-    with pytest.raises(ConfigError, match=r"cross_fusion\.rate: found 0\.0, expected a number above 0"):
+    with pytest.raises(ConfigError, match=r"cross_fusion\.rate: found 0\.0, expected above 0"):
         config.load("geolocation+cross_fusion.rate=0.0")

@@ -9,7 +9,7 @@ from glc.tasks.scores import Fit
 from tests.tasks.pipeline import TINY, run
 
 SHORT = (
-    "tighnari+validation.run=2+validation.count=4+train.max_epochs=1+beside=[]+inputs.0.block=8+model.image=resnet10t"
+    "tighnari+validation.run=2+validation.count=4+train.max_epochs=1+compare_with=[]+inputs.0.block=8+model.image=resnet10t"
     "+model.resize=32+model.graph_hidden=16+model.fused=24"
 )
 

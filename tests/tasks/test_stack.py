@@ -14,7 +14,7 @@ from glc.tasks.stack import BlendScores, StackScores
 
 FOLDS = "validation.count=4+validation.run=2"
 STACK = f"""
-beside = ["votes+{FOLDS}"]
+compare_with = ["votes+{FOLDS}"]
 model = {{ name = "stack", members = ["frequency+{FOLDS}", "votes+{FOLDS}"] }}
 validation = {{ count = 4, run = 3 }}
 """

@@ -1,8 +1,8 @@
 """Settings of downstream tasks: what is told of a place, and what learns from it."""
 
-from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
-from glc.config.fields import Choice, require
+from glc.config import NONE, Choice, Count, Dropout, Member, Natural, NotNegative, Positive, require, section
 
 PLACES_ALONE = ("nearest", "kriging")
 """Kinds of sources that labelled places tell by themselves: no features, and no head to learn from them."""
@@ -13,60 +13,50 @@ ALL = "*"
 """Of a path: for all targets that have none of their own."""
 
 
-@dataclass(frozen=True)
+@section
 class Source:
-    """What is told of a place.
+    """What describes a place."""
 
-    kind : ``nearest`` and ``kriging`` (the references, no features), ``features`` (a feature map of
-        `glc.location.features`), ``raster`` (bands of the nearest pixel; of labelled places alone) or ``encoder`` (a
-        pre-trained `LocationEncoder`)
-    features : of the kind ``features``; of an encoder, what stands beside its embedding
-    left_out : of a raster, bands that are not told: each target's ``own``, or temperatures and altitude (``climate``)
-        for the one and for the other
-    """
+    kind: Literal[SOURCES]
+    """nearest and kriging (the references, no features), features (a feature map of `glc.location.features`), raster
+    (bands of the nearest pixel; only of labelled places) or encoder (a pre-trained `LocationEncoder`)."""
+    features: Annotated[Choice, Member("locations", ("none",))] = NONE
+    """Of the kind features; of an encoder, what is appended to its embedding."""
+    left_out: Literal[LEFT_OUT] = ""
+    """Of a raster, bands that are not used: each target's own, or temperatures for altitude and altitude for
+    temperatures (climate)."""
 
-    kind: str
-    features: Choice = field(default_factory=lambda: Choice("none"))
-    left_out: str = ""
-
-    def __post_init__(self):
-        require(self.kind in SOURCES, "kind", self, f"one of {', '.join(SOURCES)}")
-        require(self.left_out in LEFT_OUT, "left_out", self, "'', 'own' or 'climate'")
+    def __post_init__(self) -> None:
+        possible = self.kind in ("features", "encoder")
         require(
-            self.kind in ("features", "encoder") or self.features.name == "none",
-            "features",
-            self,
-            "none but of the kinds features and encoder",
+            possible or self.features.name == "none", "features", self, "none but of the kinds features and encoder"
         )
 
 
-@dataclass(frozen=True)
+@section
 class Head:
-    """Settings of a head: ``mlp``, or ``linear`` (ridge regression and logistic regression), and its training.
+    """Settings of a head and its training. A linear head uses only `alpha`, and no seed."""
 
-    alpha : of the linear ones: penalty of the squared weights of standardised features, beside the mean loss of a row
-    A linear head has no use for the other settings, nor for a seed.
-    """
-
-    kind: str = "mlp"
-    width: int = 128
-    depth: int = 2
-    dropout: float = 0.1
-    epochs: int = 10
-    least_steps: int = 300
-    batch: int = 1024
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    alpha: float = 1e-4
-    precision: str = "float32"
-    """float32; or bfloat16: products in bfloat16 while training, weights, loss and predictions in float32. Some four
-    times faster on a CPU that knows it (avx512_bf16, amx), slower on others."""
-
-    def __post_init__(self):
-        require(self.kind in HEADS, "kind", self, f"one of {', '.join(HEADS)}")
-        for key in ("width", "depth", "epochs", "batch"):
-            require(getattr(self, key) >= 1, key, self, "at least 1")
-        require(0 <= self.dropout < 1, "dropout", self, "at least 0 and below 1")
-        require(self.learning_rate > 0, "learning_rate", self, "above 0")
-        require(self.alpha >= 0, "alpha", self, "at least 0")
-        require(self.precision in ("float32", "bfloat16"), "precision", self, "float32 or bfloat16")
+    kind: Literal[HEADS] = "mlp"
+    """mlp, or linear (ridge regression and logistic regression)."""
+    width: Count = 128
+    """Units of each hidden layer."""
+    depth: Count = 2
+    """Hidden layers."""
+    dropout: Dropout = 0.1
+    """Share of the units that is dropped while training."""
+    epochs: Count = 10
+    """Passes over the places."""
+    least_steps: Natural = 300
+    """Steps that are taken at least, where the epochs have fewer."""
+    batch: Count = 1024
+    """Places per step."""
+    learning_rate: Positive = 3e-3
+    """Step size of the optimiser."""
+    weight_decay: NotNegative = 1e-2
+    """Decoupled weight decay."""
+    alpha: NotNegative = 1e-4
+    """Of the linear heads: penalty of the squared weights of standardised features, added to the mean loss of a row."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """float32; or bfloat16: products in bfloat16 while training, weights, loss and predictions in float32. About four
+    times faster on a CPU that supports it (avx512_bf16, amx), slower on others."""

@@ -1,6 +1,6 @@
 """The image side: tiles of many bands to unit vectors, by a small CNN or a net of timm."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from glc import config
-from glc.config import require
+from glc.config import SOME, Count, Natural, Rate, section
 from glc.errors import DataError
 from glc.location import encoder
 
@@ -91,14 +91,10 @@ class ImageEncoder(nn.Module):
 class Cnn(nn.Module):
     """3x3 convolutions with batch norm and ReLU, each but the first halving the map, then a linear layer."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        channels: tuple[int, ...] = (64, 128, 128)
-        """Of each convolution."""
-
-        def __post_init__(self):
-            good = len(self.channels) > 0 and min(self.channels, default=0) >= 1
-            require(good, "channels", self, "one number or more, each at least 1")
+        channels: Annotated[tuple[Count, ...], SOME] = (64, 128, 128)
+        """Channels of each convolution."""
 
     def __init__(self, options, bands, size, dim):
         super().__init__()
@@ -122,18 +118,14 @@ class Cnn(nn.Module):
 class Timm(nn.Module):
     """A net of timm (`glc.training.timm_nets.backbone`) and a linear layer."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        resize: int = 0
+        resize: Natural = 0
         """Side in pixels that the net sees, bilinear; 0 leaves the tiles as they are."""
         pretrained: str = ""
         """Path of a weights file of the net; empty: random weights."""
-        scale: float = 1.0
+        scale: Rate = 1.0
         """Share of the published widths."""
-
-        def __post_init__(self):
-            require(self.resize >= 0, "resize", self, "pixels, or 0")
-            require(0 < self.scale <= 1, "scale", self, "above 0 and at most 1")
 
     def __init__(self, options, bands, name, dim):
         super().__init__()

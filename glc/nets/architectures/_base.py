@@ -1,8 +1,8 @@
 """What every net is."""
 
-from dataclasses import dataclass
-
 from torch import nn
+
+from glc.config import section
 
 
 class Net(nn.Module):
@@ -10,7 +10,7 @@ class Net(nn.Module):
 
     kind = "net"
 
-    @dataclass(frozen=True)
+    @section
     class Prediction:
         """Options of prediction only (the experiment's ``[predict]``): none."""
 

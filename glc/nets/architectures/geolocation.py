@@ -9,12 +9,12 @@ columns of the examples table and as the inputs, into logits (batch, class).
 """
 
 import math
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 from torch import nn
 
-from glc.config import require
+from glc.config import SOME, Count, Dropout, NotNegative, Positive, Seed, section
 from glc.errors import ConfigError
 from glc.nets.architectures._base import Net
 from glc.nets.layers.heads import start_at_frequencies
@@ -32,38 +32,30 @@ class Geolocation(Net):
     vectors (batch, feature, 1, 1), of locations or tables, stand beside them, standardised alike, and not displaced.
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
         """The defaults are the nonlinear net as published; fourier features are ours."""
 
-        architecture: str = "nonlinear"
+        architecture: Literal["linear", "nonlinear"] = "nonlinear"
         """linear: one layer; nonlinear: two, with `latent` units between them."""
-        latent: int = 256
-        jitter_m: float = 5_000
-        """Mean length of the displacement at training time; 0 for none."""
-        dropout: float = 0.0
-        """Of latent units."""
-        features: str = "coordinates"
-        """coordinates; fourier: beside them the sines and cosines of plane waves of each wavelength, with which the
+        latent: Count = 256
+        """Units between the layers."""
+        jitter_m: NotNegative = 5_000
+        """Mean length of the displacement at training time, metres; 0 for none."""
+        dropout: Dropout = 0.0
+        """Share of latent units that is dropped while training."""
+        features: Literal["coordinates", "fourier", "none"] = "coordinates"
+        """coordinates; fourier: with the sines and cosines of plane waves of each wavelength appended, with which the
         net can follow patterns much smaller than the study area; or none: the vectors of its inputs alone."""
-        wavelengths_km: tuple[float, ...] = (50, 100, 200, 400, 800)
-        waves: int = 16
+        wavelengths_km: Annotated[tuple[Positive, ...], SOME] = (50, 100, 200, 400, 800)
+        """Lengths of the plane waves, kilometres."""
+        waves: Count = 16
         """Plane waves of each wavelength, in random directions with random phases."""
-        waves_seed: int = 0
+        waves_seed: Seed = 0
+        """Seed of the directions and phases."""
         prior: bool = False
         """Start the last layer's bias at each class's log-odds among the training examples (ours), rather than at
         random: thousands of rare classes are then not unlearned step by step from one half."""
-
-        def __post_init__(self):
-            require(self.architecture in ("linear", "nonlinear"), "architecture", self, "'linear' or 'nonlinear'")
-            require(self.latent >= 1, "latent", self, "at least 1")
-            require(self.jitter_m >= 0, "jitter_m", self, "metres, 0 or above")
-            require(0 <= self.dropout < 1, "dropout", self, "at least 0 and below 1")
-            known = ("coordinates", "fourier", "none")
-            require(self.features in known, "features", self, "'coordinates', 'fourier' or 'none'")
-            lengths = self.wavelengths_km
-            require(lengths and min(lengths) > 0, "wavelengths_km", self, "one or more lengths above 0")
-            require(self.waves >= 1, "waves", self, "at least 1")
 
     def __init__(self, options, n_classes, layouts):
         super().__init__()

@@ -6,7 +6,7 @@ a patch of 256 x 256 costs 4.6 times what it would there: 36 GFLOP forward, over
 without its auxiliary head and from random weights.
 """
 
-from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models.inception import BasicConv2d, Inception3
 
-from glc.config import require
+from glc.config import Dropout, Natural, Share, section
 from glc.covariates.landcover_patches import CLASSES as CODES
 from glc.errors import ConfigError
 from glc.nets.architectures._base import Net
@@ -38,29 +38,24 @@ class Inception(Net):
     at_once : surveys that are predicted together, in a memory of a few gigabytes
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
         """What the net sees, and dropout; widths and depths are the published ones."""
 
-        resize: int = 0
+        resize: Natural = 0
         """Side in pixels that the map is brought to (each pixel the mean of those it covers); 0: as it is."""
-        stem_stride: int = 1
-        """Of the first convolution: 1 as published; 2 as of Inception v3 itself, for a CPU."""
+        stem_stride: Literal[1, 2] = 1
+        """Stride of the first convolution: 1 as published; 2 as of Inception v3 itself, for a CPU."""
         unstack: str = ""
         """An input of one band of codes 0 to 33, landcover_patches, that becomes 34 layers of zeros and ones (all zeros
-        for any other code, and where it is missing). None: its code is a number, as in the published runs."""
-        dropout: float = 0.5
-        """Of the 2,048 features before the classifier."""
+        for any other code, and where it is missing). Empty: its code is a number, as in the published runs."""
+        dropout: Dropout = 0.5
+        """Share of the 2,048 features before the classifier that is dropped while training."""
         prior: bool = False
         """Start the classifier at each class's frequency among the training examples (ours). Its published weights, 0.1
         wide, guess at random with a loss far above that; a short schedule takes half its epochs to unlearn it."""
 
-        def __post_init__(self):
-            require(self.resize >= 0, "resize", self, "a side in pixels, or 0")
-            require(self.stem_stride in (1, 2), "stem_stride", self, "1 or 2")
-            require(0 <= self.dropout < 1, "dropout", self, "at least 0 and below 1")
-
-    @dataclass(frozen=True)
+    @section
     class Prediction:
         """What the runs of 2020 did to their predictions."""
 
@@ -68,10 +63,8 @@ class Inception(Net):
         """Keep dropout on (run 2)."""
         damaged_country: str = ""
         """Country of whose surveys a share `damaged` has its patches damaged (run 4); empty: none."""
-        damaged: float = 0.5
-
-        def __post_init__(self):
-            require(0 <= self.damaged <= 1, "damaged", self, "0 to 1")
+        damaged: Share = 0.5
+        """Share of the surveys of `damaged_country`."""
 
     def __init__(self, options, n_classes, layouts):
         super().__init__()

@@ -11,12 +11,13 @@ moments in place of a norm.
 """
 
 import math
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, MultipleOf
 from torch import nn
 
-from glc.config import require
+from glc.config import Count, Dropout, Natural, NotNegative, Positive, Rate, require, section
 from glc.errors import ConfigError
 from glc.nets.architectures._base import Net
 from glc.nets.layers.hcam import Concat, Hcam, compressed
@@ -35,74 +36,62 @@ class Tighnari(Net):
     mixup : alpha that the trainer gives to `glc.nets.inputs.augment.mixup`; 0 for none
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options:
-        """Architecture as published; widths, which the paper does not tell but for the backbones', are ours."""
+        """Architecture as published; widths, which the paper gives only for the backbones, are ours."""
 
         temporal: str = "swin"
-        """Of each cube: swin, vit, or a net of timm (resnet18, efficientnet_b0, mobilenetv3_large_100, xception41)."""
+        """Net of each cube: swin, vit, or a net of timm (resnet18, efficientnet_b0, mobilenetv3_large_100,
+        xception41)."""
         image: str = "swin_tiny_patch4_window7_224"
         """A net of timm (efficientnet_b0, convnext_base, vit_base_patch16_224)."""
         pretrained: str = ""
-        """Weights file (on this machine) of the image net; none: random weights."""
-        resize: int = 224
+        """Weights file (on this machine) of the image net; empty: random weights."""
+        resize: Natural = 224
         """Side in pixels that images are resized to; 0 leaves them."""
-        fusion: str = "hcam"
+        fusion: Literal["hcam", "concat"] = "hcam"
         """hcam, or concat: the baseline's."""
-        tokens: str = "pooled"
-        """Keys and values of hcam: pooled, one vector a modality as published; or map, the backbones' maps (ours)."""
-        width: int = 96
-        """Of the temporal Swin's and ViT's patches, a multiple of 12."""
-        scale: float = 1.0
+        tokens: Literal["pooled", "map"] = "pooled"
+        """Keys and values of hcam: pooled, one vector per modality as published; or map, the backbones' maps (ours)."""
+        width: Annotated[int, MultipleOf(12), Ge(12)] = 96
+        """Width of the temporal Swin's and ViT's patches."""
+        scale: Rate = 1.0
         """Share of the published widths of the nets of timm; depths and heads stay."""
-        fused: int = 256
+        fused: Count = 256
         """Width of each attention; of the graph vector's compression where parts are concatenated."""
-        heads: int = 8
-        """Of the attention to the graph vector; must divide `fused`."""
-        hidden: int = 0
+        heads: Count = 8
+        """Heads of the attention to the graph vector; must divide `fused`."""
+        hidden: Natural = 0
         """Units of a linear layer behind the concatenation; 0 for none."""
-        table_width: int = 128
-        """Of both layers of the table's encoder."""
-        graph_hidden: int = 512
+        table_width: Count = 128
+        """Units of both layers of the table's encoder."""
+        graph_hidden: Count = 512
         """Units of the graph vector's first layer."""
-        graph_tokens: int = 8
+        graph_tokens: Count = 8
         """Tokens that the graph vector is compressed to with ``tokens = "map"``; else one."""
-        graph_drop: float = 0.0
+        graph_drop: Dropout = 0.0
         """While training, share of surveys whose graph vector is hidden, as it is where there are no neighbours."""
-        dropout: float = 0.1
-        """Before the last layer."""
-        mixup: float = 0.4
-        """Alpha of the Beta distribution (ours, the paper tells none); 0 for no mixup."""
-        fill: str = "tensor"
+        dropout: Dropout = 0.1
+        """Share of the features before the last layer that is dropped while training."""
+        mixup: NotNegative = 0.4
+        """Alpha of the Beta distribution (ours, the paper gives none); 0 for no mixup."""
+        fill: Literal["tensor", "training"] = "tensor"
         """Nulls of a cube take the mean of its other values (section 3.1); training: the training mean."""
         trim: bool = True
         """Trim cubes to what their patches divide, as published; else pad them."""
         symmetries: bool = False
         """While training, turn and mirror every survey's tiles at random (ours)."""
         checkpointing: bool = False
-        """Compute the encoders' activations anew for the gradient: less memory, more time."""
+        """Recompute the encoders' activations for the gradient: less memory, more time."""
         prior: bool = True
-        """Start the last layer's bias at each class's log-odds among the training examples (ours); not beside votes."""
-        votes_prior: float = 1_500.0
+        """Start the last layer's bias at each class's log-odds among the training examples (ours); not with votes."""
+        votes_prior: Positive = 1_500.0
         """Of votes: records that, to start with, the coarser scale counts for."""
-        votes_rate: float = 50.0
+        votes_rate: Positive = 50.0
         """Of votes: how many times faster than the encoders' their few weights learn."""
 
-        def __post_init__(self):
-            require(self.fusion in ("hcam", "concat"), "fusion", self, "'hcam' or 'concat'")
-            require(self.tokens in ("pooled", "map"), "tokens", self, "'pooled' or 'map'")
-            require(self.fill in ("tensor", "training"), "fill", self, "'tensor' or 'training'")
-            require(self.width >= 12 and self.width % 12 == 0, "width", self, "a multiple of 12")
-            for name in ("fused", "heads", "table_width", "graph_hidden", "graph_tokens"):
-                require(getattr(self, name) >= 1, name, self, "at least 1")
+        def __post_init__(self) -> None:
             require(self.fused % self.heads == 0, "heads", self, f"a divisor of fused = {self.fused}")
-            require(0 < self.scale <= 1, "scale", self, "above 0, at most 1")
-            require(self.votes_prior > 0, "votes_prior", self, "a number of records above 0")
-            require(self.votes_rate > 0, "votes_rate", self, "a number above 0")
-            for name in ("resize", "hidden", "mixup"):
-                require(getattr(self, name) >= 0, name, self, "0 or above")
-            for name in ("dropout", "graph_drop"):
-                require(0 <= getattr(self, name) < 1, name, self, "at least 0 and below 1")
 
     def __init__(self, options, n_classes, layouts):
         super().__init__()

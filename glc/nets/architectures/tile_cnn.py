@@ -3,12 +3,10 @@
 Miyaguchi et al. 2024, section 5.2.1.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 
-from glc.config import require
+from glc.config import Count, Dropout, require, section
 from glc.errors import ConfigError
 from glc.nets.architectures._base import Net
 from glc.nets.layers.heads import start_at_frequencies
@@ -83,24 +81,20 @@ class Encoder(nn.Module):
         return self.linear(features)
 
 
-@dataclass(frozen=True)
+@section
 class Widths:
-    """Options of every net of these convolutions. The paper tells the latent's width; the others are ours."""
+    """Options of every net of these convolutions. The paper gives the latent's width; the others are ours."""
 
-    channels: int = 64
-    """Of the 3x3 convolution."""
-    reduced: int = 32
-    """Of the 1x1 convolution."""
-    latent: int = 256
-    dropout: float = 0.0
-    """Of latent units."""
+    channels: Count = 64
+    """Channels of the 3x3 convolution."""
+    reduced: Count = 32
+    """Channels of the 1x1 convolution."""
+    latent: Count = 256
+    """Units of the linear layer."""
+    dropout: Dropout = 0.0
+    """Share of latent units that is dropped while training."""
     prior: bool = True
     """Start the last layer's bias at each class's log-odds among the training examples (ours)."""
-
-    def __post_init__(self):
-        for name in ("channels", "reduced", "latent"):
-            require(getattr(self, name) >= 1, name, self, "at least 1")
-        require(0 <= self.dropout < 1, "dropout", self, "at least 0 and below 1")
 
 
 @models.register("tile_cnn")
@@ -110,24 +104,22 @@ class TileCnn(Net):
     encoder : batch to (batch, latent), what tile2vec pretrains; head : latent to logits
     """
 
-    @dataclass(frozen=True)
+    @section
     class Options(Widths):
-        """What the maps are, beside their widths."""
+        """What the maps are, and their widths."""
 
         expand: bool = False
         """Learn from the pixels (128 x 128 as published) that the coefficients are expanded to, not from them."""
         backbone: str = "cnn"
         """cnn, or a convolutional net of timm in place of the convolutions, such as tf_efficientnetv2_s."""
         pretrained: str = ""
-        """Weights file (on this machine) of a timm backbone; none: random weights."""
+        """Weights file (on this machine) of a timm backbone; empty: random weights."""
         symmetries: bool = True
         """While training, turn and mirror every survey's tiles at random (section 4.4)."""
-        grid: int = 8
+        grid: Count = 8
         """Larger maps are averaged to grid x grid before the linear layer (ours)."""
 
-        def __post_init__(self):
-            super().__post_init__()
-            require(self.grid >= 1, "grid", self, "at least 1")
+        def __post_init__(self) -> None:
             require(not (self.pretrained and self.backbone == "cnn"), "pretrained", self, "none but of a timm backbone")
 
     def __init__(self, options, n_classes, layouts):

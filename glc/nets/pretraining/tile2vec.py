@@ -8,15 +8,17 @@ classes, drowns the other (section 6.4); the terms can be balanced instead.
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytorch_lightning as pl
 import torch
+from annotated_types import Ge
 from torch import nn
 
 from glc import config
-from glc.config import require
+from glc.config import Choice, Count, Member, NotNegative, OpenShare, Positive, Seed, Sources, section
 from glc.errors import ConfigError
 from glc.nets.checkpoints import ENCODER, make, save_encoder
 from glc.nets.inputs.batches import multi_hot
@@ -41,43 +43,37 @@ COLUMNS = (
 class Tile2Vec:
     """Pretraining of a net's encoder on pairs of surveys near each other."""
 
-    @dataclass(frozen=True)
+    @section
     class Options:
         """Pairs, radius, source and margin are as published; the rest is ours."""
 
-        pairs: int = 1_000_000
-        radius_m: float = 100_000.0
-        """A neighbour is at most so far from the anchor, the distant one further."""
-        sources: tuple[str, ...] = ("po",)
+        pairs: Count = 1_000_000
+        """Anchors, each with a neighbour and a distant survey."""
+        radius_m: Positive = 100_000.0
+        """A neighbour is at most this far from the anchor, the distant one further. Metres."""
+        sources: Sources = ("po",)
         """Surveys of the pairs: po, presence-only; train, the training surveys of the fold."""
-        margin: float = 0.1
-        species: str = "none"
+        margin: Positive = 0.1
+        """Margin of the triplet loss."""
+        species: Literal["none", "sum", "normalised", "learned"] = "none"
         """How the loss of the species near the anchor joins: none; sum (as published); normalised: each term over the
         running mean of itself; learned: weights exp(-s) and penalties s (Kendall et al. 2018)."""
-        species_radius_m: float = 3_000.0
-        """The species of an anchor are those of the source surveys within so many metres of it."""
-        loss: config.Choice = field(default_factory=lambda: config.Choice("asl"))
-        """Of the species."""
-        epochs: int = 5
-        batch_size: int = 256
-        learning_rate: float = 1e-3
-        weight_decay: float = 1e-4
-        holdout: float = 0.05
+        species_radius_m: Positive = 3_000.0
+        """The species of an anchor are those of the source surveys within this distance, metres."""
+        loss: Annotated[Choice, Member("losses")] = field(default_factory=lambda: Choice("asl"))
+        """Loss of the species."""
+        epochs: Count = 5
+        """Passes over the pairs."""
+        batch_size: Annotated[int, Ge(2)] = 256
+        """Pairs per step; the distant survey of one is another's anchor."""
+        learning_rate: Positive = 1e-3
+        """Step size of the optimiser."""
+        weight_decay: NotNegative = 1e-4
+        """Decoupled weight decay."""
+        holdout: OpenShare = 0.05
         """Share of the pairs, by the place of their anchor, that is kept for the validation curve."""
-        seed: int = 0
-
-        def __post_init__(self):
-            for name in ("pairs", "epochs"):
-                require(getattr(self, name) >= 1, name, self, "at least 1")
-            for name in ("radius_m", "margin", "species_radius_m", "learning_rate"):
-                require(getattr(self, name) > 0, name, self, "a number above 0")
-            known = set(self.sources) <= {"po", "train"}
-            require(known and len(self.sources) > 0, "sources", self, "'po', 'train' or both")
-            modes = ("none", "sum", "normalised", "learned")
-            require(self.species in modes, "species", self, f"one of: {', '.join(modes)}")
-            require(self.batch_size >= 2, "batch_size", self, "at least 2: the distant one is of the batch")
-            require(self.weight_decay >= 0, "weight_decay", self, "0 or above")
-            require(0 < self.holdout < 1, "holdout", self, "a share above 0 and below 1")
+        seed: Seed = 0
+        """Seed of the pairs, the weights at the start and the batches."""
 
     def __init__(self, options):
         self.options = options

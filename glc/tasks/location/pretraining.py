@@ -1,12 +1,13 @@
 """Imagery to a location encoder, pre-trained by contrasting places with it: a raster stack, or an edition's tiles."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import luigi
+from annotated_types import Ge
 
 from glc import storage
-from glc.config.fields import require
+from glc.config import Count, NotNegative, section
 from glc.errors import ConfigError
 from glc.location.pretraining.options import Pretraining
 from glc.tasks.base import ProductTask, Published, SectionParameter
@@ -15,23 +16,23 @@ from glc.tasks.machine import machine
 from glc.tasks.surveys import Surveys
 
 
-@dataclass(frozen=True)
+@section
 class TilePretraining(Pretraining):
     """`Pretraining` on an edition's tiles: the places are those of its surveys, which are on land.
 
     At most ``places`` of them are drawn, within ``bounds``; a tile is ``size`` pixels wide, which show as many of its
-    low DCT terms an axis.
+    low DCT coefficients per axis.
     """
 
-    land_band: str = ""
-    epochs: int = 20
-    batch_size: int = 512
-    apart_km: float = 2.0
-    """As of `Pretraining`; so far apart, Sentinel's tiles of 1.28 km do not overlap, and surveys stand in clusters."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        require(not self.land_band, "land_band", self, "none: the places are those of surveys")
+    land_band: Literal[""] = ""
+    """Must be empty: the places are those of surveys."""
+    epochs: Count = 20
+    """Passes over the places."""
+    batch_size: Annotated[int, Ge(2)] = 512
+    """Places per step; the others of the batch are the contrast."""
+    apart_km: NotNegative = 2.0
+    """As in `Pretraining`; this far apart, Sentinel's tiles of 1.28 km do not overlap, and surveys stand in
+    clusters."""
 
 
 class ImageryParameter(luigi.Parameter):
