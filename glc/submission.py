@@ -5,13 +5,16 @@ A ranked species' line is ``id;species_id;probability;rank``.
 """
 
 import csv
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from glc import storage
+from glc import scores, storage
 from glc.errors import DataError
+from glc.surveys import SurveyData
 
 HEADER = ("surveyId", "predictions")
 RANKED_HEADER = ["id", "species_id", "probability", "rank"]
@@ -35,6 +38,22 @@ def write(surveys, lists, path, *, expected, species, header=HEADER):
                 for survey, chosen in zip(surveys, lists, strict=True)
             )
         return validate(scratch, expected=expected, species=species, header=header, name=str(path))
+
+
+def write_sets(predictions: Path, data: SurveyData, path: Path, header: tuple[str, str]) -> dict[str, Any]:
+    """`write` the test's sets of a predictions folder, for the test surveys and the species of `data`."""
+    table = storage.read_table(predictions / "test", "predictions")
+    surveys, lists = table["surveyId"].to_pylist(), table["species"].to_pylist()
+    return write(surveys, lists, path, header=header, **_known(data))
+
+
+def write_ranked_scores(scores_folder: Path, data: SurveyData, path: Path) -> dict[str, Any]:
+    """`write_ranked` the test's scores of a scores folder, for the test surveys and the species of `data`."""
+    return write_ranked(scores.read(scores_folder / "test"), path, **_known(data))
+
+
+def _known(data: SurveyData) -> dict[str, Any]:
+    return {"expected": data.places["surveyId"].to_numpy()[data.test], "species": data.species}
 
 
 def validate(path, *, expected, species, header=HEADER, name=None):
@@ -80,23 +99,23 @@ def validate(path, *, expected, species, header=HEADER, name=None):
     return _facts(np.array(sizes, int))
 
 
-def write_ranked(scores, path, *, expected, species):
+def write_ranked(ranked, path, *, expected, species):
     """Write the best `MOST_RANKED` species of each test occurrence with their scores, and validate what was written.
 
-    scores : `glc.scores.Scores` of the test; species without a positive score are left out
+    ranked : `glc.scores.Scores` of the test; species without a positive score are left out
     expected, species : as of `write`; nothing is left at `path` when the submission is not valid
 
     The contest's own page is no longer to be had. LifeCLEF 2020's run files are semicolon-separated, one prediction a
     line: occurrence, class, probability, and the rank, which tells equal probabilities apart. Here a header names
     the columns as the occurrence files do.
     """
-    matrix = scores.matrix.tocsr()
+    matrix = ranked.matrix.tocsr()
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     order = np.lexsort((matrix.indices, -matrix.data, row))
     rank = np.arange(len(order)) - matrix.indptr[row] + 1
     kept = (rank <= MOST_RANKED) & (matrix.data[order] > 0)
     order, rank = order[kept], rank[kept]
-    columns = (scores.surveys[row[order]], scores.species[matrix.indices[order]], matrix.data[order], rank)
+    columns = (ranked.surveys[row[order]], ranked.species[matrix.indices[order]], matrix.data[order], rank)
     table = pa.table(dict(zip(RANKED_HEADER, columns, strict=True)))
     with storage.atomic_file(path) as scratch:
         with open(scratch, "wb") as file:  # pyarrow would quote the header

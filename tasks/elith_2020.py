@@ -7,10 +7,17 @@ was chosen with the four open regions in view; what differs between regions (pla
 training data alone.
 """
 
+from typing import Any
+
+import luigi
+import pandas as pd
+
 from glc import storage
 from glc.report.markdown import markdown
 from glc.sdm import nceas
 from glc.tasks.sdm import MODELS, Benchmark
+
+luigi.namespace("elith_2020", scope=__name__)
 
 _CONTEXT = {"Ensemble": "ensemble", "MaxEnt": "maxent", "RF": "forest", "BRT": "boosted"}
 
@@ -18,7 +25,6 @@ _CONTEXT = {"Ensemble": "ensemble", "MaxEnt": "maxent", "RF": "forest", "BRT": "
 class Nceas(Benchmark):
     """AUC, PRG-AUC and correlation by region; scores of the regions whose truth is not in the folder."""
 
-    task_namespace = "elith_2020"
     benchmark = "nceas"
     title = "NCEAS benchmark (Elith et al. 2020): presence-only training, independent presence-absence tests"
     pairs = (
@@ -34,11 +40,11 @@ class Nceas(Benchmark):
         "x and y join the covariates where spatially blocked cross-validation on the training data says so.",
     )
 
-    def more_identity(self):
+    def content(self) -> Any:
         found, _ = nceas.published_files(self.data_folder)
-        return [*super().more_identity(), *([path.name, storage.file_digest(path)] for path in found)]
+        return [*super().content(), *([path.name, storage.file_digest(path)] for path in found)]
 
-    def beside(self, table):
+    def published_scores(self, table: pd.DataFrame) -> pd.DataFrame | None:
         known = nceas.published(self.data_folder)
         if known is None:
             return None
@@ -46,9 +52,9 @@ class Nceas(Benchmark):
         long = known.melt(["species", "region"], var_name="model", value_name="auc")
         return long.assign(model=long["model"] + " (published)")
 
-    def more(self, table):
+    def sections(self, table: pd.DataFrame) -> list[str]:
         _, lacking = nceas.published_files(self.data_folder)
-        notes = [f"Not in the folder's `published`, so not beside: {', '.join(lacking)}.\n"] if lacking else []
+        notes = [f"Not in the folder's `published`, so not compared: {', '.join(lacking)}.\n"] if lacking else []
         context = nceas.context(self.data_folder)
         if context is None:
             return notes

@@ -3,21 +3,26 @@
 python -m luigi --module tasks.inria_2020 inria_2020.Table1 --dataset virtual:glc20 --preset cpu
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import luigi
 
 from glc import config
-from glc.tasks.inputs import there
+from glc.config import Variant
+from glc.tasks.inputs import available
 from glc.tasks.scores import ClassicalScores
-from glc.tasks.submission import Evaluate, Submission
+from glc.tasks.submission import Submission
 from glc.tasks.tables import CostTable, Row
+
+luigi.namespace("inria_2020", scope=__name__)
 
 PRESETS = {"cpu": "inria-run3-cpu", "gpu": "inria-run3"}
 """Size -> the experiment that is run 3."""
-FOREST = "inria-run1+validation.count=20+inputs.0.optional=true"
-"""Run 1 on the split of the CNN, for both must be judged on the same occurrences, with the rasters that there are."""
+FOREST = Variant("inria-run1").changed({"validation.count": 20, "inputs.0.optional": True})
+"""Run 1 on the split of the CNN, because both must be evaluated on the same occurrences, with the rasters present."""
 REMARKS = (
     "top-30 and adaptive top-30 accuracy: the share of occurrences whose species is among the 30 of the highest "
     "scores, and above the threshold that 30 species pass on average. Of a dataset without a test of its own the test "
@@ -33,33 +38,32 @@ REMARKS = (
 class Table1(CostTable):
     """The four runs, and the fusion that the authors lost to corrupt patches, whole and with these."""
 
-    task_namespace = "inria_2020"
     title = "LIRMM / Inria 2020, Table 1: runs 1 to 4"
     preset = luigi.ChoiceParameter(choices=tuple(PRESETS), default="cpu", description="size of the CNN: cpu or gpu")
 
-    def table_name(self):
+    def table_name(self) -> str:
         return f"{super().table_name()}-{self.preset}"
 
-    def submissions(self):
+    def submissions(self) -> list[Submission]:
         """The `Submission` of each row: ranked species with their scores."""
         return [self.clone(Submission, experiment=row.experiment) for row in self.rows()]
 
-    def requires(self):
+    def requires(self) -> dict[str, Any]:
         return {"rows": self.evaluations(), "submissions": self.submissions()}
 
-    def results(self):
+    def results(self) -> list[str]:
         """The table, and where it and the runs' submissions are."""
         return [*super().results(), *(f"submission {task.published()[0].path}" for task in self.submissions())]
 
     @cached_property
-    def lost(self):
+    def lost(self) -> list[str]:
         """Rasters of run 1 that the dataset's folders lack."""
-        scores = self.clone(Evaluate, experiment=FOREST).below(ClassicalScores)
-        (wanted,) = scores.inputs
-        return [name for name in wanted.table if not there(scores, replace(wanted, table=(name,)))]
+        scores = self.clone(ClassicalScores, experiment=FOREST)
+        (wanted,) = scores.settings.inputs
+        return [name for name in wanted.table if not available(scores, replace(wanted, table=(name,)))]
 
     @property
-    def remarks(self):
+    def remarks(self) -> Sequence[str]:
         """What the table does not show."""
         if not self.lost:
             return REMARKS
@@ -67,34 +71,37 @@ class Table1(CostTable):
         return (*REMARKS, f"The dataset's folders have no rasters of {', '.join(self.lost)}: run 1 {without}.")
 
     @property
-    def _has_forest(self):
+    def _has_forest(self) -> bool:
         return len(self.lost) < len(config.load(FOREST).inputs[0].table)
 
-    def rows(self):
+    def rows(self) -> list[Row]:
         """The lines; without any raster those of the CNN alone."""
-        return [row for row in self.all_rows() if self._has_forest or FOREST not in row.experiment]
+        cnn = Variant(PRESETS[self.preset])
+        damaged = cnn.changed(predict={"damaged_country": "United States"})
+        nets = [
+            Row(
+                "run 2, Inception v3, dropout on in prediction", cnn.changed(predict={"dropout": True}), ".2115 / .1549"
+            ),
+            Row("run 3, Inception v3", cnn, ".2346 / .2333"),
+            Row("run 3, half of the USA's patches corrupted", damaged),
+        ]
+        if not self._has_forest:
+            return nets
 
-    def all_rows(self):
-        """The lines of a dataset that has the rasters of run 1."""
-        cnn = PRESETS[self.preset]
-        damaged = f'{cnn}+predict.damaged_country="United States"'
-        quoted = damaged.replace('"', "'")
-
-        def fusion(net):
-            return f'inria-run4+model.members=["{FOREST}","{net}"]'
+        def fusion(net: Variant) -> Variant:
+            return Variant("inria-run4").changed(model={"members": [str(FOREST), str(net)]})
 
         return [
             Row("run 1, random forest", FOREST, ".2043 / .2130"),
-            Row("run 2, Inception v3, dropout on in prediction", f"{cnn}+predict.dropout=true", ".2115 / .1549"),
-            Row("run 3, Inception v3", cnn, ".2346 / .2333"),
-            Row("run 4, fusion, all patches clean", fusion(cnn), ""),
-            Row("run 3, half of the USA's patches corrupted", damaged, ""),
-            Row("run 4, half of the USA's patches corrupted", fusion(quoted), ".2260 / .2290"),
+            *nets[:2],
+            Row("run 4, fusion, all patches clean", fusion(cnn)),
+            *nets[2:],
+            Row("run 4, half of the USA's patches corrupted", fusion(damaged), ".2260 / .2290"),
         ]
 
-    def measured(self, valid, test):
+    def measured(self, valid: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
         return {
-            f"{split} {title}": found.get(measure)
-            for split, found in (("validation", valid), ("test", test))
+            f"{split} {title}": metrics.get(measure)
+            for split, metrics in (("validation", valid), ("test", test))
             for measure, title in (("top_30", "top-30"), ("adaptive_top_30", "adaptive top-30"))
         }

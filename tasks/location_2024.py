@@ -10,21 +10,24 @@ are pre-trained with each target's own bands left out. D: the place of an image 
 Species (ours): the encoder as a feature of the species nets.
 """
 
-import json
+from typing import Any
 
 import luigi
 
-from glc.tasks.inputs import location_encoder
+from glc.config import Variant
+from glc.tasks.location.encoder_file import location_encoder
 from glc.tasks.location.localisation import Localisation
 from glc.tasks.location.tables import LocationTasks
 from glc.tasks.location.variants import EncoderVariants
+from glc.tasks.parameters import CountParameter
 from glc.tasks.tables import Row, SeedTable
+
+luigi.namespace("location_2024", scope=__name__)
 
 
 class Downstream(LocationTasks):
     """Country, precipitation, temperature, altitude, Köppen class and habitat from the place alone."""
 
-    task_namespace = "location_2024"
     title = "Downstream tasks of a location encoder (poster, experiments A and B)"
     remarks = (
         "The control is the same head on harmonics alone. Only what is above it and above the nearest places shows "
@@ -40,52 +43,47 @@ class Downstream(LocationTasks):
 class Variants(EncoderVariants):
     """Downstream tasks of encoders with all bands, without the target's own, and without temperature and altitude."""
 
-    task_namespace = "location_2024"
     tables = Downstream
 
 
 class Localise(Localisation):
     """Tiles to places (experiment D of the poster): errors beside the gallery's own ceiling and chance."""
 
-    task_namespace = "location_2024"
-
 
 class Species(SeedTable):
     """What a location encoder brings the geolocation net, beside its control and the net's own coordinates."""
 
-    task_namespace = "location_2024"
     title = "A location encoder as a feature of species nets"
-    folds = luigi.IntParameter(default=5, description="folds that are run, of the ten of each scheme")
+    folds = CountParameter(default=5, description="folds that are run, of the ten of each scheme")
     remarks = (
         "The control is the same net on the encoder's own feature map, without pre-training. Only what is above it "
         "shows that pre-training works.",
         "Coordinates are displaced by 5 km on average while training; vectors of the encoder and the control are not.",
     )
 
-    def all_rows(self):
+    def all_rows(self) -> list[Row]:
         features = location_encoder()[1].choices["features"]
-        options = "".join(f",{key}={json.dumps(value)}" for key, value in features.options.items())
-        control = f'inputs=[{{location={{name="{features.name}"{options}}}}}]'
-        encoder = 'inputs=[{location="encoder"}]'
-        coordinates, nothing = "model.features=coordinates", "model.features=none"
+        control = [{"location": {"name": features.name, **features.options}}]
+        encoder = [{"location": "encoder"}]
+        coordinates, nothing = {"features": "coordinates"}, {"features": "none"}
         raw = "raw coordinates"
-        nets = {
-            raw: [coordinates],
-            f"{features.name} (control)": [nothing, control],
-            "encoder": [nothing, encoder],
-            f"{raw} + encoder": [coordinates, encoder],
-            "fourier": [],
-            "fourier + encoder": [encoder],
+        nets: dict[str, dict[str, Any]] = {
+            raw: {"model": coordinates},
+            f"{features.name} (control)": {"model": nothing, "inputs": control},
+            "encoder": {"model": nothing, "inputs": encoder},
+            f"{raw} + encoder": {"model": coordinates, "inputs": encoder},
+            "fourier": {},
+            "fourier + encoder": {"inputs": encoder},
         }
         rows = []
         for scheme in ("block", "random"):
-            folds = [f"validation.scheme={scheme}", f"validation.run={self.folds}"]
+            geolocation = Variant("geolocation").changed(validation={"scheme": scheme, "run": self.folds})
             for label, changes in nets.items():
                 base = {raw: None, "fourier + encoder": "fourier"}.get(label, raw)
                 rows.append(
                     Row(
                         f"{label}, {scheme} folds",
-                        "+".join(["geolocation", *folds, *changes]),
+                        geolocation.changed(**changes),
                         over=base and f"{base}, {scheme} folds",
                     )
                 )

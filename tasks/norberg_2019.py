@@ -5,14 +5,17 @@
 The multi-species net beside a forest per species (and the other models of `glc.sdm`), on presence and absence.
 """
 
+import luigi
+
 from glc.sdm import norberg
 from glc.tasks.sdm import MODELS, Benchmark
+
+luigi.namespace("norberg_2019", scope=__name__)
 
 
 class Communities(Benchmark):
     """AUC, PRG-AUC and correlation by community and partition."""
 
-    task_namespace = "norberg_2019"
     benchmark = "norberg"
     title = "Norberg et al. 2019: communities, 600 sites to learn from and 600 to predict"
     pairs = (("net", "forest"), *(("ensemble", name) for name in MODELS))

@@ -7,6 +7,7 @@ class Classical:
     """A model that is fitted without gradients, from the surveys alone."""
 
     kind = "classical"
+    spark = False
 
     @section
     class Prediction:

@@ -57,6 +57,10 @@ class Validation:
     def __post_init__(self) -> None:
         require(self.run <= self.count, "run", self, "1 to validation.count")
 
+    def stopping_fold(self, fold: int) -> int:
+        """The fold whose surveys stop the training of the net that is validated on `fold`; it learns neither."""
+        return (fold + 1) % self.count
+
 
 @section
 class Po:

@@ -48,6 +48,15 @@ def survey_f1(folder, data):
     return ids, fold, metrics.survey_f1(predicted, actual)
 
 
+def choose_by_sets(folders, data, folds):
+    """`choose` from predictions.
+
+    folders : the predictions of the baseline, and of each member; data : `glc.surveys.SurveyData`
+    """
+    sets_f1 = [survey_f1(folder, data) for folder in folders]
+    return choose(np.stack([f1 for _, _, f1 in sets_f1]), sets_f1[0][1], folds)
+
+
 def choose(f1, fold, folds):
     """Which members blend the scores of each fold, and of the test: dict of fold -> (k,) bool.
 

@@ -1,4 +1,4 @@
-"""The floor that any model must pass: the 25 most frequent species of everywhere, a country, a region or a district."""
+"""Baselines that any model must beat: the 25 most frequent species of all surveys, a country, region or district."""
 
 import json
 from pathlib import Path
@@ -8,12 +8,14 @@ import numpy as np
 from glc import labels
 from glc.classical.frequency import LEVELS, Frequency
 from glc.evaluation import evaluate, metrics
+from glc.scores import top_k
 
 SIZE = 25
+BASELINES = "baselines.json"
 
 
 def write(data, out, folds, truth=None):
-    """Write ``floor.json``: for each level the sample-averaged F1 on the validation `folds`, and on the test if known.
+    """Write ``baselines.json``: per level the sample-averaged F1 on the validation `folds`, and on the test if known.
 
     data : `glc.surveys.SurveyData`; truth : frame (surveyId, speciesId) of the test's labels, or None
     returns : the list of dicts (level, valid, valid_low, valid_high, test)
@@ -24,7 +26,7 @@ def write(data, out, folds, truth=None):
         values, blocks = [], []
         for fold in folds:
             queries = data.valid(fold)
-            sets = metrics.top_k(model.scores(data, fold, queries), SIZE)
+            sets = top_k(model.scores(data, fold, queries), SIZE)
             values.append(metrics.survey_f1(sets, data.labels_of(queries)))
             blocks.append(data.places["block"].to_numpy()[queries])
         values, blocks = np.concatenate(values), np.concatenate(blocks)
@@ -32,8 +34,8 @@ def write(data, out, folds, truth=None):
         row = {"level": level, "valid": float(values.mean()), "valid_low": low, "valid_high": high, "test": None}
         species, actual = evaluate.test_labels(data, truth)
         if actual is not None:
-            sets = metrics.top_k(model.scores(data, None, data.test), SIZE)
+            sets = top_k(model.scores(data, None, data.test), SIZE)
             row["test"] = metrics.sample_f1(labels.widen(sets, data.species, species), actual)
         rows.append(row)
-    (Path(out) / "floor.json").write_text(json.dumps(rows, indent=1) + "\n")
+    (Path(out) / BASELINES).write_text(json.dumps(rows, indent=1) + "\n")
     return rows

@@ -1,9 +1,10 @@
-"""What a block of DCT terms costs and keeps: bytes on disk, fidelity of the tiles, and the F1 of a net that reads them.
+"""What a block of DCT coefficients costs and keeps: bytes, fidelity of the tiles, and the F1 of a net that reads them.
 
 (Miyaguchi et al. 2024, section 4.2, where 8 x 8 of 128 x 128 terms are kept without such a measurement.)
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from glc import dct, storage
 from glc.errors import DataError
 from glc.report.figures import ACCENT, GREY, WIDTH, picture
+from glc.report.tables import read_metrics
 
 _ROWS = 512
 
@@ -88,6 +90,36 @@ def _peak(pixels):
     if not len(pixels) or pixels.iloc[0].dtype == np.uint8:
         return 255.0
     return float(max(map(np.max, pixels)) - min(map(np.min, pixels))) or 1.0
+
+
+def row(block: int, folders: list[Path], full: list[Path], metrics: Path, sample: int) -> dict[str, Any]:
+    """A block's line: bytes, PSNR, and the F1 of the net that reads it.
+
+    block : coefficients per axis, 0 for the pixels; folders : its tables of tiles; full : those of the pixels
+    metrics : folder of `glc.evaluation.evaluate`; sample : surveys whose tiles are compared with their pixels
+    """
+    sizes = [size_on_disk(folder) for folder in folders]
+    pairs = zip(folders, full, strict=True) if block else ()
+    errors = [squared_error(folder, pixels, sample) for folder, pixels in pairs]
+    stored, surveys = sum(size for size, _ in sizes), max(count for _, count in sizes)
+    splits = read_metrics(metrics)
+    return {
+        "block": str(block or "pixels"),
+        "surveys": surveys,
+        "bytes": stored,
+        "bytes_per_survey": stored / surveys,
+        "psnr_db": psnr(*map(sum, zip(*errors, strict=True))) if errors else None,
+        "f1": splits["valid"]["sample_f1"],
+        "low": splits["valid"]["sample_f1_low"],
+        "high": splits["valid"]["sample_f1_high"],
+        "test_f1": splits.get("test", {}).get("sample_f1"),
+    }
+
+
+def frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The lines of `row` as a frame."""
+    frame = pd.DataFrame(rows)
+    return frame.assign(psnr_db=frame["psnr_db"].astype(float))
 
 
 def draw(frame, out):

@@ -7,6 +7,7 @@ import numpy as np
 from glc.errors import ConfigError, DataError
 from glc.report.figures import picture
 from glc.report.maps import PALETTE
+from glc.surveys import SurveyData
 
 METHODS = ("pca", "tsne")
 _LEGEND = (1, 10, 100, 1_000, 10_000, 100_000)
@@ -72,6 +73,18 @@ def species_map(vectors, place, counts, path, method="pca", label="mean latitude
         ax.set_yticks([])
         ax.spines[["top", "right", "left", "bottom"]].set_visible(False)
     return {"drawn": len(drawn), "left_out": len(vectors) - len(drawn)}
+
+
+def species_map_by_latitude(vectors: np.ndarray, data: SurveyData, path: Path, method: str) -> dict[str, int]:
+    """`species_map` of vectors (species, dim), coloured by the mean latitude of the training surveys that have it."""
+    train = data.train()
+    labels = data.labels_of(train).astype(np.float64)
+    counts = np.asarray(labels.sum(axis=0)).ravel()
+    latitude = labels.T @ data.places["lat"].to_numpy()[train]
+    with np.errstate(invalid="ignore"):  # a species of presence-only surveys alone has no latitude here, and no point
+        latitude /= counts
+    label = "mean latitude of the surveys, degrees north"
+    return species_map(vectors, latitude, counts, path, method, label)
 
 
 def _area(counts):

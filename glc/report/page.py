@@ -9,8 +9,9 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from glc import config
+from glc import config, storage
 from glc.evaluation import evaluate
+from glc.evaluation.baselines import BASELINES
 from glc.registry import decoders
 from glc.report import distance, figures, maps
 
@@ -51,10 +52,10 @@ class Story:
 
     surveys, folds : manifests; neighbours : manifest, or None where the model uses none
     quarantine : schema ``quarantine``; metrics, per_survey : see `glc.evaluation.evaluate.write`
-    floor : see `glc.evaluation.baselines.write`; decoder : facts of the fitted decoder
+    baselines : see `glc.evaluation.baselines.write`; decoder : facts of the fitted decoder
     histories : fold -> ``history.csv`` of its net; empty for models without gradient
     members : of joined experiments, fold -> name of each -> its weight; empty for others
-    beside : name of another experiment -> its per-survey table, or None where it was validated on other folds
+    compared : name of another experiment -> its per-survey table, or None where it was validated on other folds
     """
 
     experiment: config.Experiment
@@ -64,12 +65,52 @@ class Story:
     folds: dict
     metrics: dict
     per_survey: pd.DataFrame
-    floor: list
+    baselines: list
     decoder: dict
     neighbours: dict | None
     histories: dict
-    beside: dict = dataclasses.field(default_factory=dict)
+    compared: dict = dataclasses.field(default_factory=dict)
     members: dict = dataclasses.field(default_factory=dict)
+
+
+def read(
+    *,
+    experiment: config.Experiment,
+    dataset: str,
+    surveys: Path,
+    folds: Path,
+    metrics: Path,
+    baselines: Path,
+    predictions: Path,
+    compared: dict[str, Path | None],
+    fits: dict[int, Path],
+    neighbours: Path | None = None,
+    joined: Path | None = None,
+) -> Story:
+    """The `Story` of an experiment, from the folders that its stages wrote.
+
+    compared : name of another experiment -> its evaluation, or None where it was validated on other folds
+    fits : fold -> trained net; neighbours : the model's neighbour table; joined : scores of a stack or blend
+    """
+    return Story(
+        experiment=experiment,
+        dataset=dataset,
+        surveys=storage.manifest(surveys),
+        quarantine=storage.read_table(surveys / "quarantine", "quarantine").to_pandas(),
+        folds=storage.manifest(folds),
+        metrics=json.loads((metrics / "metrics.json").read_text()),
+        per_survey=pd.read_parquet(metrics / "surveys.parquet"),
+        baselines=json.loads((baselines / BASELINES).read_text()),
+        decoder=storage.manifest(predictions)["fitted"],
+        neighbours=storage.manifest(neighbours) if neighbours else None,
+        compared={
+            name: pd.read_parquet(folder / "surveys.parquet") if folder else None for name, folder in compared.items()
+        },
+        members={fold: facts["members"] for fold, facts in storage.manifest(joined)["model_facts"].items()}
+        if joined
+        else {},
+        histories={fold: pd.read_csv(folder / "history.csv") for fold, folder in fits.items()},
+    )
 
 
 def render(story):
@@ -82,7 +123,7 @@ def render(story):
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"whole": _whole, "shown": shown}
-    parts = (_scores, _beside, _data, _distance, _neighbours, _learning, _decoder, _maps, _settings)
+    parts = (_scores, _compared, _data, _distance, _neighbours, _learning, _decoder, _maps, _settings)
     facts = {name: value for part in parts for name, value in part(story).items()}
     return environment.get_template("report.html.j2").render(story=story, experiment=story.experiment, **facts)
 
@@ -110,7 +151,7 @@ def _scores(story):
             f"top 25 {LEVELS.get(row['level'], row['level'])}",
             *(row[key] for key in ("valid", "valid_low", "valid_high", "test")),
         )
-        for row in story.floor
+        for row in story.baselines
     ]
     names = [*MEASURES, *sorted({*valid, *(test or {})} - {*MEASURES, "sample_f1_low", "sample_f1_high"})]
     splits = {"validation": valid, "test": test}
@@ -138,9 +179,9 @@ def _scores(story):
     }
 
 
-def _beside(story):
+def _compared(story):
     rows = []
-    for name, other in story.beside.items():
+    for name, other in story.compared.items():
         valid = test = None
         if other is not None:
             valid, test = (evaluate.compare(story.per_survey, other, split) for split in ("valid", "test"))
@@ -155,7 +196,7 @@ def _beside(story):
         else:
             verdict = "no clear difference"
         rows.append((name, valid, test, verdict))
-    return {"beside": rows}
+    return {"compared": rows}
 
 
 def _test_told(story, test):

@@ -4,7 +4,9 @@ Presence-only tables with a background and presence-absence tables are the same 
 stand for the absence of a species.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -90,6 +92,23 @@ class Encoder:
         numeric = table[self.numeric].to_numpy(np.float32)
         classes = [table[name].to_numpy()[:, None] == levels for name, levels in self.levels.items()]
         return np.hstack([numeric, *classes], dtype=np.float32, casting="unsafe")
+
+
+def write_scores(folder: Path, groups: Sequence[Group], scores: Sequence[np.ndarray]) -> dict[str, list[int]]:
+    """Write scores (site, species) of each group: one parquet file with ``siteid`` and one column per species.
+
+    returns : name of a group -> numbers of its sites and species
+    """
+    for group, values in zip(groups, scores, strict=True):
+        frame = pd.DataFrame(values, index=group.sites.index, columns=list(group.examples.species))
+        frame.reset_index().to_parquet(folder / f"{group.name}.parquet", index=False)
+    return {group.name: [len(group.sites), len(group.examples.species)] for group in groups}
+
+
+def read_scores(folder: Path, group: Group) -> np.ndarray:
+    """Scores (site, species) of a group that `write_scores` wrote, in the order of its sites and species."""
+    frame = pd.read_parquet(folder / f"{group.name}.parquet").set_index("siteid")
+    return frame.loc[group.sites.index, list(group.examples.species)].to_numpy()
 
 
 def presence_only(records, background, species, covariates, categorical=()):

@@ -8,7 +8,7 @@
         |             |                                           |
         |          Examples --- Fit --- FoldScores --- NetScores--+
         |                        |                                |
-      Floor                      |                           Predictions
+  Baselines                      |                           Predictions
         |                        |                                |
         +-------------------- Report -------- Evaluate -----------+
                                  |               |                |
@@ -29,21 +29,21 @@ from glc.tasks import console  # isort: skip  (first: the tasks' defaults come f
 from glc.tasks.budget import DctBudget
 from glc.tasks.clean import Clean
 from glc.tasks.embedding import SpeciesEmbedding
-from glc.tasks.imagery import Cubes, Tiles
+from glc.tasks.evaluate import Baselines, Evaluate
+from glc.tasks.imagery import Cubes, Tabular, Tiles
 from glc.tasks.location.localisation import LocatedPlace, LocationErrors
 from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles
 from glc.tasks.neighbours import Neighbours
-from glc.tasks.report import Floor, Report
-from glc.tasks.scores import ClassicalScores, Examples, Fit, FoldScores, NetScores
-from glc.tasks.stack import BlendScores, StackScores
-from glc.tasks.submission import Evaluate, Predictions, Submission
+from glc.tasks.report import Report
+from glc.tasks.scores import BlendScores, ClassicalScores, NetScores, Predictions, StackScores
+from glc.tasks.submission import Submission
 from glc.tasks.surveys import Folds, Surveys, VirtualPart
-from glc.tasks.tabular import Tabular
-from glc.tasks.training import Pretrain, Triplets
+from glc.tasks.training import Examples, FineTune, Fit, FoldScores, Pretrain, Triplets
 
 console.tell_at_exit()
 
 __all__ = [
+    "Baselines",
     "BlendScores",
     "ClassicalScores",
     "Clean",
@@ -51,8 +51,8 @@ __all__ = [
     "DctBudget",
     "Evaluate",
     "Examples",
+    "FineTune",
     "Fit",
-    "Floor",
     "FoldScores",
     "Folds",
     "LocatedPlace",

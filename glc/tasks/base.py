@@ -1,199 +1,145 @@
 """What every task shares: identity, paths, atomic outputs, status.
 
-A task's identity is what changes its bytes: its significant parameters, its `version`, and the identities of its
-inputs. The output path follows from it, so a changed parameter makes a new path here and downstream, and nowhere else.
+A task's identity is what changes its bytes: its significant parameters, its `version`, the content of the files it
+reads, and the identities of its inputs. The output path and Luigi's own id follow from it: a changed setting makes a
+new path here and downstream, and nowhere else, and two experiments that share a task run it once.
 """
 
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import luigi
+from luigi.task import flatten, task_id_str
 
-from glc import config, editions, memory, storage, world
-from glc.errors import ConfigError, did_you_mean
+from glc import memory, storage
+from glc.errors import GlcError
 from glc.tasks.machine import machine
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-VIRTUAL = "virtual:"
-LONGEST_NAME = 200
-"""Characters of an experiment's name in a file's name, of which file systems take 255."""
-
-
-class DatasetParameter(luigi.Parameter):
-    """A folder in a supported edition's layout, or ``virtual:SIZE``; checked when the command is read."""
-
-    def normalize(self, x):
-        if x.startswith(VIRTUAL):
-            size = x.removeprefix(VIRTUAL)
-            if size not in world.SIZES:
-                raise ConfigError(
-                    f"--dataset {x}: unknown size {size!r} of the virtual world; expected one of: "
-                    f"{', '.join(world.SIZES)}{did_you_mean(size, world.SIZES)}"
-                )
-            return x
-        editions.check(editions.recognise(x))
-        return str(Path(x).resolve())
-
-
-class RootParameter(luigi.Parameter):
-    """The folder of all outputs: relative to the working folder when typed, to the checkout when from the settings."""
-
-    def normalize(self, x):
-        return str(Path(x).resolve()) if x else str((CHECKOUT / machine().root).resolve())
-
-
-class OptionParameter(luigi.Parameter):
-    """A parameter whose errors can name its `option` of the command line."""
-
-    option = ""
-
-    def __set_name__(self, owner, name):
-        super().__set_name__(owner, name)
-        self.option = f"--{name.replace('_', '-')}"
-
-
-class SectionParameter(OptionParameter):
-    """A frozen section (`glc.config.fields`) as JSON (or a JSON object of the keys that differ from the defaults)."""
-
-    def __init__(self, section, **kwargs):
-        self.section = section
-        super().__init__(**kwargs)
-
-    def normalize(self, x):
-        if isinstance(x, self.section):
-            return x
-        value = x if isinstance(x, dict) else self._json(x)
-        return config.value_of(self.section, value, self.option)
-
-    def parse(self, x):
-        return self.normalize(x)
-
-    def serialize(self, x):
-        return config.canonical(x)
-
-    def _json(self, x):
-        try:
-            return json.loads(x)
-        except json.JSONDecodeError:
-            return x  # a Choice may be written as its bare name
-
-
-class SectionsParameter(SectionParameter):
-    """Several frozen sections of one kind, as a JSON list."""
-
-    def normalize(self, x):
-        if isinstance(x, (tuple, list)) and all(isinstance(one, self.section) for one in x):
-            return tuple(x)
-        value = self._json(x) if isinstance(x, str) else x
-        return config.value_of(tuple[self.section, ...], value, self.option)
-
-    def serialize(self, x):
-        return f"[{','.join(config.canonical(one) for one in x)}]"
+from glc.tasks.parameters import VIRTUAL, DatasetParameter, RootParameter
 
 
 class Output(luigi.Target):
     """A finished output directory (`glc.storage`), as a Luigi target."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def exists(self):
+    def exists(self) -> bool:
         return storage.exists(self.path)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Output({self.path})"
 
 
 class Published(luigi.Target):
     """A copy at a stable place; it exists when it equals the product it was copied from."""
 
-    def __init__(self, path, source):
+    def __init__(self, path: str | Path, source: str | Path) -> None:
         self.path, self.source = Path(path), Path(source)
 
-    def exists(self):
+    def exists(self) -> bool:
         return (
             self.path.is_file()
             and self.source.is_file()
             and storage.file_digest(self.path) == storage.file_digest(self.source)
         )
 
-    def publish(self):
+    def publish(self) -> None:
         """Copy the product to its stable place, whole or not at all."""
         with storage.atomic_file(self.path) as scratch:
             scratch.write_bytes(self.source.read_bytes())
 
 
-class ImageryFolderParameter(luigi.Parameter):
-    """Folder of rasters, images and series that are not below the dataset's own; checked when the command is read."""
-
-    def __init__(self, **kwargs):
-        super().__init__(description="folder of the imagery, looked in before the dataset's own", **kwargs)
-
-    def normalize(self, x):
-        if not x:
-            return ""
-        if not Path(x).is_dir():
-            raise ConfigError(f"--imagery-folder {x}: no such folder; give the one that holds the rasters or images")
-        return str(Path(x).resolve())
-
-
 class GlcTask(luigi.Task):
-    """A node of the DAG that writes one output directory.
+    """A node of the DAG that writes one output directory, ``ROOT/store/<subject>/<task>-<identity>``.
 
-    Subclasses say `requires`, and write their output into the folder given to `write`; `version` goes up when the same
-    parameters give other bytes than before.
+    Subclasses say `requires` and `origin`, and write their output into the folder given to `write`. A parameter that
+    counts through the inputs' identities or through `content`, or never changes bytes, is declared with
+    ``significant=False``. `version` goes up when the same parameters give other bytes than before.
     """
 
     root = RootParameter(default="", significant=False, description="folder of all outputs (default: [machine] root)")
-    dataset = DatasetParameter(default="virtual:small", description="folder of a dataset, or virtual:SIZE")
     version = 1
-    carried = ("dataset",)
-    """Parameters that count through the identities of the inputs (a dataset: through its content, not its path)."""
+    _made, _by_parameters = False, ""
+
+    @property
+    def task_id(self) -> str:
+        """Luigi's id, from the identity: tasks with the same bytes are one task for the scheduler."""
+        if not self._made:  # Luigi asks before the parameters can be relied on
+            return self._by_parameters
+        try:
+            return f"{self.task_family}_{self.subject}_{self.identity}"
+        except GlcError:  # raised again, and reported, when Luigi asks whether the task is complete
+            return self._by_parameters
+
+    @task_id.setter
+    def task_id(self, value: str) -> None:
+        self._by_parameters = task_id_str(self.get_task_family(), self.to_str_params())
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._made = True
+
+    def __hash__(self) -> int:
+        return hash(self.task_id)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.task_id == other.task_id
+
+    def __repr__(self) -> str:
+        values = [f"{name}={value}" for name, value in self.to_str_params(only_significant=True).items()]
+        return f"{self.task_family}({', '.join([self.subject, *values])})"
 
     @cached_property
-    def identity(self):
+    def identity(self) -> str:
         """Short hash of everything that changes this task's bytes."""
         facts = {
             "task": self.task_family,
             "version": self.version,
             "parameters": self.own_parameters(),
-            "inputs": [task.identity for task in luigi.task.flatten(self.requires())],
-            "more": self.more_identity(),
+            "inputs": [task.identity for task in flatten(self.requires())],
+            "content": self.content(),
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
-    def own_parameters(self):
-        """Significant parameters as text, without the `carried` ones."""
+    def own_parameters(self) -> dict[str, Any]:
+        """What counts of the task's own settings: its significant parameters, as text."""
         return {
             name: parameter.serialize(getattr(self, name))
             for name, parameter in self.get_params()
-            if parameter.significant and name not in self.carried
+            if parameter.significant
         }
 
-    def more_identity(self):
-        """What changes the bytes beside parameters and inputs, such as a dataset's content."""
+    def content(self) -> Any:
+        """What changes the bytes besides parameters and inputs, such as the content of files; JSON can hold it."""
         return None
 
     @property
-    def dataset_name(self):
-        """The dataset's name in paths: the folder's, or virtual-SIZE."""
-        return self.dataset.replace(":", "-") if self.dataset.startswith(VIRTUAL) else Path(self.dataset).name
+    def origin(self) -> str:
+        """The dataset, file or folder that the output is made from."""
+        raise NotImplementedError(f"{type(self).__name__} does not say its origin")
 
     @property
-    def folder(self):
-        """Where this task's output is (or will be)."""
-        return Path(self.root) / "store" / self.dataset_name / f"{self.task_family}-{self.identity}"
+    def subject(self) -> str:
+        """The origin's name in paths."""
+        return Path(self.origin).name
 
-    def output(self):
+    @property
+    def folder(self) -> Path:
+        """Where this task's output is (or will be)."""
+        return Path(self.root) / "store" / self.subject / f"{self.task_family}-{self.identity}"
+
+    def output(self) -> Any:
         return Output(self.folder)
 
-    def run(self):
+    def run(self) -> None:
         if not storage.exists(self.folder):
             started = time.monotonic()
-            parameters = self.own_parameters() | {"dataset": self.dataset}
+            parameters = self.own_parameters() | {"dataset": self.origin}
             with storage.atomic_directory(
                 self.folder, task=self.task_family, identity=self.identity, parameters=parameters
             ) as out:
@@ -205,80 +151,72 @@ class GlcTask(luigi.Task):
         for target in self.published():
             target.publish()
 
-    def write(self, out):
+    def write(self, out: Path) -> None:
         """Write the output into the folder `out`, which becomes `folder` when this returns."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it writes")
 
-    def published(self):
-        """Copies of this output at stable places (`Published`)."""
+    def published(self) -> list[Published]:
+        """Copies of this output at stable places."""
         return []
 
-    def status(self, message, percentage=None):
+    def status(self, message: str, percentage: float | None = None) -> None:
         """Show progress on the scheduler's page."""
-        self.set_status_message(f"{self.dataset_name}: {message}")
+        self.set_status_message(f"{self.subject}: {message}")
         if percentage is not None:
             self.set_progress_percentage(percentage)
 
 
 class ProductTask(GlcTask):
-    """A task whose output is also published at stable places, and is only complete when it stands there."""
+    """A task whose output is also published at stable places, and is only complete when it is there."""
 
-    def output(self):
+    def output(self) -> Any:
         return [Output(self.folder), *self.published()]
 
 
-class SurveysTask(GlcTask):
-    """A task below the survey tables."""
+class TableTask(ProductTask):
+    """A table or picture that is also published at ``ROOT/tables/<subject>/<task>.<suffix>``."""
 
-    surveys = SectionParameter(config.Surveys, default=config.Surveys(), description="the [surveys] section")
+    suffixes: Sequence[str] = (".md", ".csv")
+    title = ""
+
+    def table_name(self) -> str:
+        """Name of its files."""
+        return self.task_family.replace(".", "-").lower()
+
+    def published(self) -> list[Published]:
+        place, name = Path(self.root) / "tables" / self.subject, self.table_name()
+        return [Published(place / f"{name}{suffix}", self.folder / f"table{suffix}") for suffix in self.suffixes]
+
+    def results(self) -> list[str]:
+        """The table, and where it and its pictures are."""
+        paths = [target.path for target in self.published() if target.path.suffix != ".csv"]
+        texts = [path.read_text(encoding="utf-8") for path in paths if path.suffix == ".md"]
+        return [*texts, *(f"{'table ' if path.suffix == '.md' else 'picture'} {path}" for path in paths)]
 
 
-class FoldedTask(SurveysTask):
-    """A task below the folds, which carry the settings of surveys and validation in their identity."""
+class DatasetTask(GlcTask):
+    """A task on a dataset, whose content counts, not its path."""
 
-    validation = SectionParameter(
-        config.Validation, default=config.Validation(), description="the [validation] section"
+    dataset = DatasetParameter(
+        default="virtual:small", significant=False, description="folder of a dataset, or virtual:SIZE"
     )
-    carried = ("dataset", "surveys", "validation")
+
+    @property
+    def origin(self) -> str:
+        return self.dataset
+
+    @property
+    def virtual(self) -> str:
+        """Size of the virtual world; empty for a dataset in a folder."""
+        return self.dataset.removeprefix(VIRTUAL) if self.dataset.startswith(VIRTUAL) else ""
+
+    @property
+    def subject(self) -> str:
+        """The dataset's name in paths: the folder's, or virtual-SIZE."""
+        return f"virtual-{self.virtual}" if self.virtual else super().subject
 
 
-class ExperimentParameter(luigi.Parameter):
-    """Name of an experiment in ``conf/experiments``, or the path of a TOML file; checked when the command is read.
-
-    ``+table.key=value`` behind it changes a value: ``votes+model.prior=500``.
-    """
-
-    def normalize(self, x):
-        config.load(x)
-        variant = config.Variant.parse(x)
-        path = config.experiment_path(variant.base)
-        known = path.parent == config.CONF / "experiments"
-        return str(variant if known else config.Variant(str(path), variant.changes))
-
-
-class ExperimentTask(ProductTask):
-    """A product of one experiment on one dataset."""
-
-    experiment = ExperimentParameter(default="geolocation", description="name or path of an experiment's TOML")
-    imagery_folder = ImageryFolderParameter(default="", significant=False)
-
-    @cached_property
-    def settings(self):
-        """The experiment, validated."""
-        return config.load(self.experiment)
-
-    def own_parameters(self):
-        return {"experiment": self.settings.name}
-
-    def stable(self, kind, name):
-        """Stable path of a product: ``ROOT/<kind>/<dataset>/<name>``; a very long name is cut, and a hash added."""
-        stem, dot, end = name.rpartition(".") if kind != "reports" else (name, "", "")
-        if len(stem) > LONGEST_NAME:
-            stem = f"{stem[:LONGEST_NAME]}~{hashlib.sha256(stem.encode()).hexdigest()[:12]}"
-        return Path(self.root) / kind / self.dataset_name / f"{stem}{dot}{end}"
-
-
-def spark():
+def spark() -> Any:
     """The process's Spark session with this machine's settings."""
     from glc.etl.spark import session
 

@@ -1,96 +1,75 @@
-"""The DCT's budget: how many terms of a tile are worth their bytes."""
+"""The DCT's budget: how many coefficients of a tile are worth their bytes."""
 
 import dataclasses
-import json
+from pathlib import Path
 
 import luigi
 
-from glc import storage
+from glc import config, storage
 from glc.errors import ConfigError
-from glc.report.markdown import markdown
-from glc.tasks.base import ExperimentParameter, ExperimentTask, Published
+from glc.tasks.base import Published
+from glc.tasks.evaluate import Evaluate
+from glc.tasks.experiment import ExperimentProduct
+from glc.tasks.imagery import ImageryTask
 from glc.tasks.inputs import input_task
-from glc.tasks.submission import Evaluate
+from glc.tasks.parameters import CountParameter, ExperimentParameter
 
 
-class DctBudget(ExperimentTask):
-    """Blocks of DCT terms, and the pixels, of an experiment's tiles: bytes on disk, PSNR, and the F1 of its net.
+class DctBudget(ExperimentProduct):
+    """Blocks of DCT coefficients, and the pixels, of an experiment's tiles: bytes, PSNR, and the F1 of its net.
 
     ``ROOT/tables/<dataset>/dct-budget-<experiment>.md``, ``.csv`` and ``.png``. All blocks are of the same surveys.
     """
 
-    experiment = ExperimentParameter(default="tile-cnn", description="an experiment that reads tiles")
-    surveys = luigi.IntParameter(default=2_000, description="surveys whose tiles are compared with their pixels")
-    blocks = luigi.ListParameter(default=[4, 8, 16, 32, 0], description="DCT terms an axis; 0 keeps the pixels")
-
-    def own_parameters(self):
-        return super().own_parameters() | {"blocks": list(self.blocks), "surveys": self.surveys}
+    experiment = ExperimentParameter(
+        default="tile-cnn", significant=False, description="an experiment that reads tiles"
+    )
+    sample = CountParameter(default=2_000, description="surveys whose tiles are compared with their pixels")
+    blocks = luigi.ListParameter(default=[4, 8, 16, 32, 0], description="DCT coefficients per axis; 0 keeps the pixels")
 
     @property
-    def tiles(self):
+    def tiles(self) -> list[tuple[int, config.Input]]:
         """Numbers and settings of the inputs that are tiles."""
-        found = [(number, one) for number, one in enumerate(self.settings.inputs) if one.tiles]
-        if not found:
+        tiles = [(number, wanted) for number, wanted in enumerate(self.settings.inputs) if wanted.tiles]
+        if not tiles:
             raise ConfigError(f"--experiment {self.experiment}: it reads no tiles; choose one with [[inputs]] of tiles")
-        return found
+        return tiles
 
-    def variant(self, block):
-        """`Evaluate` of the experiment with `block` terms an axis of every tile."""
-        changes = [f"inputs.{number}.block={block}" for number, _ in self.tiles]
-        return self.clone(Evaluate, experiment="+".join([self.experiment, *changes]))
+    def evaluation(self, block: int) -> Evaluate:
+        """`Evaluate` of the experiment with `block` coefficients per axis of every tile."""
+        changes = {f"inputs.{number}.block": block for number, _ in self.tiles}
+        return self.clone(Evaluate, experiment=self.experiment.changed(changes))
 
-    def tables(self, block):
-        """The tables of tiles with `block` terms an axis."""
-        return [
-            input_task(self, dataclasses.replace(one, block=block), surveys=self.settings.surveys)
-            for _, one in self.tiles
-        ]
+    def tables(self, block: int) -> list[ImageryTask]:
+        """The tables of tiles with `block` coefficients per axis."""
+        return [input_task(self, dataclasses.replace(wanted, block=block)) for _, wanted in self.tiles]
 
-    def requires(self):
+    def requires(self) -> list[luigi.Task]:
         blocks = {*self.blocks, 0}  # the pixels are what the others are compared with
-        return [self.variant(block) for block in self.blocks] + [
-            t for block in sorted(blocks) for t in self.tables(block)
+        tables = [table for block in sorted(blocks) for table in self.tables(block)]
+        return [*(self.evaluation(block) for block in self.blocks), *tables]
+
+    def published(self) -> list[Published]:
+        return [
+            Published(self.stable("tables", end, start="dct-budget-"), self.folder / f"table{end}")
+            for end in (".md", ".csv", ".png")
         ]
 
-    def published(self):
-        name = f"dct-budget-{self.settings.name}"
-        ends = (".md", ".csv", ".png")
-        return [Published(self.stable("tables", f"{name}{end}"), self.folder / f"table{end}") for end in ends]
+    def write(self, out: Path) -> None:
+        from glc.report import budget, tables
 
-    def write(self, out):
-        import pandas as pd
-
-        from glc.report import budget
-
-        lines = []
+        full = [table.folder for table in self.tables(0)]
+        rows = []
         for done, block in enumerate(self.blocks):
             self.status(f"block {block or 'pixels'}", 100 * done // len(self.blocks))
-            sizes = [budget.size_on_disk(task.folder) for task in self.tables(block)]
-            pairs = zip(self.tables(block), self.tables(0), strict=True) if block else ()
-            errors = [budget.squared_error(task.folder, full.folder, self.surveys) for task, full in pairs]
-            found = json.loads((self.variant(block).folder / "metrics.json").read_text())
-            stored, surveys = sum(size for size, _ in sizes), max(count for _, count in sizes)
-            lines.append(
-                {
-                    "block": str(block or "pixels"),
-                    "surveys": surveys,
-                    "bytes": stored,
-                    "bytes_per_survey": stored / surveys,
-                    "psnr_db": budget.psnr(*map(sum, zip(*errors, strict=True))) if errors else None,
-                    "f1": found["valid"]["sample_f1"],
-                    "low": found["valid"]["sample_f1_low"],
-                    "high": found["valid"]["sample_f1_high"],
-                    "test_f1": found.get("test", {}).get("sample_f1"),
-                }
-            )
-        frame = pd.DataFrame(lines)
-        frame["psnr_db"] = frame["psnr_db"].astype(float)
-        frame.to_csv(out / "table.csv", index=False)
+            folders = [table.folder for table in self.tables(block)]
+            rows.append(budget.row(block, folders, full, self.evaluation(block).folder, self.sample))
+        frame = budget.frame_of(rows)
         budget.draw(frame, out / "table.png")
-        (out / "table.md").write_text(markdown(f"DCT budget of {self.settings.name}: {self.dataset_name}", frame))
+        tables.write(out, f"DCT budget of {self.settings.name}: {self.subject}", frame)
         storage.note(out, rows=len(frame))
 
-    def results(self):
+    def results(self) -> list[str]:
         """The table, and where it and its plot are."""
         text, _, plot = self.published()
         return [text.path.read_text(), f"table {text.path}", f"plot  {plot.path}"]

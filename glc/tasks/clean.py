@@ -1,12 +1,14 @@
 """Remove outputs by naming what made them."""
 
 import shutil
+from pathlib import Path
 
 import luigi
 from luigi.task import flatten
 
 from glc.errors import ConfigError, did_you_mean
-from glc.tasks.base import DatasetParameter, ExperimentParameter, ImageryFolderParameter, Published, RootParameter
+from glc.tasks.parameters import DatasetParameter, ExperimentParameter, RootParameter, imagery_folder
+from glc.tasks.submission import Submission
 
 
 class Clean(luigi.Task):
@@ -19,25 +21,23 @@ class Clean(luigi.Task):
     root = RootParameter(default="", significant=False)
     dataset = DatasetParameter(default="virtual:small")
     experiment = ExperimentParameter(default="geolocation")
-    imagery_folder = ImageryFolderParameter(default="")
+    imagery_folder = imagery_folder()
     task = luigi.Parameter(default="Submission", description="name of the task whose output is removed")
     downstream = luigi.BoolParameter(description="also remove what was made from it")
 
-    removed = None
+    removed: list[Path] | None = None
 
-    def complete(self):
+    def complete(self) -> bool:
         return self.removed is not None
 
-    def run(self):
-        from glc.tasks.submission import Submission
-
+    def run(self) -> None:
         top = self.clone(Submission)
         below = {}
         _collect(top, below)
         names = sorted({task.task_family for task in below})
         if self.task not in names:
             raise ConfigError(
-                f"--task {self.task}: no such task in experiment {self.experiment!r}; expected one of: "
+                f"--task {self.task}: no such task in experiment {str(self.experiment)!r}; expected one of: "
                 f"{', '.join(names)}{did_you_mean(self.task, names)}"
             )
         named = {task for task in below if task.task_family == self.task}
@@ -45,8 +45,7 @@ class Clean(luigi.Task):
             named |= {task for task in below if any(one in named for one in _all_below(task, below))}
         self.removed = []
         for task in sorted(named, key=lambda task: str(task.folder)):
-            targets = [target for target in task.published() if isinstance(target, Published)]
-            for path in [task.folder, *(target.path for target in targets)]:
+            for path in [task.folder, *(target.path for target in task.published())]:
                 if path.is_dir():
                     shutil.rmtree(path)
                 elif path.is_file():
@@ -59,18 +58,20 @@ class Clean(luigi.Task):
             print(f"nothing to remove: {self.task} of {self.experiment} has no output under {self.root}", flush=True)
 
 
-def _collect(task, found):
-    if task not in found:
-        found[task] = flatten(task.requires())
-        for needed in found[task]:
-            _collect(needed, found)
+def _collect(task: luigi.Task, needs: dict[luigi.Task, list[luigi.Task]]) -> None:
+    """Add `task` and all that it is made from to `needs`: task -> its direct inputs."""
+    if task not in needs:
+        needs[task] = flatten(task.requires())
+        for needed in needs[task]:
+            _collect(needed, needs)
 
 
-def _all_below(task, found):
-    stack, seen = list(found[task]), set()
+def _all_below(task: luigi.Task, needs: dict[luigi.Task, list[luigi.Task]]) -> set[luigi.Task]:
+    """Everything that `task` is made from, directly or not."""
+    stack, seen = list(needs[task]), set()
     while stack:
-        one = stack.pop()
-        if one not in seen:
-            seen.add(one)
-            stack.extend(found[one])
+        needed = stack.pop()
+        if needed not in seen:
+            seen.add(needed)
+            stack.extend(needs[needed])
     return seen

@@ -1,107 +1,65 @@
-"""Curves of several pretrainings, or trainings, beside each other."""
+"""Learning curves of several runs in one figure."""
 
 from pathlib import Path
+from typing import Any
 
 import luigi
 
-from glc import storage
-from glc.tasks.base import ImageryFolderParameter, ProductTask, Published
-from glc.tasks.scores import Fit
-from glc.tasks.submission import ExperimentProduct
-from glc.tasks.training import pretraining
+from glc import config, storage
+from glc.tasks.tables import ExperimentsTask
+from glc.tasks.training import Fit, fit_of, pretraining
 
 
-class PretrainOf(ExperimentProduct):
-    """Finds the pretraining of an experiment."""
+class Curves(ExperimentsTask):
+    """Pre-training curves of the experiments of `variants`."""
 
-    def task(self):
-        """Its `Pretrain` (of the first fold, where it differs by fold)."""
-        return pretraining(self.below(Fit, fold=0))["pretrain"]
+    suffixes = (".png",)
 
-
-class Curves(ProductTask):
-    """Pretraining curves of the experiments of `variants`: ``ROOT/tables/<dataset>/<task>.png``."""
-
-    imagery_folder = ImageryFolderParameter(default="", significant=False)
-    title = ""
-
-    def variants(self):
+    def variants(self) -> dict[str, config.Variant]:
         """Label -> experiment."""
         raise NotImplementedError(f"{type(self).__name__} does not say its variants")
 
-    def requires(self):
+    def requires(self) -> dict[str, luigi.Task]:
+        # that of the first fold, where it differs by fold
         return {
-            label: self.clone(PretrainOf, experiment=experiment).task() for label, experiment in self.variants().items()
+            label: pretraining(self.clone(Fit, experiment=experiment, fold=0))["pretrain"]
+            for label, experiment in self.variants().items()
         }
 
-    def more_identity(self):
+    def content(self) -> Any:
         return [self.title, *self.variants()]
 
-    def published(self):
-        name = self.task_family.replace(".", "-").lower()
-        return [Published(Path(self.root) / "tables" / self.dataset_name / f"{name}.png", self.folder / "curves.png")]
-
-    def write(self, out):
+    def write(self, out: Path) -> None:
         from glc.report import curves
 
         histories = {label: task.folder / "history.csv" for label, task in self.requires().items()}
-        scales = curves.draw(histories, out / "curves.png", f"{self.title}: {self.dataset_name}")
+        scales = curves.draw(histories, out / "table.png", f"{self.title}: {self.subject}")
         storage.note(out, logarithmic=scales)
 
-    def results(self):
-        """Where the plot is."""
-        return [f"curves {self.published()[0].path}"]
 
+class Losses(ExperimentsTask):
+    """Learning curves of the trainings of `groups`."""
 
-class FitOf(ExperimentProduct):
-    """Finds the training of one fold of an experiment."""
+    suffixes = (".png",)
 
-    fold = luigi.IntParameter(default=0)
-
-    def task(self):
-        """Its `Fit`."""
-        return self.below(Fit, fold=self.fold)
-
-
-class Losses(ProductTask):
-    """Learning curves of the trainings of `groups`: ``ROOT/tables/<dataset>/<task>.png``."""
-
-    imagery_folder = ImageryFolderParameter(default="", significant=False)
-    title = ""
-
-    def groups(self):
+    def groups(self) -> dict[str, dict[str, tuple[config.Variant, int]]]:
         """Title -> label -> (experiment, fold)."""
         raise NotImplementedError(f"{type(self).__name__} does not say its groups")
 
-    def requires(self):
+    def requires(self) -> dict[str, dict[str, luigi.Task]]:
         return {
-            title: {
-                label: self.clone(FitOf, experiment=experiment, fold=fold).task()
-                for label, (experiment, fold) in group.items()
-            }
+            title: {label: fit_of(self.evaluation(experiment), fold) for label, (experiment, fold) in group.items()}
             for title, group in self.groups().items()
         }
 
-    def more_identity(self):
+    def content(self) -> Any:
         return [self.title, *([title, *group] for title, group in self.groups().items())]
 
-    def picture_name(self):
-        """Name of the picture's file, without its suffix."""
-        return self.task_family.replace(".", "-").lower()
-
-    def published(self):
-        place = Path(self.root) / "tables" / self.dataset_name
-        return [Published(place / f"{self.picture_name()}.png", self.folder / "losses.png")]
-
-    def write(self, out):
+    def write(self, out: Path) -> None:
         from glc.report import losses
 
         histories = {
             title: {label: task.folder / "history.csv" for label, task in group.items()}
             for title, group in self.requires().items()
         }
-        losses.draw(histories, out / "losses.png", f"{self.title}: {self.dataset_name}")
-
-    def results(self):
-        """Where the plot is."""
-        return [f"curves {self.published()[0].path}"]
+        losses.draw(histories, out / "table.png", f"{self.title}: {self.subject}")

@@ -1,35 +1,34 @@
-"""Surveys to vectors of species."""
+"""Node2vec embeddings of species, and their map."""
 
 from pathlib import Path
 
 import luigi
+import pyarrow as pa
 
 from glc import storage
 from glc.neighbours.graph import Edges
 from glc.neighbours.node2vec import Walks
-from glc.tasks.base import ProductTask, Published, SectionParameter
-from glc.tasks.surveys import SplitTask
+from glc.tasks.base import ProductTask, Published
+from glc.tasks.parameters import SectionParameter
+from glc.tasks.surveys import FoldedTask, ReadsSurveys
 
 
-class SpeciesEmbedding(ProductTask, SplitTask):
+class SpeciesEmbedding(ReadsSurveys, FoldedTask, ProductTask):
     """Node2vec vectors of the species of all training surveys, and their map (Miyaguchi et al. 2024, section 7.1.3).
 
-    The map also stands at ``ROOT/embeddings/<dataset>/species.png``.
-    The table ``vectors`` has a row for each species, in order of speciesId; zeros where a species has no edge.
+    The map is also published at ``ROOT/embeddings/<dataset>/species.png``.
+    The table ``vectors`` has one row per species, in order of speciesId; zeros where a species has no edge.
     """
 
     edges = SectionParameter(Edges, default=Edges(), description="k, radius_m, sources, damping, edges")
     walks = SectionParameter(Walks, default=Walks(), description="p, q, length, count, dim, window, epochs, seed")
     method = luigi.ChoiceParameter(choices=("pca", "tsne"), default="pca", description="how vectors become points")
 
-    def published(self):
-        stable = Path(self.root) / "embeddings" / self.dataset_name / "species.png"
+    def published(self) -> list[Published]:
+        stable = Path(self.root) / "embeddings" / self.subject / "species.png"
         return [Published(stable, self.folder / "embedding.png")]
 
-    def write(self, out):
-        import numpy as np
-        import pyarrow as pa
-
+    def write(self, out: Path) -> None:
         from glc.classical import node2vec
         from glc.report import embedding
 
@@ -39,17 +38,9 @@ class SpeciesEmbedding(ProductTask, SplitTask):
         table = pa.table({"speciesId": data.species, "vector": list(vectors)})
         storage.write_table(table, "species_vectors", out / "vectors")
         self.status("drawing the map", 90)
-        train = data.train()
-        labels = data.labels_of(train).astype(np.float64)
-        counts = np.asarray(labels.sum(axis=0)).ravel()
-        latitude = labels.T @ data.places["lat"].to_numpy()[train]
-        with np.errstate(invalid="ignore"):  # a species of presence-only surveys alone has no place here, and no point
-            latitude /= counts
-        facts = embedding.species_map(
-            vectors, latitude, counts, out / "embedding.png", self.method, "mean latitude of the surveys, degrees north"
-        )
+        facts = embedding.species_map_by_latitude(vectors, data, out / "embedding.png", self.method)
         storage.note(out, species=len(vectors), without_edge=int((~vectors.any(axis=1)).sum()), **facts)
 
-    def results(self):
+    def results(self) -> list[str]:
         """Where the vectors and their map are."""
         return [f"vectors {self.folder / 'vectors'}", f"map     {self.published()[0].path}"]

@@ -1,53 +1,62 @@
-"""Surveys and imagery to tables: tiles of rasters and images, cubes of series."""
+"""Surveys and imagery to tables: tiles of rasters and images, cubes of series, values at the surveys."""
 
 import os
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import luigi
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from glc import covariates, registry, storage
+from glc import covariates, editions, registry, storage
+from glc.covariates import Raster
 from glc.errors import ConfigError, MissingError, did_you_mean
-from glc.tasks.base import VIRTUAL, ImageryFolderParameter, SurveysTask, spark
-from glc.tasks.surveys import Surveys, VirtualPart
+from glc.tasks.base import spark
+from glc.tasks.parameters import NameParameter, imagery_folder
+from glc.tasks.surveys import Surveys, SurveysTask, VirtualPart
 
 # the 2023 edition keys its series and its image tiles by columns of their own
 SERIES_COLUMN, IMAGE_COLUMN = "timeSerieID", "patchID"
+SPARK_FROM = 200_000
+"""Surveys; fewer are read before a session has started."""
 
 
 class ImageryTask(SurveysTask):
     """A task that joins surveys with imagery of another folder, or else of the dataset's own."""
 
-    imagery_folder = ImageryFolderParameter(default="")
+    imagery_folder = imagery_folder()
     datasets = luigi.ListParameter(
         default=(),
         description="parts such as pa_train, po; or train, test: what the edition trains and tests on (default)",
     )
-    carried = ("dataset", "surveys", "imagery_folder")
 
-    def world_part(self):
+    def world_part(self) -> str:
         """Part of the virtual world that holds the imagery."""
         raise NotImplementedError(f"{type(self).__name__} does not say its part")
 
-    def requires(self):
+    def requires(self) -> dict[str, luigi.Task]:
         needs = {"surveys": self.clone(Surveys)}
-        if self.dataset.startswith(VIRTUAL) and not self.imagery_folder:
+        if self.virtual and not self.imagery_folder:
             needs["imagery"] = self.clone(VirtualPart, part=self.world_part())
         return needs
 
     @property
-    def folders(self):
+    def folders(self) -> list[Path]:
         """Folders of the imagery; the first that has what is wanted is read. A virtual world is all or nothing."""
         named = [Path(self.imagery_folder)] if self.imagery_folder else []
-        if self.dataset.startswith(VIRTUAL):
+        if self.virtual:
             return named or [self.clone(VirtualPart).world_folder]
         return list(dict.fromkeys([*named, Path(self.dataset)]))
 
     @property
-    def imagery(self):
+    def imagery(self) -> Path:
         """The first of `folders`."""
         return self.folders[0]
 
-    def where(self, find):
+    def where(self, find: Callable[[Path], Any]) -> tuple[Path, Any]:
         """(folder, find(folder)) of the first of `folders` in which `find` raises no MissingError."""
         missing = []
         for folder in self.folders:
@@ -57,23 +66,20 @@ class ImageryTask(SurveysTask):
                 missing.append(str(error))
         raise MissingError("; and ".join(missing))
 
-    def more_identity(self):
+    def content(self) -> Any:
         return None if "imagery" in self.requires() else self.files()
 
-    def files(self):
+    def files(self) -> list[Any]:
         """What tells that the files are others than before: names, sizes and times, or those of their folders."""
         raise NotImplementedError(f"{type(self).__name__} does not list its files")
 
-    def relative(self, paths, folder):
+    def relative(self, paths: Iterable[Path], folder: Path) -> list[Any]:
         """(name below the `folder`, size, time) of files."""
         found = [(path, path.stat()) for path in map(Path, paths)]
         return sorted((str(path.relative_to(folder)), at.st_size, at.st_mtime_ns) for path, at in found)
 
-    def places(self):
+    def places(self) -> pa.Table:
         """The surveys of the chosen datasets, a pyarrow table without labels."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         folder = self.input()["surveys"].path
         facts = storage.manifest(folder)
         roles = {"train": facts["train"], "test": facts["test"]}
@@ -88,15 +94,12 @@ class ImageryTask(SurveysTask):
         table = storage.read_table(folder / "surveys", "surveys", columns=columns)
         return table.filter(pc.is_in(table["dataset"], pa.array(wanted)))
 
-    def with_own_id(self, column, name):
+    def with_own_id(self, column: str, name: str) -> pd.DataFrame:
         """`places` with the ids of `column` of the survey tables as the column `name`, where the tables have it."""
-        import pandas as pd
-
-        from glc import editions
         from glc.etl import series
 
         places = self.places().to_pandas()
-        if self.dataset.startswith(VIRTUAL):
+        if self.virtual:
             return places
         ids = [
             series.series_ids(path, table.columns["surveyId"], column, table.separator).assign(dataset=table.dataset)
@@ -108,47 +111,35 @@ class ImageryTask(SurveysTask):
         ids = pd.concat(ids).rename(columns={"series_id": name})
         return places.merge(ids, on=["dataset", "surveyId"], how="left")
 
-    def parts_folder(self):
+    def parts_folder(self) -> Path:
         """Where finished parts of a broken-off run are found again."""
         return self.folder.parent / f".{self.folder.name}-parts"
 
 
-class CovariateParameter(luigi.Parameter):
-    """Name of a registered covariate; checked when the command is read."""
-
-    def normalize(self, x):
-        registry.covariates.get(x)
-        return x
-
-
 class BlockParameter(luigi.Parameter):
-    """DCT terms kept an axis, or ``full``."""
+    """DCT coefficients kept per axis, or ``full`` for the pixels."""
 
-    def normalize(self, x):
+    def normalize(self, x: str | int) -> str | int:
         if x == "full":
             return x
         try:
             return int(x)
         except ValueError:
-            raise ConfigError(f"--block: found {x!r}, expected a number of DCT terms, or full") from None
+            raise ConfigError(f"--block: found {x!r}, expected a number of DCT coefficients, or full") from None
 
 
 class Tiles(ImageryTask):
-    """Tiles of a covariate around every survey: the low DCT terms of each band, or its pixels (``--block full``)."""
+    """Tiles of a covariate around every survey: low DCT coefficients of each band, or its pixels (``--block full``)."""
 
-    covariate = CovariateParameter(default="sentinel2", description="a registered covariate")
+    covariate = NameParameter(registry.covariates, default="sentinel2", description="a registered covariate")
     size = luigi.IntParameter(default=128, description="side of a tile in pixels")
-    block = BlockParameter(default="8", description="DCT terms kept an axis, or full")
+    block = BlockParameter(default="8", description='DCT coefficients kept per axis, or "full" for the pixels')
     resources = {"spark": 1}
 
-    def world_part(self):
-        from glc.covariates import Raster
-
+    def world_part(self) -> str:
         return "rasters" if isinstance(registry.covariates.get(self.covariate), Raster) else "images"
 
-    def files(self):
-        from glc.covariates import Raster
-
+    def files(self) -> list[Any]:
         covariate = registry.covariates.get(self.covariate)
         if isinstance(covariate, Raster):
             paths = covariate.find(self.folders)
@@ -167,16 +158,14 @@ class Tiles(ImageryTask):
         trees = [self.tree(path, folder) for path in sorted(below) if path.is_dir()]
         return trees + self.relative((path for path in below if path.is_file()), folder)
 
-    def tree(self, top, folder):
+    def tree(self, top: Path, folder: Path) -> list[Any]:
         """Folders from `top` down, by their names below `folder`, with their times.
 
         These change when a file comes, goes or is replaced.
         """
         return sorted((str(Path(base).relative_to(folder)), os.stat(base).st_mtime_ns) for base, *_ in os.walk(top))
 
-    def write(self, out):
-        import shutil
-
+    def write(self, out: Path) -> None:
         from glc.etl import tiles
 
         self.status(f"cutting tiles of {self.covariate}", 5)
@@ -201,10 +190,10 @@ class Cubes(ImageryTask):
     kind = luigi.ChoiceParameter(choices=("series", "landsat", "bioclim"), default="bioclim")
     max_corrupt_fraction = luigi.FloatParameter(default=0.05, description="more unusable cubes stop the run")
 
-    def world_part(self):
+    def world_part(self) -> str:
         return "series" if self.kind == "series" else "cubes"
 
-    def files(self):
+    def files(self) -> list[Any]:
         from glc.etl import cubes, series
 
         if self.kind == "series":
@@ -213,7 +202,7 @@ class Cubes(ImageryTask):
         folder, found = self.where(lambda folder: cubes.folders(folder, self.kind))
         return sorted((str(path.relative_to(folder)), path.stat().st_mtime_ns) for path in found)
 
-    def write(self, out):
+    def write(self, out: Path) -> None:
         from glc.etl import cubes, series
 
         self.status(f"reading {self.kind} cubes", 5)
@@ -230,4 +219,55 @@ class Cubes(ImageryTask):
             facts = cubes.write_files(
                 self.places(), folder, out, kind=self.kind, max_corrupt_fraction=self.max_corrupt_fraction
             )
+        storage.note(out, **facts)
+
+
+class RastersParameter(luigi.ListParameter):
+    """Names of registered rasters."""
+
+    def normalize(self, x: Any) -> tuple[str, ...]:
+        x = super().normalize(x)
+        if not x:
+            raise ConfigError('--covariates: found none, expected a list such as \'["bioclim", "elevation"]\'')
+        for name in x:
+            if not isinstance(registry.covariates.get(name), Raster):
+                raise ConfigError(f"--covariates: {name!r} is one image per survey, expected rasters, such as bioclim")
+        return x
+
+
+class Tabular(ImageryTask):
+    """Values of covariates at every survey, cleaned; from the contest's CSVs, else from the survey's own pixel."""
+
+    covariates = RastersParameter(default=("bioclim", "elevation"), description="registered rasters")
+    source = luigi.ChoiceParameter(
+        choices=("auto", "tables", "rasters"), default="auto", description="CSVs, pixels, or CSVs where there are any"
+    )
+    resources = {"spark": 1}
+
+    def world_part(self) -> str:
+        return "rasters"
+
+    def files(self) -> list[Any]:
+        from glc.etl import values
+
+        found = []
+        for name in self.covariates:
+            covariate = registry.covariates.get(name)
+            tables, folder = values.find(covariate, self.folders, self.source)
+            for path in tables.values() or covariate.find([folder]):
+                stat = path.stat()
+                found.append((path.name, stat.st_size, stat.st_mtime_ns))
+        return found
+
+    def write(self, out: Path) -> None:
+        from glc.etl import tabular
+
+        self.status(f"values of {', '.join(self.covariates)}", 5)
+        # the same rule for outliers whichever datasets are wanted
+        training = self.clone(Tabular, datasets=("train",)).places()
+        places = self.places()
+        session = spark() if len(places) > SPARK_FROM else None
+        facts = tabular.write(
+            session, places, self.covariates, self.folders, out, training=training, source=self.source
+        )
         storage.note(out, **facts)

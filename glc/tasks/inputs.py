@@ -1,112 +1,88 @@
-"""What a net reads beside the place: the tables of its ``[[inputs]]``, and their content."""
+"""What a model reads besides coordinates: the tables of an experiment's ``[[inputs]]``, and their content."""
 
 import contextlib
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import luigi
+import numpy as np
+import pandas as pd
 
-from glc import config, registry, storage, world
+from glc import config, registry, schema, storage, world
 from glc.errors import ConfigError, MissingError
-from glc.tasks.base import VIRTUAL, ImageryFolderParameter, SectionsParameter
-from glc.tasks.imagery import Cubes, Tiles
+from glc.tasks.base import DatasetTask
+from glc.tasks.experiment import ExperimentTask
+from glc.tasks.imagery import Cubes, ImageryTask, Tabular, Tiles
+from glc.tasks.location.encoder_file import location_encoder
 from glc.tasks.machine import machine
-from glc.tasks.tabular import Tabular
+
+if TYPE_CHECKING:
+    from glc.nets.inputs.features import Features
 
 
-class location(luigi.Config):  # noqa: N801 - Luigi takes the section's name from the class
-    """Where the location encoder is: ``--location-encoder PATH`` of any command, or ``[location]`` of luigi.cfg.
-
-    A setting of the machine: its content counts in the identities of the tasks that read it, not its path.
-    """
-
-    encoder = luigi.Parameter(default="", description="location.ckpt, for nets with location = 'encoder'")
-
-
-def location_encoder(choice=None):
-    """(path, `LocationEncoder`) that the location `choice`, a config.Choice, names, or else the command line.
-
-    The file is read once, here: what is no location encoder is told before anything runs.
-    """
-    path = (choice.options.get("path") if choice else "") or location().encoder
-    remedy = "give a location.ckpt by --location-encoder (make: ENCODER=); make location-encoder makes one"
-    if not path:
-        raise ConfigError(f'inputs: found location = "encoder" without a path, expected the file of one; {remedy}')
-    if not Path(path).is_file():
-        raise ConfigError(f"location encoder {path}: no such file; {remedy}")
-    path = str(Path(path).resolve())
-    return path, _load(path, storage.file_digest(path))
-
-
-@lru_cache(maxsize=16)
-def _load(path, digest):
-    from glc.location import LocationEncoder
-
-    return LocationEncoder.load(path)
-
-
-def input_task(task, wanted, datasets=(), **more):
-    """The table of the input `wanted` (config.Input), with the dataset and imagery of `task`."""
+def input_task(task: DatasetTask, wanted: config.Input, datasets: tuple[str, ...] = (), **changes: Any) -> ImageryTask:
+    """The table of the input `wanted`, with the dataset and imagery of `task`."""
     if wanted.cube:
-        return task.clone(Cubes, kind=wanted.cube, datasets=datasets, **more)
+        return task.clone(Cubes, kind=wanted.cube, datasets=datasets, **changes)
     if wanted.table:
-        return task.clone(Tabular, covariates=wanted.table, datasets=datasets, **more)
+        return task.clone(Tabular, covariates=wanted.table, datasets=datasets, **changes)
     block = str(wanted.block or "full")
-    return task.clone(Tiles, covariate=wanted.tiles, size=wanted.size, block=block, datasets=datasets, **more)
+    return task.clone(Tiles, covariate=wanted.tiles, size=wanted.size, block=block, datasets=datasets, **changes)
 
 
-def there(task, wanted):
+def available(task: ExperimentTask, wanted: config.Input) -> bool:
     """Whether the dataset of `task` has any of the input `wanted` at all; what is there but broken is an error."""
-    if task.dataset.startswith(VIRTUAL) and not task.imagery_folder:
-        shown = world.SIZES[task.dataset.removeprefix(VIRTUAL)].shows
-        return set(wanted.table or (wanted.name,)) <= set(shown)
+    if task.virtual and not task.imagery_folder:
+        return set(wanted.table or (wanted.name,)) <= set(world.SIZES[task.virtual].shows)
     try:
         return bool(input_task(task, wanted).files())
     except MissingError:
         return False
 
 
-class InputsMixin:
-    """For tasks that give a net its imagery: the tables of its inputs, and their content."""
+class ReadsInputs(ExperimentTask):
+    """A task that gives a model its inputs."""
 
-    inputs = SectionsParameter(config.Input, default=(), description="the [[inputs]] sections")
-    imagery_folder = ImageryFolderParameter(default="")
-
-    told = {}
-    """What `open_features` found out, for the manifest."""
+    facts: dict[str, Any]
+    """What `open_features` learned, for the manifest."""
 
     @cached_property
-    def present(self):
+    def present(self) -> list[config.Input]:
         """The inputs, without the optional ones, and their rasters, that the dataset's folders lack."""
-        found = [(wanted, self._present(wanted)) for wanted in self.inputs]
-        if self.inputs and not any(there for _, there in found):
-            names = ", ".join(wanted.name for wanted in self.inputs)
+        inputs = [(wanted, self._present(wanted)) for wanted in self.settings.inputs]
+        if inputs and not any(there for _, there in inputs):
+            names = ", ".join(wanted.name for wanted, _ in inputs)
             raise ConfigError(
                 f"inputs: the dataset has none of {names}; give their folder (IMAGERY=, --imagery-folder)"
             )
-        return [there for _, there in found if there]
+        return [there for _, there in inputs if there]
 
     @property
-    def left_out(self):
-        """Names of the optional inputs, and of rasters of theirs, that the dataset lacks."""
-        there = {one.name: one for one in self.present}
-        lost = [wanted.name for wanted in self.inputs if wanted.name not in there]
+    def left_out(self) -> list[str]:
+        """Names of the optional inputs, and of their rasters, that the dataset lacks."""
+        present = {wanted.name: wanted for wanted in self.present}
+        lost = [wanted.name for wanted in self.settings.inputs if wanted.name not in present]
         return lost + [
-            name for one in self.inputs if one.name in there for name in one.table if name not in there[one.name].table
+            name
+            for wanted in self.settings.inputs
+            if wanted.name in present
+            for name in wanted.table
+            if name not in present[wanted.name].table
         ]
 
-    def _present(self, wanted):
+    def _present(self, wanted: config.Input) -> config.Input | None:
         """`wanted`, with the rasters of its table that are there if it is optional; None when there is nothing."""
         if not (wanted.optional and wanted.stored):
             return wanted
         if wanted.table:
-            table = tuple(name for name in wanted.table if there(self, replace(wanted, table=(name,))))
+            table = tuple(name for name in wanted.table if available(self, replace(wanted, table=(name,))))
             return replace(wanted, table=table) if table else None
-        return wanted if there(self, wanted) else None
+        return wanted if available(self, wanted) else None
 
-    def input_tasks(self, *parts):
+    def input_tasks(self, *parts: tuple[str, ...]) -> dict[str, luigi.Task]:
         """The tables of the inputs: a task for each input and each tuple of datasets in `parts` (default: only ())."""
         return {
             f"input {wanted.name} {'+'.join(datasets)}".strip(): input_task(self, wanted, datasets)
@@ -115,94 +91,91 @@ class InputsMixin:
         }
 
     @property
-    def stored(self):
+    def stored(self) -> list[config.Input]:
         """The inputs that are tables on disk; graphs are made when they are read, for each fold its own."""
         return [wanted for wanted in self.present if wanted.stored]
 
-    def own_parameters(self):
+    def setting(self, path: str) -> Any:
         """With the options of locations in full, and a location encoder's content in place of its path."""
-        parameters = super().own_parameters()
-        if any(wanted.location.name != "none" for wanted in self.inputs):
-            told = tuple(replace(one, location=_resolved(one.location)) for one in self.inputs)
-            parameters["inputs"] = type(self).inputs.serialize(told)
-        return parameters
+        if path != "inputs":
+            return super().setting(path)
+        return [config.to_dict(replace(wanted, location=_resolved(wanted.location))) for wanted in self.settings.inputs]
 
     @contextlib.contextmanager
-    def open_features(self, *parts, surveys=None, training=True):
-        """The content of the inputs, `glc.nets.inputs.features.Features`; None when the net has none.
+    def open_features(
+        self, *parts: tuple[str, ...], surveys: np.ndarray | None = None, training: bool = True
+    ) -> "Iterator[Features | None]":
+        """The content of the inputs; None when there are none.
 
+        parts : tuples of datasets, as of `input_tasks`
         surveys : (k, 2) numbers of datasets and ids of the only surveys that are needed, or None
         training : hide neighbours' labels by chance as the inputs' `mask` says; a prediction shows all there are
         """
-        from glc.nets.inputs import features
-        from glc.nets.inputs import tables as input_tables
+        from glc.nets.inputs import features as net_features
+        from glc.nets.inputs import tables
 
-        self.told = {"left_out": self.left_out} if self.left_out else {}
+        self.facts = {"left_out": self.left_out} if self.left_out else {}
         if self.left_out:
-            self.status(f"left out, for the dataset has none: {', '.join(self.left_out)}")
-        tables = self.input_tasks(*parts)
-        read, sources = [], []
+            self.status(f"skipped (not in this dataset): {', '.join(self.left_out)}")
+        tasks = self.input_tasks(*parts)
+        inputs, sources = [], []
         for wanted in self.present:
             if wanted.stored:
-                read.append(wanted)
-                sources.append([task.folder for name, task in tables.items() if name.split()[1] == wanted.name])
+                inputs.append(wanted)
+                sources.append([task.folder for name, task in tasks.items() if name.split()[1] == wanted.name])
             elif wanted.location.name != "none":
-                read.append(self._with_path(wanted))
-                sources.append(self._places(parts or ((),)))
+                inputs.append(self._with_path(wanted))
+                sources.append(self._coordinates(parts or ((),)))
         memory = int(machine().imagery_memory_gb * 2**30)
         with tempfile.TemporaryDirectory(dir=self.root, prefix=".imagery-") as scratch:
-            found = input_tables.read(read, sources, memory_bytes=memory, scratch=scratch, surveys=surveys)
+            features = tables.read(inputs, sources, memory_bytes=memory, scratch=scratch, surveys=surveys)
             graphs = [wanted for wanted in self.present if wanted.graph.name != "none"]
             if graphs:
-                found = found or features.Features({}, {}, {}, {})
-                self._add_graphs(found, graphs, training)
-            yield found
+                features = features or net_features.Features({}, {}, {}, {})
+                self._add_graphs(features, graphs, training)
+            yield features
 
-    def _with_path(self, wanted):
+    def _with_path(self, wanted: config.Input) -> config.Input:
         """The input `wanted`, whose encoder names its file."""
         if wanted.location.name != "encoder":
             return wanted
         path, _ = location_encoder(wanted.location)
-        self.told |= {"location_encoder": path}
+        self.facts |= {"location_encoder": path}
         return replace(wanted, location=config.Choice("encoder", {"path": path}))
 
-    def _places(self, parts):
+    def _coordinates(self, parts: tuple[tuple[str, ...], ...]) -> list[pd.DataFrame]:
         """Frames of the surveys of `parts`, tuples of datasets; () means what the dataset trains and tests on."""
         data = self.read_surveys()
         name, columns = data.places["dataset"], ["dataset", "surveyId", "lon", "lat"]
         return [data.places.loc[name.isin(part or (data.train_name, data.test_name)), columns] for part in parts]
 
-    def _add_graphs(self, found, graphs, training):
-        """Give `found` the neighbours' labels as this task's fold may see them; those of its own surveys never enter.
+    def _add_graphs(self, features: "Features", graphs: list[config.Input], training: bool) -> None:
+        """Give `features` the neighbours' labels as this task's fold may see them; its own surveys' never enter.
 
         Of the stopping fold only the validation and test surveys see labels, if any do.
         """
-        import numpy as np
-
-        from glc import schema
         from glc.nets.inputs import examples
 
         data = self.read_surveys()
         keys = np.column_stack([schema.dataset_numbers(data.places["dataset"]), data.places["surveyId"]])
         classes = examples.read_classes(self.input()["examples"].path)
-        stop = (self.fold + 1) % self.validation.count
-        seed = self.train.seed if hasattr(self, "train") else 0
+        stop = self.validation.stopping_fold(self.fold)
         for wanted in graphs:
             self.status(f"{wanted.name} of fold {self.fold}")
             member = registry.graphs.get(wanted.graph.name)
-            choice = config.options(member, wanted.graph, "graph")
-            made, facts = member.features(data, self.fold, stop, choice, classes, progress=True)
-            self.told |= {wanted.name: facts}
+            options = config.options(member, wanted.graph, "graph")
+            vectors, facts = member.features(data, self.fold, stop, options, classes, progress=True)
+            self.facts |= {wanted.name: facts}
             if not training:
-                made["hidden"] = None
-            found.add_graph(wanted.name, keys=keys.astype(np.int64), seed=seed, **made)
+                vectors["hidden"] = None
+            features.add_graph(wanted.name, keys=keys.astype(np.int64), seed=self.settings.train.seed, **vectors)
 
 
-def _resolved(choice):
+def _resolved(choice: config.Choice) -> config.Choice:
     """What of a location changes bytes: its options in full, or the content of its encoder."""
     if choice.name == "none":
         return choice
     if choice.name == "encoder":
         return config.Choice("encoder", {"sha256": storage.file_digest(location_encoder(choice)[0])})
-    made = config.options(registry.locations.get(choice.name), choice, "location")
-    return config.Choice(choice.name, config.to_dict(made))
+    options = config.options(registry.locations.get(choice.name), choice, "location")
+    return config.Choice(choice.name, config.to_dict(options))

@@ -1,6 +1,11 @@
 """Machine settings: the section ``[machine]`` of ``conf/luigi.cfg``. None of them changes the bytes of an output."""
 
+from pathlib import Path
+from typing import Any
+
 import luigi
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class machine(luigi.Config):  # noqa: N801 - Luigi takes the section's name from the class
@@ -15,3 +20,20 @@ class machine(luigi.Config):  # noqa: N801 - Luigi takes the section's name from
     accelerator = luigi.Parameter(default="auto", description="Lightning's accelerator: auto, cpu, gpu")
     wandb_mode = luigi.Parameter(default="offline", description="offline, online or disabled")
     wandb_project = luigi.Parameter(default="glc", description="W&B project")
+
+
+def output_folder() -> Path:
+    """The folder of all outputs where ``--root`` gives none: that of ``[machine]``, relative to the checkout."""
+    return (CHECKOUT / machine().root).resolve()
+
+
+def wandb(root: str, group: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """What `glc.training.lightning.wandb_logger` takes, for a run with these `settings`; files go below `root`."""
+    return {
+        "mode": machine().wandb_mode,
+        "project": machine().wandb_project,
+        "group": group,
+        "name": name,
+        "config": settings,
+        "dir": str(Path(root) / "wandb"),
+    }

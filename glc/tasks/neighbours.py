@@ -1,15 +1,19 @@
 """Surveys to neighbour tables."""
 
+from pathlib import Path
+from typing import Any
+
 from glc import config, storage
-from glc.tasks.base import SectionParameter, spark
-from glc.tasks.surveys import RunFoldsTask
+from glc.tasks.base import spark
+from glc.tasks.parameters import SectionParameter
+from glc.tasks.surveys import FoldedTask, ReadsSurveys
 
 
-class Neighbours(RunFoldsTask):
+class Neighbours(ReadsSurveys, FoldedTask):
     """Neighbours of the validation surveys that are run and of the test surveys, and the table's recall.
 
     A validation survey's neighbours never come from its own fold. The recall against exact search within 1, 5, 10 and
-    50 km is written beside the table (``recall.json``) and into the manifest.
+    50 km is in ``recall.json`` and in the manifest.
     """
 
     neighbours = SectionParameter(
@@ -17,7 +21,10 @@ class Neighbours(RunFoldsTask):
     )
     resources = {"spark": 1}
 
-    def write(self, out):
+    def own_parameters(self) -> dict[str, Any]:
+        return super().own_parameters() | {"run": self.validation.run}
+
+    def write(self, out: Path) -> None:
         from glc import neighbours
 
         data = self.read_surveys()

@@ -1,81 +1,69 @@
 """An experiment's story as one HTML page: ``ROOT/reports/<dataset>/<experiment>/index.html``."""
 
-import json
+from pathlib import Path
 
-from glc import registry, storage
+import luigi
+
+from glc import registry
 from glc.tasks.base import Published
-from glc.tasks.neighbours import Neighbours
-from glc.tasks.scores import ClassicalScores, Fit
-from glc.tasks.submission import Evaluate, ExperimentProduct, Predictions
-from glc.tasks.surveys import Folds, RunFoldsTask, Surveys, TruthMixin
-
-
-class Floor(TruthMixin, RunFoldsTask):
-    """The frequency baselines on the same validation folds and test."""
-
-    def write(self, out):
-        from glc.evaluation import baselines
-
-        baselines.write(self.read_surveys(), out, range(self.validation.run), self.read_truth())
+from glc.tasks.evaluate import Baselines, Evaluate
+from glc.tasks.experiment import ExperimentProduct
+from glc.tasks.scores import ClassicalScores, Predictions
+from glc.tasks.surveys import Folds
+from glc.tasks.training import fits
 
 
 class Report(ExperimentProduct):
     """The report of an experiment on a dataset."""
 
-    def requires(self):
-        member = registry.models.get(self.settings.model.name)
-        needs = {
-            "surveys": self.below(Surveys),
-            "folds": self.below(Folds),
-            "predictions": self.below(Predictions),
+    @property
+    def kind(self) -> str:
+        """Kind of the experiment's model."""
+        return registry.models.get(self.settings.model.name).kind
+
+    def compared(self) -> dict[str, Evaluate]:
+        """The evaluations that this one is compared with, by the experiment's name."""
+        return {name: self.clone(Evaluate, experiment=name) for name in self.settings.compare_with}
+
+    def requires(self) -> dict[str, luigi.Task]:
+        predictions = self.clone(Predictions)
+        needs = super().requires() | {
+            "predictions": predictions,
             "metrics": self.clone(Evaluate),
-            "floor": self.below(Floor),
+            "baselines": self.clone(Baselines),
         }
-        needs |= {f"beside {name}": self.clone(Evaluate, experiment=name) for name in self.settings.compare_with}
-        if member.kind == "net":
-            needs |= {f"fit {fold}": self.below(Fit, fold=fold) for fold in range(self.settings.validation.run)}
-        elif member.kind in ("stack", "blend"):
-            needs["joined"] = needs["predictions"].requires()["scores"]
-        elif member.kind == "classical":
-            wanted = self.below(ClassicalScores).fitted.neighbours()
-            if wanted is not None:
-                needs["neighbours"] = self.below(Neighbours, neighbours=wanted)
+        needs |= {f"compare with {name}": task for name, task in self.compared().items()}
+        if self.kind == "net":
+            needs |= {f"fit {task.fold}": task for task in fits(self)}
+        elif self.kind == "classical":
+            neighbours = self.clone(ClassicalScores).neighbours()
+            needs |= {} if neighbours is None else {"neighbours": neighbours}
+        else:
+            needs["joined"] = predictions.scores()
         return needs
 
-    def same_folds(self, other):
-        """Whether the experiment `other` is validated on the same folds, of which it may run more or fewer."""
-        return other.below(Folds).identity == self.below(Folds).identity
+    def same_folds(self, other: Evaluate) -> bool:
+        """Whether another experiment is validated on the same folds, of which it may run more or fewer."""
+        return other.clone(Folds).identity == self.clone(Folds).identity
 
-    def published(self):
-        return [Published(self.stable("reports", self.settings.name) / "index.html", self.folder / "index.html")]
+    def published(self) -> list[Published]:
+        return [Published(self.stable("reports") / "index.html", self.folder / "index.html")]
 
-    def write(self, out):
-        import pandas as pd
-
+    def write(self, out: Path) -> None:
         from glc.report import page
 
         needs = self.requires()
-        fits = [task for name, task in needs.items() if name.startswith("fit")]
-        story = page.Story(
+        optional = {name: needs[name].folder for name in ("neighbours", "joined") if name in needs}
+        story = page.read(
             experiment=self.settings,
-            dataset=self.dataset_name,
-            surveys=storage.manifest(needs["surveys"].folder),
-            quarantine=storage.read_table(needs["surveys"].folder / "quarantine", "quarantine").to_pandas(),
-            folds=storage.manifest(needs["folds"].folder),
-            metrics=json.loads((needs["metrics"].folder / "metrics.json").read_text()),
-            per_survey=pd.read_parquet(needs["metrics"].folder / "surveys.parquet"),
-            floor=json.loads((needs["floor"].folder / "floor.json").read_text()),
-            decoder=storage.manifest(needs["predictions"].folder)["fitted"],
-            neighbours=storage.manifest(needs["neighbours"].folder) if "neighbours" in needs else None,
-            beside={
-                name: pd.read_parquet(task.folder / "surveys.parquet") if self.same_folds(task) else None
-                for name, task in ((name, needs[f"beside {name}"]) for name in self.settings.compare_with)
-            },
-            members={
-                fold: told["members"] for fold, told in storage.manifest(needs["joined"].folder)["model_facts"].items()
-            }
-            if "joined" in needs
-            else {},
-            histories={task.fold: pd.read_csv(task.folder / "history.csv") for task in fits},
+            dataset=self.subject,
+            surveys=needs["surveys"].folder,
+            folds=needs["folds"].folder,
+            metrics=needs["metrics"].folder,
+            baselines=needs["baselines"].folder,
+            predictions=needs["predictions"].folder,
+            compared={name: task.folder if self.same_folds(task) else None for name, task in self.compared().items()},
+            fits={task.fold: task.folder for task in fits(self)} if self.kind == "net" else {},
+            **optional,
         )
         (out / "index.html").write_text(page.render(story), encoding="utf-8")

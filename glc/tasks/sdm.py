@@ -1,48 +1,48 @@
 """Benchmarks of species distribution models: a folder of tables to scores of test sites, and those to tables.
 
-    SdmPlace --- SdmScores (one a region, background and model) --- SdmEnsemble --- Benchmark
+    SdmCoordinates --- SdmScores (one a region, background and model) --- SdmEnsemble --- Benchmark
 
 The tables lie in a folder that the user names; they are no dataset of an edition. `glc.sdm.nceas` and
 `glc.sdm.norberg` read them.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import luigi
+import pandas as pd
+from luigi.task import flatten
 
 from glc import registry, storage
 from glc.errors import ConfigError
-from glc.report.markdown import markdown
 from glc.sdm import nceas, norberg
-from glc.tasks.base import GlcTask, ProductTask, Published
+from glc.sdm.sites import Group, read_scores, write_scores
+from glc.tasks.base import GlcTask, ProductTask, Published, TableTask
+from glc.tasks.parameters import PathParameter
 
 BENCHMARKS = {"nceas": nceas, "norberg": norberg}
 MODELS = ("net", "maxent", "boosted", "forest")
 
 
-class TablesFolderParameter(luigi.Parameter):
-    """The folder of a benchmark's tables; checked when the command is read."""
-
-    def normalize(self, x):
-        if not Path(x).is_dir():
-            raise ConfigError(f"--data-folder {x}: no such folder; give the one that holds the benchmark's tables")
-        return str(Path(x).resolve())
-
-
-def _digests(paths):
+def _digests(paths: Sequence[Path]) -> list[list[str]]:
     return [[path.name, storage.file_digest(path)] for path in paths]
 
 
 class TablesTask(GlcTask):
     """A task on tables of a benchmark; their content counts, not their path."""
 
-    data_folder = TablesFolderParameter(description="folder of the benchmark's tables")
-    carried = ("data_folder",)
+    data_folder = PathParameter(
+        "folder",
+        "give the one that holds the benchmark's tables",
+        significant=False,
+        description="folder of the benchmark's tables",
+    )
 
     @property
-    def dataset(self):
-        """What stands for the dataset in names and manifests: the folder."""
+    def origin(self) -> str:
         return self.data_folder
 
 
@@ -50,89 +50,73 @@ class RegionTask(TablesTask):
     """A task on one region of a benchmark."""
 
     benchmark = luigi.ChoiceParameter(choices=sorted(BENCHMARKS))
-    region = luigi.Parameter()
+    region = luigi.Parameter(description="of the benchmark")
 
     @property
-    def reader(self):
+    def reader(self) -> ModuleType:
         """`glc.sdm.nceas` or `glc.sdm.norberg`."""
         return BENCHMARKS[self.benchmark]
 
-    def more_identity(self):
+    def content(self) -> Any:
         return _digests(self.reader.files(self.data_folder, self.region))
 
 
-class SdmPlace(RegionTask):
-    """Whether x and y join the covariates of a region, by its training data alone; the background is the first one."""
+class SdmCoordinates(RegionTask):
+    """Whether coordinates are covariates of a region, decided on its training data with the first background."""
 
-    def write(self, out):
+    def write(self, out: Path) -> None:
         from glc.sdm import coordinates
 
         groups = self.reader.read(self.data_folder, self.region, self.reader.BACKGROUNDS[0])
         self.status(f"{self.region}: do x and y help? Blocked cross-validation")
-        found = coordinates.joins([group.examples for group in groups])
-        (out / "place.json").write_text(json.dumps(found, indent=1) + "\n")
-        storage.note(out, **found)
+        choice = coordinates.joins([group.examples for group in groups])
+        (out / "coordinates.json").write_text(json.dumps(choice, indent=1) + "\n")
+        storage.note(out, **choice)
 
 
 class BackgroundTask(RegionTask):
-    """A task that writes scores of a region's test sites: a parquet file a group, ``siteid`` and a column a species."""
+    """A task that writes scores of a region's test sites: one parquet file per group."""
 
-    background = luigi.Parameter()
+    background = luigi.Parameter(description="how the background of presence-only records is drawn")
 
-    def groups(self):
+    def groups(self) -> list[Group]:
         """The region's groups."""
         return self.reader.read(self.data_folder, self.region, self.background)
-
-    def write_scores(self, out, groups, scores):
-        import pandas as pd
-
-        for group, one in zip(groups, scores, strict=True):
-            frame = pd.DataFrame(one, index=group.sites.index, columns=list(group.examples.species))
-            frame.reset_index().to_parquet(out / f"{group.name}.parquet", index=False)
-        storage.note(out, groups={group.name: [len(group.sites), len(group.examples.species)] for group in groups})
-
-    def read_scores(self, group):
-        """Scores (site, species) of a group in the order of its own sites and species."""
-        import pandas as pd
-
-        frame = pd.read_parquet(self.folder / f"{group.name}.parquet").set_index("siteid")
-        return frame.loc[group.sites.index, list(group.examples.species)].to_numpy()
 
 
 class SdmScores(BackgroundTask):
     """Scores of one model."""
 
-    model = luigi.Parameter()
+    model = luigi.Parameter(description="a registered species distribution model")
 
-    def requires(self):
-        return self.clone(SdmPlace)
+    def requires(self) -> Any:
+        return self.clone(SdmCoordinates)
 
-    def more_identity(self):
+    def content(self) -> Any:
         sdm = registry.sdms.get(self.model)
-        return [*super().more_identity(), repr(sdm.Options())]
+        return [*super().content(), repr(sdm.Options())]
 
-    def write(self, out):
+    def write(self, out: Path) -> None:
         from threadpoolctl import threadpool_limits
 
-        place = json.loads((self.input().path / "place.json").read_text())["joins"]
+        place = json.loads((self.input().path / "coordinates.json").read_text())["joins"]
         sdm = registry.sdms.get(self.model)
         groups = self.groups()
         self.status(f"{self.region}: {self.model}, {self.background}")
         with threadpool_limits(1):  # small matrices: more threads only wait for each other
             scores = sdm(sdm.Options()).scores([(group.examples, group.sites) for group in groups], place)
-        self.write_scores(out, groups, scores)
-        storage.note(out, place=place)
+        storage.note(out, groups=write_scores(out, groups, scores), place=place)
 
 
 class SdmEnsemble(BackgroundTask, ProductTask):
     """Rank mean of `MODELS`; of groups without truth also at ``ROOT/nceas/<region>[_<group>]_scores.parquet``."""
 
-    models = luigi.ListParameter(default=MODELS)
+    models = luigi.ListParameter(default=MODELS, description="whose ranks are averaged")
 
-    def requires(self):
+    def requires(self) -> Any:
         return [self.clone(SdmScores, model=name) for name in self.models]
 
-    def published(self):
+    def published(self) -> list[Published]:
         place = Path(self.root) / self.benchmark
         end = "" if self.background == self.reader.BACKGROUNDS[0] else f"_{self.background}"
         truths = self.reader.truths(self.data_folder, self.region)
@@ -143,132 +127,87 @@ class SdmEnsemble(BackgroundTask, ProductTask):
             if truth is None
         ]
 
-    def write(self, out):
+    def write(self, out: Path) -> None:
         from glc.sdm.ensemble import rank_mean
 
         groups = self.groups()
-        scores = [rank_mean([task.read_scores(group) for task in self.requires()]) for group in groups]
-        self.write_scores(out, groups, scores)
+        scores = [rank_mean([read_scores(task.folder, group) for task in self.requires()]) for group in groups]
+        storage.note(out, groups=write_scores(out, groups, scores))
 
 
-class Benchmark(TablesTask, ProductTask):
+class Benchmark(TablesTask, TableTask):
     """Fit all models on all regions, and write the tables of a benchmark.
 
     ``table.md`` and ``table.csv`` (all means), ``per_species.csv`` and ``differences.csv``; the first two also at
-    ``ROOT/tables/<folder>``. Without any truth the page only tells where the scores are, and ``table.csv`` has no rows.
-    Subclasses say the benchmark, and what stands beside the figures.
+    ``ROOT/tables/<folder>``. Without any truth the page only says where the scores are, and ``table.csv`` has no rows.
+    Subclasses say the benchmark, and what its figures are compared with.
     """
 
     benchmark = ""
-    title = ""
-    remarks = ()
-    pairs = ()
-    references = {}
+    remarks: Sequence[str] = ()
+    pairs: Sequence[tuple[str, str]] = ()
+    references: Mapping[str, Mapping[str, float]] = {}
     """Mean AUC by region of models that are known by such means alone, by the model's name."""
-    background = luigi.Parameter(default="")
+    background = luigi.Parameter(default="", description="of the training; empty: the benchmark's first")
 
-    def requires(self):
+    def requires(self) -> list[SdmEnsemble]:
         reader = BENCHMARKS[self.benchmark]
         background = self.background or reader.BACKGROUNDS[0]
         if background not in reader.BACKGROUNDS:
             raise ConfigError(f"--background {background}: expected one of: {', '.join(reader.BACKGROUNDS)}")
         tasks = [
-            SdmEnsemble(
-                root=self.root,
-                data_folder=self.data_folder,
-                benchmark=self.benchmark,
-                region=region,
-                background=background,
-            )
+            self.clone(SdmEnsemble, benchmark=self.benchmark, region=region, background=background)
             for region in reader.REGIONS
         ]
-        for one in (one for task in tasks for one in task.requires()):
-            check = getattr(registry.sdms.get(one.model), "check", None)
-            # a model that cannot run is told before the others are fitted, and not where it has run already
-            if check and not storage.exists(one.folder):
-                check()
+        for scores in flatten([task.requires() for task in tasks]):
+            # a model that cannot run is refused before the others are fitted, and not where it has run already
+            if not storage.exists(scores.folder):
+                registry.sdms.get(scores.model).check()
         return tasks
 
-    def more_identity(self):
+    def content(self) -> Any:
         reader = BENCHMARKS[self.benchmark]
         truths = [reader.truths(self.data_folder, region).values() for region in reader.REGIONS]
         paths = sorted({path for some in truths for path in some if path})
         return [self.title, *self.remarks, *map(list, self.pairs), self.references, _digests(paths)]
 
-    def beside(self, table):
-        """Published figures to stand beside, a frame like that of `evaluate.per_species`, NaN where unknown."""
+    def published_scores(self, table: pd.DataFrame) -> pd.DataFrame | None:
+        """Published figures to compare with, a frame like that of `evaluate.per_species`, NaN where unknown."""
         return None
 
-    def more(self, table):
+    def sections(self, table: pd.DataFrame) -> list[str]:
         """Further sections of the page, Markdown."""
         return []
 
-    def published(self):
-        place = Path(self.root) / "tables" / self.dataset_name
-        name = self.task_family.replace(".", "-").lower()
-        end = f"-{self.background}" if self.background else ""
-        return [Published(place / f"{name}{end}{kind}", self.folder / f"table{kind}") for kind in (".md", ".csv")]
+    def table_name(self) -> str:
+        return super().table_name() + (f"-{self.background}" if self.background else "")
 
-    def write(self, out):
-        import pandas as pd
+    def write(self, out: Path) -> None:
+        from glc.report import benchmark
 
-        from glc.sdm import evaluate
+        runs = [
+            benchmark.Run(
+                region=task.region,
+                groups=task.groups(),
+                scores={scores.model: scores.folder for scores in task.requires()} | {"ensemble": task.folder},
+                choice=task.requires()[0].requires().folder,
+                written=[target.path.relative_to(self.root) for target in task.published()],
+            )
+            for task in self.requires()
+        ]
+        facts = benchmark.write(
+            runs,
+            out,
+            title=self.title,
+            remarks=self.remarks,
+            pairs=self.pairs,
+            references=self.references,
+            published_scores=self.published_scores,
+            sections=self.sections,
+        )
+        storage.note(out, **facts)
 
-        parts, seconds = [], {}
-        for task in self.requires():
-            members = {one.model: one for one in task.requires()} | {"ensemble": task}
-            for name, member in members.items():
-                seconds[name] = seconds.get(name, 0) + storage.manifest(member.folder)["seconds"]
-            place = task.requires()[0].requires()
-            seconds["place"] = seconds.get("place", 0) + storage.manifest(place.folder)["seconds"]
-            for group in task.groups():
-                if group.truth is None:
-                    continue
-                parts += [
-                    evaluate.per_species(task.region, name, group, member.read_scores(group))
-                    for name, member in members.items()
-                ]
-        times = pd.DataFrame({"model": list(seconds), "seconds": list(seconds.values())})
-        if not parts:
-            pd.DataFrame(columns=["model", "measure"]).to_csv(out / "table.csv", index=False)
-            page = [f"# {self.title}", "", "The folder has no truth of any region: there is nothing to measure by.", ""]
-            page += [*self._scores(), markdown("Time of fitting and scoring, all regions", times)]
-            (out / "table.md").write_text("\n".join(page))
-            storage.note(out, seconds_of_models=seconds, species=0)
-            return
-        ours = pd.concat(parts, ignore_index=True)
-        table = pd.concat([ours, self.beside(ours)], ignore_index=True)
-        table.to_csv(out / "per_species.csv", index=False)
-        differences = evaluate.differences(table, self.pairs)
-        differences.to_csv(out / "differences.csv", index=False)
-        long, page = [], [f"# {self.title}", ""]
-        for measure, title in evaluate.TITLES.items():
-            mean = evaluate.means(table, measure).dropna(how="all")
-            if measure == "auc" and self.references:
-                known = pd.DataFrame.from_dict(self.references, orient="index").reindex(columns=mean.columns)
-                mean = pd.concat([mean, known]).rename_axis("model")
-            long.append(mean.reset_index().assign(measure=title))
-            page.append(markdown(f"Mean {title}", mean.reset_index()))
-        page.append(markdown("Paired differences in AUC, with 95 % bootstrap intervals over species", differences))
-        page += [*self.more(ours), *self._scores()]
-        page.append(markdown("Time of fitting and scoring, all regions", times, self.remarks))
-        (out / "table.md").write_text("\n".join(page))
-        pd.concat(long, ignore_index=True).to_csv(out / "table.csv", index=False)
-        storage.note(out, seconds_of_models=seconds, species=int(ours["species"].nunique()))
-
-    def _scores(self):
-        """The section that tells where the scores of groups without truth are, if there are any."""
-        import pandas as pd
-
-        paths = [(task.region, one.path) for task in self.requires() for one in task.published()]
-        if not paths:
-            return []
-        rows = [(region, str(path.relative_to(self.root))) for region, path in paths]
-        frame = pd.DataFrame(rows, columns=["region", "file"])
-        return [markdown("Scores of sites whose truth is not in the folder (below the folder of outputs)", frame)]
-
-    def results(self):
+    def results(self) -> list[str]:
         """The tables, and where they are."""
-        path = self.published()[0].path
-        written = [str(one.path) for task in self.requires() for one in task.published()]
-        return [path.read_text(), f"tables {path}", *(f"scores {one}" for one in written)]
+        written = [str(target.path) for task in self.requires() for target in task.published()]
+        return [*super().results(), *(f"scores {path}" for path in written)]

@@ -1,57 +1,51 @@
 """Dataset to parquet: the virtual world, the surveys, the folds."""
 
+from pathlib import Path
+from typing import Any
+
 import luigi
+import pandas as pd
 
 from glc import config, editions, storage, world
-from glc.tasks.base import VIRTUAL, FoldedTask, GlcTask, SurveysTask, spark
+from glc.surveys import SurveyData
+from glc.surveys import read as read_survey_data
+from glc.tasks.base import DatasetTask, spark
+from glc.tasks.parameters import SectionParameter
 
 
-class VirtualPart(GlcTask):
+class VirtualPart(DatasetTask):
     """One part of the embedded virtual world: metadata, rasters, images, series or cubes.
 
     All parts of a size share one dataset folder, ``ROOT/datasets/virtual-SIZE``, in the layout of the world's edition.
     """
 
-    part = luigi.ChoiceParameter(choices=world.PARTS, default="metadata")
+    part = luigi.ChoiceParameter(choices=world.PARTS, default="metadata", description="what is made")
 
     @property
-    def world_folder(self):
+    def world_folder(self) -> Path:
         """The dataset's folder."""
         return self.folder.parent.parent
 
     @property
-    def folder(self):
-        return super().folder.parents[2] / "datasets" / self.dataset_name / ".parts" / f"{self.part}-{self.identity}"
+    def folder(self) -> Path:
+        return Path(self.root) / "datasets" / self.subject / ".parts" / f"{self.part}-{self.identity}"
 
-    def more_identity(self):
-        return repr(world.SIZES[self.dataset.removeprefix(VIRTUAL)])
+    def content(self) -> str:
+        return repr(world.SIZES[self.virtual])
 
-    def write(self, out):
-        size = self.dataset.removeprefix(VIRTUAL)
-        self.status(f"making the {self.part} of the {size} virtual world")
+    def write(self, out: Path) -> None:
+        self.status(f"making the {self.part} of the {self.virtual} virtual world")
         with storage.merged_into(self.world_folder) as scratch:
-            world.write(world.SIZES[size], scratch, parts=(self.part,))
-        storage.note(out, world=size, part=self.part)
+            world.write(world.SIZES[self.virtual], scratch, parts=(self.part,))
+        storage.note(out, world=self.virtual, part=self.part)
 
 
-class TruthMixin:
-    """For tasks that evaluate: the only ones that may read the labels of a dataset's test, where it has them."""
+class SurveysTask(DatasetTask):
+    """A task below the survey tables, through which their settings count."""
 
-    def source(self):
-        """The dataset's folder."""
-        return self.clone(VirtualPart).world_folder if self.dataset.startswith(VIRTUAL) else self.dataset
-
-    def more_identity(self):
-        # labels of the test may be added to a dataset later; then it is evaluated anew
-        from glc.evaluation import evaluate
-
-        return None if self.dataset.startswith(VIRTUAL) else evaluate.truth_digest(self.source())
-
-    def read_truth(self):
-        """Labels of the test, a frame (surveyId, speciesId), or None."""
-        from glc.evaluation import evaluate
-
-        return evaluate.read_truth(self.source())
+    surveys = SectionParameter(
+        config.Surveys, default=config.Surveys(), significant=False, description="the [surveys] section"
+    )
 
 
 class Surveys(SurveysTask):
@@ -59,18 +53,21 @@ class Surveys(SurveysTask):
 
     resources = {"spark": 1}
 
-    def requires(self):
-        return [self.clone(VirtualPart)] if self.dataset.startswith(VIRTUAL) else []
+    def requires(self) -> list[VirtualPart]:
+        return [self.clone(VirtualPart)] if self.virtual else []
 
     @property
-    def source(self):
+    def source(self) -> str | Path:
         """The dataset's folder."""
-        return self.requires()[0].world_folder if self.requires() else self.dataset
+        return self.clone(VirtualPart).world_folder if self.virtual else self.dataset
 
-    def more_identity(self):
-        return None if self.requires() else editions.recognise(self.dataset).fingerprint()
+    def own_parameters(self) -> dict[str, Any]:
+        return super().own_parameters() | {"surveys": config.canonical(self.surveys)}
 
-    def write(self, out):
+    def content(self) -> Any:
+        return None if self.virtual else editions.recognise(self.dataset).fingerprint()
+
+    def write(self, out: Path) -> None:
         from glc.etl import surveys
 
         dataset = editions.recognise(self.source)
@@ -80,17 +77,25 @@ class Surveys(SurveysTask):
         storage.note(out, edition=dataset.edition.name, train=dataset.edition.train, test=dataset.edition.test, **facts)
 
 
+class FoldedTask(SurveysTask):
+    """A task below the folds, through which the settings of the validation count."""
+
+    validation = SectionParameter(
+        config.Validation, default=config.Validation(), significant=False, description="the [validation] section"
+    )
+
+
 class Folds(FoldedTask):
     """Folds of the training surveys; where the dataset has no test, one more spatial fold is held out as the test."""
 
-    def requires(self):
+    def requires(self) -> Surveys:
         return self.clone(Surveys)
 
-    def own_parameters(self):
+    def own_parameters(self) -> dict[str, Any]:
         # how many of the folds are run does not change them
         return {key: value for key, value in config.to_dict(self.validation).items() if key != "run"}
 
-    def write(self, out):
+    def write(self, out: Path) -> None:
         from glc.etl import folds
 
         known = storage.manifest(self.input().path)
@@ -106,21 +111,28 @@ class Folds(FoldedTask):
             self.status("the dataset has no test set: held-out spatial blocks take its place", 100)
 
 
-class SplitTask(FoldedTask):
-    """A task that reads the surveys with their folds."""
+class ReadsSurveys:
+    """For tasks that read the surveys with their folds; they have `surveys` and `validation` sections."""
 
-    def requires(self):
+    def requires(self) -> dict[str, luigi.Task]:
         return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
 
-    def read_surveys(self):
-        """The dataset's surveys with their folds, `glc.surveys.SurveyData`."""
-        from glc import surveys
-
-        return surveys.read(self.input()["surveys"].path, self.input()["folds"].path)
+    def read_surveys(self) -> SurveyData:
+        """The dataset's surveys with their folds."""
+        return read_survey_data(self.clone(Surveys).folder, self.clone(Folds).folder)
 
 
-class RunFoldsTask(SplitTask):
-    """A task over the surveys of the folds that are run."""
+class ReadsTruth:
+    """For tasks that evaluate: the only ones that may read the labels of a dataset's test, where it has them."""
 
-    def own_parameters(self):
-        return super().own_parameters() | {"run": self.validation.run}
+    def content(self) -> Any:
+        # labels of the test may be added to a dataset later; then it is evaluated again
+        from glc.evaluation import evaluate
+
+        return None if self.virtual else evaluate.truth_digest(self.dataset)
+
+    def read_truth(self) -> pd.DataFrame | None:
+        """Labels of the test, a frame (surveyId, speciesId), or None."""
+        from glc.evaluation import evaluate
+
+        return evaluate.read_truth(self.clone(Surveys).source)

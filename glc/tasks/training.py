@@ -1,34 +1,35 @@
-"""Self-supervised training of a net's encoder, before it learns species."""
+"""Training of nets: examples, a pre-trained encoder, a net per fold, and its scores of that fold and of the test."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import luigi
+import numpy as np
 
 from glc import config, registry, storage
-from glc.tasks.base import SectionParameter
-from glc.tasks.inputs import InputsMixin
-from glc.tasks.machine import machine
-from glc.tasks.surveys import SplitTask
+from glc.tasks.experiment import ExperimentTask
+from glc.tasks.inputs import ReadsInputs
+from glc.tasks.machine import machine, wandb
 
 ANY_FOLD = -1
-"""The fold of what no fold's split changes, as it is made of presence-only surveys alone."""
+"""The fold of what no fold's split changes, because it is made of presence-only surveys alone."""
 
 
-class PretrainTask(SplitTask):
-    """A node that depends on a pretraining, and on a validation fold if it sees training surveys."""
+class PretrainTask(ExperimentTask):
+    """A node that depends on a pre-training, and on a validation fold if it sees training surveys."""
 
-    pretrain = SectionParameter(config.Choice, default=config.Choice("tile2vec"), description="the [pretrain] section")
     fold = luigi.IntParameter(default=ANY_FOLD, description="validation fold; -1 where no training survey is seen")
 
     @property
-    def options(self):
-        """The validated options of the pretraining."""
-        return config.options(registry.pretrainings.get(self.pretrain.name), self.pretrain, "pretrain")
+    def options(self) -> Any:
+        """The validated options of the pre-training."""
+        return pretraining_options(self.settings)
 
     @property
-    def stop(self):
+    def stop(self) -> int:
         """The fold that will stop the net's training early, which the encoder does not see either."""
-        return (self.fold + 1) % self.validation.count
+        return self.validation.stopping_fold(self.fold)
 
 
 class Triplets(PretrainTask):
@@ -36,60 +37,199 @@ class Triplets(PretrainTask):
 
     KEYS = ("pairs", "radius_m", "sources", "species_radius_m", "seed")
 
-    def own_parameters(self):
+    def own_parameters(self) -> dict[str, Any]:
         options = self.options
         # how the species are weighed does not change which they are
         facts = {key: getattr(options, key) for key in self.KEYS} | {"species": options.species != "none"}
-        return facts | {"fold": self.fold}
+        return super().own_parameters() | facts
 
-    def write(self, out):
+    def write(self, out: Path) -> None:
         from glc.neighbours import triplets
 
         self.status(f"drawing {self.options.pairs:,} pairs of surveys", 5)
         storage.note(out, **triplets.write(self.read_surveys(), out, self.options, self.fold, self.stop))
 
 
-class Pretrain(InputsMixin, PretrainTask):
-    """A pretrained encoder, and the curves of its training."""
+class Pretrain(ReadsInputs, PretrainTask):
+    """A pre-trained encoder, and the curves of its training."""
 
-    carried = (*PretrainTask.carried, "imagery_folder")
-    model = SectionParameter(config.Choice, default=config.Choice("tile_cnn"), description="model name, or its table")
-    label = luigi.Parameter(default="", significant=False, description="the experiment's name, for W&B")
+    sections = ("model", "inputs", "pretrain")
 
-    def requires(self):
+    def requires(self) -> dict[str, luigi.Task]:
         return {"triplets": self.clone(Triplets)} | self.input_tasks(*self.parts())
 
-    def parts(self):
+    def parts(self) -> list[tuple[str, ...]]:
         """Datasets whose imagery is seen."""
         return [{"po": ("po",), "train": ()}[source] for source in self.options.sources]
 
-    def write(self, out):
+    def write(self, out: Path) -> None:
         from glc.neighbours import triplets
 
-        member = registry.pretrainings.get(self.pretrain.name)
-        name = f"{self.label or self.pretrain.name}-{self.dataset_name}-pretrain"
+        member = registry.pretrainings.get(self.settings.pretrain.name)
+        name = self.settings.name
         with self.open_features(*self.parts(), surveys=triplets.surveys(self.input()["triplets"].path)) as features:
             facts = member(self.options).fit(
                 self.input()["triplets"].path,
                 features,
                 out,
-                model=self.model,
+                model=self.settings.model,
                 accelerator=machine().accelerator,
-                wandb={
-                    "mode": machine().wandb_mode,
-                    "project": machine().wandb_project,
-                    "group": self.label or self.pretrain.name,
-                    "name": name,
-                    "config": self.own_parameters() | {"dataset": self.dataset_name},
-                    "dir": str(Path(self.root) / "wandb"),
-                },
+                wandb=wandb(
+                    self.root,
+                    name,
+                    f"{name}-{self.subject}-pretrain",
+                    self.own_parameters() | {"dataset": self.subject},
+                ),
             )
         storage.note(out, **facts)
 
 
-def pretraining(task):
-    """The `Pretrain` that the net `task` starts from, in a dict; an empty one when it has none."""
-    if task.pretrain.name == "none":
+class Examples(ExperimentTask):
+    """What a net reads for one fold: training and early-stopping examples, and the provenance of pseudo-surveys."""
+
+    sections = ("po",)
+    fold = luigi.IntParameter(default=0, description="validation fold; the next one stops the training early")
+
+    def write(self, out: Path) -> None:
+        from glc.nets.inputs import examples
+
+        stop = self.validation.stopping_fold(self.fold)
+        facts = examples.write(self.read_surveys(), out, fold=self.fold, stop=stop, po=self.settings.po)
+        storage.note(out, **facts)
+
+
+class Fit(ReadsInputs):
+    """A trained net of one fold: checkpoint and learning curve."""
+
+    sections = ("model", "po", "inputs", "pretrain", "train")
+    fold = luigi.IntParameter(default=0, description="validation fold; the next one stops the training early")
+    fast_dev_run = luigi.BoolParameter(description="one batch of everything, to try the wiring")
+
+    def requires(self) -> dict[str, luigi.Task]:
+        needs = super().requires() | {"examples": self.clone(Examples)} | self.input_tasks(*self.parts())
+        return needs | self.start()
+
+    def start(self) -> dict[str, luigi.Task]:
+        """What the net starts from: a `Pretrain`, or nothing."""
+        return pretraining(self)
+
+    def parts(self) -> list[tuple[str, ...]]:
+        """Datasets whose imagery the net is trained on."""
+        return [(), ("po",)] if self.settings.po.use == "surveys" else [()]
+
+    def train(self) -> tuple[config.Train, dict[str, Any]]:
+        """The settings of the training, and the weights to start from, as arguments of `trainer.fit`."""
+        from glc.nets import checkpoints
+
+        start = (
+            {"pretrained": self.input()["pretrain"].path / checkpoints.ENCODER} if "pretrain" in self.input() else {}
+        )
+        return self.settings.train, start
+
+    def write(self, out: Path) -> None:
+        from glc.nets import trainer
+
+        examples = self.input()["examples"].path
+        train, start = self.train()
+        name = self.settings.name
+        with self.open_features(*self.parts()) as features:
+            summary = trainer.fit(
+                examples / "train",
+                examples / "stop",
+                out,
+                model=self.settings.model,
+                train_config=train,
+                n_classes=storage.manifest(examples)["classes"],
+                features=features,
+                accelerator=machine().accelerator,
+                fast_dev_run=self.fast_dev_run,
+                wandb=wandb(
+                    self.root,
+                    name,
+                    f"{name}-{self.subject}-fold{self.fold}",
+                    self.own_parameters() | {"dataset": self.subject},
+                ),
+                **start,
+            )
+        storage.note(out, **summary, **self.facts)
+
+
+class FineTune(Fit):
+    """A net of a later fold that goes on from the first fold's: cross-fusion (Liu et al. 2024, section 4.2).
+
+    Through the first fold's net it has seen its own validation labels: its validation scores are not honest.
+    """
+
+    sections = (*Fit.sections, "cross_fusion")
+
+    def start(self) -> dict[str, luigi.Task]:
+        return {"first": self.clone(Fit, fold=0), "first examples": self.clone(Examples, fold=0)}
+
+    def train(self) -> tuple[config.Train, dict[str, Any]]:
+        from glc.nets import checkpoints
+        from glc.nets.inputs.examples import read_classes
+
+        first, cross_fusion = self.input()["first"].path, self.settings.cross_fusion
+        train = replace(
+            self.settings.train,
+            learning_rate=storage.manifest(first)["learning_rate"] * cross_fusion.rate,
+            max_epochs=cross_fusion.max_epochs,
+            find_learning_rate=False,
+        )
+        own = read_classes(self.input()["examples"].path)
+        known = read_classes(self.input()["first examples"].path)  # ascending
+        place = np.minimum(np.searchsorted(known, own), len(known) - 1)
+        columns = np.where(known[place] == own, place, -1)
+        return train, {"cloned": (first / checkpoints.CHECKPOINT, columns)}
+
+
+class FoldScores(ReadsInputs):
+    """Scores of one fold's net: of its own validation surveys (``valid``) and of the test (``test``)."""
+
+    sections = ("scores.keep", "predict")
+    fold = luigi.IntParameter(default=0, description="validation fold of the net")
+
+    def requires(self) -> dict[str, luigi.Task]:
+        needs = super().requires() | {"examples": self.clone(Examples), "fit": fit_of(self, self.fold)}
+        return needs | self.input_tasks()
+
+    def write(self, out: Path) -> None:
+        from glc.nets import predict
+
+        with self.open_features(training=False) as features:
+            predict.write(
+                self.input()["fit"].path,
+                self.input()["examples"].path,
+                self.read_surveys(),
+                out,
+                fold=self.fold,
+                first=0 if self.settings.cross_fusion.use and self.fold > 0 else None,
+                keep=self.settings.scores.keep,
+                features=features,
+                predict=self.settings.predict,
+                accelerator=machine().accelerator,
+            )
+        storage.note(out, **self.facts)
+
+
+def fit_of(task: ExperimentTask, fold: int) -> Fit:
+    """The training of one fold of the experiment of `task`."""
+    return task.clone(FineTune if task.settings.cross_fusion.use and fold > 0 else Fit, fold=fold)
+
+
+def fits(task: ExperimentTask) -> list[Fit]:
+    """The trainings of all folds that the experiment of `task` runs."""
+    return [fit_of(task, fold) for fold in range(task.validation.run)]
+
+
+def pretraining_options(settings: config.Experiment) -> Any:
+    """The validated options of an experiment's pre-training."""
+    return config.options(registry.pretrainings.get(settings.pretrain.name), settings.pretrain, "pretrain")
+
+
+def pretraining(task: ExperimentTask) -> dict[str, Pretrain]:
+    """The `Pretrain` that the net of `task` (of a fold) starts from, by name; empty when it has none."""
+    if task.settings.pretrain.name == "none":
         return {}
-    options = config.options(registry.pretrainings.get(task.pretrain.name), task.pretrain, "pretrain")
-    return {"pretrain": task.clone(Pretrain, fold=task.fold if "train" in options.sources else ANY_FOLD)}
+    sees_training = "train" in pretraining_options(task.settings).sources
+    return {"pretrain": task.clone(Pretrain, fold=task.fold if sees_training else ANY_FOLD)}

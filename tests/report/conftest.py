@@ -116,7 +116,7 @@ def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0
         folds={"surveys": {"0": 681, "1": 680}, "blocks": 812, "held_out": held_out, "seconds": 1.2},
         metrics={split: measures(frame) for split, frame in frames.items() if split == "valid" or truth},
         per_survey=pd.concat(frames.values(), ignore_index=True),
-        floor=[
+        baselines=[
             {"level": level, "valid": value, "valid_low": value - 0.004, "valid_high": value + 0.005,
              "test": value + 0.003 if truth else None}
             for level, value in (("global", 0.0612), ("country", 0.0612), ("region", 0.0721), ("district", 0.0987))

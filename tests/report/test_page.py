@@ -73,17 +73,17 @@ def test_values_of_the_data_are_escaped(rendered, nasty):
     assert "around &amp; beyond" in html
 
 
-def test_head_tells_the_scores_and_the_floor(rendered):
+def test_head_tells_the_scores_and_the_baselines(rendered):
     story, html = rendered["classical"]
     valid, told = story.metrics["valid"], text_of(html)
     for value in (valid["sample_f1"], valid["sample_f1_low"], valid["sample_f1_high"]):
-        assert f"{value:.3f}" in told.split("Scores beside")[0]
+        assert f"{value:.3f}" in told.split("Scores compared")[0]
     assert f"and {story.metrics['test']['sample_f1']:.3f} on the test." in told
     assert "It passes the best frequency baseline (top 25 of the district, F1 0.099)" in told
 
 
 @pytest.mark.parametrize(
-    ("floor", "verdict"),
+    ("best", "verdict"),
     [
         (0.09, "It passes the best"),
         (0.105, "but not clearly"),
@@ -92,12 +92,12 @@ def test_head_tells_the_scores_and_the_floor(rendered):
         (None, "No frequency baseline was computed."),
     ],
 )
-def test_verdict_weighs_the_score_against_the_best_floor(make_story, floor, verdict):
+def test_verdict_weighs_the_score_against_the_best_baseline(make_story, best, verdict):
     story = make_story(valid=50, test=5)
     story.metrics["valid"].update(sample_f1=0.11, sample_f1_low=0.1, sample_f1_high=0.12)
     rows = [{"level": level, "valid": f, "valid_low": f, "valid_high": f, "test": None} for level, f in
-            (("region", 0.01), ("district", floor or 0), ("global", 0.02))]  # fmt: skip
-    story = dataclasses.replace(story, floor=rows if floor else [])
+            (("region", 0.01), ("district", best or 0), ("global", 0.02))]  # fmt: skip
+    story = dataclasses.replace(story, baselines=rows if best else [])
     assert verdict in text_of(page.render(story))
 
 
@@ -113,7 +113,7 @@ def test_scores_of_nets_that_saw_the_labels_stand_apart_and_say_so(make_story):
 def test_scores_table_holds_each_baseline_with_interval_and_test(rendered):
     story, html = rendered["classical"]
     table = text_of(html.split("Mean F1 over surveys</caption>")[1].split("</table>")[0])
-    for row in story.floor:
+    for row in story.baselines:
         assert f"{row['valid']:.4f} {row['valid_low']:.4f}–{row['valid_high']:.4f} {row['test']:.4f}" in table
     measures = text_of(html.split("<caption>All measures")[1].split("</table>")[0])
     assert "(micro) 0.1234 0.1234" in measures

@@ -8,7 +8,7 @@ from glc import config
 from glc.config import Choice
 from glc.errors import ConfigError
 from glc.location import LocationEncoder
-from glc.tasks.scores import Fit
+from glc.tasks.training import Fit
 from tasks.location_2024 import Species
 from tests.tasks.pipeline import TINY
 
@@ -62,7 +62,7 @@ def test_gains_are_over_the_raw_coordinates_of_the_same_folds(species):
 
 def test_every_net_is_another_and_the_default_is_the_experiment_itself(species):
     runs = species(seeds=1, folds=1).requires()
-    fits = {label: one[0].below(Fit, fold=0).identity for label, one in runs.items()}
+    fits = {label: one[0].clone(Fit, fold=0).identity for label, one in runs.items()}
     assert len(set(fits.values())) == 12
     default = config.load("geolocation")
     settings = {name: getattr(default, name) for name in ("surveys", "validation", "model", "train", "po")}

@@ -5,7 +5,7 @@ import json
 import torch
 
 from glc.tasks import Evaluate
-from glc.tasks.scores import Fit
+from glc.tasks.training import Fit
 from tests.tasks.pipeline import TINY, run
 
 SHORT = (
@@ -19,7 +19,7 @@ def test_all_modalities_reach_the_net_and_a_changed_graph_trains_again(root):
     assert {"Tiles", "Cubes", "Tabular", "Fit"} <= set(run(task))
     metrics = json.loads((task.folder / "metrics.json").read_text())
     assert 0 < metrics["valid"]["sample_f1"] < 1
-    content = torch.load(task.below(Fit, fold=0).folder / "model.ckpt", weights_only=True)
+    content = torch.load(task.clone(Fit, fold=0).folder / "model.ckpt", weights_only=True)
     kinds = {name: layout["kind"] for name, layout in content["inputs"].items()}
     assert kinds == {
         "sentinel2": "coeffs",

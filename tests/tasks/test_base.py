@@ -1,21 +1,87 @@
-"""What every task shares."""
+"""What every task shares: parameters, identities, ids."""
 
+import luigi
 import pytest
 
 from glc.errors import ConfigError
+from glc.tasks import Examples, Fit, Folds, Neighbours, Predictions, Submission, Surveys, Tiles
 from glc.tasks.location.pretraining import PretrainLocationOnTiles
-from glc.tasks.scores import Fit
+from tests.tasks.pipeline import TINY
 
 
 @pytest.mark.parametrize(
-    ("task", "changes", "told"),
+    ("task", "changes", "message"),
     [
-        (Fit, {"model": "3"}, "--model: found 3, expected a name or a table"),
-        (Fit, {"inputs": '[{"tile": "x"}]'}, "--inputs: unknown key 'tile'"),
-        (Fit, {"validation": '{"counts": 3}'}, "--validation: unknown key 'counts'"),
-        (PretrainLocationOnTiles, {"pretraining": '{"dim": 0}'}, "--pretraining: dim: found 0, expected at least 1"),
+        (Fit, {"experiment": "geolocation+model=3"}, "model: found 3, expected a name or a table"),
+        (Fit, {"experiment": 'geolocation+inputs=[{tile="x"}]'}, "unknown key 'tile'"),
+        (Folds, {"validation": '{"counts": 3}'}, "^--validation: unknown key 'counts'"),
+        (PretrainLocationOnTiles, {"pretraining": '{"dim": 0}'}, "^--pretraining: dim: found 0, expected at least 1"),
+        (Tiles, {"covariate": "sentinel3"}, "unknown covariate 'sentinel3'.*did you mean"),
+        (Tiles, {"imagery_folder": "nowhere"}, "^--imagery-folder nowhere: no such folder; give the one that holds"),
     ],
 )
-def test_a_section_that_is_wrong_is_named_by_its_option(task, changes, told):
-    with pytest.raises(ConfigError, match=f"^{told}"):
+def test_what_is_wrong_is_refused_when_the_command_is_read(task, changes, message):
+    with pytest.raises(ConfigError, match=message):
         task(root="out", **changes)
+
+
+def test_a_task_depends_on_its_own_sections_and_on_what_it_is_made_from(tmp_path):
+    def identities(experiment):
+        task = Fit(root=str(tmp_path), dataset=TINY, experiment=experiment)
+        return [task.clone(kind).identity for kind in (Surveys, Folds, Examples, Fit, Predictions)]
+
+    def changed(experiment):
+        return [one != other for one, other in zip(identities(experiment), usual, strict=True)]
+
+    usual = identities("geolocation")
+    assert changed("geolocation+validation.run=2") == [False, False, False, False, True]
+    assert changed("geolocation+decode=all") == [False, False, False, False, True]
+    assert changed("geolocation+train.seed=3") == [False, False, False, True, True]
+    assert changed("geolocation+po.use=surveys") == [False, False, True, True, True]
+    assert changed("geolocation+validation.seed=3") == [False, True, True, True, True]
+    assert changed("geolocation+surveys.max_quarantine_fraction=0.5") == [True] * 5
+    assert changed('geolocation+description="other words"+compare_with=["votes"]') == [False] * 5
+
+
+def test_experiments_that_share_a_task_share_it_for_the_scheduler_too(tmp_path):
+    known = {"root": str(tmp_path), "dataset": TINY}
+    one, other = (Fit(**known, experiment=name) for name in ("geolocation", "geolocation+decode=all"))
+    assert one is not other
+    assert one == other
+    assert one.task_id == other.task_id == f"Fit_virtual-tiny_{one.identity}"
+    assert len({one, other}) == 1
+    assert one != Fit(**known, experiment="geolocation", fold=1)
+    # products carry the experiment's name
+    assert one.clone(Submission) != other.clone(Submission)
+
+
+def test_an_id_is_there_also_where_the_identity_cannot_be(tmp_path):
+    """Luigi asks for the id before it can report what is wrong with a task."""
+    task = Tiles(root=str(tmp_path), dataset=TINY, imagery_folder=str(tmp_path))
+    with pytest.raises(Exception, match="sentinel2"):
+        _ = task.identity
+    assert task.task_id.startswith("Tiles_")
+    assert task.task_id != Tiles(root=str(tmp_path), dataset=TINY, imagery_folder=str(tmp_path), size=64).task_id
+
+
+def test_a_virtual_world_has_an_identity_before_it_is_made(tmp_path):
+    task = Submission(root=str(tmp_path), dataset=TINY, experiment="tighnari")
+    assert task.identity
+    assert not list(tmp_path.iterdir())
+    assert not task.complete()
+
+
+def test_an_experiment_is_the_same_however_it_is_written(tmp_path):
+    luigi.task_register.Register.clear_instance_cache()
+    known = {"root": str(tmp_path), "dataset": TINY}
+    one = Submission(**known, experiment="votes+validation.run=3+model.prior=500")
+    other = Submission(**known, experiment="votes+model.prior=500+validation.run=3")
+    assert one == other
+    path = one.published()[0].path
+    assert path.name == "votes+model.prior=500+validation.run=3.csv"
+
+
+def test_neighbours_are_a_task_on_the_data(tmp_path):
+    task = Neighbours(root=str(tmp_path), dataset=TINY, neighbours='{"k": 3}')
+    assert task.neighbours.k == 3
+    assert task.identity != Neighbours(root=str(tmp_path), dataset=TINY).identity

@@ -12,8 +12,8 @@ import pytest
 from glc import storage
 from glc.errors import ConfigError, DataError
 from glc.tasks import Clean, Evaluate, Folds, Surveys, base, machine
-from glc.tasks.scores import Fit
-from glc.tasks.submission import Predictions
+from glc.tasks.scores import Predictions
+from glc.tasks.training import Fit
 from tests.tasks.pipeline import NET, TINY, build, run, submission
 
 
@@ -63,12 +63,12 @@ def test_a_changed_parameter_reruns_only_what_depends_on_it(root):
 def test_a_run_that_breaks_off_resumes_where_it_was(root, monkeypatch):
     experiment = NET + "+train.seed=5"
     task = submission(root, experiment)
-    second = task.below(Fit, fold=1)
+    second = task.clone(Fit, fold=1)
     monkeypatch.setattr(Fit, "write", _break_off_in_fold_1(Fit.write))
     done, families = build(task)
     assert not done
     assert "Fit" in families
-    first = task.below(Fit, fold=0)
+    first = task.clone(Fit, fold=0)
     assert storage.exists(first.folder)
     assert not second.folder.exists()
     assert not list(second.folder.parent.glob(f".{second.folder.name}*")), "a half-written output was left"
@@ -94,7 +94,7 @@ def test_clean_removes_what_is_named_and_what_was_made_from_it(root):
     experiment = "frequency+validation.run=2+validation.count=4+decode.k=7"
     task = submission(root, experiment)
     run(task)
-    evaluate, predictions = task.clone(Evaluate), task.below(Predictions)
+    evaluate, predictions = task.clone(Evaluate), task.clone(Predictions)
     run(Clean(root=root, dataset=TINY, experiment=experiment, task="Evaluate"))
     assert not evaluate.complete()
     assert predictions.complete()
@@ -104,7 +104,7 @@ def test_clean_removes_what_is_named_and_what_was_made_from_it(root):
     assert not predictions.complete()
     assert not task.complete()
     assert not (Path(root) / "reports" / "virtual-tiny" / task.settings.name / "index.html").exists()
-    assert task.below(Folds).complete()
+    assert task.clone(Folds).complete()
 
 
 def test_identity_follows_bytes_not_names(root, tmp_path):

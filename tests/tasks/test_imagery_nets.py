@@ -56,14 +56,14 @@ def test_tile2vec_is_pretrained_once_for_all_folds_and_kept_as_it_is(root):
 
     families = run(evaluate(root, TILE2VEC))
     assert (families.count("Triplets"), families.count("Pretrain"), families.count("Fit")) == (1, 1, 2)
-    fit = evaluate(root, TILE2VEC).below(Fit, fold=0)
+    fit = evaluate(root, TILE2VEC).clone(Fit, fold=0)
     pretrain = fit.requires()["pretrain"]
     encoder = torch.load(pretrain.folder / "encoder.ckpt", weights_only=True)["encoder"]
     net = torch.load(fit.folder / "model.ckpt", weights_only=True)["state_dict"]
     assert all(torch.equal(net[f"encoder.{name}"], value) for name, value in encoder.items())
     families = run(evaluate(root, f"{TILE2VEC}+train.freeze=false"))
     assert not {"Triplets", "Pretrain"} & set(families)
-    tuned = evaluate(root, f"{TILE2VEC}+train.freeze=false").below(Fit, fold=0)
+    tuned = evaluate(root, f"{TILE2VEC}+train.freeze=false").clone(Fit, fold=0)
     net = torch.load(tuned.folder / "model.ckpt", weights_only=True)["state_dict"]
     assert not torch.equal(net["encoder.linear.weight"], encoder["linear.weight"])
 
@@ -71,7 +71,7 @@ def test_tile2vec_is_pretrained_once_for_all_folds_and_kept_as_it_is(root):
 def test_pairs_of_training_surveys_differ_by_fold_and_see_neither_validation_nor_stopping(root):
     experiment = f'{TILE2VEC}+pretrain.sources=["train"]+pretrain.species=sum'
     task = evaluate(root, experiment)
-    fits = [task.below(Fit, fold=fold) for fold in (0, 1)]
+    fits = [task.clone(Fit, fold=fold) for fold in (0, 1)]
     assert len({fit.requires()["pretrain"].identity for fit in fits}) == 2
     for fit in fits:
         pairs = fit.requires()["pretrain"].requires()["triplets"]
@@ -131,11 +131,11 @@ def test_imagery_elsewhere_is_named_and_must_be_there(root, tmp_path):
     with pytest.raises(ConfigError, match=r"--imagery-folder .*none: no such folder"):
         Submission(root=root, dataset=TINY, experiment="tile-cnn", imagery_folder=str(tmp_path / "none"))
     task = Submission(root=root, dataset=TINY, experiment="tile-cnn", imagery_folder=str(tmp_path))
-    tiles = task.below(Fit, fold=0).requires()["input sentinel2"]
+    tiles = task.clone(Fit, fold=0).requires()["input sentinel2"]
     assert isinstance(tiles, Tiles)
     assert tiles.imagery == tmp_path
     with pytest.raises(DataError, match="no file of covariate 'bioclim'"):
-        task.below(Tiles, covariate="bioclim").identity  # noqa: B018
+        task.clone(Tiles, covariate="bioclim").identity  # noqa: B018
 
 
 def test_a_very_long_name_stays_within_the_file_system(root):

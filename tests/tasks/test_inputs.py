@@ -11,48 +11,38 @@ import torch
 from luigi.cmdline_parser import CmdlineParser
 from numpy.testing import assert_allclose, assert_array_equal
 
-from glc import config, schema, storage
-from glc.config import Choice, Input
+from glc import schema, storage
+from glc.config import Choice, Variant
 from glc.errors import ConfigError, DataError
 from glc.location import LocationEncoder
 from glc.nets.inputs import examples
 from glc.tasks import Evaluate
-from glc.tasks.inputs import InputsMixin, location_encoder
-from glc.tasks.scores import Fit, FoldScores
+from glc.tasks.location.encoder_file import location_encoder
+from glc.tasks.training import Fit, FoldScores
 from tests.helpers import survey_data
 from tests.tasks.pipeline import TINY, run
 
-GRAPH = Choice("gfv", {"radius_m": 20_000, "same": [], "training": "block", "mask": "test"})
+GRAPH = {"name": "gfv", "radius_m": 20_000.0, "same": [], "training": "block", "mask": "test"}
+GEOLOCATION = Variant("geolocation").changed(validation={"run": 2})
 
 
 @pytest.fixture
-def opened(tmp_path):
+def opened(tmp_path, monkeypatch):
     """A function (seed, training) that gives graph vectors of the dataset's surveys as a task of fold 0 reads them."""
     data = survey_data(n_train=120, n_test=20, folds=4)
     # a third of the test is far away: as many training surveys shall do without
     data.places.loc[data.test[:7], "lon"] += 5
     (tmp_path / examples.CLASSES).write_text(json.dumps(data.species.tolist()))
 
-    class Task(InputsMixin):
-        root, fold, dataset, inputs = str(tmp_path), 0, "here", (Input(graph=GRAPH),)
-        validation = config.Validation(count=4)
-
-        def __init__(self, seed):
-            self.train = config.Train(seed=seed)
-
-        def read_surveys(self):
-            return data
-
-        def input(self):
-            return {"examples": SimpleNamespace(path=tmp_path)}
-
-        def status(self, text):
-            pass
-
     def take(rows, seed=0, **more):
-        with Task(seed).open_features(**more) as found:
+        variant = GEOLOCATION.changed(inputs=[{"graph": GRAPH}], train={"seed": seed}, validation={"count": 4})
+        task = Fit(root=str(tmp_path), dataset=TINY, experiment=variant.changed(model={"name": "tighnari"}))
+        monkeypatch.setattr(task, "read_surveys", lambda: data)
+        monkeypatch.setattr(task, "status", lambda message: None)
+        monkeypatch.setattr(task, "input", lambda: {"examples": SimpleNamespace(path=tmp_path)})
+        with task.open_features(**more) as features:
             numbers = schema.dataset_numbers(data.places["dataset"].iloc[rows])
-            return found.of(numbers, data.places["surveyId"].to_numpy()[rows])["gfv"].numpy()[:, :, 0, 0]
+            return features.of(numbers, data.places["surveyId"].to_numpy()[rows])["gfv"].numpy()[:, :, 0, 0]
 
     return data, take
 
@@ -76,7 +66,7 @@ def test_which_neighbours_are_hidden_follows_from_the_seed_of_the_training(opene
     assert_array_equal(take(rows, seed=1, training=False), take(rows, seed=2, training=False))
 
 
-ENCODER = (Input(location=Choice("encoder")),)
+ENCODER = [{"location": "encoder"}]
 
 
 @pytest.fixture
@@ -84,52 +74,51 @@ def checkpoint(tmp_path):
     """The file of a small location encoder, which the command line names."""
     torch.manual_seed(0)
     LocationEncoder(Choice("harmonics", {"degree": 3}), Choice("siren", {"hidden": 8}), 4).save(tmp_path / "a.ckpt")
-    told = luigi.configuration.get_config()
-    told.set("location", "encoder", str(tmp_path / "a.ckpt"))
+    settings = luigi.configuration.get_config()
+    settings.set("location", "encoder", str(tmp_path / "a.ckpt"))
     yield tmp_path / "a.ckpt"
-    told.remove_section("location")
+    settings.remove_section("location")
 
 
-def identity(inputs=ENCODER, task=Fit, **more):
+def net(inputs, task=Fit):
     luigi.task_register.Register.clear_instance_cache()
-    return task(root="out", dataset=TINY, model="geolocation", inputs=inputs, **more).identity
+    return task(root="out", dataset=TINY, experiment=GEOLOCATION.changed(inputs=inputs))
+
+
+def identity(inputs=ENCODER, task=Fit):
+    return net(inputs, task).identity
 
 
 @pytest.mark.parametrize("task", [Fit, FoldScores])
 def test_the_content_of_a_location_encoder_counts_and_not_its_path(checkpoint, tmp_path, task):
     before = identity(task=task)
     shutil.copy(checkpoint, tmp_path / "b.ckpt")
-    named = (Input(location=Choice("encoder", {"path": str(tmp_path / "b.ckpt")})),)
+    named = [{"location": {"name": "encoder", "path": str(tmp_path / "b.ckpt")}}]
     assert identity(named, task=task) == before
     LocationEncoder(Choice("xyz"), Choice("siren", {"hidden": 8}), 4).save(tmp_path / "b.ckpt")
     assert identity(named, task=task) != before == identity(task=task)
-    text = json.dumps(task(root="out", dataset=TINY, model="geolocation", inputs=named).own_parameters())
+    text = json.dumps(net(named).own_parameters())
     assert storage.file_digest(tmp_path / "b.ckpt") in text
     assert "b.ckpt" not in text
 
 
 def test_a_feature_map_counts_with_its_options_and_no_encoder_changes_other_nets(checkpoint):
-    assert identity((Input(location=Choice("harmonics")),)) == identity(
-        (Input(location=Choice("harmonics", {"degree": 40})),)
-    )
-    others = identity(()), identity((Input(table=("soil",)),)), identity((Input(location=Choice("harmonics")),))
+    harmonics, soil = [{"location": "harmonics"}], [{"table": ["soil"]}]
+    assert identity(harmonics) == identity([{"location": {"name": "harmonics", "degree": 40}}])
+    others = identity([]), identity(soil), identity(harmonics)
     luigi.configuration.get_config().set("location", "encoder", "")
-    assert others == (
-        identity(()),
-        identity((Input(table=("soil",)),)),
-        identity((Input(location=Choice("harmonics")),)),
-    )
+    assert others == (identity([]), identity(soil), identity(harmonics))
 
 
-def test_what_is_no_location_encoder_is_told_before_anything_runs(checkpoint, tmp_path):
-    told = luigi.configuration.get_config()
+def test_what_is_no_location_encoder_is_refused_before_anything_runs(checkpoint, tmp_path):
+    settings = luigi.configuration.get_config()
     (tmp_path / "c.ckpt").write_bytes(b"nothing")
     for path, error, words in (
         ("", ConfigError, "without a path.*--location-encoder.*make location-encoder"),
         (str(tmp_path / "d.ckpt"), ConfigError, "d.ckpt: no such file.*make location-encoder"),
         (str(tmp_path / "c.ckpt"), DataError, "c.ckpt: cannot be read as a location encoder"),
     ):
-        told.set("location", "encoder", path)
+        settings.set("location", "encoder", path)
         with pytest.raises(error, match=words):
             identity()
 
@@ -142,26 +131,26 @@ def test_every_command_takes_the_file_of_the_encoder(checkpoint, tmp_path):
     assert location_encoder()[0] == str(checkpoint)
 
 
-def test_locations_are_of_the_surveys_that_are_asked_for(checkpoint, tmp_path):
+def test_locations_are_of_the_surveys_that_are_asked_for(checkpoint, tmp_path, monkeypatch):
     data = survey_data()
 
-    class Task(InputsMixin):
-        root, dataset, inputs = str(tmp_path), "here", (*ENCODER, Input(location=Choice("raw")))
-
-        def read_surveys(self):
-            return data
+    def reader():
+        task = net([*ENCODER, {"location": "raw"}])
+        task.root = str(tmp_path)
+        monkeypatch.setattr(task, "read_surveys", lambda: data)
+        return task
 
     rows = np.r_[data.test[:3], data.train()[:4], data.presence_only[:5]]
     surveys = schema.dataset_numbers(data.places["dataset"].iloc[rows]), data.places["surveyId"].to_numpy()[rows]
     lon, lat = data.places[["lon", "lat"]].to_numpy()[rows].T
-    with Task().open_features() as found:
-        assert np.isnan(found.of(*surveys)["location_raw"][7:]).all()
-    task = Task()
-    with task.open_features((), ("po",)) as found:
-        got = found.of(*surveys)
+    with reader().open_features() as features:
+        assert np.isnan(features.of(*surveys)["location_raw"][7:]).all()
+    task = reader()
+    with task.open_features((), ("po",)) as features:
+        got = features.of(*surveys)
     assert_allclose(got["location_raw"][:, :, 0, 0], np.column_stack([lon / 180, lat / 90]), rtol=1e-6)
     assert_allclose(got["location_encoder"][:, :, 0, 0], LocationEncoder.load(checkpoint).embed(lon, lat), atol=1e-6)
-    assert task.told == {"location_encoder": str(checkpoint)}
+    assert task.facts == {"location_encoder": str(checkpoint)}
 
 
 def test_a_net_is_trained_and_judged_on_a_location_encoder(root, checkpoint):
@@ -172,6 +161,6 @@ def test_a_net_is_trained_and_judged_on_a_location_encoder(root, checkpoint):
     assert {"Fit", "FoldScores", "Evaluate"} <= set(run(task))
     metrics = json.loads((task.folder / "metrics.json").read_text())
     assert 0 < metrics["valid"]["sample_f1"] < 1
-    weights = torch.load(task.below(Fit, fold=0).folder / "model.ckpt", weights_only=True)
+    weights = torch.load(task.clone(Fit, fold=0).folder / "model.ckpt", weights_only=True)
     assert weights["state_dict"]["layers.0.weight"].shape == (8, 4)
     assert weights["state_dict"]["standards.location_encoder.mean"].abs().sum() > 0

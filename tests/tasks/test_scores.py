@@ -8,18 +8,17 @@ from glc import scores as score_tables
 from glc import storage
 from glc.classical.random_forest import Forest, on_rasters
 from glc.tasks.scores import ClassicalScores
-from glc.tasks.submission import Evaluate
 from tests.tasks.pipeline import TINY, run
 
 RUN1 = "inria-run1+validation.count=5+validation.run=2+model.trees=10"
 
 
-def below(root, experiment):
-    return Evaluate(root=root, dataset=TINY, experiment=experiment).below(ClassicalScores)
+def scores_of(root, experiment):
+    return ClassicalScores(root=root, dataset=TINY, experiment=experiment)
 
 
 def test_the_forest_reads_the_rasters_at_the_surveys(root):
-    task = below(root, RUN1)
+    task = scores_of(root, RUN1)
     assert {"Surveys", "Folds", "Tabular", "ClassicalScores"} <= set(run(task))
     table = task.input()["input table"].path
     values = pq.read_table(sorted((table / "tabular").glob("*.parquet"))).to_pandas()
@@ -33,13 +32,13 @@ def test_the_forest_reads_the_rasters_at_the_surveys(root):
     assert facts["query_surveys_off_rasters"] == (~on_rasters(asked.to_numpy())).sum()
     assert facts["training_surveys_off_rasters"] > 0
     assert 0 < facts["values_imputed"] < 27 * facts["training_surveys"]
-    assert run(below(root, RUN1)) == []
+    assert run(scores_of(root, RUN1)) == []
 
 
 def test_only_a_model_that_reads_a_table_depends_on_it(root):
-    plain = below(root, "votes")
-    assert set(plain.own_parameters()) == {"model", "scores", "run"}  # as before there were inputs
+    plain = scores_of(root, "votes")
+    assert plain.own_parameters()["inputs"] == []
     assert set(plain.requires()) == {"surveys", "folds"}
-    one, other = (below(root, f"{RUN1}+inputs.0.table={table}") for table in ('["bioclim"]', '["bioclim", "soil"]'))
+    one, other = (scores_of(root, f"{RUN1}+inputs.0.table={table}") for table in ('["bioclim"]', '["bioclim", "soil"]'))
     assert one.identity != other.identity
-    assert other.identity == below(root, RUN1).identity
+    assert other.identity == scores_of(root, RUN1).identity

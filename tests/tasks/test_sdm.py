@@ -46,7 +46,7 @@ def test_the_benchmark_writes_its_tables_and_the_scores_of_regions_without_truth
     page = (root / "tables" / data.name / "elith_2020-nceas.md").read_text()
     assert "| ensemble |" in page
     assert "| maxent |" in page
-    assert "so not beside: vandendool2023_per_species.csv, check_rf_downsampled.csv, valavi" in page
+    assert "so not compared: vandendool2023_per_species.csv, check_rf_downsampled.csv, valavi" in page
     assert "| NZ | nceas/NZ_bird_scores.parquet |" in page
     table = pd.read_csv(task.folder / "per_species.csv", keep_default_na=False)
     assert len(table) == 3 * 6
@@ -145,7 +145,7 @@ def test_published_scores_that_are_there_stand_beside(data, root, tmp_path):
     assert luigi.build([task], local_scheduler=True, log_level="WARNING")
     page = task.results()[0]
     assert "| forest, target_group (published) | 0.7500 | 0.7500 |" in page
-    assert "so not beside: vandendool2023_per_species.csv, valavi2023_per_species.csv." in page
+    assert "so not compared: vandendool2023_per_species.csv, valavi2023_per_species.csv." in page
     before = task.identity
     (place / "other.csv").write_text("not read")
     assert benchmark(tmp_path, root).identity == before

@@ -9,8 +9,7 @@ import pytest
 from glc import scores, storage
 from glc.errors import ConfigError
 from glc.tasks import Evaluate, Predictions, Submission
-from glc.tasks.scores import ClassicalScores
-from glc.tasks.stack import BlendScores, StackScores
+from glc.tasks.scores import BlendScores, ClassicalScores, StackScores
 
 FOLDS = "validation.count=4+validation.run=2"
 STACK = f"""
@@ -40,10 +39,9 @@ def submission(root, text=STACK, name="joined"):
 def test_a_stack_ends_in_a_submission_and_a_second_run_does_nothing(root):
     task = submission(root)
     assert luigi.build([task], local_scheduler=True, log_level="WARNING")
-    below = task.below(Predictions).requires()["scores"]
+    below = task.clone(Predictions).scores()
     assert isinstance(below, StackScores)
-    members = below.members()
-    members = {name: one.requires()["scores"] for name, one in members.items()}
+    members = {name: predictions.scores() for name, predictions in below.members.items()}
     assert [type(one) for one in members.values()] == [ClassicalScores] * 2
     facts = storage.manifest(below.folder)["model_facts"]
     assert list(facts) == ["0", "1", "2", "test"]
@@ -63,12 +61,12 @@ def test_a_stack_ends_in_a_submission_and_a_second_run_does_nothing(root):
 
 
 def test_boosted_trees_make_other_scores_of_the_same_members(root):
-    weights = submission(root).below(Predictions).requires()["scores"]
+    weights = submission(root).clone(Predictions).scores()
     text = STACK.replace('name = "stack"', 'name = "stack", fit = "boosted", candidates = 30, trees = 5')
     task = submission(root, text, "boosted")
     assert luigi.build([task], local_scheduler=True, log_level="WARNING")
-    trees = task.below(Predictions).requires()["scores"]
-    assert [one.folder for one in trees.members().values()] == [one.folder for one in weights.members().values()]
+    trees = task.clone(Predictions).scores()
+    assert [one.folder for one in trees.members.values()] == [one.folder for one in weights.members.values()]
     one, other = (scores.read(each.folder / "valid").matrix for each in (trees, weights))
     changed = np.diff((abs(one - other) > 1e-6).tocsr().indptr)
     assert changed.mean() > 20
@@ -120,7 +118,7 @@ validation = {{ count = 4, run = 3 }}
 """.replace("'", '"')
     task = submission(root, text, "blended")
     assert luigi.build([task], local_scheduler=True, log_level="WARNING")
-    below = task.below(Predictions).requires()["scores"]
+    below = task.clone(Predictions).scores()
     assert isinstance(below, BlendScores)
     told = {fold: one["members"] for fold, one in storage.manifest(below.folder)["model_facts"].items()}
     assert set(told) == {"0", "1", "2", "test"}

@@ -29,7 +29,7 @@ def test_the_world_of_2020_ends_in_ranked_species_and_its_measures(task):
     data = task.read_surveys()
     held = data.places["surveyId"].to_numpy()[data.test]
     assert set(frame["id"]) == set(held)
-    assert storage.manifest(task.below(Folds).folder)["held_out"] == len(held) > 20
+    assert storage.manifest(task.clone(Folds).folder)["held_out"] == len(held) > 20
     metrics = json.loads((Path(task.root) / "metrics" / "virtual-glc20-tiny" / f"{name}.json").read_text())
     for split in ("valid", "test"):
         assert 0 < metrics[split]["adaptive_top_30"] <= 1

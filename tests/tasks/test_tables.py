@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from glc import config, storage
+from glc.config import Variant
 from glc.errors import ConfigError
-from glc.tasks.scores import Fit, FoldScores
 from glc.tasks.tables import CostTable, Row, SeedTable
+from glc.tasks.training import Fit, FoldScores, fits
 from tasks import dsgt_2024, inria_2020, tighnari_2024
 from tests.tasks.pipeline import TINY, run
 
@@ -69,7 +70,7 @@ def test_table_3_trains_each_model_once_for_both_decoders():
     tasks = list(dsgt_2024.Table3(dataset=TINY).requires().values())
     for top, threshold in zip(tasks[::2], tasks[1::2], strict=True):
         assert top.identity != threshold.identity
-        assert top.below(Fit, fold=0).identity == threshold.below(Fit, fold=0).identity
+        assert top.clone(Fit, fold=0).identity == threshold.clone(Fit, fold=0).identity
 
 
 class Small(CostTable):
@@ -79,8 +80,11 @@ class Small(CostTable):
     remarks = ("A remark.",)
 
     def rows(self):
-        base = "frequency+validation.run=2+validation.count=4"
-        return [Row("top 5", f"{base}+decode.k=5", "about .2"), Row("top 10", f"{base}+decode.k=10")]
+        base = Variant.parse("frequency+validation.run=2+validation.count=4")
+        return [
+            Row("top 5", base.changed(decode={"k": 5}), "about .2"),
+            Row("top 10", base.changed(decode={"k": 10})),
+        ]
 
 
 def test_a_table_has_a_line_for_each_experiment(root):
@@ -101,12 +105,13 @@ class Seeded(SeedTable):
     title = "A table of seeds"
 
     def all_rows(self):
-        base = "geolocation+validation.run=2+validation.count=4+model.latent=8+train.max_epochs="
+        base = Variant.parse("geolocation+validation.run=2+validation.count=4+model.latent=8+train.max_epochs=1")
+        three = base.changed(train={"max_epochs": 3})
         return [
-            Row("one epoch", f"{base}1"),
-            Row("three epochs", f"{base}3", ".4"),
-            Row("top 5", f"{base}3+decode.name=top_k+decode.k=5"),
-            Row("top 10", f"{base}3+decode.name=top_k+decode.k=10", over="three epochs"),
+            Row("one epoch", base),
+            Row("three epochs", three, ".4"),
+            Row("top 5", three.changed(decode={"name": "top_k", "k": 5})),
+            Row("top 10", three.changed(decode={"name": "top_k", "k": 10}), over="three epochs"),
         ]
 
 
@@ -128,13 +133,13 @@ def test_a_table_of_seeds_tells_gains_with_their_spread_and_what_they_cost(root)
         assert found["validation gain"] == pytest.approx(gain.mean())
         assert found["validation gain spread"] == pytest.approx(gain.std())
     assert frame.loc[["one epoch", "three epochs", "top 5"], "epochs"].tolist() == [2, 6, 6]  # of two folds
-    one = runs["one epoch"][0].below(Fit, fold=0)
+    one = runs["one epoch"][0].clone(Fit, fold=0)
     assert frame["surveys"].tolist() == [round(_rows(runs["one epoch"][0]))] * 4
     weights = torch.load(one.folder / "model.ckpt", weights_only=True)["state_dict"]
     count = sum(value.numel() for name, value in weights.items() if name.endswith(("weight", "bias")))
     assert frame.loc["one epoch", "parameters"] == f"{count:,}"
     seconds = [
-        storage.manifest(run.below(step, fold=fold).folder)["seconds"]
+        storage.manifest(run.clone(step, fold=fold).folder)["seconds"]
         for run in runs["one epoch"]
         for step in (Fit, FoldScores)
         for fold in (0, 1)
@@ -169,7 +174,7 @@ def _validated(run):
 
 
 def _rows(run):
-    return sum(storage.manifest(run.below(Fit, fold=fold).folder)["rows"] for fold in (0, 1)) / 2
+    return sum(storage.manifest(run.clone(Fit, fold=fold).folder)["rows"] for fold in (0, 1)) / 2
 
 
 def test_rows_that_differ_in_decoding_or_correction_share_their_nets():
@@ -178,9 +183,9 @@ def test_rows_that_differ_in_decoding_or_correction_share_their_nets():
     for label in ("+ threshold top-K", "+ K alone (ours)", "+ output correction"):
         assert rows[label].identity != cross.identity
         for fold in (0, 2):
-            assert rows[label].below(Fit, fold=fold).identity == cross.below(Fit, fold=fold).identity
-    assert cross.below(Fit, fold=0).identity == rows["+ HCAM"].below(Fit, fold=0).identity
-    assert cross.below(Fit, fold=1).identity != rows["+ HCAM"].below(Fit, fold=1).identity
+            assert fits(rows[label])[fold].identity == fits(cross)[fold].identity
+    assert fits(cross)[0].identity == fits(rows["+ HCAM"])[0].identity
+    assert fits(cross)[1].identity != fits(rows["+ HCAM"])[1].identity
 
 
 @pytest.mark.parametrize("preset", tighnari_2024.PRESETS)

@@ -13,8 +13,8 @@ from numpy.testing import assert_allclose
 from glc import registry, storage
 from glc.config import Input
 from glc.errors import ConfigError, MissingError
-from glc.tasks.inputs import there
-from glc.tasks.tabular import Tabular
+from glc.tasks.imagery import Tabular
+from glc.tasks.inputs import available
 from tests.tasks.pipeline import TINY, run
 
 REAL = ["elevation", "temperature", "precipitation", "bioclim", "koeppen"]
@@ -105,8 +105,8 @@ def test_a_covariate_comes_from_the_named_folder_or_the_datasets_own(shared_data
     shutil.copytree(shared_data / "fixtures" / "glc22" / "observations", dataset / "observations")
     task = {"root": root, "dataset": str(dataset), "imagery_folder": str(shared_data / "rasters_eu")}
     climate = Tabular(**task, covariates=["bioclim"])
-    assert there(climate, Input(table=("bioclim",)))
-    assert not there(climate, Input(table=("soil",)))
+    assert available(climate, Input(table=("bioclim",)))
+    assert not available(climate, Input(table=("soil",)))
     with pytest.raises(MissingError, match=r"no file of covariate 'soil'.*pre-extracted/environmental_vectors"):
         Tabular(**task, covariates=["soil"]).files()
     before = climate.identity
@@ -115,7 +115,7 @@ def test_a_covariate_comes_from_the_named_folder_or_the_datasets_own(shared_data
     soil = pd.DataFrame({"observation_id": ids} | {name: ids % 90 for name in registry.covariates.get("soil").vector})
     (dataset / "pre-extracted").mkdir()
     soil.to_csv(dataset / "pre-extracted" / "environmental_vectors.csv", sep=";", index=False)
-    assert there(climate, Input(table=("soil",)))
+    assert available(climate, Input(table=("soil",)))
     wanted = Tabular(**task, covariates=["bioclim", "soil"])
     run(wanted)
     frame, facts = _read(wanted).set_index(["dataset", "surveyId"]), storage.manifest(wanted.folder)

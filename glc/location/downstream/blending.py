@@ -1,11 +1,71 @@
 """The blend: which sources predict a target best together (Caruana et al. 2004), and an honest figure of the choice."""
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from glc.location.downstream import validation
 from glc.location.downstream.heads import Prediction
+from glc.location.downstream.problems import Problem
+from glc.location.downstream.sources import Source
+
+
+@dataclass(frozen=True)
+class Blend:
+    """The best mean of several sources, for each target.
+
+    scores : frame of all rows, the blend among them
+    chosen : target -> weights of the sources, and why others were not asked
+    held_out : frame of the labelled coordinates, each fold predicted by the sources that the other folds choose
+    query : target -> Prediction of the coordinates without labels
+    """
+
+    scores: pd.DataFrame
+    chosen: dict[str, Any]
+    held_out: pd.DataFrame
+    query: dict[str, Prediction]
+
+
+def blend_all(
+    problem: Problem,
+    rows: dict[str, tuple[Source, dict[str, str]]],
+    folders: dict[str, Path],
+    column: str,
+    progress: Callable[[str], None],
+) -> Blend:
+    """Choose for each target of `problem` which sources predict it together.
+
+    rows : label -> (source, paths); a raster, and a source that may know the target, is never asked
+    folders : label -> output of the row: ``scores.csv``, ``held_out`` and ``query``
+    column : folds that choose; progress : takes the title of the target whose turn it is
+    """
+    scores = [validation.read_scores(folder).assign(row=label) for label, folder in folders.items()]
+    held = problem.places[["lon", "lat"]].copy()
+    chosen, query = {}, {}
+    for target in problem.targets:
+        progress(target.title)
+        fills = {label: row for label, row in rows.items() if row[0].kind != "raster"}
+        reasons = {label: validation.knows(*row, target) for label, row in fills.items()}
+        may = {label: folders[label] for label, reason in reasons.items() if not reason}
+        loaded = {label: validation.load(folder / "held_out" / column, target.name) for label, folder in may.items()}
+        candidates = {label: prediction for label, prediction in loaded.items() if prediction is not None}
+        truth, fold = problem.places[target.name].to_numpy(), problem.places[column].to_numpy()
+        mean = held_out(target, truth, candidates, fold)
+        held[target.name] = mean.best
+        weights = choose(target, truth, candidates)
+        chosen[target.name] = {
+            "mean of": dict(weights),
+            "not asked": {label: reason for label, reason in reasons.items() if reason},
+        }
+        scores.append(validation.pooled_scores(problem, target, mean, column).assign(row="blend"))
+        asked = {label: validation.load(may[label] / "query", target.name) for label in weights}
+        query[target.name] = weighted(asked, weights)
+    return Blend(pd.concat(scores, ignore_index=True), chosen, held, query)
 
 
 def choose(target, truth, candidates, most=10):

@@ -1,8 +1,11 @@
 """Settings of downstream tasks: what is told of a place, and what learns from it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from glc.config import NONE, Choice, Count, Dropout, Member, Natural, NotNegative, Positive, require, section
+from glc.errors import ConfigError
+from glc.location.downstream.problems import Target
 
 PLACES_ALONE = ("nearest", "kriging")
 """Kinds of sources that labelled places tell by themselves: no features, and no head to learn from them."""
@@ -11,6 +14,8 @@ LEFT_OUT = ("", "own", "climate")
 HEADS = ("mlp", "linear")
 ALL = "*"
 """Of a path: for all targets that have none of their own."""
+DEGREES = (10, 20, 40)
+"""Of the harmonics that are compared; the first is the control."""
 
 
 @section
@@ -60,3 +65,40 @@ class Head:
     precision: Literal["float32", "bfloat16"] = "float32"
     """float32; or bfloat16: products in bfloat16 while training, weights, loss and predictions in float32. About four
     times faster on a CPU that supports it (avx512_bf16, amx), slower on others."""
+
+
+def rows(
+    benchmark: str, targets: Sequence[Target], raster: str, encoders: Mapping[str, Mapping[str, str]]
+) -> dict[str, tuple[Source, dict[str, str]]]:
+    """What is compared on a benchmark: label -> (source, target or ``*`` -> file of its raster or encoder).
+
+    raster : a GeoTIFF for the raster-read rows, or empty; encoders : label -> target or ``*`` -> checkpoint
+    """
+    habitats = benchmark == "habitats"
+    reference = f"{20 if habitats else 10} nearest places"
+    compared: dict[str, tuple[Source, dict[str, str]]] = {
+        reference: (Source("nearest"), {}),
+        "kriging": (Source("kriging"), {}),
+    }
+    maps = {"raw coordinates": Choice("raw"), "xyz": Choice("xyz"), "sphereC+": Choice("spherec_plus")}
+    if habitats:  # they change within kilometres
+        maps["sphereC+, finer"] = Choice("spherec_plus", {"shortest": 0.001})
+    harmonics = {degree: Choice("harmonics", {"degree": degree}) for degree in DEGREES}
+    maps |= {f"harmonics, L = {degree}": features for degree, features in harmonics.items()}
+    compared |= {label: (Source("features", features), {}) for label, features in maps.items()}
+    if raster:
+        left_out = {"all bands": ""}
+        if not habitats:
+            left_out |= {"without the target's bands": "own", "without temperature and altitude": "climate"}
+        for label, without in left_out.items():
+            compared[f"raster-read, {label}"] = Source("raster", left_out=without), {ALL: raster}
+    for label, paths in encoders.items():
+        if label in compared:
+            raise ConfigError(f"encoder {label!r}: another row has that label; give it a label of its own")
+        own = {name: paths[name] for name in (ALL, *(target.name for target in targets)) if name in paths}
+        if own:
+            compared[label] = Source("encoder"), own
+            # the control and the embedding together: what pre-training adds to it
+            control = f"harmonics, L = {DEGREES[0]}"
+            compared[f"{label} + {control}"] = Source("encoder", harmonics[DEGREES[0]]), own
+    return compared

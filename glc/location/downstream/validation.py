@@ -163,6 +163,11 @@ def load(folder, name):
         return Prediction(found["values"].astype(np.float32), found["classes"].astype(object))
 
 
+def read_scores(folder: Path) -> pd.DataFrame:
+    """The ``scores.csv`` in a folder, its folds as text."""
+    return pd.read_csv(folder / "scores.csv", keep_default_na=False, na_values={"score": [""]}, dtype={"fold": str})
+
+
 def _groups(problem, source, paths):
     """Targets that are told the same: list of (path, bands left out, names)."""
     names = [target.name for target in problem.targets]

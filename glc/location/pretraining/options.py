@@ -1,7 +1,7 @@
 """What changes a location encoder: the section of its pre-training."""
 
 from dataclasses import field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Len
 
@@ -63,3 +63,22 @@ class Pretraining:
         west, south, east, north = self.bounds
         inside = -180 <= west < east <= 180 and -90 <= south < north <= 90
         require(inside, "bounds", self, "west < east and south < north, degrees within ±180 and ±90")
+
+
+@section
+class TilePretraining(Pretraining):
+    """`Pretraining` on an edition's tiles: the places are those of its surveys, which are on land.
+
+    At most ``places`` of them are drawn, within ``bounds``; a tile is ``size`` pixels wide, which show as many of its
+    low DCT coefficients per axis.
+    """
+
+    land_band: Literal[""] = ""
+    """Must be empty: the places are those of surveys."""
+    epochs: Count = 20
+    """Passes over the places."""
+    batch_size: Annotated[int, Ge(2)] = 512
+    """Places per step; the others of the batch are the contrast."""
+    apart_km: NotNegative = 2.0
+    """As in `Pretraining`; this far apart, Sentinel's tiles of 1.28 km do not overlap, and surveys stand in
+    clusters."""

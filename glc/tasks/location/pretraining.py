@@ -1,170 +1,140 @@
-"""Imagery to a location encoder, pre-trained by contrasting places with it: a raster stack, or an edition's tiles."""
+"""Imagery to a location encoder, pre-trained by contrasting coordinates with a raster stack, or an edition's tiles."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any
 
 import luigi
-from annotated_types import Ge
 
-from glc import storage
-from glc.config import Count, NotNegative, section
+from glc import registry, storage
 from glc.errors import ConfigError
-from glc.location.pretraining.options import Pretraining
-from glc.tasks.base import ProductTask, Published, SectionParameter
-from glc.tasks.imagery import CovariateParameter, ImageryTask, Tiles
-from glc.tasks.machine import machine
+from glc.location.pretraining.options import Pretraining, TilePretraining
+from glc.tasks.base import GlcTask, ProductTask, Published
+from glc.tasks.imagery import ImageryTask, Tiles
+from glc.tasks.machine import machine, wandb
+from glc.tasks.parameters import NameParameter, PathParameter, SectionParameter
 from glc.tasks.surveys import Surveys
 
-
-@section
-class TilePretraining(Pretraining):
-    """`Pretraining` on an edition's tiles: the places are those of its surveys, which are on land.
-
-    At most ``places`` of them are drawn, within ``bounds``; a tile is ``size`` pixels wide, which show as many of its
-    low DCT coefficients per axis.
-    """
-
-    land_band: Literal[""] = ""
-    """Must be empty: the places are those of surveys."""
-    epochs: Count = 20
-    """Passes over the places."""
-    batch_size: Annotated[int, Ge(2)] = 512
-    """Places per step; the others of the batch are the contrast."""
-    apart_km: NotNegative = 2.0
-    """As in `Pretraining`; this far apart, Sentinel's tiles of 1.28 km do not overlap, and surveys stand in
-    clusters."""
+CHECKPOINTS = ("location.ckpt", "image.ckpt")
 
 
-class ImageryParameter(luigi.Parameter):
-    """A GeoTIFF, or a folder of them; checked when the command is read."""
+def _has_rasters(path: Path, option: str) -> Path:
+    if path.is_dir() and not any(path.glob("*.tif")):
+        raise ConfigError(f"{option} {path}: no *.tif in this folder; expected at least one")
+    return path
 
-    def normalize(self, x):
-        path = Path(x)
-        if not path.exists():
-            raise ConfigError(
-                f"--imagery {x}: no such file; give a GeoTIFF of the globe's imagery, or a folder of them"
-            )
-        if path.is_dir() and not any(path.glob("*.tif")):
-            raise ConfigError(f"--imagery {x}: no *.tif in this folder; expected at least one")
-        return str(path.resolve())
+
+def imagery_file() -> PathParameter:
+    """A GeoTIFF, or a folder of them; the content counts, not the path."""
+    return PathParameter(
+        "any",
+        "give a GeoTIFF of the globe's imagery, or a folder of them",
+        check=_has_rasters,
+        significant=False,
+        description="GeoTIFF of many bands, or a folder of them",
+    )
 
 
 class EncoderTask(ProductTask):
     """``location.ckpt`` and ``image.ckpt``, both encoders, and ``history.csv``, the curves of their training.
 
-    All three also stand at ``ROOT/location/<imagery or dataset>/<label>``.
+    All three are also published at ``ROOT/location/<imagery or dataset>/<label>``.
     """
 
     label = luigi.Parameter(
         default="", significant=False, description="name in stable paths (default: encoder, or encoder-IDENTITY)"
     )
-    threads = luigi.IntParameter(default=0, significant=False, description="of torch on a CPU; 0: as many as it takes")
+    threads = luigi.IntParameter(default=0, significant=False, description="CPU threads of torch; 0: all")
 
-    def usual(self):
-        """Whether all that changes the encoder, but for what it sees, is at its default."""
+    def usual(self) -> bool:
+        """Whether everything that changes the encoder, except what it sees, is at its default."""
         raise NotImplementedError(f"{type(self).__name__} does not say what is usual")
 
-    def stable(self, name):
+    def stable(self, name: str) -> Path:
         """The stable path of a product."""
         standard = "encoder" if self.usual() else f"encoder-{self.identity}"
-        return Path(self.root) / "location" / self.dataset_name / (self.label or standard) / name
+        return Path(self.root) / "location" / self.subject / (self.label or standard) / name
 
-    def published(self):
-        return [
-            Published(self.stable(name), self.folder / name) for name in ("location.ckpt", "image.ckpt", "history.csv")
-        ]
+    def published(self) -> list[Published]:
+        return [Published(self.stable(name), self.folder / name) for name in (*CHECKPOINTS, "history.csv")]
 
-    def settings(self):
-        """How the training runs, for `glc.location.pretraining.train.fit`."""
+    def training(self) -> dict[str, Any]:
+        """How the training runs, for `glc.location.pretraining.train`."""
         return {
             "accelerator": machine().accelerator,
             "threads": self.threads or None,
-            "wandb": {
-                "mode": machine().wandb_mode,
-                "project": machine().wandb_project,
-                "group": "location",
-                "name": f"location-{self.label or self.identity}",
-                "config": self.own_parameters(),
-                "dir": str(Path(self.root) / "wandb"),
-            },
+            "wandb": wandb(self.root, "location", f"location-{self.label or self.identity}", self.own_parameters()),
         }
 
-    def results(self):
+    def results(self) -> list[str]:
         """Where the encoders and the curves are."""
         return [f"{target.path.stem:9} {target.path}" for target in self.published()]
 
 
-class OnImagery:
-    """For tasks on the imagery of a globe or a region, which stands in for a dataset."""
+class GlobeTask(GlcTask):
+    """A task on imagery of a globe or a region; its content counts, not its path."""
 
-    imagery = ImageryParameter(description="GeoTIFF of many bands, or a folder of them")
+    imagery = imagery_file()
 
     @property
-    def dataset(self):
-        """What stands for the dataset in names and manifests: the imagery."""
+    def origin(self) -> str:
         return self.imagery
 
     @property
-    def dataset_name(self):
+    def subject(self) -> str:
         """The raster's name, or the folder's."""
         return Path(self.imagery).stem
 
 
-class PretrainLocation(OnImagery, EncoderTask):
-    """Encoders of places on the land of a raster stack; the content of the imagery counts, not its path."""
+class PretrainLocation(GlobeTask, EncoderTask):
+    """Encoders of coordinates on the land of a raster stack."""
 
     pretraining = SectionParameter(
         Pretraining, default=Pretraining(), description="options of the pre-training, as JSON"
     )
-    carried = ("imagery",)
 
-    def more_identity(self):
+    def content(self) -> Any:
         path = Path(self.imagery)
         files = sorted(path.glob("*.tif")) if path.is_dir() else [path]
-        return [[one.name, storage.file_digest(one)] for one in files]
+        return [[file.name, storage.file_digest(file)] for file in files]
 
-    def usual(self):
+    def usual(self) -> bool:
         return self.pretraining == Pretraining()
 
-    def write(self, out):
+    def write(self, out: Path) -> None:
         from glc.location.pretraining import train
 
         self.status(f"training on {self.pretraining.places:,} places", 5)
-        storage.note(out, **train.pretrain(self.imagery, out, self.pretraining, **self.settings()))
+        storage.note(out, **train.pretrain(self.imagery, out, self.pretraining, **self.training()))
 
 
 class PretrainLocationOnTiles(EncoderTask, ImageryTask):
     """Encoders of a dataset's surveys and the tiles around them, by default Sentinel's of its training and test.
 
-    The tiles are low DCT terms: the default's table is the one that nets read too, and 256 times smaller than pixels.
+    The tiles are low DCT coefficients: the default's table is the one that nets read too, 256 times smaller than
+    pixels.
     """
 
-    covariate = CovariateParameter(default="sentinel2", description="a registered covariate with tiles")
+    covariate = NameParameter(registry.covariates, default="sentinel2", description="a registered covariate with tiles")
     size = luigi.IntParameter(default=128, description="side in pixels of the tiles that are cut")
     pretraining = SectionParameter(
-        TilePretraining,
-        default=TilePretraining(),
-        description="options of the pre-training, as JSON",
+        TilePretraining, default=TilePretraining(), description="options of the pre-training, as JSON"
     )
 
-    def requires(self):
+    def requires(self) -> dict[str, luigi.Task]:
         return {"surveys": self.clone(Surveys), "tiles": self.clone(Tiles, block=self.pretraining.size)}
 
-    def more_identity(self):
+    def content(self) -> Any:
         return None  # the files of the imagery count through the tiles
 
-    def usual(self):
+    def usual(self) -> bool:
         # no identities: the default's covariate may have no files here
         usual = type(self)(root=self.root, dataset=self.dataset)
         return (self.own_parameters(), self.surveys) == (usual.own_parameters(), usual.surveys)
 
-    def write(self, out):
+    def write(self, out: Path) -> None:
         from glc.location.pretraining import train
 
         surveys = self.places().to_pandas()
         self.status(f"training on tiles of up to {len(surveys):,} surveys", 5)
         tiles = self.input()["tiles"].path
-        storage.note(
-            out,
-            **train.pretrain_on_tiles(tiles, surveys, out, self.pretraining, **self.settings()),
-        )
+        storage.note(out, **train.pretrain_on_tiles(tiles, surveys, out, self.pretraining, **self.training()))

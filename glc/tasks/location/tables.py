@@ -1,4 +1,4 @@
-"""Tables and pictures of downstream tasks: every encoder beside the reference and the controls.
+"""Tables and pictures of downstream tasks: every encoder compared with the reference and the controls.
 
 DownstreamPredictions --+-- LocationPictures --+-- LocationTasks
                         +----------------------+
@@ -6,141 +6,118 @@ DownstreamPredictions --+-- LocationPictures --+-- LocationTasks
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import luigi
 
 from glc import storage
 from glc.location.downstream import problems
-from glc.location.downstream.sources import ALL
-from glc.report.markdown import markdown
-from glc.tasks.base import ProductTask, Published
-from glc.tasks.location.downstream import (
-    DownstreamPredictions,
-    EncodersTask,
-    PlacesFolderParameter,
-    PlacesTask,
-    read_scores,
-)
+from glc.location.downstream.sources import ALL, Head
+from glc.tasks.base import ProductTask, Published, TableTask
+from glc.tasks.location.downstream import DownstreamPredictions, EncodersTask, LabelledTask, labelled_folder
+from glc.tasks.parameters import SectionParameter
 
 
-class WorldTask(EncodersTask, ProductTask):
-    """A task on all benchmarks of places; its settings count through its inputs."""
+class BenchmarksTask(EncodersTask):
+    """A task on all benchmarks of labelled coordinates; its settings count through its inputs."""
 
-    places = PlacesFolderParameter(description="folder of location_tasks.parquet and location_query.parquet")
-    habitats = PlacesFolderParameter(default="", description="folder of surveys_train.csv and surveys_test.csv")
-    random_folds = PlacesTask.random_folds
-    seeds = PlacesTask.seeds
-    head = PlacesTask.head
-    carried = ("habitats", *DownstreamPredictions.carried)
+    places = labelled_folder("folder of location_tasks.parquet and location_query.parquet")
+    habitats = labelled_folder("folder of surveys_train.csv and surveys_test.csv", optional=True)
+    random_folds = luigi.IntParameter(default=1, significant=False, description=LabelledTask.random_folds.description)
+    seeds = luigi.IntParameter(default=3, significant=False, description=LabelledTask.seeds.description)
+    head = SectionParameter(Head, default=Head(), significant=False, description=LabelledTask.head.description)
 
     @property
-    def dataset(self):
-        """What stands for the dataset in names and manifests: the folder."""
+    def origin(self) -> str:
         return self.places
 
-    def predictions(self, benchmark):
+    def predictions(self, benchmark: str) -> DownstreamPredictions:
         """The `DownstreamPredictions` of a benchmark."""
-        names = ("root", "random_folds", "seeds", "head", "raster", "encoders")
-        settings = {name: getattr(self, name) for name in names}
-        return DownstreamPredictions(
-            benchmark=benchmark, places={"location": self.places, "habitats": self.habitats}[benchmark], **settings
-        )
+        folder = {"location": self.places, "habitats": self.habitats}[benchmark]
+        return self.clone(DownstreamPredictions, benchmark=benchmark, places=folder)
 
 
-class LocationPictures(WorldTask):
+class LocationPictures(BenchmarksTask, ProductTask):
     """Maps of errors and of embeddings: ``ROOT/location/pictures``.
 
     Errors are those of the blend on the block folds, which is what the predictions are made of; embeddings are those of
     the encoders that have a checkpoint for all targets.
     """
 
-    def requires(self):
+    def requires(self) -> DownstreamPredictions:
         return self.predictions("location")
 
-    def shown(self):
-        """label -> checkpoint of the encoders whose embedding is drawn."""
+    def shown(self) -> dict[str, str]:
+        """Label -> checkpoint of the encoders whose embedding is drawn."""
         return {label: paths[ALL] for label, paths in self.encoders.items() if ALL in paths}
 
-    def more_identity(self):
+    def content(self) -> Any:
         raster = storage.file_digest(self.raster) if self.raster else ""
         return [raster, *([label, storage.file_digest(path)] for label, path in self.shown().items())]
 
-    def names(self):
+    def names(self) -> list[str]:
         """File names of the pictures."""
         values = [f"error_{target.name}" for target in problems.LOCATION_TARGETS if target.kind == "value"]
-        made = [*values, "country_map", "country_errors"]
+        names = [*values, "country_map", "country_errors"]
         for label in self.shown():
-            made += [
-                f"embedding_{_slug(label)}",
-                *(f"similarity_{_slug(label)}_{_slug(p)}" for p in problems.LANDMARKS),
-            ]
-        return [f"{name}.png" for name in made]
+            slug = _slug(label)
+            names += [f"embedding_{slug}", *(f"similarity_{slug}_{_slug(place)}" for place in problems.LANDMARKS)]
+        return [f"{name}.png" for name in names]
 
-    def published(self):
+    def published(self) -> list[Published]:
         place = Path(self.root) / "location" / "pictures"
         return [Published(place / name, self.folder / name) for name in self.names()]
 
-    def write(self, out):
+    def write(self, out: Path) -> None:
         from glc.report import location, location_errors
 
         problem = self.requires().problem()
-        found = location_errors.draw(problem, self.requires().folder / "held_out.parquet", self.raster, out)
+        errors = location_errors.draw(problem, self.requires().folder / "held_out.parquet", self.raster, out)
         for label, path in self.shown().items():
             self.status(f"drawing the embedding {label}")
             location.draw_encoder(path, label, problem, out, _slug(label))
-        (out / "errors.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (out / "errors.json").write_text(json.dumps(errors, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-class LocationTasks(WorldTask):
-    """Every encoder beside the nearest places, raw coordinates and the control, on random and on block folds.
-
-    ``table.md`` and ``table.csv``, also at ``ROOT/tables/<folder>``.
-    """
+class LocationTasks(BenchmarksTask, TableTask):
+    """Every encoder compared with the nearest places, raw coordinates and the control, on random and block folds."""
 
     title = "Downstream tasks of places"
-    remarks = ()
+    remarks: Sequence[str] = ()
 
-    def requires(self):
-        benchmarks = ["location", *(["habitats"] if self.habitats else [])]
-        return {name: self.predictions(name) for name in benchmarks} | {"pictures": self.clone(LocationPictures)}
+    def benchmarks(self) -> dict[str, DownstreamPredictions]:
+        """The predictions of each benchmark that a folder is given for."""
+        return {name: self.predictions(name) for name in ("location", *(["habitats"] if self.habitats else []))}
 
-    def more_identity(self):
+    def requires(self) -> dict[str, luigi.Task]:
+        return self.benchmarks() | {"pictures": self.clone(LocationPictures)}
+
+    def content(self) -> Any:
         return [self.title, *self.remarks]
 
-    def published(self):
-        name, place = self.task_family.replace(".", "-").lower(), Path(self.root) / "tables" / self.dataset_name
-        return [Published(place / f"{name}{kind}", self.folder / f"table{kind}") for kind in (".md", ".csv")]
+    def write(self, out: Path) -> None:
+        from glc.report import downstream
 
-    def write(self, out):
-        import pandas as pd
+        drawn = self.clone(LocationPictures)
+        text, scores = downstream.page(
+            self.title,
+            {name: (task.problem(), task.folder) for name, task in self.benchmarks().items()},
+            drawn.folder / "errors.json",
+            self.remarks,
+            embeddings=bool(drawn.shown()),
+        )
+        (out / "table.md").write_text(text, encoding="utf-8")
+        scores.to_csv(out / "table.csv", index=False)
 
-        from glc.location.downstream import tables
-
-        tasks = self.requires()
-        drawn = tasks.pop("pictures")
-        page, long, chosen = [f"# {self.title}", ""], [], {}
-        for name, task in tasks.items():
-            scores, problem = read_scores(task.folder), task.problem()
-            long.append(scores.assign(benchmark=name))
-            chosen[name] = json.loads((task.folder / "chosen.json").read_text(encoding="utf-8"))
-            for column in reversed(problem.folds):
-                rows = tables.table(scores, problem, column)
-                page.append(markdown(f"{name}, {column}", rows, tables.remarks(scores, problem, column)))
-        page.append(markdown("What predicts the places without labels", tables.chosen(chosen), self.remarks))
-        errors = json.loads((drawn.folder / "errors.json").read_text(encoding="utf-8"))
-        page.append(markdown("Errors of the blend, block folds", pd.DataFrame(errors["values"])))
-        page.append(markdown("Wrong countries of the blend, block folds", pd.DataFrame(errors["country"])))
-        page += [] if drawn.shown() else ["No encoder with a checkpoint for all targets: no map of an embedding.", ""]
-        (out / "table.md").write_text("\n".join(page), encoding="utf-8")
-        pd.concat(long, ignore_index=True).to_csv(out / "table.csv", index=False)
-
-    def results(self):
+    def results(self) -> list[str]:
         """The tables, and where the predictions and the pictures are."""
-        tasks = self.requires()
-        drawn = tasks.pop("pictures").published()[0].path.parent
-        files = [f"predictions {task.published()[0].path}" for task in tasks.values()]
+        drawn = self.clone(LocationPictures).published()[0].path.parent
+        files = [f"predictions {task.published()[0].path}" for task in self.benchmarks().values()]
         table = self.published()[0].path
         return [table.read_text(encoding="utf-8"), f"tables {table}", *files, f"pictures {drawn}"]
 
 
-def _slug(text):
+def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

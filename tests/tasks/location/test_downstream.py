@@ -10,8 +10,8 @@ import torch
 from glc.config.fields import Choice
 from glc.errors import ConfigError
 from glc.location import LocationEncoder
+from glc.location.downstream import sources
 from glc.location.downstream.sources import Source
-from glc.tasks.location import downstream
 from glc.tasks.location.downstream import DownstreamScores
 from tasks import location_2024
 from tests.location import places
@@ -39,7 +39,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _little(monkeypatch):
-    monkeypatch.setattr(downstream, "DEGREES", (2,))
+    monkeypatch.setattr(sources, "DEGREES", (2,))
     monkeypatch.setattr("glc.report.location.fibonacci.__defaults__", (300,))
 
 

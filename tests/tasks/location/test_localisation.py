@@ -126,6 +126,6 @@ def test_what_cannot_be_used_is_refused_when_the_command_is_read(raster, tmp_pat
     with pytest.raises(ConfigError, match=r"^--queries: found 0 places, expected at least 1"):
         localise(raster, tmp_path, queries=0)
     (tmp_path / "mine.ckpt").write_text("")
-    told = r"--encoder .*: found a file called mine.ckpt, expected location.ckpt with image.ckpt beside it"
+    told = r"--encoder .*: found a file called mine.ckpt, expected location.ckpt with image.ckpt in the same folder"
     with pytest.raises(ConfigError, match=told):
         localise(raster, tmp_path, encoder=str(tmp_path / "mine.ckpt"))

@@ -14,8 +14,9 @@ from glc import storage
 from glc.errors import ConfigError
 from glc.location import LocationEncoder
 from glc.location.pretraining.image_encoder import ImageEncoder
+from glc.location.pretraining.options import TilePretraining
 from glc.tasks import Tiles
-from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles, TilePretraining
+from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles
 from tests.rasters.geotiffs import geotiff
 from tests.tasks.location.small import SMALL
 from tests.tasks.pipeline import TINY, run
@@ -66,15 +67,6 @@ def test_encoders_of_other_options_do_not_share_a_stable_place(raster, tmp_path)
     assert one.published()[0].path != two.published()[0].path
     whole = PretrainLocation(imagery=str(raster), root=str(tmp_path))
     assert whole.published()[0].path == tmp_path / "location" / "globe" / "encoder" / "location.ckpt"
-
-
-def test_encoders_made_before_tiles_or_epochs_changed_are_made_anew(tmp_path):
-    bands = np.random.default_rng(0).normal(60, 5, (2, 36, 72)).astype(np.float32)
-    tiles, epochs = "across the date line", "epochs of as many batches as are full"
-    for west, cols, wanted in ((-180, 72, tiles), (-185, 72, tiles), (-175, 71, epochs)):
-        path = geotiff(tmp_path / f"{-west}.tif", bands[..., :cols], step=5, west=west, north=90)
-        task = PretrainLocation(imagery=str(path), root=str(tmp_path))
-        assert task.more_identity() == [[path.name, storage.file_digest(path)], wanted]
 
 
 def test_what_cannot_be_read_is_refused_when_the_command_is(raster, tmp_path):
@@ -149,16 +141,9 @@ def test_what_is_usual_needs_no_images_of_the_default(root, tmp_path):
         assert not same.clone(**change).usual()
 
 
-def test_as_many_terms_as_pixels_are_read_anew(root):
-    task = PretrainLocationOnTiles(root=root, dataset=TINY, size=8)
-    assert (task.pretraining.size, task.more_identity()) == (8, "expanded")
-    assert PretrainLocationOnTiles(root=root, dataset=TINY).more_identity() is None
-
-
-def test_the_side_of_the_squares_counts_but_at_its_default(root):
+def test_the_side_of_the_squares_counts(root):
     plain = on_tiles(root)
     assert on_tiles(root, holdout_deg=4).identity == plain.identity
-    assert "holdout_deg" not in plain.own_parameters()["pretraining"]
     assert on_tiles(root, holdout_deg=1).identity != plain.identity
     with pytest.raises(ConfigError, match=r"holdout_deg: found 0.0, expected degrees, above 0"):
         TilePretraining(holdout_deg=0.0)

@@ -13,10 +13,10 @@ import pytest
 from glc.config.fields import Choice
 from glc.errors import ConfigError, DataError
 from glc.location import LocationEncoder
+from glc.location.downstream import sources
 from glc.location.downstream.problems import LOCATION_TARGETS
 from glc.location.downstream.sources import ALL
 from glc.location.pretraining.options import Pretraining
-from glc.tasks.location import downstream
 from glc.tasks.location.variants import rows
 from tasks import location_2024
 from tests.location import places
@@ -52,7 +52,7 @@ def given(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _little(monkeypatch):
-    monkeypatch.setattr(downstream, "DEGREES", (2,))
+    monkeypatch.setattr(sources, "DEGREES", (2,))
     monkeypatch.setattr("glc.report.location.fibonacci.__defaults__", (300,))
 
 
@@ -172,7 +172,7 @@ def test_the_raster_read_is_the_imagery_if_it_is_one_file(given, root_free, tmp_
 
 
 def test_what_would_fail_after_the_training_is_refused_before(given, root_free, tmp_path):
-    with pytest.raises(ConfigError, match="found 0 seeds, expected at least 1"):
+    with pytest.raises(ConfigError, match="--pretraining-seeds: found 0, expected at least 1"):
         variants(given, root_free, pretraining_seeds=0)
     with pytest.raises(ConfigError, match=r"leave_out: found 'red', which is none of the bands"):
         variants(given, root_free, pretraining=replace(TINY, leave_out=("red",))).requires()

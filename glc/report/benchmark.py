@@ -1,0 +1,109 @@
+"""Tables of a benchmark of species distribution models: means, paired differences, time."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from glc import storage
+from glc.report.markdown import markdown
+from glc.sdm import evaluate
+from glc.sdm.sites import read_scores
+
+NO_TRUTH = "The folder has no truth of any region: there is nothing to measure by."
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was made of one region.
+
+    groups : its `glc.sdm.sites.Group`
+    scores : model -> folder of its scores, the ensemble's among them
+    choice : folder of the choice whether coordinates are covariates
+    written : files of scores without truth, relative to the folder of outputs
+    """
+
+    region: str
+    groups: Sequence[Any]
+    scores: Mapping[str, Path]
+    choice: Path
+    written: Sequence[Path]
+
+
+def write(
+    runs: Sequence[Run],
+    out: Path,
+    *,
+    title: str,
+    remarks: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    references: Mapping[str, Mapping[str, float]],
+    published_scores: Callable[[pd.DataFrame], pd.DataFrame | None],
+    sections: Callable[[pd.DataFrame], list[str]],
+) -> dict[str, Any]:
+    """Write ``table.md``, ``table.csv``, ``per_species.csv`` and ``differences.csv``; return facts for the manifest.
+
+    remarks : sentences below the last table; pairs : models whose difference is measured
+    references : model -> region -> mean AUC, of models that are known by such means alone
+    published_scores : takes the table of all species, and gives published rows like it, or None
+    sections : takes the same, and gives further sections of the page
+    """
+    seconds: dict[str, float] = {}
+    for run in runs:
+        for name, folder in {**run.scores, "place": run.choice}.items():
+            seconds[name] = seconds.get(name, 0) + storage.manifest(folder)["seconds"]
+    times = pd.DataFrame({"model": list(seconds), "seconds": list(seconds.values())})
+    ours = _per_species(runs)
+    if ours is None:
+        pd.DataFrame(columns=["model", "measure"]).to_csv(out / "table.csv", index=False)
+        page = [
+            f"# {title}",
+            "",
+            NO_TRUTH,
+            "",
+            *_written(runs),
+            markdown("Time of fitting and scoring, all regions", times),
+        ]
+        (out / "table.md").write_text("\n".join(page))
+        return {"seconds_of_models": seconds, "species": 0}
+    table = pd.concat([ours, published_scores(ours)], ignore_index=True)
+    table.to_csv(out / "per_species.csv", index=False)
+    differences = evaluate.differences(table, pairs)
+    differences.to_csv(out / "differences.csv", index=False)
+    long, page = [], [f"# {title}", ""]
+    for measure, name in evaluate.TITLES.items():
+        mean = evaluate.means(table, measure).dropna(how="all")
+        if measure == "auc" and references:
+            known = pd.DataFrame.from_dict(references, orient="index").reindex(columns=mean.columns)
+            mean = pd.concat([mean, known]).rename_axis("model")
+        long.append(mean.reset_index().assign(measure=name))
+        page.append(markdown(f"Mean {name}", mean.reset_index()))
+    page.append(markdown("Paired differences in AUC, with 95 % bootstrap intervals over species", differences))
+    page += [*sections(ours), *_written(runs)]
+    page.append(markdown("Time of fitting and scoring, all regions", times, remarks))
+    (out / "table.md").write_text("\n".join(page))
+    pd.concat(long, ignore_index=True).to_csv(out / "table.csv", index=False)
+    return {"seconds_of_models": seconds, "species": int(ours["species"].nunique())}
+
+
+def _per_species(runs: Sequence[Run]) -> pd.DataFrame | None:
+    """Measures of each model and species of the groups that have a truth; None where none has."""
+    parts = [
+        evaluate.per_species(run.region, name, group, read_scores(folder, group))
+        for run in runs
+        for group in run.groups
+        if group.truth is not None
+        for name, folder in run.scores.items()
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else None
+
+
+def _written(runs: Sequence[Run]) -> list[str]:
+    """The section that says where the scores of groups without truth are, if there are any."""
+    rows = [(run.region, str(path)) for run in runs for path in run.written]
+    if not rows:
+        return []
+    frame = pd.DataFrame(rows, columns=["region", "file"])
+    return [markdown("Scores of sites whose truth is not in the folder (below the folder of outputs)", frame)]

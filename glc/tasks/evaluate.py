@@ -1,0 +1,49 @@
+"""Predictions compared with what is known, and with the frequency baselines."""
+
+from pathlib import Path
+
+import luigi
+
+from glc.tasks.base import Published
+from glc.tasks.experiment import ExperimentProduct, ExperimentTask
+from glc.tasks.scores import Predictions
+from glc.tasks.surveys import ReadsTruth
+
+
+class Baselines(ReadsTruth, ExperimentTask):
+    """The frequency baselines on the same validation folds and test."""
+
+    sections = ("validation.run",)
+
+    def write(self, out: Path) -> None:
+        from glc.evaluation import baselines
+
+        baselines.write(self.read_surveys(), out, range(self.validation.run), self.read_truth())
+
+
+class Evaluate(ReadsTruth, ExperimentProduct):
+    """Metrics on validation, and on the test where its truth exists: ``ROOT/metrics/<dataset>/<experiment>.json``."""
+
+    def predictions(self) -> Predictions:
+        """The sets that are evaluated."""
+        return self.clone(Predictions)
+
+    def requires(self) -> dict[str, luigi.Task]:
+        predictions = self.predictions()
+        return super().requires() | {"predictions": predictions, "scores": predictions.scores()}
+
+    def published(self) -> list[Published]:
+        return [Published(self.stable("metrics", ".json"), self.folder / "metrics.json")]
+
+    def write(self, out: Path) -> None:
+        from glc.evaluation import evaluate
+
+        metrics = evaluate.write(
+            self.input()["predictions"].path,
+            self.input()["scores"].path,
+            self.read_surveys(),
+            out,
+            truth=self.read_truth(),
+        )
+        scores = ", ".join(f"{split} F1 {values['sample_f1']:.4f}" for split, values in metrics.items())
+        self.status(f"{self.settings.name}: {scores}")

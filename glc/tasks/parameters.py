@@ -1,0 +1,179 @@
+"""Every kind of command-line parameter; what cannot be used is refused when the command is read."""
+
+import argparse
+import json
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import luigi
+
+from glc import config, editions, world
+from glc.errors import ConfigError, did_you_mean
+from glc.registry import Registry
+from glc.report.place import parse_place
+from glc.tasks.machine import output_folder
+
+VIRTUAL = "virtual:"
+NONE = "none"
+
+
+class NamedParameter(luigi.Parameter):
+    """A parameter whose errors can name its `option` on the command line."""
+
+    option = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        super().__set_name__(owner, name)
+        self.option = f"--{name.replace('_', '-')}"
+
+
+class DatasetParameter(luigi.Parameter):
+    """A folder in a supported edition's layout, or ``virtual:SIZE``."""
+
+    def normalize(self, x: str) -> str:
+        if x.startswith(VIRTUAL):
+            size = x.removeprefix(VIRTUAL)
+            if size not in world.SIZES:
+                raise ConfigError(
+                    f"--dataset {x}: unknown size {size!r} of the virtual world; expected one of: "
+                    f"{', '.join(world.SIZES)}{did_you_mean(size, world.SIZES)}"
+                )
+            return x
+        editions.check(editions.recognise(x))
+        return str(Path(x).resolve())
+
+
+class RootParameter(luigi.Parameter):
+    """The folder of all outputs; relative to the working folder when typed, otherwise that of ``[machine]``."""
+
+    def normalize(self, x: str) -> str:
+        return str(Path(x).resolve() if x else output_folder())
+
+
+class ExperimentParameter(luigi.Parameter):
+    """A `config.Variant`: the name or TOML path of an experiment, with any number of ``+table.key=value`` behind it."""
+
+    def normalize(self, x: str | config.Variant) -> config.Variant:
+        variant = config.Variant.parse(x)
+        config.load(variant)
+        path = config.experiment_path(variant.base)
+        known = path.parent == config.CONF / "experiments"
+        return variant if known else config.Variant(str(path), variant.changes)
+
+    def parse(self, x: str) -> config.Variant:
+        return self.normalize(x)
+
+    def serialize(self, x: config.Variant) -> str:
+        return str(x)
+
+
+class SectionParameter(NamedParameter):
+    """A frozen section (`glc.config`) as a JSON object of the keys that differ from the defaults."""
+
+    def __init__(self, section: type, **kwargs: Any) -> None:
+        self.section = section
+        super().__init__(**kwargs)
+
+    def normalize(self, x: Any) -> Any:
+        if isinstance(x, self.section):
+            return x
+        return config.value_of(self.section, self._json(x) if isinstance(x, str) else dict(x), self.option)
+
+    def parse(self, x: str) -> Any:
+        return self.normalize(x)
+
+    def serialize(self, x: Any) -> str:
+        return config.canonical(x)
+
+    def _json(self, x: str) -> Any:
+        try:
+            return json.loads(x)
+        except json.JSONDecodeError:
+            return x  # a Choice may be written as its bare name
+
+
+class PathParameter(NamedParameter):
+    """An existing file or folder, resolved.
+
+    kind : "file", "folder", or "any"
+    remedy : what to give instead, for the error
+    optional : nothing may be given; among : words that may stand in place of a path
+    check : takes the resolved path and the option, and returns the path that is meant, or raises a ConfigError
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        remedy: str,
+        *,
+        optional: bool = False,
+        among: Collection[str] = (),
+        check: Callable[[Path, str], Path] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.kind, self.remedy, self.among, self.check = kind, remedy, among, check
+        super().__init__(**(kwargs | ({"default": ""} if optional else {})))
+
+    def normalize(self, x: str) -> str:
+        if not x or x in self.among:
+            return x
+        path = Path(x).resolve()
+        there = {"file": path.is_file, "folder": path.is_dir, "any": path.exists}[self.kind]
+        if not there():
+            what = "file or folder" if self.kind == "any" else self.kind
+            raise ConfigError(f"{self.option} {x}: no such {what}; {self.remedy}")
+        return str(self.check(path, self.option) if self.check else path)
+
+
+class CountParameter(NamedParameter, luigi.IntParameter):
+    """A whole number of at least `least`."""
+
+    def __init__(self, least: int = 1, **kwargs: Any) -> None:
+        self.least = least
+        super().__init__(**kwargs)
+
+    def normalize(self, x: int) -> int:
+        if x < self.least:
+            raise ConfigError(f"{self.option}: found {x}, expected at least {self.least} ({self.description})")
+        return x
+
+
+class NameParameter(NamedParameter):
+    """The name of a member of a `registry`."""
+
+    def __init__(self, registry: Registry, **kwargs: Any) -> None:
+        self.registry = registry
+        super().__init__(**kwargs)
+
+    def normalize(self, x: str) -> str:
+        self.registry.get(x)
+        return x
+
+
+class CoordinatesParameter(NamedParameter):
+    """``LON,LAT`` in degrees (EPSG:4326), or nothing."""
+
+    def normalize(self, x: str) -> str:
+        if not x:
+            return ""
+        try:
+            lon, lat = parse_place(x)
+        except argparse.ArgumentTypeError as error:
+            raise ConfigError(f"{self.option}: {error}") from None
+        if not (abs(lon) <= 180 and abs(lat) <= 90):
+            raise ConfigError(
+                f"{self.option} {x}: expected degrees within ±180 and ±90, lon first: {self.option}=7.1,43.7"
+            )
+        return f"{lon:g},{lat:g}"
+
+
+def imagery_folder() -> PathParameter:
+    """The folder of rasters, images and series that are not below the dataset's own; their content counts."""
+    return PathParameter(
+        "folder",
+        "give the one that holds the rasters or images",
+        optional=True,
+        significant=False,
+        description="folder of the imagery, searched before the dataset's own",
+    )
