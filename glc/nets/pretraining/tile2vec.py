@@ -106,8 +106,8 @@ class Tile2Vec:
         table = triplets.read(folder, options.species != "none")
         pl.seed_everything(options.seed, verbose=False)
         net = make(model, table.n_classes, features.layouts if features else {})
-        for part in ("encoder", "head"):
-            if not hasattr(net, part):
+        for part, module in (("encoder", net.encoder), ("head", net.head)):
+            if module is None:
                 raise ConfigError(
                     f"pretrain 'tile2vec': the model {model.name!r} has no {part}; choose one that reads imagery, such "
                     "as tile_cnn"
