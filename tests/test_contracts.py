@@ -11,9 +11,14 @@ from torch import nn
 from glc import registry
 from glc.classical._base import Classical
 from glc.config import Positive, section
+from glc.covariates import Patches, Raster
 from glc.ensembles._base import Ensemble
+from glc.neighbours._base import GraphFeature
 from glc.nets.architectures._base import Net
 from glc.nets.inputs.features import Layout
+from glc.nets.pretraining._base import Pretraining
+from glc.prediction.decode import Decoder
+from glc.prediction.ranking import rank
 from glc.registry import Registry
 from glc.sdm._base import DistributionModel
 from glc.sdm.per_species import each_species
@@ -32,11 +37,13 @@ TOOLS = {
 }
 
 
-@pytest.mark.parametrize("base", [Classical, Ensemble, Net, Loss, DistributionModel])
+@pytest.mark.parametrize("base", [Classical, Ensemble, Net, Loss, DistributionModel, GraphFeature, Decoder])
 def test_the_worked_example_runs(base):
     # what it registers is in a registry of its own, of which no other test knows
-    names = {name: Registry(name) for name in ("models", "losses", "sdms")}
+    names = {name: Registry(name) for name in ("models", "losses", "sdms", "graphs", "decoders")}
     data = {"data": survey_data(), "group": world.group(n=60, sites=20), "each_species": each_species}
+    labels = sparse.csr_matrix([[True, True, False], [True, False, True]])
+    data["ranked"] = rank(sparse.csr_matrix([[0.9, 0.5, 0.1], [0.8, 0.4, 0.2]]), labels)
     (example,) = [
         found
         for found in doctest.DocTestFinder(recurse=False).find(base, globs=TOOLS | names | data | {base.__name__: base})
@@ -53,11 +60,16 @@ def test_the_worked_example_runs(base):
         (registry.models, (Classical, Ensemble, Net)),
         (registry.losses, (Loss,)),
         (registry.sdms, (DistributionModel,)),
+        (registry.graphs, (GraphFeature,)),
+        (registry.decoders, (Decoder,)),
+        (registry.pretrainings, (Pretraining,)),
+        (registry.covariates, (Raster, Patches)),
     ],
 )
 def test_every_member_is_of_a_class_that_says_what_it_must_do(kind, bases):
     for name in kind.choices():
-        assert issubclass(kind.get(name), bases), name
+        member = kind.get(name)
+        assert issubclass(member if isinstance(member, type) else type(member), bases), name
 
 
 def test_ensembles_alone_join_other_experiments():

@@ -25,12 +25,14 @@ def test_a_name_belongs_to_one_member():
         registry.register("one")(type("B", (), {}))
 
 
-def test_every_member_has_options_with_a_docstring():
+def test_every_member_and_each_of_its_options_is_described():
     for registry in (models, losses, decoders):
         for name in registry.choices():
             member = registry.get(name)
             assert member.__doc__, name
-            assert member.Options.__doc__, name
+            sections = [cls.__pydantic_fields__ for cls in member.Options.__mro__[:-1]]
+            for key in member.Options.__pydantic_fields__:  # pydantic forgets the description of an inherited one
+                assert any(key in own and own[key].description for own in sections), f"{name}: {key}"
 
 
 def imported(code):

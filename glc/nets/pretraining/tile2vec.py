@@ -23,6 +23,7 @@ from glc.errors import ConfigError
 from glc.nets.checkpoints import ENCODER, make, save_encoder
 from glc.nets.inputs.batches import multi_hot
 from glc.nets.pretraining import triplets
+from glc.nets.pretraining._base import Pretraining
 from glc.registry import losses, pretrainings
 from glc.training import lightning
 from glc.training.history import HISTORY, History
@@ -40,7 +41,7 @@ COLUMNS = (
 
 
 @pretrainings.register("tile2vec")
-class Tile2Vec:
+class Tile2Vec(Pretraining):
     """Pretraining of a net's encoder on pairs of surveys near each other."""
 
     @section
@@ -74,9 +75,6 @@ class Tile2Vec:
         """Share of the pairs, by the place of their anchor, that is kept for the validation curve."""
         seed: Seed = 0
         """Seed of the pairs, the weights at the start and the batches."""
-
-    def __init__(self, options):
-        self.options = options
 
     def fit(
         self,
