@@ -1,10 +1,13 @@
 """Small datasets in memory for the tests."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from glc import geo
+from glc.neighbours import exact
 from glc.surveys import SurveyData
 
 
@@ -35,3 +38,28 @@ def survey_data(n_train=60, n_po=40, n_test=10, n_species=20, folds=3, seed=0, h
     labels[places["dataset"] == "pa_test"] = False
     species = (np.arange(n_species) * 3 + 5).astype(np.int32)
     return SurveyData(places, species, sparse.csr_matrix(labels), "pa_train", "pa_test", held_out)
+
+
+def with_other_labels(data, rows):
+    """The same surveys, each of `rows` with the species that it had not."""
+    labels = data.label_matrix.toarray()
+    labels[rows] = ~labels[rows]
+    return dataclasses.replace(data, label_matrix=sparse.csr_matrix(labels))
+
+
+def neighbour_table(data, fold, queries, k, radius_m, sources=("train", "po")):
+    """Neighbours of the rows `queries`, a frame of schema ``neighbours``."""
+    places = data.places.rename(columns={"fold": "group"})
+    rows = {"train": data.train(fold), "po": data.presence_only}
+    pool = np.concatenate([rows[name] for name in sources])
+    q, s, metres = exact.nearest(places.iloc[queries], places.iloc[pool], k=k, radius_m=radius_m)
+    asked, near = places.iloc[queries[q]], places.iloc[pool[s]]
+    return pd.DataFrame(
+        {
+            "survey_dataset": asked["dataset"].to_numpy(),
+            "survey_id": asked["surveyId"].to_numpy(),
+            "dataset": near["dataset"].to_numpy(),
+            "neighbour_id": near["surveyId"].to_numpy(),
+            "distance_m": metres,
+        }
+    )

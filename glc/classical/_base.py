@@ -1,14 +1,93 @@
-"""What every classical model is."""
+"""What every classical model must do, and what it may offer."""
 
-from glc.config import section
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from glc.config import Neighbours, section
+from glc.surveys import SurveyData
 
 
 class Classical:
-    """A model that is fitted without gradients, from the surveys alone."""
+    """A model without gradients: it scores surveys from the training surveys that a fold may see.
 
-    kind = "classical"
-    spark = False
+    A new one is one new file in ``glc/classical``, named as the model. It must have `scores`; all else has a default:
+
+    >>> @models.register("prevalence")
+    ... class Prevalence(Classical):
+    ...     '''Each species scores its share of the training surveys, shrunk towards 0.'''
+    ...
+    ...     @section
+    ...     class Options:
+    ...         prior: Positive = 1.0
+    ...
+    ...     def scores(self, data, fold, queries, neighbours=None, table=None):
+    ...         labels = data.labels_of(data.train(fold))
+    ...         share = labels.sum(axis=0) / (labels.shape[0] + self.options.prior)
+    ...         return sparse.csr_matrix(np.repeat(share, len(queries), axis=0), dtype=np.float32)
+    >>> model = Prevalence(Prevalence.Options(prior=2.0))
+    >>> model.scores(data, 0, data.valid(0)).shape == (len(data.valid(0)), len(data.species))
+    True
+    """
+
+    name: ClassVar[str] = ""
+    """Given by the registry."""
+    kind: ClassVar[str] = "classical"
+    """Which tasks score it."""
+    ensemble: ClassVar[bool] = False
+    """Whether its scores are made of those of other experiments."""
+    trial: ClassVar[dict[str, Any]] = {}
+    """Options, as a TOML gives them, with which it is fitted in seconds: those of the tests that every model passes."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """What it reads apart from the surveys: ``("table",)`` for the values of rasters, its one ``[[inputs]]`` table."""
+    spark: bool = False
+    """Whether it uses the process's Spark session; may be a property that follows from the options."""
+
+    @section
+    class Options:
+        """Options of ``[model]``, beside its ``name``: none."""
 
     @section
     class Prediction:
         """Options of prediction only (the experiment's ``[predict]``): none."""
+
+    def __init__(self, options: Any) -> None:
+        """Keep the options; nothing is fitted before `scores`.
+
+        options : the model's own `Options`
+        """
+        self.options = options
+        self.facts: dict[str, Any] = {}
+        """Plain values about the last fit, for manifest and report; set by `scores`."""
+
+    def neighbours(self) -> Neighbours | None:
+        """The neighbour table that `scores` reads; None where it reads none."""
+        return None
+
+    def scores(
+        self,
+        data: SurveyData,
+        fold: int | None,
+        queries: np.ndarray,
+        neighbours: pd.DataFrame | None = None,
+        table: np.ndarray | None = None,
+    ) -> sparse.csr_matrix:
+        """Scores of surveys, from ``data.train(fold)`` and ``data.presence_only`` alone.
+
+        data : all surveys of the dataset; labels of other rows than those above must not be looked at
+        fold : the validation fold; None for the model of the test, which may see all training surveys
+        queries : (n,) row numbers of the surveys to score
+        neighbours : frame of schema ``neighbours``, of the table that `neighbours` asks for
+        table : (surveys, feature) float32, NaN where missing, for a model that `reads` a table
+        returns : (n, species) CSR of scores from 0 to 1; no row without a positive score
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how it scores")
+
+    def save(self, folder: Path) -> None:
+        """Write what the last `scores` fitted, if it is worth keeping.
+
+        folder : exists, is empty, and is removed where nothing is written
+        """

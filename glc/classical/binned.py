@@ -28,6 +28,8 @@ class Binned(Classical):
     at most 1. A species without training records scores 0. Only the place is looked at, as in the paper.
     """
 
+    trial = {"bins": 3, "trees": 5}
+
     @section
     class Options:
         bins: Annotated[int, Ge(2)] = 32
@@ -63,19 +65,12 @@ class Binned(Classical):
         seed: Seed = 0
         """Seed of the draws."""
 
-    def __init__(self, options):
-        self.options = options
-
     @property
     def spark(self):
         """Whether it needs a Spark session."""
         return self.options.classifier == "factorisation_machine"
 
-    def neighbours(self):
-        """No neighbour table is needed."""
-        return None
-
-    def scores(self, data, fold, queries, neighbours=None, rows=4_096):
+    def scores(self, data, fold, queries, neighbours=None, table=None, *, rows=4_096):
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
         train = data.train(fold)
         labels = data.labels_of(train).astype(np.float32)

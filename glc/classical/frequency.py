@@ -29,14 +29,7 @@ class Frequency(Classical):
         sources: Sources = ("train",)
         """Surveys that are counted: train, po or both."""
 
-    def __init__(self, options):
-        self.options = options
-
-    def neighbours(self):
-        """No neighbour table is needed."""
-        return None
-
-    def scores(self, data, fold, queries, neighbours=None):
+    def scores(self, data, fold, queries, neighbours=None, table=None):
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
         pools = {"train": data.train(fold), "po": data.presence_only}
         pool = np.concatenate([pools[name] for name in self.options.sources])

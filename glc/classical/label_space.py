@@ -28,6 +28,8 @@ class LabelSpace(Classical):
     survey whose scores are all 0 takes the mean of the training surveys.
     """
 
+    trial = {"rank": 4}
+
     @section
     class Options(PlaceOptions):
         transform: Literal["svd", "dct"] = "svd"
@@ -48,15 +50,7 @@ class LabelSpace(Classical):
         seed: Seed = 0
         """Seed of the boosting."""
 
-    def __init__(self, options):
-        self.options = options
-        self.facts = {}
-
-    def neighbours(self):
-        """No neighbour table: ``nearest`` looks in the label space, not on the map."""
-        return None
-
-    def scores(self, data, fold, queries, neighbours=None):
+    def scores(self, data, fold, queries, neighbours=None, table=None):
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
 
         `facts` then tells the components used and the share of the labels' variance that they keep.

@@ -31,6 +31,8 @@ class Logistic(Classical):
 
     spark = True
 
+    trial = {"species": 4, "grid": [1e-5], "folds": 2, "iterations": 5}
+
     @section
     class Options(PlaceOptions):
         species: Annotated[int, Ge(2)] = 10
@@ -46,15 +48,7 @@ class Logistic(Classical):
         seed: Seed = 0
         """Seed of the random folds."""
 
-    def __init__(self, options):
-        self.options = options
-        self.facts = {}
-
-    def neighbours(self):
-        """No neighbour table is needed."""
-        return None
-
-    def scores(self, data, fold, queries, neighbours=None):
+    def scores(self, data, fold, queries, neighbours=None, table=None):
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
 
         Uses the process's Spark session. `facts` then tells the species, the macro-F1 of each penalty, that of always

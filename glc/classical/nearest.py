@@ -39,15 +39,12 @@ class Nearest(Classical):
         wanted_recall: OpenShare = 0.9
         """Share of the pairs 10 km apart (or `radius_m`, if that is less) that the LSH should find."""
 
-    def __init__(self, options):
-        self.options = options
-
     def neighbours(self):
         """The neighbour table that this model reads, as a `config.Neighbours`."""
         o = self.options
         return config.Neighbours(o.method, o.k, o.radius_m, o.sources, o.bucket_length, o.tables, o.wanted_recall)
 
-    def scores(self, data, fold, queries, neighbours):
+    def scores(self, data, fold, queries, neighbours=None, table=None):
         """Scores (n, m) CSR of the rows `queries`; `neighbours` is a frame of schema ``neighbours``."""
         places = data.places
         row_of = {

@@ -33,6 +33,8 @@ class Node2Vec(Classical):
     A survey with no neighbour within the radius takes its nearest training survey.
     """
 
+    trial = {"edges": {"k": 4}, "walks": {"dim": 8, "length": 10, "count": 4, "epochs": 1}}
+
     @section
     class Options:
         mode: Literal["species", "survey"] = "species"
@@ -54,14 +56,7 @@ class Node2Vec(Classical):
         """Of the mode survey: share of the training surveys, whole blocks, that are in the graph without their
         species."""
 
-    def __init__(self, options):
-        self.options = options
-
-    def neighbours(self):
-        """No neighbour table: training surveys need neighbours too, which a table does not have."""
-        return None
-
-    def scores(self, data, fold, queries, neighbours=None):
+    def scores(self, data, fold, queries, neighbours=None, table=None):
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
         make = self._species_vectors if self.options.mode == "species" else self._survey_vectors
         learned, known, asked = make(data, fold, queries)

@@ -64,15 +64,7 @@ class Profile(Classical):
             some = len(self.po_scales_m + self.pa_scales_m) > 0
             require(some, "pa_scales_m", self, "one or more distances here or in po_scales_m")
 
-    def __init__(self, options):
-        self.options = options
-        self.facts = {}
-
-    def neighbours(self):
-        """No neighbour table: within three scales there are more neighbours than there are surveys."""
-        return None
-
-    def scores(self, data, fold, queries, neighbours=None):
+    def scores(self, data, fold, queries, neighbours=None, table=None):
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
 
         `facts` then tells the components used and the share of the profiles' variance that they keep. A DataError

@@ -32,6 +32,8 @@ class RandomForest(Classical):
 
     reads = ("table",)
 
+    trial = {"trees": 4, "depth": 3}
+
     @section
     class Options:
         trees: Count = 100
@@ -52,13 +54,8 @@ class RandomForest(Classical):
         """Seed of the draws."""
 
     def __init__(self, options):
-        self.options = options
-        self.facts = {}
+        super().__init__(options)
         self.forest = None
-
-    def neighbours(self):
-        """No neighbour table is needed."""
-        return None
 
     def scores(self, data, fold, queries, neighbours=None, table=None):
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
@@ -93,9 +90,9 @@ class RandomForest(Classical):
             (found.data, columns[found.indices], found.indptr), shape=(len(queries), len(data.species))
         )
 
-    def save(self, out):
-        """Write the last fitted forest as ``forest.npz`` into the folder `out`."""
-        self.forest.save(out / "forest.npz")
+    def save(self, folder):
+        """Write the last fitted forest as ``forest.npz``."""
+        self.forest.save(folder / "forest.npz")
 
 
 @dataclass(frozen=True)

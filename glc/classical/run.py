@@ -15,28 +15,28 @@ from glc.surveys import TEST
 def write(model, data, out, *, folds, keep, neighbours=None, table=None, progress=print):
     """Write ``valid`` (each fold scored from the others) and ``test`` (scored from all training surveys) under `out`.
 
-    model : a classical model; data : `glc.surveys.SurveyData`; neighbours : frame of schema ``neighbours`` or None
+    model : `Classical`; data : `glc.surveys.SurveyData`; neighbours : frame of schema ``neighbours`` or None
     table : for a model that ``reads`` one, what `read_table` gives
-    A model with a method ``save`` writes what it fitted for the test into ``model`` under `out`.
-    The manifest also carries, under ``model_facts``, for each fold (``0``, ..., ``test``) what the model says of its
-    fit in its attribute ``facts``, if it has one.
+    What the model saves of its fit for the test lies in ``model`` under `out`. The manifest also carries, under
+    ``model_facts``, for each fold (``0``, ..., ``test``) the `facts` of the fit, if there are any.
     """
     folds = list(folds)
     parts, told = {}, {}
-    values = {} if table is None else {"table": table}
     for done, fold in enumerate([*folds, TEST]):
         name = "test" if fold == TEST else str(fold)
         progress(
             f"{model.name}: scoring {'the test' if fold == TEST else f'fold {fold}'}", 100 * done // (len(folds) + 1)
         )
         queries = data.test if fold == TEST else data.valid(fold)
-        matrix = model.scores(data, None if fold == TEST else fold, queries, neighbours, **values)
+        matrix = model.scores(data, None if fold == TEST else fold, queries, neighbours, table)
         parts[fold] = score_tables.of_rows(data, queries, fold, score_tables.keep_best(matrix, keep))
-        if getattr(model, "facts", None):
+        if model.facts:
             told[name] = dict(model.facts)
-    if hasattr(model, "save"):
-        (out / "model").mkdir()
-        model.save(out / "model")
+    saved = out / "model"
+    saved.mkdir()
+    model.save(saved)
+    if not any(saved.iterdir()):
+        saved.rmdir()
     storage.note(
         out,
         valid_rows=score_tables.write(score_tables.stack(parts[fold] for fold in folds), out / "valid"),

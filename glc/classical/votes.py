@@ -35,14 +35,7 @@ class Votes(Classical):
         po_weight: NotNegative = 1.0
         """Weight of a presence-only record (0: left out); a species of a presence-absence survey has 1."""
 
-    def __init__(self, options):
-        self.options = options
-
-    def neighbours(self):
-        """No neighbour table: within three scales there are more neighbours than there are surveys."""
-        return None
-
-    def scores(self, data, fold, queries, neighbours=None, rows=1_024):
+    def scores(self, data, fold, queries, neighbours=None, table=None, *, rows=1_024):
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
         train, po = data.train(fold), data.presence_only
         seen = np.concatenate([train, po]) if self.options.po_weight else train

@@ -56,8 +56,11 @@ def _check_predict(experiment):
 
 
 def _check_training(experiment):
-    """Refuse a validation that comes after the last epoch of a fold that starts from the first fold's net."""
+    """Refuse what the loss has not to watch, and a validation after the last epoch of a fold of cross-fusion."""
     train, fusion = experiment.train, experiment.cross_fusion
+    monitors = registry.losses.get(train.loss.name).monitors
+    expected = f"one of {', '.join(map(repr, monitors))} with the loss {train.loss.name!r}"
+    require(train.monitor in monitors, "train.monitor", train, expected)
     if fusion.use:
         expected = f"1 to {fusion.max_epochs}, the cross_fusion.max_epochs of later folds"
         require(train.validate_every <= fusion.max_epochs, "train.validate_every", train, expected)
@@ -76,7 +79,7 @@ def _check_scores(experiment, net):
 def _check_table(experiment):
     """Look up whether a model that is no net reads a table, and nothing else does it read."""
     name, inputs = experiment.model.name, experiment.inputs
-    if "table" not in getattr(registry.models.get(name), "reads", ()):
+    if "table" not in registry.models.get(name).reads:
         if inputs:
             raise ConfigError(f"inputs: model {name!r} is no net and reads no imagery; leave them out")
     elif [bool(one.table) for one in inputs] != [True]:
@@ -95,9 +98,9 @@ def check(experiment, known_experiment):
     chosen = [(registry.models, experiment.model), (registry.decoders, experiment.decode)]
     net = registry.models.get(experiment.model.name).kind == "net"
     _check_predict(experiment)
-    _check_training(experiment)
     _check_scores(experiment, net)
     if net:
+        _check_training(experiment)
         chosen.append((registry.losses, experiment.train.loss))
     if experiment.pretrain.name != "none":
         chosen.append((registry.pretrainings, experiment.pretrain))

@@ -188,7 +188,7 @@ class Train:
     """Validations without a better score after which training stops."""
     monitor: Literal["f1", "loss", "top30"] = "f1"
     """f1: sample-averaged F1 of the top 25 on validation (higher is better); loss: validation loss; top30: share of
-    the true species among the 30 best, for the loss cross_entropy."""
+    the true species among the 30 best, for a loss that has it (`Loss.monitors`), such as cross_entropy."""
     learning_rate: Positive = 2e-3
     """Step size of the optimiser."""
     find_learning_rate: bool = False
@@ -217,8 +217,6 @@ class Train:
     def __post_init__(self) -> None:
         within = self.validate_every <= self.max_epochs
         require(within, "validate_every", self, f"1 to {self.max_epochs}, the epochs of a training")
-        if self.loss.name != "cross_entropy":
-            require(self.monitor != "top30", "monitor", self, "'f1' or 'loss'; only the loss cross_entropy has 'top30'")
 
 
 @section

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import ClassVar
 
 from glc.errors import ConfigError, MissingError
 
@@ -37,6 +38,8 @@ class Raster:
     name : given by the registry
     """
 
+    kind: ClassVar[str] = "rasters"
+    """Which folder of a virtual world has its files, and that a survey's tile is cut from them."""
     title: str
     patterns: tuple[str | tuple[str, ...], ...]
     bands: tuple[str, ...] = ()
@@ -111,6 +114,8 @@ class Patches:
     nodata, name : as of a `Raster`
     """
 
+    kind: ClassVar[str] = "images"
+    """Which folder of a virtual world has its files, and that each survey has files of its own."""
     title: str
     layers: tuple[tuple[Layer, ...], ...]
     classes: dict[str, tuple[int, ...]] = field(default_factory=dict)

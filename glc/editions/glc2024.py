@@ -1,7 +1,6 @@
 """GeoLifeCLEF 2024: presence-absence surveys and presence-only occurrences of Europe, tested on PA surveys.
 
-Both spellings of the file names, flat or in sub-folders. ``glc2024_extracted`` is the organisers' small sample: one
-``metadata.csv`` whose column `subset` tells training from test; its test rows carry labels, which are not read.
+Both spellings of the file names, flat or in sub-folders.
 """
 
 from glc.editions._base import Edition, Table
@@ -30,17 +29,4 @@ def europe(title, year):
     )
 
 
-def extracted(title, markers=()):
-    """The sample layout that 2024 and 2025 share."""
-    return Edition(
-        title,
-        tables=(
-            Table("pa_train", ("metadata.csv",), LABELLED, OPTIONAL, where=("subset", "train")),
-            Table("pa_test", ("metadata.csv",), PLACE, OPTIONAL, where=("subset", "test")),
-        ),
-        markers=markers,
-    )
-
-
 editions.register("glc2024")(europe("GeoLifeCLEF 2024", 24))
-editions.register("glc2024_extracted")(extracted("GeoLifeCLEF 2024, pre-extracted sample"))

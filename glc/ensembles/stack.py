@@ -89,7 +89,7 @@ def check_member(name, member, surveys, validation):
 
     surveys, validation : sections of the stack. Both must be equal, but for how many folds are run.
     """
-    if models.get(member.model.name).kind in ("stack", "blend"):
+    if models.get(member.model.name).ensemble:
         raise ConfigError(f"model.members: {name!r} is a {member.model.name} itself; name its members instead")
     if member.cross_fusion.use:
         raise ConfigError(

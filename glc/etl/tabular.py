@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from glc import covariates as kinds
 from glc import registry, schema, storage
 from glc.errors import ConfigError, DataError
 from glc.etl import cleaning, values
@@ -86,7 +85,7 @@ def _rasters(names):
     if not found:
         raise ConfigError("covariates: found none, expected names of one or more rasters, such as bioclim, elevation")
     for covariate in found:
-        if not isinstance(covariate, kinds.Raster):
+        if covariate.kind != "rasters":
             raise ConfigError(f"covariates: {covariate.name!r} is an image a survey, expected rasters, such as bioclim")
     return found
 

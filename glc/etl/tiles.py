@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from glc import covariates, registry, schema, storage
+from glc import registry, schema, storage
 from glc.errors import ConfigError, DataError
 from glc.rasters.cutter import FLAGS, RasterCutter
 from glc.rasters.images import ImageCutter
@@ -147,7 +147,7 @@ def _save(table, path):
 
 
 def _job(covariate, folders, frame, stage, size, block, memory_mb):
-    if isinstance(covariate, covariates.Raster):
+    if covariate.kind == "rasters":
         cutter = RasterCutter(covariate, folders, size, block, memory_mb)
     else:
         cutter = ImageCutter(covariate, folders, size, block, frame)

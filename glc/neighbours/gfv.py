@@ -19,6 +19,7 @@ from glc import geo
 from glc.config import NotNegative, section
 from glc.errors import ConfigError
 from glc.neighbours import ecological
+from glc.neighbours._base import GraphFeature
 from glc.registry import graphs
 
 TRAINING = ("leave_one_out", "block", "fold")
@@ -48,7 +49,7 @@ class Options(ecological.Edges):
 
 
 @graphs.register("gfv")
-class Gfv:
+class Gfv(GraphFeature):
     """Graph feature vectors, as an experiment names them among a net's inputs."""
 
     Options = Options

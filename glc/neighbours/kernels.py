@@ -17,6 +17,7 @@ from scipy import sparse
 
 from glc import geo
 from glc.config import SOME, Positive, section
+from glc.neighbours._base import GraphFeature
 from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
 from glc.registry import graphs
 
@@ -37,7 +38,7 @@ class Options:
 
 
 @graphs.register("kernels")
-class KernelVotes:
+class KernelVotes(GraphFeature):
     """Kernel votes, as an experiment names them among a net's inputs; they vote on the logits of their species."""
 
     Options = Options

@@ -141,7 +141,7 @@ def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="a
     net, n_classes, layouts = _net(content, checkpoint)
     link = LINKS[content["link"]]
     prediction = prediction or net.Prediction()
-    batch = min(batch, getattr(net, "at_once", batch))
+    batch = batch if net.at_once is None else min(batch, net.at_once)
     found = features.layouts if features else {}
     if found != layouts:
         raise DataError(

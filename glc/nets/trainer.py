@@ -122,7 +122,7 @@ class Learner(pl.LightningModule):
         self.net = make(model, n_classes, layouts)
         self.net.prepare(summary)
         self.frozen = train_config.freeze
-        if (pretrained is not None or self.frozen) and not hasattr(self.net, "encoder"):
+        if (pretrained is not None or self.frozen) and self.net.encoder is None:
             raise ConfigError(f"model {model.name!r} has no encoder to pretrain or keep; choose one such as tile_cnn")
         if pretrained is not None:
             load_encoder(self.net.encoder, pretrained)
@@ -130,15 +130,16 @@ class Learner(pl.LightningModule):
             raise ConfigError("train.freeze: found true, expected a [pretrain] table: a random encoder would be kept")
         if self.frozen:
             self.net.encoder.requires_grad_(False)
-        self.mixup = getattr(self.net, "mixup", 0)
-        if self.mixup and train_config.loss.name != "bce":
-            raise ConfigError(
-                f"train.loss: found {train_config.loss.name!r}, expected 'bce', for mixup makes labels between 0 and "
-                "1; or set the model's mixup to 0"
-            )
         member = losses.get(train_config.loss.name)
+        self.mixup = self.net.mixup
+        if self.mixup and not member.soft_targets:
+            able = ", ".join(repr(name) for name in losses.choices() if losses.get(name).soft_targets)
+            raise ConfigError(
+                f"train.loss: found {train_config.loss.name!r}, expected {able}, because mixup makes labels between 0 "
+                "and 1; or set the model's mixup to 0"
+            )
         self.loss = member(config.options(member, train_config.loss, "loss"))
-        self.link = getattr(member, "link", "sigmoid")
+        self.link = member.link
         self.single = self.link == "softmax"
         self.n_classes, self.settings = n_classes, train_config
         self.learning_rate = train_config.learning_rate  # the finder may choose another

@@ -1,12 +1,10 @@
 """Scores to species sets. Every decoder decides how many of a survey's best species to keep.
 
-A decoder is registered in `glc.registry.decoders` with an ``Options`` dataclass, learns from validation scores and
-labels in `fit` (and from nothing else), and gives `sizes`: how many of the best species each survey keeps. All sets
-are therefore prefixes of the scores in order (`glc.prediction.ranking.Ranked`). A set is never empty: its smallest
-size is one.
+All sets are prefixes of the scores in order (`glc.prediction.ranking.Ranked`), and none is empty: the smallest size is
+one. What a decoder must and may offer is in `Decoder`.
 """
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge
@@ -16,6 +14,7 @@ from glc import config
 from glc.config import Count, Positive, Share, require, section
 from glc.errors import DataError
 from glc.prediction import expected_f1
+from glc.prediction.ranking import Ranked
 from glc.registry import decoders
 
 
@@ -52,15 +51,52 @@ def make(choice):
 
 
 class Decoder:
-    """Base: holds the options; `facts` say what was fitted, for the report."""
+    """How many of a survey's best species make its set. It must have `sizes`; all else has a default:
 
-    def __init__(self, options):
+    >>> @decoders.register("mean_size")
+    ... class MeanSize(Decoder):
+    ...     '''As many species as a validation survey has on average.'''
+    ...
+    ...     def fit(self, ranked):
+    ...         self.size = round(ranked.actual.mean())
+    ...         self.facts = {"size": self.size}
+    ...         return self
+    ...
+    ...     def sizes(self, ranked):
+    ...         return np.full(len(ranked.lengths), self.size)
+    >>> MeanSize(MeanSize.Options()).fit(ranked).sizes(ranked).tolist()
+    [2, 2]
+    """
+
+    name: ClassVar[str] = ""
+    """Given by the registry."""
+
+    @section
+    class Options:
+        """Options of ``[decode]``, beside its ``name``: none."""
+
+    def __init__(self, options: Any) -> None:
+        """Keep the options.
+
+        options : the decoder's own `Options`
+        """
         self.options = options
-        self.facts = {}
+        self.facts: dict[str, Any] = {}
+        """Plain values about what was fitted, for the report."""
 
-    def fit(self, ranked):
-        """Learn from validation scores with labels (`Ranked`); decoders with nothing to learn return themselves."""
+    def fit(self, ranked: Ranked) -> "Decoder":
+        """Learn from validation, and from nothing else; a decoder with nothing to learn returns itself.
+
+        ranked : scores of validation surveys in order, with their labels
+        """
         return self
+
+    def sizes(self, ranked: Ranked) -> np.ndarray:
+        """How many of its best species each survey keeps, (n,) int.
+
+        ranked : scores in order
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how large a set is")
 
 
 @decoders.register("all")

@@ -7,11 +7,12 @@ from annotated_types import Ge
 
 from glc.config import Count, NotNegative, Rate, Seed, section
 from glc.registry import sdms
+from glc.sdm._base import DistributionModel
 from glc.sdm.per_species import each_species
 
 
 @sdms.register("boosted")
-class Boosted:
+class Boosted(DistributionModel):
     """Gradient-boosted trees on all presences and background points, whose weights add up to the same.
 
     A presence weighs 1 and a background point presences / background, as in Elith et al. 2008 and Valavi et al. 2022.
@@ -37,9 +38,6 @@ class Boosted:
         """Histogram bins per column."""
         seed: Seed = 0
         """Seed of the draws."""
-
-    def __init__(self, options):
-        self.options = options
 
     def scores(self, groups, place):
         """Scores of each group's sites, see `glc.sdm.per_species.each_species`."""

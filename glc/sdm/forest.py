@@ -4,16 +4,19 @@ import numpy as np
 
 from glc.config import Count, Seed, section
 from glc.registry import sdms
+from glc.sdm._base import DistributionModel
 from glc.sdm.per_species import each_species
 
 
 @sdms.register("forest")
-class Forest:
+class Forest(DistributionModel):
     """`trees` fully grown trees, each on a bootstrap of the presences and as many background points.
 
     R's randomForest calls it sampsize; scikit-learn's own forests have no such draw, so the trees are scikit-learn's
     and the bootstraps ours. A tree votes with the share of presences in the leaf, a forest with the trees' mean.
     """
+
+    trial = {"trees": 30}
 
     @section
     class Options:
@@ -25,9 +28,6 @@ class Forest:
         """Most draws of a class for one tree; it bounds the time."""
         seed: Seed = 0
         """Seed of the draws."""
-
-    def __init__(self, options):
-        self.options = options
 
     def scores(self, groups, place):
         """Scores of each group's sites, see `glc.sdm.per_species.each_species`."""

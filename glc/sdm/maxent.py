@@ -8,11 +8,12 @@ import numpy as np
 from glc.config import Positive, Seed, section
 from glc.errors import ConfigError
 from glc.registry import sdms
+from glc.sdm._base import DistributionModel
 from glc.sdm.per_species import each_species
 
 
 @sdms.register("maxent")
-class MaxEnt:
+class MaxEnt(DistributionModel):
     """Penalised fit of linear, hinge and product features, elapid's own defaults; classes join one-hot."""
 
     @section
@@ -22,11 +23,8 @@ class MaxEnt:
         seed: Seed = 0
         """Seed of the solver."""
 
-    def __init__(self, options):
-        self.options = options
-
-    @staticmethod
-    def check():
+    @classmethod
+    def check(cls):
         """A ConfigError where the library is not installed."""
         if importlib.util.find_spec("elapid") is None:
             raise ConfigError("model maxent: the package elapid is not installed; try: pip install 'glc[sdm]'")

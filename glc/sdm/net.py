@@ -16,13 +16,14 @@ from tqdm import tqdm
 
 from glc.config import SOME, Count, Dropout, NotNegative, Positive, Seed, Share, section
 from glc.registry import losses, sdms
+from glc.sdm._base import DistributionModel
 from glc.sdm.sites import Encoder
 
 LOSSES = ("asl", "hill", "full")
 
 
 @sdms.register("net")
-class Net:
+class Net(DistributionModel):
     """A perceptron trained on presences and background, `members` times for each of `losses`; scores are the mean.
 
     ``asl`` and ``hill`` are those of `glc.training.losses`, over the species of a row's group. ``full`` is the weighted
@@ -30,6 +31,8 @@ class Net:
     weigh together as much as its absences, of which a share `others` lies on the other species' presences and the rest
     on the background.
     """
+
+    trial = {"members": 1, "losses": ("full",), "width": 32, "least_steps": 150, "epochs": 1}
 
     @section
     class Options:
@@ -57,9 +60,6 @@ class Net:
         """Share of the weight of a species' absences that lies on the other species' presences."""
         seed: Seed = 0
         """Seed of the first net."""
-
-    def __init__(self, options):
-        self.options = options
 
     def scores(self, groups, place):
         """Scores of each group's sites, a list of (site, species) float64: the mean of standardised logits.

@@ -1,9 +1,4 @@
-"""Losses, each called the same way: ``loss(logits, targets, weights=None, class_weights=None)``.
-
-logits : (batch, class) float. targets : (batch, class), the same float type, 0 or 1. weights : (batch,) one for each
-example, or None. class_weights : (class,), or None. Returns a scalar. Weights multiply the terms and do not change the
-divisor of a mean, so an example of weight 0.2 counts a fifth of one of weight 1 in whatever batch it comes. A loss
-whose probabilities are no sigmoid of the logits names its ``link`` (`glc.nets.checkpoints.LINKS`).
+"""Losses, each called the same way; what they must and may offer is in `Loss`.
 
 What is implemented is what the authors of each loss define. Miyaguchi et al. 2024, section 5.3, prints it with slips:
 equation 2 lacks the negative term ``(1 - y) log(1 - p)``, equations 3 to 5 lack the minus sign of a loss to be
@@ -11,7 +6,7 @@ minimised, and "gamma+ > gamma- emphasizes positive examples" is the wrong way r
 easy examples count, so it is gamma- > gamma+ that emphasises the positives.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Lt
@@ -24,17 +19,72 @@ _TINY = 1e-30
 Reduction = Literal["mean", "sum"]
 
 
+class Loss:
+    """A loss of logits against the species that are present. It must have `__call__`; all else has a default:
+
+    >>> @losses.register("brier")
+    ... class Brier(Loss):
+    ...     '''Mean squared error of the probabilities.'''
+    ...
+    ...     soft_targets = True
+    ...
+    ...     def __call__(self, logits, targets, weights=None, class_weights=None):
+    ...         terms = (logits.sigmoid() - targets) ** 2
+    ...         terms = terms if class_weights is None else terms * class_weights
+    ...         return (terms if weights is None else terms * weights[:, None]).mean()
+    >>> Brier(Brier.Options())(torch.zeros(2, 3), torch.ones(2, 3))
+    tensor(0.2500)
+    """
+
+    name: ClassVar[str] = ""
+    """Given by the registry."""
+    link: ClassVar[str] = "sigmoid"
+    """Logits to probabilities, of `glc.nets.checkpoints.LINKS`."""
+    soft_targets: ClassVar[bool] = False
+    """Whether targets between 0 and 1, as of mixup, mean what they should."""
+    monitors: ClassVar[tuple[str, ...]] = ("f1", "loss")
+    """What of a validation ``train.monitor`` can watch."""
+
+    @section
+    class Options:
+        """Options of ``train.loss``, beside its ``name``: none."""
+
+    def __init__(self, options: Any) -> None:
+        """Keep the options.
+
+        options : the loss's own `Options`
+        """
+        self.options = options
+
+    def __call__(
+        self,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The loss of a batch.
+
+        logits : (batch, class) float
+        targets : (batch, class), the same float type, 0 or 1
+        weights : (batch,), one per example. They multiply the terms and do not change the divisor of a mean, so an
+            example of weight 0.2 counts a fifth of one of weight 1 in whatever batch it comes
+        class_weights : (class,)
+        returns : scalar
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say what it costs")
+
+
 @losses.register("bce")
-class BinaryCrossEntropy:
+class BinaryCrossEntropy(Loss):
     """Binary cross-entropy on logits: ``-(y log p + (1 - y) log(1 - p))``."""
+
+    soft_targets = True
 
     @section
     class Options:
         reduction: Reduction = "mean"
         """mean over batch and classes, or sum."""
-
-    def __init__(self, options):
-        self.options = options
 
     def __call__(self, logits, targets, weights=None, class_weights=None):
         weight = class_weights
@@ -44,7 +94,7 @@ class BinaryCrossEntropy:
 
 
 @losses.register("cross_entropy")
-class CrossEntropy:
+class CrossEntropy(Loss):
     """Softmax cross-entropy: ``-sum_k y_k log p_k``, one label a row (Deneu et al. 2020, section 3.2).
 
     Of several labels each is an equal share of the row, which then counts as much as one of a single label; a row
@@ -52,14 +102,12 @@ class CrossEntropy:
     """
 
     link = "softmax"
+    monitors = (*Loss.monitors, "top30")
 
     @section
     class Options:
         reduction: Reduction = "mean"
         """mean over the batch, or sum."""
-
-    def __init__(self, options):
-        self.options = options
 
     def __call__(self, logits, targets, weights=None, class_weights=None):
         shares = targets / targets.sum(dim=1, keepdim=True).clamp(min=1)
@@ -71,7 +119,7 @@ class CrossEntropy:
 
 
 @losses.register("asl")
-class Asymmetric:
+class Asymmetric(Loss):
     """Asymmetric loss (Ridnik et al. 2021): focal loss with its own focus for positives and negatives.
 
     ``-(y (1 - p)^gamma_pos log p + (1 - y) p_m^gamma_neg log(1 - p_m))`` with ``p_m = max(p - clip, 0)``: negatives
@@ -90,9 +138,6 @@ class Asymmetric:
         """Probability margin of negatives: below it they cost nothing."""
         reduction: Reduction = "sum"
         """mean over batch and classes, or sum."""
-
-    def __init__(self, options):
-        self.options = options
 
     def __call__(self, logits, targets, weights=None, class_weights=None):
         return _reduce(self._negative, self._positive, logits, targets, weights, class_weights, self.options.reduction)
@@ -116,7 +161,7 @@ class Asymmetric:
 
 
 @losses.register("hill")
-class Hill:
+class Hill(Loss):
     """Hill loss (Zhang et al. 2021), robust to missing labels.
 
     ``-y (1 - p_m)^gamma log p_m + (1 - y) (lam - p) p^2`` with ``p_m = sigmoid(logit - margin)``. The negative term is
@@ -134,9 +179,6 @@ class Hill:
         reduction: Reduction = "sum"
         """mean over batch and classes, or sum (the authors')."""
 
-    def __init__(self, options):
-        self.options = options
-
     def __call__(self, logits, targets, weights=None, class_weights=None):
         return _reduce(self._negative, self._positive, logits, targets, weights, class_weights, self.options.reduction)
 
@@ -151,7 +193,7 @@ class Hill:
 
 
 @losses.register("sigmoid_f1")
-class SigmoidF1:
+class SigmoidF1(Loss):
     """One minus a smooth F1 (Benedict et al. 2021): counts of true and false decisions by a sigmoid in place of a step.
 
     The sigmoid is ``1 / (1 + exp(-beta (u + eta)))`` with ``beta = -S`` and ``eta = E``, on the logits u (equation 7 of
@@ -168,9 +210,6 @@ class SigmoidF1:
         """Shift of the sigmoid, a logit."""
         average: Literal["macro", "micro"] = "macro"
         """macro: the mean over classes; micro pools the counts of all classes."""
-
-    def __init__(self, options):
-        self.options = options
 
     def __call__(self, logits, targets, weights=None, class_weights=None):
         decided = torch.sigmoid(-self.options.S * (logits + self.options.E))

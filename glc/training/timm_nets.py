@@ -100,7 +100,7 @@ def _xception_blocks(published, scale):
                 "out_chs": widths,
                 "stride": steps[-1].conv_dw.stride[0],
                 "no_skip": block.no_skip,
-                "start_with_relu": hasattr(block.stack, "act1"),
+                "start_with_relu": "act1" in dict(block.stack.named_children()),
             }
         )
         width = widths[-1]

@@ -1,27 +1,9 @@
 import numpy as np
-import pandas as pd
 from numpy.testing import assert_allclose
 
 from glc import geo
 from glc.classical.nearest import Nearest
-from glc.neighbours import exact
-from tests.helpers import survey_data
-
-
-def table(data, fold, queries, k, radius_m):
-    places = data.places.rename(columns={"fold": "group"})
-    sources = np.concatenate([data.train(fold), data.presence_only])
-    q, s, metres = exact.nearest(places.iloc[queries], places.iloc[sources], k=k, radius_m=radius_m)
-    asked, found = places.iloc[queries[q]], places.iloc[sources[s]]
-    return pd.DataFrame(
-        {
-            "survey_dataset": asked["dataset"].to_numpy(),
-            "survey_id": asked["surveyId"].to_numpy(),
-            "dataset": found["dataset"].to_numpy(),
-            "neighbour_id": found["surveyId"].to_numpy(),
-            "distance_m": metres,
-        }
-    )
+from tests.helpers import neighbour_table, survey_data
 
 
 def test_scores_are_shares_of_the_neighbours_and_the_nearest_survey_is_the_fallback():
@@ -29,7 +11,7 @@ def test_scores_are_shares_of_the_neighbours_and_the_nearest_survey_is_the_fallb
     radius = 9_000
     queries = data.valid(0)
     model = Nearest(Nearest.Options(k=5, radius_m=float(radius)))
-    got = model.scores(data, 0, queries, table(data, 0, queries, 5, radius)).toarray()
+    got = model.scores(data, 0, queries, neighbour_table(data, 0, queries, 5, radius)).toarray()
     pool = np.concatenate([data.train(0), data.presence_only])
     lon, lat = data.places["lon"].to_numpy(), data.places["lat"].to_numpy()
     lonely = 0

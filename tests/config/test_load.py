@@ -166,3 +166,9 @@ def test_folds_of_cross_fusion_are_long_enough_to_be_validated():
         config.load(f"{fused}+cross_fusion.use=true")
     with pytest.raises(ConfigError, match=r"cross_fusion\.rate: found 0\.0, expected above 0"):
         config.load("geolocation+cross_fusion.rate=0.0")
+
+
+def test_a_training_watches_what_its_loss_has():
+    assert config.load("geolocation+train.loss=cross_entropy+train.monitor=top30").train.monitor == "top30"
+    with pytest.raises(ConfigError, match=r"train\.monitor: found 'top30', expected one of 'f1', 'loss' with the loss"):
+        config.load("geolocation+train.loss=asl+train.monitor=top30")

@@ -12,17 +12,10 @@ from glc.sdm import measures
 from glc.sdm.ensemble import rank_mean
 from tests.sdm import world
 
-QUICK = {
-    "forest": {"trees": 30},
-    "boosted": {},
-    "maxent": {},
-    "net": {"members": 1, "losses": ("full",), "width": 32, "least_steps": 150, "epochs": 1},
-}
-
 
 def made(name, **options):
     sdm = sdms.get(name)
-    return sdm(sdm.Options(**QUICK[name] | options))
+    return sdm(sdm.Options(**sdm.trial | options))
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +23,7 @@ def group():
     return world.group()
 
 
-def test_all_models_are_tried_here():
-    assert sdms.choices() == sorted(QUICK)
-
-
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", sdms.choices())
 def test_a_model_finds_known_niches_from_presences_alone(name, group):
     other = world.group(seed=1, n=100, names=("d", "e", "f"), sites=50)
     both = [(one.examples, one.sites) for one in (group, other)]
@@ -46,7 +35,7 @@ def test_a_model_finds_known_niches_from_presences_alone(name, group):
     assert all(np.array_equal(a, b) for a, b in zip(scores, again, strict=True))
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", sdms.choices())
 def test_the_place_counts_only_when_asked(name, group):
     moved = group.sites.assign(x=group.sites["x"].to_numpy()[::-1])
     apart, joined = [

@@ -6,6 +6,7 @@ import torch
 
 from glc import config
 from glc.errors import ConfigError
+from glc.nets.checkpoints import LINKS
 from glc.registry import losses
 
 rng = np.random.default_rng(0)
@@ -16,14 +17,11 @@ CLASS_WEIGHTS = rng.uniform(0.2, 3, 9)
 P = 1 / (1 + np.exp(-LOGITS))
 
 ASL = [(gp, gn, clip) for gp in (0, 1, 1.5) for gn in (0, 0.5, 2, 4) for clip in (0, 0.05)]
-CHOICES = [
-    ("bce", {}),
-    ("asl", {}),
-    ("asl", {"gamma_pos": 0.0, "gamma_neg": 0.0, "clip": 0.0}),
-    ("hill", {}),
-    ("sigmoid_f1", {}),
+UNFOCUSED = {"gamma_pos": 0.0, "gamma_neg": 0.0, "clip": 0.0}
+CHOICES = [  # every loss that there is, and variants of some
+    *((name, {}) for name in losses.choices()),
+    ("asl", UNFOCUSED),
     ("sigmoid_f1", {"S": -15.0, "E": 1.0, "average": "micro"}),
-    ("cross_entropy", {}),
     ("cross_entropy", {"reduction": "sum"}),
 ]
 
@@ -50,8 +48,23 @@ def elements(name, gamma_pos=1.0, gamma_neg=4.0, clip=0.05):
     return -TARGETS * (1 - pm) ** 2 * np.log(pm) + (1 - TARGETS) * (1.5 - P) * P**2
 
 
-def test_every_loss_is_registered():
-    assert losses.choices() == ["asl", "bce", "cross_entropy", "hill", "sigmoid_f1"]
+@pytest.mark.parametrize("name", losses.choices())
+def test_every_loss_says_what_its_logits_are_and_what_can_be_watched(name):
+    loss = make(name)
+    assert loss.name == name
+    assert loss.link in LINKS
+    assert "loss" in loss.monitors
+    assert set(loss.monitors) <= {"f1", "loss", "top30"}
+
+
+@pytest.mark.parametrize(("name", "options"), CHOICES)
+def test_an_example_without_weight_does_not_count(name, options):
+    weights = np.r_[np.ones(5), 0.0]
+    other = torch.from_numpy(np.r_[LOGITS[:5], -LOGITS[5:]])
+    loss, targets = make(name, **options), torch.from_numpy(TARGETS)
+    value = loss(torch.from_numpy(LOGITS), targets, torch.from_numpy(weights))
+    torch.testing.assert_close(loss(other, targets, torch.from_numpy(weights)), value)
+    assert loss(other, targets) != loss(torch.from_numpy(LOGITS), targets)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -75,7 +88,7 @@ def test_asymmetric_loss_over_its_parameters(gamma_pos, gamma_neg, clip):
 def test_asymmetric_loss_without_focus_and_clip_is_cross_entropy(reduction):
     logits = torch.tensor(LOGITS, requires_grad=True)
     slopes = []
-    for loss in (make("bce", reduction=reduction), make("asl", **CHOICES[2][1], reduction=reduction)):
+    for loss in (make("bce", reduction=reduction), make("asl", **UNFOCUSED, reduction=reduction)):
         value = loss(logits, torch.tensor(TARGETS))
         slopes.append((value.detach(), *torch.autograd.grad(value, logits)))
     torch.testing.assert_close(slopes[0], slopes[1])

@@ -1,30 +1,108 @@
-"""What every net is."""
+"""What every net must do, and what it may offer."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
 from torch import nn
 
 from glc.config import section
 
+if TYPE_CHECKING:  # to be imported, an architecture needs no Petastorm
+    from glc.nets.inputs.batches import Summary
+    from glc.nets.inputs.features import Features, Layout
+    from glc.surveys import SurveyData
+
 
 class Net(nn.Module):
-    """A net that is trained by `glc.nets.trainer`."""
+    """Logits of all species from a batch; trained, saved and asked by `glc.nets`.
 
-    kind = "net"
+    A batch is a dict of tensors: ``easting`` and ``northing`` (batch,) metres, and one tensor (batch, band, row, col)
+    per input, NaN where missing. A new net is one new file in ``glc/nets/architectures``, named as the model. It must
+    have `forward`; all else has a default:
+
+    >>> @models.register("means")
+    ... class Means(Net):
+    ...     '''A linear map of the mean of each band.'''
+    ...
+    ...     def __init__(self, options, n_classes, layouts):
+    ...         super().__init__(options, n_classes, layouts)
+    ...         self.linear = nn.Linear(sum(len(layout.bands) for layout in layouts.values()), n_classes)
+    ...
+    ...     def forward(self, batch):
+    ...         means = [batch[name].nanmean(dim=(2, 3)).nan_to_num() for name in self.layouts]
+    ...         return self.linear(torch.cat(means, dim=1))
+    >>> net = Means(Means.Options(), 9, {"tiles": Layout("coeffs", ("red", "nir"), 8, 8, 32)})
+    >>> net({"tiles": torch.zeros(4, 2, 8, 8)}).shape
+    torch.Size([4, 9])
+    """
+
+    name: ClassVar[str] = ""
+    """Given by the registry."""
+    kind: ClassVar[str] = "net"
+    """Which tasks train and score it."""
+    ensemble: ClassVar[bool] = False
+    """Whether its scores are made of those of other experiments."""
+    trial: ClassVar[dict[str, Any]] = {}
+    """Options, as a TOML gives them, of a small net that learns in seconds: those of the tests of every net."""
+    reads: ClassVar[tuple[str, ...]] = ("inputs",)
+    """What it reads: any ``[[inputs]]``; its constructor refuses those it cannot read."""
+    encoder: nn.Module | None
+    """Batch to (batch, latent): the part that is pretrained, and that ``train.freeze`` keeps; None: there is none."""
+    head: nn.Module | None
+    """(batch, latent) to logits, for a pretraining that learns species too; None: there is none."""
+    mixup: float = 0.0
+    """Alpha that the trainer gives to `glc.nets.inputs.augment.mixup`; 0 for none."""
+    at_once: int | None = None
+    """Most surveys that are predicted together, for a net of large maps; None: no bound."""
+
+    @section
+    class Options:
+        """Options of ``[model]``, beside its ``name``: none."""
 
     @section
     class Prediction:
         """Options of prediction only (the experiment's ``[predict]``): none."""
 
-    @classmethod
-    def prediction_features(cls, features, data, prediction):
-        """The features to predict with, and facts about them for the manifest.
+    def __init__(self, options: Any, n_classes: int, layouts: dict[str, Layout]) -> None:
+        """Make an untrained net.
 
-        features : `glc.nets.inputs.features.Features` of the surveys, or None for a net without inputs
-        data : `glc.surveys.SurveyData`
-        prediction : `Prediction`
-        returns : (features, dict of plain values)
+        options : the net's own `Options`
+        n_classes : species to tell apart
+        layouts : `Layout` of each input by name; a ConfigError refuses what the net cannot read
+        """
+        super().__init__()
+        self.options, self.n_classes, self.layouts = options, n_classes, layouts
+        self.encoder = self.head = None
+
+    def prepare(self, summary: Summary) -> None:
+        """Learn what comes before the gradient: moments of the inputs, class frequencies, pretrained weights.
+
+        summary : counts and moments of the training examples; called once, before training, not on loading
+        """
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Logits (batch, class) float32 of a batch."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it turns a batch into logits")
+
+    def logits(self, batch: dict[str, torch.Tensor], prediction: Any) -> torch.Tensor:
+        """Logits (batch, class) float32 for prediction.
+
+        batch : as of `forward`, with ``dataset`` and ``surveyId`` (batch,)
+        prediction : the net's own `Prediction`
+        """
+        return self(batch)
+
+    @classmethod
+    def prediction_features(
+        cls, features: Features | None, data: SurveyData, prediction: Any
+    ) -> tuple[Features | None, dict[str, Any]]:
+        """The content of the inputs as prediction reads it, and facts about it for the manifest.
+
+        features : that of the surveys, or None for a net without inputs
+        data : all surveys of the dataset
+        prediction : the net's own `Prediction`
+        returns : (features, plain values by name)
         """
         return features, {}
-
-    def logits(self, batch, prediction):
-        """Logits (batch, class) float32 for prediction, as the options `prediction` (`Prediction`) ask."""
-        return self(batch)

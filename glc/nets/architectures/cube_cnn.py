@@ -20,8 +20,7 @@ class CubeCnn(Net):
     Options = Widths
 
     def __init__(self, options, n_classes, layouts):
-        super().__init__()
-        self.options = options
+        super().__init__(options, n_classes, layouts)
         others = [name for name, layout in layouts.items() if layout.kind != "series"]
         if others or not layouts:
             found = ", ".join(f"{name} ({layouts[name].kind})" for name in others) or "none"

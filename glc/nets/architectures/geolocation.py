@@ -1,11 +1,6 @@
 """Species from the place: a linear map, or two layers, of the projected coordinates, or of features of the place.
 
 Miyaguchi et al. 2024, section 5.2; the features, such as a location encoder's, are ours.
-
-What every net of this package offers: it is registered as a model of kind ``net`` with ``Options``, made as
-``Net(options, n_classes, layouts)`` (of its inputs, see `glc.nets.inputs.features`), learns its input statistics by
-``prepare(summary)`` (see `glc.nets.inputs.batches.summarise`), and turns a batch, a dict of tensors named as the
-columns of the examples table and as the inputs, into logits (batch, class).
 """
 
 import math
@@ -58,13 +53,12 @@ class Geolocation(Net):
         random: thousands of rare classes are then not unlearned step by step from one half."""
 
     def __init__(self, options, n_classes, layouts):
-        super().__init__()
+        super().__init__(options, n_classes, layouts)
         self.standards = _standards(layouts)
         if not layouts and options.features == "none":
             raise ConfigError(
                 "features: found 'none' and no [[inputs]], expected a location or table among them to read"
             )
-        self.options = options
         self.sigma_m = options.jitter_m / math.sqrt(math.pi / 2)
         self.register_buffer("mean", torch.zeros(2))
         self.register_buffer("std", torch.ones(2))

@@ -38,6 +38,8 @@ class Inception(Net):
     at_once : surveys that are predicted together, in a memory of a few gigabytes
     """
 
+    trial = {"dropout": 0.0}
+
     @section
     class Options:
         """What the net sees, and dropout; widths and depths are the published ones."""
@@ -67,8 +69,7 @@ class Inception(Net):
         """Share of the surveys of `damaged_country`."""
 
     def __init__(self, options, n_classes, layouts):
-        super().__init__()
-        self.options = options
+        super().__init__(options, n_classes, layouts)
         wrong = [f"{name} ({layout.kind})" for name, layout in layouts.items() if layout.kind != "pixels"]
         if wrong or not layouts:
             raise ConfigError(

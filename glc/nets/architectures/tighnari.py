@@ -36,6 +36,17 @@ class Tighnari(Net):
     mixup : alpha that the trainer gives to `glc.nets.inputs.augment.mixup`; 0 for none
     """
 
+    trial = {
+        "image": "resnet10t",
+        "resize": 0,
+        "width": 12,
+        "fused": 16,
+        "heads": 2,
+        "table_width": 8,
+        "graph_hidden": 16,
+        "dropout": 0.0,
+    }
+
     @section
     class Options:
         """Architecture as published; widths, which the paper gives only for the backbones, are ours."""
@@ -94,8 +105,8 @@ class Tighnari(Net):
             require(self.fused % self.heads == 0, "heads", self, f"a divisor of fused = {self.fused}")
 
     def __init__(self, options, n_classes, layouts):
-        super().__init__()
-        self.options, self.mixup = options, options.mixup
+        super().__init__(options, n_classes, layouts)
+        self.mixup = options.mixup
         votes = {name: layout for name, layout in layouts.items() if layout.kind == "votes"}
         self.votes = nn.ModuleDict({name: NeighbourVotes(layout, n_classes, options) for name, layout in votes.items()})
         rest = {name: layout for name, layout in layouts.items() if name not in votes}

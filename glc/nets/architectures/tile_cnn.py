@@ -123,8 +123,7 @@ class TileCnn(Net):
             require(not (self.pretrained and self.backbone == "cnn"), "pretrained", self, "none but of a timm backbone")
 
     def __init__(self, options, n_classes, layouts):
-        super().__init__()
-        self.options = options
+        super().__init__(options, n_classes, layouts)
         if not layouts:
             raise ConfigError("inputs: found none, expected imagery to read; add an [[inputs]] table")
         settings = vars(options).copy()

@@ -23,6 +23,7 @@ from glc.errors import ConfigError
 from glc.nets.checkpoints import ENCODER, make, save_encoder
 from glc.nets.inputs.batches import multi_hot
 from glc.nets.pretraining import triplets
+from glc.nets.pretraining._base import Pretraining
 from glc.registry import losses, pretrainings
 from glc.training import lightning
 from glc.training.history import HISTORY, History
@@ -40,7 +41,7 @@ COLUMNS = (
 
 
 @pretrainings.register("tile2vec")
-class Tile2Vec:
+class Tile2Vec(Pretraining):
     """Pretraining of a net's encoder on pairs of surveys near each other."""
 
     @section
@@ -75,9 +76,6 @@ class Tile2Vec:
         seed: Seed = 0
         """Seed of the pairs, the weights at the start and the batches."""
 
-    def __init__(self, options):
-        self.options = options
-
     def fit(
         self,
         folder,
@@ -106,8 +104,8 @@ class Tile2Vec:
         table = triplets.read(folder, options.species != "none")
         pl.seed_everything(options.seed, verbose=False)
         net = make(model, table.n_classes, features.layouts if features else {})
-        for part in ("encoder", "head"):
-            if not hasattr(net, part):
+        for part, module in (("encoder", net.encoder), ("head", net.head)):
+            if module is None:
                 raise ConfigError(
                     f"pretrain 'tile2vec': the model {model.name!r} has no {part}; choose one that reads imagery, such "
                     "as tile_cnn"

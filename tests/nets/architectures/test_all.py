@@ -1,5 +1,7 @@
-"""What every registered net must do."""
+"""What every registered net must do; a new one is found here by itself."""
 
+import contextlib
+import functools
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import torch
 
 from glc import config
+from glc.errors import ConfigError
 from glc.nets import checkpoints
 from glc.nets.inputs.features import Layout, Moments
 from glc.registry import models
@@ -20,25 +23,51 @@ PARTS = {
     "environment": Layout("table", ("altitude", "ph", "slope"), 1, 1),
     "graph": Layout("graph", tuple("abcdefghi"), 1, 1),
 }
-TINY = {"width": 12, "fused": 16, "heads": 2, "table_width": 8, "graph_hidden": 16, "resize": 0, "dropout": 0.0}
 PLACE = {"location_encoder": Layout("table", tuple("abcd"), 1, 1)}
-SETTINGS = [  # of a net, and the layouts of its inputs
+KINDS = [  # what nets read, from all kinds at once to none; of the first that a net reads it must learn
+    PARTS,
+    TILES,
+    {"tiles": Layout("pixels", ("red", "nir"), 35, 35, 35)},
+    SERIES,
+    {"bioclim_cube": BIOCLIM},
+    PLACE,
+    {},
+]
+TINY = models.get("tighnari").trial
+VARIANTS = [  # of a net, and the layouts of its inputs: what its trial options leave out
     ("geolocation", {}, {}),
-    ("geolocation", {}, PLACE),
     ("geolocation", {"features": "none"}, PLACE),
     ("tile_cnn", {}, TILES | PLACE),
     ("tile_cnn", {}, TILES | {"bioclim_cube": Layout("cube", ("tas",), 4, 12)}),
     ("tile_cnn", {"expand": True, "dropout": 0.1}, TILES),
     ("tile_cnn", {"backbone": "resnet10t"}, TILES),
-    ("cube_cnn", {}, SERIES),
-    ("tighnari", TINY | {"image": "resnet10t"}, PARTS | PLACE),
-    ("tighnari", TINY | {"image": "resnet10t", "tokens": "map", "temporal": "vit"}, PARTS),
+    ("tighnari", TINY, PARTS | PLACE),
+    ("tighnari", TINY | {"tokens": "map", "temporal": "vit"}, PARTS),
     ("tighnari", TINY | {"temporal": "resnet10t", "fusion": "concat"}, {"bioclim_cube": BIOCLIM}),
-    ("inception", {"dropout": 0.0}, {"tiles": Layout("pixels", ("red", "nir"), 35, 35, 35)}),
 ]
-NETS = {name for name in models.choices() if models.get(name).kind == "net"}
+NETS = [name for name in models.choices() if models.get(name).kind == "net"]
 CLASSES = 9
-every = pytest.mark.parametrize(("name", "options", "layouts"), SETTINGS)
+every = pytest.mark.parametrize(
+    ("name", "options", "layouts"),
+    [*((name, models.get(name).trial, None) for name in NETS), *VARIANTS],
+    indirect=["layouts"],
+)
+
+
+@functools.cache
+def first_read(name):
+    """The layouts of the first of `KINDS` that the net `name` reads."""
+    for layouts in KINDS:
+        with contextlib.suppress(ConfigError):
+            checkpoints.make(config.Choice(name, models.get(name).trial), CLASSES, layouts)
+            return layouts
+    raise AssertionError(f"{name} reads none of the kinds of inputs")
+
+
+@pytest.fixture
+def layouts(request, name):
+    """The layouts of a variant; of a net by its trial options those of the first kind that it reads."""
+    return first_read(name) if request.param is None else request.param
 
 
 def batch_of(layouts, n=12, seed=0):
@@ -63,10 +92,6 @@ def make(name, options, layouts, seed=0):
     places = {"place_mean": (3_900_000.0, 2_300_000.0), "place_std": (80_000.0, 40_000.0)}
     net.prepare(SimpleNamespace(rows=100, counts=np.arange(CLASSES) * 4, inputs=moments, **places))
     return net
-
-
-def test_every_registered_net_is_here():
-    assert {name for name, *_ in SETTINGS} == NETS
 
 
 @every
@@ -119,3 +144,24 @@ def test_same_seed_same_weights_and_another_seed_others(name, options, layouts):
     one, same, other = (list(make(name, options, layouts, seed).parameters()) for seed in (3, 3, 4))
     assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@every
+def test_prediction_by_default_is_the_net_itself(name, options, layouts):
+    net, batch = make(name, options, layouts).eval(), batch_of(layouts)
+    batch |= {"dataset": torch.ones(12, dtype=torch.int64), "surveyId": torch.arange(12)}
+    with torch.no_grad():
+        assert torch.equal(net.logits(batch, net.Prediction()), net(batch))
+    features, data = object(), object()
+    assert net.prediction_features(features, data, net.Prediction()) == (features, {})
+
+
+@every
+def test_the_part_that_is_pretrained_gives_what_the_head_reads(name, options, layouts):
+    net, batch = make(name, options, layouts).eval(), batch_of(layouts)
+    if net.encoder is None:
+        assert not any(key.startswith("encoder.") for key in net.state_dict())
+    elif net.head is not None:
+        torch.testing.assert_close(net.head(net.encoder(batch)), net(batch))
+    assert net.at_once is None or net.at_once >= 1
+    assert net.mixup >= 0

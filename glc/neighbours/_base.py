@@ -1,0 +1,52 @@
+"""What every graph feature of a net's inputs must do."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from glc.config import section
+from glc.surveys import SurveyData
+
+
+class GraphFeature:
+    """Labels of the surveys around, as far as a model of one fold may see them: an input ``graph = "<name>"``.
+
+    A new one is one new file in ``glc/neighbours``, named as the feature. It must have `features`:
+
+    >>> @graphs.register("everywhere")
+    ... class Everywhere(GraphFeature):
+    ...     '''The share of each species among the presence-only surveys, the same for each survey.'''
+    ...
+    ...     @staticmethod
+    ...     def features(data, fold, stop, options, classes, progress=False):
+    ...         share = sparse.csr_matrix(data.labels_of(data.presence_only).mean(axis=0), dtype=np.float32)
+    ...         matrix = sparse.vstack([share] * len(data.places), format="csr")
+    ...         return {"matrix": matrix, "species": data.species, "hidden": None}, {"surveys": len(data.presence_only)}
+    >>> made, facts = Everywhere.features(data, 0, 1, Everywhere.Options(), data.species)
+    >>> made["matrix"].shape == (len(data.places), len(data.species))
+    True
+    """
+
+    name: ClassVar[str] = ""
+    """Given by the registry."""
+
+    @section
+    class Options:
+        """Options of the input's ``graph``, beside its ``name``: none."""
+
+    @staticmethod
+    def features(
+        data: SurveyData, fold: int, stop: int, options: Any, classes: np.ndarray, progress: bool = False
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Values of all surveys, without the labels that a model of the fold must not see; no survey sees its own.
+
+        data : all surveys of the dataset
+        fold : the validation fold, whose labels nobody sees
+        stop : the fold that stops the training, whose labels training surveys do not see
+        options : the feature's own `Options`
+        classes : (c,) ids of the net's species, ascending
+        progress : show a bar
+        returns : what `glc.nets.inputs.features.Features.add_graph` takes (``matrix``, ``species`` and, where training
+            surveys are hidden by chance, ``hidden``), and plain facts for the manifest
+        """
+        raise NotImplementedError("a graph feature must say what it makes of the surveys around")

@@ -1,0 +1,77 @@
+"""What every registered classical model must do; a new one is found here by itself."""
+
+import functools
+import json
+
+import numpy as np
+import pytest
+
+from glc import config
+from glc.registry import models
+from tests.helpers import neighbour_table, survey_data, with_other_labels
+
+MODELS = [name for name in models.choices() if models.get(name).kind == "classical"]
+every = pytest.mark.parametrize("name", MODELS)
+
+
+@functools.cache
+def world():
+    """Surveys, and values of three rasters at them, of which some are missing."""
+    data = survey_data(n_train=90, n_po=60, n_test=12, n_species=12, seed=2)
+    table = np.random.default_rng(0).normal(size=(len(data.places), 3)).astype(np.float32)
+    table[::17, 1] = np.nan
+    return data, table
+
+
+def made(name):
+    member = models.get(name)
+    return member(config.options(member, config.Choice(name, member.trial), "model"))
+
+
+def fitted(name, data, fold):
+    """The model that scored the validation surveys of `fold`, or the test where it is None, and its scores, dense."""
+    model, queries = made(name), data.test if fold is None else data.valid(fold)
+    wanted, near = model.neighbours(), None
+    if wanted is not None:
+        near = neighbour_table(data, fold, queries, wanted.k, wanted.radius_m, wanted.sources)
+    table = world()[1] if "table" in model.reads else None
+    matrix = model.scores(data, fold, queries, near, table)
+    assert matrix.shape == (len(queries), len(data.species))
+    return model, matrix.toarray()
+
+
+def scores(name, data, fold):
+    return fitted(name, data, fold)[1]
+
+
+@pytest.fixture(autouse=True)
+def _session(request, name):
+    if made(name).spark:
+        request.getfixturevalue("spark")
+
+
+@every
+def test_every_survey_is_scored_from_0_to_1_and_alike_each_time(name):
+    data, _ = world()
+    for fold in (0, None):
+        values = scores(name, data, fold)
+        assert values.min() >= 0
+        assert values.max() <= 1 + 1e-6
+        assert (values.max(axis=1) > 0).all(), "a decoder has no set for a survey without a positive score"
+        np.testing.assert_array_equal(scores(name, data, fold), values)
+
+
+@every
+def test_labels_of_the_validation_fold_are_not_seen_and_those_of_training_are(name):
+    data, _ = world()
+    values = scores(name, data, 1)
+    np.testing.assert_array_equal(scores(name, with_other_labels(data, data.valid(1)), 1), values)
+    assert np.abs(scores(name, with_other_labels(data, data.train(1)), 1) - values).max() > 0
+
+
+@every
+def test_what_it_says_of_a_fit_goes_into_a_manifest_and_what_it_saves_into_a_folder(name, tmp_path):
+    assert made(name).facts == {}
+    model, _ = fitted(name, world()[0], 0)
+    assert json.loads(json.dumps(model.facts)) == model.facts
+    model.save(tmp_path)
