@@ -116,9 +116,9 @@ def section(cls: type[S]) -> type[S]:
     def __init__(self: Any, *args: Any, **values: Any) -> None:  # noqa: N807
         if len(args) > len(names):
             raise ConfigError(f"{made.__qualname__}: found {len(args)} values, expected at most {len(names)}")
-        values = dict(zip(names, args, strict=False), **values)  # a key given twice is a TypeError, as in any call
+        given = {name: _tuples(value) for name, value in zip(names, args, strict=False)}
         try:
-            validate(self, **{key: _tuples(value) for key, value in values.items()})
+            validate(self, **given, **{name: _tuples(value) for name, value in values.items()})
         except ValidationError as error:
             raise _config_error(error, made, made.__qualname__) from None
 
