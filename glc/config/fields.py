@@ -264,7 +264,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _one_of(choices: tuple[Any, ...]) -> str:
-    return f"one of {', '.join(map(repr, choices))}"
+    return f"one of {', '.join(map(repr, choices))}" if len(choices) > 1 else repr(choices[0])
 
 
 def _config_error(error: ValidationError, kind: Any, where: str) -> ConfigError:

@@ -11,7 +11,7 @@ from glc.tasks.scores import Fit
     ("task", "changes", "told"),
     [
         (Fit, {"model": "3"}, "--model: found 3, expected a name or a table"),
-        (Fit, {"inputs": '[{"tile": "x"}]'}, "--inputs: unknown key 'tile'"),
+        (Fit, {"inputs": '[{"tile": "x"}]'}, "--inputs: 0: unknown key 'tile'"),
         (Fit, {"validation": '{"counts": 3}'}, "--validation: unknown key 'counts'"),
         (PretrainLocationOnTiles, {"pretraining": '{"dim": 0}'}, "--pretraining: dim: found 0, expected at least 1"),
     ],

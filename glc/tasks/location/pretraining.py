@@ -1,13 +1,13 @@
 """Imagery to a location encoder, pre-trained by contrasting places with it: a raster stack, or an edition's tiles."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import luigi
 from annotated_types import Ge
 
 from glc import storage
-from glc.config import Count, NotNegative, section
+from glc.config import Count, NotNegative, require, section
 from glc.errors import ConfigError
 from glc.location.pretraining.options import Pretraining
 from glc.tasks.base import ProductTask, Published, SectionParameter
@@ -24,7 +24,7 @@ class TilePretraining(Pretraining):
     low DCT coefficients per axis.
     """
 
-    land_band: Literal[""] = ""
+    land_band: str = ""
     """Must be empty: the places are those of surveys."""
     epochs: Count = 20
     """Passes over the places."""
@@ -33,6 +33,10 @@ class TilePretraining(Pretraining):
     apart_km: NotNegative = 2.0
     """As in `Pretraining`; this far apart, Sentinel's tiles of 1.28 km do not overlap, and surveys stand in
     clusters."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(not self.land_band, "land_band", self, "none: the places are those of surveys")
 
 
 class ImageryParameter(luigi.Parameter):
