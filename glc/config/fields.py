@@ -18,7 +18,7 @@ import functools
 import json
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -56,7 +56,7 @@ class Rule:
 class Member:
     """Says of which registry (its attribute in `glc.registry`, such as ``models``) a `Choice` names a member.
 
-    besides : other names that are accepted, with the options of each or None
+    besides : names that are accepted too, such as ``none``
     """
 
     registry: str
@@ -313,14 +313,3 @@ def _at(kind: Any, path: list[Any]) -> Any:
         else:
             return None
     return kind
-
-
-def sections_below(cls: type) -> Iterator[type]:
-    """A section and, once each, all sections in its keys."""
-    yield cls
-    for annotation in keys(cls).values():
-        inner = split(annotation)[0]
-        if typing.get_origin(inner) is tuple:
-            inner = split(typing.get_args(inner)[0])[0]
-        if is_section(inner):
-            yield from sections_below(inner)

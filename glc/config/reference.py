@@ -56,7 +56,7 @@ def meanings(section: type) -> dict[str, str]:
     for key, annotation in keys(section).items():
         parents = [vars(parent).get("__pydantic_fields__", {}).get(key) for parent in section.__mro__]
         docs = [parent.description for parent in parents if parent and parent.description]
-        lines[key] = " ".join(docs[0].split()) if docs else _first(_inner(annotation))
+        lines[key] = " ".join(docs[0].replace("``", "`").split()) if docs else _first(_inner(annotation))
     return lines
 
 
@@ -233,7 +233,7 @@ def _named_by(kind: str) -> Iterator[str]:
 
 def _first(owner: Any) -> str:
     """The first paragraph of a docstring, in one line."""
-    return " ".join((inspect.getdoc(owner) or "").partition("\n\n")[0].split())
+    return " ".join((inspect.getdoc(owner) or "").partition("\n\n")[0].replace("``", "`").split())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Scores to species sets. Every decoder decides how many of a survey's best species to keep.
 
-A decoder is registered in `glc.registry.decoders` with an ``Options`` dataclass, learns from validation scores and
+A decoder is registered in `glc.registry.decoders` with an ``Options`` section, learns from validation scores and
 labels in `fit` (and from nothing else), and gives `sizes`: how many of the best species each survey keeps. All sets
 are therefore prefixes of the scores in order (`glc.prediction.ranking.Ranked`). A set is never empty: its smallest
 size is one.
