@@ -216,3 +216,6 @@ lint: $(READY)  ## ruff and the import contracts
 format: $(READY)  ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+options: $(READY)  ## write docs/options.md and the schema of experiments from the code
+	$(BIN)/python -m glc.config.reference

@@ -18,7 +18,7 @@ import functools
 import json
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -56,7 +56,7 @@ class Rule:
 class Member:
     """Says of which registry (its attribute in `glc.registry`, such as ``models``) a `Choice` names a member.
 
-    besides : other names that are accepted, with the options of each or None
+    besides : names that are accepted too, such as ``none``
     """
 
     registry: str
@@ -116,9 +116,9 @@ def section(cls: type[S]) -> type[S]:
     def __init__(self: Any, *args: Any, **values: Any) -> None:  # noqa: N807
         if len(args) > len(names):
             raise ConfigError(f"{made.__qualname__}: found {len(args)} values, expected at most {len(names)}")
-        values = dict(zip(names, args, strict=False), **values)  # a key given twice is a TypeError, as in any call
+        given = {name: _tuples(value) for name, value in zip(names, args, strict=False)}
         try:
-            validate(self, **{key: _tuples(value) for key, value in values.items()})
+            validate(self, **given, **{name: _tuples(value) for name, value in values.items()})
         except ValidationError as error:
             raise _config_error(error, made, made.__qualname__) from None
 
@@ -264,7 +264,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _one_of(choices: tuple[Any, ...]) -> str:
-    return f"one of {', '.join(map(repr, choices))}"
+    return f"one of {', '.join(map(repr, choices))}" if len(choices) > 1 else repr(choices[0])
 
 
 def _config_error(error: ValidationError, kind: Any, where: str) -> ConfigError:
@@ -313,14 +313,3 @@ def _at(kind: Any, path: list[Any]) -> Any:
         else:
             return None
     return kind
-
-
-def sections_below(cls: type) -> Iterator[type]:
-    """A section and, once each, all sections in its keys."""
-    yield cls
-    for annotation in keys(cls).values():
-        inner = split(annotation)[0]
-        if typing.get_origin(inner) is tuple:
-            inner = split(typing.get_args(inner)[0])[0]
-        if is_section(inner):
-            yield from sections_below(inner)

@@ -105,7 +105,7 @@ def test_surveys_hang_on_their_species_and_on_their_neighbours():
 
 
 def test_options_say_what_they_expect():
-    with pytest.raises(ConfigError, match="damping: found 'log', expected one of ppmi, sqrt, none"):
+    with pytest.raises(ConfigError, match="damping: found 'log', expected one of 'ppmi', 'sqrt', 'none'"):
         graph.Edges(damping="log")
     with pytest.raises(ConfigError, match="sources"):
         graph.Edges(sources=("test",))

@@ -93,7 +93,7 @@ def test_the_ensemble_is_the_mean_of_ranks():
 
 
 def test_options_that_make_no_sense_are_refused():
-    with pytest.raises(ConfigError, match=r"losses: found \('bce',\), expected some of asl, hill, full"):
+    with pytest.raises(ConfigError, match=r"losses\.0: found 'bce', expected one of 'asl', 'hill', 'full'"):
         made("net", losses=("bce",))
     with pytest.raises(ConfigError, match="trees: found 0"):
         made("forest", trees=0)

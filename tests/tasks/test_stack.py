@@ -101,8 +101,8 @@ def test_members_that_do_not_fit_are_refused_before_anything_runs(root, member, 
     ("text", "complaint"),
     [
         (STACK.replace("run = 3", "run = 1"), "validation.run: found 1, expected at least 2 to join models"),
-        ('model = "stack"', r"members: found \(\)"),
-        ('model = { name = "stack", members = ["votes", "votes"] }', "each experiment once"),
+        ('model = "stack"', "key 'members' is missing"),
+        ('model = { name = "stack", members = ["votes", "votes"] }', "members: .* expected each once"),
     ],
 )
 def test_settings_that_make_no_stack_are_refused(root, text, complaint):

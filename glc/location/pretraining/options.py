@@ -1,7 +1,7 @@
 """What changes a location encoder: the section of its pre-training."""
 
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Len
 
@@ -73,7 +73,7 @@ class TilePretraining(Pretraining):
     low DCT coefficients per axis.
     """
 
-    land_band: Literal[""] = ""
+    land_band: str = ""
     """Must be empty: the places are those of surveys."""
     epochs: Count = 20
     """Passes over the places."""
@@ -82,3 +82,7 @@ class TilePretraining(Pretraining):
     apart_km: NotNegative = 2.0
     """As in `Pretraining`; this far apart, Sentinel's tiles of 1.28 km do not overlap, and surveys stand in
     clusters."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(not self.land_band, "land_band", self, "none: the places are those of surveys")

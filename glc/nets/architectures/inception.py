@@ -6,10 +6,11 @@ a patch of 256 x 256 costs 4.6 times what it would there: 36 GFLOP forward, over
 without its auxiliary head and from random weights.
 """
 
-from typing import Literal
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Ge, Le
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models.inception import BasicConv2d, Inception3
@@ -46,7 +47,7 @@ class Inception(Net):
 
         resize: Natural = 0
         """Side in pixels that the map is brought to (each pixel the mean of those it covers); 0: as it is."""
-        stem_stride: Literal[1, 2] = 1
+        stem_stride: Annotated[int, Ge(1), Le(2)] = 1
         """Stride of the first convolution: 1 as published; 2 as of Inception v3 itself, for a CPU."""
         unstack: str = ""
         """An input of one band of codes 0 to 33, landcover_patches, that becomes 34 layers of zeros and ones (all zeros

@@ -90,7 +90,7 @@ def test_predictions_are_joined_over_all_classes():
 
 
 def test_settings_are_checked():
-    with pytest.raises(ConfigError, match="kind: found 'tree', expected one of mlp, linear"):
+    with pytest.raises(ConfigError, match="kind: found 'tree', expected one of 'mlp', 'linear'"):
         Head("tree")
     with pytest.raises(ConfigError, match="dropout: found 1"):
         Head(dropout=1)

@@ -145,7 +145,7 @@ def test_the_side_of_the_squares_counts(root):
     plain = on_tiles(root)
     assert on_tiles(root, holdout_deg=4).identity == plain.identity
     assert on_tiles(root, holdout_deg=1).identity != plain.identity
-    with pytest.raises(ConfigError, match=r"holdout_deg: found 0.0, expected degrees, above 0"):
+    with pytest.raises(ConfigError, match=r"holdout_deg: found 0.0, expected above 0 and at most 90"):
         TilePretraining(holdout_deg=0.0)
     with pytest.raises(ConfigError, match=r"land_band: found 'land_percent', expected none: the places are those of s"):
         on_tiles(root, land_band="land_percent")
