@@ -35,7 +35,7 @@ class _Nowhere:
 
 
 class tqdm(_Tqdm):  # noqa: N801 - takes the place of tqdm.tqdm
-    """`tqdm.tqdm` that reports to the listener where there is one, and is silent where standard error is no terminal."""
+    """`tqdm.tqdm` that reports to the listener if there is one, and is silent unless standard error is a terminal."""
 
     def __init__(self, *args, disable=False, **kwargs):
         self._listener = _listeners[0] if _listeners else None
@@ -48,5 +48,7 @@ class tqdm(_Tqdm):  # noqa: N801 - takes the place of tqdm.tqdm
         if not self._listener:
             return super().display(msg, pos)
         if msg is None:  # an empty message wipes a bar from the screen
-            self._listener(self.desc.removesuffix(": "), self.n, self.total)
+            self._listener(
+                self.desc.removesuffix(": "), float(self.n), None if self.total is None else float(self.total)
+            )
         return True

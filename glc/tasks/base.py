@@ -14,9 +14,9 @@ import luigi
 
 from glc import config, editions, memory, storage, world
 from glc.errors import ConfigError, did_you_mean
-from glc.tasks.machine import machine
+from glc.tasks.console.task import ConsoleTask
+from glc.tasks.machine import from_home, machine
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 VIRTUAL = "virtual:"
 LONGEST_NAME = 200
 """Characters of an experiment's name in a file's name, of which file systems take 255."""
@@ -39,10 +39,10 @@ class DatasetParameter(luigi.Parameter):
 
 
 class RootParameter(luigi.Parameter):
-    """The folder of all outputs: relative to the working folder when typed, to the checkout when from the settings."""
+    """The folder of all outputs: relative to the working folder when typed; see `from_home` otherwise."""
 
     def normalize(self, x):
-        return str(Path(x).resolve()) if x else str((CHECKOUT / machine().root).resolve())
+        return str(Path(x).resolve()) if x else str(from_home(machine().root))
 
 
 class OptionParameter(luigi.Parameter):
@@ -140,7 +140,7 @@ class ImageryFolderParameter(luigi.Parameter):
         return str(Path(x).resolve())
 
 
-class GlcTask(luigi.Task):
+class GlcTask(ConsoleTask):
     """A node of the DAG that writes one output directory.
 
     Subclasses say `requires`, and write their output into the folder given to `write`; `version` goes up when the same
@@ -212,12 +212,6 @@ class GlcTask(luigi.Task):
     def published(self):
         """Copies of this output at stable places (`Published`)."""
         return []
-
-    def status(self, message, percentage=None):
-        """Show progress on the scheduler's page."""
-        self.set_status_message(f"{self.dataset_name}: {message}")
-        if percentage is not None:
-            self.set_progress_percentage(percentage)
 
 
 class ProductTask(GlcTask):
