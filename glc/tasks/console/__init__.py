@@ -5,7 +5,8 @@ The same for ``glc run``, for ``luigi --module glc.tasks …`` and for ``python 
 - on a terminal one live table on standard error, in a pipe one line per stage;
 - everything else (Luigi's, Spark's, Lightning's output, warnings) goes to ``ROOT/logs/<time>-<command>.log``, and with
   ``--verbose`` (``--machine-verbose`` behind ``luigi``, or ``verbose = true`` in luigi.cfg) to the screen too;
-- results end on standard output, failures on standard error. Exit codes are those of ``[retcode]`` in luigi.cfg.
+- results end on standard output, failures and the place of the log on standard error. Exit codes are those of
+  ``[retcode]`` in luigi.cfg.
 
 Tasks that Python code runs with ``luigi.build`` print as Luigi does: the console starts only with a command.
 """
@@ -98,9 +99,9 @@ class Console:
         stages = self.stages
         for text in stages.results:
             print(text, file=out)
-        if self.logs.path:
-            print(f"  log        {self.logs.path}", file=error_stream if stages.failures else out)
         out.flush()
+        if self.logs.path:
+            print(f"  log        {self.logs.path}", file=error_stream)
         if stages.interrupted:
             print("Interrupted. Finished stages are kept; the same command continues from there.", file=error_stream)
         for text in stages.failures:

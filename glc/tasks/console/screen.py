@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-EVERY = 0.25
+EVERY = 0.5
 """Seconds between two looks at the journal."""
 MARKS = {"running": ("▸", "cyan"), "done": ("✓", "green"), "failed": ("✗", "red"), "waiting": ("·", "dim")}
 BAR = 18
@@ -135,8 +135,8 @@ class Live(View):
             "stage": {"justify": "right", "no_wrap": True},
             "task": {"no_wrap": True, "overflow": "ellipsis", "max_width": 34},
             "dataset": {"no_wrap": True, "overflow": "ellipsis", "max_width": 16},
+            "time": {"justify": "right", "no_wrap": True, "min_width": 10},
             "state": {"no_wrap": True, "overflow": "ellipsis"},
-            "time": {"justify": "right", "no_wrap": True},
         }.items():
             table.add_column(header, **kwargs)
         for stage in ended[len(ended) - past :] + running + waiting[:soon]:
@@ -146,8 +146,8 @@ class Live(View):
                 str(stage.number) if stage.number else "",
                 Text(stages.label(stage), style="dim" if stage.state == "waiting" else ""),
                 Text(stage.dataset, style="dim"),
-                self.state(stage, now),
                 duration(stage.seconds(now)) if stage.began else "",
+                self.state(stage, now),
             )
         hidden = [f"{len(ended) - past} finished"] * (len(ended) > past)
         hidden += [f"{len(waiting) - soon} waiting"] * (len(waiting) > soon)
