@@ -14,7 +14,6 @@ from scipy.stats import norm
 from torch import nn
 
 from glc.config import SOME, Count, Dropout, NotNegative, Positive, Seed, Share, section
-from glc.config.fields import require
 from glc.progress import tqdm
 from glc.registry import losses, sdms
 from glc.sdm.sites import Encoder
