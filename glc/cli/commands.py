@@ -5,6 +5,7 @@
 Imports wait until a command needs them, so that ``glc --help`` answers at once.
 """
 
+import sys
 from typing import Annotated
 
 import typer
@@ -156,6 +157,8 @@ def doctor(
 
 
 def _luigi(task, options, more, verbose):
+    if sys.stderr.isatty():
+        print("loading …", end="\r", file=sys.stderr, flush=True)
     from glc.tasks import console
 
     words = [word for name, value in options.items() if value for word in (f"--{name.replace('_', '-')}", value)]

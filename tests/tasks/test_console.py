@@ -46,7 +46,7 @@ class Part(ConsoleTask):
         logging.getLogger("glc.toy").info("CHATTER of glc")
         self.status("warming up")
         for step in tqdm(range(10), desc="steps"):
-            time.sleep(0.1)
+            time.sleep(0.1 if self.fault == "slow" else 0)
         if self.fault == "raise" and self.number == 1:
             raise ValueError("the soil map is upside down")
         if self.fault == "warn":
@@ -187,7 +187,7 @@ def test_warnings_are_shown_once(toy):
 
 
 def test_on_a_terminal_one_table_is_redrawn_in_place(toy):
-    lines, written = on_terminal(toy)
+    lines, written = on_terminal(toy, "--fault", "slow")
     text = "\n".join(lines)
     assert lines[0].startswith(f"Top on toy · {COUNT} of {COUNT} stages")
     for name in ("Part number 0", "Part number 1", "Part number 2", "Top number 3"):
@@ -255,6 +255,17 @@ def test_a_stage_is_named_by_what_was_set():
 
     assert describe(Cut(covariate="soil", size=64, options='{"a": 1}'))["details"] == "covariate soil size 64"
     assert describe(Cut(covariate="soil"))["details"] == "covariate soil"
+
+
+def test_what_waits_is_listed_behind_what_it_needs():
+    journal, stages = Journal(), Stages()
+    tasks = {size: Surveys(dataset=f"virtual:{size}") for size in ("tiny", "small", "glc20")}
+    for task in tasks.values():
+        journal.note("waiting", **describe(task))
+    for later, sooner in (("tiny", "small"), ("small", "glc20"), ("tiny", "glc20")):
+        journal.note("needs", id=tasks[later].task_id, other=tasks[sooner].task_id)
+    stages.read(journal)
+    assert [stage.dataset for stage in stages.waiting] == ["virtual:glc20", "virtual:small", "virtual:tiny"]
 
 
 def test_the_time_left_follows_the_speed_of_the_bar():

@@ -154,6 +154,7 @@ def _on(event, kind=luigi.Task):
 def _discovered(console, task, dependency):
     console.schedule(task, "waiting")
     console.schedule(dependency, "waiting")
+    console.journal.note("needs", id=task.task_id, other=dependency.task_id)
 
 
 @_on(luigi.Event.DEPENDENCY_PRESENT)

@@ -76,6 +76,7 @@ class Stages:
     title: str = ""
     experiment: str = ""
     by_id: dict[str, Stage] = field(default_factory=dict)
+    needs: dict[str, list[str]] = field(default_factory=dict)
     order: list[Stage] = field(default_factory=list)
     """Those that have started, in that order."""
     results: list[str] = field(default_factory=list)
@@ -103,8 +104,18 @@ class Stages:
 
     @property
     def waiting(self) -> list[Stage]:
-        """Those that have not started; the last found are the first to run."""
-        return [stage for stage in reversed(self.by_id.values()) if stage.state == "waiting"]
+        """Those that have not started, each behind what it needs."""
+        ordered = {}
+
+        def visit(id_):
+            if id_ not in ordered:
+                for other in self.needs.get(id_, ()):
+                    visit(other)
+                ordered[id_] = self.by_id[id_]
+
+        for id_ in self.by_id:
+            visit(id_)
+        return [stage for stage in ordered.values() if stage.state == "waiting"]
 
     def read(self, journal) -> list[Stage]:
         """Take in the journal's new notes; the stages that ended meanwhile."""
@@ -115,6 +126,8 @@ class Stages:
                 texts = {"result": self.results, "failure": self.failures, "warning": self.warnings}[kind]
                 if note["text"] not in texts:
                     texts.append(note["text"])
+            elif kind == "needs":
+                self.needs.setdefault(note["id"], []).append(note["other"])
             elif kind == "interrupted":
                 self.interrupted = True
             elif kind in ("waiting", "present"):
