@@ -35,7 +35,7 @@ PYTHON    ?= $(shell command -v python3.11 || command -v python3)
 
 EXPERIMENTS := $(patsubst conf/experiments/%.toml,%,$(sort $(wildcard conf/experiments/*.toml)))
 BENCHES     := $(patsubst glc/bench/%.py,glc.bench.%,$(sort $(wildcard glc/bench/[a-z]*.py)))
-TARGETS     := $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*\#\# .*/\1/p' Makefile)
+TARGETS     := $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*\#\#.*/\1/p' Makefile)
 
 ifneq ($(filter $(EXPERIMENTS),$(TARGETS)),)
 $(error conf/experiments/$(firstword $(filter $(EXPERIMENTS),$(TARGETS))).toml has the name of a target of the \
@@ -59,161 +59,166 @@ ON      = $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ENCODER)
 .DELETE_ON_ERROR:
 .PHONY: $(TARGETS) $(EXPERIMENTS)
 
-help:  ## list the targets
+# `## text` behind a target lists it; `##+` puts it on the line of the next one; `##@` starts a group
+help:  ## this list
 	@echo 'make TARGET [VARIABLE=VALUE ...]'
-	@echo
-	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-26s %s\n", $$1, $$2 }'
-	@echo
-	@echo 'experiments, each a target (conf/experiments):'
-	@for name in $(EXPERIMENTS); do \
-	  printf '  %-24s %s\n' "$$name" "$$(sed -n 's/^description *= *"\(.*\)"/\1/p' conf/experiments/$$name.toml)"; done
-	@echo
-	@echo 'variables:'
-	@echo '  DATASET=$(DATASET)   a folder of survey CSVs, or virtual:tiny|small|glc24|glc20|glc20-tiny'
-	@echo '  IMAGERY=$(IMAGERY)   folder of its rasters, images and series, looked in before DATASET'
-	@echo '  EXPERIMENT=$(EXPERIMENT)   a name from conf/experiments, or the path of a TOML file'
-	@echo '  NCEAS=$(NCEAS), NORBERG=$(NORBERG)   folders of the benchmarks of species distribution models'
-	@echo '  LOCATION=$(LOCATION), HABITATS=$(HABITATS)   folders of labelled places; GLOBE=$(GLOBE)   a GeoTIFF of the world'
-	@echo '  ROOT=$(ROOT)   folder of all outputs; when not given, that of conf/luigi.cfg'
-	@echo '  SCHEDULER=$(SCHEDULER)   or central: the one that `make scheduler` starts'
-	@echo '  ENCODER=$(ENCODER)   a pre-trained location encoder; ENCODERS=$(ENCODERS)   of location-tasks: several, JSON'
-	@echo '  COVARIATE=$(COVARIATE), KIND=$(KIND)   of tiles and cubes; RASTER=$(RASTER)   a GeoTIFF; OUT=$(OUT)   a picture'
-	@echo '  PRESET=$(PRESET)   of the tables of Tighnari and of Inria: cpu (reduced sizes) or gpu'
-	@echo '  ARGS=$(ARGS)   more options of the command'
-	@echo '  VENV=$(VENV)   virtual environment, made when it is not there'
+	@awk '/^##@ / { print substr($$0, 5) } \
+	  /^[a-z][a-z0-9-]*:.*##/ { name = $$1; sub(":", "", name); names = names (names ? ", " : "") name; \
+	    if ($$0 ~ /##\+/) next; sub(/^.*## /, ""); printf "  %-25s  %s\n", names, $$0; names = "" }' Makefile
+	@echo 'Variables (all of them: top of the Makefile)'
+	@echo '  DATASET=$(DATASET)  folder of survey CSVs, or virtual:tiny|small|glc24|glc20|glc20-tiny'
+	@echo '  IMAGERY=$(IMAGERY)   folder of rasters, images and time series, searched before DATASET'
+	@echo '  EXPERIMENT=$(EXPERIMENT)   a name from `make list`, or the path of a TOML file'
+	@echo '  ROOT=$(ROOT)   folder of all outputs; ARGS=$(ARGS)   more options of the command, see `glc run --help`'
+	@echo '  PRESET=gpu   full sizes for Tighnari and Inria; SCHEDULER=central   see `make scheduler`'
 
-venv: $(READY)  ## make the virtual environment and install
+##@ First steps
+venv: $(READY)  ## make the virtual environment and install (2.7 GB, about 4 minutes)
 	@echo 'ready; to work in it: source $(BIN)/activate'
 
 $(READY): pyproject.toml
 	@test -x '$(BIN)/python' || $(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit( \
 	  f"$(PYTHON) is Python {v[0]}.{v[1]}, expected 3.11; try: make PYTHON=/path/to/python3.11")'
 	test -x '$(BIN)/python' || $(PYTHON) -m venv '$(VENV)'
-	$(BIN)/python -m pip install --editable '.[dev]'
+	@echo 'installing into $(VENV): about 2.7 GB, 4 minutes'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-demo: $(READY)  ## install, then the default experiment on the small virtual world
-	$(CENTRAL)$(BIN)/python -m luigi --module glc.tasks Submission --dataset virtual:small$(if $(ROOT), --root '$(ROOT)')
+demo: $(READY)  ## install, then run the default experiment on the small virtual world
+	$(CENTRAL)$(BIN)/glc run geolocation --dataset virtual:small$(if $(ROOT), --root '$(ROOT)')
 
+list: $(READY)  ##+ glc list
+	@$(BIN)/glc list
+
+status: $(READY)  ##+ glc status
+	@$(BIN)/glc status$(if $(ROOT), --root '$(ROOT)')
+
+doctor: $(READY)  ## experiments by paper; what is finished, with scores; check this machine
+	@$(BIN)/glc doctor --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')
+
+##@ Experiments: every name from `make list` is a target, such as `make votes`
 submission: $(READY)  ## EXPERIMENT on DATASET: submission, metrics and report
-	$(LUIGI) glc.tasks Submission --experiment '$(EXPERIMENT)' $(ON)
+	$(CENTRAL)$(BIN)/glc run '$(EXPERIMENT)' $(ON)
 
-evaluate: $(READY)  ## EXPERIMENT on DATASET: only its metrics
+evaluate: $(READY)  ##+ only the metrics
 	$(LUIGI) glc.tasks Evaluate --experiment '$(EXPERIMENT)' $(ON)
 
-report: $(READY)  ## EXPERIMENT on DATASET: metrics and report
+report: $(READY)  ## only the metrics; metrics and report
 	$(LUIGI) glc.tasks Report --experiment '$(EXPERIMENT)' $(ON)
 
 $(EXPERIMENTS): $(READY)
-	$(LUIGI) glc.tasks Submission --experiment $@ $(ON)
+	$(CENTRAL)$(BIN)/glc run $@ $(ON)
 
-clean-experiment: $(READY)  ## remove outputs of EXPERIMENT on DATASET (ARGS='--task Fit --downstream')
-	$(BIN)/python -m luigi --module glc.tasks Clean --experiment '$(EXPERIMENT)' $(ON)
+clean-experiment: $(READY)  ## remove outputs of EXPERIMENT (ARGS='--task Fit --downstream')
+	$(BIN)/glc clean '$(EXPERIMENT)' $(PLAIN)$(if $(IMAGERY), --imagery '$(IMAGERY)')
 
-tiles: $(READY)  ## tiles of COVARIATE around the surveys of DATASET (ARGS='--block 16 --size 128')
+tiles: $(READY)  ##+ tiles of COVARIATE around the surveys of DATASET (ARGS='--block 16 --size 128')
 	$(LUIGI) glc.tasks Tiles --covariate '$(COVARIATE)' $(ON)
 
-cubes: $(READY)  ## cubes of DATASET, KIND=series, landsat or bioclim
+cubes: $(READY)  ## tables of imagery: COVARIATE=sentinel2, KIND=series|landsat|bioclim
 	$(LUIGI) glc.tasks Cubes --kind '$(KIND)' $(ON)
 
-dsgt-table1: $(READY)  ## NN and k-NN at 5, 10, 50 km, LSH beside exact (DS@GT 2024, section 4.5)
+##@ Tables and figures of the papers
+dsgt-table1: $(READY)  ##+ NN and k-NN at 5, 10, 50 km, LSH compared with exact (DS@GT 2024, section 4.5)
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table1 $(ON)
 
-dsgt-table2: $(READY)  ## linear and nonlinear nets by loss (DS@GT 2024, table 2)
+dsgt-table2: $(READY)  ##+ linear and nonlinear nets by loss (DS@GT 2024, table 2)
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table2 $(ON)
 
-dsgt-table3: $(READY)  ## nets on places, tiles, series, tile2vec (DS@GT 2024, table 3; on a CPU ARGS='--pixel-epochs 3 --pairs 100000')
+dsgt-table3: $(READY)  ##+ nets on places, tiles, series, tile2vec (DS@GT 2024, table 3; on a CPU ARGS='--pixel-epochs 3 --pairs 100000')
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table3 $(ON)
 
-dsgt-table4: $(READY)  ## the best models beside the frequency baselines (DS@GT 2024, table 4)
+dsgt-table4: $(READY)  ## DS@GT 2024, tables
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table4 $(ON)
 
-dsgt-alternatives: $(READY)  ## logistic regression to node2vec, with time and memory (DS@GT 2024, section 7.1)
+dsgt-alternatives: $(READY)  ## DS@GT 2024, section 7.1: from logistic regression to node2vec
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Alternatives $(ON)
 
-tile2vec-curves: $(READY)  ## curves of tile2vec by how the species term joins (DS@GT 2024, section 6.4)
+tile2vec-curves: $(READY)  ## DS@GT 2024, section 6.4: tile2vec with and without species
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Tile2vecCurves $(ON)
 
-tighnari-table1: $(READY)  ## nets of images (Tighnari 2024, table 1; PRESET=gpu for full sizes, ARGS='--only ViT' for one row)
+tighnari-table1: $(READY)  ##+ nets of images (Tighnari 2024, table 1; PRESET=gpu for full sizes, ARGS='--only ViT' for one row)
 	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Table1 --preset '$(PRESET)' $(ON)
 
-tighnari-table2: $(READY)  ## nets of time series (Tighnari 2024, table 2)
+tighnari-table2: $(READY)  ##+ nets of time series (Tighnari 2024, table 2)
 	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Table2 --preset '$(PRESET)' $(ON)
 
-tighnari-table3: $(READY)  ## what each part adds, by three seeds (Tighnari 2024, table 3)
+tighnari-table3: $(READY)  ## Tighnari 2024: images, series, ablation
 	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Table3 --preset '$(PRESET)' $(ON)
 
-inria-table1: DATASET = virtual:glc20
-inria-table1: $(READY)  ## runs 1 to 4 of LIRMM / Inria 2020, fusion with clean and with damaged patches (table 1; PRESET=gpu)
-	$(LUIGI) tasks.inria_2020 inria_2020.Table1 --preset '$(PRESET)' $(ON)
-
-nceas: $(READY)  ## the NCEAS benchmark on the tables in NCEAS (Elith et al. 2020; ARGS='--background random')
-	$(LUIGI) tasks.elith_2020 elith_2020.Nceas --data-folder '$(NCEAS)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
-
-norberg: $(READY)  ## communities of many species on the tables in NORBERG (Norberg et al. 2019)
-	$(LUIGI) tasks.norberg_2019 norberg_2019.Communities --data-folder '$(NORBERG)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
-
-tighnari-curves: $(READY)  ## losses by epoch of a table's nets and of the folds (Tighnari 2024, figures 10, 12; ARGS='--table 1')
+tighnari-curves: $(READY)  ## Tighnari 2024, figures 10 and 12 (ARGS='--table 1')
 	$(LUIGI) tasks.tighnari_2024 tighnari_2024.LossCurves --preset '$(PRESET)' $(ON)
 
-dct-budget: $(READY)  ## bytes, PSNR and F1 of 4, 8, 16, 32 DCT terms and of pixels (ARGS='--experiment tile-cnn')
+inria-table1: DATASET = virtual:glc20
+inria-table1: $(READY)  ## LIRMM / Inria 2020, runs 1 to 4
+	$(LUIGI) tasks.inria_2020 inria_2020.Table1 --preset '$(PRESET)' $(ON)
+
+nceas: $(READY)  ##+ the NCEAS benchmark on the tables in NCEAS (ARGS='--background random')
+	$(LUIGI) tasks.elith_2020 elith_2020.Nceas --data-folder '$(NCEAS)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+
+norberg: $(READY)  ## benchmarks of Elith 2020 and Norberg 2019 (NCEAS=, NORBERG=FOLDER)
+	$(LUIGI) tasks.norberg_2019 norberg_2019.Communities --data-folder '$(NORBERG)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+
+dct-budget: $(READY)  ## bytes, PSNR and F1 by number of DCT coefficients
 	$(LUIGI) glc.tasks DctBudget $(ON)
 
 species-embedding: $(READY)  ## node2vec vectors of the species, and their map
 	$(LUIGI) glc.tasks SpeciesEmbedding $(PLAIN)
 
-location-encoder: $(READY)  ## pre-train the location encoder on GLOBE, a GeoTIFF of many bands (ARGS="--label NAME --pretraining 'JSON'")
+##@ Location encoder
+location-encoder: $(READY)  ##+ pre-train the location encoder on GLOBE, a GeoTIFF of many bands (ARGS="--label NAME --pretraining 'JSON'")
 	$(LUIGI) glc.tasks.location.pretraining PretrainLocation --imagery '$(GLOBE)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
-location-tiles: $(READY)  ## pre-train the location encoder on the Sentinel tiles of DATASET (ARGS="--label NAME --pretraining 'JSON'")
+location-tiles: $(READY)  ## pre-train on GLOBE=FILE.tif; on the tiles of DATASET
 	$(LUIGI) glc.tasks.location.pretraining PretrainLocationOnTiles --dataset '$(DATASET)'$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
-location-localise: $(READY)  ## places of image tiles: errors beside ceiling and chance, on GLOBE (ENCODER=, ARGS='--refine --at=LON,LAT')
+location-localise: $(READY)  ## find the places of image tiles (GLOBE=, ENCODER=, ARGS='--at=LON,LAT')
 	$(LUIGI) tasks.location_2024 location_2024.Localise --imagery '$(GLOBE)'$(if $(ENCODER), --encoder '$(ENCODER)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
-location-tasks: $(READY)  ## encoders beside the nearest places and the control, on LOCATION and HABITATS (GLOBE= pre-trains them, or ENCODERS=, RASTER=)
+location-tasks: $(READY)  ## compare encoders on labelled places (LOCATION=, GLOBE= or ENCODERS=)
 	$(LUIGI) tasks.location_2024 location_2024.$(if $(ENCODERS),Downstream,$(if $(GLOBE),Variants --imagery '$(GLOBE)',Downstream)) --places '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')$(if $(RASTER), --raster '$(RASTER)')$(if $(ENCODERS), --encoders '$(ENCODERS)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
-location-species: $(READY)  ## what ENCODER brings the species nets on DATASET, block and random folds (ARGS='--folds 2 --seeds 1')
+location-species: $(READY)  ## what ENCODER adds to the species nets (ARGS='--folds 2 --seeds 1')
 	$(LUIGI) tasks.location_2024 location_2024.Species $(ON)
 
 location-reference: $(READY)  ## the 10 (20) nearest places on the folds of LOCATION (and HABITATS)
 	$(BIN)/python -m glc.location.downstream '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')
 
 location-similarity: OUT = similarity.png
-location-similarity: $(READY)  ## similarity of the Earth to a place by ENCODER, to OUT (ARGS='--at=LON,LAT')
+location-similarity: $(READY)  ## map of similarity to a place by ENCODER, to OUT (ARGS='--at=LON,LAT')
 	$(BIN)/python -m glc.report.location '$(ENCODER)' '$(OUT)' $(ARGS)
 
+##@ Machine and development
 scheduler: $(READY)  ## the central scheduler, http://localhost:8082 (runs until Ctrl-C)
 	@mkdir -p '$(LUIGID)'
 	@echo 'http://localhost:8082 shows the DAG of: make submission SCHEDULER=central; its log is in $(LUIGID)'
 	LUIGI_CONFIG_PATH=conf/luigi.cfg $(BIN)/luigid --address 127.0.0.1 --port 8082 \
 	  --logdir '$(LUIGID)' --state-path '$(LUIGID)/state.pickle'
 
-world-check: $(READY)  ## the signal of the virtual world: oracle, frequency floor, each modality's gain
+world-check: $(READY)  ## signal of the virtual world: oracle, baselines, gain of each modality
 	$(BIN)/python -m glc.bench.world $(ARGS)
 
-bench: $(READY)  ## side-by-side measurements (glc/bench)
+bench: $(READY)  ##+ side-by-side measurements (glc/bench)
 	@set -e; for module in $(BENCHES); do echo "== $$module"; $(BIN)/python -m $$module; done
 
-bench-tiles: $(READY)  ## tiles a second beside one window at a time and only reading (ARGS='--surveys 50000 --large')
+bench-tiles: $(READY)  ## side-by-side measurements; of tiles (ARGS='--surveys 50000 --large')
 	$(BIN)/python -m glc.bench.tiles $(ARGS)
 
-low-pass: $(READY)  ## RASTER to OUT: 1-D beside 2-D low-pass filter of a window (ARGS='--at=LON,LAT --band 1')
+low-pass: $(READY)  ## RASTER=FILE.tif to OUT: what low DCT terms keep (ARGS='--at=LON,LAT')
 	$(BIN)/python -m glc.report.lowpass '$(RASTER)' '$(OUT)' $(ARGS)
 
-test: $(READY)  ## the tests, without the slow ones
+test: $(READY)  ##+ the tests, without the slow ones
 	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
 
-test-all: $(READY)  ## all tests
+test-all: $(READY)  ## the tests without the slow ones; all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(READY)  ## ruff and the import contracts
+lint: $(READY)  ##+ ruff and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-format: $(READY)  ## mend what ruff can mend
+format: $(READY)  ## check style and import contracts; fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

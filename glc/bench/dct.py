@@ -9,9 +9,9 @@ import time
 import numpy as np
 from scipy import fft
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from glc import dct
+from glc.progress import tqdm
 
 
 def measure(tiles=2_000, size=128, block=8, threads=1, rounds=5, seed=0):

@@ -23,12 +23,12 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from tqdm import tqdm
 
 from glc import config
 from glc.nets import trainer
 from glc.nets.architectures import inception
 from glc.nets.inputs import features
+from glc.progress import tqdm
 
 CLASSES, EPOCH = 150, 6_000
 SIDES = ((101, 2), (128, 2), (256, 2), (64, 1), (128, 1), (256, 1))

@@ -12,11 +12,11 @@ import time
 import numpy as np
 import torch
 from scipy import sparse
-from tqdm import tqdm
 
 from glc import config, storage
 from glc.nets import trainer
 from glc.nets.inputs import batches, features
+from glc.progress import tqdm
 
 CLASSES, SPECIES = 5_016, 11_255
 _LABELS, _NEIGHBOURS = 17, 60  # species of a survey; species in its graph vector

@@ -18,10 +18,10 @@ import rasterio
 from PIL import Image
 from rasterio.transform import rowcol
 from scipy.fft import dctn
-from tqdm import tqdm
 
 from glc import geo, world
 from glc.prediction.expected_f1 import best_sizes
+from glc.progress import tqdm
 from glc.world import cubes, environment, images, metadata, places, rasters, series, species
 from glc.world.fields import generator
 

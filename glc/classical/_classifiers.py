@@ -8,7 +8,8 @@ for it. ``probabilities(X)`` is (n, bins), rows summing to 1. Every bin must hav
 import numpy as np
 from scipy import sparse
 from scipy.special import softmax
-from tqdm import tqdm
+
+from glc.progress import tqdm
 
 _CALIBRATION_ROWS = 50_000
 _CHUNK_ROWS = 200_000  # scikit-learn makes the classes of a naive Bayes' rows dense

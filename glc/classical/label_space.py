@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, svds
-from tqdm import tqdm
 
 from glc import dct
 from glc.classical._base import Classical
 from glc.classical._places import PlaceOptions, place_features
 from glc.config import Count, NotNegative, Seed, section
+from glc.progress import tqdm
 from glc.registry import models
 
 

@@ -5,12 +5,12 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge
 from scipy import sparse, special
-from tqdm import tqdm
 
 from glc.classical._base import Classical
 from glc.classical._places import PlaceOptions, place_features
 from glc.config import SOME, Count, NotNegative, Seed, section
 from glc.errors import DataError
+from glc.progress import tqdm
 from glc.registry import models
 
 _VALUES_PER_PARTITION = 1_000_000

@@ -10,12 +10,12 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge
 from scipy import sparse
-from tqdm import tqdm
 
 from glc.classical._base import Classical
 from glc.config import EACH_ONCE, Count, Positive, Seed, require, section
 from glc.errors import DataError
 from glc.neighbours import kernels
+from glc.progress import tqdm
 from glc.registry import models
 
 _PA, _PO = 0, 1  # sources of kernel votes

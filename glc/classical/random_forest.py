@@ -9,12 +9,12 @@ from typing import Literal
 
 import numpy as np
 from scipy import sparse
-from tqdm import tqdm
 
 from glc.classical import _trees
 from glc.classical._base import Classical
 from glc.config import Count, Natural, Seed, section
 from glc.errors import DataError
+from glc.progress import tqdm
 from glc.registry import models
 
 GROWERS = ("gini", "scikit-learn")

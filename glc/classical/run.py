@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from tqdm import tqdm
 
 from glc import scores as score_tables
 from glc import storage
 from glc.errors import ConfigError, DataError, did_you_mean
+from glc.progress import tqdm
 from glc.surveys import TEST
 
 

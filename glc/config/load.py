@@ -12,10 +12,9 @@ from typing import Any
 from glc.config.check import check
 from glc.config.experiment import Experiment
 from glc.config.fields import build
+from glc.config.paths import CONF
 from glc.config.variant import Variant, apply, merge
 from glc.errors import ConfigError, did_you_mean
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def experiment_path(name: str) -> Path:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
-from tqdm import tqdm
 
 from glc.ensembles import evidence
+from glc.progress import tqdm
 from glc.surveys import TEST
 
 

@@ -11,11 +11,11 @@ import re
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from glc.errors import ConfigError, DataError, MissingError, did_you_mean
 from glc.etl import arrays, monthly, series
 from glc.etl.cube_table import KINDS, ROWS, Scratch, check_terms, coefficients, read, sorted_places, write
+from glc.progress import tqdm
 
 __all__ = ["KINDS", "coefficients", "read", "write_files", "write_rasters", "write_series"]
 

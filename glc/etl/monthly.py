@@ -8,9 +8,9 @@ import pandas as pd
 import rasterio
 from rasterio.warp import transform
 from rasterio.windows import Window
-from tqdm import tqdm
 
 from glc.errors import ConfigError, DataError
+from glc.progress import tqdm
 
 CHELSA = "CHELSA_{variable}_{month}_{year}_V.2.1.tif"
 """File names of the contest's monthly climate: one band a file."""

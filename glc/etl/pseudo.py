@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.spatial import KDTree
-from tqdm import tqdm
 
 from glc import geo, schema
+from glc.progress import tqdm
 
 PAIRS_AT_ONCE = 2_000_000
 """(centre, survey) pairs in memory at a time, about 0.3 GB with their labels."""

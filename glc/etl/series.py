@@ -16,10 +16,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
-from tqdm import tqdm
 
 from glc.editions._base import SEPARATORS
 from glc.errors import DataError, MissingError
+from glc.progress import tqdm
 
 BANDS = ("red", "green", "blue", "nir", "swir1", "swir2")
 IDS = ("timeSerieID", "surveyId")

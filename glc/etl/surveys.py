@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import Window
 from pyspark.sql import functions as F
-from tqdm import tqdm
 
 from glc import editions, geo, schema
 from glc.errors import DataError
 from glc.etl import quarantine
+from glc.progress import tqdm
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from glc import registry, schema, storage
 from glc.errors import ConfigError, DataError
 from glc.etl import cleaning, values
+from glc.progress import tqdm
 from glc.rasters.values import RasterValues
 
 log = logging.getLogger(__name__)

@@ -18,10 +18,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from glc import registry, schema, storage
 from glc.errors import ConfigError, DataError
+from glc.progress import tqdm
 from glc.rasters.cutter import FLAGS, RasterCutter
 from glc.rasters.images import ImageCutter
 

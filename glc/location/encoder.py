@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from glc import __version__, config, storage
 from glc.errors import DataError, GlcError
 from glc.location import features as feature_maps
 from glc.location import networks
+from glc.progress import tqdm
 
 KIND = "location encoder"
 _BATCH = 16_384

@@ -11,13 +11,13 @@ import pandas as pd
 from annotated_types import Gt, Le
 from scipy import sparse
 from scipy.spatial import cKDTree
-from tqdm import tqdm
 
 from glc import geo
 from glc.config import section
 from glc.errors import DataError
 from glc.neighbours import exact
 from glc.neighbours.places import align, load, ranks
+from glc.progress import tqdm
 
 _MAX_PAIRS = 4_000_000  # pairs held at once
 

@@ -15,11 +15,11 @@ import time
 import numpy as np
 import pyarrow as pa
 from scipy.spatial import cKDTree
-from tqdm import tqdm
 
 from glc import geo
 from glc.errors import ConfigError
 from glc.neighbours.places import SPARK_SCHEMA, Places, align, collect, load, ranks, spark_places, to_table
+from glc.progress import tqdm
 
 _MIN_CELL_M = 100_000  # smaller cubes would cost more in Spark's overhead than they save in search
 _MAX_PAIRS = 4_000_000  # pairs held at once

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Gt, Le
 from scipy import sparse
-from tqdm import tqdm
 
 from glc.config import Count, Positive, Sources, section
 from glc.neighbours import exact
 from glc.neighbours.places import ranks
+from glc.progress import tqdm
 
 DAMPING = ("ppmi", "sqrt", "none")
 

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Lt
-from tqdm import tqdm
 
 from glc.config import Count, Positive, section
 from glc.errors import DataError
+from glc.progress import tqdm
 
 
 @section

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import sparse
 from scipy.spatial import cKDTree
-from tqdm import tqdm
 
 from glc import geo, labels, schema
 from glc.errors import ConfigError, DataError
+from glc.progress import tqdm
 
 PAIRS, CLASSES = "pairs", "classes.json"
 SOURCES = ("po", "train")

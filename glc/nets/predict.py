@@ -2,12 +2,12 @@
 
 import numpy as np
 from scipy import sparse
-from tqdm import tqdm
 
 from glc import config, labels, schema, storage
 from glc import scores as score_tables
 from glc.nets import checkpoints
 from glc.nets.inputs import examples
+from glc.progress import tqdm
 from glc.registry import models
 from glc.surveys import TEST
 

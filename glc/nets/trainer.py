@@ -82,7 +82,7 @@ def fit(
             if cloned:
                 clone(learner.net, *cloned)
             if train_config.find_learning_rate and not fast_dev_run:
-                _find_learning_rate(learner, loaders, accelerator, scratch, progress)
+                _find_learning_rate(learner, loaders, accelerator, scratch)
             columns = _COLUMNS + (_TOPS if learner.single else ())
             history = History(out / HISTORY, columns, ("train_loss", "valid_loss"), "train.learning_rate")
             best = _best(train_config, scratch)
@@ -212,7 +212,7 @@ def _best(train_config, folder):
     return [keep, EarlyStopping(monitor, patience=train_config.patience, mode=mode)]
 
 
-def _find_learning_rate(learner, loaders, accelerator, folder, progress):
+def _find_learning_rate(learner, loaders, accelerator, folder):
     start = learner.learning_rate
     trainer = pl.Trainer(
         accelerator=accelerator,
@@ -221,7 +221,7 @@ def _find_learning_rate(learner, loaders, accelerator, folder, progress):
         logger=False,
         default_root_dir=folder,
         enable_checkpointing=False,
-        enable_progress_bar=progress,
+        enable_progress_bar=False,
         enable_model_summary=False,
     )
     finder = Tuner(trainer).lr_find(

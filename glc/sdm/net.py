@@ -12,9 +12,9 @@ import pandas as pd
 import torch
 from scipy.stats import norm
 from torch import nn
-from tqdm import tqdm
 
 from glc.config import SOME, Count, Dropout, NotNegative, Positive, Seed, Share, section
+from glc.progress import tqdm
 from glc.registry import losses, sdms
 from glc.sdm._base import DistributionModel
 from glc.sdm.sites import Encoder

@@ -1,8 +1,8 @@
 """Models of one species at a time, run over all species of all groups."""
 
 import numpy as np
-from tqdm import tqdm
 
+from glc.progress import tqdm
 from glc.sdm.sites import Encoder
 
 

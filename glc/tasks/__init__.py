@@ -21,11 +21,13 @@ the Fit of fold 0 comes before the others. StackScores and BlendScores join the 
 Every task writes ``ROOT/store/<dataset>/<task>-<identity>``; the products of an experiment also stand at
 ``ROOT/{submissions,metrics,reports}/<dataset>/<experiment>``.
 
-Importing this module makes Luigi read ``conf/luigi.cfg`` of the checkout; a file named by ``LUIGI_CONFIG_PATH`` is read
-after it and wins.
+Importing this module makes Luigi read ``conf/luigi.cfg`` (`glc.config.paths`); a file named by ``LUIGI_CONFIG_PATH`` is
+read after it and wins.
 """
 
-from glc.tasks import console  # isort: skip  (first: the tasks' defaults come from the configuration)
+import sys
+
+from glc.tasks import console
 from glc.tasks.budget import DctBudget
 from glc.tasks.clean import Clean
 from glc.tasks.embedding import SpeciesEmbedding
@@ -40,7 +42,8 @@ from glc.tasks.submission import Submission
 from glc.tasks.surveys import Folds, Surveys, VirtualPart
 from glc.tasks.training import Examples, FineTune, Fit, FoldScores, Pretrain, Triplets
 
-console.tell_at_exit()
+if console.started_by_luigi():
+    console.start(sys.argv[1:])
 
 __all__ = [
     "Baselines",

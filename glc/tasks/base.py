@@ -18,6 +18,7 @@ from luigi.task import flatten, task_id_str
 
 from glc import memory, storage
 from glc.errors import GlcError
+from glc.tasks.console.task import ConsoleTask
 from glc.tasks.machine import machine
 from glc.tasks.parameters import VIRTUAL, DatasetParameter, RootParameter
 
@@ -54,7 +55,7 @@ class Published(luigi.Target):
             scratch.write_bytes(self.source.read_bytes())
 
 
-class GlcTask(luigi.Task):
+class GlcTask(ConsoleTask):
     """A node of the DAG that writes one output directory, ``ROOT/store/<subject>/<task>-<identity>``.
 
     Subclasses say `requires` and `origin`, and write their output into the folder given to `write`. A parameter that
@@ -158,12 +159,6 @@ class GlcTask(luigi.Task):
     def published(self) -> list[Published]:
         """Copies of this output at stable places."""
         return []
-
-    def status(self, message: str, percentage: float | None = None) -> None:
-        """Show progress on the scheduler's page."""
-        self.set_status_message(f"{self.subject}: {message}")
-        if percentage is not None:
-            self.set_progress_percentage(percentage)
 
 
 class ProductTask(GlcTask):

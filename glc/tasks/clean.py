@@ -7,11 +7,12 @@ import luigi
 from luigi.task import flatten
 
 from glc.errors import ConfigError, did_you_mean
+from glc.tasks.console.task import ConsoleTask
 from glc.tasks.parameters import DatasetParameter, ExperimentParameter, RootParameter, imagery_folder
 from glc.tasks.submission import Submission
 
 
-class Clean(luigi.Task):
+class Clean(ConsoleTask):
     """Remove the output of one task (``--task``, default Submission) of an experiment on a dataset.
 
     With ``--downstream`` everything that was made from it goes too. What other experiments share with this one
@@ -53,9 +54,11 @@ class Clean(luigi.Task):
                 else:
                     continue
                 self.removed.append(path)
-                print(f"removed {path}", flush=True)
+
+    def results(self):
         if not self.removed:
-            print(f"nothing to remove: {self.task} of {self.experiment} has no output under {self.root}", flush=True)
+            return [f"nothing to remove: {self.task} of {self.experiment} has no output under {self.root}"]
+        return [f"removed {path}" for path in self.removed]
 
 
 def _collect(task: luigi.Task, needs: dict[luigi.Task, list[luigi.Task]]) -> None:

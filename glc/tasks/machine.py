@@ -1,11 +1,24 @@
-"""Machine settings: the section ``[machine]`` of ``conf/luigi.cfg``. None of them changes the bytes of an output."""
+"""Machine settings: the section ``[machine]`` of ``conf/luigi.cfg``. None of them changes the bytes of an output.
 
+Importing this module makes Luigi read that file; a file named by ``LUIGI_CONFIG_PATH`` is read after it and wins.
+"""
+
+import os
 from pathlib import Path
 from typing import Any
 
 import luigi
+from luigi.configuration import add_config_path
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from glc.config import paths
+from glc.errors import ConfigError
+
+add_config_path(str(paths.CONF / "luigi.cfg"))
+_own = os.environ.get("LUIGI_CONFIG_PATH")
+if _own:
+    if not Path(_own).is_file():
+        raise ConfigError(f"LUIGI_CONFIG_PATH={_own}: no such file")
+    add_config_path(_own)
 
 
 class machine(luigi.Config):  # noqa: N801 - Luigi takes the section's name from the class
@@ -20,11 +33,12 @@ class machine(luigi.Config):  # noqa: N801 - Luigi takes the section's name from
     accelerator = luigi.Parameter(default="auto", description="Lightning's accelerator: auto, cpu, gpu")
     wandb_mode = luigi.Parameter(default="offline", description="offline, online or disabled")
     wandb_project = luigi.Parameter(default="glc", description="W&B project")
+    verbose = luigi.BoolParameter(default=False, description="show the log on the screen as well")
 
 
 def output_folder() -> Path:
-    """The folder of all outputs where ``--root`` gives none: that of ``[machine]``, relative to the checkout."""
-    return (CHECKOUT / machine().root).resolve()
+    """The folder of all outputs where ``--root`` gives none: relative to the checkout, or to the working folder."""
+    return (paths.home() / machine().root).resolve()
 
 
 def wandb(root: str, group: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,31 +1,56 @@
-"""How every training here runs Lightning: one device, a bar, no chatter, a W&B logger, threads as asked."""
+"""How every training here runs Lightning: one device, one bar, no chatter, a W&B logger, threads as asked."""
 
 import contextlib
 import logging
+import math
 import warnings
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import TQDMProgressBar
 
 from glc.errors import ConfigError
+from glc.progress import tqdm
 
 
-def trainer(callbacks, *, accelerator, epochs, folder, logger, progress, fast_dev_run, bar_every=20, **more):
+class Bar(pl.Callback):
+    """One bar over all batches of a training, in place of Lightning's bar for each epoch and each validation."""
+
+    def __init__(self):
+        self.bar = tqdm(disable=True)
+
+    def on_train_start(self, trainer, module):
+        batches = trainer.num_training_batches
+        known = math.isfinite(batches) and trainer.max_epochs > 0
+        self.bar = tqdm(total=batches * trainer.max_epochs if known else None, unit="batch", leave=False)
+
+    def on_train_epoch_start(self, trainer, module):
+        self.bar.set_description(f"epoch {trainer.current_epoch + 1} of at most {trainer.max_epochs}")
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        self.bar.update()
+
+    def on_train_end(self, trainer, module):
+        self.bar.close()
+
+    def on_exception(self, trainer, module, exception):
+        self.bar.close()
+
+
+def trainer(callbacks, *, accelerator, epochs, folder, logger, progress, fast_dev_run, **more):
     """A Lightning trainer of `epochs` on one device, whose own files go to `folder`.
 
-    logger : of `wandb_logger`; bar_every : batches between two looks of the progress bar; more : of ``pl.Trainer``
+    logger : of `wandb_logger`; progress : show a bar; more : of ``pl.Trainer``
     fast_dev_run : one batch of training and validation, unlogged
     """
     return pl.Trainer(
         accelerator=accelerator,
         devices=1,
         max_epochs=epochs,
-        callbacks=[*callbacks, *([TQDMProgressBar(refresh_rate=bar_every, leave=False)] if progress else [])],
+        callbacks=[*callbacks, *([Bar()] if progress else [])],
         logger=False if fast_dev_run else logger,
         default_root_dir=folder,
-        enable_progress_bar=progress,
+        enable_progress_bar=False,  # ours is among the callbacks
         enable_model_summary=False,
         num_sanity_val_steps=0,  # the data have been looked at whole
         log_every_n_steps=10,
@@ -70,7 +95,7 @@ def wandb_logger(settings):
 
 @contextlib.contextmanager
 def quiet():
-    """Keep Lightning to its progress bar: no tips, device lines or advice about loaders that are not its own."""
+    """Keep Lightning silent: no tips, device lines or advice about loaders that are not its own."""
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

@@ -5,8 +5,8 @@ cubes: precipitation in hundredths of a millimetre, temperature in tenths of a k
 """
 
 import numpy as np
-from tqdm import tqdm
 
+from glc.progress import tqdm
 from glc.world import environment
 from glc.world.fields import generator
 from glc.world.images import surveys_of

@@ -7,10 +7,10 @@ tile tells the cover and disturbance of its very place, which vary within a kilo
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from glc.errors import DataError
 from glc.geo import EARTH_RADIUS_M
+from glc.progress import tqdm
 from glc.world import environment, places
 from glc.world.fields import generator, texture
 

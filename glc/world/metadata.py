@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
-from tqdm import tqdm
 
 from glc import storage
+from glc.progress import tqdm
 from glc.world import environment, places, species
 from glc.world.fields import generator, plane
 

@@ -8,9 +8,9 @@ from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from glc import storage
+from glc.progress import tqdm
 from glc.world import places, species
 from glc.world.areas import AREAS
 from glc.world.fields import generator

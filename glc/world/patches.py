@@ -13,9 +13,9 @@ import rasterio
 from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 from scipy.special import ndtr
-from tqdm import tqdm
 
 from glc.geo import EARTH_RADIUS_M
+from glc.progress import tqdm
 from glc.world import environment
 from glc.world.areas import AREAS
 from glc.world.fields import generator, texture

@@ -12,10 +12,10 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 from rasterio.windows import Window
-from tqdm import tqdm
 
 from glc import storage
 from glc.geo import EUROPE
+from glc.progress import tqdm
 from glc.world import environment, landcover
 from glc.world.fields import noise, plane, texture
 

@@ -8,9 +8,9 @@ end, as the contest's files have it.
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr
-from tqdm import tqdm
 
 from glc import storage
+from glc.progress import tqdm
 from glc.world import environment
 from glc.world.fields import generator
 from glc.world.images import surveys_of

@@ -10,8 +10,9 @@ import luigi
 import pytest
 
 from glc import storage
+from glc.config import paths
 from glc.errors import ConfigError, DataError
-from glc.tasks import Clean, Evaluate, Folds, Surveys, base, machine
+from glc.tasks import Clean, Evaluate, Folds, Surveys, machine
 from glc.tasks.scores import Predictions
 from glc.tasks.training import Fit
 from tests.tasks.pipeline import NET, TINY, build, run, submission
@@ -180,12 +181,12 @@ def test_defaults_hold_in_any_folder_and_a_named_configuration_wins(tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout.split()
 
-    assert ask() == [str(base.CHECKOUT / "out"), "True"]
-    assert ask(LUIGI_CONFIG_PATH=str(base.CHECKOUT / "conf" / "luigi-vm.cfg"))[1] == "False"
+    assert ask() == [str(paths.CHECKOUT / "out"), "True"]
+    assert ask(LUIGI_CONFIG_PATH=str(paths.CHECKOUT / "conf" / "luigi-vm.cfg"))[1] == "False"
 
 
 def test_machine_settings_are_documented_in_the_configuration():
-    text = (base.CHECKOUT / "conf" / "luigi.cfg").read_text()
+    text = (paths.CHECKOUT / "conf" / "luigi.cfg").read_text()
     for name, _ in machine.machine.get_params():
         assert f"\n{name} = " in text, name
 

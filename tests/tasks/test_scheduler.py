@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from glc.tasks.base import CHECKOUT
+from glc.config.paths import CHECKOUT
 
 
 @pytest.fixture

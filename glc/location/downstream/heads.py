@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from glc.errors import DataError
 from glc.location.downstream.sources import Head
+from glc.progress import tqdm
 
 HEAD = Head()
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from scipy.optimize import curve_fit
 from scipy.spatial import cKDTree
-from tqdm import tqdm
 
 from glc import geo
 from glc.location.downstream.heads import Prediction, known_classes
+from glc.progress import tqdm
 
 NEAR = 200
 """Nearest labelled places that a prediction is made of."""

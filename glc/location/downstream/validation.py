@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from glc.errors import ConfigError
 from glc.location.downstream import kriging, nearest, problems
 from glc.location.downstream.heads import HEAD, Prediction, fit_predict
 from glc.location.downstream.sources import ALL, PLACES_ALONE
+from glc.progress import tqdm
 
 POOLED = "all"
 _CLIMATE = ("tmean", "altitude")

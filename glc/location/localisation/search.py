@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.spatial import cKDTree
-from tqdm import tqdm
 
 from glc import config, geo
 from glc.errors import ConfigError, DataError
@@ -20,6 +19,7 @@ from glc.location.localisation import gallery
 from glc.location.pretraining import sampling, scenes, train
 from glc.location.pretraining.image_encoder import ImageEncoder
 from glc.location.pretraining.options import Pretraining
+from glc.progress import tqdm
 
 WITHIN_KM = (25, 200, 750, 2500)
 """Distances that accuracy is told for: city, region, country, continent (GeoCLIP, without its 1 km)."""

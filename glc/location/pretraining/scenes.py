@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from glc import dct, storage
 from glc.covariates import Raster
 from glc.errors import ConfigError, DataError, did_you_mean
 from glc.location.pretraining import sampling
+from glc.progress import tqdm
 from glc.rasters import grids
 from glc.rasters.cutter import FLAGS, RasterCutter
 from glc.rasters.values import RasterValues

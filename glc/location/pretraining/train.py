@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tqdm import tqdm
+from glc.progress import tqdm
 
 from glc import config
 from glc.errors import DataError
@@ -100,7 +100,6 @@ def fit(
             logger=logger,
             progress=progress,
             fast_dev_run=fast_dev_run,
-            bar_every=10,
             enable_checkpointing=False,
         )
         trainer.fit(learner, *loaders)

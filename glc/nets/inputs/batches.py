@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import torch
 from petastorm import TransformSpec, make_batch_reader
 from petastorm.pytorch import BatchedDataLoader
-from tqdm import tqdm
 
 from glc import schema
 from glc.errors import DataError
+from glc.progress import tqdm
 
 # Petastorm 0.12 reads through pyarrow's legacy dataset, which warns at each use
 warnings.filterwarnings("ignore", module=r"petastorm\.")

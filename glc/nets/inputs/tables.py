@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from glc import schema, storage
 from glc.errors import ConfigError, DataError, did_you_mean
 from glc.location import LocationEncoder, features
 from glc.nets.inputs import batches
 from glc.nets.inputs.features import Features, Index, Layout
+from glc.progress import tqdm
 
 _BATCH = 8_192  # places at once
 

@@ -1,0 +1,165 @@
+"""The commands of ``glc``. Every one that computes is a thin face of a Luigi task: ``glc run votes`` is
+
+    luigi --module glc.tasks Submission --experiment votes
+
+Imports wait until a command needs them, so that ``glc --help`` answers at once.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="glc",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From species surveys and rasters to predictions of which plants grow where.",
+    epilog="First steps: glc doctor, then glc run votes --dataset virtual:tiny.",
+)
+
+
+def _complete_experiment(incomplete: str) -> list[str]:
+    from glc.config import experiment_names
+
+    return [name for name in experiment_names() if name.startswith(incomplete)]
+
+
+Experiment = Annotated[
+    str,
+    typer.Argument(
+        help="A name that `glc list` shows, or the path of a TOML file; +table.key=value changes a setting.",
+        autocompletion=_complete_experiment,
+        show_default=False,
+    ),
+]
+DatasetOption = Annotated[
+    str,
+    typer.Option(
+        "--dataset", "-d", help="Folder of a dataset, or virtual:SIZE (tiny, small, glc24, glc20-tiny, glc20)."
+    ),
+]
+RootOption = Annotated[
+    str, typer.Option("--root", help="Folder of all outputs; by default that of luigi.cfg.", show_default=False)
+]
+ImageryOption = Annotated[
+    str,
+    typer.Option(
+        "--imagery",
+        "--imagery-folder",
+        help="Folder of rasters, images and time series, searched before the dataset's own.",
+        show_default=False,
+    ),
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log on the screen as well.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from glc import __version__
+
+        typer.echo(f"glc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(context_settings={"allow_extra_args": True})
+def run(
+    context: typer.Context,
+    experiment: Experiment,
+    dataset: DatasetOption = "virtual:small",
+    root: RootOption = "",
+    imagery: ImageryOption = "",
+    location_encoder: Annotated[
+        str, typer.Option("--location-encoder", help="File of a pre-trained location encoder.", show_default=False)
+    ] = "",
+    workers: Annotated[int, typer.Option(min=1, help="Tasks that run at the same time.")] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the tasks and what is finished; run nothing.")
+    ] = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Run an experiment: submission, metrics and report.
+
+    Finished stages are not repeated. Options of Luigi follow after `--`: glc run votes -- --machine-accelerator gpu.
+    """
+    options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery}
+    options |= {"location_encoder": location_encoder}
+    if dry_run:
+        from glc.cli import plan
+
+        raise typer.Exit(plan.show({name: value for name, value in options.items() if value}))
+    _luigi("Submission", options, [*context.args, "--workers", str(workers)], verbose)
+
+
+@app.command(name="list")
+def list_experiments(
+    paper: Annotated[str, typer.Argument(help="Only papers or experiments whose name contains this.")] = "",
+) -> None:
+    """List the experiments by paper, with the inputs that they need."""
+    from glc.cli import experiments
+
+    experiments.show_list(paper)
+
+
+@app.command()
+def show(experiment: Experiment) -> None:
+    """Print the settings of an experiment as TOML, with what differs from its base."""
+    from glc.cli import experiments
+
+    experiments.show(experiment)
+
+
+@app.command()
+def status(root: RootOption = "") -> None:
+    """List what is finished by dataset, with scores and their 95 % intervals."""
+    from glc.cli import status
+
+    status.show(root)
+
+
+@app.command()
+def clean(
+    experiment: Experiment,
+    dataset: DatasetOption = "virtual:small",
+    root: RootOption = "",
+    imagery: ImageryOption = "",
+    task: Annotated[str, typer.Option(help="Task whose output is removed.")] = "Submission",
+    downstream: Annotated[bool, typer.Option("--downstream", help="Remove what was made from it as well.")] = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Remove the output of a task of an experiment.
+
+    What other experiments share with this one (surveys, folds, neighbours) is removed only when you name it.
+    """
+    options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery, "task": task}
+    _luigi("Clean", options, ["--downstream"] * downstream, verbose)
+
+
+@app.command()
+def doctor(
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="A dataset to check too.", show_default=False)] = "",
+    root: RootOption = "",
+) -> None:
+    """Check this machine and a dataset: exit 1 if something needed is missing, with what to do about it."""
+    from glc.cli import doctor
+
+    raise typer.Exit(doctor.show(dataset, root))
+
+
+def _luigi(task, options, more, verbose):
+    if sys.stderr.isatty():
+        print("loading …", end="\r", file=sys.stderr, flush=True)
+    from glc.tasks import console
+
+    words = [word for name, value in options.items() if value for word in (f"--{name.replace('_', '-')}", value)]
+    console.run([task, *words, *more, *["--machine-verbose"] * verbose])

