@@ -5,13 +5,18 @@ from pathlib import Path
 
 import pytest
 
+# Thousands of small runs, not a long one: threads of torch that wait for each other, the JVM's second compiler and its
+# parallel collectors cost more than they bring. Set before torch and Spark start; programs that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
 
 @pytest.fixture(scope="session")
 def spark():
-    """The one Spark session of the test run."""
+    """The one Spark session of the test run (of each worker of pytest-xdist)."""
     from glc.etl.spark import session
 
-    return session(memory="1g")
+    return session(memory="1g", shuffle_partitions=2)
 
 
 @pytest.fixture(scope="session")
