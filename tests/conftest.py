@@ -1,4 +1,9 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share.
+
+Three levels: `make test` before every commit (all that is not marked slow, in two processes), `make test-all` (slow ones
+too: what trains for minutes, or reads a large real dataset), and named long trials with targets of their own, such as
+`make mutants`.
+"""
 
 import os
 from pathlib import Path
@@ -9,6 +14,15 @@ import pytest
 # parallel collectors cost more than they bring. Set before torch and Spark start; programs that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
+
+# files that take minutes come first, so that no worker of pytest-xdist is left alone with one at the end
+_LONG = ("tests/scenarios/", "tests/tasks/", "tests/etl/test_surveys.py", "tests/nets/")
+
+
+def pytest_collection_modifyitems(items):
+    """Long files first, all others in their order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ Lines are drawn uniformly among those that can be changed.
 
 How a mutant is judged, in a copy of the tree, without slow tests, stopping at the first failure:
 
-1. the test file of the same name (glc/a/b.py -> tests/a/test_b.py);
+1. the test file of the same name (glc/a/b.py -> tests/a/test_b.py), and the pinned defaults (tests/test_defaults.py);
 2. the other tests of that folder (tests/a/test_*.py);
 3. all test files that import the module, directly or through others, the nearest first; those that run whole
    pipelines (tests/tasks, tests/scenarios) last.
@@ -43,6 +43,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+DEFAULTS = "tests/test_defaults.py"
 PIPELINES = ("tests/tasks/", "tests/scenarios/")
 # a person reads these: calls, and keywords of any call
 TALK = {"print", "warn", "debug", "info", "warning", "error", "exception", "progress", "set_status_message", "echo"}
@@ -223,6 +224,8 @@ def _imports():
         for node in ast.walk(ast.parse((CHECKOUT / path).read_text())):
             if isinstance(node, ast.Import):
                 names += [alias.name for alias in node.names]
+            elif isinstance(node, ast.Constant) and re.fullmatch(r"glc(\.\w+)+(:.*)?", str(node.value)):
+                names.append(node.value.split(":")[0])  # imported by its name
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names += [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
         graph[path] = {found for name in names if (found := file_of(name))}
@@ -249,7 +252,8 @@ def stages(path: str) -> list[list[str]]:
         distance |= {name: max(distance.values()) + 1 for name in wave}
     far = sorted(tests & set(distance), key=lambda name: (name.startswith(PIPELINES), distance[name], name))
     lists, done = [], set()
-    for names in ([mirror] if mirror in tests else [], sorted(near), far):
+    first = [name for name in (mirror, DEFAULTS) if name in tests and (name == mirror or path in graph[name])]
+    for names in (first, sorted(near), far):
         lists.append([name for name in names if name not in done])
         done |= set(names)
     return [names for names in lists if names]
