@@ -1,8 +1,8 @@
 """Fixtures that all tests share.
 
-Three levels: `make test` before every commit (all that is not marked slow, in two processes), `make test-all` (slow ones
-too: what trains for minutes, or reads a large real dataset), and named long trials with targets of their own, such as
-`make mutants`.
+Three levels: `make test` before every commit (all that is not marked slow, in two processes), `make test-all` (slow
+ones too: what trains for minutes, or reads a large real dataset), and named long trials with targets of their own, as
+`make mutants` is.
 """
 
 import os
