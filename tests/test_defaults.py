@@ -79,6 +79,9 @@ INRIA = {
     "glc.nets.architectures.inception:Inception.Options": {
         "resize": 0, "stem_stride": 1, "unstack": "", "dropout": 0.5, "prior": False,
     },
+    "glc.nets.architectures.inception:Inception.Prediction": {
+        "dropout": False, "damaged_country": "", "damaged": 0.5,
+    },
 }  # fmt: skip
 # Klemmer et al. 2023 (SatCLIP), Russwurm et al. 2024 (harmonics and SIREN), Mai et al. 2023 (Sphere2Vec)
 LOCATION = {
@@ -151,9 +154,9 @@ EXPERIMENT = {
     "glc.config.experiment:Train": {
         "batch_size": 256, "max_epochs": 60, "patience": 6, "monitor": "f1", "learning_rate": 2e-3,
         "find_learning_rate": False, "weight_decay": 1e-4, "class_weights": False, "freeze": False, "seed": 0,
-        "precision": "float32", "clone": False, "clone_epochs": 10, "clone_rate": 0.2, "optimizer": "adamw",
-        "momentum": 0.0, "gamma": 0.1, "validate_every": 1,
+        "precision": "float32", "optimizer": "adamw", "momentum": 0.0, "gamma": 0.1, "validate_every": 1,
     },
+    "glc.config.experiment:CrossFusion": {"use": False, "max_epochs": 10, "rate": 0.2},
     "glc.config.experiment:Scores": {"keep": 4_096, "average": "probabilities"},
     "glc.world:World": {"block_m": 50_000, "seed": 2024},
     "glc.world:OccurrenceWorld": {"seed": 2020},

@@ -117,11 +117,6 @@ def test_places_that_cannot_be_predicted(checkpoint):
             checkpoints.predict(checkpoint, far)
 
 
-def test_dropout_at_prediction_needs_a_net_that_can(checkpoint):
-    with pytest.raises(ConfigError, match=r"'geolocation'.*inception"):
-        checkpoints.predict(checkpoint, places(3), dropout=True)
-
-
 def test_encoders_travel_on_their_own(tmp_path):
     path = tmp_path / "encoder.ckpt"
     checkpoints.save_encoder(path, torch.nn.Linear(3, 2), {"pairs": 7})
