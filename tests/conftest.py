@@ -6,6 +6,7 @@ ones too: what trains for minutes, or reads a large real dataset), and named lon
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,28 @@ def shared_data():
     return Path(folder).resolve()
 
 
+@pytest.fixture(scope="session")
+def _read_once(spark, tmp_path_factory):
+    """Folder of outputs in which the tables of the tiny virtual world have been read."""
+    import luigi
+
+    from glc.tasks import Surveys
+
+    folder = tmp_path_factory.mktemp("read-once")
+    assert luigi.build([Surveys(root=str(folder), dataset="virtual:tiny")], local_scheduler=True, log_level="WARNING")
+    return folder
+
+
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """Folder of all outputs, shared by the tests of a module."""
-    return str(tmp_path_factory.mktemp("out"))
+def root(_read_once, tmp_path_factory):
+    """Folder of all outputs, shared by the tests of a module; `Surveys` of virtual:tiny stand there already."""
+    return shutil.copytree(_read_once, tmp_path_factory.mktemp("out"), dirs_exist_ok=True).as_posix()
+
+
+@pytest.fixture(scope="module")
+def empty_root(tmp_path_factory):
+    """Folder of all outputs, shared by the tests of a module, with nothing in it."""
+    return tmp_path_factory.mktemp("out").as_posix()
 
 
 @pytest.fixture(autouse=True)

@@ -324,8 +324,8 @@ class Copy:
         return failure.group(1) if failure else tests[0]
 
 
-def run(drawn: list[Mutant], limit: float, jobs: int) -> list[Mutant]:
-    """Judge mutants, print each verdict as it comes; return the survivors."""
+def run(drawn: list[Mutant], limit: float, jobs: int) -> list[str]:
+    """Judge mutants, print each verdict as it comes; return the survivors, as text."""
     with tempfile.TemporaryDirectory(prefix="glc-mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
         copies = SimpleQueue()
         for number in range(jobs):
@@ -339,12 +339,13 @@ def run(drawn: list[Mutant], limit: float, jobs: int) -> list[Mutant]:
             finally:
                 copies.put(tree)
 
+        # as it is now: the checkout may change while this runs
+        told = {mutant: mutant.told((CHECKOUT / mutant.path).read_text()) for mutant in drawn}
         survivors = []
         for mutant, failed, seconds in pool.map(judged, drawn):
             if failed is None:
-                survivors.append(mutant)
-            source = (CHECKOUT / mutant.path).read_text()
-            print(f"{'SURVIVED' if failed is None else 'caught':8} {seconds:4.0f} s  {mutant.told(source)}")
+                survivors.append(told[mutant])
+            print(f"{'SURVIVED' if failed is None else 'caught':8} {seconds:4.0f} s  {told[mutant]}")
             if failed:
                 print(f"{'':17}{failed}", flush=True)
         return survivors
@@ -361,8 +362,7 @@ def main():
     drawn = sample(options.seed, options.count, options.only)
     survivors = run(drawn, options.limit, options.jobs)
     print(f"\nseed {options.seed}: caught {len(drawn) - len(survivors)} of {len(drawn)}; survivors:")
-    for mutant in survivors:
-        print(f"  {mutant.told((CHECKOUT / mutant.path).read_text())}")
+    print("\n".join(f"  {survivor}" for survivor in survivors))
     # nine of ten is what the project asks of itself
     return len(survivors) > len(drawn) // 10
 

@@ -116,7 +116,7 @@ def test_a_mutant_is_caught_only_by_a_test_that_passes_without_it(tree, capsys):
         next(one for one in mutants.mutants("glc/sums.py", source) if one.line == line and "None" not in one.text)
         for line in (2, 6)
     )
-    assert mutants.run([plus, minus], limit=120, jobs=1) == [minus]
+    assert mutants.run([plus, minus], limit=120, jobs=1) == [minus.told(source)]
     printed = capsys.readouterr().out
     assert "glc/sums.py:2: return a + b  ->  return (a - b)" in printed
     assert "tests/test_sums.py::test_plus" in printed
