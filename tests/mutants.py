@@ -5,6 +5,7 @@
 Each mutant is one change on one line: a comparison, a boolean or arithmetic operator, a constant (defaults of options
 too), a missing `not`, swapped arguments, a deleted statement, a returned None. Docstrings, messages, descriptions,
 logging, annotations, decorators, f-strings and `glc/bench` (measurements that a person starts) stay as they are.
+The look of figures and progress bars (fonts, colours, units of a bar) is not guarded either: a person looks at those.
 Lines are drawn uniformly among those that can be changed.
 
 How a mutant is judged, in a copy of the tree, without slow tests, stopping at the first failure:
@@ -45,9 +46,22 @@ from queue import SimpleQueue
 CHECKOUT = Path(__file__).resolve().parents[1]
 DEFAULTS = "tests/test_defaults.py"
 PIPELINES = ("tests/tasks/", "tests/scenarios/")
-# a person reads these: calls, and keywords of any call
-TALK = {"print", "warn", "debug", "info", "warning", "error", "exception", "progress", "set_status_message", "echo"}
-TEXT = {"description", "desc", "help", "title", "label", "message", "doc"}
+# a person reads or looks at these: calls, and keywords of any call
+TALK = {
+    "print",
+    "warn",
+    "debug",
+    "info",
+    "warning",
+    "error",
+    "exception",
+    "status",
+    "set_status_message",
+    "echo",
+    "tqdm",
+}
+TEXT = {"description", "desc", "help", "title", "label", "message", "doc", "leave", "unit", "mininterval"}
+TEXT |= {"fontsize", "linewidth", "lw", "alpha", "color", "colors", "edgecolor", "ha", "va", "zorder", "marker", "pad"}
 SYMMETRIC = {"min", "max", "minimum", "maximum", "isinstance", "gcd", "hypot"}
 OPERATORS = {
     ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),
