@@ -29,6 +29,10 @@ ENCODER    =
 # of low-pass and location-tasks: a GeoTIFF; of low-pass and location-similarity: the picture
 RASTER     =
 OUT        = low-pass.png
+# of the tests: processes; of mutants: seed and number
+JOBS       = 2
+SEED       = 1
+N          = 40
 # an activated environment is used; otherwise one is made here
 VENV      ?= $(or $(VIRTUAL_ENV),.venv)
 PYTHON    ?= $(shell command -v python3.11 || command -v python3)
@@ -52,6 +56,8 @@ LUIGID  = $(or $(ROOT),out)/luigid
 CENTRAL = $(if $(filter central,$(SCHEDULER)),LUIGI_CONFIG_PATH=conf/luigi-vm.cfg )
 # python -m luigi and not luigi: it alone finds the top-level package tasks
 LUIGI   = $(CENTRAL)$(BIN)/python -m luigi --module
+# a file's tests share their outputs, so they run in one process; long files start first (tests/conftest.py)
+PYTEST  = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PLAIN   = --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 ON      = $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ENCODER), --location-encoder '$(ENCODER)')
 
@@ -207,11 +213,14 @@ bench-tiles: $(READY)  ## side-by-side measurements; of tiles (ARGS='--surveys 5
 low-pass: $(READY)  ## RASTER=FILE.tif to OUT: what low DCT terms keep (ARGS='--at=LON,LAT')
 	$(BIN)/python -m glc.report.lowpass '$(RASTER)' '$(OUT)' $(ARGS)
 
-test: $(READY)  ##+ the tests, without the slow ones
-	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+test: $(READY)  ##+ before every commit: all tests except the slow ones (JOBS=2 processes)
+	$(PYTEST) -m 'not slow' $(ARGS)
 
-test-all: $(READY)  ## the tests without the slow ones; all tests
-	$(BIN)/python -m pytest $(ARGS)
+test-all: $(READY)  ## the tests before every commit; all tests, under an hour
+	$(PYTEST) $(ARGS)
+
+mutants: $(READY)  ## break N lines of glc at random, one at a time; list what no test finds (SEED=1 N=40)
+	$(BIN)/python -m tests.mutants --seed $(SEED) --count $(N) $(ARGS)
 
 lint: $(READY)  ##+ ruff and the import contracts
 	$(BIN)/ruff check .

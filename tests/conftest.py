@@ -1,17 +1,37 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share.
+
+Three levels: `make test` before every commit (all that is not marked slow, in two processes), `make test-all` (slow
+ones too: what trains for minutes, or reads a large real dataset), and named long trials with targets of their own, as
+`make mutants` is.
+"""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+# Thousands of small runs, not a long one: threads of torch that wait for each other, the JVM's second compiler and its
+# parallel collectors cost more than they bring. Set before torch and Spark start; programs that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
+
+# files that take minutes come first, so that no worker of pytest-xdist is left alone with one at the end
+_LONG = ("tests/scenarios/", "tests/tasks/", "tests/etl/test_surveys.py", "tests/nets/")
+
+
+def pytest_collection_modifyitems(items):
+    """Long files first, all others in their order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
 
 @pytest.fixture(scope="session")
 def spark():
-    """The one Spark session of the test run."""
+    """The one Spark session of the test run (of each worker of pytest-xdist)."""
     from glc.etl.spark import session
 
-    return session(memory="1g")
+    return session(memory="1g", shuffle_partitions=2)
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +45,28 @@ def shared_data():
     return Path(folder).resolve()
 
 
+@pytest.fixture(scope="session")
+def _read_once(spark, tmp_path_factory):
+    """Folder of outputs in which the tables of the tiny virtual world have been read."""
+    import luigi
+
+    from glc.tasks import Surveys
+
+    folder = tmp_path_factory.mktemp("read-once")
+    assert luigi.build([Surveys(root=str(folder), dataset="virtual:tiny")], local_scheduler=True, log_level="WARNING")
+    return folder
+
+
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """Folder of all outputs, shared by the tests of a module."""
-    return str(tmp_path_factory.mktemp("out"))
+def root(_read_once, tmp_path_factory):
+    """Folder of all outputs, shared by the tests of a module; `Surveys` of virtual:tiny stand there already."""
+    return shutil.copytree(_read_once, tmp_path_factory.mktemp("out"), dirs_exist_ok=True).as_posix()
+
+
+@pytest.fixture(scope="module")
+def empty_root(tmp_path_factory):
+    """Folder of all outputs, shared by the tests of a module, with nothing in it."""
+    return tmp_path_factory.mktemp("out").as_posix()
 
 
 @pytest.fixture(autouse=True)

@@ -107,3 +107,94 @@ def test_a_missing_score_is_missing_to_the_trees_and_has_its_rate_in_the_log_odd
     table, margin = boosted.features(found, plain(), counts_of(4), np.ones(4))
     assert_array_equal(np.flatnonzero(np.isnan(table).any(axis=1)), [2])
     assert margin[2] == pytest.approx(-6)
+
+
+def test_the_trees_are_grown_as_the_options_say(monkeypatch):
+    import xgboost
+
+    grown = {}
+
+    def train(settings, matrix, rounds, callbacks):
+        grown.update(settings, rounds=rounds, rows=matrix.num_row(), margin=matrix.get_base_margin())
+
+    monkeypatch.setattr(xgboost, "train", train)
+    found, options = chosen(40, 6), stack.FitOptions(trees=7, depth=3, learning_rate=0.2, least=4.0, seed=11)
+    boosted.fit(found, plain(), counts_of(6), np.ones(6), options, (1,))
+    at = np.flatnonzero(found.fold != 1)
+    assert grown.pop("rows") == len(at) * 6
+    assert_array_equal(
+        grown.pop("margin"), boosted.features(found.rows(at), plain(), counts_of(6), np.ones(6), (1,))[1]
+    )
+    # the shares and bins are those that the experiments' scores were measured with
+    assert grown == {
+        "objective": "binary:logistic",
+        "tree_method": "hist",
+        "max_depth": 3,
+        "eta": 0.2,
+        "min_child_weight": 4.0,
+        "subsample": 0.7,
+        "colsample_bytree": 0.5,
+        "max_bin": 64,
+        "seed": 11,
+        "rounds": 7,
+    }
+
+
+def test_features_are_what_their_formulas_say():
+    """Each column of the trees' table, of three surveys one after the other, by plain loops."""
+    n, c, members = 3, 4, 2
+    found, counts = chosen(n, c, members=members), counts_of(c)
+    counts.species[:] = np.random.default_rng(1).integers(5, 40, counts.species.shape)
+    found.scores[1, 2, 0] = 0
+    po = np.array([0, 3, 9, 1])
+    weights = stack.Weights(plain(members).curves, np.array([0.7, 0.4]), -0.2, 0.3)
+    table, margin = boosted.features(found, weights, counts, po)
+    table, margin = table.reshape(n, c, -1), margin.reshape(n, c)
+    po_share = (po + 0.5) / (po + 0.5).sum()
+    for i in range(n):
+        own = int(found.fold[i])
+        others = [fold for fold in range(FOLDS) if fold != own]
+        terms = counts.terms(own)
+        logits = np.stack([curve(found.scores[i, :, k]) for k, curve in enumerate(weights.curves)], axis=1)
+        log_odds = weights.intercept + weights.frequency * terms + logits @ weights.members
+        assert_allclose(margin[i], log_odds, rtol=1e-5)
+        known = counts.species[others].sum(axis=0) + 0.5
+        share = known / known.sum()
+        total = np.array([found.records.total[i, 0, others].sum(), found.records.total[i, 0, -1]])
+        seen = np.stack([found.records.known[i, :, 0][:, others].sum(axis=1), found.records.known[i, :, 0, -1]], axis=1)
+        expected = np.concatenate(
+            [
+                np.where(found.scores[i] > 0, logits, np.nan),
+                logits - logits.mean(axis=0),
+                np.stack([log_odds, terms, np.log(po_share), terms - np.log(po_share)], axis=1),
+                (log_odds[None] > log_odds[:, None]).sum(axis=1)[:, None],
+                np.tile(np.log1p(total), (c, 1)),
+                seen,
+                np.log((seen + 1) / (total * np.stack([share, po_share], axis=1) + 1)),
+            ],
+            axis=1,
+        )
+        assert_allclose(table[i], expected, rtol=2e-5, atol=2e-5)
+
+
+def test_parts_are_joined_and_rows_taken_in_order():
+    found = chosen(9, 4, members=2)
+    parts = [found.rows(np.arange(0, 5)), found.rows(np.arange(5, 9))]
+    joined = boosted.Candidates.join(parts)
+    for name in ("columns", "scores", "fold", "held"):
+        assert_array_equal(getattr(joined, name), getattr(found, name))
+    assert_array_equal(joined.records.known, found.records.known)
+    assert_array_equal(joined.records.total, found.records.total)
+
+
+def test_the_trees_of_a_fold_do_not_see_its_labels_and_those_of_the_test_see_all(monkeypatch):
+    data = survey_data(folds=FOLDS)
+    trees = boosted.Trees(data, counts_of(20), stack.FitOptions())
+    asked, told = [], []
+    monkeypatch.setattr(boosted, "fit", lambda *arguments: asked.append(arguments[-1]) or len(asked))
+    trees.fit(chosen(6, 4), {0: plain(), 2: plain(), -1: plain()}, lambda *words: told.append(words))
+    assert asked == [(0,), (2,), ()]
+    assert trees.boosters == {0: 1, 2: 2, -1: 3}
+    assert told == [("stack: trees for fold 0", 50), ("stack: trees for fold 2", 60), ("stack: trees for the test", 70)]
+    po = data.labels_of(data.presence_only)
+    assert_array_equal(trees.po_counts, po.toarray().sum(axis=0))

@@ -238,7 +238,14 @@ def test_genuine_glc23_rows_are_all_accounted_for(spark, shared_data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["medflora", "fixtures/glc22", "fixtures/glc24_pre_extracted", "fixtures/glc25_pre_extracted"]
+    "name",
+    [
+        # 270,000 rows of the layout of fixtures/glc24_pre_extracted
+        pytest.param("medflora", marks=pytest.mark.slow),
+        "fixtures/glc22",
+        "fixtures/glc24_pre_extracted",
+        "fixtures/glc25_pre_extracted",
+    ],
 )
 def test_genuine_folders_are_accounted_for_row_by_row(spark, shared_data, tmp_path, name):
     dataset = editions.recognise(shared_data / name)

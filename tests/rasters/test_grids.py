@@ -169,3 +169,79 @@ def test_a_lon_one_turn_off_is_on_a_grid_that_spans_the_globe_alone(west):
     part = grids.Grid((), (36, 71), (36, 71), from_origin(west, 90, 5, 5), "EPSG:4326", False, None)
     inside = (lon >= west) & (lon < west + 355)
     assert_array_equal(part.pixels(lon, np.zeros(len(lon)))[0] >= 0, inside)
+
+
+def test_scale_and_offset_are_applied_and_nodata_is_of_the_stored_numbers(tmp_path):
+    stored = np.array([[[10, 20, 255], [0, 1, 2]]], "uint8")
+    (grid,) = _find(geotiff(tmp_path / "x.tif", stored, nodata=255, scales=(0.5,), offsets=(-3.0,)))
+    assert grid.bands[0].dtype == "float32"
+    with grid.open() as reader:
+        values, valid = reader.box(0, 0, 2, 3)
+        assert_array_equal(valid[0], stored[0] != 255)
+        assert_allclose(values[0][valid[0]], stored[0][valid[0]] * 0.5 - 3)
+        assert_allclose(reader.means(), values[0][valid[0]].mean())
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [("uint8", "float32"), ("int32", "float64"), ("float64", "float64")])
+def test_values_are_as_wide_as_their_numbers_need(tmp_path, dtype, expected):
+    (grid,) = _find(geotiff(tmp_path / "x.tif", np.full((1, 3, 3), 7, dtype)))
+    with grid.open() as reader:
+        assert reader.box(0, 0, 3, 3)[0].dtype == expected
+
+
+def test_bands_of_several_files_keep_their_order_in_a_box(tmp_path):
+    for number, value in ((2, 20), (10, 100), (1, 10)):
+        geotiff(tmp_path / f"bio{number}.tif", np.full((1, 4, 5), value, "uint8"))
+    (grid,) = grids.find(Raster("bio", patterns=("bio*.tif",)), [tmp_path])
+    assert [band.name for band in grid.bands] == ["bio1", "bio2", "bio10"]
+    assert grids.columns([grid]) == {"bio1": [(0, 0)], "bio2": [(0, 1)], "bio10": [(0, 2)]}
+    with grid.open() as reader:
+        assert list(reader.box(1, 1, 1, 1)[0].ravel()) == [10, 20, 100]
+        assert list(reader.means()) == [10, 20, 100]
+
+
+def test_files_of_other_pixels_are_other_grids_and_equal_names_are_told_apart(tmp_path):
+    geotiff(tmp_path / "a.tif", np.zeros((1, 4, 4), "uint8"), names=("height",))
+    geotiff(tmp_path / "b.tif", np.zeros((1, 4, 5), "uint8"), names=("height",))
+    found = grids.find(Raster("x", patterns=("*.tif",)), [tmp_path])
+    assert [(grid.shape, grid.bands[0].name) for grid in found] == [((4, 4), "a_height"), ((4, 5), "b_height")]
+
+
+def test_shares_are_of_the_known_classes_alone(tmp_path):
+    codes = np.array([[[1, 1, 2, 7], [2, 2, 9, 0]]], "uint8")
+    (grid,) = _find(geotiff(tmp_path / "x.tif", codes, nodata=0), classes={1: (2, 1, 5)})
+    with grid.open() as reader:
+        assert_allclose(reader.shares(0), [0.6, 0.4, 0])
+        assert_array_equal(reader.box(0, 0, 2, 4)[1][0], np.isin(codes[0], (1, 2)))
+
+
+def test_means_of_a_small_raster_are_of_all_its_blocks_and_of_a_large_one_of_some(tmp_path, monkeypatch):
+    band = np.random.default_rng(0).normal(size=(1, 70, 90)).astype("float32")
+    path = geotiff(tmp_path / "x.tif", band, tiled=True, blockxsize=16, blockysize=16)
+    (grid,) = _find(path)
+    with grid.open() as reader:
+        assert_allclose(reader.means(), band.mean(), rtol=1e-4)
+        monkeypatch.setattr(grids, "_MEAN_PIXELS", 16 * 16 * 3)
+        # 5 x 6 blocks: the first, the middle one of 0..29 (rounded to even) and the last
+        corners = [(0, 0), (32, 32), (64, 80)]
+        assert 14 // 6 * 16 == 32
+        assert 14 % 6 * 16 == 32
+        blocks = [band[0, row : row + 16, col : col + 16].ravel() for row, col in corners]
+        assert_allclose(reader.means(), np.concatenate(blocks).mean(), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("transform", "warped"),
+    [
+        (rasterio.Affine(0.01, 0, 5.0, 0, -0.01, 45.0), False),
+        (rasterio.Affine(0.01, 0, 5.0, 0, 0.01, 44.0), True),
+        (rasterio.Affine(0.01, 0.002, 5.0, 0, -0.01, 45.0), True),
+        (rasterio.Affine(0.01, 0, 5.0, 0.002, -0.01, 45.0), True),
+    ],
+    ids=["upright", "south up", "sheared in x", "sheared in y"],
+)
+def test_rasters_that_are_not_upright_are_warped_so(tmp_path, transform, warped):
+    (grid,) = _find(geotiff(tmp_path / "x.tif", np.zeros((1, 20, 30), "float32"), transform=transform))
+    assert grid.warped is warped
+    assert (grid.transform.b, grid.transform.d) == (0, 0)
+    assert grid.transform.a > 0 > grid.transform.e

@@ -18,6 +18,12 @@ from glc.tasks.training import Fit
 from tests.tasks.pipeline import NET, TINY, build, run, submission
 
 
+@pytest.fixture(scope="module")
+def root(empty_root):
+    """Nothing stands there yet."""
+    return empty_root
+
+
 def test_from_nothing_to_a_submission_and_not_twice(root):
     task = submission(root)
     assert {"Surveys", "Folds", "Examples", "Fit", "FoldScores", "Predictions", "Submission"} <= set(run(task))

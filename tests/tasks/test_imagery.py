@@ -18,7 +18,7 @@ from tests.tasks.pipeline import TINY, run
 
 def test_tiles_of_images_are_their_low_frequencies(root):
     task = Tiles(root=root, dataset=TINY, covariate="sentinel2")
-    assert {"Surveys", "VirtualPart", "Tiles"} <= set(run(task))
+    assert {"VirtualPart", "Tiles"} <= set(run(task))
     table = pq.read_table(sorted(task.folder.glob("*.parquet"))).to_pandas()
     assert set(table["dataset"]) == {"pa_train", "pa_test"}
     row = table[(table["flag"] == "ok") & (table["dataset"] == "pa_train")].iloc[0]

@@ -19,7 +19,7 @@ def scores_of(root, experiment):
 
 def test_the_forest_reads_the_rasters_at_the_surveys(root):
     task = scores_of(root, RUN1)
-    assert {"Surveys", "Folds", "Tabular", "ClassicalScores"} <= set(run(task))
+    assert {"Folds", "Tabular", "ClassicalScores"} <= set(run(task))
     table = task.input()["input table"].path
     values = pq.read_table(sorted((table / "tabular").glob("*.parquet"))).to_pandas()
     columns = storage.manifest(table)["columns"]

@@ -31,7 +31,7 @@ def _places(task):
 def test_values_of_the_virtual_world_for_every_survey_once(root):
     wanted = {"root": root, "dataset": TINY, "covariates": ["bioclim", "soil", "landcover"]}
     task = Tabular(**wanted)
-    assert {"Surveys", "VirtualPart", "Tabular"} <= set(run(task))
+    assert {"VirtualPart", "Tabular"} <= set(run(task))
     frame = _read(task).set_index(["dataset", "surveyId"])
     assert frame.index.is_unique
     places = _places(task)

@@ -1,0 +1,84 @@
+"""Rankings compared with a plain loop over each survey's sorted scores."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from glc.prediction import ranking
+
+
+def example(n=40, m=15, seed=0):
+    """Scores with many ties and zeros, and a survey without any; labels."""
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, 5, (n, m)) / 4 * (rng.random((n, m)) < 0.6)
+    scores[3] = 0
+    return scores, rng.random((n, m)) < 0.3
+
+
+def by_hand(scores):
+    """Columns of the positive scores, the best first and the lower column first among equals."""
+    return [[c for c in sorted(range(len(row)), key=lambda c: (-row[c], c)) if row[c] > 0] for row in scores]
+
+
+@pytest.fixture(params=[1_024, 7, 1], ids=lambda rows: f"{rows} rows at once")
+def ranked(request):
+    scores, actual = example()
+    return ranking.rank(sparse.csr_matrix(scores), sparse.csr_matrix(actual), rows=request.param)
+
+
+def test_positive_scores_fall_and_ties_go_by_column(ranked):
+    scores, actual = example()
+    for i, columns in enumerate(by_hand(scores)):
+        entry = slice(ranked.indptr[i], ranked.indptr[i + 1])
+        assert list(ranked.columns[entry]) == columns
+        assert_array_equal(ranked.values[entry], scores[i, columns])
+        assert_array_equal(ranked.hits[entry], actual[i, columns])
+    assert_array_equal(ranked.lengths, [len(columns) for columns in by_hand(scores)])
+    assert_array_equal(ranked.actual, actual.sum(axis=1))
+
+
+def test_labels_are_optional():
+    ranked = ranking.rank(sparse.csr_matrix(example()[0]))
+    assert ranked.hits is None
+    assert ranked.actual is None
+    assert ranked.rows(np.array([1, 2])).hits is None
+
+
+def test_rows_are_the_ranking_of_those_surveys(ranked):
+    scores, actual = example()
+    chosen = np.array([5, 3, 39, 5])
+    part = ranked.rows(chosen)
+    again = ranking.rank(sparse.csr_matrix(scores[chosen]), sparse.csr_matrix(actual[chosen]))
+    for name in ("indptr", "columns", "values", "hits", "actual"):
+        assert_array_equal(getattr(part, name), getattr(again, name))
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.25, 0.6, 1.0])
+def test_above_counts_scores_greater_than_the_threshold(ranked, threshold):
+    assert_array_equal(ranked.above(threshold), (example()[0] > threshold).sum(axis=1))
+
+
+def test_hits_among_the_first_species(ranked):
+    scores, actual = example()
+    sizes = np.random.default_rng(1).integers(0, 20, (2, len(scores)))
+    expected = [[actual[i, columns[: size[i]]].sum() for i, columns in enumerate(by_hand(scores))] for size in sizes]
+    assert_array_equal(ranked.hits_among(sizes), expected)
+    assert_array_equal(ranked.hits_among(sizes[0]), expected[0])
+
+
+def test_a_block_is_padded_with_zeros(ranked):
+    scores, _ = example()
+    block = ranked.block(2, 6, 8)
+    assert block.dtype == np.float64
+    assert_allclose(block, -np.sort(-scores[2:6], axis=1)[:, :8])
+
+
+def test_take_keeps_the_first_species_best_first(ranked):
+    scores, _ = example()
+    sizes = np.arange(len(scores)) % 6
+    taken = ranked.take(sizes, scores.shape)
+    assert taken.shape == scores.shape
+    assert taken.dtype == bool
+    for i, columns in enumerate(by_hand(scores)):
+        assert list(taken.indices[taken.indptr[i] : taken.indptr[i + 1]]) == columns[: sizes[i]]
