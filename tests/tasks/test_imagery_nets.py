@@ -11,8 +11,7 @@ from glc import config, storage
 from glc.errors import ConfigError, DataError
 from glc.tasks import DctBudget, Evaluate, SpeciesEmbedding, Submission, Tiles
 from glc.tasks.curves import Curves
-from glc.tasks.scores import Examples, Fit
-from glc.tasks.training import Pretrain, Triplets
+from glc.tasks.training import Examples, Fit, Pretrain, Triplets
 from tests.tasks.pipeline import TINY, run
 
 SHORT = "+validation.run=2+validation.count=4+train.max_epochs=2"
