@@ -64,9 +64,7 @@ def test_every_net_is_another_and_the_default_is_the_experiment_itself(species):
     runs = species(seeds=1, folds=1).requires()
     fits = {label: one[0].clone(Fit, fold=0).identity for label, one in runs.items()}
     assert len(set(fits.values())) == 12
-    default = config.load("geolocation")
-    settings = {name: getattr(default, name) for name in ("surveys", "validation", "model", "train", "po")}
-    assert fits["fourier, block folds"] == Fit(root="out", dataset=TINY, fold=0, **settings).identity
+    assert fits["fourier, block folds"] == Fit(root="out", dataset=TINY, experiment="geolocation").identity
 
 
 def test_without_an_encoder_the_table_says_how_to_get_one(species):

@@ -28,8 +28,8 @@ def test_a_tile_net_goes_from_images_to_a_submission_and_its_report_compares_it(
     path.write_text(text.replace('["geolocation"]', f'["geolocation{SHORT}"]'))
     task = Submission(root=root, dataset=TINY, experiment=f"{path}{SHORT}")
     assert {"Tiles", "Fit", "FoldScores", "Submission"} <= set(run(task))
-    page = task.stable("reports", task.settings.name).joinpath("index.html").read_text()
-    assert "Beside other experiments" in page
+    page = task.stable("reports").joinpath("index.html").read_text()
+    assert "Compared with other experiments" in page
     assert f"geolocation{SHORT}" in page
     assert "[[inputs]]" in page
     assert run(Submission(root=root, dataset=TINY, experiment=f"{path}{SHORT}")) == []
@@ -85,9 +85,7 @@ def test_pairs_of_training_surveys_differ_by_fold_and_see_neither_validation_nor
 
 def test_how_species_are_weighed_changes_the_training_and_not_the_pairs(root):
     def of(species):
-        task = Pretrain(
-            root=root, dataset=TINY, pretrain=config.Choice("tile2vec", {"species": species, "pairs": 3000})
-        )
+        task = Pretrain(root=root, dataset=TINY, experiment=f"tile2vec+pretrain.species={species}+pretrain.pairs=3000")
         return task.identity, task.clone(Triplets).identity
 
     assert of("sum")[0] != of("learned")[0]
@@ -100,7 +98,8 @@ class TwoCurves(Curves):
     title = "two"
 
     def variants(self):
-        return {one: f"{TILE2VEC}+pretrain.species={one}" for one in ("none", "normalised")}
+        tile2vec = config.Variant.parse(TILE2VEC)
+        return {how: tile2vec.changed(pretrain={"species": how}) for how in ("none", "normalised")}
 
 
 def test_curves_stand_at_a_stable_place(root):
@@ -138,7 +137,7 @@ def test_imagery_elsewhere_is_named_and_must_be_there(root, tmp_path):
 
 
 def test_a_very_long_name_stays_within_the_file_system(root):
-    long = "tile-cnn" + "".join(f"+train.learning_rate=1e-{number}" for number in range(1, 20))
+    long = f'tile-cnn+description="{"long " * 60}"'
     paths = {evaluate(root, f"{long}+validation.run={run}").published()[0].path.name for run in (1, 2)}
     assert len(paths) == 2
     assert max(map(len, paths)) < 255
