@@ -20,6 +20,7 @@ from glc.registry import losses
 from glc.training import lightning
 from glc.training.history import HISTORY, History
 from glc.training.lightning import quiet, torch_threads, wandb_logger
+from glc.training.machine import MACHINE
 
 TOP_K = 25
 TOPS = (1, 10, 30)  # accuracies beside cross-entropy (Deneu et al. 2020, section 3.2)
@@ -40,13 +41,7 @@ def fit(
     features=None,
     pretrained=None,
     cloned=None,
-    accelerator="auto",
-    threads=None,
-    workers=1,
-    memory_bytes=1 << 30,
-    wandb=None,
-    fast_dev_run=False,
-    progress=True,
+    machine=MACHINE,
 ):
     """Train the net `model` on the examples table `train` and keep the weights that do best on `valid`.
 
@@ -56,10 +51,7 @@ def fit(
     features : `glc.nets.inputs.features.Features` of the examples' surveys, for a net with inputs
     pretrained : a checkpoint of the net's encoder, or None
     cloned : (checkpoint, columns) of a net to go on from, see `glc.nets.checkpoints.clone`, or None
-    accelerator : Lightning's (auto takes a GPU where there is one); threads : of torch on the CPU, None leaves them;
-        workers, memory_bytes : see `Batches`
-    wandb : dict of mode (offline, online, disabled) and project, group, name, config, dir; None is disabled
-    fast_dev_run : one batch of training and validation, to see that everything runs
+    machine : `glc.training.machine.Machine`
     returns : dict of best_epoch, epochs, the best epoch's history row, learning_rate, rows, seconds
 
     The same seed, data and thread count give the same weights on a CPU.
@@ -69,10 +61,10 @@ def fit(
     summaries = [summarise(folder, n_classes) for folder in (train, valid)]
     summaries[0] = with_inputs(summaries[0], features)
     with quiet(), tempfile.TemporaryDirectory(dir=out, prefix=".lightning-") as scratch:
-        with torch_threads(threads):
+        with torch_threads(machine.threads):
             pl.seed_everything(train_config.seed, verbose=False)
-            settings = {"seed": train_config.seed, "workers": workers, "memory_bytes": memory_bytes}
-            settings |= {"features": features}
+            settings = {"seed": train_config.seed, "workers": machine.workers, "features": features}
+            settings |= {"memory_bytes": machine.memory_bytes}
             loaders = [
                 Batches(summary, train_config.batch_size, shuffle=not number, **settings)
                 for number, summary in enumerate(summaries)
@@ -81,25 +73,23 @@ def fit(
             learner = Learner(model, train_config, n_classes, summaries[0], layouts, pretrained)
             if cloned:
                 clone(learner.net, *cloned)
-            if train_config.find_learning_rate and not fast_dev_run:
-                _find_learning_rate(learner, loaders, accelerator, scratch)
+            if train_config.find_learning_rate and not machine.fast_dev_run:
+                _find_learning_rate(learner, loaders, machine.accelerator, scratch)
             columns = _COLUMNS + (_TOPS if learner.single else ())
             history = History(out / HISTORY, columns, ("train_loss", "valid_loss"), "train.learning_rate")
             best = _best(train_config, scratch)
-            with wandb_logger(wandb) as logger:
+            with wandb_logger(machine.wandb) as logger:
                 run = lightning.trainer(
                     [*best, history],
-                    accelerator=accelerator,
+                    machine=machine,
                     epochs=train_config.max_epochs,
                     folder=scratch,
                     logger=logger,
-                    progress=progress,
-                    fast_dev_run=fast_dev_run,
                     precision=PRECISIONS[train_config.precision],
-                    check_val_every_n_epoch=1 if fast_dev_run else train_config.validate_every,
+                    check_val_every_n_epoch=1 if machine.fast_dev_run else train_config.validate_every,
                 )
                 run.fit(learner, *loaders)
-        if not fast_dev_run:
+        if not machine.fast_dev_run:
             kept = torch.load(best[0].best_model_path, map_location="cpu", weights_only=True)
             learner.load_state_dict(kept["state_dict"])
     save(out / CHECKPOINT, learner.net, model, n_classes, layouts, _facts(summaries[0]), learner.link)

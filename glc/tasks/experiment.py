@@ -47,6 +47,10 @@ class ExperimentTask(ReadsSurveys, DatasetTask):
     def own_parameters(self) -> dict[str, Any]:
         return super().own_parameters() | {path: self.setting(path) for path in self.sections}
 
+    def shown(self) -> dict[str, Any]:
+        """The settings that W&B shows of this task."""
+        return self.own_parameters() | {"dataset": self.subject}
+
     def setting(self, path: str) -> Any:
         """What counts of a section, or of a key such as ``scores.keep``, as plain values."""
         section, _, key = path.partition(".")

@@ -5,13 +5,16 @@ Importing this module makes Luigi read that file; a file named by ``LUIGI_CONFIG
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 from luigi.configuration import add_config_path
 
 from glc.config import paths
 from glc.errors import ConfigError
+
+if TYPE_CHECKING:
+    from glc.training.machine import Machine
 
 add_config_path(str(paths.CONF / "luigi.cfg"))
 _own = os.environ.get("LUIGI_CONFIG_PATH")
@@ -41,9 +44,18 @@ def output_folder() -> Path:
     return (paths.home() / machine().root).resolve()
 
 
-def wandb(root: str, group: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """What `glc.training.lightning.wandb_logger` takes, for a run with these `settings`; files go below `root`."""
-    return {
+def training(
+    root: str, group: str, name: str, settings: dict[str, Any], threads: int | None = None, fast_dev_run: bool = False
+) -> "Machine":
+    """How a training runs here.
+
+    root : folder of all outputs, below which W&B writes
+    group, name, settings : of the run at W&B
+    threads : of torch; None: all; fast_dev_run : one batch of everything
+    """
+    from glc.training.machine import Machine  # torch takes seconds, which reading a command's options need not
+
+    wandb = {
         "mode": machine().wandb_mode,
         "project": machine().wandb_project,
         "group": group,
@@ -51,3 +63,4 @@ def wandb(root: str, group: str, name: str, settings: dict[str, Any]) -> dict[st
         "config": settings,
         "dir": str(Path(root) / "wandb"),
     }
+    return Machine(accelerator=machine().accelerator, threads=threads, fast_dev_run=fast_dev_run, wandb=wandb)

@@ -10,7 +10,7 @@ import numpy as np
 from glc import config, registry, storage
 from glc.tasks.experiment import ExperimentTask
 from glc.tasks.inputs import ReadsInputs
-from glc.tasks.machine import machine, wandb
+from glc.tasks.machine import machine, training
 
 ANY_FOLD = -1
 """The fold of what no fold's split changes, because it is made of presence-only surveys alone."""
@@ -73,13 +73,7 @@ class Pretrain(ReadsInputs, PretrainTask):
                 features,
                 out,
                 model=self.settings.model,
-                accelerator=machine().accelerator,
-                wandb=wandb(
-                    self.root,
-                    name,
-                    f"{name}-{self.subject}-pretrain",
-                    self.own_parameters() | {"dataset": self.subject},
-                ),
+                machine=training(self.root, name, f"{name}-{self.subject}-pretrain", self.shown()),
             )
         storage.note(out, **facts)
 
@@ -141,13 +135,12 @@ class Fit(ReadsInputs):
                 train_config=train,
                 n_classes=storage.manifest(examples)["classes"],
                 features=features,
-                accelerator=machine().accelerator,
-                fast_dev_run=self.fast_dev_run,
-                wandb=wandb(
+                machine=training(
                     self.root,
                     name,
                     f"{name}-{self.subject}-fold{self.fold}",
-                    self.own_parameters() | {"dataset": self.subject},
+                    self.shown(),
+                    fast_dev_run=self.fast_dev_run,
                 ),
                 **start,
             )

@@ -37,24 +37,25 @@ class Bar(pl.Callback):
         self.bar.close()
 
 
-def trainer(callbacks, *, accelerator, epochs, folder, logger, progress, fast_dev_run, **more):
+def trainer(callbacks, *, machine, epochs, folder, logger, **more):
     """A Lightning trainer of `epochs` on one device, whose own files go to `folder`.
 
-    logger : of `wandb_logger`; progress : show a bar; more : of ``pl.Trainer``
-    fast_dev_run : one batch of training and validation, unlogged
+    machine : `glc.training.machine.Machine`; a fast_dev_run is not logged
+    logger : of `wandb_logger`
+    more : of ``pl.Trainer``
     """
     return pl.Trainer(
-        accelerator=accelerator,
+        accelerator=machine.accelerator,
         devices=1,
         max_epochs=epochs,
-        callbacks=[*callbacks, *([Bar()] if progress else [])],
-        logger=False if fast_dev_run else logger,
+        callbacks=[*callbacks, *([Bar()] if machine.progress else [])],
+        logger=False if machine.fast_dev_run else logger,
         default_root_dir=folder,
         enable_progress_bar=False,  # ours is among the callbacks
         enable_model_summary=False,
         num_sanity_val_steps=0,  # the data have been looked at whole
         log_every_n_steps=10,
-        fast_dev_run=fast_dev_run,
+        fast_dev_run=machine.fast_dev_run,
         **more,
     )
 

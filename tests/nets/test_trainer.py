@@ -13,6 +13,7 @@ from sklearn.metrics import f1_score
 from glc import config, storage
 from glc.errors import ConfigError, DataError, GlcError
 from glc.nets import checkpoints, trainer
+from glc.training.machine import Machine
 
 CLASSES = 60
 NET = config.Choice("geolocation", {"latent": 32, "jitter_m": 500.0})
@@ -56,8 +57,10 @@ def out(tmp_path, monkeypatch):
 
 
 def fit(tables, out, train_config=QUICK, model=NET, **settings):
-    settings = {"n_classes": CLASSES, "accelerator": "cpu", "progress": False} | settings
-    return trainer.fit(*tables, out, model=model, train_config=train_config, **settings)
+    names = {field.name for field in dataclasses.fields(Machine)}
+    machine = Machine(**{"accelerator": "cpu", "progress": False} | {k: v for k, v in settings.items() if k in names})
+    settings = {"n_classes": CLASSES} | {k: v for k, v in settings.items() if k not in names}
+    return trainer.fit(*tables, out, model=model, train_config=train_config, machine=machine, **settings)
 
 
 def history(out):

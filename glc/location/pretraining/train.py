@@ -23,6 +23,7 @@ from glc.location.pretraining.scenes import draw, of_table
 from glc.training import lightning
 from glc.training.history import HISTORY, History
 from glc.training.lightning import quiet, torch_threads, wandb_logger
+from glc.training.machine import MACHINE
 
 LOCATION, IMAGE = "location.ckpt", "image.ckpt"
 MEASURES = ("loss", "images_found", "places_found", "band_error")
@@ -36,42 +37,33 @@ COLUMNS = (
 )
 
 
-def pretrain(path, out, options, **settings):
+def pretrain(path, out, options, machine=MACHINE):
     """Draw places on the land of the raster `path`, cut their tiles, and `fit` an encoder on them.
 
-    path : a GeoTIFF or a folder of them; options : `options.Pretraining`; the others are those of `fit`
+    path : a GeoTIFF or a folder of them; options : `options.Pretraining`
+    machine : `glc.training.machine.Machine`
     """
     started = time.perf_counter()
-    scenes = draw(path, options, settings.get("progress", True))
+    scenes = draw(path, options, machine.progress)
     facts = {"cutting_seconds": round(time.perf_counter() - started, 2), "drawn": scenes.lost}
-    return facts | fit(scenes, out, options, **settings)
+    return facts | fit(scenes, out, options, machine)
 
 
-def pretrain_on_tiles(folder, surveys, out, options, **settings):
+def pretrain_on_tiles(folder, surveys, out, options, machine=MACHINE):
     """Take the tiles of `surveys` from a table, and `fit` an encoder on them.
 
     folder : a finished table of `glc.etl.tiles`; surveys : frame with dataset, surveyId, lon, lat
-    options : `glc.tasks.location.pretraining.TilePretraining`; at most ``places`` places, within ``bounds``
-    The others are those of `fit`.
+    options : `options.TilePretraining`; at most ``places`` places, within ``bounds``
+    machine : `glc.training.machine.Machine`
     """
-    started, progress = time.perf_counter(), settings.get("progress", True)
+    started = time.perf_counter()
     chosen = {"leave_out": options.leave_out, "bounds": options.bounds, "most": options.places, "seed": options.seed}
-    scenes = of_table(folder, surveys, options.size, progress=progress, **chosen)
+    scenes = of_table(folder, surveys, options.size, progress=machine.progress, **chosen)
     facts = {"reading_seconds": round(time.perf_counter() - started, 2), "drawn": scenes.lost}
-    return facts | fit(scenes, out, options, **settings)
+    return facts | fit(scenes, out, options, machine)
 
 
-def fit(
-    scenes,
-    out,
-    options,
-    *,
-    accelerator="auto",
-    threads=None,
-    wandb=None,
-    fast_dev_run=False,
-    progress=True,
-):
+def fit(scenes, out, options, machine=MACHINE):
     """Train a location encoder and an image encoder on `scenes`.
 
     scenes : `glc.location.pretraining.scenes.Scenes`, of `draw` or `of_table`
@@ -79,7 +71,7 @@ def fit(
         epoch: losses (with 1,024 in a batch, of places that know nothing: log 1,024 = 6.9), shares of places whose own
         image is the most similar of the batch (images_found) and of images whose own place is, and τ
     options : `glc.location.pretraining.options.Pretraining`
-    accelerator, threads, wandb, fast_dev_run, progress : see `glc.nets.trainer.fit`
+    machine : `glc.training.machine.Machine`
     returns : dict of the last row of the history, numbers of places, bands, steps, seconds
 
     The same seed, data and thread count give the same weights on a CPU. The places of the validation are in squares of
@@ -87,19 +79,17 @@ def fit(
     """
     started, out = time.perf_counter(), Path(out)
     pl.seed_everything(options.seed, verbose=False)
-    loaders = _loaders(scenes, options, 1 if fast_dev_run else options.epochs, progress)
+    loaders = _loaders(scenes, options, 1 if machine.fast_dev_run else options.epochs, machine.progress)
     learner = Learner(scenes.bands, scenes.tiles.shape[-1], options)
     learner.image.prepare(scenes.tiles, loaders[0].rows)
     history = History(out / HISTORY, COLUMNS, ("train_loss", "valid_loss"), "learning_rate")
-    with quiet(), torch_threads(threads), wandb_logger(wandb) as logger:
+    with quiet(), torch_threads(machine.threads), wandb_logger(machine.wandb) as logger:
         trainer = lightning.trainer(
             [history],
-            accelerator=accelerator,
+            machine=machine,
             epochs=options.epochs,
             folder=out,
             logger=logger,
-            progress=progress,
-            fast_dev_run=fast_dev_run,
             enable_checkpointing=False,
         )
         trainer.fit(learner, *loaders)

@@ -28,6 +28,7 @@ from glc.registry import losses, pretrainings
 from glc.training import lightning
 from glc.training.history import HISTORY, History
 from glc.training.lightning import quiet, torch_threads, wandb_logger
+from glc.training.machine import MACHINE
 
 MEASURES = ("triplet", "species", "satisfied", "alone", "norm")
 COLUMNS = (
@@ -83,18 +84,14 @@ class Tile2Vec(Pretraining):
         out,
         *,
         model,
-        accelerator="auto",
-        threads=None,
-        wandb=None,
-        fast_dev_run=False,
-        progress=True,
+        machine=MACHINE,
     ):
         """Train the encoder of the net `model` on the pairs in `folder`.
 
         folder : what `glc.neighbours.triplets.write` wrote; features : `inputs.features.Features` of the surveys
         out : an existing folder, gets ``encoder.ckpt`` (the last epoch's) and ``history.csv`` (one row an epoch)
         model : config.Choice of a net with an `encoder`, batch to (batch, latent), and a `head`, latent to logits
-        accelerator, threads, wandb, fast_dev_run, progress : see `glc.nets.trainer.fit`
+        machine : `glc.training.machine.Machine`
         returns : dict of the last epoch's history row, counts of pairs, and seconds
 
         The same seed, data and thread count give the same weights on a CPU.
@@ -110,8 +107,8 @@ class Tile2Vec(Pretraining):
                     f"pretrain 'tile2vec': the model {model.name!r} has no {part}; choose one that reads imagery, such "
                     "as tile_cnn"
                 )
-        train, valid, facts = triplets.split(table, features, options.holdout, options.seed, progress)
-        with quiet(), torch_threads(threads):
+        train, valid, facts = triplets.split(table, features, options.holdout, options.seed, machine.progress)
+        with quiet(), torch_threads(machine.threads):
             net.prepare(triplets.summarise(table, train, features, str(folder)))
             loaders = [
                 triplets.Loader(table, rows, features, options.batch_size, options.radius_m, options.seed, shuffle)
@@ -119,15 +116,13 @@ class Tile2Vec(Pretraining):
             ]
             learner = Learner(net, options, table.n_classes)
             curve = History(out / HISTORY, COLUMNS, COLUMNS, "pretrain.learning_rate")
-            with wandb_logger(wandb) as logger:
+            with wandb_logger(machine.wandb) as logger:
                 run = lightning.trainer(
                     [curve],
-                    accelerator=accelerator,
+                    machine=machine,
                     epochs=options.epochs,
                     folder=out,
                     logger=logger,
-                    progress=progress,
-                    fast_dev_run=fast_dev_run,
                     enable_checkpointing=False,
                 )
                 run.fit(learner, *loaders)

@@ -1,7 +1,7 @@
 """Imagery to a location encoder, pre-trained by contrasting coordinates with a raster stack, or an edition's tiles."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 
@@ -10,9 +10,12 @@ from glc.errors import ConfigError
 from glc.location.pretraining.options import Pretraining, TilePretraining
 from glc.tasks.base import GlcTask, ProductTask, Published
 from glc.tasks.imagery import ImageryTask, Tiles
-from glc.tasks.machine import machine, wandb
+from glc.tasks.machine import training
 from glc.tasks.parameters import NameParameter, PathParameter, SectionParameter
 from glc.tasks.surveys import Surveys
+
+if TYPE_CHECKING:
+    from glc.training.machine import Machine
 
 CHECKPOINTS = ("location.ckpt", "image.ckpt")
 
@@ -57,13 +60,10 @@ class EncoderTask(ProductTask):
     def published(self) -> list[Published]:
         return [Published(self.stable(name), self.folder / name) for name in (*CHECKPOINTS, "history.csv")]
 
-    def training(self) -> dict[str, Any]:
-        """How the training runs, for `glc.location.pretraining.train`."""
-        return {
-            "accelerator": machine().accelerator,
-            "threads": self.threads or None,
-            "wandb": wandb(self.root, "location", f"location-{self.label or self.identity}", self.own_parameters()),
-        }
+    def machine(self) -> "Machine":
+        """How the training runs."""
+        name = f"location-{self.label or self.identity}"
+        return training(self.root, "location", name, self.own_parameters(), threads=self.threads or None)
 
     def results(self) -> list[str]:
         """Where the encoders and the curves are."""
@@ -104,7 +104,7 @@ class PretrainLocation(GlobeTask, EncoderTask):
         from glc.location.pretraining import train
 
         self.status(f"training on {self.pretraining.places:,} places", 5)
-        storage.note(out, **train.pretrain(self.imagery, out, self.pretraining, **self.training()))
+        storage.note(out, **train.pretrain(self.imagery, out, self.pretraining, self.machine()))
 
 
 class PretrainLocationOnTiles(EncoderTask, ImageryTask):
@@ -137,4 +137,4 @@ class PretrainLocationOnTiles(EncoderTask, ImageryTask):
         surveys = self.places().to_pandas()
         self.status(f"training on tiles of up to {len(surveys):,} surveys", 5)
         tiles = self.input()["tiles"].path
-        storage.note(out, **train.pretrain_on_tiles(tiles, surveys, out, self.pretraining, **self.training()))
+        storage.note(out, **train.pretrain_on_tiles(tiles, surveys, out, self.pretraining, self.machine()))

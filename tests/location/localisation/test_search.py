@@ -16,6 +16,7 @@ from glc.location.pretraining import sampling, scenes, train
 from glc.location.pretraining.image_encoder import ImageEncoder
 from glc.location.pretraining.options import Pretraining
 from glc.location.pretraining.sampling import fibonacci
+from glc.training.machine import Machine
 from tests.location import places
 from tests.rasters.geotiffs import geotiff
 
@@ -39,7 +40,7 @@ def trained(tmp_path_factory):
     """A raster of the world, and the folder of encoders that were trained on it."""
     folder = tmp_path_factory.mktemp("trained")
     places.write_raster(folder / "r.tif")
-    train.pretrain(folder / "r.tif", folder, OPTIONS, accelerator="cpu", threads=1, progress=False)
+    train.pretrain(folder / "r.tif", folder, OPTIONS, Machine("cpu", threads=1, progress=False))
     return folder
 
 
@@ -122,7 +123,7 @@ def test_queries_of_a_region_are_found_in_its_held_out_squares(tmp_path):
     path = geotiff(tmp_path / "r.tif", bands, step=0.01, west=5, north=45, names=("a", "b", "c"))
     everywhere = (-180.0, -90.0, 180.0, 90.0)
     options = replace(OPTIONS, bounds=everywhere, land_band="", holdout_deg=0.25, epochs=1)
-    train.pretrain(path, tmp_path, options, accelerator="cpu", threads=1, progress=False)
+    train.pretrain(path, tmp_path, options, Machine("cpu", threads=1, progress=False))
     pair = search.Pair.load(tmp_path / "location.ckpt")
     found, squares, _ = search.queries(path, pair, 300, progress=False)
     new = found[search.HELD_OUT]

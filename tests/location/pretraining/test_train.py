@@ -16,6 +16,7 @@ from glc.location.pretraining.image_encoder import ImageEncoder
 from glc.location.pretraining.options import Pretraining
 from glc.location.pretraining.sampling import uniform
 from glc.location.pretraining.scenes import Scenes
+from glc.training.machine import Machine
 
 
 def scenes(n=1500, seed=0):
@@ -46,8 +47,7 @@ def options(**changes):
 
 def fit(out, data=None, **changes):
     out.mkdir()
-    settings = {"accelerator": "cpu", "threads": 1, "progress": False}
-    return train.fit(data or scenes(), out, options(**changes), **settings)
+    return train.fit(data or scenes(), out, options(**changes), Machine("cpu", threads=1, progress=False))
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +127,8 @@ def test_a_region_within_one_square_needs_smaller_ones(tmp_path):
     with pytest.raises(DataError, match=told):
         fit(tmp_path / "whole", region, apart_km=0)
     (tmp_path / "parts").mkdir()
-    settings = {"accelerator": "cpu", "threads": 1, "progress": False}
-    facts = train.fit(region, tmp_path / "parts", options(apart_km=0, epochs=1, holdout_deg=0.5), **settings)
+    machine = Machine("cpu", threads=1, progress=False)
+    facts = train.fit(region, tmp_path / "parts", options(apart_km=0, epochs=1, holdout_deg=0.5), machine)
     assert 60 <= facts["places_validated"] < 100  # a fifth, to a square of sixteen
     assert facts["places"] + facts["places_validated"] == 300
 
@@ -189,7 +189,7 @@ def test_untrained_encoders_on_the_sphere_know_none_either(name, network):
 
 def test_a_dry_run_is_one_step_and_still_saves(tmp_path):
     (tmp_path / "dry").mkdir()
-    facts = train.fit(scenes(), tmp_path / "dry", options(), accelerator="cpu", fast_dev_run=True, progress=False)
+    facts = train.fit(scenes(), tmp_path / "dry", options(), Machine("cpu", fast_dev_run=True, progress=False))
     assert facts["steps"] == 1
     assert LocationEncoder.load(tmp_path / "dry" / "location.ckpt").dim == 16
 

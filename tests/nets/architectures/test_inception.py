@@ -20,6 +20,7 @@ from glc.nets.architectures import inception
 from glc.nets.architectures.inception import Inception, Inception3
 from glc.nets.inputs.features import Features, Layout, Moments
 from glc.registry import models
+from glc.training.machine import Machine
 
 SIDE, CLASSES = 36, 11
 AERIAL = ("red", "green", "blue", "nir")
@@ -231,9 +232,7 @@ def test_the_trainer_trains_it_by_the_published_loss_and_optimiser(tmp_path, fea
         ),
         n_classes=CLASSES,
         features=features,
-        accelerator="cpu",
-        threads=1,
-        progress=False,
+        machine=Machine(accelerator="cpu", threads=1, progress=False),
     )
     assert found["valid_top30"] == 1  # of 11 classes
     assert 0 <= found["valid_top1"] <= found["valid_top10"] < 1

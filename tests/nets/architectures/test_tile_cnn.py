@@ -14,6 +14,7 @@ from glc.nets.architectures.tile_cnn import TileCnn
 from glc.nets.inputs.features import Features, Layout, Moments
 from glc.nets.layers import dct
 from glc.registry import models
+from glc.training.machine import Machine
 
 TILES = Layout("coeffs", ("red", "green", "blue", "nir"), 8, 8, 128)
 CLASSES = 60
@@ -145,8 +146,7 @@ def test_it_learns_species_that_follow_the_mean_of_a_band(tmp_path):
         train_config=setting,
         n_classes=CLASSES,
         features=features,
-        accelerator="cpu",
-        progress=False,
+        machine=Machine(accelerator="cpu", progress=False),
     )
     frame, high, *_ = valid
 

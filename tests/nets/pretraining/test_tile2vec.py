@@ -19,6 +19,7 @@ from glc.nets.inputs.features import Features, Layout
 from glc.nets.pretraining import tile2vec, triplets
 from glc.registry import pretrainings
 from glc.surveys import SurveyData
+from glc.training.machine import Machine
 
 N, SPECIES = 1500, 400
 MODEL = config.Choice("tile_cnn", {"channels": 16, "reduced": 8, "latent": 12, "symmetries": False})
@@ -67,7 +68,7 @@ def pairs(world, tmp_path_factory):
 def fit(pairs, world, out, model=MODEL, **changes):
     out.mkdir(exist_ok=True)
     made = tile2vec.Tile2Vec(options(**changes))
-    return made.fit(pairs, world[1], out, model=model, accelerator="cpu", progress=False)
+    return made.fit(pairs, world[1], out, model=model, machine=Machine(accelerator="cpu", progress=False))
 
 
 def history(out):
@@ -301,7 +302,7 @@ def test_divergence_is_an_error_and_leaves_no_encoder(world, pairs, tmp_path):
 
 def test_fast_dev_run_shows_its_progress_and_leaves_an_encoder(world, pairs, tmp_path, capfd):
     made = tile2vec.Tile2Vec(options())
-    found = made.fit(pairs, world[1], tmp_path, model=MODEL, accelerator="cpu", threads=1, fast_dev_run=True)
+    found = made.fit(pairs, world[1], tmp_path, model=MODEL, machine=Machine("cpu", 1, fast_dev_run=True))
     assert found["last_epoch"] == 0
     assert (tmp_path / "encoder.ckpt").exists()
     assert "Epoch 0: 100%" in "".join(capfd.readouterr())
