@@ -77,3 +77,14 @@ def _small_machine():
     config = luigi.configuration.get_config()
     for key, value in (("spark_memory", "1g"), ("wandb_mode", "disabled")):
         config.set("machine", key, value)
+
+
+@pytest.fixture
+def reports():
+    """What the bars of this process report: (what is being done, how much of it, total)."""
+    from glc import progress
+
+    heard = []
+    progress.report_to(lambda *report: heard.append(report))
+    yield heard
+    progress.report_to(None)

@@ -2,17 +2,7 @@
 
 import pytest
 
-from glc import progress
 from glc.progress import tqdm
-
-
-@pytest.fixture
-def reports():
-    """What a listener was told."""
-    told = []
-    progress.report_to(lambda *report: told.append(report))
-    yield told
-    progress.report_to(None)
 
 
 def test_a_listener_gets_what_how_much_and_the_total(reports, capsys):

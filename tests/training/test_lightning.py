@@ -5,7 +5,6 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from glc import progress
 from glc.training.lightning import trainer
 
 
@@ -23,14 +22,6 @@ class Line(pl.LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), 0.1)
-
-
-@pytest.fixture
-def reports():
-    told = []
-    progress.report_to(lambda *report: told.append(report))
-    yield told
-    progress.report_to(None)
 
 
 def fit(folder, module, **more):
