@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 import torch
 
 from glc.training.lightning import trainer
+from glc.training.machine import Machine
 
 
 class Line(pl.LightningModule):
@@ -24,9 +25,9 @@ class Line(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
-def fit(folder, module, **more):
-    settings = {"accelerator": "cpu", "epochs": 3, "folder": folder, "logger": False, "fast_dev_run": False}
-    run = trainer([], **settings | {"progress": True, "enable_checkpointing": False} | more)
+def fit(folder, module, progress=True):
+    machine = Machine("cpu", progress=progress)
+    run = trainer([], machine=machine, epochs=3, folder=folder, logger=False, enable_checkpointing=False)
     run.fit(module, torch.utils.data.DataLoader(torch.ones(8, 1), batch_size=2))
 
 
