@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glc import covariates, editions, registry, storage
-from glc.covariates import Raster
 from glc.errors import ConfigError, MissingError, did_you_mean
 from glc.tasks.base import spark
 from glc.tasks.parameters import NameParameter, imagery_folder
@@ -137,11 +136,11 @@ class Tiles(ImageryTask):
     resources = {"spark": 1}
 
     def world_part(self) -> str:
-        return "rasters" if isinstance(registry.covariates.get(self.covariate), Raster) else "images"
+        return registry.covariates.get(self.covariate).kind
 
     def files(self) -> list[Any]:
         covariate = registry.covariates.get(self.covariate)
-        if isinstance(covariate, Raster):
+        if covariate.kind == "rasters":
             paths = covariate.find(self.folders)
             return self.relative(paths, next(folder for folder in self.folders if covariate.there(folder)))
         folder, layers = covariate.find(self.folders)
@@ -230,7 +229,7 @@ class RastersParameter(luigi.ListParameter):
         if not x:
             raise ConfigError('--covariates: found none, expected a list such as \'["bioclim", "elevation"]\'')
         for name in x:
-            if not isinstance(registry.covariates.get(name), Raster):
+            if registry.covariates.get(name).kind != "rasters":
                 raise ConfigError(f"--covariates: {name!r} is one image per survey, expected rasters, such as bioclim")
         return x
 
