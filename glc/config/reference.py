@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from glc import registry
 from glc.config.experiment import EncoderFile, Experiment, Input
 from glc.config.fields import Choice, Member, bound_words, is_section, keys, split
-from glc.config.load import CONF
+from glc.config.paths import CONF
 from glc.config.variant import to_toml
 
 SCHEMA = CONF / "experiment.schema.json"
