@@ -256,6 +256,12 @@ def test_a_stage_is_named_by_what_was_set():
     assert describe(Cut(covariate="soil", size=64, options='{"a": 1}'))["details"] == "covariate soil size 64"
     assert describe(Cut(covariate="soil"))["details"] == "covariate soil"
 
+    class Trained(luigi.Task):
+        fold = luigi.IntParameter(default=0)
+
+    assert describe(Trained())["details"] == "fold 0"
+    assert describe(Trained(fold=-1))["details"] == ""  # of no fold
+
 
 def test_what_waits_is_listed_behind_what_it_needs():
     journal, stages = Journal(), Stages()

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import luigi
 
 _ELSEWHERE = ("dataset", "experiment", "root")
+_ALWAYS = ("fold",)
+"""Parameters that are part of a stage's name even at their default: fold 0 is one of several."""
 _LONGEST = 24
 """Characters of a parameter's value in a stage's name; longer ones are settings, not names."""
 
@@ -19,9 +21,9 @@ def describe(task: luigi.Task) -> dict:
         usual = parameter.has_task_value(task.task_family, name) and parameter.serialize(
             parameter.task_value(task.task_family, name)
         )
-        if name in _ELSEWHERE or not parameter.significant or len(value) > _LONGEST or value == usual:
+        if name in _ELSEWHERE or not parameter.significant or len(value) > _LONGEST:
             continue
-        if not value.startswith(("{", "[", "/")):
+        if (value != usual or name in _ALWAYS) and not value.startswith(("{", "[", "/", "-")):
             details.append(f"{name.replace('_', ' ')} {value}")
     dataset = values.get("dataset", "").rstrip("/").rpartition("/")[2]
     return {
