@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from glc import config, geo
+from glc import scores as score_tables
 from glc.classical import run
 from glc.classical.frequency import Frequency
 from glc.errors import DataError
@@ -45,6 +47,19 @@ def test_validation_is_measured_by_hand(made):
     assert found["valid"]["sample_f1"] == pytest.approx(np.mean(f1))
     assert found["valid"]["sample_f1_low"] < np.mean(f1) < found["valid"]["sample_f1_high"]
     assert json.loads((folder / "out" / "metrics.json").read_text()) == found
+
+
+def test_scores_of_nets_that_saw_the_labels_are_measured_apart(made):
+    data, folder = made
+    honest = score_tables.read(folder / "scores" / "valid")
+    rows = data.rows_of(honest.surveys, data.train_name)
+    knowing = dataclasses.replace(honest, matrix=data.labels_of(rows).astype(np.float32) + 0.1 * honest.matrix)
+    score_tables.write(knowing, folder / "scores" / sets.OPTIMISTIC)
+    sets.write(folder / "scores", data, folder / "predictions", config.Choice("threshold", {"threshold": 0.5}))
+    measured = write(made)
+    assert set(measured) == {"valid", sets.OPTIMISTIC}
+    assert measured[sets.OPTIMISTIC]["sample_f1"] == measured[sets.OPTIMISTIC]["macro_auc"] == 1
+    assert measured["valid"]["sample_f1"] < 0.9
 
 
 def test_the_test_counts_species_that_training_never_saw(made):
