@@ -15,7 +15,10 @@ from glc.errors import ConfigError, did_you_mean
 
 
 class Registry:
-    """Named members of one kind, found in `places` (dotted names of packages or modules)."""
+    """Named members of one kind, found in `places` (dotted names of packages or modules).
+
+    A module comes before the package that it is in: it holds several members, and a new one has its own file.
+    """
 
     def __init__(self, kind: str, *places: str) -> None:
         self.kind = kind
@@ -69,11 +72,11 @@ class Registry:
 
 editions = Registry("edition", "glc.editions")
 models = Registry("model", "glc.classical", "glc.nets.architectures", "glc.ensembles")
-losses = Registry("loss", "glc.training.losses")
-decoders = Registry("decoder", "glc.prediction.decode")
+losses = Registry("loss", "glc.training.losses", "glc.training")
+decoders = Registry("decoder", "glc.prediction.decode", "glc.prediction")
 covariates = Registry("covariate", "glc.covariates")
 pretrainings = Registry("pretraining", "glc.nets.pretraining")
-corrections = Registry("correction", "glc.prediction.correction")
+corrections = Registry("correction", "glc.prediction.correction", "glc.prediction")
 graphs = Registry("graph", "glc.neighbours")
 sdms = Registry("species distribution model", "glc.sdm")
-locations = Registry("feature map of places", "glc.location.features")
+locations = Registry("feature map of coordinates", "glc.location.features", "glc.location")

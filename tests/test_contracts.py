@@ -17,6 +17,7 @@ from glc.neighbours._base import GraphFeature
 from glc.nets.architectures._base import Net
 from glc.nets.inputs.features import Layout
 from glc.nets.pretraining._base import Pretraining
+from glc.prediction.correction import Correction
 from glc.prediction.decode import Decoder
 from glc.prediction.ranking import rank
 from glc.registry import Registry
@@ -37,10 +38,10 @@ TOOLS = {
 }
 
 
-@pytest.mark.parametrize("base", [Classical, Ensemble, Net, Loss, DistributionModel, GraphFeature, Decoder])
+@pytest.mark.parametrize("base", [Classical, Ensemble, Net, Loss, DistributionModel, GraphFeature, Decoder, Correction])
 def test_the_worked_example_runs(base):
     # what it registers is in a registry of its own, of which no other test knows
-    names = {name: Registry(name) for name in ("models", "losses", "sdms", "graphs", "decoders")}
+    names = {name: Registry(name) for name in ("models", "losses", "sdms", "graphs", "decoders", "corrections")}
     data = {"data": survey_data(), "group": world.group(n=60, sites=20), "each_species": each_species}
     labels = sparse.csr_matrix([[True, True, False], [True, False, True]])
     data["ranked"] = rank(sparse.csr_matrix([[0.9, 0.5, 0.1], [0.8, 0.4, 0.2]]), labels)
@@ -58,6 +59,7 @@ def test_the_worked_example_runs(base):
     ("kind", "bases"),
     [
         (registry.models, (Classical, Ensemble, Net)),
+        (registry.corrections, (Correction,)),
         (registry.losses, (Loss,)),
         (registry.sdms, (DistributionModel,)),
         (registry.graphs, (GraphFeature,)),

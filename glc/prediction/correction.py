@@ -5,6 +5,8 @@ set. Nearly is strict: more than 4 of the 5 nearest presence-absence surveys (al
 nearest presence-only ones; a query with fewer neighbours than that has no list.
 """
 
+from typing import Any, ClassVar
+
 import numpy as np
 from scipy import sparse
 
@@ -12,6 +14,7 @@ from glc.config import Count, Natural, Positive, Sources, require, section
 from glc.errors import ConfigError
 from glc.neighbours import ecological
 from glc.registry import corrections
+from glc.surveys import SurveyData
 
 SOURCES = ("train", "po")
 
@@ -39,11 +42,59 @@ class Options(ecological.Edges):
             require(getattr(self, above) < getattr(self, nearest), above, self, f"0 or above, and below {nearest}")
 
 
+class Correction:
+    """What joins the decided sets. A new one is one new file in ``glc/prediction``, named as the correction:
+
+    >>> @corrections.register("everywhere")
+    ... class Everywhere(Correction):
+    ...     '''Species that more than half of all training surveys have.'''
+    ...
+    ...     def species(self, data, fold, queries):
+    ...         labels = data.labels_of(data.train(fold))
+    ...         common = np.asarray(labels.mean(axis=0)).ravel() > 0.5
+    ...         return sparse.csr_matrix(np.tile(common, (len(queries), 1))), {"species": int(common.sum())}
+    >>> added, facts = Everywhere(Everywhere.Options()).species(data, 0, data.valid(0))
+    >>> added.shape == (len(data.valid(0)), len(data.species))
+    True
+    """
+
+    name: ClassVar[str] = ""
+    """Given by the registry."""
+
+    @section
+    class Options:
+        """Options of ``[postprocess]``, besides its ``name``: none."""
+
+    def __init__(self, options: Any) -> None:
+        """Keep the options.
+
+        options : the correction's own `Options`
+        """
+        self.options = options
+
+    def species(
+        self, data: SurveyData, fold: int | None, queries: np.ndarray
+    ) -> tuple[sparse.csr_matrix, dict[str, Any]]:
+        """Species that join the sets of surveys, made without the labels of their fold.
+
+        data : the dataset's surveys
+        fold : whose labels are not looked at: that of the queries; None for the test
+        queries : (n,) row numbers of `data`
+        returns : boolean CSR (n, m) over the dataset's species, and facts for the manifest
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say which species it adds")
+
+
 @corrections.register("lists")
-class Lists:
-    """The output correction by these lists, as an experiment names it."""
+class Lists(Correction):
+    """The output correction of the paper: high-probability species join the set."""
 
     Options = Options
+
+    def species(
+        self, data: SurveyData, fold: int | None, queries: np.ndarray
+    ) -> tuple[sparse.csr_matrix, dict[str, Any]]:
+        return lists(data, fold, queries, self.options)
 
 
 def lists(data, fold, queries, options=None, progress=False):

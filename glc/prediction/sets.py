@@ -1,23 +1,29 @@
 """Scores to predictions: honest species sets for validation, final ones for the test."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from glc import labels, storage
+from glc import config, labels, storage
 from glc import scores as score_tables
 from glc.errors import DataError
 from glc.prediction import decode, ranking
-from glc.prediction.correction import correct, lists
+from glc.prediction.correction import Correction, correct
+from glc.surveys import SurveyData
 
 OPTIMISTIC = "optimistic"
 
 
-def write(scores_folder, data, out, choice, correction=None):
+def write(
+    scores_folder: Path, data: SurveyData, out: Path, choice: config.Choice, correction: Correction | None = None
+) -> dict[str, Any]:
     """Write ``valid`` and ``test`` predictions under `out` and return the facts of what was fitted.
 
-    choice : config.Choice of the decoder; correction : `correction.Options`, whose lists join the sets (those
-    of a validation survey are made without the labels of its fold), or None
+    choice : the decoder
+    correction : its species join the sets, those of a validation survey without the labels of its fold
 
     The sets of a validation fold are decided by a decoder fitted on the other folds (on the other spatial blocks where
     one fold was run), so that their F1 is honest; those of the test by one fitted on all of validation. Where there
@@ -60,13 +66,13 @@ def read(folder, species):
     return table["surveyId"].to_numpy(), table["fold"].to_numpy(), labels.to_matrix(table["species"], species)
 
 
-def _correct(sets, names, at, data, fold, rows, species, options):
-    """Join the sets called `names` with the lists of the surveys in their rows `at`, `rows` of `data`; the facts."""
-    found, facts = lists(data, fold, rows, options)
-    found = labels.widen(found, data.species, species)
+def _correct(sets, names, at, data, fold, rows, species, correction):
+    """Join the sets called `names` with what `correction` adds to the surveys in their rows `at`, `rows` of `data`."""
+    added, facts = correction.species(data, fold, rows)
+    added = labels.widen(added, data.species, species)
     for name in names:
         place = sparse.csr_matrix((np.ones(len(at), bool), (at, np.arange(len(at)))), (sets[name].shape[0], len(at)))
-        sets[name] = correct(sets[name], (place @ found).tocsr())
+        sets[name] = correct(sets[name], (place @ added).tocsr())
     return facts
 
 

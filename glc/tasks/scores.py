@@ -211,6 +211,7 @@ class Predictions(ExperimentTask):
         self.status(f"deciding sets by {decode.name}", 10)
         correction = None
         if postprocess.name != "none":
-            correction = config.options(registry.corrections.get(postprocess.name), postprocess, "postprocess")
+            member = registry.corrections.get(postprocess.name)
+            correction = member(config.options(member, postprocess, "postprocess"))
         facts = sets.write(self.input()["scores"].path, self.read_surveys(), out, decode, correction)
         storage.note(out, **facts)

@@ -37,7 +37,7 @@ def test_options_change_the_map_and_unknown_ones_are_refused():
     assert features("harmonics", LON, LAT, degree=3, inclusive=False).shape == (5, 9)
     with pytest.raises(ConfigError, match=r"unknown key 'degre'.*did you mean 'degree'"):
         features("harmonics", LON, LAT, degre=3)
-    with pytest.raises(ConfigError, match="unknown feature map of places 'harmonic'"):
+    with pytest.raises(ConfigError, match="unknown feature map of coordinates 'harmonic'"):
         features("harmonic", LON, LAT)
 
 

@@ -13,7 +13,7 @@ from glc.classical.frequency import Frequency
 from glc.errors import ConfigError
 from glc.neighbours.ecological import regions_from_nearest
 from glc.prediction import sets
-from glc.prediction.correction import Options, correct, lists
+from glc.prediction.correction import Lists, Options, correct, lists
 from glc.surveys import SurveyData
 from tests.helpers import survey_data
 from tests.neighbours.test_ecological import brute_force, world
@@ -162,7 +162,7 @@ def test_correction_enters_the_sets_and_validation_never_sees_its_own_fold(tmp_p
 
     def written(name, data):
         with storage.atomic_directory(tmp_path / name) as out:
-            facts = sets.write(tmp_path / "scores", data, out, choice, options)
+            facts = sets.write(tmp_path / "scores", data, out, choice, Lists(options))
         return (
             sets.read(tmp_path / name / "valid", data.species),
             sets.read(tmp_path / name / "test", data.species),

@@ -9,7 +9,7 @@ from glc import config
 from glc import scores as score_tables
 from glc.errors import DataError
 from glc.prediction import sets
-from glc.prediction.correction import Options, lists
+from glc.prediction.correction import Lists, Options, lists
 from tests.helpers import survey_data
 
 FITTED = config.Choice("threshold_top_k", {"largest": 20})
@@ -110,7 +110,7 @@ def test_a_correction_adds_the_lists_made_without_the_labels_of_the_fold(world, 
     options = Options(radius_m=200_000, same=(), train_nearest=3, train_above=1, sources=("train",))
     sets.write(tmp_path / "scores", data, tmp_path / "plain", FITTED)
     score_tables.write(valid, tmp_path / "scores" / sets.OPTIMISTIC)
-    facts = sets.write(tmp_path / "scores", data, tmp_path / "out", FITTED, options)
+    facts = sets.write(tmp_path / "scores", data, tmp_path / "out", FITTED, Lists(options))
     assert set(facts["corrected"]) == {"fold 0", "fold 1", "test"}
 
     def read(out, name):
