@@ -219,7 +219,7 @@ test: $(READY)  ##+ before every commit: all tests except the slow ones (JOBS=2 
 test-all: $(READY)  ## the tests before every commit; all tests, under an hour
 	$(PYTEST) $(ARGS)
 
-mutants: $(READY)  ## break N random lines, one at a time; list what no test finds (SEED=1 N=40)
+mutants: $(READY)  ## break N random lines one by one; list what no test finds (SEED=, N=)
 	$(BIN)/python -m tests.mutants --seed $(SEED) --count $(N) $(ARGS)
 
 lint: $(READY)  ##+ ruff and the import contracts
