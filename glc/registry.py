@@ -39,9 +39,10 @@ class Registry:
 
     def get(self, name: str) -> Any:
         """Return the member called `name`; a ConfigError lists the choices when there is none."""
-        if name not in self._members:
-            for module in self.modules(name):
-                importlib.import_module(module)
+        for module in self.modules(name) if name not in self._members else ():
+            importlib.import_module(module)
+            if name in self._members:  # another module of that name, such as a helper's, need not be imported
+                break
         if name not in self._members:
             choices = self.choices()
             raise ConfigError(
