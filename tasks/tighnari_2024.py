@@ -3,7 +3,7 @@
     python -m luigi --module tasks.tighnari_2024 tighnari_2024.Table3 --dataset virtual:small --preset cpu
     python -m luigi --module tasks.tighnari_2024 tighnari_2024.Table3 --preset cpu --only GFV
 
-and so on: Table1, Table2, LossCurves. Every row is trained from three seeds (``--seeds``), each net of each fold has its
+and so on: Table1, Table2, LossCurves. Every row is trained from three seeds (``--seeds``); each net of each fold is one
 output, so an interrupted run continues where it stopped.
 """
 
@@ -143,8 +143,8 @@ class Table3(TighnariTable):
         _DIFFERENT,
         "The paper does not say where its tables are joined, nor its widths: tables have their own row (ours). The "
         "baseline trains without mixup, whose effect is a row too.",
-        "Cross-fusion: the nets of all folds are averaged for the test. Its honest validation is fold 0 alone, whose net "
-        "is that of the row it adds to (so there is no difference); optimistic F1 is what the paper reports; "
+        "Cross-fusion: the nets of all folds are averaged for the test. Its honest validation is fold 0 alone, whose "
+        "net is that of the row it adds to (so there is no difference); optimistic F1 is what the paper reports; "
         "the validation loss of cloned nets is optimistic too.",
         "isolated: surveys without a neighbour whose labels they may see, hence without a graph vector. lists: surveys "
         "with a non-empty list of highly probable species.",
