@@ -1,6 +1,6 @@
 # Everything a person runs, one target each; `make` alone lists them.
 
-# results, data and experiment: what is not given here is what conf/luigi.cfg and the tasks say
+# results, data and experiment; what is empty here is set by conf/luigi.cfg and the tasks
 ROOT       =
 DATASET    = virtual:small
 EXPERIMENT = geolocation
@@ -51,10 +51,10 @@ endif
 
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.glc-installed
-# the state of the central scheduler stands beside the outputs
+# the state of the central scheduler is kept with the outputs
 LUIGID  = $(or $(ROOT),out)/luigid
 CENTRAL = $(if $(filter central,$(SCHEDULER)),LUIGI_CONFIG_PATH=conf/luigi-vm.cfg )
-# python -m luigi and not luigi: it alone finds the top-level package tasks
+# python -m luigi, not luigi: only it finds the top-level package tasks
 LUIGI   = $(CENTRAL)$(BIN)/python -m luigi --module
 # a file's tests share their outputs, so they run in one process; long files start first (tests/conftest.py)
 PYTEST  = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
@@ -131,7 +131,7 @@ dsgt-table1: $(READY)  ##+ NN and k-NN at 5, 10, 50 km, LSH compared with exact 
 dsgt-table2: $(READY)  ##+ linear and nonlinear nets by loss (DS@GT 2024, table 2)
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table2 $(ON)
 
-dsgt-table3: $(READY)  ##+ nets on places, tiles, series, tile2vec (DS@GT 2024, table 3; on a CPU ARGS='--pixel-epochs 3 --pairs 100000')
+dsgt-table3: $(READY)  ##+ nets on coordinates, tiles, series, tile2vec (DS@GT 2024, table 3; on a CPU ARGS='--pixel-epochs 3 --pairs 100000')
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table3 $(ON)
 
 dsgt-table4: $(READY)  ## DS@GT 2024, tables
@@ -210,7 +210,7 @@ bench: $(READY)  ##+ side-by-side measurements (glc/bench)
 bench-tiles: $(READY)  ## side-by-side measurements; of tiles (ARGS='--surveys 50000 --large')
 	$(BIN)/python -m glc.bench.tiles $(ARGS)
 
-low-pass: $(READY)  ## RASTER=FILE.tif to OUT: what low DCT terms keep (ARGS='--at=LON,LAT')
+low-pass: $(READY)  ## what low DCT coefficients keep of RASTER, to OUT (ARGS='--at=LON,LAT')
 	$(BIN)/python -m glc.report.lowpass '$(RASTER)' '$(OUT)' $(ARGS)
 
 test: $(READY)  ##+ before every commit: all tests except the slow ones (JOBS=2 processes)

@@ -23,10 +23,10 @@ from glc.tasks.tables import CostTable, Row, Table
 luigi.namespace("dsgt_2024", scope=__name__)
 
 _MEMORY = (
-    "Memory is the whole process's, what earlier models of the run left in it and an idle Java of Spark included: "
-    "for a model's own, run it alone."
+    "Memory is that of the whole process, with what earlier models left in it and an idle Java of Spark: to measure a "
+    "single model, run it alone."
 )
-_DIFFERENT = "The paper's figures are of the contest's hidden test: judge order and direction, not size."
+_DIFFERENT = "The paper's figures are of the contest's hidden test: compare order and direction, not size."
 
 
 class Table1(Table):
@@ -79,7 +79,7 @@ class Table2(Table):
     remarks = (
         _DIFFERENT,
         "ASL(0, 0) without clip and with the mean of BCE is BCE: the rows with clip 0 and with each reduction show "
-        "which of clip and reduction makes the difference that the paper wonders about.",
+        "which of clip and reduction makes the difference that the paper leaves open.",
     )
 
     def rows(self) -> list[Row]:
@@ -133,7 +133,7 @@ _TILE2VEC = {
 
 
 class Table3(CostTable):
-    """Nets on the place, on tiles, on series, and on a tile2vec embedding, with the top 20 and with a threshold."""
+    """Nets on coordinates, on tiles, on series, and on a tile2vec embedding, with the top 20 and with a threshold."""
 
     title = "DS@GT 2024, Table 3: torch-based models, the 20 most probable species and threshold 0.5"
     remarks = (
@@ -142,7 +142,7 @@ class Table3(CostTable):
         "scoring, which both decoders share. " + _MEMORY,
     )
 
-    pixel_epochs = CountParameter(default=60, description="most epochs of the nets on 128 x 128 pixels; use 3 on a CPU")
+    pixel_epochs = CountParameter(default=60, description="most epochs of nets on 128 x 128 pixels; use 3 on a CPU")
     pairs = CountParameter(default=1_000_000, description="training pairs of tile2vec; use 100000 on a CPU")
 
     def rows(self) -> list[Row]:
@@ -186,12 +186,12 @@ class Table3(CostTable):
 
 
 class Table4(CostTable):
-    """The best models beside the organisers' frequency baselines."""
+    """The best models compared with the organisers' frequency baselines."""
 
-    title = "DS@GT 2024, Table 4: the best models beside the frequency baselines"
+    title = "DS@GT 2024, Table 4: the best models compared with the frequency baselines"
     remarks = (
         _DIFFERENT,
-        "Spatial blocks for validation, and sets of the greatest expected F1, but for the baselines' 25 species.",
+        "Validation on spatial blocks; sets of the highest expected F1, except for the baselines' 25 species.",
         _MEMORY,
     )
 
@@ -251,7 +251,7 @@ class Alternatives(CostTable):
 
 
 class Tile2vecCurves(Curves):
-    """How the triplet term fares beside the species term (section 6.4)."""
+    """How the triplet loss develops with and without the species loss (section 6.4)."""
 
     title = "tile2vec, by how the species term joins"
     pairs = CountParameter(default=200_000, description="training pairs per epoch; use 40000 on a CPU")

@@ -2,9 +2,8 @@
 
     python -m luigi --module tasks.elith_2020 elith_2020.Nceas --data-folder FOLDER
 
-All of the protocol that is chosen for the regions alike (models and their settings, target-group background, rank mean)
-was chosen with the four open regions in view; what differs between regions (place among the covariates) is decided by
-training data alone.
+What is the same for all regions (models and their settings, target-group background, rank mean) was chosen with the
+four open regions in view; what differs between regions (coordinates as covariates) is decided by training data alone.
 """
 
 from typing import Any
@@ -35,9 +34,9 @@ class Nceas(Benchmark):
         ("ensemble", "forest, target_group (published)"),
     )
     remarks = (
-        "Published on the same full tests (where the folder has them): maxnet with random background (van den Dool "
-        "2023), and a plain down-sampled forest with both backgrounds; they tell AUC alone.",
-        "x and y join the covariates where spatially blocked cross-validation on the training data says so.",
+        "Published on the same full tests, if the folder has them: maxnet with random background (van den Dool "
+        "2023), and a plain down-sampled forest with both backgrounds; they report only the AUC.",
+        "x and y are covariates if spatially blocked cross-validation on the training data favours them.",
     )
 
     def content(self) -> Any:

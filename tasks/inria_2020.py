@@ -25,18 +25,18 @@ FOREST = Variant("inria-run1").changed({"validation.count": 20, "inputs.0.option
 """Run 1 on the split of the CNN, because both must be evaluated on the same occurrences, with the rasters present."""
 REMARKS = (
     "top-30 and adaptive top-30 accuracy: the share of occurrences whose species is among the 30 of the highest "
-    "scores, and above the threshold that 30 species pass on average. Of a dataset without a test of its own the test "
-    "is 2.5 % of quadrats of 5 km; validation is a random 5 % of the rest, as the paper's own.",
-    "The paper's figures (top-30 / adaptive) are of the contest's 30,000 species: judge order, not size. Its run 4 "
-    "had lost nearly half of its patches, most of the USA's.",
-    "Half of the USA's corrupted: half of the American occurrences that are predicted have patches cut off at a "
-    "random row; the net was trained on whole ones.",
-    "seconds of run 4 are those of the fusion alone; runs 2 and 3 all count the one training that they share.",
+    "scores, and above the threshold that 30 species pass on average. If the dataset has no test, 2.5 % of the "
+    "quadrats of 5 km are held out; validation is a random 5 % of the rest, as in the paper.",
+    "The paper's figures (top-30 / adaptive) are of the contest's 30,000 species: compare order, not size. Its run 4 "
+    "had lost nearly half of its patches, most of them of the USA.",
+    "Half of the USA's corrupted: half of the predicted American occurrences have patches cut off at a random row; the "
+    "net was trained on whole ones.",
+    "seconds of run 4 are those of the fusion alone; runs 2 and 3 share one training and both count it.",
 )
 
 
 class Table1(CostTable):
-    """The four runs, and the fusion that the authors lost to corrupt patches, whole and with these."""
+    """The four runs, and the fusion with whole patches and with corrupt ones, as the authors had to predict with."""
 
     title = "LIRMM / Inria 2020, Table 1: runs 1 to 4"
     preset = luigi.ChoiceParameter(choices=tuple(PRESETS), default="cpu", description="size of the CNN: cpu or gpu")
@@ -57,7 +57,7 @@ class Table1(CostTable):
 
     @cached_property
     def lost(self) -> list[str]:
-        """Rasters of run 1 that the dataset's folders lack."""
+        """Rasters of run 1 that the dataset does not have."""
         scores = self.clone(ClassicalScores, experiment=FOREST)
         (wanted,) = scores.settings.inputs
         return [name for name in wanted.table if not available(scores, replace(wanted, table=(name,)))]
@@ -67,8 +67,8 @@ class Table1(CostTable):
         """What the table does not show."""
         if not self.lost:
             return REMARKS
-        without = "does without" if self._has_forest else "and the fusion are left out"
-        return (*REMARKS, f"The dataset's folders have no rasters of {', '.join(self.lost)}: run 1 {without}.")
+        without = "is fitted without them" if self._has_forest else "and the fusion are skipped"
+        return (*REMARKS, f"The dataset has no rasters of {', '.join(self.lost)}: run 1 {without}.")
 
     @property
     def _has_forest(self) -> bool:

@@ -5,8 +5,8 @@
     python -m luigi --module tasks.location_2024 location_2024.Localise --imagery GLOBE [--encoder FOLDER --at LON,LAT]
     python -m luigi --module tasks.location_2024 location_2024.Species --dataset FOLDER --location-encoder PATH
 
-Experiments A and B of the poster: frozen embeddings, a small head a target. Variants (ours): the same, of encoders that
-are pre-trained with each target's own bands left out. D: the place of an image tile.
+Experiments A and B of the poster: frozen embeddings, a small head per target. Variants (ours): the same for encoders
+pre-trained without each target's bands. D: the place of an image tile.
 Species (ours): the encoder as a feature of the species nets.
 """
 
@@ -26,17 +26,17 @@ luigi.namespace("location_2024", scope=__name__)
 
 
 class Downstream(LocationTasks):
-    """Country, precipitation, temperature, altitude, Köppen class and habitat from the place alone."""
+    """Country, precipitation, temperature, altitude, Köppen class and habitat from the coordinates alone."""
 
     title = "Downstream tasks of a location encoder (poster, experiments A and B)"
     remarks = (
-        "The control is the same head on harmonics alone. Only what is above it and above the nearest places shows "
-        "that pre-training works.",
-        "raster-read: the same head on the bands of the nearest pixel, of labelled places alone; what the imagery "
-        "itself knows.",
-        "kriging: ordinary kriging with an exponential covariance (Cressie 1993), of labelled places alone.",
-        "blend: what the predictions are made of; here each fold by the sources that the other folds choose.",
-        "Poster, (A): accuracy of the country above 0.85, on a random test set of its own.",
+        "The control is the same head on harmonics alone. Pre-training works only as far as the encoder beats both the "
+        "control and the nearest places.",
+        "raster-read: the same head on the bands of the nearest pixel at labelled coordinates: what the imagery itself "
+        "knows.",
+        "kriging: ordinary kriging with an exponential covariance (Cressie 1993) of the labels alone.",
+        "blend: what the predictions are made of; here each fold uses the sources that the other folds choose.",
+        "Poster, (A): accuracy of the country above 0.85, on its own random test set.",
     )
 
 
@@ -47,17 +47,17 @@ class Variants(EncoderVariants):
 
 
 class Localise(Localisation):
-    """Tiles to places (experiment D of the poster): errors beside the gallery's own ceiling and chance."""
+    """Tiles to places (experiment D of the poster): errors compared with the gallery's best possible and chance."""
 
 
 class Species(SeedTable):
-    """What a location encoder brings the geolocation net, beside its control and the net's own coordinates."""
+    """What a location encoder adds to the geolocation net, compared with its control and raw coordinates."""
 
     title = "A location encoder as a feature of species nets"
-    folds = CountParameter(default=5, description="folds that are run, of the ten of each scheme")
+    folds = CountParameter(default=5, description="folds that are run, out of the ten of each scheme")
     remarks = (
-        "The control is the same net on the encoder's own feature map, without pre-training. Only what is above it "
-        "shows that pre-training works.",
+        "The control is the same net on the encoder's feature map without pre-training. Pre-training works only as "
+        "far as the encoder beats it.",
         "Coordinates are displaced by 5 km on average while training; vectors of the encoder and the control are not.",
     )
 

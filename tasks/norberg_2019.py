@@ -2,7 +2,7 @@
 
     python -m luigi --module tasks.norberg_2019 norberg_2019.Communities --data-folder FOLDER
 
-The multi-species net beside a forest per species (and the other models of `glc.sdm`), on presence and absence.
+The multi-species net compared with a forest per species (and the other models of `glc.sdm`), on presence and absence.
 """
 
 import luigi
@@ -21,7 +21,7 @@ class Communities(Benchmark):
     pairs = (("net", "forest"), *(("ensemble", name) for name in MODELS))
     references = {"forest (reference)": norberg.REFERENCE}
     remarks = (
-        "The reference, mean AUC of a forest per species, was handed with the data; its settings and species are not "
+        "The reference, the mean AUC of a forest per species, came with the data; its settings and species are not "
         "known.",
-        "Species without a presence or an absence in training are left out, and those without one in the test.",
+        "Species need a presence and an absence both in training and in the test; others are left out.",
     )

@@ -3,8 +3,8 @@
     python -m luigi --module tasks.tighnari_2024 tighnari_2024.Table3 --dataset virtual:small --preset cpu
     python -m luigi --module tasks.tighnari_2024 tighnari_2024.Table3 --preset cpu --only GFV
 
-and so on: Table1, Table2, LossCurves. Every row is trained from three seeds (``--seeds``), each net of each fold is an
-output of its own, and so a run that was broken off goes on where it was.
+and so on: Table1, Table2, LossCurves. Every row is trained from three seeds (``--seeds``); each net of each fold is one
+output, so an interrupted run continues where it stopped.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ _HCAM = {"model.fusion": "hcam"}
 _EFFICIENTNET = {"model.image": "efficientnet_b0"}
 _CROSS_FUSION = {"cross_fusion.use": True, "scores.average": "logits"}
 _DIFFERENT = (
-    "The paper's figures (validation / public / private F1; seconds an epoch on an A100) are of the contest: judge "
+    "The paper's figures (validation / public / private F1; seconds per epoch on an A100) are of the contest: compare "
     "order and direction, not size."
 )
 
@@ -136,17 +136,17 @@ class Table2(TighnariTable):
 
 
 class Table3(TighnariTable):
-    """The ablation: what each part adds (section 4.2), and what the paper leaves open beside it (ours)."""
+    """The ablation: what each part adds (section 4.2), and what the paper leaves open (ours)."""
 
     title = "Tighnari, Table 3: ablation"
     remarks = (
         _DIFFERENT,
-        "The paper does not say where its tables join, nor its widths: tables have their own row (ours). The "
+        "The paper does not say where its tables are joined, nor its widths: tables have their own row (ours). The "
         "baseline trains without mixup, whose effect is a row too.",
-        "Cross-fusion: all folds' nets are averaged for the test. Its honest validation is fold 0 alone, whose net is "
-        "that of the row it adds to (so there is no difference), optimistic F1 is what the paper reports; "
+        "Cross-fusion: the nets of all folds are averaged for the test. Its honest validation is fold 0 alone, whose "
+        "net is that of the row it adds to (so there is no difference); optimistic F1 is what the paper reports; "
         "the validation loss of cloned nets is optimistic too.",
-        "isolated: surveys without a neighbour whose labels they may see, so without a graph vector. lists: surveys "
+        "isolated: surveys without a neighbour whose labels they may see, hence without a graph vector. lists: surveys "
         "with a non-empty list of highly probable species.",
     )
 

@@ -77,13 +77,6 @@ def test_help_fits_a_terminal():
     assert max(map(len, lines)) <= 100
 
 
-def test_there_are_the_targets_that_the_readme_and_the_cfgs_name():
-    text = "".join((CHECKOUT / name).read_text() for name in ("README.md", "conf/luigi.cfg", "conf/luigi-vm.cfg"))
-    named = set(re.findall(r"(?:`|^)make ([a-z][a-z0-9-]*)", text, re.MULTILINE))
-    assert {"demo", "test", "scheduler", "submission"} <= named
-    assert named <= {*targets(), *config.experiment_names()}
-
-
 @pytest.mark.parametrize("name", targets())
 def test_every_target_plans_its_commands(name):
     assert make("-n", name).strip()
@@ -176,25 +169,3 @@ def test_every_bench_is_run():
     command = make("-n", "bench")
     for path in (CHECKOUT / "glc/bench").glob("[a-z]*.py"):
         assert f"glc.bench.{path.stem}" in command
-
-
-def test_the_readme_names_every_key_of_an_experiment():
-    text = (CHECKOUT / "README.md").read_text()
-    for section in ("Surveys", "Validation", "Po", "Train", "Scores"):
-        row = re.search(rf"^\| `\[{section.lower()}\]` \|.*$", text, re.MULTILINE).group()
-        for key in getattr(config, section).__dataclass_fields__:
-            assert f"`{key}`" in row
-    row = re.search(r"^\| `\[\[inputs\]\]` \|.*$", text, re.MULTILINE).group()
-    for key in config.Input.__dataclass_fields__:
-        assert f"`{key}`" in row
-
-
-def test_the_experiments_of_the_readme_load(tmp_path):
-    loaded = []
-    for block in re.findall(r"^```toml\n(.*?)^```", (CHECKOUT / "README.md").read_text(), re.MULTILINE | re.DOTALL):
-        (tmp_path / "mine.toml").write_text(block)
-        loaded.append(config.load(tmp_path / "mine.toml"))
-    tiles, pseudo = loaded
-    assert [one.name for one in tiles.inputs] == ["sentinel2", "series_cube"]
-    assert pseudo.po.use == "pseudo"
-    assert pseudo.train.loss.options == {"gamma_neg": 4.0}

@@ -1,6 +1,6 @@
 """What a block of DCT coefficients costs and keeps: bytes, fidelity of the tiles, and the F1 of a net that reads them.
 
-(Miyaguchi et al. 2024, section 4.2, where 8 x 8 of 128 x 128 terms are kept without such a measurement.)
+(Miyaguchi et al. 2024, section 4.2, where 8 x 8 of 128 x 128 coefficients are kept without such a measurement.)
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ def size_on_disk(folder):
 def squared_error(folder, full, surveys=2_000):
     """How far the pixels of `folder`, expanded, are from those in `full`: (sum of mean squared errors, tiles).
 
-    folder, full : tables of the same surveys, of DCT terms and of pixels
+    folder, full : tables of the same surveys, of DCT coefficients and of pixels
     surveys : at most so many are compared, evenly spread over the table
     Tiles of all bands whose pixels are all valid count; an error is in units of its band's peak, 255 for bytes and else
     the range of the band's valid pixels.
@@ -38,7 +38,7 @@ def squared_error(folder, full, surveys=2_000):
     if facts["size"] != whole["size"] or facts["block"] == "full" or whole["block"] != "full":
         raise DataError(
             f"{folder}, {full}: found size {facts['size']}, block {facts['block']} and size {whole['size']}, block "
-            f"{whole['block']}; expected DCT terms and pixels of one size"
+            f"{whole['block']}; expected DCT coefficients and pixels of one size"
         )
     size, block = facts["size"], int(facts["block"])
     wanted = _spread(full, surveys)

@@ -1,7 +1,7 @@
-"""A raster window beside its one- and two-dimensional low-pass: why tiles are compressed by rows and columns.
+"""A raster window and its one- and two-dimensional low-pass: why tiles are compressed by rows and columns.
 
-The paper's Figure 5 on any raster: (a) the pixels, (b) the first terms of the DCT of all pixels in one row, (c) the
-first block x block terms of the two-dimensional DCT (Miyaguchi et al. 2024, section 4.2).
+The paper's Figure 5 on any raster: (a) the pixels, (b) the first coefficients of the DCT of all pixels in one row, (c)
+the first block x block coefficients of the two-dimensional DCT (Miyaguchi et al. 2024, section 4.2).
 
 python -m glc.report.lowpass RASTER OUT.png [--band B --at LON,LAT --size N --block K --terms T]
 """
@@ -113,8 +113,8 @@ def draw(window, out, block=8, terms=50, title=""):
     kept = [float(psnr(known[None], shown[window.valid][None], np.ptp(known))) for shown in (flat, square)]
     panels = {
         f"(a) {title}" if title else "(a) pixels": window.pixels,
-        f"(b) 1-D DCT, {terms} terms, {kept[0]:.1f} dB": flat,
-        f"(c) 2-D DCT, {block} × {block} terms, {kept[1]:.1f} dB": square,
+        f"(b) 1-D DCT, {terms} coefficients, {kept[0]:.1f} dB": flat,
+        f"(c) 2-D DCT, {block} × {block} coefficients, {kept[1]:.1f} dB": square,
     }
     with picture(out, (10.5, 3.6)) as figure:
         axes = figure.subplots(1, 3)
@@ -139,9 +139,9 @@ def main(arguments=None):
         "--at", type=parse_place, metavar="LON,LAT", help="the middle, degrees; in the west: --at=-3.7,40.4"
     )
     parser.add_argument("--size", type=int, default=128, help="side in pixels (default: %(default)s)")
-    parser.add_argument("--block", type=int, default=8, help="2-D terms of an axis (default: %(default)s)")
+    parser.add_argument("--block", type=int, default=8, help="2-D coefficients per axis (default: %(default)s)")
     parser.add_argument(
-        "--terms", type=int, default=50, help="1-D terms; block² is the same budget (default: the paper's 50)"
+        "--terms", type=int, default=50, help="1-D coefficients; block² is the same budget (default: the paper's 50)"
     )
     chosen = parser.parse_args(arguments)
     try:
@@ -153,7 +153,9 @@ def main(arguments=None):
     last = chosen.size - 1
     print(f"rows {window.row} to {window.row + last}, columns {window.col} to {window.col + last}; ", end="")
     print(f"{window.valid.mean():.0%} of the pixels are valid")
-    print(f"PSNR: 1-D, {chosen.terms} terms: {flat:.2f} dB; 2-D, {chosen.block**2} terms: {square:.2f} dB")
+    print(
+        f"PSNR: 1-D, {chosen.terms} coefficients: {flat:.2f} dB; 2-D, {chosen.block**2} coefficients: {square:.2f} dB"
+    )
     print(chosen.out)
 
 

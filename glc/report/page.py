@@ -22,10 +22,13 @@ MEASURES = {
     "recall_at_25": ("Share of a survey's species among its 25 best scores", ".1%"),
     "recall_at_100": ("Share of a survey's species among its 100 best scores", ".1%"),
     "top_30": ("Surveys whose species is among the 30 best scores (GeoLifeCLEF 2020)", ".1%"),
-    "adaptive_top_30": ("Surveys whose species passes at 30 species a survey on average (GeoLifeCLEF 2020)", ".1%"),
+    "adaptive_top_30": (
+        "Surveys whose species passes a threshold for 30 species per survey (GeoLifeCLEF 2020)",
+        ".1%",
+    ),
     "macro_auc": ("Area under the ROC curve, mean over species", ".4f"),
-    "mean_set": ("Species predicted for a survey, mean", ".1f"),
-    "mean_species": ("Species present in a survey, mean", ".1f"),
+    "mean_set": ("Species predicted per survey, mean", ".1f"),
+    "mean_species": ("Species present per survey, mean", ".1f"),
     "surveys": ("Surveys", ","),
     "folds": ("Folds fitted and scored", ","),
 }
@@ -38,7 +41,7 @@ LEVELS = {
 }
 DATASETS = {"po": "presence-only", "pa_train": "presence-absence, training", "pa_test": "presence-absence, test"}
 NEIGHBOUR_FACTS = {
-    "queries": "surveys with neighbours sought",
+    "queries": "surveys whose neighbours were sought",
     "rows": "neighbours found",
     "without_neighbours": "surveys without any neighbour",
     "bucket_length": "bucket length used, m",
@@ -48,7 +51,7 @@ EXAMPLES = 40
 
 @dataclass(frozen=True)
 class Story:
-    """What the page tells; manifests are those of `glc.storage`, tables and dicts are as their stages write them.
+    """What the page shows; manifests are those of `glc.storage`, tables and dicts are as their stages write them.
 
     surveys, folds : manifests; neighbours : manifest, or None where the model uses none
     quarantine : schema ``quarantine``; metrics, per_survey : see `glc.evaluation.evaluate.write`
@@ -171,7 +174,7 @@ def _scores(story):
         "score_rows": rows,
         "score_figure": figures.scores(alt, rows),
         "best": best,
-        "test_told": _test_told(story, test),
+        "test_text": _test_text(story, test),
         "verdict": _verdict(valid, best),
         "splits": list(splits),
         "measures": measures,
@@ -199,24 +202,24 @@ def _compared(story):
     return {"compared": rows}
 
 
-def _test_told(story, test):
+def _test_text(story, test):
     if test is None:
-        return "; the labels of the test are not known here, so it has no F1."
-    name = "held-out fold that stands in for the test" if story.folds.get("held_out") else "test"
+        return "; the labels of the test are not known, so it has no F1."
+    name = "held-out fold that replaces the test" if story.folds.get("held_out") else "test"
     return f" and {test['sample_f1']:.3f} on the {name}."
 
 
 def _verdict(valid, best):
     if best is None:
         return "No frequency baseline was computed."
-    told = f"the best frequency baseline ({best[0]}, F1 {best[1]:.3f})"
+    baseline = f"the best frequency baseline ({best[0]}, F1 {best[1]:.3f})"
     if valid["sample_f1_low"] > best[1]:
-        return f"It passes {told}, which lies below its interval."
+        return f"It is clearly above {baseline}, which lies below its interval."
     if valid["sample_f1"] > best[1]:
-        return f"It is above {told}, but not clearly: the baseline lies within its interval."
+        return f"It is above {baseline}, but not clearly: the baseline lies within its interval."
     if valid["sample_f1"] == best[1]:
-        return f"It equals {told}."
-    return f"It does not pass {told}."
+        return f"It equals {baseline}."
+    return f"It does not reach {baseline}."
 
 
 def _data(story):
@@ -251,11 +254,11 @@ def _distance(story):
 def _neighbours(story):
     rows = (story.neighbours or {}).get("recall") or []
     bars = [(f"{row['radius_m'] / 1000:g} km", row["recall"]) for row in rows]
-    found = story.neighbours or {}
-    asked = json.loads(found.get("parameters", {}).get("neighbours", "{}"))
+    known = story.neighbours or {}
+    asked = json.loads(known.get("parameters", {}).get("neighbours", "{}"))
     if asked.get("method") == "exact":  # it has no use for the settings of the hashing
         asked = {key: asked[key] for key in ("method", "k", "radius_m", "sources") if key in asked}
-    facts = {title: found[key] for key, title in NEIGHBOUR_FACTS.items() if found.get(key) is not None}
+    facts = {title: known[key] for key, title in NEIGHBOUR_FACTS.items() if known.get(key) is not None}
     return {
         "recall_rows": rows,
         "recall_figure": figures.recall("Recall of true neighbours by radius", bars) if bars else None,
@@ -264,7 +267,7 @@ def _neighbours(story):
 
 
 def _learning(story):
-    column, sign, told = {
+    column, sign, best_text = {
         "f1": ("valid_f1", -1, "highest F1"),
         "loss": ("valid_loss", 1, "lowest loss"),
         "top30": ("valid_top30", -1, "highest top-30 accuracy"),
@@ -273,7 +276,7 @@ def _learning(story):
     rows = {fold: frame.loc[(sign * frame[column]).idxmin()] for fold, frame in histories.items()}
     best = {fold: row["epoch"] for fold, row in rows.items()}
     return {
-        "best_told": told,
+        "best_text": best_text,
         "member_rows": [
             (name, [weights[name] for weights in story.members.values()])
             for name in next(iter(story.members.values()), {})

@@ -1,6 +1,7 @@
-"""A survey's quarterly satellite series beside what the first terms of its DCT keep (the paper's Figure 6).
+"""A survey's quarterly satellite series, and what the first coefficients of its DCT keep (the paper's Figure 6).
 
-(a) all six bands as they are, gaps open; (b) one band and its approximation by 64 terms, as published, and by fewer.
+(a) all six bands as they are, gaps open; (b) one band and its approximation by 64 coefficients, as published, and by
+fewer.
 Missing values count as zero in the transform, as published, so that an early end of a series is a step.
 
 python -m glc.report.series FOLDER OUT.png --id ID [--dataset D --band B --terms T --fewer F]
@@ -82,7 +83,7 @@ def draw(values, first_year, out, band="blue", terms=(64, 16), title=""):
         if gaps.any():
             right.plot(time[gaps], np.zeros(gaps.sum()), "x", color="black", markersize=4, label="missing, taken for 0")
         for near, count, error, colour in zip(kept, terms, errors, ("#0072B2", "#D55E00"), strict=False):
-            label = f"{count} of {len(own)} terms, RMSE {error:.3g}"
+            label = f"{count} of {len(own)} coefficients, RMSE {error:.3g}"
             right.plot(time, near, color=colour, linewidth=1, label=label)
         right.set_title(f"(b) {band} band approximated by its DCT")
         for ax in (left, right):
@@ -101,10 +102,10 @@ def main(arguments=None):
     parser.add_argument("folder", help="where the six CSVs are, at any depth")
     parser.add_argument("out", help="the picture: .png, .svg or .pdf")
     parser.add_argument("--id", type=int, required=True, help="timeSerieID (2023) or surveyId")
-    parser.add_argument("--dataset", help="pa_train, pa_test or po, where each has its own tables")
+    parser.add_argument("--dataset", help="pa_train, pa_test or po, if each has its own tables")
     parser.add_argument("--band", default="blue", choices=series.BANDS, help="of the right side (default: %(default)s)")
-    parser.add_argument("--terms", type=int, default=64, help="terms kept (default: the paper's %(default)s)")
-    parser.add_argument("--fewer", type=int, default=16, help="terms of a smoother curve (default: %(default)s)")
+    parser.add_argument("--terms", type=int, default=64, help="coefficients kept (default: the paper's %(default)s)")
+    parser.add_argument("--fewer", type=int, default=16, help="coefficients of a smoother curve (default: %(default)s)")
     chosen = parser.parse_args(arguments)
     try:
         values, first_year = read(chosen.folder, chosen.id, chosen.dataset)
@@ -114,7 +115,7 @@ def main(arguments=None):
         sys.exit(str(error))
     print(f"{np.isnan(values).mean():.0%} of the values are missing")
     for count, error in zip(terms, errors, strict=True):
-        print(f"{chosen.band}: {count} of {values.shape[1]} terms, RMSE {error:.3g}")
+        print(f"{chosen.band}: {count} of {values.shape[1]} coefficients, RMSE {error:.3g}")
     print(chosen.out)
 
 

@@ -75,7 +75,7 @@ def test_bytes_are_those_of_the_parts(tables):
 
 def test_tables_that_cannot_be_compared_are_refused(tables):
     terms, full, _ = tables
-    with pytest.raises(DataError, match="expected DCT terms and pixels of one size"):
+    with pytest.raises(DataError, match="expected DCT coefficients and pixels of one size"):
         budget.squared_error(full, terms)
 
 

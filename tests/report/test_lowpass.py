@@ -73,7 +73,7 @@ def test_picture_and_numbers(raster, tmp_path, capsys):
     filled = np.full((20, 20), known.mean())
     filled[:, 6:] = known
     error = np.square((dct.low_pass(filled, 4) - filled)[:, 6:]).mean()
-    assert f"2-D, 16 terms: {20 * np.log10(np.ptp(known)) - 10 * np.log10(error):.2f} dB" in told
+    assert f"2-D, 16 coefficients: {20 * np.log10(np.ptp(known)) - 10 * np.log10(error):.2f} dB" in told
 
 
 def test_errors_say_what_and_the_remedy(raster, tmp_path):

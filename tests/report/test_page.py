@@ -79,16 +79,16 @@ def test_head_tells_the_scores_and_the_baselines(rendered):
     for value in (valid["sample_f1"], valid["sample_f1_low"], valid["sample_f1_high"]):
         assert f"{value:.3f}" in told.split("Scores compared")[0]
     assert f"and {story.metrics['test']['sample_f1']:.3f} on the test." in told
-    assert "It passes the best frequency baseline (top 25 of the district, F1 0.099)" in told
+    assert "It is clearly above the best frequency baseline (top 25 of the district, F1 0.099)" in told
 
 
 @pytest.mark.parametrize(
     ("best", "verdict"),
     [
-        (0.09, "It passes the best"),
+        (0.09, "It is clearly above the best"),
         (0.105, "but not clearly"),
         (0.11, "It equals the best"),
-        (0.12, "It does not pass the best"),
+        (0.12, "It does not reach the best"),
         (None, "No frequency baseline was computed."),
     ],
 )
@@ -159,16 +159,16 @@ def test_more_kinds_of_bad_rows_than_are_shown_are_counted(make_story):
 def test_held_out_test_is_said_plainly(rendered):
     told = text_of(rendered["held-out test"][1])
     assert "This dataset has no test set. 200 training surveys" in told
-    assert "on the held-out fold that stands in for the test" in told
+    assert "on the held-out fold that replaces the test" in told
     assert "no test set" not in text_of(rendered["classical"][1])
 
 
 def test_missing_parts_say_why(rendered):
     told = text_of(rendered["net without test labels"][1])
-    assert "the labels of the test are not known here, so it has no F1" in told
+    assert "the labels of the test are not known, so it has no F1" in told
     assert "uses no neighbour table" in told
     assert "coloured by predicted richness" in told
-    assert "The test is missing here because its labels are not known." in told
+    assert "The test is not shown because its labels are not known." in told
     told = text_of(rendered["classical"][1])
     assert "fitted without gradient steps" in told
     assert "fits no calibration curve" in told
@@ -180,7 +180,7 @@ def test_the_grid_of_a_decoder_is_drawn_and_not_listed(make_story):
     story = dataclasses.replace(make_story(), decoder={"k": 1, "threshold": 0.2, "validation_f1": 0.2, "grid": grid})
     told = text_of(page.render(story))
     assert "the k best species and those above the threshold are predicted together" in told
-    assert "grid, fitted" not in told
+    assert "grid (fitted)" not in told
 
 
 def test_neighbour_recall_is_given_by_radius(rendered):
@@ -232,7 +232,7 @@ def test_decoder_shows_what_was_fitted_and_its_options(rendered):
         "k, fitted 19 threshold, fitted 0.27 validation_f1, fitted 0.1043 largest, option 60 lowest, option 0.1" in told
     )
     told = text_of(rendered["net without test labels"][1])
-    assert "validation_pairs, fitted 2,457,600 largest, option 150 bins, option 2,000" in told
+    assert "validation_pairs (fitted) 2,457,600 largest (option) 150 bins (option) 2,000" in told
 
 
 def test_settings_are_a_file_of_the_same_experiment(rendered):

@@ -35,7 +35,7 @@ def test_a_series_of_the_virtual_world_is_drawn_and_its_errors_told(folder, tmp_
         assert first_year == 2000
         coeffs = fft.dct(np.nan_to_num(values[2]), norm="ortho")
         wanted = np.sqrt(np.sum(coeffs[64:] ** 2) / 84)  # Parseval
-        assert f"blue: 64 of 84 terms, RMSE {wanted:.3g}" in capsys.readouterr().out
+        assert f"blue: 64 of 84 coefficients, RMSE {wanted:.3g}" in capsys.readouterr().out
     picture = image.imread(tmp_path / "a.png")
     assert picture.shape[1] > 1000
     assert picture.std() > 0.01
