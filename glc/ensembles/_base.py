@@ -1,37 +1,66 @@
-"""What every ensemble must say."""
+"""What every ensemble must do, and what it may say."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from glc.config import section
+from glc.surveys import SurveyData
+
+
+@dataclass(frozen=True)
+class Members:
+    """What an ensemble joins.
+
+    names : of the experiments, as `Ensemble.names` gives them
+    scores : folder of each one's scores
+    sets : folder of each one's predictions, if `Ensemble.reads_sets`; otherwise empty
+    data : the dataset's surveys
+    folds : that are run
+    keep : highest scores kept per survey
+    progress : takes a message and the percentage that is done
+    """
+
+    names: Sequence[str]
+    scores: Sequence[Path]
+    sets: Sequence[Path]
+    data: SurveyData
+    folds: range
+    keep: int
+    progress: Callable[..., None]
 
 
 class Ensemble:
     """A model whose scores are made of those of other experiments, its members.
 
-    The members run on the folds of the ensemble, whatever number of folds they run by themselves. `kind` names the task
-    that joins their scores; a new kind is a file here and a task in `glc.tasks.scores`:
+    The members run on the folds of the ensemble, whatever number of folds they run by themselves. A new one is one new
+    file in ``glc/ensembles``, named as the ensemble:
 
     >>> @models.register("median")
     ... class Median(Ensemble):
     ...     '''The median of the members' scores.'''
     ...
-    ...     kind = "median"
+    ...     learns = False
     ...
-    ...     @section
-    ...     class Options:
-    ...         members: tuple[str, ...] = ()
-    >>> Median(Median.Options(members=("votes", "knn"))).options.members
+    ...     def write(self, members, out):
+    ...         return [folder.name for folder in members.scores]  # reads them, writes ``valid`` and ``test``
+    >>> Median(Median.Options(members=("votes", "knn"))).names
     ('votes', 'knn')
     """
 
     name: ClassVar[str] = ""
     """Given by the registry."""
-    kind: ClassVar[str] = ""
-    """Which task joins the scores: stack or blend."""
+    kind: ClassVar[str] = "ensemble"
+    """Which task scores it."""
     ensemble: ClassVar[bool] = True
     """Whether its scores are made of those of other experiments."""
     reads: ClassVar[tuple[str, ...]] = ()
-    """What it reads apart from the members' scores: nothing."""
+    """What it reads apart from its members: nothing."""
+    learns: bool = True
+    """Whether validation says how members are joined, each fold's as the other folds say; may follow from options."""
+    reads_sets: bool = False
+    """Whether it reads the members' predicted sets, too; may follow from options."""
 
     @section
     class Options:
@@ -50,3 +79,15 @@ class Ensemble:
         options : the ensemble's own `Options`
         """
         self.options = options
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the experiments whose scores are read."""
+        return self.options.members
+
+    def write(self, members: Members, out: Path) -> Any:
+        """Write the joined scores ``valid`` and ``test`` (`glc.scores`) under `out`, and facts into its manifest.
+
+        members : what is joined
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how scores are joined")

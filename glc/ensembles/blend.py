@@ -4,6 +4,8 @@ The paper's last step (Liu et al. 2024, section 5.1) is the mean of all models t
 fusion of Deneu et al. 2020 (run 4) is the mean of two.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from glc import scores as score_tables
 from glc import storage
 from glc.config import EACH_ONCE, SOME, require, section
-from glc.ensembles._base import Ensemble
+from glc.ensembles._base import Ensemble, Members
 from glc.evaluation import metrics
 from glc.prediction import sets
 from glc.registry import models
@@ -26,8 +28,6 @@ class Blend(Ensemble):
     The members run on the folds of the blend, whatever number of folds they run by themselves.
     """
 
-    kind = "blend"
-
     @section
     class Options:
         members: Annotated[tuple[str, ...], SOME, EACH_ONCE]
@@ -39,6 +39,36 @@ class Blend(Ensemble):
 
         def __post_init__(self) -> None:
             require(self.baseline not in self.members, "baseline", self, "an experiment that is no member")
+
+    @property
+    def learns(self) -> bool:
+        """Whether validation says which members are in: where there is a baseline."""
+        return bool(self.options.baseline)
+
+    @property
+    def reads_sets(self) -> bool:
+        """The validation sets of members and baseline are compared."""
+        return self.learns
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The members, and the baseline as the last."""
+        return (*self.options.members, *((self.options.baseline,) if self.learns else ()))
+
+    def write(self, members: Members, out: Path) -> None:
+        if self.learns:
+            chosen = choose_by_sets([*members.sets[-1:], *members.sets[:-1]], members.data, members.folds)
+        else:
+            chosen = everyone(len(members.names), members.folds)
+        write(
+            members.scores,
+            out,
+            chosen=chosen,
+            names=members.names,
+            average=self.options.average,
+            keep=members.keep,
+            progress=members.progress,
+        )
 
 
 def survey_f1(folder, data):

@@ -15,6 +15,7 @@ What stays, as in all stacking: the members that scored the other folds were tra
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -28,7 +29,7 @@ from glc import config, labels, storage
 from glc import scores as score_tables
 from glc.config import EACH_ONCE, SOME, Count, NotNegative, Positive, Rate, Seed, section
 from glc.ensembles import boosted, calibration
-from glc.ensembles._base import Ensemble
+from glc.ensembles._base import Ensemble, Members
 from glc.errors import ConfigError, DataError
 from glc.registry import models
 from glc.surveys import TEST
@@ -76,12 +77,22 @@ class Stack(Ensemble):
     The members run on the folds of the stack, whatever number of folds they run by themselves.
     """
 
-    kind = "stack"
-
     @section
     class Options(FitOptions):
         members: Annotated[tuple[str, ...], SOME, EACH_ONCE] = field(kw_only=True)
         """Names of experiments, with changes where wanted (``votes+model.prior=500``)."""
+
+    def write(self, members: Members, out: Path) -> None:
+        write(
+            members.scores,
+            members.data,
+            out,
+            options=self.options,
+            names=members.names,
+            folds=members.folds,
+            keep=members.keep,
+            progress=members.progress,
+        )
 
 
 def check_member(name, member, surveys, validation):
@@ -106,7 +117,7 @@ def check_member(name, member, surveys, validation):
                 more = f"+validation.run={validation.run}" if key == "count" else ""
                 raise ConfigError(
                     f"model.members: {name!r} has {table}.{key} = {theirs[key]!r}, expected this experiment's own "
-                    f"{own[key]!r}; write {name}+{section}.{key}={own[key]}{more}, or change this one's"
+                    f"{own[key]!r}; write {name}+{table}.{key}={own[key]}{more}, or change this one's"
                 )
 
 

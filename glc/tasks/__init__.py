@@ -16,7 +16,7 @@
 
 Nets that read imagery have, before Fit and FoldScores, Tiles (rasters and images), Cubes (series) and Tabular (values
 at the survey), and those that start from a pretrained encoder Triplets --- Pretrain before Fit. With ``cross_fusion``
-the Fit of fold 0 comes before the others. StackScores and BlendScores join the scores of several experiments.
+the Fit of fold 0 comes before the others. EnsembleScores joins the scores of several experiments.
 
 Every task writes ``ROOT/store/<dataset>/<task>-<identity>``; the products of an experiment also stand at
 ``ROOT/{submissions,metrics,reports}/<dataset>/<experiment>``.
@@ -37,7 +37,7 @@ from glc.tasks.location.localisation import LocatedPlace, LocationErrors
 from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.report import Report
-from glc.tasks.scores import BlendScores, ClassicalScores, NetScores, Predictions, StackScores
+from glc.tasks.scores import ClassicalScores, EnsembleScores, NetScores, Predictions
 from glc.tasks.submission import Submission
 from glc.tasks.surveys import Folds, Surveys, VirtualPart
 from glc.tasks.training import Examples, FineTune, Fit, FoldScores, Pretrain, Triplets
@@ -47,11 +47,11 @@ if console.started_by_luigi():
 
 __all__ = [
     "Baselines",
-    "BlendScores",
     "ClassicalScores",
     "Clean",
     "Cubes",
     "DctBudget",
+    "EnsembleScores",
     "Evaluate",
     "Examples",
     "FineTune",
@@ -68,7 +68,6 @@ __all__ = [
     "PretrainLocationOnTiles",
     "Report",
     "SpeciesEmbedding",
-    "StackScores",
     "Submission",
     "Surveys",
     "Tabular",

@@ -1,9 +1,8 @@
 """A model's scores of the validation folds and of the test, and the species sets decided from them."""
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 
@@ -14,6 +13,9 @@ from glc.tasks.experiment import ExperimentTask
 from glc.tasks.inputs import ReadsInputs
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.training import FoldScores
+
+if TYPE_CHECKING:
+    from glc.ensembles._base import Ensemble
 
 
 class ClassicalScores(ReadsInputs):
@@ -91,35 +93,26 @@ class NetScores(ExperimentTask):
         )
 
 
-class JointScores(ExperimentTask):
+class EnsembleScores(ExperimentTask):
     """Scores made of other experiments', the members', on the folds of this one."""
 
     sections = ("model", "scores.keep", "validation.run")
 
     @cached_property
-    def options(self) -> Any:
-        """The validated options of the model."""
-        return config.options(registry.models.get(self.settings.model.name), self.settings.model, "model")
-
-    @property
-    def chosen(self) -> bool:
-        """Whether validation says how the members are joined, each fold's as the other folds say."""
-        return True
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Names of the experiments whose scores are joined."""
-        return self.options.members
+    def ensemble(self) -> "Ensemble":
+        """The model with its options."""
+        member = registry.models.get(self.settings.model.name)
+        return member(config.options(member, self.settings.model, "model"))
 
     @cached_property
     def members(self) -> "dict[str, Predictions]":
         """The `Predictions` of each member, by its name; a ConfigError refuses one of other surveys or folds."""
         from glc.ensembles.stack import check_member
 
-        if self.chosen and self.validation.run < 2:
+        if self.ensemble.learns and self.validation.run < 2:
             raise ConfigError(f"validation.run: found {self.validation.run}, expected at least 2 to join models")
         members = {}
-        for name in self.names:
+        for name in self.ensemble.names:
             member = config.Variant.parse(name)
             check_member(name, config.load(member), self.surveys, self.validation)
             run = member.changed(validation={"run": self.validation.run})
@@ -127,68 +120,27 @@ class JointScores(ExperimentTask):
         return members
 
     def requires(self) -> dict[str, luigi.Task]:
-        return super().requires() | {f"member {name}": task.scores() for name, task in self.members.items()}
-
-    def folders(self) -> list[Path]:
-        """The members' scores."""
-        return [self.input()[f"member {name}"].path for name in self.names]
-
-
-class StackScores(JointScores):
-    """The members' scores, joined with weights from their validation surveys: each fold's from the other folds."""
+        needs = super().requires() | {f"member {name}": task.scores() for name, task in self.members.items()}
+        sets = {f"sets {name}": task for name, task in self.members.items()}
+        return needs | (sets if self.ensemble.reads_sets else {})
 
     def write(self, out: Path) -> None:
-        from glc.ensembles import stack
+        from glc.ensembles._base import Members
 
-        stack.write(
-            self.folders(),
-            self.read_surveys(),
-            out,
-            options=self.options,
-            names=self.names,
+        needs, names = self.input(), self.ensemble.names
+        members = Members(
+            names=names,
+            scores=[needs[f"member {name}"].path for name in names],
+            sets=[needs[f"sets {name}"].path for name in names if self.ensemble.reads_sets],
+            data=self.read_surveys(),
             folds=range(self.validation.run),
             keep=self.settings.scores.keep,
             progress=self.status,
         )
+        self.ensemble.write(members, out)
 
 
-class BlendScores(JointScores):
-    """The mean of the members' scores, of those alone whose validation sets beat the baseline's."""
-
-    @property
-    def chosen(self) -> bool:
-        return bool(self.options.baseline)
-
-    @property
-    def names(self) -> Sequence[str]:
-        baseline = self.options.baseline
-        return (*self.options.members, *((baseline,) if baseline else ()))
-
-    def requires(self) -> dict[str, luigi.Task]:
-        sets = self.members if self.options.baseline else {}
-        return super().requires() | {f"sets {name}": task for name, task in sets.items()}
-
-    def write(self, out: Path) -> None:
-        from glc.ensembles import blend
-
-        folds = range(self.validation.run)
-        if self.options.baseline:
-            sets = [self.input()[f"sets {name}"].path for name in self.names]  # the baseline's are the last
-            chosen = blend.choose_by_sets(sets[-1:] + sets[:-1], self.read_surveys(), folds)
-        else:
-            chosen = blend.everyone(len(self.names), folds)
-        blend.write(
-            self.folders(),
-            out,
-            chosen=chosen,
-            names=self.names,
-            average=self.options.average,
-            keep=self.settings.scores.keep,
-            progress=self.status,
-        )
-
-
-SCORES = {"classical": ClassicalScores, "net": NetScores, "stack": StackScores, "blend": BlendScores}
+SCORES = {"classical": ClassicalScores, "net": NetScores, "ensemble": EnsembleScores}
 """The task that scores a model, by its kind."""
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from glc.tasks import Baselines, Evaluate, Neighbours, Report, StackScores, Submission
+from glc.tasks import Baselines, EnsembleScores, Evaluate, Neighbours, Report, Submission
 from glc.tasks.training import fits
 from tests.tasks.pipeline import TINY
 
@@ -33,7 +33,7 @@ def test_what_the_page_shows_is_of_the_experiment_itself(tmp_path):
     assert isinstance(knn.requires()["neighbours"], Neighbours)
     assert knn.requires()["neighbours"].neighbours.k == 3
     stack = report(tmp_path, 'best+model.members=["votes","frequency+validation.run=10"]')
-    assert isinstance(stack.requires()["joined"], StackScores)
+    assert isinstance(stack.requires()["joined"], EnsembleScores)
 
 
 def test_others_are_compared_where_the_folds_are_the_same(tmp_path):

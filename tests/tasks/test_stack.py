@@ -9,7 +9,7 @@ import pytest
 from glc import scores, storage
 from glc.errors import ConfigError
 from glc.tasks import Evaluate, Predictions, Submission
-from glc.tasks.scores import BlendScores, ClassicalScores, StackScores
+from glc.tasks.scores import ClassicalScores, EnsembleScores
 
 FOLDS = "validation.count=4+validation.run=2"
 STACK = f"""
@@ -40,7 +40,7 @@ def test_a_stack_ends_in_a_submission_and_a_second_run_does_nothing(root):
     task = submission(root)
     assert luigi.build([task], local_scheduler=True, log_level="WARNING")
     below = task.clone(Predictions).scores()
-    assert isinstance(below, StackScores)
+    assert isinstance(below, EnsembleScores)
     members = {name: predictions.scores() for name, predictions in below.members.items()}
     assert [type(one) for one in members.values()] == [ClassicalScores] * 2
     facts = storage.manifest(below.folder)["model_facts"]
@@ -119,7 +119,7 @@ validation = {{ count = 4, run = 3 }}
     task = submission(root, text, "blended")
     assert luigi.build([task], local_scheduler=True, log_level="WARNING")
     below = task.clone(Predictions).scores()
-    assert isinstance(below, BlendScores)
+    assert isinstance(below, EnsembleScores)
     told = {fold: one["members"] for fold, one in storage.manifest(below.folder)["model_facts"].items()}
     assert set(told) == {"0", "1", "2", "test"}
     f1 = {}
@@ -132,5 +132,5 @@ validation = {{ count = 4, run = 3 }}
     assert told["test"] == {name: (name in above) / len(above) for name in f1}
     assert f"votes+{FOLDS}" in above
     page = (root / "reports" / "virtual-tiny" / "blended" / "index.html").read_text()
-    assert "This experiment joins others" in page
+    assert "This experiment combines others" in page
     assert (root / "submissions" / "virtual-tiny" / "blended.csv").is_file()
