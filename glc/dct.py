@@ -38,7 +38,7 @@ def compress(tiles, block=8):
 
 
 def expand(coeffs, size, from_size=None):
-    """Tiles of low spatial frequencies: the inverse of `compress`, exact where every term was kept.
+    """Tiles of low spatial frequencies: the inverse of `compress`, exact where every coefficient was kept.
 
     coeffs : (..., block, block); size : side of the tiles, or (rows, cols)
     from_size : side of the tiles that were compressed where that is not `size`: pixel values are then kept, each axis
@@ -71,7 +71,7 @@ def compress_nd(x, blocks, axes):
         if block > x.shape[axis]:
             raise ConfigError(
                 f"block={block}: larger than axis {axis} of an array of shape {x.shape}; "
-                f"expected at most {x.shape[axis]}; keep fewer terms or cut larger tiles"
+                f"expected at most {x.shape[axis]}; keep fewer coefficients or cut larger tiles"
             )
     return _product(x, [basis(x.shape[a], b, x.dtype) for b, a in zip(blocks, axes, strict=True)], axes)
 
@@ -101,7 +101,7 @@ def expansion_scale(shape, axes, sizes, origins):
 
 
 def low_pass(tiles, block=8):
-    """Tiles (..., row, col) without their high frequencies: the same shape, from block x block terms."""
+    """Tiles (..., row, col) without their high frequencies: the same shape, from block x block coefficients."""
     tiles = _floats(tiles)
     return expand(compress(tiles, block), tiles.shape[-2:])
 
@@ -210,7 +210,7 @@ def _axes(x, axes):
         raise DataError(f"found an array of shape {x.shape}, expected one with the axes {tuple(axes)}; reshape it")
     axes = [axis - x.ndim if axis >= 0 else axis for axis in axes]
     if len(set(axes)) < len(axes):
-        raise ConfigError(f"axes={axes}: found one twice, expected distinct axes")
+        raise ConfigError(f"axes={axes}: found an axis twice, expected distinct axes")
     return axes
 
 

@@ -76,7 +76,7 @@ def _family():
 
 
 def _high_water(process):
-    """Peak resident bytes of a process, or None when it has ended (or is not told)."""
+    """Peak resident bytes of a process, or None when it has ended (or it is unknown)."""
     with contextlib.suppress(OSError):
         for line in (_PROC / str(process) / "status").read_text().splitlines():
             if line.startswith("VmHWM"):

@@ -41,7 +41,7 @@ def manifest(folder):
 
 @contextlib.contextmanager
 def atomic_directory(folder, **facts):
-    """Write an output directory beside its place, then rename it into place with its manifest.
+    """Write an output directory next to its final place, then rename it with its manifest.
 
     Yields a temporary Path; `facts` and whatever the caller adds to the yielded path's ``facts.json`` through
     `note` go into the manifest. On an error nothing is left behind.
@@ -106,7 +106,7 @@ def merged_into(folder):
 
 @contextlib.contextmanager
 def atomic_file(path):
-    """Yield a temporary Path beside `path` that becomes `path` when the block ends without an error."""
+    """Yield a temporary Path next to `path` that becomes `path` when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")

@@ -78,7 +78,7 @@ def validate(path, *, expected, species, header=HEADER, name=None):
                 raise DataError(f"{where}: {len(row)} fields, expected 2")
             survey = _integer(row[0], f"{where}: column {id_column}")
             if survey in seen:
-                raise DataError(f"{where}: {id_column} {survey} stands twice")
+                raise DataError(f"{where}: {id_column} {survey} appears twice")
             if survey not in wanted:
                 raise DataError(f"{where}: {id_column} {survey} is not a test survey")
             seen.add(survey)
@@ -162,7 +162,7 @@ def validate_ranked(path, *, expected, species, name=None):
     rules = (
         (~np.isin(survey, expected), survey, "id {} is not a test occurrence"),
         (~np.isin(chosen, species), chosen, "species_id {} is unknown to the training data"),
-        (twice, chosen, "species_id {} stands twice for its occurrence"),
+        (twice, chosen, "species_id {} appears twice for its occurrence"),
         (~(np.isfinite(probability) & (probability > 0)), probability, "probability is {}, expected a number above 0"),
         (misplaced, rank, "rank is {}, expected 1, 2, 3 and so on, each once for an occurrence"),
         (rising, probability, "probability {} is higher than that of a better rank"),

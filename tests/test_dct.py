@@ -182,7 +182,7 @@ def bad(value):
         (lambda: dct.compress(np.ma.masked_less(np.eye(16), 1)), DataError, "240 masked of 256"),
         (lambda: dct.compress(np.full((16, 16), "a")), DataError, "expected numbers"),
         (lambda: dct.compress(np.ones((16, 16), complex)), DataError, "expected numbers"),
-        (lambda: dct.compress_nd(np.ones((16, 16)), 4, (1, -1)), ConfigError, "found one twice"),
+        (lambda: dct.compress_nd(np.ones((16, 16)), 4, (1, -1)), ConfigError, "found an axis twice"),
         (lambda: dct.compress_1d(np.ones(21), 64), ConfigError, "block=64: larger than axis -1.*at most 21"),
         (lambda: dct.expand(np.ones((8, 8)), 4), ConfigError, "size=4: smaller than axis -2"),
         (lambda: dct.expand(np.ones((8, 8)), 16, from_size=4), ConfigError, "from_size=4: smaller"),

@@ -26,7 +26,7 @@ def test_an_edition_may_call_the_columns_otherwise(tmp_path):
     with pytest.raises(DataError, match=r"header is \['Id', 'Predicted'\], expected surveyId,predictions"):
         submission.validate(path, **known)
     path.write_text("Id,Predicted\n7,10\n7,\n3,10\n")
-    with pytest.raises(DataError, match="line 3: Id 7 stands twice"):
+    with pytest.raises(DataError, match="line 3: Id 7 appears twice"):
         submission.validate(path, header=header, **known)
 
 
@@ -34,7 +34,7 @@ def test_an_edition_may_call_the_columns_otherwise(tmp_path):
     ("text", "words"),
     [
         ("surveyId;predictions\n7;10\n", "header"),
-        ("surveyId,predictions\n7,10\n7,20\n3,10\n", "line 3: surveyId 7 stands twice"),
+        ("surveyId,predictions\n7,10\n7,20\n3,10\n", "line 3: surveyId 7 appears twice"),
         ("surveyId,predictions\n7,10\n", "1 test surveys are missing"),
         ("surveyId,predictions\n7,10\n3,10\n4,10\n", "line 4: surveyId 4 is not a test survey"),
         ("surveyId,predictions\n7,\n3,10\n", "line 2: column predictions is empty"),
@@ -92,7 +92,7 @@ def test_scores_read_back_are_those_written_down_to_the_last_bit_and_only_the_be
         (RANKED + "7;10;0.5;1\n", "1 test occurrences are missing, 3 among them"),
         (RANKED + "7;10;0.5;1\n3;10;0.5;1\n4;10;0.5;1\n", "line 4: id 4 is not a test occurrence"),
         (RANKED + "7;10;0.5;1\n3;11;0.5;1\n", "line 3: species_id 11 is unknown"),
-        (RANKED + "7;10;0.5;1\n3;10;0.5;1\n7;10;0.4;2\n", "species_id 10 stands twice"),
+        (RANKED + "7;10;0.5;1\n3;10;0.5;1\n7;10;0.4;2\n", "species_id 10 appears twice"),
         (RANKED + "7;10;0.5;1\n3;10;nan;1\n", "line 3: probability is nan"),
         (RANKED + "7;10;0.5;1\n3;10;0;1\n", "line 3: probability is 0.0"),
         (RANKED + "7;10;0.5;1\n7;20;0.6;2\n3;10;0.5;1\n", "line 3: probability 0.6 is higher than that of a better"),

@@ -1,4 +1,4 @@
-"""The random forest beside scikit-learn's: CPU seconds, memory, disk, and how well their probabilities agree.
+"""The random forest compared with scikit-learn's: CPU seconds, memory, disk, and how well their probabilities agree.
 
 python -m glc.bench.forest [--examples N] [--classes C] [--trees T] [--large] [--tree-of-sklearn]
 """
@@ -45,7 +45,7 @@ def examples(n, classes, seed=0):
 
 
 def agreement(n, classes, trees):
-    """Lines (dicts) of forests on the same `n` examples, judged on others; each is compared with the first.
+    """Lines (dicts) of forests on the same `n` examples, evaluated on others; each is compared with the first.
 
     top30 : share of the held-out examples whose species is among the 30 likeliest; true : the mean probability of it;
     largest, rms : difference of the probabilities from the first forest's

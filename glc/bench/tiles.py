@@ -65,7 +65,7 @@ def ours(path, places, out, memory_mb=256):
 
 
 def measure(path, places, memory_mb=256, few=300):
-    """List of dicts (method, surveys, seconds, tiles_per_s, peak_mb), each method in a process of its own.
+    """List of dicts (method, surveys, seconds, tiles_per_s, peak_mb), each method in its own process.
 
     The slow ones get every n-th of the surveys, so that about `few` and ten times `few` are left.
     """

@@ -1,4 +1,4 @@
-"""Is the virtual world's signal real? Oracle, floor and the gain of each modality, with intervals.
+"""Is the virtual world's signal real? Oracle, baselines and the gain of each modality, with intervals.
 
 A probe (ridge regression of every species on features read back from the files) is fitted on coordinates alone and on
 coordinates with one modality, cross-validated over whole blocks. A modality's gain is the difference of their

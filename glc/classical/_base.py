@@ -48,7 +48,7 @@ class Classical:
 
     @section
     class Options:
-        """Options of ``[model]``, beside its ``name``: none."""
+        """Options of ``[model]`` next to its ``name``: none."""
 
     @section
     class Prediction:

@@ -1,4 +1,4 @@
-"""Features of a survey's place for the regressions: its coordinates, or beside them plane waves of them."""
+"""Features of a survey's coordinates for the regressions: the coordinates, alone or with plane waves of them."""
 
 from typing import Annotated, Literal
 

@@ -77,7 +77,7 @@ class Binned(Classical):
         records = np.asarray(labels.sum(axis=0, dtype=float)).ravel()
         if not records.any():
             raise DataError(
-                f"model 'binned': the {len(train)} training surveys of {data.train_name} hold no species; "
+                f"model 'binned': the {len(train)} training surveys of {data.train_name} have no species; "
                 "expected at least one; look at the surveys table's column 'species'"
             )
         bin = bins_of(records, self.options.bins)

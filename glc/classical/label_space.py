@@ -104,7 +104,7 @@ def principal_components(labels, rank):
 
 
 def cosine_components(labels, rank):
-    """The `rank` lowest terms of the orthonormal DCT-II along the species, the most frequent first: (m, rank).
+    """The `rank` lowest coefficients of the orthonormal DCT-II along the species, the most frequent first: (m, rank).
 
     Neighbours in that order have nothing in common but their number, so presence jumps from one to the next and the
     low terms keep little. Share of the variance kept of the 6,400 x 800 training labels of virtual:small:

@@ -62,7 +62,7 @@ class Logistic(Classical):
         chosen = chosen[count[chosen] > 0]
         if len(chosen) < 2:
             raise DataError(
-                f"the {len(train):,} training surveys hold {len(chosen)} species; expected two or more to tell apart; "
+                f"the {len(train):,} training surveys have {len(chosen)} species; expected two or more to tell apart; "
                 f"use another dataset, or the model 'frequency'"
             )
         place = data.places.iloc[train]

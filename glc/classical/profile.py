@@ -123,7 +123,7 @@ class _Profiles:
         po = options.po_scales_m if len(data.presence_only) else ()  # the presence-only may be what is trained on
         if not po + options.pa_scales_m:
             raise DataError(
-                f"model 'profile': po_scales_m = {list(options.po_scales_m)} and no presence-only surveys beside the "
+                f"model 'profile': po_scales_m = {list(options.po_scales_m)} and no presence-only surveys besides the "
                 f"training surveys ({data.train_name}); expected some; give pa_scales_m"
             )
         scales = tuple(sorted({*po, *options.pa_scales_m}, reverse=True))

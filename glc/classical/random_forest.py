@@ -68,7 +68,7 @@ class RandomForest(Classical):
         survey, species = data.labels_of(train).nonzero()
         if len(species) == 0:
             raise DataError(
-                f"model 'random_forest': the {len(train)} training surveys of {data.train_name} hold no species; "
+                f"model 'random_forest': the {len(train)} training surveys of {data.train_name} have no species; "
                 "expected at least one; look at the surveys table's column 'species'"
             )
         there = on_rasters(table[train])
@@ -170,7 +170,7 @@ def fit(X, species, options):
     if not there.any():
         raise DataError(
             f"model 'random_forest': none of {len(X):,} training examples has any environmental value; expected "
-            "values at most of them; look whether the rasters of [[inputs]] cover the surveys"
+            "values at most of them; check whether the rasters of [[inputs]] cover the surveys"
         )
     if not there.all():
         X, labels = X[there], labels[there]

@@ -74,7 +74,7 @@ def read_table(folder, data, bands=()):
         first = data.places.iloc[lost[0]]
         raise DataError(
             f"{folder}: no row of values for {len(lost):,} surveys, the first survey {first['surveyId']} of "
-            f"{first['dataset']}; expected one for each training and test survey; make the table anew"
+            f"{first['dataset']}; expected one for each training and test survey; rebuild the table"
         )
     return found
 

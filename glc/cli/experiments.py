@@ -36,7 +36,7 @@ def listed(name: str) -> Listed:
 
 
 def _needs(values: dict[str, Any]) -> Iterator[str]:
-    """What a dataset must have beside presence-absence surveys; in brackets what is skipped if it is missing."""
+    """What a dataset must have besides presence-absence surveys; in brackets what is skipped if it is missing."""
     model = values.get("model")
     for member in model.get("members", ()) if isinstance(model, dict) else ():
         yield from _needs(config.read(member))

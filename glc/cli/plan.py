@@ -15,7 +15,7 @@ STYLES = {"finished": "green", "would run": "bold", "not needed": "dim"}
 def tasks(top) -> list[tuple]:
     """(task, state) of everything below `top`, requirements first.
 
-    state : finished; would run; not needed, as what is made from it is finished
+    state : finished; would run; not needed, as the part that is made from it is finished
     """
     order, needed = [], set()
 

@@ -81,7 +81,7 @@ def _check_table(experiment):
     name, inputs = experiment.model.name, experiment.inputs
     if "table" not in registry.models.get(name).reads:
         if inputs:
-            raise ConfigError(f"inputs: model {name!r} is no net and reads no imagery; leave them out")
+            raise ConfigError(f"inputs: model {name!r} is not a neural network and reads no imagery; remove them")
     elif [bool(one.table) for one in inputs] != [True]:
         found = ", ".join(one.name for one in inputs) or "none"
         raise ConfigError(
@@ -121,7 +121,7 @@ def check(experiment, known_experiment):
     names = [one.name for one in experiment.inputs]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"inputs: {name!r} is there twice; join its bands in one [[inputs]] table")
+            raise ConfigError(f"inputs: {name!r} appears twice; join its bands in one [[inputs]] table")
     if not net:
         _check_table(experiment)
     if experiment.pretrain.name != "none" and not (net and experiment.inputs):

@@ -47,7 +47,7 @@ def read(variant: str | Path | Variant) -> dict[str, Any]:
     variant = Variant.parse(variant)
     values = apply(_read_file(experiment_path(variant.base)), variant)
     if "name" in values:
-        raise ConfigError(f"experiment {variant}: unknown key 'name'; an experiment is called by its file's name")
+        raise ConfigError(f"experiment {variant}: unknown key 'name'; an experiment is named after its file")
     return values
 
 
@@ -85,7 +85,7 @@ def _parse_file(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
     if "name" in values:
-        raise ConfigError(f"{path}: unknown key 'name'; an experiment is called by its file's name")
+        raise ConfigError(f"{path}: unknown key 'name'; an experiment is named after its file")
     return values
 
 

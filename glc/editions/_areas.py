@@ -7,7 +7,7 @@ AREAS = {"fr": ("France", 3035), "us": ("United States", 5070)}
 
 
 def tables(stem, place, species):
-    """The four tables ``STEM_{fr,us}_{train,test}.csv``, in a folder `stem` or beside it.
+    """The four tables ``STEM_{fr,us}_{train,test}.csv``, in a folder `stem` or next to it.
 
     place : surveyId, lon and lat -> their columns; species : the column of the label, which tests lack
     """

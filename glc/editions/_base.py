@@ -99,7 +99,7 @@ class Dataset:
 
     @property
     def has_test(self):
-        """Whether the test surveys are there; where they are not, a held-out block fold takes their place."""
+        """Whether the test surveys are there; if not, spatial blocks are held out instead."""
         return self.edition.test in self.datasets
 
     def relative(self, path):
@@ -114,7 +114,7 @@ class Dataset:
 
 
 def recognise(folder):
-    """Return the `Dataset` that the files under `folder` make; a DataError tells what was looked for when none fits."""
+    """Return the `Dataset` that the files under `folder` make; a DataError says what was looked for when none fits."""
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected the folder that holds a dataset's survey CSVs")
@@ -176,7 +176,7 @@ def header(path, table):
         )
     for column in [*needed, *table.optional.values()]:
         if names.count(column) > 1:
-            raise DataError(f"{path}: column {column!r} stands {names.count(column)} times in the header; keep one")
+            raise DataError(f"{path}: column {column!r} appears {names.count(column)} times in the header; keep one")
     return names
 
 
@@ -200,5 +200,5 @@ def _refuse_repeated_ids(path, table, index):
             if survey and lines.setdefault(survey, reader.line_num) != reader.line_num:
                 raise DataError(
                     f"{path}: column {table.columns['surveyId']!r}: found {survey} in lines {lines[survey]} and "
-                    f"{reader.line_num}, expected one row for each test survey; remove the repeated rows"
+                    f"{reader.line_num}, expected one row per test survey; remove the repeated rows"
                 )

@@ -1,4 +1,4 @@
-"""GeoLifeCLEF 2020: single-label presence-only occurrences of France and the USA, with column names of their own.
+"""GeoLifeCLEF 2020: single-label presence-only occurrences of France and the USA, with their own column names.
 
 The occurrences are those of the later 2022 edition, and so are the patches in id-based folders: ``CD/AB/XXXXABCD_*``
 below ``patches-fr`` and ``patches-us``.

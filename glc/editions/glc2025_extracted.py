@@ -1,4 +1,4 @@
-"""The small sample of GeoLifeCLEF 2025: the layout of 2024's, told apart by the folders of its modalities."""
+"""The small sample of GeoLifeCLEF 2025: the layout of 2024's, distinguished by the folders of its modalities."""
 
 from glc.editions.glc2024_extracted import extracted
 from glc.registry import editions

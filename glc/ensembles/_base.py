@@ -64,7 +64,7 @@ class Ensemble:
 
     @section
     class Options:
-        """Options of ``[model]``, beside its ``name``."""
+        """Options of ``[model]`` next to its ``name``."""
 
         members: tuple[str, ...] = ()
         """Names of experiments, with changes where wanted (``votes+model.prior=500``)."""

@@ -1,6 +1,6 @@
 """Arrays of ``.npy`` and ``.pt`` files, read without executing anything the files carry.
 
-A ``.pt`` file is a pickle beside raw numbers. Of the pickle only the opcodes and the few names that say "a tensor of
+A ``.pt`` file is a pickle and raw numbers. Of the pickle only the opcodes and the few names that say "a tensor of
 this type, size and stride" are admitted, and those names stand for functions of this module: torch is not imported.
 """
 
@@ -59,13 +59,13 @@ def read(path):
 
     returns : ndarray of bool, integer or float type, native byte order, contiguous
     A DataError names the file and the cause: truncated, not an array, objects inside, or a pickle that asks for
-    anything beside a plain tensor.
+    anything other than a plain tensor.
     """
     try:
         size = os.stat(path).st_size
         if size > MAX_BYTES:
             raise DataError(
-                f"{path}: found {size:,} bytes, expected at most {MAX_BYTES:,}; is this the file of one cube?"
+                f"{path}: found {size:,} bytes, expected at most {MAX_BYTES:,}; is this the file of a single cube?"
             )
         if str(path).endswith(".npy"):
             array = _npy(path, size)

@@ -1,4 +1,4 @@
-"""The table of cubes: every survey a row, its flag, its cube and, of series, its low DCT terms.
+"""The table of cubes: one row per survey, with its flag, its cube and, for series, its low DCT coefficients.
 
 Rows are in order of dataset and surveyId, whatever the order of the input; what is missing or corrupt is NaN, never
 zero, and counted. The shape and axes of the cubes stand in the parquet file's own metadata and in the facts.
@@ -63,14 +63,14 @@ def sorted_places(places, more=()):
     twice = places.duplicated(["dataset", "surveyId"])
     if twice.any():
         dataset, survey = places.loc[twice, ["dataset", "surveyId"]].iloc[0]
-        raise DataError(f"places: survey {survey} of {dataset} is there twice, expected one row a survey")
+        raise DataError(f"places: survey {survey} of {dataset} appears twice, expected one row per survey")
     return places.sort_values(["dataset", "surveyId"], ignore_index=True)
 
 
 def check_terms(terms, length):
-    """Raise a ConfigError unless a series of `length` values has so many terms."""
+    """Raise a ConfigError unless a series of `length` values has that many coefficients."""
     if not 1 <= terms <= length:
-        raise ConfigError(f"terms={terms}: expected 1 to {length}, the values of a series")
+        raise ConfigError(f"terms={terms}: expected 1 to {length}, the length of a series")
 
 
 class Scratch:
@@ -148,7 +148,7 @@ def read(folder):
 
 
 def coefficients(cubes, terms=64):
-    """The first `terms` 1-D DCT-II coefficients of quarterly series, missing values taken for zero as published.
+    """The first `terms` 1-D DCT-II coefficients of quarterly series; missing values count as zero, as published.
 
     cubes : (n, bands, quarters, years); returns (n, bands, terms) float32, orthonormal; NaN where a cube has no value
     """
@@ -173,6 +173,6 @@ def _limit(facts, faults, max_corrupt_fraction):
         found = f", found {example['found']!r}" if example["found"] else ""
         raise DataError(
             f"{example['file']}: {corrupt:,} of {there:,} surveys have corrupt cubes, expected at most "
-            f"{max_corrupt_fraction:.0%}; {count:,} times: {reason}{found}; mend the files, or "
+            f"{max_corrupt_fraction:.0%}; {count:,} times: {reason}{found}; fix the files, or "
             "allow a larger max_corrupt_fraction"
         )

@@ -2,8 +2,8 @@
 
 Three sources, one table: six CSVs of quarterly series (`write_series`), files that hold one cube each (`write_files`)
 and monthly rasters (`write_rasters`). Each writes ``cubes/`` and ``quarantine/`` under its output folder and returns
-the facts for the manifest. Values are gathered in a scratch file beside the output, not in memory: cubes of millions of
-surveys take gigabytes. (Miyaguchi et al. 2024, section 4.3.)
+the facts for the manifest. Values are gathered in a scratch file next to the output, not in memory: cubes of millions
+of surveys take gigabytes. (Miyaguchi et al. 2024, section 4.3.)
 """
 
 import os

@@ -37,7 +37,9 @@ def assign(surveys, validation, hold_out=False):
     ids = ids[order]
     if (ids[1:] == ids[:-1]).any():
         repeated = ids[1:][ids[1:] == ids[:-1]][0]
-        raise DataError(f"surveyId {repeated} stands twice in the surveys, expected one row for each; pass one dataset")
+        raise DataError(
+            f"surveyId {repeated} appears twice in the surveys, expected one row per survey; pass one dataset"
+        )
     block = geo.block_ids(easting[order], northing[order], validation.size_m, crs[order])
 
     fold = np.full(len(ids), HELD_OUT, np.int32)
@@ -68,7 +70,7 @@ def write(surveys, out, validation, dataset="pa_train", hold_out=False):
     }
     if hold_out:
         log.warning(
-            "the dataset has no test: %d of %d %s surveys, in whole blocks of %g m, are held out and take its place",
+            "the dataset has no test: %d of %d %s surveys, in whole blocks of %g m, are held out instead",
             facts["held_out"], table.num_rows, dataset, validation.size_m,
         )  # fmt: skip
     return facts

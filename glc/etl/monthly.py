@@ -46,9 +46,7 @@ def layers(folder, template=CHELSA, variables=None, years=None):
             rows += [(parts["variable"], int(parts.get("year", 0)), month, str(path), band) for month, band in months]
     found = pd.DataFrame(rows, columns=["variable", "year", "month", "path", "band"])
     if found.empty:
-        raise DataError(
-            f"{folder}: no file is called like {template}; give the folder of the rasters or their template"
-        )
+        raise DataError(f"{folder}: no file name matches {template}; give the folder of the rasters or their template")
     variables = list(variables) if variables is not None else sorted(found["variable"].unique())
     years = list(years) if years is not None else sorted(found["year"].unique())
     return complete(found, variables, years, folder)
@@ -98,7 +96,7 @@ def sample(found, lon, lat, values):
 def _sample_file(raster, group, lon, lat, values, corrupt, faults, grids):
     bands = group["band"].tolist()
     if max(bands) > raster.count:
-        raise DataError(f"{raster.name}: found {raster.count} bands, expected at least {max(bands)}; one a month")
+        raise DataError(f"{raster.name}: found {raster.count} bands, expected at least {max(bands)}; one per month")
     grid = (raster.crs, raster.transform, raster.shape, raster.block_shapes[0])
     if grid not in grids:
         grids.clear()  # files of one source follow one another: one grid is kept

@@ -34,7 +34,7 @@ _INTEGER = r"^[+-]?\d+(\.0*)?$"
 
 
 def numeral(text):
-    """The text of a numeric column, null where it stands for a missing value (empty, NA, nan, ...)."""
+    """The text of a numeric column, null if it marks a missing value (empty, NA, nan, ...)."""
     return F.when(~F.lower(text).isin(*_MISSING), text)
 
 
@@ -142,7 +142,7 @@ def limit(files, bad, max_fraction):
             shown = "".join(_shown(number_of, reason, examples[reason]) for reason, number_of in top)
             raise DataError(
                 f"{facts['file']}: {facts['quarantined']:,} of {facts['rows']:,} rows cannot be used, expected at most "
-                f"{max_fraction:.1%}:{shown}\nmend the file, or raise surveys.max_quarantine_fraction in the "
+                f"{max_fraction:.1%}:{shown}\nfix the file, or raise surveys.max_quarantine_fraction in the "
                 "experiment's TOML"
             )
 

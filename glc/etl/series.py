@@ -1,4 +1,4 @@
-"""Quarterly satellite series: six CSVs, one a band, joined by the id of a series whatever the order of their rows.
+"""Quarterly satellite series: six CSVs, one per band, joined by the id of a series in any order of rows.
 
 A table is read once, in blocks, and its values go straight to their place in an array (band, series, quarter), which
 may be a file. Empty cells and ``eos`` (end of series) are missing: NaN. A row that cannot be trusted (a cell that is no
@@ -64,7 +64,7 @@ def find(folder):
         absent = [band for band in BANDS if band not in tables]
         if absent:
             raise DataError(
-                f"{folder}: bands {', '.join(absent)} are missing beside {min(tables.values()).name}; add them"
+                f"{folder}: bands {', '.join(absent)} are missing next to {min(tables.values()).name}; add them"
             )
     return found
 

@@ -221,7 +221,7 @@ def _surveys(good):
 
 
 def _write(frame, folder, name, datasets, order, stage):
-    """One parquet file for each dataset, sorted by `order`, with the columns of schema `name` and nothing beside."""
+    """One parquet file for each dataset, sorted by `order`, with the columns of schema `name` and no others."""
     folder.mkdir(parents=True)
     wanted = schema.TABLES[name]
     for dataset in datasets:
@@ -248,7 +248,7 @@ def _datasets(out, dataset):
 
 
 def _account(dataset, facts, physical, out):
-    """Compare the lines of each file with what stands in the tables; raise a DataError when a row is missing."""
+    """Compare the lines of each file with the rows in the tables; raise a DataError when a row is missing."""
     for name, lines in physical.items():
         rows = sum(file["rows"] for file in facts["files"] if file["file"] == name)
         if rows != lines:

@@ -86,7 +86,9 @@ def _rasters(names):
         raise ConfigError("covariates: found none, expected names of one or more rasters, such as bioclim, elevation")
     for covariate in found:
         if covariate.kind != "rasters":
-            raise ConfigError(f"covariates: {covariate.name!r} is an image a survey, expected rasters, such as bioclim")
+            raise ConfigError(
+                f"covariates: {covariate.name!r} has one image per survey, expected rasters, such as bioclim"
+            )
     return found
 
 
@@ -99,7 +101,7 @@ def _part(covariate, folders, scratch, wanted, source):
     missing = [dataset for dataset in wanted if dataset not in tables]
     if missing:  # pixels in their place might be in other units
         raise DataError(
-            f"{next(iter(tables.values()))}: there is no such CSV of {missing[0]}, expected one for each of: "
+            f"{next(iter(tables.values()))}: there is no such CSV of {missing[0]}, expected one per covariate: "
             f"{', '.join(wanted)}; add it, leave out {missing[0]}, or take the rasters for all: source=rasters"
         )
     return cleaning.Part(
@@ -176,6 +178,6 @@ def _frame(places):
         first = frame.loc[twice.idxmax()]
         raise DataError(
             f"places: survey {first['surveyId']} of dataset {first['dataset']!r} is there more than once; "
-            "expected one row a survey; try: drop_duplicates(['dataset', 'surveyId'])"
+            "expected one row per survey; try: drop_duplicates(['dataset', 'surveyId'])"
         )
     return frame

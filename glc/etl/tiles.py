@@ -1,7 +1,7 @@
-"""Surveys and their imagery become tables of tiles, part by part: a part that stands whole is never made again.
+"""Cut tiles around surveys and write them in parts; finished parts are reused after an interruption.
 
-Surveys are sorted so that near ones (or files beside each other) are in one part; parts are made side by side by
-Spark's workers, each in bounded memory, and written beside and renamed.
+Surveys are sorted so that near ones (or neighbouring files) are in one part; parts are made in parallel by Spark's
+workers, each in bounded memory, written to a temporary file and renamed.
 """
 
 import dataclasses
@@ -99,7 +99,7 @@ class Job:
         return self.stage / name, self.stage / QUARANTINE / name
 
     def whole(self, part):
-        """Whether the part stands as it would be made."""
+        """Whether the part is finished, as it would be made now."""
         tiles, quarantine = self.paths(part)
         try:
             found = pq.read_metadata(tiles).metadata
@@ -206,7 +206,7 @@ def _told(job, pending, rows, bar, surveys):
 
 
 def _account(job, frame, covariate):
-    """Count what stands on disk; a DataError when a survey is missing, a warning when tiles could not be read."""
+    """Count what is on disk; a DataError when a survey is missing, a warning when tiles could not be read."""
     flags, unreadable, rows = dict.fromkeys(FLAGS, 0), 0, 0
     for part in range(len(job.identities)):
         tiles, quarantine = job.paths(part)
@@ -239,7 +239,7 @@ def _frame(places):
         first = frame[twice].iloc[0]
         raise DataError(
             f"places: survey {first['surveyId']} of dataset {first['dataset']!r} is there more than once; "
-            "expected one row a survey; try: drop_duplicates(['dataset', 'surveyId'])"
+            "expected one row per survey; try: drop_duplicates(['dataset', 'surveyId'])"
         )
     if frame.empty:
         raise DataError("places: found no survey; expected at least one")

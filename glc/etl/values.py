@@ -45,8 +45,8 @@ class TableValues:
             bands = {name: _band(name, len(names)) if covariate.classes else 0 for name in names}
             if max(bands.values()) > len(covariate.bands) or (covariate.classes and not all(bands.values())):
                 raise DataError(
-                    f"{path}: found columns {names}, expected {len(covariate.bands)} numbered ones, one a layer of "
-                    f"{covariate.title}, or its first alone; try the rasters"
+                    f"{path}: found columns {names}, expected {len(covariate.bands)} numbered columns, one per layer "
+                    f"of {covariate.title}, or its first alone; try the rasters"
                 )
             columns = [covariate.bands[band - 1] if band else column_name(name) for name, band in bands.items()]
             if self.columns not in (None, columns):
@@ -140,7 +140,7 @@ def _read(path, key=_KEY, wanted=()):
     names = [name for name in header if name != key and not re.fullmatch(r"(Unnamed: ?\d+)?", name)]
     if key not in header or not names:
         what = "a value" if key in header else repr(key)
-        raise DataError(f"{path}: column {what} is missing; found {header}; expected {key} and a column a value")
+        raise DataError(f"{path}: column {what} is missing; found {header}; expected {key} and one column per value")
     missing = [name for name in wanted if name not in names]
     if missing:
         others = [name for name in names if name not in wanted]
@@ -164,11 +164,11 @@ def _read(path, key=_KEY, wanted=()):
     twice = frame[key].duplicated()
     if twice.any():
         raise DataError(
-            f"{path}: survey {frame.loc[twice.idxmax(), key]} has rows that differ; expected one row a survey; "
+            f"{path}: survey {frame.loc[twice.idxmax(), key]} has rows that differ; expected one row per survey; "
             "remove the wrong ones"
         )
     if frame.empty:
-        raise DataError(f"{path}: found a header and no rows, expected a row a survey; fetch the file again")
+        raise DataError(f"{path}: found a header and no rows, expected one row per survey; fetch the file again")
     with np.errstate(over="ignore"):
         return names, frame[key].to_numpy(), frame[names].to_numpy().astype(np.float32)
 

@@ -78,7 +78,7 @@ def test_labels(data, truth):
     ids = data.places["surveyId"].to_numpy()[data.test]
     truth = truth[truth["surveyId"].isin(ids)].drop_duplicates()
     if not len(truth):
-        raise DataError("the truth of the test names none of its surveys; is it of another dataset?")
+        raise DataError("the truth of the test names none of its surveys; does it belong to another dataset?")
     wider = np.union1d(data.species, truth["speciesId"].to_numpy()).astype(np.int32)
     order = np.argsort(ids)
     row = order[np.searchsorted(ids[order], truth["surveyId"].to_numpy())]

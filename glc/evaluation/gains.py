@@ -1,4 +1,4 @@
-"""What an addition to a model brings: its gain beside the spread that the training's seed alone makes."""
+"""What an addition to a model brings: its gain, compared with the spread between training seeds."""
 
 import math
 

@@ -1,7 +1,7 @@
-"""Feature maps: what a network is told of a place, from raw degrees to spherical harmonics.
+"""Feature maps of coordinates: from raw degrees to spherical harmonics.
 
 A feature map is a class registered in `glc.registry.locations` with a frozen ``Options`` dataclass, a `width`, and a
-call that takes float64 tensors (n,) of lon and lat in degrees to (n, width) float32. None has anything to learn.
+call that takes float64 tensors (n,) of lon and lat in degrees to (n, width) float32. None of them learns anything.
 """
 
 import math
@@ -36,7 +36,7 @@ def make(choice):
 
 
 def degrees(lon, lat):
-    """`lon`, `lat` as float64 arrays (n,); a DataError tells what is no place on Earth."""
+    """`lon`, `lat` as float64 arrays (n,); a DataError names what is no place on Earth."""
     found = {"lon": lon, "lat": lat}
     for name, limit in (("lon", 360.0), ("lat", 90.0)):
         try:
@@ -52,7 +52,7 @@ def degrees(lon, lat):
                 f"within ±{limit:g}; leave such places out, or give lon first and lat second, in EPSG:4326"
             )
     if len(found["lon"]) != len(found["lat"]):
-        raise DataError(f"found {len(found['lon'])} lon and {len(found['lat'])} lat, expected as many of each")
+        raise DataError(f"found {len(found['lon'])} lon and {len(found['lat'])} lat, expected the same number of each")
     return found["lon"], found["lat"]
 
 

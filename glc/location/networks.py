@@ -1,4 +1,4 @@
-"""Networks from the features of places to embeddings: SIREN, and a plain MLP beside it."""
+"""Networks from features of coordinates to embeddings: SIREN, and a plain MLP for comparison."""
 
 import math
 from itertools import pairwise

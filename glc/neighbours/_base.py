@@ -32,7 +32,7 @@ class GraphFeature:
 
     @section
     class Options:
-        """Options of the input's ``graph``, beside its ``name``: none."""
+        """Options of the input's ``graph`` next to its ``name``: none."""
 
     @staticmethod
     def features(

@@ -113,7 +113,7 @@ def vectors(data, fold, stop=None, options=None, graph=None, progress=False):
     """`GraphVectors` for a model of `fold` whose training is stopped by the scores of the fold `stop`.
 
     data : `glc.surveys.SurveyData`; fold : None for a model of all training surveys
-    graph : of `build` with the same options; made anew unless given
+    graph : of `build` with the same options; built here unless given
     No row depends on a label of `fold`, of `stop` or of a test survey, unless `options.leaky`. It never holds its own:
     a training survey's label reaches its row only through the mean and deviation, two numbers for all rows.
     """

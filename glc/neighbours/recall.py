@@ -93,7 +93,7 @@ def _pairs(table, queries, sources):
             stranger = int(ours[np.argmax(source < 0)])
             raise DataError(
                 f"{where}: neighbour {batch.column(2)[stranger]} {batch.column(3)[stranger]} is not among the sources; "
-                "expected the table made from these places; make it again"
+                "expected the table made from these places; rebuild it"
             )
         keys.append(query[ours] * len(sources.lon) + source)
     return np.sort(np.concatenate(keys))

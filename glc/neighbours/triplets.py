@@ -35,7 +35,7 @@ def sample(places, pairs, radius_m, seed, progress=False):
         to millimetres, and a dict of counts
 
     The anchor is uniform over all surveys that have a neighbour, the neighbour uniform over all other surveys within
-    `radius_m` of it (those at the very place of the anchor too). Anchors without any are counted and drawn anew.
+    `radius_m` of it (those at the very place of the anchor too). Anchors without any are counted and drawn again.
     """
     if pairs < 1 or not radius_m > 0:
         raise ConfigError(f"triplets: found pairs={pairs}, radius_m={radius_m}; expected 1 or more, and metres above 0")

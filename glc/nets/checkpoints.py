@@ -86,7 +86,7 @@ def load_encoder(encoder, checkpoint):
         encoder.load_state_dict(content["encoder"])
     except (KeyError, RuntimeError) as error:
         raise DataError(
-            f"{checkpoint}: the pretrained encoder is another than the net's ({error}); give both the same [model] and "
+            f"{checkpoint}: the pretrained encoder does not fit the net ({error}); give both the same [model] and "
             "[[inputs]]"
         ) from error
 
@@ -105,7 +105,7 @@ def clone(net, checkpoint, columns):
         net.load_state_dict(state)
     except (KeyError, RuntimeError) as error:
         raise DataError(
-            f"{checkpoint}: the first fold's net is another than this fold's ({error}); train it anew: "
+            f"{checkpoint}: the first fold's net does not fit this fold's ({error}); train it again: "
             "make clean-experiment EXPERIMENT=... ARGS='--task Fit'"
         ) from error
 
@@ -117,7 +117,7 @@ def classifier(net):
 
 
 def _unreadable(path, error):
-    return DataError(f"{path}: cannot be read as a checkpoint of this version ({error}); train the net anew")
+    return DataError(f"{path}: cannot be read as a checkpoint of this version ({error}); train the net again")
 
 
 def predict(checkpoint, places, features=None, batch=1024, accelerator="auto", prediction=None):
@@ -154,7 +154,7 @@ def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="a
     columns = {name: torch.as_tensor(np.array(places[name], dtype)) for name, dtype in types.items()}
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
-        raise DataError(f"predict: columns differ in length: {lengths}; expected one value for each survey")
+        raise DataError(f"predict: columns differ in length: {lengths}; expected one value per survey")
     for name in ("easting", "northing"):
         if not torch.isfinite(columns[name]).all():
             raise DataError(f"predict: column {name!r} has values that are not finite; leave such surveys out")

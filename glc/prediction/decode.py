@@ -73,7 +73,7 @@ class Decoder:
 
     @section
     class Options:
-        """Options of ``[decode]``, beside its ``name``: none."""
+        """Options of ``[decode]`` next to its ``name``: none."""
 
     def __init__(self, options: Any) -> None:
         """Keep the options.

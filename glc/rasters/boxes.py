@@ -31,7 +31,7 @@ class Column:
 
 
 class Boxes:
-    """Reads boxes of a `grids.Grid` and makes tiles of `size` pixels of them: `block` terms an axis, or ``full``."""
+    """Reads boxes of a `grids.Grid` and makes tiles of `size` pixels: `block` coefficients per axis, or ``full``."""
 
     def __init__(self, grid, classes_as, size, block):
         self.grid, self.size, self.reach = grid, size, size // 2
@@ -130,7 +130,7 @@ class Boxes:
             return [Column(band.name, number, "centre", (None,), 1, pixel)]
         if not self.full:
             raise ConfigError(
-                f"{band.path}: band {band.name!r} holds class numbers, whose DCT means nothing; found "
+                f"{band.path}: band {band.name!r} contains class numbers, whose DCT is meaningless; found "
                 "classes_as='pixels', expected 'onehot' (a map of each class's share), 'fractions' or 'centre'; or "
                 "keep the pixels with block='full'"
             )

@@ -63,7 +63,7 @@ class Grid:
         return row, col
 
     def _pixels(self, lon, lat):
-        """As `pixels`, of places as they are told."""
+        """As `pixels`, for coordinates as they are given."""
         if CRS.from_user_input(self.crs) != CRS.from_epsg(4326):
             from pyproj import Transformer
 
@@ -146,7 +146,7 @@ class Reader:
         for band, found in zip(self.grid.bands, count, strict=True):
             if not found:
                 raise DataError(
-                    f"{band.path}: band {band.index} has no valid pixel among those tried; expected some; are its "
+                    f"{band.path}: band {band.index} has no valid pixel among those tried; are its "
                     "nodata value, its classes and the file as they should be?"
                 )
         return total / count

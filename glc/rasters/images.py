@@ -1,4 +1,4 @@
-"""Tiles of images that are already cut, one file a survey: read, checked, compressed; the unreadable are told of.
+"""Tiles of images that are already cut, one file per survey: read, checked, compressed; unreadable ones are reported.
 
 A file that is missing, empty, truncated, of another size or with other channels costs its survey that layer alone: its
 bands get their mean over a fixed sample of the survey's fellows, and no pixel of them is valid.
@@ -42,8 +42,8 @@ class ImageCutter:
                 )
             if covariate.classes and covariate.classes_as == "pixels" and not self.full:
                 raise ConfigError(
-                    f"covariate {covariate.name!r} holds class numbers, whose DCT means nothing; keep the pixels "
-                    "(block='full', in an experiment block = 0), or take a covariate with a layer a class"
+                    f"covariate {covariate.name!r} contains class numbers, whose DCT is meaningless; keep the pixels "
+                    "(block='full', in an experiment block = 0), or take a covariate with one layer per class"
                 )
         self.classes = covariate.classes
         self.planes = [covariate.planes(layer) for layer in self.layers]
@@ -169,7 +169,7 @@ class ImageCutter:
                 raise DataError(
                     f"{self.folder}: none of {len(has)} surveys tried has a readable image of bands "
                     f"{', '.join(layer.bands)} of covariate {covariate.name!r}; expected {next(iter(self.places))}; "
-                    "are these the images of these surveys?"
+                    "do these images belong to these surveys?"
                 )
             means.append(np.mean(found, axis=0))
         return np.concatenate(means), whole

@@ -1,4 +1,4 @@
-"""Pretraining curves of several variants beside each other: each term of the loss on its own axis.
+"""Pretraining curves of several variants in one figure: each term of the loss has its own axis.
 
 The terms differ by orders of magnitude, which is why their plain sum lets one drown the other; one axis for both would
 show only that one.

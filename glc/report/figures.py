@@ -66,7 +66,7 @@ def drawn(draw):
 
 @contextlib.contextmanager
 def picture(path, size):
-    """A Figure of `size` inches to draw on, in the report's style; it stands whole at `path` when the block ends.
+    """A Figure of `size` inches to draw on, in the report's style; it is written to `path` when the block ends.
 
     path : .png, .svg or .pdf; a ConfigError tells of another suffix before anything is drawn
     """

@@ -1,4 +1,4 @@
-"""Learning curves of several trainings beside each other: training and validation loss, and validation F1, by epoch."""
+"""Learning curves of several trainings in one figure: training and validation loss, and validation F1, by epoch."""
 
 import csv
 from pathlib import Path

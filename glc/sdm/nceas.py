@@ -12,7 +12,7 @@ this module's own, a parquet file a table (REGION: AWT, CAN, NSW, NZ, SA, SWI; G
                                     in any order; may be missing, then there is no truth
     published/*.csv                 scores of published models by species: `PUBLISHED`, `CONTEXT`; each may be missing
 
-Every column of ``train_po`` beside spid, group, siteid, occ, x and y is a covariate, and wanted in the region's other
+Every column of ``train_po`` except spid, group, siteid, occ, x and y is a covariate, and wanted in the region's other
 tables of places; their further columns are ignored. x and y are in the region's own system (metres or degrees).
 """
 
@@ -177,7 +177,7 @@ def _csv(path, columns):
 def _checked(table, columns, path):
     missing = [name for name in columns if name not in table]
     if missing:
-        raise DataError(f"{path}: column {missing[0]!r} is missing; found {list(table)}; get the file anew")
+        raise DataError(f"{path}: column {missing[0]!r} is missing; found {list(table)}; fetch the file again")
     if table.empty:
-        raise DataError(f"{path}: found no rows, expected at least one; get the file anew")
+        raise DataError(f"{path}: found no rows, expected at least one; fetch the file again")
     return table

@@ -53,7 +53,7 @@ def read(folder, region, background="absences"):
         "'sp001'": species,
     }.items():
         if not found:
-            raise DataError(f"{path}: column {wanted} is missing; found {list(table)[:12]} …; get the file anew")
+            raise DataError(f"{path}: column {wanted} is missing; found {list(table)[:12]} …; fetch the file again")
     table = table[table["partition"] == int(region[-1])].rename(columns=dict(zip(("s1", "s2"), PLACE, strict=True)))
     missing = table[[*PLACE, *covariates, *species]].isna().sum()
     if missing.any():
@@ -64,7 +64,7 @@ def read(folder, region, background="absences"):
     if set(table["split"]) != {"train", "valid"}:
         raise DataError(
             f"{path}: column 'split' of partition {region[-1]}: found {sorted(set(table['split']))}, expected "
-            "['train', 'valid']; get the file anew"
+            "['train', 'valid']; fetch the file again"
         )
     train, sites = table[known], table[~known]
     present = train[species].to_numpy() > 0

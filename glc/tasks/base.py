@@ -63,7 +63,9 @@ class GlcTask(ConsoleTask):
     ``significant=False``. `version` goes up when the same parameters give other bytes than before.
     """
 
-    root = RootParameter(default="", significant=False, description="folder of all outputs (default: [machine] root)")
+    root = RootParameter(
+        default="", significant=False, description="folder of all outputs (default: root of [machine])"
+    )
     version = 1
     _made, _by_parameters = False, ""
 

@@ -44,7 +44,7 @@ class ImageryTask(SurveysTask):
 
     @property
     def folders(self) -> list[Path]:
-        """Folders of the imagery; the first that has what is wanted is read. A virtual world is all or nothing."""
+        """Folders of the imagery; the first that has the covariate is read. A virtual world has all or nothing."""
         named = [Path(self.imagery_folder)] if self.imagery_folder else []
         if self.virtual:
             return named or [self.clone(VirtualPart).world_folder]
@@ -69,7 +69,7 @@ class ImageryTask(SurveysTask):
         return None if "imagery" in self.requires() else self.files()
 
     def files(self) -> list[Any]:
-        """What tells that the files are others than before: names, sizes and times, or those of their folders."""
+        """What changes when the files change: names, sizes and times, or those of their folders."""
         raise NotImplementedError(f"{type(self).__name__} does not list its files")
 
     def relative(self, paths: Iterable[Path], folder: Path) -> list[Any]:
@@ -187,7 +187,9 @@ class Cubes(ImageryTask):
     """Cubes of every survey: ``series`` from the six quarterly tables, ``landsat`` or ``bioclim`` from cube files."""
 
     kind = luigi.ChoiceParameter(choices=("series", "landsat", "bioclim"), default="bioclim")
-    max_corrupt_fraction = luigi.FloatParameter(default=0.05, description="more unusable cubes stop the run")
+    max_corrupt_fraction = luigi.FloatParameter(
+        default=0.05, description="a larger share of unusable cubes stops the run"
+    )
 
     def world_part(self) -> str:
         return "series" if self.kind == "series" else "cubes"

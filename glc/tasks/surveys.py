@@ -19,7 +19,7 @@ class VirtualPart(DatasetTask):
     All parts of a size share one dataset folder, ``ROOT/datasets/virtual-SIZE``, in the layout of the world's edition.
     """
 
-    part = luigi.ChoiceParameter(choices=world.PARTS, default="metadata", description="what is made")
+    part = luigi.ChoiceParameter(choices=world.PARTS, default="metadata", description="the part that is made")
 
     @property
     def world_folder(self) -> Path:
@@ -86,7 +86,7 @@ class FoldedTask(SurveysTask):
 
 
 class Folds(FoldedTask):
-    """Folds of the training surveys; where the dataset has no test, one more spatial fold is held out as the test."""
+    """Folds of the training surveys; if the dataset has no test, one more spatial fold is held out as the test."""
 
     def requires(self) -> Surveys:
         return self.clone(Surveys)
@@ -108,7 +108,7 @@ class Folds(FoldedTask):
         )
         storage.note(out, **facts)
         if facts["held_out"]:
-            self.status("the dataset has no test set: held-out spatial blocks take its place", 100)
+            self.status("the dataset has no test set: spatial blocks are held out instead", 100)
 
 
 class ReadsSurveys:

@@ -1,4 +1,4 @@
-"""A table of a paper: its rows are experiments, its cells their metrics, beside them the paper's own figures."""
+"""A table of a paper: its rows are experiments, its cells their metrics, next to the paper's figures."""
 
 import hashlib
 import re
@@ -50,7 +50,7 @@ class Table(ExperimentsTask):
 
     def rows(self) -> list[Row]:
         """The lines of the table."""
-        raise NotImplementedError(f"{type(self).__name__} does not say its rows")
+        raise NotImplementedError(f"{type(self).__name__} does not define its rows")
 
     def evaluations(self) -> dict[str, Evaluate]:
         """Label of a row -> the `Evaluate` of its experiment."""
@@ -128,7 +128,7 @@ class SeedTable(Table):
 
     def all_rows(self) -> list[Row]:
         """The lines of the whole table; rows that differ in decode or postprocess share their nets."""
-        raise NotImplementedError(f"{type(self).__name__} does not say its rows")
+        raise NotImplementedError(f"{type(self).__name__} does not define its rows")
 
     def rows(self) -> list[Row]:
         rows = self.all_rows()

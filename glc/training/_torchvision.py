@@ -1,4 +1,4 @@
-"""Make torchvision importable beside a torch of another build, as where a CPU torch meets the index's ordinary wheel.
+"""Make torchvision importable with a torch of another build, such as a CPU torch and the index's ordinary wheel.
 
 Its compiled operators then cannot be loaded, and its import fails at ``operator torchvision::nms does not exist``;
 timm, Lightning and torchmetrics fail with it. Nothing here uses those operators: to have their schemas is enough.

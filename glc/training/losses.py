@@ -47,7 +47,7 @@ class Loss:
 
     @section
     class Options:
-        """Options of ``train.loss``, beside its ``name``: none."""
+        """Options of ``train.loss`` next to its ``name``: none."""
 
     def __init__(self, options: Any) -> None:
         """Keep the options.

@@ -27,7 +27,7 @@ def backbone(name, channels, pretrained=None, scale=1.0, **settings):
     if pretrained:
         if scale != 1:
             raise ConfigError(
-                f"scale: found {scale} beside pretrained weights ({pretrained}), expected 1: the file's tensors have "
+                f"scale: found {scale} with pretrained weights ({pretrained}), expected 1: the file's tensors have "
                 "the published widths; leave one of the two out"
             )
         if not Path(pretrained).is_file():

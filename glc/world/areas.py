@@ -1,4 +1,4 @@
-"""France and the USA of the occurrence world: two continents of one kind, each with fields of its own.
+"""France and the USA of the occurrence world: two continents of one kind, each with its own fields.
 
 Places have their real degrees, so that projections and files are as they should be. The fields are looked up in the
 frame of the European world: the USA's places are moved there and meet another seed's fields.

@@ -1,4 +1,4 @@
-"""Land cover of the virtual world: seven classes of its own, and the 13 layers of MODIS MCD12Q1 by rules on them.
+"""Land cover of the virtual world: its own seven classes, and the 13 layers of MODIS MCD12Q1 by rules on them.
 
 The five legacy layers follow from the class, the share of trees or crops, and climate; the three FAO layers from the
 shares of cover, the soil's moisture and disturbance, with the thresholds of the product's legends (Sulla-Menashe and

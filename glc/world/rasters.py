@@ -152,7 +152,7 @@ def _between(fine, factor, size):
 
 @contextlib.contextmanager
 def _open(path, width, height, transform, dtype, nodata, bands):
-    """A GeoTIFF being written beside `path`, renamed into place when whole."""
+    """A GeoTIFF that is written next to `path`, and renamed when it is whole."""
     profile = {"width": width, "height": height, "count": len(bands), "dtype": dtype, "nodata": nodata}
     layout = {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE, "interleave": "band", "bigtiff": "if_safer"}
     packing = {"compress": "deflate", "zlevel": 4, "predictor": 3 if dtype == "float32" else 2}

@@ -189,7 +189,7 @@ def test_odd_training_sets():
     only = model().scores(data, 0, data.valid(0)).toarray()
     assert_allclose(only, 1)
     nothing = sparse.csr_matrix(data.label_matrix.shape, dtype=bool)
-    with pytest.raises(DataError, match="hold no species"):
+    with pytest.raises(DataError, match="have no species"):
         model().scores(SurveyData(data.places, data.species, nothing, "pa_train", "pa_test", False), 0, data.valid(0))
 
 

@@ -155,5 +155,5 @@ def test_options_are_checked():
             RandomForest.Options(**options)
     data = survey_data()
     empty = type(data)(data.places, data.species, 0 * data.label_matrix, "pa_train", "pa_test", False)
-    with pytest.raises(DataError, match="hold no species"):
+    with pytest.raises(DataError, match="have no species"):
         model().scores(empty, None, data.test, table=table_of(data))

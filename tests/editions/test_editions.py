@@ -126,11 +126,11 @@ def test_two_files_of_one_table_are_refused(tmp_path):
         ({"GLC24_PA_metadata_train.csv": PA.splitlines()[0] + "\n\n"}, "found a header and no rows"),
         ({"GLC24_PA_metadata_train.csv": PA.replace("iesId", "ieId")}, "'speciesId' is missing.*mean 'specieId'"),
         ({"GLC24_PA_metadata_train.csv": PA.replace(",", ";")}, "separator is a semicolon, expected a comma; try: "),
-        ({"GLC24_PA_metadata_train.csv": PA.replace("region", "lon")}, "column 'lon' stands 2 times"),
+        ({"GLC24_PA_metadata_train.csv": PA.replace("region", "lon")}, "column 'lon' appears 2 times"),
         ({"GLC24_PA_metadata_test.csv": TEST}, "training file is missing; expected GLC24"),
         (
             {"GLC24_PA_metadata_train.csv": PA, "GLC24_PA_metadata_test.csv": TEST + "\n5,44,2020,2\n5,44,2020,1.0\n"},
-            "found 1 in lines 2 and 5, expected one row for each test survey",
+            "found 1 in lines 2 and 5, expected one row per test survey",
         ),
     ],
 )  # fmt: skip

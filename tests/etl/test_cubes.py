@@ -128,7 +128,7 @@ def test_datasets_without_tables_are_missing_and_a_few_corrupt_rows_do_not_stop_
 def test_places_and_terms_are_checked(virtual, places, tmp_path):
     with pytest.raises(DataError, match="column 'surveyId' is missing"):
         cubes.write_series(places.drop(columns="surveyId"), virtual, tmp_path)
-    with pytest.raises(DataError, match="is there twice"):
+    with pytest.raises(DataError, match="appears twice"):
         cubes.write_series(pd.concat([places, places[:1]]), virtual, tmp_path)
     with pytest.raises(ConfigError, match="1 to 84"):
         cubes.write_series(places, virtual, tmp_path, terms=85)

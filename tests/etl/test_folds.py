@@ -108,7 +108,7 @@ def test_too_few_blocks_or_surveys_and_repeated_ids_are_refused(surveys):
         folds.assign(near, Validation(), hold_out=True)
     with pytest.raises(ConfigError, match="10 folds for 5 surveys"):
         folds.assign(surveys[:5], Validation(scheme="random"))
-    with pytest.raises(DataError, match="stands twice"):
+    with pytest.raises(DataError, match="appears twice"):
         folds.assign(pd.concat([surveys, surveys[:1]]), Validation())
 
 

@@ -82,7 +82,7 @@ def test_damaged_rasters_flag_the_places_of_the_blocks_that_are_lost(tmp_path, p
 
 
 def test_layers_tell_what_is_missing_or_there_twice(tmp_path):
-    with pytest.raises(DataError, match="no file is called like"):
+    with pytest.raises(DataError, match="no file name matches"):
         monthly.layers(tmp_path)
     folder = rasters(tmp_path)
     assert len(monthly.layers(folder)) == 48

@@ -60,6 +60,6 @@ def test_the_limit_names_file_reasons_lines_and_remedy(spark):
         quarantine.limit(files, bad, 0.02)
     assert str(error.value) == (
         "a.csv: 3 of 100 rows cannot be used, expected at most 2.0%:\n  2 x, as in line 7, column 'lon': found '?'\n"
-        "  1 y, as in line 9: found '?'\nmend the file, or raise surveys.max_quarantine_fraction in the "
+        "  1 y, as in line 9: found '?'\nfix the file, or raise surveys.max_quarantine_fraction in the "
         "experiment's TOML"
     )

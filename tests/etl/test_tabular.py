@@ -228,7 +228,7 @@ def test_tables_that_cannot_be_used_are_told_of(tmp_path):
     good = pd.DataFrame({"surveyId": range(4), "Elevation": [1.0, 2, 3, 4]})
     for frame, error in (
         (good.assign(Elevation=[1, 2, "high", 4]), "line 4: column 'Elevation': found 'high', expected a number"),
-        (pd.concat([good, good.assign(Elevation=7)]), "survey 0 has rows that differ; expected one row a survey"),
+        (pd.concat([good, good.assign(Elevation=7)]), "survey 0 has rows that differ; expected one row per survey"),
         (good.rename(columns={"surveyId": "id"}), "column 'surveyId' is missing; found \\['id', 'Elevation'\\]"),
         (good.iloc[:0], "found a header and no rows"),
     ):
@@ -244,7 +244,7 @@ def test_tables_that_cannot_be_used_are_told_of(tmp_path):
     assert (made["elevation_altitude_5m"] == 8).all()
     with pytest.raises(DataError, match="survey 0 of dataset 'pa_train' is there more than once"):
         _written(tmp_path, pd.concat([places, places]), ["elevation"])
-    with pytest.raises(ConfigError, match="'sentinel2' is an image a survey"):
+    with pytest.raises(ConfigError, match="'sentinel2' has one image per survey"):
         _written(tmp_path, places, ["sentinel2"])
     with pytest.raises(ConfigError, match="columns would share a name"):
         _written(tmp_path, places, ["elevation", "elevation"])

@@ -138,7 +138,7 @@ def test_unreadable_tiles_are_in_the_quarantine(folder, places, tmp_path):
     ("change", "error", "told"),
     [
         (lambda p: p.drop(columns="lon"), DataError, "column 'lon' is missing"),
-        (lambda p: pd.concat([p, p.iloc[:1]]), DataError, "more than once; expected one row a survey"),
+        (lambda p: pd.concat([p, p.iloc[:1]]), DataError, "more than once; expected one row per survey"),
         (lambda p: p.iloc[:0], DataError, "found no survey"),
         (lambda p: p.assign(surveyId=None), DataError, "a null surveyId"),
     ],

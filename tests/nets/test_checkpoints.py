@@ -126,12 +126,12 @@ def test_encoders_travel_on_their_own(tmp_path):
     assert all(
         torch.equal(encoder.state_dict()[name], value) for name, value in checkpoints.read(path)["encoder"].items()
     )
-    with pytest.raises(DataError, match=r"encoder\.ckpt: the pretrained encoder is another than the net's"):
+    with pytest.raises(DataError, match=r"encoder\.ckpt: the pretrained encoder does not fit the net"):
         checkpoints.load_encoder(torch.nn.Linear(4, 2), path)
 
 
 def test_an_encoder_is_not_read_from_a_net(checkpoint):
-    with pytest.raises(DataError, match=r"model\.ckpt: the pretrained encoder is another"):
+    with pytest.raises(DataError, match=r"model\.ckpt: the pretrained encoder does not fit"):
         checkpoints.load_encoder(torch.nn.Linear(3, 2), checkpoint)
 
 
@@ -152,5 +152,5 @@ def test_a_clone_takes_all_but_the_rows_of_classes_that_are_new(checkpoint):
 
 def test_a_clone_of_another_architecture_is_refused(checkpoint):
     net = checkpoints.make(config.Choice("geolocation", {"latent": 9}), CLASSES)
-    with pytest.raises(DataError, match="the first fold's net is another than this fold's"):
+    with pytest.raises(DataError, match="the first fold's net does not fit this fold's"):
         checkpoints.clone(net, checkpoint, np.arange(CLASSES))

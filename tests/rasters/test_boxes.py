@@ -53,7 +53,7 @@ def test_a_place_without_pixels_gets_the_mean_the_shares_or_the_commonest_class(
 
 
 def test_pixels_of_a_class_band_have_no_dct(grid):
-    with pytest.raises(ConfigError, match=r"x\.tif: band 'cover' holds class numbers, whose DCT means nothing"):
+    with pytest.raises(ConfigError, match=r"x\.tif: band 'cover' contains class numbers, whose DCT is meaningless"):
         Boxes(grid, "pixels", 8, 4)
 
 

@@ -123,7 +123,7 @@ def test_classes_are_never_compressed_as_numbers(tmp_path, classes_as):
     known = [window(path, 1, place.lon, place.lat, 16)[1].mean() for place in places.itertuples()]
     assert_allclose(valid["x"], known, rtol=1e-6)
     if classes_as == "pixels":
-        with pytest.raises(ConfigError, match=r"class numbers, whose DCT means nothing.*expected 'onehot'"):
+        with pytest.raises(ConfigError, match=r"class numbers, whose DCT is meaningless.*expected 'onehot'"):
             _cut(path, places, block=4, **declared)
         return
     _, made, *_ = _cut(path, places, block=4, **declared)

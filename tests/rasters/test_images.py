@@ -234,5 +234,5 @@ def test_class_numbers_are_kept_as_pixels_and_have_no_coefficients(tmp_path):
     covariate = registry.covariates.get("landcover_patches")
     values, *_ = images.ImageCutter(covariate, [tmp_path], 256, "full", _places(range(2))).cut(_places([1]))
     assert_array_equal(values["landcover"][0].reshape(256, 256), codes[1])
-    with pytest.raises(ConfigError, match="'landcover_patches' holds class numbers, whose DCT means nothing"):
+    with pytest.raises(ConfigError, match="'landcover_patches' contains class numbers, whose DCT is meaningless"):
         images.ImageCutter(covariate, [tmp_path], 256, 8, _places(range(2)))

@@ -199,7 +199,7 @@ def test_exact_neighbours_show_no_settings_of_the_hashing(make_story):
     assert page._neighbours(story)["neighbour_facts"] == {
         "method": "exact",
         "k": 10,
-        "surveys with neighbours sought": 800,
+        "surveys whose neighbours were sought": 800,
         "neighbours found": 68_000,
         "surveys without any neighbour": 12,
     }
@@ -229,7 +229,8 @@ def test_net_without_a_finished_epoch_is_told(make_story):
 def test_decoder_shows_what_was_fitted_and_its_options(rendered):
     told = text_of(rendered["classical"][1])
     assert (
-        "k, fitted 19 threshold, fitted 0.27 validation_f1, fitted 0.1043 largest, option 60 lowest, option 0.1" in told
+        "k (fitted) 19 threshold (fitted) 0.27 validation_f1 (fitted) 0.1043 largest (option) 60 lowest (option) 0.1"
+        in told
     )
     told = text_of(rendered["net without test labels"][1])
     assert "validation_pairs (fitted) 2,457,600 largest (option) 150 bins (option) 2,000" in told

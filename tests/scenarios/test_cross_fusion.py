@@ -89,7 +89,7 @@ def test_a_broken_source_is_no_absent_one(root, tmp_path):
     (tmp_path / "time_series_red.csv").write_text("survey_id;2020_1\n")
     inputs = [{"cube": "series", "optional": True}, {"table": ["elevation"], "optional": True}]
     task = fit(inputs, root, imagery_folder=str(tmp_path))
-    with pytest.raises(DataError, match=r"nir.* missing beside"):
+    with pytest.raises(DataError, match=r"nir.* missing next to"):
         _ = task.present
 
 

@@ -55,7 +55,7 @@ def test_cubes_of_series_and_files_have_a_row_for_every_survey(root):
 def test_names_that_are_not_there_are_refused(root):
     with pytest.raises(ConfigError, match=r"unknown covariate 'sentinel3'.*did you mean 'sentinel2'"):
         Tiles(root=root, dataset=TINY, covariate="sentinel3")
-    with pytest.raises(ConfigError, match="--block: found 'all', expected a number of DCT terms, or full"):
+    with pytest.raises(ConfigError, match="--block: found 'all', expected a number of DCT coefficients, or full"):
         Tiles(root=root, dataset=TINY, block="all")
 
 

@@ -105,7 +105,7 @@ def test_what_cannot_be_scaled_is_refused(tmp_path):
     for name in ("tf_efficientnetv2_s", "wide_resnet50_2", "xception41p"):
         with pytest.raises(ConfigError, match=rf"scale: found 0\.5 for {name}, expected 1.*choose one of these"):
             timm_nets.backbone(name, 3, scale=0.5)
-    with pytest.raises(ConfigError, match=r"scale: found 0\.5 beside pretrained weights.*leave one of the two out"):
+    with pytest.raises(ConfigError, match=r"scale: found 0\.5 with pretrained weights.*leave one of the two out"):
         timm_nets.backbone("resnet18", 3, tmp_path / "weights.pth", scale=0.5)
 
 

@@ -1,4 +1,4 @@
-"""Downstream tasks of a location encoder: labelled places, places to predict, and the folds that judge.
+"""Downstream tasks of a location encoder: labelled coordinates, coordinates to predict, and folds.
 
 Read from folders that the user names::
 
@@ -61,7 +61,7 @@ HABITAT_TARGETS = (Target("habitatId", "habitat", "class"),)
 
 @dataclass(frozen=True)
 class Problem:
-    """Places with targets, places without, and who is held out together.
+    """Places with targets, places without, and which are held out together.
 
     places : frame with lon, lat (degrees), the targets (None for a class that is missing) and the columns of folds
     query : frame with lon, lat of the places to predict
@@ -197,7 +197,7 @@ def _select(table, columns, path):
     if missing:
         raise DataError(f"{path}: column {missing[0]!r} is missing; found {list(table)}")
     if table.empty:
-        raise DataError(f"{path}: found no rows, expected at least one; get the file anew")
+        raise DataError(f"{path}: found no rows, expected at least one; fetch the file again")
     return table[columns].copy()
 
 
@@ -211,5 +211,5 @@ def _check(table, path, values=()):
         if wrong:
             known = "finite numbers" if limit == np.inf else f"degrees from -{limit} to {limit}"
             raise DataError(
-                f"{path}: column {name!r}: found {wrong} rows of {len(table)} that are not {known}; mend them"
+                f"{path}: column {name!r}: found {wrong} rows of {len(table)} that are not {known}; fix them"
             )

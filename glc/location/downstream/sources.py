@@ -1,4 +1,4 @@
-"""Settings of downstream tasks: what is told of a place, and what learns from it."""
+"""Settings of downstream tasks: features that describe coordinates, and what learns from them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
@@ -94,7 +94,7 @@ def rows(
             compared[f"raster-read, {label}"] = Source("raster", left_out=without), {ALL: raster}
     for label, paths in encoders.items():
         if label in compared:
-            raise ConfigError(f"encoder {label!r}: another row has that label; give it a label of its own")
+            raise ConfigError(f"encoder {label!r}: another row has that label; choose a different one")
         own = {name: paths[name] for name in (ALL, *(target.name for target in targets)) if name in paths}
         if own:
             compared[label] = Source("encoder"), own

@@ -6,7 +6,7 @@ from glc.location.downstream.validation import POOLED
 
 
 def table(scores, problem, column):
-    """Scores of all held-out places of the folds `column`: a frame of text, a row a source.
+    """Scores of all held-out places of the folds `column`: a frame of text, one row per source.
 
     scores : frame of `glc.location.downstream.validation.Result.scores` and ``row``
     A source has one figure without a spread where it draws nothing, and none for a target that it was not asked.

@@ -1,4 +1,4 @@
-"""Downstream tasks of a location encoder: frozen features of places, a head a target, folds that judge.
+"""Downstream tasks of a location encoder: frozen features of coordinates, one head per target, evaluated on folds.
 
 Whatever is fitted (scalers, heads, lists of classes, neighbours) is fitted on the training folds of the moment. What
 tells of a place is a `Source`; the control of every encoder is the same head on its harmonics alone.
@@ -88,7 +88,7 @@ def predict(problem, source, paths, head=HEAD, seeds=3):
 
 
 def knows(source, paths, target):
-    """Why the encoder of `source` may not predict a Target, of which it may have been told; empty if it may."""
+    """Why the encoder of `source` may already have seen a Target; empty if it has not."""
     path = paths.get(target.name, paths.get(ALL))
     if source.kind != "encoder" or path is None:
         return ""
@@ -169,7 +169,7 @@ def read_scores(folder: Path) -> pd.DataFrame:
 
 
 def _groups(problem, source, paths):
-    """Targets that are told the same: list of (path, bands left out, names)."""
+    """Targets that share their features: list of (path, bands left out, names)."""
     names = [target.name for target in problem.targets]
     if source.kind in ("raster", "encoder") and not paths:
         raise ConfigError(f"a source of kind {source.kind!r} needs a file; give its path")

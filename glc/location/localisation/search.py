@@ -40,13 +40,13 @@ class Pair:
 
     @classmethod
     def load(cls, path):
-        """The pair of a location encoder's file; the image encoder's lies beside it."""
+        """The pair of a location encoder's file; the image encoder's is next to it."""
         path = Path(path)
         location, image = LocationEncoder.load(path), ImageEncoder.load(path.with_name(train.IMAGE))
         if location.facts != image.facts or "options" not in location.facts:
             raise DataError(
-                f"{path}: found another pre-training than {train.IMAGE} beside it has, expected both of one; pre-train "
-                "anew: make location-encoder"
+                f"{path}: does not belong to the same pre-training as {train.IMAGE} next to it; pre-train again: "
+                "make location-encoder"
             )
         source = location.facts.get("source", "raster")
         if source != "raster":
@@ -95,7 +95,7 @@ class Found:
 
 
 def queries(path, pair, n, seed=0, progress=True):
-    """Places to find: new ones in the squares held out of pre-training, and as many of those trained on.
+    """Places to find: new ones in the squares held out of pre-training, and the same number from the training squares.
 
     path : the raster of the pre-training, whose places are drawn again; other pixels are a DataError
     returns : {HELD_OUT: `Queries`, TRAINED: `Queries`}; the numbers of the held-out squares; counts of lost tiles
@@ -222,7 +222,7 @@ def ranked(place, found):
 
 
 def metrics(frame, at, degrees, seed=0):
-    """Errors of `results` (with a column ``queries``, the kind of them), beside the gallery's ceiling and chance.
+    """Errors of `results` (with a column ``queries``, their kind), and those of the best possible match and of chance.
 
     returns : frame with queries, line, places, squares (how many of `degrees` hold them), median_km, mean_km, and the
         shares within_25_km to within_2500_km
@@ -258,7 +258,7 @@ def _check_drawn(path, pair, scenes, rows, valid):
         raise DataError(
             f"{path}: found {found[0]:,} places to train on and {found[1]:,} held out, expected {known[0]:,} and "
             f"{known[1]:,}, and {'the same' if same else 'other'} means of bands; give the imagery of the encoder's "
-            "pre-training, or pre-train anew"
+            "pre-training, or pre-train again"
         )
 
 

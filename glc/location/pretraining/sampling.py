@@ -51,13 +51,13 @@ def on_land(n, is_land, bounds, rng, where):
 
 
 def squares(lon, lat, degrees):
-    """Numbers (n,) of the squares of so many `degrees` a side that places lie in."""
+    """Numbers (n,) of the squares, `degrees` per side, that places lie in."""
     row, column = (np.floor((np.asarray(x, float) + half) / degrees) for x, half in ((lat, 90), (lon, 180)))
     return (row * 10_000_000 + column).astype(np.int64)
 
 
 def held_out(lon, lat, share, rng, degrees):
-    """Boolean (n,): places of randomly chosen whole squares of so many `degrees` that together hold about `share`."""
+    """Boolean (n,): places of randomly chosen whole squares, `degrees` per side, that together have about `share`."""
     cell = squares(lon, lat, degrees)
     ids, member, size = np.unique(cell, return_inverse=True, return_counts=True)
     order = rng.permutation(len(ids))

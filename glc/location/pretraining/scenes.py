@@ -197,8 +197,8 @@ def _maps(column, band, folder):
     block = round(values.shape[1] ** 0.5)
     if block * block != values.shape[1]:
         raise DataError(
-            f"{folder}: band {band!r} has {values.shape[1]} values a survey, which are no square map; leave_out = "
-            f"[{band!r}]"
+            f"{folder}: band {band!r} has {values.shape[1]} values per survey, which do not form a square map; "
+            f"leave_out = [{band!r}]"
         )
     return values.reshape(-1, block, block)
 
@@ -217,7 +217,7 @@ def _kept(bands, leave_out, where):
     for one in leave_out:
         if not fnmatch.filter(bands, one):
             raise ConfigError(
-                f"leave_out: found {one!r}, which is none of the bands of {where}: {', '.join(bands)}"
+                f"leave_out: found {one!r}, which is not a band of {where}: {', '.join(bands)}"
                 f"{did_you_mean(one, bands)}"
             )
     kept = tuple(band for band in bands if not any(fnmatch.fnmatchcase(band, one) for one in leave_out))

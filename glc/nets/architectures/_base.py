@@ -59,7 +59,7 @@ class Net(nn.Module):
 
     @section
     class Options:
-        """Options of ``[model]``, beside its ``name``: none."""
+        """Options of ``[model]`` next to its ``name``: none."""
 
     @section
     class Prediction:

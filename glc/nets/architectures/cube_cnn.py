@@ -1,4 +1,4 @@
-"""Species from time series: 64 DCT terms of each band laid out 8 x 8, under the convolutions of the tile CNN.
+"""Species from time series: 64 DCT coefficients of each band laid out 8 x 8, under the convolutions of the tile CNN.
 
 Miyaguchi et al. 2024, section 5.2.1. No symmetry is applied: the square is a layout, not a place.
 """
@@ -12,7 +12,7 @@ from glc.registry import models
 
 @models.register("cube_cnn")
 class CubeCnn(Net):
-    """Logits (batch, class) float32 of series given as their DCT terms (an ``[[inputs]]`` table with coeffs = true).
+    """Logits (batch, class) float32 of series given as their DCT coefficients (``[[inputs]]`` with coeffs = true).
 
     encoder : batch to (batch, latent); head : latent to logits
     """
@@ -25,8 +25,8 @@ class CubeCnn(Net):
         if others or not layouts:
             found = ", ".join(f"{name} ({layouts[name].kind})" for name in others) or "none"
             raise ConfigError(
-                f"inputs: found {found}, expected DCT terms of series; name a cube with coeffs = true in [[inputs]], "
-                "or choose the model tile_cnn"
+                f"inputs: found {found}, expected DCT coefficients of series; name a cube with coeffs = true in "
+                "[[inputs]], or choose the model tile_cnn"
             )
         self.encoder = Encoder(
             layouts, channels=options.channels, reduced=options.reduced, latent=options.latent, symmetries=False

@@ -1,4 +1,4 @@
-"""Species from the place: a linear map, or two layers, of the projected coordinates, or of features of the place.
+"""Species from coordinates: a linear map, or two layers, of the projected coordinates or of features of them.
 
 Miyaguchi et al. 2024, section 5.2; the features, such as a location encoder's, are ours.
 """
@@ -20,11 +20,11 @@ from glc.registry import models
 class Geolocation(Net):
     """Logits (batch, class) float32 of ``batch["easting"]`` and ``batch["northing"]``, (batch,) metres.
 
-    While training, every place is displaced afresh by an isotropic Gaussian of two dimensions: its direction is
+    While training, all coordinates are displaced each time by an isotropic Gaussian of two dimensions: its direction is
     uniform and its length has the Rayleigh distribution, whose mean is ``sigma sqrt(pi / 2)``. A mean displacement of
     `jitter_m` therefore takes ``sigma = jitter_m / sqrt(pi / 2)`` on each axis. Coordinates are then standardised with
     the mean and standard deviation of the training examples, which the checkpoint carries as buffers. Inputs that are
-    vectors (batch, feature, 1, 1), of locations or tables, stand beside them, standardised alike, and not displaced.
+    vectors (batch, feature, 1, 1), of locations or tables, are joined to them, standardised alike, not displaced.
     """
 
     @section

@@ -101,7 +101,9 @@ class Inception(Net):
             return 0
         if name not in layouts or len(layouts[name].bands) != 1:
             found = ", ".join(f"{key} ({len(layout.bands)} bands)" for key, layout in layouts.items())
-            raise ConfigError(f"unstack: found {name!r} beside the inputs {found}, expected one of them of one band")
+            raise ConfigError(
+                f"unstack: found {name!r} with the inputs {found}, expected one of them, with a single band"
+            )
         if layouts[name].shape[1:] != (self.maps.rows, self.maps.cols):
             raise ConfigError(f"unstack: {name} is not of the other inputs' size; give all one `size`")
         return CODES

@@ -1,4 +1,4 @@
-"""Species from tiles: two convolutions over the low DCT terms, or the pixels, of every band around a survey.
+"""Species from tiles: two convolutions over the low DCT coefficients, or the pixels, of every band around a survey.
 
 Miyaguchi et al. 2024, section 5.2.1.
 """
@@ -99,7 +99,7 @@ class Widths:
 
 @models.register("tile_cnn")
 class TileCnn(Net):
-    """Logits (batch, class) float32 of the tiles in a batch, and of cubes as constant maps beside them.
+    """Logits (batch, class) float32 of the tiles in a batch, and of cubes as constant maps next to them.
 
     encoder : batch to (batch, latent), what tile2vec pretrains; head : latent to logits
     """

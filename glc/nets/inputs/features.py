@@ -117,7 +117,7 @@ class Features:
         return found
 
     def moments(self, dataset, survey):
-        """`Moments` of each input over surveys (n,), in float64, whatever is missing left out."""
+        """`Moments` of each input over surveys (n,), in float64, without missing values."""
         layouts = {name: layout for name, layout in self.layouts.items() if layout.kind not in ("graph", "votes")}
         total = {name: np.zeros((3, *layout.shape)) for name, layout in layouts.items()}
         known = dict.fromkeys(layouts, 0)
@@ -160,7 +160,7 @@ class _Rows:
 
 
 class _Hiding:
-    """Rows of which each is zero with a probability of its own, drawn anew whenever it is taken."""
+    """Rows of which each is zero with its own probability, drawn again whenever the row is read."""
 
     def __init__(self, values, hidden, seed):
         self.values, self.hidden, self.rng = values, hidden, np.random.default_rng(seed)

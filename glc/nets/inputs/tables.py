@@ -66,7 +66,7 @@ def _fill(array, sources, every, keep):
         for ids, block, has in source.blocks():
             rows = slice(start, start + len(ids))
             if not np.array_equal(ids, every[rows, 1]):
-                raise DataError(f"{source.folder}: rows came in another order than they lie in; make the table anew")
+                raise DataError(f"{source.folder}: rows are out of order; rebuild the table")
             into = slice(done, done + np.count_nonzero(keep[rows]))
             array[into], known[into] = block[keep[rows]], has[keep[rows]]
             start, done = rows.stop, into.stop
@@ -126,7 +126,7 @@ class _Tiles(_Stored):
 
 
 class _Cubes(_Stored):
-    """A table of cubes: their values, or the 1-D DCT terms of their series."""
+    """A table of cubes: their values, or the 1-D DCT coefficients of their series."""
 
     dtype = np.dtype(np.float32)
 
@@ -143,7 +143,7 @@ class _Cubes(_Stored):
         if wanted.coeffs:
             side = int(np.sqrt(facts["terms"]))
             if side * side != facts["terms"]:
-                raise DataError(f"{folder}: {facts['terms']} terms of a series, expected a square number of them")
+                raise DataError(f"{folder}: {facts['terms']} coefficients of a series, expected a square number")
             self.column, self.shape = "coeffs", (len(names), side, side)
             self.layout = Layout("series", chosen, side, side)
             return

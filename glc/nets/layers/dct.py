@@ -25,7 +25,7 @@ def compress(tiles, block=8):
     if not 1 <= block <= min(rows, cols):
         raise ConfigError(
             f"block={block}: found tiles of {rows} x {cols} pixels, expected 1 to {min(rows, cols)}; "
-            f"keep fewer terms or cut larger tiles"
+            f"keep fewer coefficients or cut larger tiles"
         )
     return _product(tiles, _basis(rows, block, tiles), _basis(cols, block, tiles))
 

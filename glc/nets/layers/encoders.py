@@ -97,7 +97,7 @@ class Images(nn.Module):
 
 
 class Series(nn.Module):
-    """Cubes to `Encoded`, each through a backbone of its own (section 3.3).
+    """Cubes to `Encoded`, each through its own backbone (section 3.3).
 
     The one T of eq. 6 is the cubes' vectors side by side (ours; the paper is silent), its tokens those of one cube
     after those of the other. Of a cube that a survey does not have the vector is 0.
@@ -257,7 +257,7 @@ def _fixed(name, size):
     if name.startswith("swin_"):  # a window that divides every stage's map, or holds it: 7 of 224, 4 of 128, 2 of 32
         if size[0] != size[1] or size[0] % 32:
             raise ConfigError(
-                f"resize: found maps of {size[0]} x {size[1]}, expected a multiple of 32 a side for {name}"
+                f"resize: found maps of {size[0]} x {size[1]}, expected a multiple of 32 per side for {name}"
             )
         settings["window_size"] = max(size[0] // 32, 2)
     return settings

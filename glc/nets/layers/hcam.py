@@ -1,4 +1,4 @@
-"""Features of several modalities as one vector: hierarchical cross-attention, and concatenation beside it.
+"""Features of several modalities as one vector: hierarchical cross-attention, or concatenation.
 
 Liu et al. 2024 (Tighnari), section 3.5. The parts are image (S), temporal (T), table (F') and graph (G').
 """

@@ -104,7 +104,9 @@ def _shape(layouts, expand):
     if not kinds:
         raise ConfigError(f"{told}, expected a map among them; name tiles, or a series with coeffs = true")
     if expand and "series" in kinds.values():
-        raise ConfigError(f"{told}, expected no series where tiles are expanded: its terms are no map; expand = false")
+        raise ConfigError(
+            f"{told}, expected no series where tiles are expanded: its coefficients are not a map; expand = false"
+        )
     if not expand and "pixels" in kinds.values() and len(set(kinds.values())) > 1:
         raise ConfigError(f"{told}, expected coefficients or pixels alone; give all the same block, or expand = true")
     expanded = [name for name, kind in kinds.items() if expand and kind == "coeffs"]

@@ -23,7 +23,7 @@ class Pretraining:
 
     @section
     class Options:
-        """Options of ``[pretrain]``, beside its ``name``."""
+        """Options of ``[pretrain]`` next to its ``name``."""
 
     def __init__(self, options: Any) -> None:
         """Keep the options.

@@ -183,7 +183,7 @@ class Balance(nn.Module):
 
 
 class Learner(pl.LightningModule):
-    """A net's encoder with the loss of triplets, and of species beside it."""
+    """A net's encoder with the loss of triplets and, if wanted, of species."""
 
     def __init__(self, net, options, n_classes):
         super().__init__()

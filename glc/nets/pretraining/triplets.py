@@ -64,7 +64,7 @@ def read(folder, labels):
     n = len(columns["surveyId"])
     expected = sum(pq.ParquetFile(path).metadata.num_rows for path in files)
     if n != expected:
-        raise DataError(f"{folder / PAIRS}: one pass gave {n:,} pairs, expected {expected:,}; make the table anew")
+        raise DataError(f"{folder / PAIRS}: one pass gave {n:,} pairs, expected {expected:,}; rebuild the table")
     if not labels:
         return Table(columns, np.zeros(0, np.int32), np.zeros(n + 1, np.int64), 1)
     if not (folder / CLASSES).is_file():

@@ -13,7 +13,7 @@ _LONGEST = 24
 
 
 def describe(task: luigi.Task) -> dict:
-    """What tells a task from others: family, short parameters that were set, experiment and dataset, for a note."""
+    """What distinguishes a task: family, short parameters that were set, experiment and dataset, for a note."""
     values = task.to_str_params()
     details = []
     for name, parameter in task.get_params():

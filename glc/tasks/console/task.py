@@ -1,4 +1,4 @@
-"""What a task tells the person who runs it."""
+"""What a task reports to the person who runs it."""
 
 import luigi
 

@@ -1,4 +1,4 @@
-"""Both encoders of a pre-training to coordinates of tiles: errors of held-out ones, and a picture of one place.
+"""From image tiles to coordinates with both encoders: errors of held-out tiles, and a picture of one place.
 
 PretrainLocation (or --encoder) --- LocationErrors --+-- LocatedPlace (--at) --+-- Localisation
                                                      +------------------------+
@@ -86,7 +86,7 @@ class LocalisationTask(GlobeTask, ProductTask):
 
 
 class LocationErrors(LocalisationTask):
-    """How far from the truth tiles are placed: held-out ones, and ones trained on.
+    """How far from the truth tiles are located: held-out tiles, and tiles of the training.
 
     ``metrics.csv``, ``queries.parquet`` (one row per query, and another where it is refined), ``errors.png``, a map,
     and ``gallery.parquet``; also published in the encoder's folder of ``ROOT/location/<imagery>``.

@@ -1,4 +1,4 @@
-"""What an encoder knows of coordinates when its imagery did not hold the answer: each target's bands left out in turn.
+"""What an encoder knows of coordinates without having seen the answer: each target's bands are left out in turn.
 
 PretrainLocation (one per variant and seed) --- LocationTasks, with their checkpoints --- EncoderVariants
 """
@@ -134,7 +134,7 @@ class EncoderVariants(BenchmarksTask):
 
         for label in self.variants:
             if label in self.encoders:
-                raise ConfigError(f"encoder {label!r}: a variant has that label; give it a label of its own")
+                raise ConfigError(f"encoder {label!r}: a variant has that label; choose a different one")
         for task in self.pretraining_tasks():
             scenes.Stack(self.imagery, task.pretraining.leave_out)  # refuses to leave no band
         chosen = [problems.location(self.places), *([problems.habitats(self.habitats)] if self.habitats else [])]

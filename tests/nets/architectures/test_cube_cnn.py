@@ -1,4 +1,4 @@
-"""The CNN of time series' DCT terms."""
+"""The CNN of time series' DCT coefficients."""
 
 import pytest
 import torch

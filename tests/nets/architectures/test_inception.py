@@ -163,7 +163,7 @@ def test_land_cover_becomes_34_layers_on_request():
     assert seen[1, 5:].sum() == 0
     assert (seen[2:, 5:].sum(dim=1) == 1).all()
     for bad in ("covr", "aerial"):
-        with pytest.raises(ConfigError, match=f"unstack: found '{bad}' beside the inputs aerial"):
+        with pytest.raises(ConfigError, match=f"unstack: found '{bad}' with the inputs aerial"):
             make(unstack=bad)
     mixed = layouts_of() | layouts_of(2 * SIDE, cover=("landcover",))
     with pytest.raises(ConfigError, match="cover is not of the other inputs' size"):

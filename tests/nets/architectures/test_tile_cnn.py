@@ -181,7 +181,7 @@ def test_an_encoder_is_kept_only_when_it_was_pretrained_for_this_net(tmp_path):
     assert not any(module.training for module in kept.net.encoder.modules())
     with pytest.raises(ConfigError, match=r"train\.freeze: found true, expected a \[pretrain\]"):
         learner(small, True, None, {"tiles": TILES})
-    with pytest.raises(DataError, match="the pretrained encoder is another than the net's"):
+    with pytest.raises(DataError, match="the pretrained encoder does not fit the net"):
         learner(("tile_cnn", {"latent": 64}), False, tmp_path / "encoder.ckpt", {"tiles": TILES})
     with pytest.raises(ConfigError, match="'geolocation' has no encoder"):
         learner(("geolocation", {}), True, None, {})

@@ -174,7 +174,7 @@ def test_the_raster_read_is_the_imagery_if_it_is_one_file(given, root_free, tmp_
 def test_what_would_fail_after_the_training_is_refused_before(given, root_free, tmp_path):
     with pytest.raises(ConfigError, match="--pretraining-seeds: found 0, expected at least 1"):
         variants(given, root_free, pretraining_seeds=0)
-    with pytest.raises(ConfigError, match=r"leave_out: found 'red', which is none of the bands"):
+    with pytest.raises(ConfigError, match=r"leave_out: found 'red', which is not a band"):
         variants(given, root_free, pretraining=replace(TINY, leave_out=("red",))).requires()
     part = np.ones((2, 20, 20), np.float32)
     path = geotiff(tmp_path / "part.tif", part, step=1, west=5, north=45, names=("altitude_m", "land_percent"))
