@@ -57,8 +57,14 @@ def test_every_experiment_loads_and_survives_a_round_trip(name):
             'model = "tile_cnn"\n[[inputs]]\ncube = "bioclim"\ncoeffs = true',
             "coeffs: found True, expected false: only series",
         ),
-        ('model = "votes"\n[[inputs]]\ntiles = "bioclim"', "model 'votes' is not a neural network and reads no imagery"),
-        ('model = "votes"\n[[inputs]]\ntable = ["bioclim"]', "model 'votes' is not a neural network and reads no imagery"),
+        (
+            'model = "votes"\n[[inputs]]\ntiles = "bioclim"',
+            "model 'votes' is not a neural network and reads no imagery",
+        ),
+        (
+            'model = "votes"\n[[inputs]]\ntable = ["bioclim"]',
+            "model 'votes' is not a neural network and reads no imagery",
+        ),
         ('model = "random_forest"', "inputs: found none, expected for model 'random_forest' one .*table = "),
         ('model = "random_forest"\n[[inputs]]\ntiles = "bioclim"', "inputs: found bioclim, expected for model"),
         ('model = "random_forest"\npretrain = "tile2vec"\n[[inputs]]\ntable = ["soil"]', "pretrain: found 'tile2vec'"),
