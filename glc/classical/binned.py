@@ -19,7 +19,7 @@ from glc.registry import models
 
 @models.register("binned")
 class Binned(Classical):
-    """Expected presences from P(bin | place).
+    """Species binned by frequency: expected presences from P(bin | coordinates).
 
     Every record of a training survey is an example of its species' bin. A species scores
 
@@ -43,9 +43,9 @@ class Binned(Classical):
         trees: Count = 100
         """Rounds of xgboost, each of which grows one tree per bin; trees of forest."""
         depth: Count = 6
-        """Splits between root and leaf of xgboost and forest, at most."""
+        """Maximum depth of the trees of xgboost and forest."""
         least: Count = 20
-        """Least weight of a leaf of xgboost (sum of the Hessian); least examples in a leaf of forest."""
+        """Minimum weight of a leaf of xgboost (sum of the Hessian); minimum examples in a leaf of forest."""
         learning_rate: Positive = 0.1
         """Step size of xgboost and factorisation_machine."""
         smoothing: Positive = 1.0

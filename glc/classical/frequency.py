@@ -16,7 +16,7 @@ LEVELS = ("global", "country", "region", "district")
 
 @models.register("frequency")
 class Frequency(Classical):
-    """The organisers' baseline: the share of training surveys, around the query, that hold a species."""
+    """The organisers' baseline: the share of the training surveys in an area that have a species."""
 
     @section
     class Options:

@@ -21,7 +21,7 @@ from glc.registry import models
 
 @models.register("label_space")
 class LabelSpace(Classical):
-    """Labels from the place by way of `rank` components of the label space.
+    """Labels predicted from coordinates through `rank` components of the label space.
 
     Decoded by ``reconstruct``, a score is mean + Z V^T, cut to 0..1. Decoded by ``nearest``, as the paper thought of,
     it is the share of the `k` training surveys with the nearest Z that hold the species (k = 1: their very set). A
@@ -37,12 +37,12 @@ class LabelSpace(Classical):
         rank: Count = 32
         """Components kept."""
         regressor: Literal["ridge", "boosting"] = "ridge"
-        """What maps a place to the components: ridge regression, or boosting of trees."""
+        """What maps coordinates to the components: ridge regression, or boosting of trees."""
         alpha: NotNegative = 1.0
         """Penalty of the ridge."""
         trees: Count = 100
-        """Trees boosted for each component, at most: above 10,000 surveys scikit-learn stops early, on a tenth of the
-        training surveys."""
+        """Maximum number of trees per component; above 10,000 surveys scikit-learn stops early, on a tenth of the training
+        surveys."""
         decoding: Literal["reconstruct", "nearest"] = "reconstruct"
         """reconstruct: the mean plus the components; nearest: votes of the nearest surveys among the components."""
         k: Count = 50

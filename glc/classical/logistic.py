@@ -42,9 +42,9 @@ class Logistic(Classical):
         grid: Annotated[tuple[NotNegative, ...], SOME] = (1e-5, 1e-3, 1e-1)
         """Values of ``regParam`` that are tried."""
         cell_m: NotNegative = 1_000
-        """Side of the squares that are pooled, metres; 0 pools only surveys at one place."""
+        """Side of the squares that are pooled, metres; 0 pools only surveys with equal coordinates."""
         iterations: Count = 100
-        """Steps of L-BFGS, at most."""
+        """Maximum steps of L-BFGS."""
         seed: Seed = 0
         """Seed of the random folds."""
 

@@ -15,7 +15,7 @@ from glc.registry import models
 
 @models.register("nearest")
 class Nearest(Classical):
-    """NN and k-NN: a species scores the share of the neighbours that hold it.
+    """NN and k-NN: a species scores the share of the neighbours that have it.
 
     With the decoder ``all`` every species of the neighbours is predicted, as in the paper; with ``top_k`` the most
     voted ones. A survey without neighbours takes the species of the nearest survey, however far. No survey is its own

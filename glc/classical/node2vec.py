@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 @models.register("node2vec")
 class Node2Vec(Classical):
-    """A vector for every survey, then a step from vectors to species (section 7.1.3 of the paper).
+    """A node2vec vector for every survey, then a step from vectors to species (section 7.1.3 of the paper).
 
     A survey that is asked about has no species of its own, so a vector must come from its surroundings, and for a
     survey that is learned from it must come in the same way, or its own labels would be read off it:

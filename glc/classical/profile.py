@@ -52,11 +52,11 @@ class Profile(Classical):
         prior: Positive = 50
         """Records by which a thin profile is shrunk."""
         components: Count = 100
-        """Principal components, at most."""
+        """Maximum number of principal components."""
         alpha: Positive = 30
         """Penalty of the ridge."""
         surveys: Annotated[int, Ge(2)] = 10_000
-        """Surveys that the components are found from, at most, drawn evenly."""
+        """Maximum number of surveys, drawn evenly, from which the components are found."""
         seed: Seed = 0
         """Seed of that draw and of the SVD."""
 

@@ -39,7 +39,7 @@ class RandomForest(Classical):
         trees: Count = 100
         """Trees (100 in the paper)."""
         depth: Count = 10
-        """Splits between root and leaf, at most (10 in the paper)."""
+        """Maximum depth of the trees (10 in the paper)."""
         features: Natural = 0
         """Features tried at a split; 0 for the root of their number."""
         grower: Literal[GROWERS] = "gini"

@@ -42,7 +42,7 @@ class Validation:
 
     scheme: Literal["block", "random", "quadrats"] = "block"
     """block: whole squares of `size_m` go to one fold; random: each survey by itself (the 90-10 of the 2024 paper);
-    quadrats: as random, after a share `held_out` of the squares is set aside where the dataset has no test (2020)."""
+    quadrats: as random, after a share `held_out` of the squares is held out if the dataset has no test (2020)."""
     size_m: Positive = 30_000
     """Side of the squares, metres; GeoLifeCLEF 2020's quadrats have 5,000."""
     count: Annotated[int, Ge(2)] = 10
@@ -52,7 +52,7 @@ class Validation:
     seed: Seed = 0
     """Seed of the split."""
     held_out: OpenShare = 0.025
-    """Share of the quadrats that stands in for a missing test; only for the scheme quadrats."""
+    """Share of the quadrats that is held out as the test if there is none; only for the scheme quadrats."""
 
     def __post_init__(self) -> None:
         require(self.run <= self.count, "run", self, "1 to validation.count")
@@ -73,7 +73,7 @@ class Po:
     weight: Positive = 1.0
     """Weight of a presence-only example in the loss; a presence-absence survey has 1."""
     min_species: Count = 5
-    """Pseudo-surveys with fewer species are left out (and counted)."""
+    """Pseudo-surveys with fewer species are dropped (and counted)."""
 
 
 Sources = Annotated[tuple[Literal["train", "po"], ...], SOME]
@@ -89,9 +89,9 @@ class Neighbours:
     k: Natural = 10
     """Nearest neighbours kept; 0 keeps all within `radius_m`."""
     radius_m: Annotated[float, Gt(0), Le(500_000)] = 50_000
-    """Greatest distance of a neighbour, metres."""
+    """Largest distance of a neighbour, metres."""
     sources: Sources = ("train", "po")
-    """Surveys that are looked in: train, presence-absence; po, presence-only."""
+    """Surveys among which neighbours are sought: train, presence-absence; po, presence-only."""
     bucket_length: NotNegative = 20.0
     """Length of the LSH's buckets, metres of the projection; 0 chooses it for `wanted_recall`."""
     tables: Count = 5
@@ -114,20 +114,21 @@ class Input:
     table: tuple[str, ...] = ()
     """Names of rasters whose values at the survey are read; or"""
     graph: Annotated[Choice, Member("graphs", ("none",))] = NONE
-    """gfv: species of the neighbours in the ecological graph; kernels: records around; as far as a fold may see; or"""
+    """gfv: species of the neighbours in the ecological graph; kernels: records around; both only of surveys that the
+    fold may see; or"""
     bands: tuple[str, ...] = ()
-    """Bands of the tiles or table, or names along the cube's first axis; none: all. A categorical band means its
+    """Bands of the tiles or table, or names along the cube's first axis; none: all. A categorical band stands for its
     classes."""
     block: Natural = 8
     """DCT coefficients kept per axis of a tile; 0 keeps the pixels."""
     size: Annotated[int, Ge(2)] = 128
     """Side of a tile, pixels."""
     coeffs: bool = False
-    """Read not the values of a series or landsat cube but its 64 1-D DCT coefficients, laid out 8 x 8 as published."""
+    """Read the 64 1-D DCT coefficients of a series or landsat cube, laid out 8 x 8 as published, not its values."""
     years: tuple[int, ...] = ()
     """Years of a cube; none: all."""
     optional: bool = False
-    """Do without tiles or a cube, or without rasters of a table, that the dataset does not have (and say so)."""
+    """Skip tiles, a cube, or rasters of a table that the dataset does not have; what is skipped is reported."""
     location: Annotated[Choice, Member("locations", ("none", "encoder"))] = NONE
     """Features of the survey's longitude and latitude: a feature map of `glc.location.features`; or encoder, a
     pre-trained one, whose file is its `path` or that of the command line."""
@@ -183,7 +184,7 @@ class Train:
     batch_size: Count = 256
     """Examples per step."""
     max_epochs: Count = 60
-    """Epochs after which training ends at the latest."""
+    """Maximum number of epochs."""
     patience: Count = 6
     """Validations without a better score after which training stops."""
     monitor: Literal["f1", "loss", "top30"] = "f1"
@@ -230,7 +231,7 @@ class CrossFusion:
     use: bool = False
     """Start the other folds from the first fold's net."""
     max_epochs: Count = 10
-    """Most epochs of a fold that starts from the first fold's net."""
+    """Maximum number of epochs of a fold that starts from the first fold's net."""
     rate: Positive = 0.2
     """Its learning rate, as a share of the rate that the first fold's net was trained with."""
 
@@ -240,7 +241,7 @@ class Scores:
     """Which scores are kept on disk."""
 
     keep: Annotated[int, Ge(25)] = 4096
-    """Highest scores kept per survey; below this many species nothing is cut."""
+    """Number of highest scores kept per survey; with fewer species, all are kept."""
     average: Literal["probabilities", "logits"] = "probabilities"
     """What is averaged over the folds' nets for the test: probabilities; or logits, as Liu et al. 2024 (eq. 10)."""
 
@@ -268,10 +269,10 @@ class Experiment:
     decode: Annotated[Choice, Member("decoders")] = field(default_factory=lambda: Choice("expected_f1"))
     """How scores become a set of species."""
     postprocess: Annotated[Choice, Member("corrections", ("none",))] = NONE
-    """What is done to the decided sets: none, or lists (of species that nearly all of the nearest surveys hold)."""
+    """What is done to the decided sets: none, or lists (of species that nearly all of the nearest surveys have)."""
     submission: Literal["", "sets", "ranked"] = ""
     """Format of the submission: sets; ranked, species with their scores, as of 2020; empty: that of the edition."""
     compare_with: tuple[str, ...] = ()
     """Experiments that the report compares this one with, survey by survey."""
     name: str = ""
-    """Name of the experiment; that of its file, and not a key of it."""
+    """Name of the experiment: that of its file, not a key in it."""

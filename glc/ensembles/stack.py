@@ -63,11 +63,11 @@ class FitOptions:
     trees: Count = 100
     """Trees of the boosting."""
     depth: Count = 4
-    """Splits between root and leaf, at most."""
+    """Maximum depth of the trees."""
     learning_rate: Rate = 0.1
     """Share of each tree's step that is taken."""
     least: NotNegative = 20.0
-    """Least weight of a leaf (sum of the Hessian)."""
+    """Minimum weight of a leaf (sum of the Hessian)."""
 
 
 @models.register("stack")

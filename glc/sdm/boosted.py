@@ -25,9 +25,9 @@ class Boosted(DistributionModel):
         learning_rate: Rate = 0.03
         """Share of each tree's step that is taken."""
         depth: Count = 5
-        """Splits between root and leaf, at most."""
+        """Maximum depth of the trees."""
         least: NotNegative = 0.1
-        """Least weight of a leaf."""
+        """Minimum weight of a leaf."""
         rows: Rate = 0.5
         """Share of the rows that each tree sees."""
         columns: Rate = 0.3

@@ -95,7 +95,7 @@ class BinaryCrossEntropy(Loss):
 
 @losses.register("cross_entropy")
 class CrossEntropy(Loss):
-    """Softmax cross-entropy: ``-sum_k y_k log p_k``, one label a row (Deneu et al. 2020, section 3.2).
+    """Softmax cross-entropy: ``-sum_k y_k log p_k``, one label per row (Deneu et al. 2020, section 3.2).
 
     Of several labels each is an equal share of the row, which then counts as much as one of a single label; a row
     without any costs nothing. The probabilities are relative: over all classes they sum to 1.

@@ -12,7 +12,9 @@ from glc.registry import models
 
 @models.register("cube_cnn")
 class CubeCnn(Net):
-    """Logits (batch, class) float32 of series given as their DCT coefficients (``[[inputs]]`` with coeffs = true).
+    """Convolutions over the DCT coefficients of time series.
+
+    Logits (batch, class) float32 of series given as their DCT coefficients (``[[inputs]]`` with coeffs = true).
 
     encoder : batch to (batch, latent); head : latent to logits
     """

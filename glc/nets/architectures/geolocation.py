@@ -18,7 +18,9 @@ from glc.registry import models
 
 @models.register("geolocation")
 class Geolocation(Net):
-    """Logits (batch, class) float32 of ``batch["easting"]`` and ``batch["northing"]``, (batch,) metres.
+    """A linear map, or two layers, of the projected coordinates and of vectors among the inputs.
+
+    Logits (batch, class) float32 of ``batch["easting"]`` and ``batch["northing"]``, (batch,) metres.
 
     While training, all coordinates are displaced each time by an isotropic Gaussian of two dimensions: its direction is
     uniform and its length has the Rayleigh distribution, whose mean is ``sigma sqrt(pi / 2)``. A mean displacement of

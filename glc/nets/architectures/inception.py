@@ -30,7 +30,9 @@ _PIXELS = 1 << 21  # predicted at a time: a layer of the stem then takes half a 
 
 @models.register("inception")
 class Inception(Net):
-    """Logits (batch, class) float32 of the pixels in a batch, all bands as channels of one map.
+    """Inception v3 on the pixels of tiles.
+
+    Logits (batch, class) float32 of the pixels in a batch, all bands as channels of one map.
 
     Batch norm's running moments need some 30 steps to settle; a net evaluated before gives logits beyond all measure.
 

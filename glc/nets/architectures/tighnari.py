@@ -29,7 +29,9 @@ PART = {"pixels": "image", "coeffs": "image", "cube": "temporal", "table": "tabl
 
 @models.register("tighnari")
 class Tighnari(Net):
-    """Logits (batch, class) float32 of the inputs in a batch, (batch, band, row, col) with NaN where missing.
+    """Images, series, cubes, values and graph vectors fused by cross-attention, or concatenated.
+
+    Logits (batch, class) float32 of the inputs in a batch, (batch, band, row, col) with NaN where missing.
 
     encoders : by part; fusion : their `Encoded` to one vector; head : dropout and the last linear layer of eq. 8
     votes : `NeighbourVotes` by input of that kind, whose logits are added: the net starts from them alone

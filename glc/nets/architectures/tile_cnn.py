@@ -99,7 +99,9 @@ class Widths:
 
 @models.register("tile_cnn")
 class TileCnn(Net):
-    """Logits (batch, class) float32 of the tiles in a batch, and of cubes as constant maps next to them.
+    """Convolutions over tiles, as coefficients or pixels, with cubes as constant maps.
+
+    Logits (batch, class) float32 of the tiles in a batch, and of cubes as constant maps next to them.
 
     encoder : batch to (batch, latent), what tile2vec pretrains; head : latent to logits
     """
