@@ -36,7 +36,7 @@ def virtual_raster(folder, larger_than=None):
 
 
 def per_survey(path, places, out):
-    """One window and one DCT a survey and band, Python lists, a pandas frame: as a notebook would."""
+    """One window and one DCT per survey and band, Python lists, a pandas frame: as a notebook would."""
     rows = []
     with rasterio.open(path) as source:
         for place in places.itertuples():

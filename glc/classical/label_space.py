@@ -41,8 +41,7 @@ class LabelSpace(Classical):
         alpha: NotNegative = 1.0
         """Penalty of the ridge."""
         trees: Count = 100
-        """Maximum number of trees per component; above 10,000 surveys scikit-learn stops early, on a tenth of the training
-        surveys."""
+        """Maximum number of trees per component; above 10,000 surveys scikit-learn stops early, on a tenth of them."""
         decoding: Literal["reconstruct", "nearest"] = "reconstruct"
         """reconstruct: the mean plus the components; nearest: votes of the nearest surveys among the components."""
         k: Count = 50

@@ -1,4 +1,4 @@
-"""The two kinds of covariates, as declarations: rasters that cover the surveys, and patches, one file a survey."""
+"""The two kinds of covariates, as declarations: rasters that cover the surveys, and patches, one file per survey."""
 
 import re
 from dataclasses import dataclass, field
@@ -106,7 +106,7 @@ class Layer:
 
 @dataclass(eq=False)
 class Patches:
-    """Images already cut around the surveys, one file a survey and layer.
+    """Images already cut around the surveys, one file per survey and layer.
 
     layers : alternatives of a layer set, such as those of two editions: the first with a folder or archive is used
     classes : for categorical bands, name of the band -> codes of its classes. Pixels of any other code count as nodata

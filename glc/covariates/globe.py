@@ -1,4 +1,4 @@
-"""Altitude, monthly temperature and turbidity, and land of the whole globe, a quarter of a degree a pixel."""
+"""Altitude, monthly temperature and turbidity, and land of the whole globe, a quarter of a degree per pixel."""
 
 from glc.covariates._base import Raster
 from glc.registry import covariates

@@ -1,4 +1,4 @@
-"""Land cover, one class a pixel: needleleaf, broadleaf, cropland, grassland, shrubland, water and wetland, bare."""
+"""Land cover, one class per pixel: needleleaf, broadleaf, cropland, grassland, shrubland, water and wetland, bare."""
 
 from glc.covariates._base import Raster
 from glc.registry import covariates

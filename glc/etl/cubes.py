@@ -1,4 +1,4 @@
-"""Cubes of surveys: quarterly satellite series and monthly climate, one row a survey, none dropped and none zero.
+"""Cubes of surveys: quarterly satellite series and monthly climate, one row per survey; missing values are NaN.
 
 Three sources, one table: six CSVs of quarterly series (`write_series`), files that hold one cube each (`write_files`)
 and monthly rasters (`write_rasters`). Each writes ``cubes/`` and ``quarantine/`` under its output folder and returns

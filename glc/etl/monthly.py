@@ -13,7 +13,7 @@ from glc.errors import ConfigError, DataError
 from glc.progress import tqdm
 
 CHELSA = "CHELSA_{variable}_{month}_{year}_V.2.1.tif"
-"""File names of the contest's monthly climate: one band a file."""
+"""File names of the contest's monthly climate: one band per file."""
 _PIECES = {
     "variable": r"(?P<variable>[A-Za-z][A-Za-z0-9]*)",
     "year": r"(?P<year>\d{4})",

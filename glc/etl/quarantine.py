@@ -1,4 +1,4 @@
-"""Which rows cannot be used, and why: the checks as Spark expressions, one reason a row, and the limit on them.
+"""Which rows cannot be used, and why: the checks as Spark expressions, one reason per row, and the limit on them.
 
 A row goes to the quarantine with the first reason that holds, so that rows in = rows out + quarantined. Values of
 columns that a survey can do without (geoUncertaintyInM, areaInM2) never cost the row: what is not a number becomes

@@ -120,7 +120,7 @@ def read(tables, ids, values):
 
 
 def series_ids(path, survey_column, series_column="timeSerieID", separator=";"):
-    """Which series is which survey's, from an occurrence table: frame (surveyId, series_id), one row a survey.
+    """Which series is which survey's, from an occurrence table: frame (surveyId, series_id), one row per survey.
 
     Rows without either id are left out: their surveys have no series. A DataError names a missing column and surveys
     that point to two series.
@@ -157,7 +157,7 @@ def _read_table(path, ids, values, seen, corrupt, bar):
         wanted = ids[position] == row_ids if len(ids) else np.zeros(len(row_ids), bool)
         wanted[[i for i, _ in unreadable]] = False
         block_values = np.empty((len(row_ids), len(quarters)), np.float32)
-        told = set()  # one reason a row is enough
+        told = set()  # one reason per row is enough
         for column, source in enumerate(order):
             block_values[:, column], unreadable = _numbers(block.column(source + 1), pa.float32())
             name = "{}_{}".format(*quarters[source])

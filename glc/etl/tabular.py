@@ -1,4 +1,4 @@
-"""The tabular modality: environmental values at every survey, cleaned (`glc.etl.cleaning`), one row a survey.
+"""The tabular modality: environmental values at every survey, cleaned (`glc.etl.cleaning`), one row per survey.
 
 Neither imputed nor scaled: means and deviations are fitted by who reads the table, on its own training fold.
 """
@@ -34,7 +34,7 @@ def write(spark, places, covariates, folders, out, *, training=None, source="aut
     """Write ``out/tabular/part-*.parquet``: dataset, surveyId, flag, then float32 columns ``<covariate>_<name>``.
 
     spark : a session, or None to work in this process; its workers must see `folders` and `out` under the same paths
-    places : pandas frame or pyarrow table with dataset, surveyId, lon, lat (degrees), one row a survey
+    places : pandas frame or pyarrow table with dataset, surveyId, lon, lat (degrees), one row per survey
     covariates : names of registered rasters, or `glc.covariates.Raster`; their order is that of the columns
     folders : a dataset's folder, or several, of which the first that has a covariate, as CSV or raster, is read
     training : the surveys over which `cleaning.RULE` is computed, as `places`; by default all of `places`

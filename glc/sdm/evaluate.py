@@ -10,7 +10,7 @@ ALL = "all"
 
 
 def per_species(region, model, group, scores):
-    """Measures of one group's scores (site, species) against its truth, a row a species."""
+    """Measures of one group's scores (site, species) against its truth, one row per species."""
     found = {name: measure(scores, group.truth) for name, measure in MEASURES.items()}
     species = group.examples.species
     return pd.DataFrame({"region": region, "group": group.name, "species": species, "model": model, **found})

@@ -113,7 +113,7 @@ def published(folder):
 
 
 def context(folder):
-    """Means of Valavi et al. 2023: frame by ``model`` (region, auc, prg, cor, one row a species) of random 5-fold runs.
+    """Means of Valavi et al. 2023: frame by ``model`` (region, auc, prg, cor, one row per species) of 5 random folds.
 
     Their test is a mean over folds that are not public and over fewer species: context, not the same protocol. None
     where `CONTEXT` is not there.

@@ -1,4 +1,4 @@
-"""One net for all species of a region: a trunk over the covariates that all species share, one output a species.
+"""One net for all species of a region: a trunk over the covariates that all species share, one output per species.
 
 Rare species learn from what common ones show of the covariates. Groups differ in their background, so a row counts
 only for the species of its own group.

@@ -95,7 +95,7 @@ def write_images(world, folder, *options, **named):
 
 
 def write_series(world, folder, *options, **named):
-    """Write the quarterly satellite series of the surveys of `datasets`, one CSV a band."""
+    """Write the quarterly satellite series of the surveys of `datasets`, one CSV per band."""
     _write(world, folder, "series", *options, **named)
 
 

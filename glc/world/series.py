@@ -1,4 +1,4 @@
-"""Quarterly satellite series of the virtual world, 2000 to 2020: one CSV a band, one row a survey.
+"""Quarterly satellite series of the virtual world, 2000 to 2020: one CSV per band, one row per survey.
 
 Greenness follows the seasons of the place's climate; at the disturbance the canopy falls and then grows back, so that
 the series tells its year. Values are whole numbers 0-255; gaps are empty, and ``eos`` marks quarters after a series'

@@ -78,7 +78,7 @@ def known_classes(labels):
 
 
 def fit_predict(features, targets, query, head=HEAD, seed=0, progress=True):
-    """Fit a head a target on frozen `features` and predict at `query`.
+    """Fit one head per target on frozen `features` and predict at `query`.
 
     features : (n, d) of the training rows; query : (m, d)
     targets : name -> (n,) values, or labels (dtype object) with None where missing, which are left out

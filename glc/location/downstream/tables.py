@@ -1,4 +1,4 @@
-"""Scores of downstream tasks as tables: a row a source, a column a target, mean ± standard deviation over the seeds."""
+"""Scores of downstream tasks as tables: one row per source, one column per target, mean ± deviation over seeds."""
 
 import pandas as pd
 
