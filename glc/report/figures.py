@@ -153,8 +153,8 @@ def recall(rows):
     x = np.arange(len(rows))
     ax.bar(x, [share or 0 for share in shares], 0.55, color=ACCENT)
     for at, share in zip(x, shares, strict=True):
-        told = "no pairs" if share is None else f"{share:.1%}" if share >= 0.1 else f"{share:.2%}"
-        ax.annotate(told, (at, share or 0), (0, 3), textcoords="offset points", ha="center")
+        text = "no pairs" if share is None else f"{share:.1%}" if share >= 0.1 else f"{share:.2%}"
+        ax.annotate(text, (at, share or 0), (0, 3), textcoords="offset points", ha="center")
     ax.set_xticks(x, labels)
     ax.set_xlim(-0.6, len(rows) - 0.4)
     ax.set_ylim(0, 1.1)
@@ -178,8 +178,8 @@ def learning(histories, measures, best, label):
         for column in measures[:-1]:
             ax.plot(frame["epoch"], frame[column], "--", color=colour, linewidth=1.1)
         solid = frame.dropna(subset=measures[-1])  # not every epoch is validated
-        one = "." if len(solid) == 1 else ""
-        ax.plot(solid["epoch"], solid[measures[-1]], f"{one}-", color=colour, linewidth=1.6, label=f"fold {fold}")
+        marker = "." if len(solid) == 1 else ""
+        ax.plot(solid["epoch"], solid[measures[-1]], f"{marker}-", color=colour, linewidth=1.6, label=f"fold {fold}")
         at = frame[frame["epoch"] == best[fold]]
         ax.plot(at["epoch"], at[measures[-1]], "o", color=colour, markeredgecolor="white", markersize=8)
     if len(measures) > 1:
@@ -225,8 +225,8 @@ def heat(grid):
     k, threshold, f1 = (np.array(grid[name], float) for name in ("k", "threshold", "f1"))
     shown = ax.pcolormesh(threshold, k, f1, shading="nearest", cmap="viridis", rasterized=True)
     row, column = np.unravel_index(f1.argmax(), f1.shape)
-    told = f"k {k[row]:g}, threshold {threshold[column]:g}: {f1.max():.4f}"
-    ax.plot(threshold[column], k[row], "o", color="white", markeredgecolor=INK, markersize=7, label=told)
+    best = f"k {k[row]:g}, threshold {threshold[column]:g}: {f1.max():.4f}"
+    ax.plot(threshold[column], k[row], "o", color="white", markeredgecolor=INK, markersize=7, label=best)
     ax.set_xlabel("threshold")
     ax.set_ylabel("k")
     figure.colorbar(shown, label="F1 on validation", aspect=28, pad=0.02)

@@ -353,7 +353,7 @@ def as_toml(experiment):
     arrays = [key for key, value in values.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
     lines = [f"{key} = {_toml(value)}" for key, value in values.items() if key not in (*tables, *arrays)]
     sections = [(f"[{key}]", values[key]) for key in tables]
-    sections += [(f"[[{key}]]", one) for key in arrays for one in values[key]]
+    sections += [(f"[[{key}]]", table) for key in arrays for table in values[key]]
     for heading, table in sections:
         lines += ["", heading, *(f"{key} = {_toml(value)}" for key, value in table.items())]
     return "\n".join(lines)

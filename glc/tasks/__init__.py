@@ -18,7 +18,7 @@ Nets that read imagery have, before Fit and FoldScores, Tiles (rasters and image
 at the survey), and those that start from a pretrained encoder Triplets --- Pretrain before Fit. With ``cross_fusion``
 the Fit of fold 0 comes before the others. EnsembleScores joins the scores of several experiments.
 
-Every task writes ``ROOT/store/<dataset>/<task>-<identity>``; the products of an experiment also stand at
+Every task writes ``ROOT/store/<dataset>/<task>-<identity>``; the products of an experiment are also at
 ``ROOT/{submissions,metrics,reports}/<dataset>/<experiment>``.
 
 Importing this module makes Luigi read ``conf/luigi.cfg`` (`glc.config.paths`); a file named by ``LUIGI_CONFIG_PATH`` is
