@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -138,8 +139,6 @@ def test_the_python_example_of_the_readme_runs(tmp_path):
 @pytest.mark.slow
 def test_members_written_by_contributing_pass_the_contract_tests(tmp_path):
     """In a copy of the checkout: nothing there changes except the new files and what `make options` generates."""
-    import shutil
-
     ignore = shutil.ignore_patterns(".git", ".venv", "build", "out", "*.egg-info", "__pycache__")
     copy = tmp_path / "copy"
     shutil.copytree(CHECKOUT, copy, ignore=ignore)
@@ -153,9 +152,24 @@ def test_members_written_by_contributing_pass_the_contract_tests(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
 
     run("glc.config.reference")
-    files = ("tests/nets/architectures/test_all.py", "tests/classical/test_all.py", "tests/covariates", "tests/config")
+    files = (
+        "tests/nets/architectures/test_all.py",
+        "tests/classical/test_all.py",
+        "tests/covariates",
+        "tests/config",
+        "tests/training/test_losses.py",
+        "tests/sdm/test_models.py",
+    )
     words = " or ".join(
         {Path(path).stem.replace("-", "_") for path in EXAMPLES} | {Path(path).stem for path in EXAMPLES}
     )
     run("pytest", "-q", "-p", "no:cacheprovider", *files, "-k", words)
-    run("pytest", "-q", "-p", "no:cacheprovider", "tests/config/test_reference.py", "tests/editions")
+    run(
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/config/test_reference.py",
+        "tests/editions",
+        "tests/test_registry.py",
+    )
