@@ -11,12 +11,14 @@ processors that round differently may disagree on a presence in many millions.
 import dataclasses
 import importlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from glc import storage
 from glc.errors import DataError
+from glc.types import Keywords
 
 PARTS = ("metadata", "rasters", "images", "series", "cubes")
 
@@ -84,7 +86,7 @@ def write_metadata(world, folder):
     _write(world, folder, "metadata")
 
 
-def write_rasters(world, folder, *options, **named):
+def write_rasters(world: World, folder: Path, *options: Keywords, **named: Keywords) -> None:
     """Write the GeoTIFFs (EPSG:4326); `larger_than` is the least size in bytes of the elevation raster's pixels."""
     _write(world, folder, "rasters", *options, **named)
 
@@ -104,7 +106,7 @@ def write_cubes(world, folder, *options, **named):
     _write(world, folder, "cubes", *options, **named)
 
 
-def write(world, folder, parts=("metadata",)):
+def write(world: World, folder: Path, parts: Sequence[str] = ("metadata",)) -> None:
     """Write the named `parts` (of `PARTS`, as far as the `world` has them) into `folder`."""
     for part in parts:
         _check_part(world, folder, part)

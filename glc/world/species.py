@@ -8,14 +8,20 @@ where the last two columns of e are the place itself: a species has a range as w
 record in a presence-absence survey is detection x occupancy, of larger plots a little more.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit
 
 from glc.world import environment, places
 from glc.world.fields import generator
+
+if TYPE_CHECKING:
+    from glc.world import World
+
 
 _STRENGTH = np.array([1.0, 0.9, 0.9, 0.8, 0.8, 1.0, 0.9, 0.8, 0.9])
 """How strongly species tell apart the environment's columns, before the two of place."""
@@ -60,7 +66,7 @@ class Niches:
         return sigmoid(self.log_odds(e) + effort[:, None]) * self.detection
 
 
-def efforts(area):
+def efforts(area: Sequence[float | None] | np.ndarray) -> np.ndarray:
     """Added log-odds for the plot areas (m2, None where not known): (n,) float32."""
     area = np.array([100.0 if a is None else a for a in area], float)
     return (0.25 * np.log(area / 100)).astype(np.float32)
@@ -72,7 +78,7 @@ def sigmoid(x):
 
 
 @lru_cache(maxsize=2)
-def niches(world):
+def niches(world: "World") -> Niches:
     """The species of `world`, calibrated so that expected prevalence in its surveys is log-normal."""
     rng = generator(world.seed, "species")
     n = world.n_species
