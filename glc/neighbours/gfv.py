@@ -21,6 +21,7 @@ from glc.errors import ConfigError
 from glc.neighbours import ecological
 from glc.neighbours._base import GraphFeature
 from glc.registry import graphs
+from glc.types import Facts
 
 TRAINING = ("leave_one_out", "block", "fold")
 NORMALISE = ("scale", "standard", "none")
@@ -77,7 +78,7 @@ class Graph:
     nodes: np.ndarray
     sources: np.ndarray
     weights: sparse.csr_matrix
-    facts: dict
+    facts: Facts
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class GraphVectors:
 
     matrix: sparse.csr_matrix
     degree: np.ndarray
-    facts: dict
+    facts: Facts
 
     def dense(self, rows):
         """Vectors of surveys by row number, (n, m) float32: for one batch at a time."""

@@ -199,7 +199,7 @@ def find(covariate, folders):
     return grids
 
 
-def spans_globe(grid):
+def spans_globe(grid: Grid) -> bool:
     """Whether the columns of a `Grid` go once around the Earth, so that its last lies beside its first."""
     step = grid.transform.a
     # a step of 0.0083333333 degrees misses 360 by a little
