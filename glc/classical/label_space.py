@@ -2,6 +2,10 @@
 
 Principal label space transformation (Tai & Lin 2012), the second of the alternatives of Miyaguchi et al. 2024, section
 7.1.2: labels Y (survey, species) are projected to Z = (Y - mean) V with orthonormal columns V, a regression learns Z
+from glc.surveys import SurveyData
+import pandas as pd
+from glc.surveys import SurveyData
+import pandas as pd
 from the place, and its prediction is decoded to mean + Z V^T.
 """
 
@@ -50,7 +54,14 @@ class LabelSpace(Classical):
         seed: Seed = 0
         """Seed of the boosting."""
 
-    def scores(self, data, fold, queries, neighbours=None, table=None):
+    def scores(
+        self,
+        data: SurveyData,
+        fold: int | None,
+        queries: np.ndarray,
+        neighbours: pd.DataFrame | None = None,
+        table: np.ndarray | None = None,
+    ) -> sparse.csr_matrix:
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
 
         `facts` then tells the components used and the share of the labels' variance that they keep.

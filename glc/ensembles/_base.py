@@ -1,8 +1,9 @@
 """What every ensemble must say."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from glc.config import section
+from glc.types import MemberOptions
 
 
 class Ensemble:
@@ -44,7 +45,7 @@ class Ensemble:
     class Prediction:
         """Options of prediction only (the experiment's ``[predict]``): none."""
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: MemberOptions) -> None:
         """Keep the options.
 
         options : the ensemble's own `Options`

@@ -21,11 +21,11 @@ class Ranked:
     actual: np.ndarray | None = None
 
     @property
-    def lengths(self):
+    def lengths(self) -> np.ndarray:
         """How many positive scores each survey has, (n,)."""
         return np.diff(self.indptr)
 
-    def rows(self, chosen):
+    def rows(self, chosen: np.ndarray) -> "Ranked":
         """The ranking of the surveys at the row numbers `chosen`."""
         lengths = self.lengths[chosen]
         indptr = np.concatenate([[0], np.cumsum(lengths)])
@@ -39,17 +39,17 @@ class Ranked:
             self.actual[chosen] if known else None,
         )
 
-    def above(self, threshold):
+    def above(self, threshold: float) -> np.ndarray:
         """How many scores of each survey are above `threshold`, (n,)."""
         running = np.concatenate([[0], np.cumsum(self.values > threshold)])
         return running[self.indptr[1:]] - running[self.indptr[:-1]]
 
-    def hits_among(self, sizes):
+    def hits_among(self, sizes: np.ndarray) -> np.ndarray:
         """How many of the first `sizes` species of each survey it holds; sizes and result (..., n)."""
         running = np.concatenate([[0], np.cumsum(self.hits)])
         return running[self.indptr[:-1] + np.minimum(sizes, self.lengths)] - running[self.indptr[:-1]]
 
-    def block(self, start, stop, width):
+    def block(self, start: int, stop: int, width: int) -> np.ndarray:
         """Values of the surveys start..stop, their best `width`, padded with zeros: (stop - start, width) float64."""
         lengths = np.minimum(self.lengths[start:stop], width)
         out = np.zeros((stop - start, width))
@@ -58,7 +58,7 @@ class Ranked:
         out[mask] = self.values[index[mask]]
         return out
 
-    def take(self, sizes, shape):
+    def take(self, sizes: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:
         """Boolean CSR of the first `sizes` species of each survey, best first in each row (unsorted indices)."""
         sizes = np.minimum(sizes, self.lengths)
         place = np.arange(len(self.columns)) - np.repeat(self.indptr[:-1], self.lengths)
@@ -67,7 +67,7 @@ class Ranked:
         return sparse.csr_matrix((np.ones(int(keep.sum()), bool), self.columns[keep], indptr), shape=shape)
 
 
-def rank(matrix, actual=None, rows=1_024):
+def rank(matrix: sparse.csr_matrix, actual: sparse.csr_matrix | None = None, rows: int = 1_024) -> Ranked:
     """Ranked positive scores of a CSR `matrix` (n, m), ties broken by column; with labels where `actual` is given."""
     matrix = matrix.tocsr()
     columns, values, hits, lengths = [], [], [], []

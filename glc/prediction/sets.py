@@ -1,7 +1,6 @@
 """Scores to predictions: honest species sets for validation, final ones for the test."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +12,14 @@ from glc.errors import DataError
 from glc.prediction import decode, ranking
 from glc.prediction.correction import Correction, correct
 from glc.surveys import SurveyData
+from glc.types import Facts
 
 OPTIMISTIC = "optimistic"
 
 
 def write(
     scores_folder: Path, data: SurveyData, out: Path, choice: config.Choice, correction: Correction | None = None
-) -> dict[str, Any]:
+) -> Facts:
     """Write ``valid`` and ``test`` predictions under `out` and return the facts of what was fitted.
 
     choice : the decoder
@@ -60,13 +60,22 @@ def write(
     return facts
 
 
-def read(folder, species):
+def read(folder: Path, species: np.ndarray) -> tuple[np.ndarray, np.ndarray, sparse.csr_matrix]:
     """Survey ids (n,), folds (n,) and sets (boolean CSR over `species`) of a predictions table."""
     table = storage.read_table(folder, "predictions")
     return table["surveyId"].to_numpy(), table["fold"].to_numpy(), labels.to_matrix(table["species"], species)
 
 
-def _correct(sets, names, at, data, fold, rows, species, correction):
+def _correct(
+    sets: dict[str, sparse.csr_matrix],
+    names: list[str],
+    at: np.ndarray,
+    data: SurveyData,
+    fold: int | None,
+    rows: np.ndarray,
+    species: np.ndarray,
+    correction: Correction,
+) -> Facts:
     """Join the sets called `names` with what `correction` adds to the surveys in their rows `at`, `rows` of `data`."""
     added, facts = correction.species(data, fold, rows)
     added = labels.widen(added, data.species, species)
@@ -76,7 +85,7 @@ def _correct(sets, names, at, data, fold, rows, species, correction):
     return facts
 
 
-def _halves(blocks):
+def _halves(blocks: np.ndarray) -> np.ndarray:
     """Two groups of whole blocks with about as many surveys each."""
     block, index, count = np.unique(blocks, return_inverse=True, return_counts=True)
     if len(block) < 2:
@@ -92,7 +101,7 @@ def _halves(blocks):
     return side[index]
 
 
-def _write(scores, sets, folder):
+def _write(scores: score_tables.Scores, sets: sparse.csr_matrix, folder: Path) -> None:
     table = pa.table(
         {
             "surveyId": scores.surveys.astype(np.int64),
