@@ -6,7 +6,7 @@ minimised, and "gamma+ > gamma- emphasizes positive examples" is the wrong way r
 easy examples count, so it is gamma- > gamma+ that emphasises the positives.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Lt
@@ -14,6 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax, s
 
 from glc.config import Dropout, NotNegative, section
 from glc.registry import losses
+from glc.types import MemberOptions
 
 _TINY = 1e-30
 Reduction = Literal["mean", "sum"]
@@ -49,7 +50,7 @@ class Loss:
     class Options:
         """Options of ``train.loss``, beside its ``name``: none."""
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: MemberOptions) -> None:
         """Keep the options.
 
         options : the loss's own `Options`

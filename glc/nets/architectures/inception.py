@@ -157,7 +157,7 @@ class Inception(Net):
         return self.head(x * torch.as_tensor(kept, dtype=x.dtype, device=x.device) / keep)
 
 
-def body(channels, stem_stride=1):
+def body(channels: int, stem_stride: int = 1) -> nn.Module:
     """Inception v3 of maps (batch, channels, row, col) without its classifier, (batch, 2048), its stem as published."""
     net = Inception3(num_classes=1, aux_logits=False, init_weights=False)
     net.Conv2d_1a_3x3 = BasicConv2d(channels, 32, kernel_size=3, stride=stem_stride, padding=1)

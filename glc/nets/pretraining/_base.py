@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from glc.config import Choice, section
+from glc.types import Facts, MemberOptions
 
 if TYPE_CHECKING:
     from glc.nets.inputs.features import Features
@@ -25,7 +26,7 @@ class Pretraining:
     class Options:
         """Options of ``[pretrain]``, beside its ``name``."""
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: MemberOptions) -> None:
         """Keep the options.
 
         options : the pretraining's own `Options`
@@ -41,10 +42,10 @@ class Pretraining:
         model: Choice,
         accelerator: str = "auto",
         threads: int | None = None,
-        wandb: dict[str, Any] | None = None,
+        wandb: Wandb | None = None,
         fast_dev_run: bool = False,
         progress: bool = True,
-    ) -> dict[str, Any]:
+    ) -> Facts:
         """Train the encoder of a net.
 
         folder : pairs of surveys, what `glc.neighbours.triplets.write` wrote
