@@ -3,9 +3,6 @@
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-import pandas as pd
-import pyarrow as pa
-
 StrPath: TypeAlias = str | Path
 """A file or folder, as a person or a caller writes it."""
 
@@ -24,9 +21,6 @@ Registered: TypeAlias = Any
 
 Keywords: TypeAlias = Any
 """Arguments that are handed on as they are to a library, which says what it accepts."""
-
-PlaceTable: TypeAlias = pd.DataFrame | pa.Table | str | Path
-"""A table of places, or the file or folder where it is."""
 
 
 class Say(Protocol):

@@ -2,16 +2,13 @@
 
 Principal label space transformation (Tai & Lin 2012), the second of the alternatives of Miyaguchi et al. 2024, section
 7.1.2: labels Y (survey, species) are projected to Z = (Y - mean) V with orthonormal columns V, a regression learns Z
-from glc.surveys import SurveyData
-import pandas as pd
-from glc.surveys import SurveyData
-import pandas as pd
 from the place, and its prediction is decoded to mean + Z V^T.
 """
 
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, svds
 
@@ -21,6 +18,7 @@ from glc.classical._places import PlaceOptions, place_features
 from glc.config import Count, NotNegative, Seed, section
 from glc.progress import tqdm
 from glc.registry import models
+from glc.surveys import SurveyData
 
 
 @models.register("label_space")

@@ -5,20 +5,30 @@ call that takes float64 tensors (n,) of lon and lat in degrees to (n, width) flo
 """
 
 import math
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import numpy as np
 import torch
 from annotated_types import Ge, Le
+from numpy.typing import ArrayLike
 
 from glc import config
 from glc.config import OpenShare, section
 from glc.errors import DataError
 from glc.location import harmonics
 from glc.registry import locations
+from glc.types import JSON
 
 
-def features(name, lon, lat, **options):
+class FeatureMap(Protocol):
+    """Float64 tensors (n,) of lon and lat in degrees to (n, `width`) float32; nothing of it is learnt."""
+
+    width: int
+
+    def __call__(self, lon: torch.Tensor, lat: torch.Tensor) -> torch.Tensor: ...
+
+
+def features(name: str, lon: ArrayLike, lat: ArrayLike, **options: JSON) -> np.ndarray:
     """Features (n, width) float32 of places by the feature map `name`, without any training.
 
     name : of `glc.registry.locations`: harmonics, raw, xyz or spherec_plus
@@ -29,7 +39,7 @@ def features(name, lon, lat, **options):
     return made(*(torch.from_numpy(x) for x in degrees(lon, lat))).numpy()
 
 
-def make(choice):
+def make(choice: config.Choice) -> FeatureMap:
     """The feature map that `choice`, a config.Choice, names."""
     member = locations.get(choice.name)
     return member(config.options(member, choice, "features"))

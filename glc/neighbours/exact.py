@@ -19,9 +19,9 @@ from scipy.spatial import cKDTree
 
 from glc import geo
 from glc.errors import ConfigError
-from glc.neighbours.places import SPARK_SCHEMA, Places, align, collect, load, ranks, spark_places, to_table
+from glc.neighbours.places import SPARK_SCHEMA, Places, PlaceTable, align, collect, load, ranks, spark_places, to_table
 from glc.progress import tqdm
-from glc.types import Facts, PlaceTable, StrPath
+from glc.types import Facts, StrPath
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

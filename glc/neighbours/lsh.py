@@ -15,8 +15,8 @@ from scipy.optimize import brentq
 
 from glc import geo
 from glc.errors import ConfigError
-from glc.neighbours.places import SPARK_SCHEMA, collect, spark_places
-from glc.types import Facts, PlaceTable, StrPath
+from glc.neighbours.places import SPARK_SCHEMA, PlaceTable, collect, spark_places
+from glc.types import Facts, StrPath
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 
 from glc import schema, storage
 from glc.errors import DataError
-from glc.types import PlaceTable
+
+PlaceTable: TypeAlias = pd.DataFrame | pa.Table | str | Path
+"""A table of places, or the file or folder where it is."""
 
 
 class Places(NamedTuple):

@@ -11,8 +11,8 @@ import pyarrow.dataset as ds
 from glc import schema
 from glc.errors import DataError
 from glc.neighbours import exact
-from glc.neighbours.places import align, load
-from glc.types import Facts, PlaceTable
+from glc.neighbours.places import PlaceTable, align, load
+from glc.types import Facts
 
 RADII_M = (1_000, 5_000, 10_000, 50_000)
 

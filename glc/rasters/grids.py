@@ -5,10 +5,12 @@ covariate's, and files that are turned, are warped on reading.
 """
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import rasterio
+from numpy.typing import ArrayLike
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioIOError
@@ -50,7 +52,7 @@ class Grid:
     nodata: float | None
     area: str = ""
 
-    def pixels(self, lon, lat):
+    def pixels(self, lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns, (n,) int64 each, of places in degrees; -1 where a place is not on the grid.
 
         A lon one turn off is on a grid that spans the globe.
@@ -75,7 +77,7 @@ class Grid:
         return np.where(inside, row, -1).astype(np.int64), np.where(inside, col, -1).astype(np.int64)
 
     @contextlib.contextmanager
-    def open(self):
+    def open(self) -> Iterator["Reader"]:
         """Yield a `Reader` of the grid's bands."""
         with contextlib.ExitStack() as stack:
             yield Reader(self, stack)

@@ -45,23 +45,23 @@ class Niches:
     in_pa: np.ndarray
     """Whether it is ever recorded in presence-absence surveys."""
 
-    def subset(self, mask):
+    def subset(self, mask: np.ndarray) -> "Niches":
         """The species where `mask` holds."""
         return Niches(**{name: value[mask] for name, value in vars(self).items()})
 
-    def log_odds(self, e):
+    def log_odds(self, e: np.ndarray) -> np.ndarray:
         """(n, species) float32 log-odds of occupancy at places with environment `e` (n, k)."""
         terms = np.hstack([e * e, e, np.ones((len(e), 1), np.float32)])
         constant = self.height - (self.weight * self.optimum**2).sum(axis=1) / 2
         factors = np.hstack([-self.weight / 2, self.weight * self.optimum, constant[:, None]])
         return terms @ factors.astype(np.float32).T
 
-    def log_odds_of(self, e, chosen):
+    def log_odds_of(self, e: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """(n, m) float32 log-odds at places `e` (n, k) of the species `chosen` (n, m) only."""
         distance = e[:, None, :] - self.optimum[chosen]
         return self.height[chosen] - np.einsum("nmk,nmk,nmk->nm", distance, distance, self.weight[chosen]) / 2
 
-    def probability(self, e, effort):
+    def probability(self, e: np.ndarray, effort: np.ndarray) -> np.ndarray:
         """(n, species) float32 probability of a record in a presence-absence survey; `effort` is of `efforts`."""
         return sigmoid(self.log_odds(e) + effort[:, None]) * self.detection
 

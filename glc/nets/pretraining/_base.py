@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from glc.config import Choice, section
+from glc.training.machine import MACHINE, Machine
 from glc.types import Facts, MemberOptions
 
 if TYPE_CHECKING:
@@ -40,11 +41,7 @@ class Pretraining:
         out: Path,
         *,
         model: Choice,
-        accelerator: str = "auto",
-        threads: int | None = None,
-        wandb: Wandb | None = None,
-        fast_dev_run: bool = False,
-        progress: bool = True,
+        machine: Machine = MACHINE,
     ) -> Facts:
         """Train the encoder of a net.
 
@@ -52,7 +49,7 @@ class Pretraining:
         features : imagery of the surveys
         out : an existing folder, gets ``encoder.ckpt`` (`glc.nets.checkpoints.save_encoder`) and ``history.csv``
         model : a net with an `encoder`; a ConfigError refuses others
-        accelerator, threads, wandb, fast_dev_run, progress : see `glc.nets.trainer.fit`
+        machine : how the training runs
         returns : plain facts for the manifest
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how it trains")
