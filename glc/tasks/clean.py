@@ -55,7 +55,7 @@ class Clean(ConsoleTask):
                     continue
                 self.removed.append(path)
 
-    def results(self):
+    def results(self) -> list[str]:
         if not self.removed:
             return [f"nothing to remove: {self.task} of {self.experiment} has no output under {self.root}"]
         return [f"removed {path}" for path in self.removed]

@@ -1,13 +1,13 @@
 """Learning curves of several runs in one figure."""
 
 from pathlib import Path
-from typing import Any
 
 import luigi
 
 from glc import config, storage
 from glc.tasks.tables import ExperimentsTask
 from glc.tasks.training import Fit, fit_of, pretraining
+from glc.types import JSON
 
 
 class Curves(ExperimentsTask):
@@ -26,7 +26,7 @@ class Curves(ExperimentsTask):
             for label, experiment in self.variants().items()
         }
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return [self.title, *self.variants()]
 
     def write(self, out: Path) -> None:
@@ -52,7 +52,7 @@ class Losses(ExperimentsTask):
             for title, group in self.groups().items()
         }
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return [self.title, *([title, *group] for title, group in self.groups().items())]
 
     def write(self, out: Path) -> None:

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import luigi
 import pandas as pd
@@ -16,11 +16,14 @@ from glc.errors import ConfigError, MissingError, did_you_mean
 from glc.tasks.base import spark
 from glc.tasks.parameters import NameParameter, imagery_folder
 from glc.tasks.surveys import Surveys, SurveysTask, VirtualPart
+from glc.types import JSON
 
 # the 2023 edition keys its series and its image tiles by columns of their own
 SERIES_COLUMN, IMAGE_COLUMN = "timeSerieID", "patchID"
 SPARK_FROM = 200_000
 """Surveys; fewer are read before a session has started."""
+
+T = TypeVar("T")
 
 
 class ImageryTask(SurveysTask):
@@ -55,7 +58,7 @@ class ImageryTask(SurveysTask):
         """The first of `folders`."""
         return self.folders[0]
 
-    def where(self, find: Callable[[Path], Any]) -> tuple[Path, Any]:
+    def where(self, find: Callable[[Path], T]) -> tuple[Path, T]:
         """(folder, find(folder)) of the first of `folders` in which `find` raises no MissingError."""
         missing = []
         for folder in self.folders:
@@ -65,14 +68,14 @@ class ImageryTask(SurveysTask):
                 missing.append(str(error))
         raise MissingError("; and ".join(missing))
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return None if "imagery" in self.requires() else self.files()
 
-    def files(self) -> list[Any]:
+    def files(self) -> list[JSON]:
         """What tells that the files are others than before: names, sizes and times, or those of their folders."""
         raise NotImplementedError(f"{type(self).__name__} does not list its files")
 
-    def relative(self, paths: Iterable[Path], folder: Path) -> list[Any]:
+    def relative(self, paths: Iterable[Path], folder: Path) -> list[JSON]:
         """(name below the `folder`, size, time) of files."""
         found = [(path, path.stat()) for path in map(Path, paths)]
         return sorted((str(path.relative_to(folder)), at.st_size, at.st_mtime_ns) for path, at in found)
@@ -138,7 +141,7 @@ class Tiles(ImageryTask):
     def world_part(self) -> str:
         return registry.covariates.get(self.covariate).kind
 
-    def files(self) -> list[Any]:
+    def files(self) -> list[JSON]:
         covariate = registry.covariates.get(self.covariate)
         if covariate.kind == "rasters":
             paths = covariate.find(self.folders)
@@ -157,7 +160,7 @@ class Tiles(ImageryTask):
         trees = [self.tree(path, folder) for path in sorted(below) if path.is_dir()]
         return trees + self.relative((path for path in below if path.is_file()), folder)
 
-    def tree(self, top: Path, folder: Path) -> list[Any]:
+    def tree(self, top: Path, folder: Path) -> list[JSON]:
         """Folders from `top` down, by their names below `folder`, with their times.
 
         These change when a file comes, goes or is replaced.
@@ -192,7 +195,7 @@ class Cubes(ImageryTask):
     def world_part(self) -> str:
         return "series" if self.kind == "series" else "cubes"
 
-    def files(self) -> list[Any]:
+    def files(self) -> list[JSON]:
         from glc.etl import cubes, series
 
         if self.kind == "series":
@@ -224,7 +227,7 @@ class Cubes(ImageryTask):
 class RastersParameter(luigi.ListParameter):
     """Names of registered rasters."""
 
-    def normalize(self, x: Any) -> tuple[str, ...]:
+    def normalize(self, x: Iterable[str]) -> tuple[str, ...]:
         x = super().normalize(x)
         if not x:
             raise ConfigError('--covariates: found none, expected a list such as \'["bioclim", "elevation"]\'')
@@ -246,7 +249,7 @@ class Tabular(ImageryTask):
     def world_part(self) -> str:
         return "rasters"
 
-    def files(self) -> list[Any]:
+    def files(self) -> list[JSON]:
         from glc.etl import values
 
         found = []

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import luigi
 import numpy as np
@@ -18,12 +18,15 @@ from glc.tasks.experiment import ExperimentTask
 from glc.tasks.imagery import Cubes, ImageryTask, Tabular, Tiles
 from glc.tasks.location.encoder_file import location_encoder
 from glc.tasks.machine import machine
+from glc.types import JSON, Facts, Keywords
 
 if TYPE_CHECKING:
     from glc.nets.inputs.features import Features
 
 
-def input_task(task: DatasetTask, wanted: config.Input, datasets: tuple[str, ...] = (), **changes: Any) -> ImageryTask:
+def input_task(
+    task: DatasetTask, wanted: config.Input, datasets: tuple[str, ...] = (), **changes: Keywords
+) -> ImageryTask:
     """The table of the input `wanted`, with the dataset and imagery of `task`."""
     if wanted.cube:
         return task.clone(Cubes, kind=wanted.cube, datasets=datasets, **changes)
@@ -46,7 +49,7 @@ def available(task: ExperimentTask, wanted: config.Input) -> bool:
 class ReadsInputs(ExperimentTask):
     """A task that gives a model its inputs."""
 
-    facts: dict[str, Any]
+    facts: Facts
     """What `open_features` learned, for the manifest."""
 
     @cached_property
@@ -95,7 +98,7 @@ class ReadsInputs(ExperimentTask):
         """The inputs that are tables on disk; graphs are made when they are read, for each fold its own."""
         return [wanted for wanted in self.present if wanted.stored]
 
-    def setting(self, path: str) -> Any:
+    def setting(self, path: str) -> JSON:
         """With the options of locations in full, and a location encoder's content in place of its path."""
         if path != "inputs":
             return super().setting(path)

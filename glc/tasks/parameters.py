@@ -4,7 +4,6 @@ import argparse
 import json
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
 
 import luigi
 
@@ -13,6 +12,7 @@ from glc.errors import ConfigError, did_you_mean
 from glc.registry import Registry
 from glc.report.place import parse_place
 from glc.tasks.machine import output_folder
+from glc.types import JSON, Keywords, MemberOptions
 
 VIRTUAL = "virtual:"
 NONE = "none"
@@ -71,22 +71,22 @@ class ExperimentParameter(luigi.Parameter):
 class SectionParameter(NamedParameter):
     """A frozen section (`glc.config`) as a JSON object of the keys that differ from the defaults."""
 
-    def __init__(self, section: type, **kwargs: Any) -> None:
+    def __init__(self, section: type, **kwargs: Keywords) -> None:
         self.section = section
         super().__init__(**kwargs)
 
-    def normalize(self, x: Any) -> Any:
+    def normalize(self, x: JSON) -> MemberOptions:
         if isinstance(x, self.section):
             return x
         return config.value_of(self.section, self._json(x) if isinstance(x, str) else dict(x), self.option)
 
-    def parse(self, x: str) -> Any:
+    def parse(self, x: str) -> MemberOptions:
         return self.normalize(x)
 
-    def serialize(self, x: Any) -> str:
+    def serialize(self, x: MemberOptions) -> str:
         return config.canonical(x)
 
-    def _json(self, x: str) -> Any:
+    def _json(self, x: str) -> JSON:
         try:
             return json.loads(x)
         except json.JSONDecodeError:
@@ -110,7 +110,7 @@ class PathParameter(NamedParameter):
         optional: bool = False,
         among: Collection[str] = (),
         check: Callable[[Path, str], Path] | None = None,
-        **kwargs: Any,
+        **kwargs: Keywords,
     ) -> None:
         self.kind, self.remedy, self.among, self.check = kind, remedy, among, check
         super().__init__(**(kwargs | ({"default": ""} if optional else {})))
@@ -129,7 +129,7 @@ class PathParameter(NamedParameter):
 class CountParameter(NamedParameter, luigi.IntParameter):
     """A whole number of at least `least`."""
 
-    def __init__(self, least: int = 1, **kwargs: Any) -> None:
+    def __init__(self, least: int = 1, **kwargs: Keywords) -> None:
         self.least = least
         super().__init__(**kwargs)
 
@@ -142,7 +142,7 @@ class CountParameter(NamedParameter, luigi.IntParameter):
 class NameParameter(NamedParameter):
     """The name of a member of a `registry`."""
 
-    def __init__(self, registry: Registry, **kwargs: Any) -> None:
+    def __init__(self, registry: Registry, **kwargs: Keywords) -> None:
         self.registry = registry
         super().__init__(**kwargs)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import luigi
 
@@ -14,6 +14,10 @@ from glc.tasks.experiment import ExperimentTask
 from glc.tasks.inputs import ReadsInputs
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.training import FoldScores
+from glc.types import MemberOptions
+
+if TYPE_CHECKING:
+    from glc.classical._base import Classical
 
 
 class ClassicalScores(ReadsInputs):
@@ -22,7 +26,7 @@ class ClassicalScores(ReadsInputs):
     sections = ("model", "inputs", "scores.keep", "validation.run")
 
     @cached_property
-    def fitted(self) -> Any:
+    def fitted(self) -> "Classical":
         """The model with its options."""
         member = registry.models.get(self.settings.model.name)
         return member(config.options(member, self.settings.model, "model"))
@@ -97,7 +101,7 @@ class JointScores(ExperimentTask):
     sections = ("model", "scores.keep", "validation.run")
 
     @cached_property
-    def options(self) -> Any:
+    def options(self) -> MemberOptions:
         """The validated options of the model."""
         return config.options(registry.models.get(self.settings.model.name), self.settings.model, "model")
 

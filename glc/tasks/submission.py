@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import luigi
 
@@ -14,6 +13,7 @@ from glc.tasks.experiment import ExperimentProduct
 from glc.tasks.report import Report
 from glc.tasks.scores import Predictions
 from glc.tasks.training import Fit
+from glc.types import JSON
 
 SPLITS = {"valid": "validation", "test": "test", "optimistic": "validation, by nets that saw its labels:"}
 
@@ -36,7 +36,7 @@ class Submission(ExperimentProduct):
             return registry.editions.get(world.SIZES[self.virtual].edition)
         return editions.recognise(self.dataset).edition
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return "ranked" if self.ranked else self.edition.set_columns
 
     def requires(self) -> dict[str, luigi.Task]:

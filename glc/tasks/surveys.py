@@ -1,7 +1,6 @@
 """Dataset to parquet: the virtual world, the surveys, the folds."""
 
 from pathlib import Path
-from typing import Any
 
 import luigi
 import pandas as pd
@@ -11,6 +10,7 @@ from glc.surveys import SurveyData
 from glc.surveys import read as read_survey_data
 from glc.tasks.base import DatasetTask, spark
 from glc.tasks.parameters import SectionParameter
+from glc.types import JSON
 
 
 class VirtualPart(DatasetTask):
@@ -61,10 +61,10 @@ class Surveys(SurveysTask):
         """The dataset's folder."""
         return self.clone(VirtualPart).world_folder if self.virtual else self.dataset
 
-    def own_parameters(self) -> dict[str, Any]:
+    def own_parameters(self) -> dict[str, JSON]:
         return super().own_parameters() | {"surveys": config.canonical(self.surveys)}
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return None if self.virtual else editions.recognise(self.dataset).fingerprint()
 
     def write(self, out: Path) -> None:
@@ -91,7 +91,7 @@ class Folds(FoldedTask):
     def requires(self) -> Surveys:
         return self.clone(Surveys)
 
-    def own_parameters(self) -> dict[str, Any]:
+    def own_parameters(self) -> dict[str, JSON]:
         # how many of the folds are run does not change them
         return {key: value for key, value in config.to_dict(self.validation).items() if key != "run"}
 
@@ -125,7 +125,7 @@ class ReadsSurveys:
 class ReadsTruth:
     """For tasks that evaluate: the only ones that may read the labels of a dataset's test, where it has them."""
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         # labels of the test may be added to a dataset later; then it is evaluated again
         from glc.evaluation import evaluate
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import luigi
 import numpy as np
@@ -11,6 +10,7 @@ from glc import config, registry, storage
 from glc.tasks.experiment import ExperimentTask
 from glc.tasks.inputs import ReadsInputs
 from glc.tasks.machine import machine, training
+from glc.types import JSON, Facts, MemberOptions
 
 ANY_FOLD = -1
 """The fold of what no fold's split changes, because it is made of presence-only surveys alone."""
@@ -22,7 +22,7 @@ class PretrainTask(ExperimentTask):
     fold = luigi.IntParameter(default=ANY_FOLD, description="validation fold; -1 where no training survey is seen")
 
     @property
-    def options(self) -> Any:
+    def options(self) -> MemberOptions:
         """The validated options of the pre-training."""
         return pretraining_options(self.settings)
 
@@ -37,7 +37,7 @@ class Triplets(PretrainTask):
 
     KEYS = ("pairs", "radius_m", "sources", "species_radius_m", "seed")
 
-    def own_parameters(self) -> dict[str, Any]:
+    def own_parameters(self) -> dict[str, JSON]:
         options = self.options
         # how the species are weighed does not change which they are
         facts = {key: getattr(options, key) for key in self.KEYS} | {"species": options.species != "none"}
@@ -111,7 +111,7 @@ class Fit(ReadsInputs):
         """Datasets whose imagery the net is trained on."""
         return [(), ("po",)] if self.settings.po.use == "surveys" else [()]
 
-    def train(self) -> tuple[config.Train, dict[str, Any]]:
+    def train(self) -> tuple[config.Train, Facts]:
         """The settings of the training, and the weights to start from, as arguments of `trainer.fit`."""
         from glc.nets import checkpoints
 
@@ -158,7 +158,7 @@ class FineTune(Fit):
     def start(self) -> dict[str, luigi.Task]:
         return {"first": self.clone(Fit, fold=0), "first examples": self.clone(Examples, fold=0)}
 
-    def train(self) -> tuple[config.Train, dict[str, Any]]:
+    def train(self) -> tuple[config.Train, Facts]:
         from glc.nets import checkpoints
         from glc.nets.inputs.examples import read_classes
 
@@ -215,7 +215,7 @@ def fits(task: ExperimentTask) -> list[Fit]:
     return [fit_of(task, fold) for fold in range(task.validation.run)]
 
 
-def pretraining_options(settings: config.Experiment) -> Any:
+def pretraining_options(settings: config.Experiment) -> MemberOptions:
     """The validated options of an experiment's pre-training."""
     return config.options(registry.pretrainings.get(settings.pretrain.name), settings.pretrain, "pretrain")
 

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 import luigi
 
@@ -12,7 +13,18 @@ _LONGEST = 24
 """Characters of a parameter's value in a stage's name; longer ones are settings, not names."""
 
 
-def describe(task: luigi.Task) -> dict:
+class Description(TypedDict):
+    """What tells a task from others."""
+
+    id: str
+    family: str
+    details: str
+    """Short parameters that were set."""
+    experiment: str
+    dataset: str
+
+
+def describe(task: luigi.Task) -> Description:
     """What tells a task from others: family, short parameters that were set, experiment and dataset, for a note."""
     values = task.to_str_params()
     details = []

@@ -8,7 +8,6 @@ import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import luigi
 
@@ -16,9 +15,10 @@ from glc import storage
 from glc.errors import ConfigError
 from glc.report.markdown import markdown
 from glc.report.place import parse_place
-from glc.tasks.base import ProductTask, Published
+from glc.tasks.base import ProductTask, Published, Requirements
 from glc.tasks.location.pretraining import CHECKPOINTS, GlobeTask, PretrainLocation
 from glc.tasks.parameters import CoordinatesParameter, CountParameter, PathParameter, SectionParameter
+from glc.types import JSON
 
 GALLERY, OVER, QUERIES = 100_000, "land", 4_000
 TOP = 10
@@ -92,10 +92,10 @@ class LocationErrors(LocalisationTask):
     and ``gallery.parquet``; also published in the encoder's folder of ``ROOT/location/<imagery>``.
     """
 
-    def requires(self) -> Any:
+    def requires(self) -> Requirements:
         return [] if self.encoder else self.pretrained()
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         files = [Path(self.encoder) / name for name in CHECKPOINTS] if self.encoder else []
         return [self.pretrained().content(), [storage.file_digest(path) for path in files]]
 
