@@ -37,12 +37,12 @@ class Scores:
 
 def keep_best(matrix: np.ndarray | sparse.csr_matrix, keep: int) -> sparse.csr_matrix:
     """CSR of the `keep` highest positive scores of each row of `matrix` (dense block or CSR)."""
-    if not sparse.issparse(matrix):
-        matrix = np.asarray(matrix, np.float32)
-        if matrix.shape[1] > keep:
-            floor = np.partition(matrix, -keep, axis=1)[:, -keep, None]
-            matrix = np.where(matrix >= floor, matrix, 0)
-        return sparse.csr_matrix(np.maximum(matrix, 0))
+    if isinstance(matrix, np.ndarray):
+        dense = np.asarray(matrix, np.float32)
+        if dense.shape[1] > keep:
+            floor = np.partition(dense, -keep, axis=1)[:, -keep, None]
+            dense = np.where(dense >= floor, dense, 0)
+        return sparse.csr_matrix(np.maximum(dense, 0))
     matrix = matrix.tocsr()
     if np.diff(matrix.indptr).max(initial=0) <= keep:
         return matrix.astype(np.float32)
@@ -76,7 +76,7 @@ def mean_logits(parts: Iterable[Scores], keep: int) -> Scores:
     What no model names has no score; what some do not name has the logit of `FLOOR` there.
     """
 
-    def above_floor(part):
+    def above_floor(part: Scores) -> Scores:
         matrix = part.matrix.astype(np.float64)
         matrix.data = logit(np.clip(matrix.data, FLOOR, 1 - FLOOR)) - logit(FLOOR)
         return Scores(part.surveys, part.fold, part.species, matrix)
@@ -98,15 +98,15 @@ def combine(
     cloned : the nets of the later folds come from the first one's, which learnt their validation labels: ``valid`` is
         that of the first alone, and ``optimistic`` the average of all for the same surveys (their ``first``)
     """
-    average = AVERAGES[average]
+    mean_of = AVERAGES[average]
     honest = folders[:1] if cloned else folders
     rows = {
         "valid_rows": write(stack(read(folder / "valid") for folder in honest), out / "valid"),
-        "test_rows": write(average((read(folder / "test") for folder in folders), keep), out / "test"),
+        "test_rows": write(mean_of((read(folder / "test") for folder in folders), keep), out / "test"),
     }
     if cloned:
         of_first = [read(folders[0] / "valid"), *(read(folder / "first") for folder in folders[1:])]
-        rows["optimistic_rows"] = write(average(of_first, keep), out / "optimistic")
+        rows["optimistic_rows"] = write(mean_of(of_first, keep), out / "optimistic")
     storage.note(out, **rows)
 
 
@@ -140,9 +140,9 @@ def write(scores: Scores, folder: Path) -> int:
             "score": pa.ListArray.from_arrays(offsets, pa.array(matrix.data[order].astype(np.float32))),
         }
     )
-    rows = storage.write_table(table, "scores", folder, row_group_rows=2_048)
+    written = storage.write_table(table, "scores", folder, row_group_rows=2_048)
     np.save(folder / "species.npy", scores.species.astype(np.int32))
-    return rows
+    return written
 
 
 def read(folder: Path) -> Scores:

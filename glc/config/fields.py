@@ -140,8 +140,8 @@ def section(cls: type[S]) -> type[S]:
         except ValidationError as error:
             raise _config_error(error, made, made.__qualname__) from None
 
-    made.__init__ = __init__
-    return made
+    made.__init__ = __init__  # type: ignore[method-assign]
+    return made  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -274,7 +274,9 @@ def _adapter(kind: Any) -> TypeAdapter:
 
 def _plain(value: Any) -> Any:
     """What JSON does not know: sections, and values (such as dates) that no key has."""
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else {type(value).__name__: str(value)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return {type(value).__name__: str(value)}
 
 
 def _tuples(value: Any) -> Any:

@@ -4,7 +4,6 @@ Sets are boolean CSR matrices (survey, species) over one vocabulary, `predicted`
 CSR float matrices over the same. Everything stays sparse or is worked in blocks, so that 4,716 x 11,255 is no burden.
 """
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -122,7 +121,7 @@ def _own_scores(scores: sparse.csr_matrix, label: np.ndarray) -> np.ndarray:
     return np.where(label >= 0, own, 0)
 
 
-def _row_blocks(ends: np.ndarray, values: int = 4_000_000) -> Iterator[slice]:
+def _row_blocks(ends: np.ndarray, values: int = 4_000_000) -> list[slice]:
     """Slices of the rows of a CSR matrix with `ends` as its indptr, of about `values` stored values each."""
     cuts = np.unique(np.searchsorted(ends, np.arange(0, ends[-1], values), side="right") - 1)
     cuts = [*cuts.tolist(), len(ends) - 1]

@@ -5,7 +5,7 @@ set. Nearly is strict: more than 4 of the 5 nearest presence-absence surveys (al
 nearest presence-only ones; a query with fewer neighbours than that has no list.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from scipy import sparse
@@ -17,7 +17,7 @@ from glc.registry import corrections
 from glc.surveys import SurveyData
 from glc.types import Facts, MemberOptions
 
-SOURCES = ("train", "po")
+SOURCES: tuple[Literal["train", "po"], ...] = ("train", "po")
 
 
 @section

@@ -214,12 +214,13 @@ class ExpectedF1(Decoder):
         """Bins of the calibration, dense where scores are high."""
 
     def fit(self, ranked: Ranked) -> "ExpectedF1":
-        self.curve = _isotonic(ranked.values, ranked.hits, self.options.bins)
+        hits, actual = ranked.labels()
+        self.curve = _isotonic(ranked.values, hits, self.options.bins)
         p = self.probabilities(ranked.values)
         survey = np.repeat(np.arange(len(ranked.lengths)), ranked.lengths)
         mean = np.bincount(survey, p, minlength=len(ranked.lengths))
         # variance of a survey's richness = that of independent presences + (spread x mean)^2
-        excess = np.mean((ranked.actual - mean) ** 2) - np.sum(p * (1 - p)) / len(mean)
+        excess = np.mean((actual - mean) ** 2) - np.sum(p * (1 - p)) / len(mean)
         self.spread = float(np.sqrt(np.clip(excess / np.mean(mean**2), 0, 1)))
         self.facts = {
             "calibration": [[float(x), float(y)] for x, y in zip(*_thinned(self.curve), strict=True)],
@@ -247,7 +248,7 @@ class ExpectedF1(Decoder):
 
 def _f1_of_sizes(ranked: Ranked, sizes: np.ndarray) -> np.ndarray:
     """F1 of the first `sizes` species of each survey, (..., n)."""
-    return 2 * ranked.hits_among(sizes) / np.maximum(sizes + ranked.actual, 1)
+    return 2 * ranked.hits_among(sizes) / np.maximum(sizes + ranked.labels()[1], 1)
 
 
 def _isotonic(scores: np.ndarray, truth: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
@@ -265,7 +266,7 @@ def _isotonic(scores: np.ndarray, truth: np.ndarray, bins: int) -> tuple[np.ndar
     return x, fitted
 
 
-def _thinned(curve: tuple[np.ndarray, np.ndarray], points: int = 60) -> dict[str, list[float]]:
+def _thinned(curve: tuple[np.ndarray, np.ndarray], points: int = 60) -> tuple[np.ndarray, np.ndarray]:
     """At most `points` knots of a curve, for the report."""
     pick = np.unique(np.linspace(0, len(curve[0]) - 1, points).astype(int))
     return curve[0][pick], curve[1][pick]

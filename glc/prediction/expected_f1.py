@@ -34,7 +34,8 @@ def curve(probabilities: np.ndarray, largest: int, nodes: int = 48, spread: floa
     p = np.asarray(probabilities, float)
     if spread <= 0:
         return _independent(p, largest, nodes)
-    return sum(_independent(np.minimum(p * factor, _CERTAIN), largest, nodes) for factor in factors(spread)) / _FACTORS
+    curves = (_independent(np.minimum(p * factor, _CERTAIN), largest, nodes) for factor in factors(spread))
+    return np.asarray(sum(curves) / _FACTORS)
 
 
 def factors(spread: float) -> np.ndarray:

@@ -39,22 +39,23 @@ def write(
     sets = {"valid": decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups)}
     decoder = decode.make(choice).fit(ranked)
     sets["test"] = decode.decide(decoder, ranking.rank(test.matrix), test.matrix.shape)
-    facts, scores = {"decoder": choice.name, "fitted": decoder.facts}, {"valid": valid, "test": test}
+    facts: Facts = {"decoder": choice.name, "fitted": decoder.facts}
+    scores = {"valid": valid, "test": test}
     if (scores_folder / OPTIMISTIC).is_dir():
         scores[OPTIMISTIC] = score_tables.read(scores_folder / OPTIMISTIC)
         seen = ranking.rank(scores[OPTIMISTIC].matrix)
         sets[OPTIMISTIC] = decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups, seen)
     if correction is not None:
-        facts["corrected"] = {}
+        corrected = {}
         for fold in np.unique(valid.fold):
             at = np.flatnonzero(valid.fold == fold)
             # the optimistic sets are of the same surveys in the same order
             honest = [name for name in sets if name != "test"]
             told = _correct(sets, honest, at, data, int(fold), rows[at], valid.species, correction)
-            facts["corrected"][f"fold {fold}"] = told
+            corrected[f"fold {fold}"] = told
         everything = np.arange(len(test.surveys))
         told = _correct(sets, ["test"], everything, data, None, data.test, test.species, correction)
-        facts["corrected"]["test"] = told
+        facts["corrected"] = corrected | {"test": told}
     for name in sets:
         _write(scores[name], sets[name], out / name)
     return facts

@@ -8,7 +8,7 @@ new path here and downstream, and nowhere else, and two experiments that share a
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -26,7 +26,7 @@ from glc.types import JSON, Keywords
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-Requirements: TypeAlias = luigi.Task | list["Requirements"] | dict[str, "Requirements"]
+Requirements: TypeAlias = "GlcTask | Sequence[Requirements] | Mapping[str, Requirements]"
 """What a task requires, in any of the shapes that Luigi takes."""
 Outputs: TypeAlias = luigi.Target | list[luigi.Target]
 """What a task leaves."""

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import luigi
-
 from glc import config, storage
+from glc.tasks.base import GlcTask
 from glc.tasks.tables import ExperimentsTask
 from glc.tasks.training import Fit, fit_of, pretraining
 from glc.types import JSON
@@ -19,7 +18,7 @@ class Curves(ExperimentsTask):
         """Label -> experiment."""
         raise NotImplementedError(f"{type(self).__name__} does not say its variants")
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         # that of the first fold, where it differs by fold
         return {
             label: pretraining(self.clone(Fit, experiment=experiment, fold=0))["pretrain"]
@@ -46,7 +45,7 @@ class Losses(ExperimentsTask):
         """Title -> label -> (experiment, fold)."""
         raise NotImplementedError(f"{type(self).__name__} does not say its groups")
 
-    def requires(self) -> dict[str, dict[str, luigi.Task]]:
+    def requires(self) -> dict[str, dict[str, GlcTask]]:
         return {
             title: {label: fit_of(self.evaluation(experiment), fold) for label, (experiment, fold) in group.items()}
             for title, group in self.groups().items()

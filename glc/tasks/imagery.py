@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import luigi
 import pandas as pd
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from glc import covariates, editions, registry, storage
 from glc.errors import ConfigError, MissingError, did_you_mean
-from glc.tasks.base import spark
+from glc.tasks.base import GlcTask, spark
 from glc.tasks.parameters import NameParameter, imagery_folder
 from glc.tasks.surveys import Surveys, SurveysTask, VirtualPart
 from glc.types import JSON
@@ -30,7 +30,7 @@ class ImageryTask(SurveysTask):
     """A task that joins surveys with imagery of another folder, or else of the dataset's own."""
 
     imagery_folder = imagery_folder()
-    datasets = luigi.ListParameter(
+    datasets = luigi.ListParameter[tuple[str, ...]](
         default=(),
         description="parts such as pa_train, po; or train, test: what the edition trains and tests on (default)",
     )
@@ -39,7 +39,7 @@ class ImageryTask(SurveysTask):
         """Part of the virtual world that holds the imagery."""
         raise NotImplementedError(f"{type(self).__name__} does not say its part")
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         needs = {"surveys": self.clone(Surveys)}
         if self.virtual and not self.imagery_folder:
             needs["imagery"] = self.clone(VirtualPart, part=self.world_part())
@@ -118,12 +118,16 @@ class ImageryTask(SurveysTask):
         return self.folder.parent / f".{self.folder.name}-parts"
 
 
-class BlockParameter(luigi.Parameter):
+Block: TypeAlias = int | Literal["full"]
+"""DCT coefficients kept per axis, or the pixels."""
+
+
+class BlockParameter(luigi.Parameter[Block]):
     """DCT coefficients kept per axis, or ``full`` for the pixels."""
 
-    def normalize(self, x: str | int) -> str | int:
+    def normalize(self, x: str | int) -> Block:
         if x == "full":
-            return x
+            return "full"
         try:
             return int(x)
         except ValueError:
@@ -135,7 +139,7 @@ class Tiles(ImageryTask):
 
     covariate = NameParameter(registry.covariates, default="sentinel2", description="a registered covariate")
     size = luigi.IntParameter(default=128, description="side of a tile in pixels")
-    block = BlockParameter(default="8", description='DCT coefficients kept per axis, or "full" for the pixels')
+    block = BlockParameter(default=8, description='DCT coefficients kept per axis, or "full" for the pixels')
     resources = {"spark": 1}
 
     def world_part(self) -> str:
@@ -201,16 +205,15 @@ class Cubes(ImageryTask):
         if self.kind == "series":
             folder, found = self.where(series.find)
             return self.relative((path for tables in found.values() for path in tables.values()), folder)
-        folder, found = self.where(lambda folder: cubes.folders(folder, self.kind))
-        return sorted((str(path.relative_to(folder)), path.stat().st_mtime_ns) for path in found)
+        folder, below = self.where(lambda folder: cubes.folders(folder, self.kind))
+        return sorted((str(path.relative_to(folder)), path.stat().st_mtime_ns) for path in below)
 
     def write(self, out: Path) -> None:
         from glc.etl import cubes, series
 
         self.status(f"reading {self.kind} cubes", 5)
-        find = series.find if self.kind == "series" else lambda folder: cubes.folders(folder, self.kind)
-        folder, _ = self.where(find)
         if self.kind == "series":
+            folder, _ = self.where(series.find)
             facts = cubes.write_series(
                 self.with_own_id(SERIES_COLUMN, "series_id"),
                 folder,
@@ -218,6 +221,7 @@ class Cubes(ImageryTask):
                 max_corrupt_fraction=self.max_corrupt_fraction,
             )
         else:
+            folder, _ = self.where(lambda folder: cubes.folders(folder, self.kind))
             facts = cubes.write_files(
                 self.places(), folder, out, kind=self.kind, max_corrupt_fraction=self.max_corrupt_fraction
             )
@@ -228,13 +232,13 @@ class RastersParameter(luigi.ListParameter):
     """Names of registered rasters."""
 
     def normalize(self, x: Iterable[str]) -> tuple[str, ...]:
-        x = super().normalize(x)
-        if not x:
+        names = tuple(super().normalize(x))
+        if not names:
             raise ConfigError('--covariates: found none, expected a list such as \'["bioclim", "elevation"]\'')
-        for name in x:
+        for name in names:
             if registry.covariates.get(name).kind != "rasters":
                 raise ConfigError(f"--covariates: {name!r} is one image per survey, expected rasters, such as bioclim")
-        return x
+        return names
 
 
 class Tabular(ImageryTask):

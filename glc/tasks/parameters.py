@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import luigi
 
@@ -18,7 +19,10 @@ VIRTUAL = "virtual:"
 NONE = "none"
 
 
-class NamedParameter(luigi.Parameter):
+T = TypeVar("T")
+
+
+class NamedParameter(luigi.Parameter[T], Generic[T]):
     """A parameter whose errors can name its `option` on the command line."""
 
     option = ""
@@ -28,7 +32,7 @@ class NamedParameter(luigi.Parameter):
         self.option = f"--{name.replace('_', '-')}"
 
 
-class DatasetParameter(luigi.Parameter):
+class DatasetParameter(luigi.Parameter[str]):
     """A folder in a supported edition's layout, or ``virtual:SIZE``."""
 
     def normalize(self, x: str) -> str:
@@ -44,15 +48,18 @@ class DatasetParameter(luigi.Parameter):
         return str(Path(x).resolve())
 
 
-class RootParameter(luigi.Parameter):
+class RootParameter(luigi.Parameter[str]):
     """The folder of all outputs; relative to the working folder when typed, otherwise that of ``[machine]``."""
 
     def normalize(self, x: str) -> str:
         return str(Path(x).resolve() if x else output_folder())
 
 
-class ExperimentParameter(luigi.Parameter):
+class ExperimentParameter(luigi.Parameter[config.Variant]):
     """A `config.Variant`: the name or TOML path of an experiment, with any number of ``+table.key=value`` behind it."""
+
+    def __init__(self, default: str, **kwargs: Keywords) -> None:
+        super().__init__(default=default, **kwargs)  # type: ignore[arg-type]  # Luigi normalizes it
 
     def normalize(self, x: str | config.Variant) -> config.Variant:
         variant = config.Variant.parse(x)
@@ -68,19 +75,19 @@ class ExperimentParameter(luigi.Parameter):
         return str(x)
 
 
-class SectionParameter(NamedParameter):
+class SectionParameter(NamedParameter[T]):
     """A frozen section (`glc.config`) as a JSON object of the keys that differ from the defaults."""
 
-    def __init__(self, section: type, **kwargs: Keywords) -> None:
+    def __init__(self, section: type[T], **kwargs: Keywords) -> None:
         self.section = section
         super().__init__(**kwargs)
 
-    def normalize(self, x: JSON) -> MemberOptions:
+    def normalize(self, x: JSON) -> T:
         if isinstance(x, self.section):
             return x
         return config.value_of(self.section, self._json(x) if isinstance(x, str) else dict(x), self.option)
 
-    def parse(self, x: str) -> MemberOptions:
+    def parse(self, x: str) -> T:
         return self.normalize(x)
 
     def serialize(self, x: MemberOptions) -> str:
@@ -93,7 +100,7 @@ class SectionParameter(NamedParameter):
             return x  # a Choice may be written as its bare name
 
 
-class PathParameter(NamedParameter):
+class PathParameter(NamedParameter[str]):
     """An existing file or folder, resolved.
 
     kind : "file", "folder", or "any"
@@ -126,7 +133,7 @@ class PathParameter(NamedParameter):
         return str(self.check(path, self.option) if self.check else path)
 
 
-class CountParameter(NamedParameter, luigi.IntParameter):
+class CountParameter(NamedParameter[int], luigi.IntParameter):
     """A whole number of at least `least`."""
 
     def __init__(self, least: int = 1, **kwargs: Keywords) -> None:
@@ -139,7 +146,7 @@ class CountParameter(NamedParameter, luigi.IntParameter):
         return x
 
 
-class NameParameter(NamedParameter):
+class NameParameter(NamedParameter[str]):
     """The name of a member of a `registry`."""
 
     def __init__(self, registry: Registry, **kwargs: Keywords) -> None:
@@ -151,7 +158,7 @@ class NameParameter(NamedParameter):
         return x
 
 
-class CoordinatesParameter(NamedParameter):
+class CoordinatesParameter(NamedParameter[str]):
     """``LON,LAT`` in degrees (EPSG:4326), or nothing."""
 
     def normalize(self, x: str) -> str:

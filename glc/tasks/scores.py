@@ -5,11 +5,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import luigi
-
 from glc import config, registry, storage
 from glc.errors import ConfigError
-from glc.tasks.base import spark
+from glc.tasks.base import GlcTask, spark
 from glc.tasks.experiment import ExperimentTask
 from glc.tasks.inputs import ReadsInputs
 from glc.tasks.neighbours import Neighbours
@@ -36,12 +34,12 @@ class ClassicalScores(ReadsInputs):
         wanted = self.fitted.neighbours()
         return None if wanted is None else self.clone(Neighbours, neighbours=wanted)
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         table = self.neighbours()
         return super().requires() | ({} if table is None else {"neighbours": table}) | self.input_tasks()
 
     @property
-    def resources(self) -> dict[str, int]:
+    def resources(self) -> dict[str, int]:  # type: ignore[override]  # Luigi only reads it
         """The Spark session, for the models that use it."""
         return {"spark": 1} if self.fitted.spark else {}
 
@@ -80,7 +78,7 @@ class NetScores(ExperimentTask):
 
     sections = ("scores.average", "scores.keep", "cross_fusion.use")
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         return {f"fold {fold}": self.clone(FoldScores, fold=fold) for fold in range(self.validation.run)}
 
     def write(self, out: Path) -> None:
@@ -130,7 +128,7 @@ class JointScores(ExperimentTask):
             members[name] = self.clone(Predictions, experiment=run)
         return members
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         return super().requires() | {f"member {name}": task.scores() for name, task in self.members.items()}
 
     def folders(self) -> list[Path]:
@@ -168,7 +166,7 @@ class BlendScores(JointScores):
         baseline = self.options.baseline
         return (*self.options.members, *((baseline,) if baseline else ()))
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         sets = self.members if self.options.baseline else {}
         return super().requires() | {f"sets {name}": task for name, task in sets.items()}
 
@@ -205,7 +203,7 @@ class Predictions(ExperimentTask):
         """The task that scores the experiment's model."""
         return self.clone(SCORES[registry.models.get(self.settings.model.name).kind])
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         return super().requires() | {"scores": self.scores()}
 
     def write(self, out: Path) -> None:

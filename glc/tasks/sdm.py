@@ -19,7 +19,7 @@ from glc import registry, storage
 from glc.errors import ConfigError
 from glc.sdm import nceas, norberg
 from glc.sdm.sites import Group, read_scores, write_scores
-from glc.tasks.base import GlcTask, ProductTask, Published, Requirements, TableTask
+from glc.tasks.base import GlcTask, ProductTask, Published, TableTask
 from glc.tasks.parameters import PathParameter
 from glc.types import JSON
 
@@ -89,7 +89,7 @@ class SdmScores(BackgroundTask):
 
     model = luigi.Parameter(description="a registered species distribution model")
 
-    def requires(self) -> Requirements:
+    def requires(self) -> SdmCoordinates:
         return self.clone(SdmCoordinates)
 
     def content(self) -> JSON:
@@ -113,7 +113,7 @@ class SdmEnsemble(BackgroundTask, ProductTask):
 
     models = luigi.ListParameter(default=MODELS, description="whose ranks are averaged")
 
-    def requires(self) -> Requirements:
+    def requires(self) -> list[SdmScores]:
         return [self.clone(SdmScores, model=name) for name in self.models]
 
     def published(self) -> list[Published]:

@@ -3,11 +3,9 @@
 import json
 from pathlib import Path
 
-import luigi
-
 from glc import editions, registry, world
 from glc.editions import Edition
-from glc.tasks.base import Published
+from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.experiment import ExperimentProduct
 from glc.tasks.report import Report
@@ -39,7 +37,7 @@ class Submission(ExperimentProduct):
     def content(self) -> JSON:
         return "ranked" if self.ranked else self.edition.set_columns
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         predictions = self.clone(Predictions)
         needs = super().requires() | {
             "predictions": predictions,

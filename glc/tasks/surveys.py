@@ -1,6 +1,7 @@
 """Dataset to parquet: the virtual world, the surveys, the folds."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import luigi
 import pandas as pd
@@ -8,7 +9,7 @@ import pandas as pd
 from glc import config, editions, storage, world
 from glc.surveys import SurveyData
 from glc.surveys import read as read_survey_data
-from glc.tasks.base import DatasetTask, spark
+from glc.tasks.base import DatasetTask, GlcTask, spark
 from glc.tasks.parameters import SectionParameter
 from glc.types import JSON
 
@@ -111,10 +112,16 @@ class Folds(FoldedTask):
             self.status("the dataset has no test set: held-out spatial blocks take its place", 100)
 
 
-class ReadsSurveys:
+if TYPE_CHECKING:  # what they are mixed into
+    _Mixed = DatasetTask
+else:
+    _Mixed = object
+
+
+class ReadsSurveys(_Mixed):
     """For tasks that read the surveys with their folds; they have `surveys` and `validation` sections."""
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
 
     def read_surveys(self) -> SurveyData:
@@ -122,7 +129,7 @@ class ReadsSurveys:
         return read_survey_data(self.clone(Surveys).folder, self.clone(Folds).folder)
 
 
-class ReadsTruth:
+class ReadsTruth(_Mixed):
     """For tasks that evaluate: the only ones that may read the labels of a dataset's test, where it has them."""
 
     def content(self) -> JSON:

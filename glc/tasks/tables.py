@@ -10,7 +10,7 @@ import luigi
 
 from glc import config, registry, storage
 from glc.errors import ConfigError
-from glc.tasks.base import DatasetTask, Requirements, TableTask
+from glc.tasks.base import DatasetTask, GlcTask, Requirements, TableTask
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.parameters import CountParameter, imagery_folder
 from glc.tasks.training import FoldScores, fits, pretraining
@@ -104,7 +104,7 @@ class CostTable(Table):
 
         return costs([step.folder for step in self.steps(task)])
 
-    def steps(self, task: Evaluate) -> list[luigi.Task]:
+    def steps(self, task: Evaluate) -> list[GlcTask]:
         """The tasks that fit and score the model of an `Evaluate`."""
         if registry.models.get(task.settings.model.name).kind != "net":
             return [task.predictions().scores()]

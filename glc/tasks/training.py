@@ -1,5 +1,6 @@
 """Training of nets: examples, a pre-trained encoder, a net per fold, and its scores of that fold and of the test."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import luigi
 import numpy as np
 
 from glc import config, registry, storage
+from glc.tasks.base import GlcTask
 from glc.tasks.experiment import ExperimentTask
 from glc.tasks.inputs import ReadsInputs
 from glc.tasks.machine import machine, training
@@ -55,7 +57,7 @@ class Pretrain(ReadsInputs, PretrainTask):
 
     sections = ("model", "inputs", "pretrain")
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         return {"triplets": self.clone(Triplets)} | self.input_tasks(*self.parts())
 
     def parts(self) -> list[tuple[str, ...]]:
@@ -95,15 +97,15 @@ class Examples(ExperimentTask):
 class Fit(ReadsInputs):
     """A trained net of one fold: checkpoint and learning curve."""
 
-    sections = ("model", "po", "inputs", "pretrain", "train")
+    sections: tuple[str, ...] = ("model", "po", "inputs", "pretrain", "train")
     fold = luigi.IntParameter(default=0, description="validation fold; the next one stops the training early")
     fast_dev_run = luigi.BoolParameter(description="one batch of everything, to try the wiring")
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         needs = super().requires() | {"examples": self.clone(Examples)} | self.input_tasks(*self.parts())
-        return needs | self.start()
+        return {**needs, **self.start()}
 
-    def start(self) -> dict[str, luigi.Task]:
+    def start(self) -> Mapping[str, GlcTask]:
         """What the net starts from: a `Pretrain`, or nothing."""
         return pretraining(self)
 
@@ -155,7 +157,7 @@ class FineTune(Fit):
 
     sections = (*Fit.sections, "cross_fusion")
 
-    def start(self) -> dict[str, luigi.Task]:
+    def start(self) -> Mapping[str, GlcTask]:
         return {"first": self.clone(Fit, fold=0), "first examples": self.clone(Examples, fold=0)}
 
     def train(self) -> tuple[config.Train, Facts]:
@@ -182,7 +184,7 @@ class FoldScores(ReadsInputs):
     sections = ("scores.keep", "predict")
     fold = luigi.IntParameter(default=0, description="validation fold of the net")
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         needs = super().requires() | {"examples": self.clone(Examples), "fit": fit_of(self, self.fold)}
         return needs | self.input_tasks()
 
@@ -220,7 +222,7 @@ def pretraining_options(settings: config.Experiment) -> MemberOptions:
     return config.options(registry.pretrainings.get(settings.pretrain.name), settings.pretrain, "pretrain")
 
 
-def pretraining(task: ExperimentTask) -> dict[str, Pretrain]:
+def pretraining(task: Fit) -> dict[str, Pretrain]:
     """The `Pretrain` that the net of `task` (of a fold) starts from, by name; empty when it has none."""
     if task.settings.pretrain.name == "none":
         return {}

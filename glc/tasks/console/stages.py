@@ -6,6 +6,9 @@ from typing import TypedDict
 
 import luigi
 
+from glc.tasks.console.journal import Journal
+from glc.types import Facts
+
 _ELSEWHERE = ("dataset", "experiment", "root")
 _ALWAYS = ("fold",)
 """Parameters that are part of a stage's name even at their default: fold 0 is one of several."""
@@ -119,9 +122,9 @@ class Stages:
     @property
     def waiting(self) -> list[Stage]:
         """Those that have not started, each behind what it needs."""
-        ordered = {}
+        ordered: dict[str, Stage] = {}
 
-        def visit(id_):
+        def visit(id_: str) -> None:
             if id_ not in ordered:
                 for other in self.needs.get(id_, ()):
                     visit(other)
@@ -131,7 +134,7 @@ class Stages:
             visit(id_)
         return [stage for stage in ordered.values() if stage.state == "waiting"]
 
-    def read(self, journal) -> list[Stage]:
+    def read(self, journal: Journal) -> list[Stage]:
         """Take in the journal's new notes; the stages that ended meanwhile."""
         ended = []
         for note in journal.read():
@@ -155,7 +158,7 @@ class Stages:
                 ended += [stage] if kind in ("done", "failed") else []
         return ended
 
-    def _start(self, note):
+    def _start(self, note: Facts) -> None:
         for stage in self.order:  # a task that waits for others it asked for as it ran
             if stage.state == "running" and stage.pid == note["pid"]:
                 stage.state = "waiting"
@@ -165,7 +168,7 @@ class Stages:
             stage.number, stage.began = len(self.order), note["at"]
         stage.state, stage.pid = "running", note["pid"]
 
-    def _change(self, stage, kind, note):
+    def _change(self, stage: Stage, kind: str, note: Facts) -> None:
         if kind == "progress":
             if (note["what"], note["total"]) != (stage.what, stage.total) and note["total"] != stage.total:
                 stage.counting, stage.counted = note["at"], note["done"]

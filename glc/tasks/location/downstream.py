@@ -98,7 +98,7 @@ class DownstreamScores(LabelledTask):
     """
 
     source = SectionParameter(Source, description="features used to describe coordinates")
-    paths = luigi.DictParameter(
+    paths = luigi.DictParameter[dict[str, str]](
         default={}, significant=False, description="target, or *: file of the raster or the encoder"
     )
 

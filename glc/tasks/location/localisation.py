@@ -13,9 +13,10 @@ import luigi
 
 from glc import storage
 from glc.errors import ConfigError
+from glc.location.pretraining.options import Pretraining
 from glc.report.markdown import markdown
 from glc.report.place import parse_place
-from glc.tasks.base import ProductTask, Published, Requirements
+from glc.tasks.base import GlcTask, ProductTask, Published, Requirements
 from glc.tasks.location.pretraining import CHECKPOINTS, GlobeTask, PretrainLocation
 from glc.tasks.parameters import CoordinatesParameter, CountParameter, PathParameter, SectionParameter
 from glc.types import JSON
@@ -58,8 +59,8 @@ class LocalisationTask(GlobeTask, ProductTask):
         description="location.ckpt, or its folder (default: pre-trained with --pretraining)",
     )
     pretraining = SectionParameter(
-        PretrainLocation.pretraining.section,
-        default=PretrainLocation.pretraining.section(),
+        Pretraining,
+        default=Pretraining(),
         significant=False,
         description=PretrainLocation.pretraining.description,
     )
@@ -197,7 +198,7 @@ class Localisation(luigi.WrapperTask, LocalisationTask):
 class Clock:
     """Seconds of the stages of `task`, whose status says which one runs."""
 
-    def __init__(self, task: luigi.Task) -> None:
+    def __init__(self, task: GlcTask) -> None:
         self.task = task
         self.seconds: dict[str, float] = {}
 

@@ -121,7 +121,7 @@ class PretrainLocationOnTiles(EncoderTask, ImageryTask):
         TilePretraining, default=TilePretraining(), description="options of the pre-training, as JSON"
     )
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         return {"surveys": self.clone(Surveys), "tiles": self.clone(Tiles, block=self.pretraining.size)}
 
     def content(self) -> JSON:

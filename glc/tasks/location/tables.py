@@ -14,7 +14,7 @@ import luigi
 from glc import storage
 from glc.location.downstream import problems
 from glc.location.downstream.sources import ALL, Head
-from glc.tasks.base import ProductTask, Published, TableTask
+from glc.tasks.base import GlcTask, ProductTask, Published, TableTask
 from glc.tasks.location.downstream import DownstreamPredictions, EncodersTask, LabelledTask, labelled_folder
 from glc.tasks.parameters import SectionParameter
 from glc.types import JSON
@@ -91,7 +91,7 @@ class LocationTasks(BenchmarksTask, TableTask):
         """The predictions of each benchmark that a folder is given for."""
         return {name: self.predictions(name) for name in ("location", *(["habitats"] if self.habitats else []))}
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         return self.benchmarks() | {"pictures": self.clone(LocationPictures)}
 
     def content(self) -> JSON:

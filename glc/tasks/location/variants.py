@@ -165,7 +165,7 @@ class EncoderVariants(BenchmarksTask):
     def complete(self) -> bool:
         return all(task.complete() for task in self.pretraining_tasks()) and self.downstream().complete()
 
-    def run(self) -> Iterator[luigi.Task]:
+    def run(self) -> Iterator[luigi.Task]:  # type: ignore[override]  # Luigi takes a generator, too
         """Ask for the tables, whose parameters are the encoders' files: they could not be asked for before."""
         yield self.downstream()
 
