@@ -16,6 +16,9 @@ Facts: TypeAlias = dict[str, JSON]
 MemberOptions: TypeAlias = Any
 """The options of a registered member: the section that the member itself declares as ``Options``."""
 
+Annotation: TypeAlias = Any
+"""A type as a field is annotated with it: a class, a generic, or either with bounds."""
+
 Registered: TypeAlias = Any
 """What a registry holds: a class, a function or an instance, by the kind of the registry."""
 

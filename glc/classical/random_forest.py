@@ -113,7 +113,7 @@ class Forest:
     the rasters; means : (f,) float32, of the features, for single missing values
     """
 
-    trees: list[_trees.Tree]
+    trees: tuple[_trees.Tree, ...]
     species: np.ndarray
     share: np.ndarray
     means: np.ndarray

@@ -20,7 +20,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 from annotated_types import Ge, Gt, Le, Len, Lt, MultipleOf
 from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
@@ -29,14 +29,12 @@ from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic_core import CoreSchema, core_schema
 
 from glc.errors import ConfigError, did_you_mean
-from glc.types import JSON, MemberOptions
+from glc.types import JSON, Annotation, MemberOptions
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 S = TypeVar("S")
-Annotation: TypeAlias = Any
-"""A type as a field is annotated with it: a class, a generic, or either with bounds."""
 _CONFIG = ConfigDict(
     strict=True, extra="forbid", validate_default=True, allow_inf_nan=False, use_attribute_docstrings=True
 )

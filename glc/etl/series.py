@@ -103,7 +103,7 @@ def header(path: StrPath) -> tuple[str, str, list[tuple[int, int]]]:
 
 def read(
     tables: Mapping[str, Path], ids: np.ndarray, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, list[Facts], dict[str, Facts]]:
+) -> tuple[np.ndarray, np.ndarray, list[Facts], list[Facts]]:
     """Fill `values` with the series of `ids` and return what was found.
 
     tables : {band: path} of `BANDS`; ids : (n,) sorted distinct int64

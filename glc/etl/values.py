@@ -85,7 +85,7 @@ class TableValues:
         return found, np.zeros(len(places), bool)
 
 
-def find(covariate: Raster, folders: Iterable[StrPath], source: str = "auto") -> tuple[dict[str | None, Path], Path]:
+def find(covariate: Raster, folders: Iterable[StrPath], source: str = "auto") -> tuple[dict[str | None, Path], StrPath]:
     """Where the values of a covariate are: (its CSVs, as of `tables`, or {} for its rasters; their folder).
 
     The first of `folders` that has any, and there the CSVs rather than the rasters.

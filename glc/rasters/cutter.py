@@ -7,6 +7,7 @@ globe has no edge in the west and the east.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ class RasterCutter:
     """
 
     def __init__(
-        self, covariate: Raster, folders: Sequence[StrPath], size: int, block: int | str, memory_mb: float
+        self, covariate: Raster, folders: Sequence[StrPath], size: int, block: int | Literal["full"], memory_mb: float
     ) -> None:
         self.size, self.memory = size, memory_mb * 2**20
         self.boxes = [Boxes(grid, covariate.classes_as, size, block) for grid in grids.find(covariate, folders)]

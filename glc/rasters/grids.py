@@ -86,14 +86,14 @@ class Grid:
 class Reader:
     """The open files of a grid."""
 
-    def __init__(self, grid, stack):
+    def __init__(self, grid: Grid, stack: contextlib.ExitStack) -> None:
         self.grid = grid
         self.files = {}
         for band in grid.bands:
             self.files.setdefault(band.path, []).append(band)
         self.open = {path: stack.enter_context(_opened(path, grid, bands)) for path, bands in self.files.items()}
 
-    def box(self, top, left, height, width):
+    def box(self, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Values and which of them are valid: two arrays (bands, height, width); invalid values are arbitrary.
 
         The type is float32, or float64 where a band's numbers need it; scale and offset are applied.
@@ -135,7 +135,7 @@ class Reader:
             valid &= np.isfinite(values)
         return values, valid
 
-    def means(self):
+    def means(self) -> np.ndarray:
         """Mean of each band's valid values, (bands,) float64: over all blocks of a small raster.
 
         Of a large one over blocks that are evenly spread and make 4 million pixels. For categorical bands there are
@@ -153,7 +153,7 @@ class Reader:
                 )
         return total / count
 
-    def shares(self, number):
+    def shares(self, number: int) -> np.ndarray:
         """Share of each class among the valid pixels of the band of that `number` (from 0): (classes,) float64."""
         classes = self.grid.bands[number].classes
         count = np.zeros(len(classes))

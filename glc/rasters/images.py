@@ -6,6 +6,7 @@ bands get their mean over a fixed sample of the survey's fellows, and no pixel o
 
 import warnings
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,12 @@ class ImageCutter:
     """
 
     def __init__(
-        self, covariate: Patches, folders: Sequence[StrPath], size: int, block: int | str, sample: pd.DataFrame
+        self,
+        covariate: Patches,
+        folders: Sequence[StrPath],
+        size: int,
+        block: int | Literal["full"],
+        sample: pd.DataFrame,
     ) -> None:
         """sample : frame of all surveys, as in `cut`; some of their images tell each band's type and mean."""
         self.nodata, self.size = covariate.nodata, size

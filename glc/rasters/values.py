@@ -1,6 +1,6 @@
 """Values of a covariate at places: the pixels of its rasters that they lie in, in the files' own CRS."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -72,7 +72,7 @@ def _pixels(reader, row, col):
     return np.where(valid, values, np.nan).T
 
 
-def check_codes(path: StrPath, column: str, values: np.ndarray, codes: Collection[int]) -> None:
+def check_codes(path: StrPath, column: str, values: np.ndarray, codes: Sequence[int]) -> None:
     known = np.isfinite(values)
     strange = known & ~np.isin(values, codes)
     if strange.sum() > known.sum() / 2:

@@ -14,7 +14,7 @@ import torch
 from glc.errors import ConfigError
 from glc.progress import tqdm
 from glc.training.machine import Machine, Wandb
-from glc.types import Keywords
+from glc.types import Keywords, StrPath
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import WandbLogger
@@ -49,7 +49,7 @@ def trainer(
     *,
     machine: Machine,
     epochs: int,
-    folder: Path,
+    folder: StrPath,
     logger: "WandbLogger | Literal[False]",
     **more: Keywords,
 ) -> pl.Trainer:

@@ -4,7 +4,7 @@ Each target has a head of its own. Scalers of features and targets and the list 
 that `fit_predict` is given, and from nothing else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +56,7 @@ class Prediction:
         return Prediction(sum(one.values for one in predictions) / len(predictions), predictions[0].classes)
 
     @staticmethod
-    def join(parts: Iterable["Prediction"], rows: Iterable[np.ndarray], n: int) -> "Prediction":
+    def join(parts: Sequence["Prediction"], rows: Iterable[np.ndarray], n: int) -> "Prediction":
         """Predictions of parts of `n` places, each for the row numbers of `rows`, in one."""
         classes = None
         if parts[0].classes is not None:

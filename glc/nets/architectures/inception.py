@@ -6,7 +6,7 @@ a patch of 256 x 256 costs 4.6 times what it would there: 36 GFLOP forward, over
 without its auxiliary head and from random weights.
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
@@ -23,6 +23,13 @@ from glc.nets.inputs import damage
 from glc.nets.layers.heads import start_at_frequencies
 from glc.nets.layers.maps import Maps
 from glc.registry import models
+from glc.types import Facts, MemberOptions
+
+if TYPE_CHECKING:
+    from glc.nets.inputs.batches import Summary
+    from glc.nets.inputs.features import Features, Layout
+    from glc.surveys import SurveyData
+
 
 WIDTH = 2048  # of the representation
 _PIXELS = 1 << 21  # predicted at a time: a layer of the stem then takes half a gigabyte
@@ -69,7 +76,7 @@ class Inception(Net):
         damaged: Share = 0.5
         """Share of the surveys of `damaged_country`."""
 
-    def __init__(self, options, n_classes, layouts):
+    def __init__(self, options: MemberOptions, n_classes: int, layouts: "dict[str, Layout]") -> None:
         super().__init__(options, n_classes, layouts)
         wrong = [f"{name} ({layout.kind})" for name, layout in layouts.items() if layout.kind != "pixels"]
         if wrong or not layouts:
@@ -106,7 +113,7 @@ class Inception(Net):
             raise ConfigError(f"unstack: {name} is not of the other inputs' size; give all one `size`")
         return CODES
 
-    def prepare(self, summary):
+    def prepare(self, summary: "Summary") -> None:
         """Take the moments of the inputs over the training examples from ``summary.inputs``."""
         self.maps.prepare(summary)
         if self.options.prior:
@@ -132,18 +139,20 @@ class Inception(Net):
             module.train(self.training)
         return x
 
-    def forward(self, batch):
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return self.head(self.dropout(self.features(batch)))
 
     @classmethod
-    def prediction_features(cls, features, data, prediction):
+    def prediction_features(
+        cls, features: "Features | None", data: "SurveyData", prediction: MemberOptions
+    ) -> "tuple[Features | None, Facts]":
         """Damage the patches that `prediction` asks for; the facts count the surveys."""
         if not prediction.damaged_country:
             return features, {}
         keys = damage.chosen(data, prediction.damaged_country, prediction.damaged)
         return damage.Damaged(features, keys), {"damaged": len(keys)}
 
-    def logits(self, batch, prediction):
+    def logits(self, batch: dict[str, torch.Tensor], prediction: MemberOptions) -> torch.Tensor:
         return self.dropped(batch) if prediction.dropout else self(batch)
 
     def dropped(self, batch):

@@ -73,7 +73,7 @@ class Features:
     def __init__(
         self,
         layouts: dict[str, Layout],
-        values: dict[str, np.ndarray],
+        values: dict[str, np.ndarray | RowSource],
         known: dict[str, np.ndarray],
         keys: Mapping[str, np.ndarray],
     ) -> None:
