@@ -2,8 +2,8 @@
 
 A package is a first-level folder or module of glc. Uses are what a syntax tree can tell: names and attributes that
 lead to a definition in another package, through imports and the re-exports of a package's ``__init__``. A class that
-is used elsewhere, or stands in a signature that is, crosses with all its public methods, those of its bases, and the
-overrides in its subclasses: a member of a registry is called by the signature of its base class.
+is used elsewhere, stands in a signature that is, or is registered, crosses with all its public methods, those of its
+bases, and the overrides in its subclasses.
 """
 
 import ast
@@ -110,6 +110,9 @@ class Tree:
                     name = self.resolve(module, node)
                     if name and self.package_of(name) != self.package_of(module):
                         add(name)
+        for name, node in self.definitions.items():
+            if any(isinstance(each, ast.Call) and _called(each) == "register" for each in node.decorator_list):
+                add(name)
         subclasses = {}
         for name, node in self.definitions.items():
             for base in node.bases if isinstance(node, ast.ClassDef) else ():
@@ -134,10 +137,16 @@ class Tree:
 
     def _own(self, name):
         """The part of a dotted name that lies within its module."""
-        return name.removeprefix(self.module_of(name)).strip(".").replace("__init__", "init")
+        return (
+            name.removeprefix(self.module_of(name)).strip(".").replace("__init__", "init").replace("__call__", "call")
+        )
 
     def _methods(self, name):
         return [each for each in self.definitions if each.rpartition(".")[0] == name]
+
+
+def _called(call):
+    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 
 def _parameters(function):

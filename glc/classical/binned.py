@@ -68,7 +68,7 @@ class Binned(Classical):
         """Seed of the draws."""
 
     @property
-    def spark(self):
+    def spark(self) -> bool:
         """Whether it needs a Spark session."""
         return self.options.classifier == "factorisation_machine"
 

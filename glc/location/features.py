@@ -17,7 +17,7 @@ from glc.config import OpenShare, section
 from glc.errors import DataError
 from glc.location import harmonics
 from glc.registry import locations
-from glc.types import JSON
+from glc.types import JSON, MemberOptions
 
 
 class FeatureMap(Protocol):
@@ -77,11 +77,11 @@ class Harmonics:
         inclusive: bool = True
         """(L + 1)² functions; without the highest degree L², as SatCLIP counts."""
 
-    def __init__(self, options):
+    def __init__(self, options: MemberOptions) -> None:
         self.options = options
         self.width = harmonics.count(options.degree, options.inclusive)
 
-    def __call__(self, lon, lat):
+    def __call__(self, lon: torch.Tensor, lat: torch.Tensor) -> torch.Tensor:
         return harmonics.harmonics(lon, lat, self.options.degree, self.options.inclusive)
 
 
@@ -95,10 +95,10 @@ class Raw:
 
     width = 2
 
-    def __init__(self, options):
+    def __init__(self, options: MemberOptions) -> None:
         self.options = options
 
-    def __call__(self, lon, lat):
+    def __call__(self, lon: torch.Tensor, lat: torch.Tensor) -> torch.Tensor:
         return torch.stack([_wrapped(lon) / 180, lat / 90], dim=1).float()
 
 
@@ -112,10 +112,10 @@ class Xyz:
 
     width = 3
 
-    def __init__(self, options):
+    def __init__(self, options: MemberOptions) -> None:
         self.options = options
 
-    def __call__(self, lon, lat):
+    def __call__(self, lon: torch.Tensor, lat: torch.Tensor) -> torch.Tensor:
         lon, lat = torch.deg2rad(lon), torch.deg2rad(lat)
         return torch.stack([lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()], dim=1).float()
 
@@ -136,11 +136,11 @@ class SphereCPlus:
         shortest: OpenShare = 0.01
         """α of the finest scale: its waves are 360° times as long."""
 
-    def __init__(self, options):
+    def __init__(self, options: MemberOptions) -> None:
         self.options = options
         self.width = 6 * options.scales
 
-    def __call__(self, lon, lat):
+    def __call__(self, lon: torch.Tensor, lat: torch.Tensor) -> torch.Tensor:
         options = self.options
         alpha = torch.logspace(math.log10(options.shortest), 0, options.scales, dtype=torch.float64, device=lon.device)
         lon, lat = (torch.deg2rad(x)[:, None] / alpha for x in (_wrapped(lon), lat))

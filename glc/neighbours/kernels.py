@@ -17,10 +17,11 @@ from scipy import sparse
 
 from glc import geo
 from glc.config import SOME, Positive, section
-from glc.neighbours._base import GraphFeature
+from glc.neighbours._base import GraphFeature, GraphInput
 from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
 from glc.registry import graphs
 from glc.surveys import SurveyData
+from glc.types import Facts
 
 _KEEP = 2 << 30  # bytes of votes; fewer are kept once made, for they are the same in each epoch
 _OPEN = -2  # in place of the fold of presence-only surveys, which nobody holds back
@@ -45,7 +46,9 @@ class KernelVotes(GraphFeature):
     Options = Options
 
     @staticmethod
-    def features(data, fold, stop, options, classes, progress=False):
+    def features(
+        data: SurveyData, fold: int, stop: int, options: Options, classes: np.ndarray, progress: bool = False
+    ) -> tuple[GraphInput, Facts]:
         """What `glc.nets.inputs.features.Features.add_graph` takes, and facts; of the species `classes` alone."""
         made = Kernels(data, fold, stop, options, np.searchsorted(data.species, classes))
         return {"matrix": made, "species": classes}, made.facts

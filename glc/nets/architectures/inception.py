@@ -120,7 +120,7 @@ class Inception(Net):
             start_at_frequencies(self.head, summary, softmax=True)
             nn.init.zeros_(self.head.weight)
 
-    def features(self, batch):
+    def features(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """What the classifier reads, (batch, 2048), before dropout."""
         x = self.maps(batch)
         if self.options.unstack:
@@ -155,7 +155,7 @@ class Inception(Net):
     def logits(self, batch: dict[str, torch.Tensor], prediction: MemberOptions) -> torch.Tensor:
         return self.dropped(batch) if prediction.dropout else self(batch)
 
-    def dropped(self, batch):
+    def dropped(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Logits with dropout on (run 2), by a random half of the features of each survey.
 
         What a survey loses follows from its id alone: the same weights give the same scores.
