@@ -88,7 +88,7 @@ class Correction:
 class Lists(Correction):
     """The output correction of the paper: high-probability species join the set."""
 
-    Options = Options
+    Options = Options  # type: ignore[assignment]  # each correction has options of its own
 
     def species(self, data: SurveyData, fold: int | None, queries: np.ndarray) -> tuple[sparse.csr_matrix, Facts]:
         return lists(data, fold, queries, self.options)

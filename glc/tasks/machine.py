@@ -15,7 +15,7 @@ from glc.errors import ConfigError
 from glc.types import JSON
 
 if TYPE_CHECKING:
-    from glc.training.machine import Machine
+    from glc.training.machine import Machine, Wandb
 
 add_config_path(str(paths.CONF / "luigi.cfg"))
 _own = os.environ.get("LUIGI_CONFIG_PATH")
@@ -56,7 +56,7 @@ def training(
     """
     from glc.training.machine import Machine  # torch takes seconds, which reading a command's options need not
 
-    wandb = {
+    wandb: "Wandb" = {
         "mode": machine().wandb_mode,
         "project": machine().wandb_project,
         "group": group,
