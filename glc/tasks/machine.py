@@ -56,7 +56,7 @@ def training(
     """
     from glc.training.machine import Machine  # torch takes seconds, which reading a command's options need not
 
-    wandb: "Wandb" = {
+    wandb: Wandb = {
         "mode": machine().wandb_mode,
         "project": machine().wandb_project,
         "group": group,
