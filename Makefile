@@ -222,10 +222,11 @@ test-all: $(READY)  ## the tests before every commit; all tests, under an hour
 mutants: $(READY)  ## break N random lines one by one; list what no test finds (SEED=, N=)
 	$(BIN)/python -m tests.mutants --seed $(SEED) --count $(N) $(ARGS)
 
-lint: $(READY)  ##+ ruff and the import contracts
+lint: $(READY)  ##+ ruff, the import contracts and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 format: $(READY)  ## check style and import contracts; fix what ruff can fix
 	$(BIN)/ruff check --fix .

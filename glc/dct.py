@@ -7,10 +7,12 @@ integers, booleans and float16 become float32. (Miyaguchi et al. 2024, sections 
 """
 
 import operator
+from collections.abc import Sequence
 from functools import lru_cache
 from numbers import Integral
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from glc.errors import ConfigError, DataError, did_you_mean
 
@@ -27,7 +29,7 @@ SYMMETRIES = {
 """The eight symmetries of the square by name: transpose first or not, then reverse rows, then columns or not."""
 
 
-def compress(tiles, block=8):
+def compress(tiles: ArrayLike, block: int | Sequence[int] = 8) -> np.ndarray:
     """Keep the low spatial frequencies of tiles.
 
     tiles : (..., row, col), north-up, finite; block : how many terms an axis keeps, or (rows, cols) of them
@@ -37,7 +39,7 @@ def compress(tiles, block=8):
     return compress_nd(tiles, block, (-2, -1))
 
 
-def expand(coeffs, size, from_size=None):
+def expand(coeffs: ArrayLike, size: int | Sequence[int], from_size: int | Sequence[int] | None = None) -> np.ndarray:
     """Tiles of low spatial frequencies: the inverse of `compress`, exact where every coefficient was kept.
 
     coeffs : (..., block, block); size : side of the tiles, or (rows, cols)
@@ -48,17 +50,17 @@ def expand(coeffs, size, from_size=None):
     return expand_nd(coeffs, size, (-2, -1), from_size)
 
 
-def compress_1d(series, terms):
+def compress_1d(series: ArrayLike, terms: int) -> np.ndarray:
     """Keep the first `terms` of the DCT-II of series, (..., time) to (..., terms): `compress` for one axis."""
     return compress_nd(series, terms, (-1,))
 
 
-def expand_1d(coeffs, size, from_size=None):
+def expand_1d(coeffs: ArrayLike, size: int, from_size: int | None = None) -> np.ndarray:
     """Series of `size` values, (..., terms) to (..., size): the inverse of `compress_1d`, scaled as `expand` is."""
     return expand_nd(coeffs, size, (-1,), from_size)
 
 
-def compress_nd(x, blocks, axes):
+def compress_nd(x: ArrayLike, blocks: int | Sequence[int], axes: Sequence[int]) -> np.ndarray:
     """Keep the low frequencies along some axes of an array.
 
     x : array, finite; axes : distinct axes of it; blocks : how many terms each of them keeps, one number or one an axis
@@ -76,7 +78,9 @@ def compress_nd(x, blocks, axes):
     return _product(x, [basis(x.shape[a], b, x.dtype) for b, a in zip(blocks, axes, strict=True)], axes)
 
 
-def expand_nd(coeffs, sizes, axes, from_sizes=None):
+def expand_nd(
+    coeffs: ArrayLike, sizes: int | Sequence[int], axes: Sequence[int], from_sizes: int | Sequence[int] | None = None
+) -> np.ndarray:
     """The inverse of `compress_nd`; `sizes` and `from_sizes` are one number or one an axis, as in `expand`."""
     coeffs = _floats(coeffs)
     axes = _axes(coeffs, axes)
@@ -88,7 +92,7 @@ def expand_nd(coeffs, sizes, axes, from_sizes=None):
     return tiles if scale == 1 else tiles * coeffs.dtype.type(scale)
 
 
-def expansion_scale(shape, axes, sizes, origins):
+def expansion_scale(shape: Sequence[int], axes: Sequence[int], sizes: Sequence[int], origins: Sequence[int]) -> float:
     """Factor of an expansion to `sizes` of coefficients (of `shape`) of tiles of the sizes `origins`; checks them."""
     for axis, size, origin in zip(axes, sizes, origins, strict=True):
         for name, length in (("size", size), ("from_size", origin)):
@@ -100,14 +104,14 @@ def expansion_scale(shape, axes, sizes, origins):
     return float(np.sqrt(np.prod(np.array(sizes, float) / np.array(origins, float))))
 
 
-def low_pass(tiles, block=8):
+def low_pass(tiles: ArrayLike, block: int | Sequence[int] = 8) -> np.ndarray:
     """Tiles (..., row, col) without their high frequencies: the same shape, from block x block coefficients."""
     tiles = _floats(tiles)
     return expand(compress(tiles, block), tiles.shape[-2:])
 
 
 @lru_cache(maxsize=64)
-def basis(size, block, dtype=np.float64):
+def basis(size: int, block: int, dtype: DTypeLike = np.float64) -> np.ndarray:
     """The first `block` rows of the orthonormal DCT-II matrix of order `size`: (block, size), read-only."""
     # the angle's whole turns are taken off while it is an integer: cos of a large angle is not exact
     quarter_turns = np.outer(np.arange(block), 2 * np.arange(size) + 1) % (4 * size)
@@ -118,7 +122,7 @@ def basis(size, block, dtype=np.float64):
     return made
 
 
-def symmetry(coeffs, name):
+def symmetry(coeffs: ArrayLike, name: str) -> np.ndarray:
     """Apply one of `SYMMETRIES` to coefficients (..., block, block) as if to the pixels they come from.
 
     Reversing an axis of pixels changes the sign of every odd term along it, transposing pixels transposes the terms.
@@ -137,7 +141,7 @@ def symmetry(coeffs, name):
     return coeffs
 
 
-def symmetry_named(name):
+def symmetry_named(name: str) -> tuple[bool, bool, bool]:
     """The (transposed, rows reversed, columns reversed) of a name; a ConfigError lists the choices."""
     if name not in SYMMETRIES:
         raise ConfigError(
@@ -146,22 +150,22 @@ def symmetry_named(name):
     return SYMMETRIES[name]
 
 
-def identity(coeffs):
+def identity(coeffs: ArrayLike) -> np.ndarray:
     """The pixels as they are: ``tiles``."""
     return symmetry(coeffs, "identity")
 
 
-def flip_north_south(coeffs):
+def flip_north_south(coeffs: ArrayLike) -> np.ndarray:
     """Rows in reverse: ``tiles[..., ::-1, :]`` (the paper's Figure 7, there called a horizontal flip)."""
     return symmetry(coeffs, "flip_north_south")
 
 
-def flip_east_west(coeffs):
+def flip_east_west(coeffs: ArrayLike) -> np.ndarray:
     """Columns in reverse: ``tiles[..., :, ::-1]``."""
     return symmetry(coeffs, "flip_east_west")
 
 
-def rotate_90(coeffs):
+def rotate_90(coeffs: ArrayLike) -> np.ndarray:
     """A quarter turn counter-clockwise, as ``np.rot90(tiles, 1, (-2, -1))``: east becomes north.
 
     Section 4.4 of the paper says that the transpose of the coefficients is this rotation. It is not: the transpose is a
@@ -170,22 +174,22 @@ def rotate_90(coeffs):
     return symmetry(coeffs, "rotate_90")
 
 
-def rotate_180(coeffs):
+def rotate_180(coeffs: ArrayLike) -> np.ndarray:
     """Half a turn, as ``np.rot90(tiles, 2, (-2, -1))``."""
     return symmetry(coeffs, "rotate_180")
 
 
-def rotate_270(coeffs):
+def rotate_270(coeffs: ArrayLike) -> np.ndarray:
     """Three quarter turns counter-clockwise, as ``np.rot90(tiles, 3, (-2, -1))``: a quarter turn clockwise."""
     return symmetry(coeffs, "rotate_270")
 
 
-def transpose(coeffs):
+def transpose(coeffs: ArrayLike) -> np.ndarray:
     """Reflection in the diagonal from north-west to south-east: ``tiles.swapaxes(-2, -1)``. Not a rotation."""
     return symmetry(coeffs, "transpose")
 
 
-def anti_transpose(coeffs):
+def anti_transpose(coeffs: ArrayLike) -> np.ndarray:
     """Reflection in the diagonal from north-east to south-west: ``tiles[..., ::-1, ::-1].swapaxes(-2, -1)``."""
     return symmetry(coeffs, "anti_transpose")
 

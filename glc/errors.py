@@ -1,6 +1,7 @@
 """Errors that name the place, what was found, what was expected, and the remedy."""
 
 import difflib
+from collections.abc import Iterable
 
 
 class GlcError(Exception):
@@ -19,7 +20,7 @@ class MissingError(DataError):
     """There is no file at all of what was looked for."""
 
 
-def did_you_mean(word, choices):
+def did_you_mean(word: object, choices: Iterable[object]) -> str:
     """Return ``'; did you mean X?'`` for the nearest of `choices`, or an empty string."""
     close = difflib.get_close_matches(str(word), [str(choice) for choice in choices], n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -8,6 +8,7 @@ polygon and by 20 % and more in the USA.
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 EARTH_RADIUS_M = 6_371_000.0
 """Mean radius of the sphere on which distances are measured."""
@@ -16,7 +17,7 @@ EARTH_RADIUS_M = 6_371_000.0
 EUROPE = (-32.26344, 26.63842, 35.58677, 72.18392)
 
 
-def project(lon, lat, crs=3035):
+def project(lon: ArrayLike, lat: ArrayLike, crs: int = 3035) -> tuple[np.ndarray, np.ndarray]:
     """Project degrees to metres of EPSG:`crs`: two float64 arrays (easting, northing), inf where undefined."""
     easting, northing = _transformer(int(crs)).transform(np.asarray(lon, float), np.asarray(lat, float))
     return np.asarray(easting), np.asarray(northing)
@@ -29,31 +30,31 @@ def _transformer(crs):
     return Transformer.from_crs(4326, crs, always_xy=True)
 
 
-def unit_sphere(lon, lat):
+def unit_sphere(lon: ArrayLike, lat: ArrayLike) -> np.ndarray:
     """(n, 3) float64 points on the unit sphere for degrees `lon`, `lat`."""
     lon, lat = np.radians(np.asarray(lon, float)), np.radians(np.asarray(lat, float))
     return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
 
-def chord(distance_m):
+def chord(distance_m: ArrayLike) -> np.ndarray:
     """Straight-line length on the unit sphere of a great-circle distance in metres (at most half round)."""
     angle = np.minimum(np.asarray(distance_m, float) / EARTH_RADIUS_M, np.pi)
     return 2 * np.sin(angle / 2)
 
 
-def arc(chord_length):
+def arc(chord_length: ArrayLike) -> np.ndarray:
     """Great-circle metres that belong to a chord of the unit sphere: the inverse of `chord`."""
     return 2 * EARTH_RADIUS_M * np.arcsin(np.clip(np.asarray(chord_length, float) / 2, 0, 1))
 
 
-def great_circle_m(lon1, lat1, lon2, lat2):
+def great_circle_m(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> np.ndarray:
     """Great-circle distance in metres between places in degrees, elementwise (haversine, stable for near places)."""
     lon1, lat1, lon2, lat2 = (np.radians(np.asarray(x, float)) for x in (lon1, lat1, lon2, lat2))
     h = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
     return 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.clip(h, 0, 1)))
 
 
-def block_ids(easting, northing, size_m, crs=3035):
+def block_ids(easting: ArrayLike, northing: ArrayLike, size_m: float, crs: ArrayLike = 3035) -> np.ndarray:
     """int64 id of the `size_m` square (of EPSG:`crs`, edges at multiples of `size_m`) that holds each place.
 
     Squares of different CRSs never share an id. `crs` is one code or an array of them.

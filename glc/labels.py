@@ -1,5 +1,7 @@
 """Species lists as boolean matrices over a vocabulary, and back."""
 
+from typing import Literal
+
 import numpy as np
 import pyarrow as pa
 from scipy import sparse
@@ -7,12 +9,14 @@ from scipy import sparse
 from glc.errors import DataError
 
 
-def vocabulary(*lists):
+def vocabulary(*lists: pa.ChunkedArray | pa.ListArray) -> np.ndarray:
     """Sorted distinct species ids (int32) of pyarrow list columns."""
     return np.unique(np.concatenate([np.zeros(0, np.int32), *(_flat(column)[1] for column in lists)]))
 
 
-def to_matrix(lists, species, unknown="error"):
+def to_matrix(
+    lists: pa.ChunkedArray | pa.ListArray, species: np.ndarray, unknown: Literal["error", "drop"] = "error"
+) -> sparse.csr_matrix:
     """Boolean CSR (n, m) of a pyarrow list column over the sorted ids `species`.
 
     unknown : ``"error"`` raises on a species that `species` lacks, ``"drop"`` leaves it out
@@ -38,7 +42,7 @@ def to_matrix(lists, species, unknown="error"):
     return matrix
 
 
-def to_lists(matrix, species):
+def to_lists(matrix: sparse.csr_matrix, species: np.ndarray) -> pa.ListArray:
     """pyarrow list<int32> of the species ids in each row of a CSR matrix, in the order stored."""
     matrix = matrix.tocsr()
     return pa.ListArray.from_arrays(
@@ -46,7 +50,7 @@ def to_lists(matrix, species):
     )
 
 
-def widen(matrix, species, wider):
+def widen(matrix: sparse.csr_matrix, species: np.ndarray, wider: np.ndarray) -> sparse.csr_matrix:
     """The same CSR rows over the vocabulary `wider`, which must hold every id of `species`."""
     columns = np.searchsorted(wider, species)
     matrix = matrix.tocsr()

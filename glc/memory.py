@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Peak:
 
 
 @contextlib.contextmanager
-def peak():
+def peak() -> Iterator[Peak]:
     """Measure the peak resident memory of this process and its descendants during the block.
 
     Yields a `Peak` that is filled when the block ends, by an error too. Blocks may lie within one another. A child

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from tqdm import tqdm as _Tqdm
 
+from glc.types import Keywords
+
 Listener = Callable[[str, float, float | None], None]
 """Called with what is being done, how much of it is done, and the total (None when it is not known)."""
 
@@ -37,13 +39,13 @@ class _Nowhere:
 class tqdm(_Tqdm):  # noqa: N801 - takes the place of tqdm.tqdm
     """`tqdm.tqdm` that reports to the listener if there is one, and is silent unless standard error is a terminal."""
 
-    def __init__(self, *args, disable=False, **kwargs):
+    def __init__(self, *args: Keywords, disable: bool = False, **kwargs: Keywords) -> None:
         self._listener = _listeners[0] if _listeners else None
         if self._listener:
             kwargs["file"] = _Nowhere()
         super().__init__(*args, disable=bool(disable) or not (self._listener or sys.stderr.isatty()), **kwargs)
 
-    def display(self, msg=None, pos=None):
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
         """Draw the bar, or report it; tqdm calls this at most ten times a second."""
         if not self._listener:
             return super().display(msg, pos)

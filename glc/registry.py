@@ -9,9 +9,9 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from glc.errors import ConfigError, did_you_mean
+from glc.types import Registered
 
 
 class Registry:
@@ -23,12 +23,12 @@ class Registry:
     def __init__(self, kind: str, *places: str) -> None:
         self.kind = kind
         self.places = places
-        self._members: dict[str, Any] = {}
+        self._members: dict[str, Registered] = {}
 
-    def register(self, name: str) -> Callable[[Any], Any]:
+    def register(self, name: str) -> Callable[[Registered], Registered]:
         """Decorator: make the decorated object available as `name` (and give it that ``name`` attribute)."""
 
-        def add(member: Any) -> Any:
+        def add(member: Registered) -> Registered:
             if name in self._members and self._members[name] is not member:
                 raise ConfigError(f"{self.kind} {name!r} is registered twice: {self._members[name]} and {member}")
             self._members[name] = member
@@ -37,7 +37,7 @@ class Registry:
 
         return add
 
-    def get(self, name: str) -> Any:
+    def get(self, name: str) -> Registered:
         """Return the member called `name`; a ConfigError lists the choices when there is none."""
         for module in self.modules(name) if name not in self._members else ():
             importlib.import_module(module)

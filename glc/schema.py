@@ -5,10 +5,15 @@ code: 3035 in Europe, 5070 in the contiguous USA). A survey is known by (`datase
 occur in both the presence-only and the presence-absence part.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import DTypeLike
 
 from glc.errors import DataError
+from glc.types import StrPath
 
 DATASETS = ("po", "pa_train", "pa_test", "po_test")
 """Parts of a contest; po_test where it tests on occurrences. Nets' tables hold the number: Petastorm reads no text."""
@@ -130,7 +135,7 @@ TABLES = {
 }
 
 
-def tiles(bands):
+def tiles(bands: Mapping[str, DTypeLike]) -> pa.Schema:
     """Schema of tiles with `bands`, name -> NumPy type of its values: ``<band>`` and ``<band>_valid`` for each.
 
     ``<band>`` is a list, in all rows as long: block x block coefficients or size x size pixels, row by row, north-up
@@ -141,17 +146,17 @@ def tiles(bands):
     return pa.schema([*TABLES["tiles"], *fields, *(pa.field(f"{name}_valid", pa.float32()) for name in bands)])
 
 
-def tabular(columns):
+def tabular(columns: Iterable[str]) -> pa.Schema:
     """Schema of environmental values: a float32 column for each of the features `columns`, NaN where null."""
     return pa.schema([*TABLES["tabular"], *(pa.field(name, pa.float32()) for name in columns)])
 
 
-def dataset_numbers(names):
+def dataset_numbers(names: Sequence[str] | np.ndarray | pd.Series) -> np.ndarray:
     """Numbers (n,) int8 of `DATASETS` for a column of their names."""
     return pd.Categorical(names, categories=DATASETS).codes
 
 
-def check(table, name, where):
+def check(table: pa.Table, name: str, where: StrPath) -> pa.Table:
     """Return the pyarrow `table` with exactly the columns of the schema `name`, or raise naming the column."""
     wanted = TABLES[name]
     missing = [column for column in wanted.names if column not in table.column_names]

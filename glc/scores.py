@@ -1,6 +1,8 @@
 """Scores of species at surveys: a sparse matrix with its row and column names, and its table on disk."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +11,7 @@ from scipy.special import expit, logit
 
 from glc import storage
 from glc.errors import DataError
+from glc.surveys import SurveyData
 
 
 @dataclass(frozen=True)
@@ -23,37 +26,37 @@ class Scores:
     species: np.ndarray
     matrix: sparse.csr_matrix
 
-    def rows(self, chosen):
+    def rows(self, chosen: np.ndarray) -> "Scores":
         """The same scores for `chosen` rows (indices or a mask)."""
         return Scores(self.surveys[chosen], self.fold[chosen], self.species, self.matrix[chosen])
 
-    def of_fold(self, fold):
+    def of_fold(self, fold: int) -> "Scores":
         """The rows of one fold."""
         return self.rows(np.flatnonzero(self.fold == fold))
 
 
-def keep_best(matrix, keep):
+def keep_best(matrix: np.ndarray | sparse.csr_matrix, keep: int) -> sparse.csr_matrix:
     """CSR of the `keep` highest positive scores of each row of `matrix` (dense block or CSR)."""
-    if not sparse.issparse(matrix):
-        matrix = np.asarray(matrix, np.float32)
-        if matrix.shape[1] > keep:
-            floor = np.partition(matrix, -keep, axis=1)[:, -keep, None]
-            matrix = np.where(matrix >= floor, matrix, 0)
-        return sparse.csr_matrix(np.maximum(matrix, 0))
+    if isinstance(matrix, np.ndarray):
+        dense = np.asarray(matrix, np.float32)
+        if dense.shape[1] > keep:
+            floor = np.partition(dense, -keep, axis=1)[:, -keep, None]
+            dense = np.where(dense >= floor, dense, 0)
+        return sparse.csr_matrix(np.maximum(dense, 0))
     matrix = matrix.tocsr()
     if np.diff(matrix.indptr).max(initial=0) <= keep:
         return matrix.astype(np.float32)
     return matrix.multiply(top_k(matrix, keep)).tocsr().astype(np.float32)
 
 
-def of_rows(data, rows, fold, matrix):
+def of_rows(data: SurveyData, rows: np.ndarray, fold: int, matrix: sparse.csr_matrix) -> Scores:
     """Scores of the survey `rows` of a `glc.surveys.SurveyData`, all of one fold."""
     return Scores(
         data.places["surveyId"].to_numpy()[rows], np.full(len(rows), fold, np.int32), data.species, matrix.tocsr()
     )
 
 
-def mean(parts, keep):
+def mean(parts: Iterable[Scores], keep: int) -> Scores:
     """The mean of several models' scores of the same surveys."""
     parts = list(parts)
     for part in parts[1:]:
@@ -67,13 +70,13 @@ FLOOR = 1e-6
 """Probability of what has no score, where logits are averaged: a species that a fold's training never saw, say."""
 
 
-def mean_logits(parts, keep):
+def mean_logits(parts: Iterable[Scores], keep: int) -> Scores:
     """Several models' scores of the same surveys as one: the probability of their mean logit (Tighnari 2024, eq. 10).
 
     What no model names has no score; what some do not name has the logit of `FLOOR` there.
     """
 
-    def above_floor(part):
+    def above_floor(part: Scores) -> Scores:
         matrix = part.matrix.astype(np.float64)
         matrix.data = logit(np.clip(matrix.data, FLOOR, 1 - FLOOR)) - logit(FLOOR)
         return Scores(part.surveys, part.fold, part.species, matrix)
@@ -86,26 +89,28 @@ def mean_logits(parts, keep):
 AVERAGES = {"probabilities": mean, "logits": mean_logits}
 
 
-def combine(folders, out, keep, average="probabilities", cloned=False):
+def combine(
+    folders: Sequence[Path], out: Path, keep: int, average: str = "probabilities", cloned: bool = False
+) -> None:
     """Join the ``valid`` scores and average the ``test`` scores of several folds' `folders` under `out`.
 
     average : of `AVERAGES`
     cloned : the nets of the later folds come from the first one's, which learnt their validation labels: ``valid`` is
         that of the first alone, and ``optimistic`` the average of all for the same surveys (their ``first``)
     """
-    average = AVERAGES[average]
+    mean_of = AVERAGES[average]
     honest = folders[:1] if cloned else folders
     rows = {
         "valid_rows": write(stack(read(folder / "valid") for folder in honest), out / "valid"),
-        "test_rows": write(average((read(folder / "test") for folder in folders), keep), out / "test"),
+        "test_rows": write(mean_of((read(folder / "test") for folder in folders), keep), out / "test"),
     }
     if cloned:
         of_first = [read(folders[0] / "valid"), *(read(folder / "first") for folder in folders[1:])]
-        rows["optimistic_rows"] = write(average(of_first, keep), out / "optimistic")
+        rows["optimistic_rows"] = write(mean_of(of_first, keep), out / "optimistic")
     storage.note(out, **rows)
 
 
-def stack(parts):
+def stack(parts: Iterable[Scores]) -> Scores:
     """One Scores of several with the same species."""
     parts = list(parts)
     for part in parts[1:]:
@@ -119,7 +124,7 @@ def stack(parts):
     )
 
 
-def write(scores, folder):
+def write(scores: Scores, folder: Path) -> int:
     """Write `scores` as a table of schema ``scores``, each row best first; return the row count."""
     matrix = scores.matrix.tocsr()
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
@@ -135,12 +140,12 @@ def write(scores, folder):
             "score": pa.ListArray.from_arrays(offsets, pa.array(matrix.data[order].astype(np.float32))),
         }
     )
-    rows = storage.write_table(table, "scores", folder, row_group_rows=2_048)
+    written = storage.write_table(table, "scores", folder, row_group_rows=2_048)
     np.save(folder / "species.npy", scores.species.astype(np.int32))
-    return rows
+    return written
 
 
-def read(folder):
+def read(folder: Path) -> Scores:
     """Read the Scores that `write` wrote."""
     table = storage.read_table(folder, "scores")
     species = np.load(folder / "species.npy")
@@ -155,7 +160,7 @@ def read(folder):
     return Scores(table["surveyId"].to_numpy(), table["fold"].to_numpy(), species, matrix)
 
 
-def top_k(scores, k):
+def top_k(scores: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
     """Boolean CSR of the `k` best positive scores of each row, ties broken by column."""
     scores = scores.tocsr()
     ends = scores.indptr

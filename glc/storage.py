@@ -13,25 +13,30 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from glc import __version__, schema
 from glc.errors import DataError
+from glc.types import JSON, Facts, StrPath
 
 MANIFEST = "_SUCCESS"
+Filters = list[tuple[str, str, object]]
+"""Rows to read, as pyarrow has them: (column, operator, value), all of which must hold."""
 _VERSIONS = ("numpy", "pandas", "pyarrow", "pyspark", "torch", "pytorch-lightning", "petastorm", "scipy")
 
 
-def exists(folder):
+def exists(folder: StrPath) -> bool:
     """Whether `folder` is a finished output."""
     return (Path(folder) / MANIFEST).is_file()
 
 
-def manifest(folder):
+def manifest(folder: StrPath) -> Facts:
     """The manifest of a finished output, a dict."""
     path = Path(folder) / MANIFEST
     if not path.is_file():
@@ -40,7 +45,7 @@ def manifest(folder):
 
 
 @contextlib.contextmanager
-def atomic_directory(folder, **facts):
+def atomic_directory(folder: StrPath, **facts: JSON) -> Iterator[Path]:
     """Write an output directory next to its final place, then rename it with its manifest.
 
     Yields a temporary Path; `facts` and whatever the caller adds to the yielded path's ``facts.json`` through
@@ -80,7 +85,7 @@ def atomic_directory(folder, **facts):
 _NOTES = ".facts.json"
 
 
-def note(scratch, **facts):
+def note(scratch: StrPath, **facts: JSON) -> None:
     """Add `facts` to the manifest of the output being written in `scratch`."""
     path = Path(scratch) / _NOTES
     known = json.loads(path.read_text()) if path.exists() else {}
@@ -88,7 +93,7 @@ def note(scratch, **facts):
 
 
 @contextlib.contextmanager
-def merged_into(folder):
+def merged_into(folder: StrPath) -> Iterator[Path]:
     """Yield a scratch folder; when the block ends its entries move into `folder`, replacing those of the same name."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +110,7 @@ def merged_into(folder):
 
 
 @contextlib.contextmanager
-def atomic_file(path):
+def atomic_file(path: StrPath) -> Iterator[Path]:
     """Yield a temporary Path next to `path` that becomes `path` when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,19 +122,19 @@ def atomic_file(path):
         scratch.unlink(missing_ok=True)
 
 
-def file_digest(path):
+def file_digest(path: StrPath) -> str:
     """sha256 of a file's bytes, remembered by path, size and modification time."""
     stat = os.stat(path)
     return _digest(str(path), stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=4096)
-def _digest(path, size, mtime_ns):
+def _digest(path: str, size: int, mtime_ns: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_table(table, name, folder, row_group_rows=65_536):
+def write_table(table: pa.Table | pd.DataFrame, name: str, folder: StrPath, row_group_rows: int = 65_536) -> int:
     """Write a pyarrow table or pandas frame under the schema `name` as ``folder/part-0.parquet``; return its rows."""
     if not isinstance(table, pa.Table):
         table = pa.Table.from_pandas(table, preserve_index=False)
@@ -139,7 +144,9 @@ def write_table(table, name, folder, row_group_rows=65_536):
     return table.num_rows
 
 
-def read_table(folder, name, columns=None, filters=None):
+def read_table(
+    folder: StrPath, name: str, columns: Sequence[str] | None = None, filters: Filters | None = None
+) -> pa.Table:
     """Read a table of schema `name` from `folder` (all its parquet files) as a pyarrow table.
 
     `columns` and `filters` are pyarrow's own; a DataError names the folder when there is nothing to read.
@@ -157,7 +164,7 @@ def read_table(folder, name, columns=None, filters=None):
 
 
 @lru_cache(maxsize=1)
-def _versions():
+def _versions() -> dict[str, str]:
     found = {}
     for name in _VERSIONS:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -5,6 +5,7 @@ A ranked species' line is ``id;species_id;probability;rank``.
 """
 
 import csv
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pyarrow.csv as pa_csv
 from glc import scores, storage
 from glc.errors import DataError
 from glc.surveys import SurveyData
+from glc.types import Facts
 
 HEADER = ("surveyId", "predictions")
 RANKED_HEADER = ["id", "species_id", "probability", "rank"]
@@ -22,7 +24,15 @@ MOST_RANKED = 150
 """Species that are ranked for an occurrence: five times the 30 that pass on average by the adaptive measure."""
 
 
-def write(surveys, lists, path, *, expected, species, header=HEADER):
+def write(
+    surveys: Iterable[int],
+    lists: Iterable[Iterable[int]],
+    path: Path,
+    *,
+    expected: Iterable[int],
+    species: Iterable[int],
+    header: Sequence[str] = HEADER,
+) -> Facts:
     """Write a submission and validate it by reading it back; nothing is left at `path` when it is not valid.
 
     surveys : (n,) ids; lists : n sequences of species ids, best first
@@ -40,14 +50,14 @@ def write(surveys, lists, path, *, expected, species, header=HEADER):
         return validate(scratch, expected=expected, species=species, header=header, name=str(path))
 
 
-def write_sets(predictions: Path, data: SurveyData, path: Path, header: tuple[str, str]) -> dict[str, Any]:
+def write_sets(predictions: Path, data: SurveyData, path: Path, header: tuple[str, str]) -> Facts:
     """`write` the test's sets of a predictions folder, for the test surveys and the species of `data`."""
     table = storage.read_table(predictions / "test", "predictions")
     surveys, lists = table["surveyId"].to_pylist(), table["species"].to_pylist()
     return write(surveys, lists, path, header=header, **_known(data))
 
 
-def write_ranked_scores(scores_folder: Path, data: SurveyData, path: Path) -> dict[str, Any]:
+def write_ranked_scores(scores_folder: Path, data: SurveyData, path: Path) -> Facts:
     """`write_ranked` the test's scores of a scores folder, for the test surveys and the species of `data`."""
     return write_ranked(scores.read(scores_folder / "test"), path, **_known(data))
 
@@ -56,7 +66,14 @@ def _known(data: SurveyData) -> dict[str, Any]:
     return {"expected": data.places["surveyId"].to_numpy()[data.test], "species": data.species}
 
 
-def validate(path, *, expected, species, header=HEADER, name=None):
+def validate(
+    path: Path,
+    *,
+    expected: Iterable[int],
+    species: Iterable[int],
+    header: Sequence[str] = HEADER,
+    name: str | None = None,
+) -> Facts:
     """Check a submission file; return its facts (surveys, mean, smallest and largest set), or raise a DataError.
 
     The first line that is wrong is named: header, survey ids (missing, unknown, twice), species ids (not integral,
@@ -99,7 +116,7 @@ def validate(path, *, expected, species, header=HEADER, name=None):
     return _facts(np.array(sizes, int))
 
 
-def write_ranked(ranked, path, *, expected, species):
+def write_ranked(ranked: scores.Scores, path: Path, *, expected: np.ndarray, species: np.ndarray) -> Facts:
     """Write the best `MOST_RANKED` species of each test occurrence with their scores, and validate what was written.
 
     ranked : `glc.scores.Scores` of the test; species without a positive score are left out
@@ -124,7 +141,7 @@ def write_ranked(ranked, path, *, expected, species):
         return validate_ranked(scratch, expected=expected, species=species, name=str(path))
 
 
-def validate_ranked(path, *, expected, species, name=None):
+def validate_ranked(path: Path, *, expected: np.ndarray, species: np.ndarray, name: str | None = None) -> Facts:
     """Check a ranked submission; return its facts (surveys, mean, smallest and largest list), or raise a DataError.
 
     The first line that is wrong is named: header, ids (missing, unknown), species (unknown to the training data, twice

@@ -14,6 +14,7 @@ from scipy import sparse
 
 from glc import labels, storage
 from glc.errors import DataError
+from glc.types import StrPath
 
 TEST = -1
 """The fold of test surveys, held out or the dataset's own."""
@@ -38,21 +39,21 @@ class SurveyData:
     held_out: bool
 
     @cached_property
-    def _trainable(self):
+    def _trainable(self) -> np.ndarray:
         return ((self.places["dataset"] == self.train_name) & (self.places["fold"] != TEST)).to_numpy()
 
-    def train(self, fold=None):
+    def train(self, fold: int | None = None) -> np.ndarray:
         """Row numbers of the training surveys that a model of `fold` may see (None: all of them)."""
         rows = np.flatnonzero(self._trainable)
         return rows if fold is None else rows[self.places["fold"].to_numpy()[rows] != fold]
 
-    def valid(self, fold):
+    def valid(self, fold: int) -> np.ndarray:
         """Row numbers of the validation surveys of `fold`."""
         rows = np.flatnonzero(self._trainable)
         return rows[self.places["fold"].to_numpy()[rows] == fold]
 
     @cached_property
-    def test(self):
+    def test(self) -> np.ndarray:
         """Row numbers of the test surveys, in order of surveyId."""
         if self.held_out:
             inside = (self.places["dataset"] == self.train_name) & (self.places["fold"] == TEST)
@@ -61,17 +62,17 @@ class SurveyData:
         return np.flatnonzero(inside.to_numpy())
 
     @cached_property
-    def presence_only(self):
+    def presence_only(self) -> np.ndarray:
         """Row numbers of the presence-only surveys; none where those are what the dataset trains on."""
         if self.train_name == "po":
             return np.zeros(0, int)
         return np.flatnonzero((self.places["dataset"] == "po").to_numpy())
 
-    def labels_of(self, rows):
+    def labels_of(self, rows: np.ndarray) -> sparse.csr_matrix:
         """Labels of `rows`, boolean CSR over `species`."""
         return self.label_matrix[rows]
 
-    def rows_of(self, surveys, dataset):
+    def rows_of(self, surveys: np.ndarray, dataset: str) -> np.ndarray:
         """Row numbers of survey ids of one dataset, (n,); a DataError tells of ids that it lacks."""
         rows = np.flatnonzero((self.places["dataset"] == dataset).to_numpy())
         known = self.places["surveyId"].to_numpy()[rows]
@@ -82,7 +83,7 @@ class SurveyData:
         return rows[order[at]]
 
 
-def read(surveys_folder, folds_folder):
+def read(surveys_folder: StrPath, folds_folder: StrPath) -> SurveyData:
     """Read a surveys output and its folds into SurveyData."""
     facts = storage.manifest(surveys_folder)
     table = storage.read_table(Path(surveys_folder) / "surveys", "surveys")

@@ -8,7 +8,6 @@ Of the paper's tables only the prose survives; its figures are scores on the con
 """
 
 import json
-from typing import Any
 
 import luigi
 
@@ -19,6 +18,7 @@ from glc.tasks.evaluate import Evaluate
 from glc.tasks.parameters import CountParameter
 from glc.tasks.scores import ClassicalScores
 from glc.tasks.tables import CostTable, Row, Table
+from glc.types import JSON, Facts
 
 luigi.namespace("dsgt_2024", scope=__name__)
 
@@ -66,7 +66,7 @@ class Table1(Table):
                         )
         return rows
 
-    def columns(self, task: Evaluate) -> dict[str, Any]:
+    def columns(self, task: Evaluate) -> Facts:
         table = task.clone(ClassicalScores).neighbours()
         recall = json.loads((table.folder / "recall.json").read_text())
         return {"recall": recall[-1]["recall"], "seconds": storage.manifest(table.folder)["seconds"]}
@@ -83,7 +83,7 @@ class Table2(Table):
     )
 
     def rows(self) -> list[Row]:
-        losses: dict[str, tuple[dict[str, Any], str]] = {
+        losses: dict[str, tuple[dict[str, JSON], str]] = {
             "BCE": ({"loss": {"name": "bce"}}, ".03 linear, .14 nonlinear"),
             "BCE, class weights": ({"loss": {"name": "bce"}, "class_weights": True}, "no better than BCE"),
         }
@@ -119,7 +119,7 @@ class Table2(Table):
 
 
 # asymmetric loss and one random 90-10 split (sections 5.3 and 6.2), from random weights
-_PUBLISHED: dict[str, Any] = {
+_PUBLISHED: dict[str, JSON] = {
     "model": {"prior": False},
     "train": {"loss": {"name": "asl", "gamma_pos": 1.0, "gamma_neg": 4.0, "clip": 0.05}},
     "validation": {"scheme": "random", "run": 1},

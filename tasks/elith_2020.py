@@ -6,8 +6,6 @@ What is the same for all regions (models and their settings, target-group backgr
 four open regions in view; what differs between regions (coordinates as covariates) is decided by training data alone.
 """
 
-from typing import Any
-
 import luigi
 import pandas as pd
 
@@ -15,6 +13,7 @@ from glc import storage
 from glc.report.markdown import markdown
 from glc.sdm import nceas
 from glc.tasks.sdm import MODELS, Benchmark
+from glc.types import JSON
 
 luigi.namespace("elith_2020", scope=__name__)
 
@@ -39,7 +38,7 @@ class Nceas(Benchmark):
         "x and y are covariates if spatially blocked cross-validation on the training data favours them.",
     )
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         found, _ = nceas.published_files(self.data_folder)
         return [*super().content(), *([path.name, storage.file_digest(path)] for path in found)]
 

@@ -6,16 +6,17 @@ python -m luigi --module tasks.inria_2020 inria_2020.Table1 --dataset virtual:gl
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import luigi
 
 from glc import config
 from glc.config import Variant
+from glc.tasks.base import Requirements
 from glc.tasks.inputs import available
 from glc.tasks.scores import ClassicalScores
 from glc.tasks.submission import Submission
 from glc.tasks.tables import CostTable, Row
+from glc.types import Facts
 
 luigi.namespace("inria_2020", scope=__name__)
 
@@ -48,7 +49,7 @@ class Table1(CostTable):
         """The `Submission` of each row: ranked species with their scores."""
         return [self.clone(Submission, experiment=row.experiment) for row in self.rows()]
 
-    def requires(self) -> dict[str, Any]:
+    def requires(self) -> Requirements:
         return {"rows": self.evaluations(), "submissions": self.submissions()}
 
     def results(self) -> list[str]:
@@ -99,7 +100,7 @@ class Table1(CostTable):
             Row("run 4, half of the USA's patches corrupted", fusion(damaged), ".2260 / .2290"),
         ]
 
-    def measured(self, valid: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
+    def measured(self, valid: Facts, test: Facts) -> Facts:
         return {
             f"{split} {title}": metrics.get(measure)
             for split, metrics in (("validation", valid), ("test", test))

@@ -10,8 +10,6 @@ pre-trained without each target's bands. D: the place of an image tile.
 Species (ours): the encoder as a feature of the species nets.
 """
 
-from typing import Any
-
 import luigi
 
 from glc.config import Variant
@@ -21,6 +19,7 @@ from glc.tasks.location.tables import LocationTasks
 from glc.tasks.location.variants import EncoderVariants
 from glc.tasks.parameters import CountParameter
 from glc.tasks.tables import Row, SeedTable
+from glc.types import JSON
 
 luigi.namespace("location_2024", scope=__name__)
 
@@ -67,7 +66,7 @@ class Species(SeedTable):
         encoder = [{"location": "encoder"}]
         coordinates, nothing = {"features": "coordinates"}, {"features": "none"}
         raw = "raw coordinates"
-        nets: dict[str, dict[str, Any]] = {
+        nets: dict[str, dict[str, JSON]] = {
             raw: {"model": coordinates},
             f"{features.name} (control)": {"model": nothing, "inputs": control},
             "encoder": {"model": nothing, "inputs": encoder},

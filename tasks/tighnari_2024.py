@@ -8,7 +8,6 @@ output, so an interrupted run continues where it stopped.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import luigi
 
@@ -18,10 +17,11 @@ from glc.tasks.curves import Losses
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.tables import Row, SeedTable
 from glc.tasks.training import fits
+from glc.types import JSON, Facts
 
 luigi.namespace("tighnari_2024", scope=__name__)
 
-PRESETS: dict[str, dict[str, Any]] = {
+PRESETS: dict[str, dict[str, JSON]] = {
     # a quarter of the published widths; depths and heads as published; images from the DCT coefficients of 32 pixels
     "cpu": {
         "inputs.0.block": 32,
@@ -70,9 +70,9 @@ class TighnariTable(SeedTable):
         """The organisers' baseline at this preset."""
         return Variant("official-baseline").changed(PRESETS[self.preset])
 
-    def inputs(self, graph: str = "") -> dict[str, Any]:
+    def inputs(self, graph: str = "") -> dict[str, JSON]:
         """The change that adds tables to the baseline's inputs, and graph vectors whose `training` is `graph`."""
-        inputs: list[dict[str, Any]] = [
+        inputs: list[dict[str, JSON]] = [
             {"tiles": "sentinel2", "block": PRESETS[self.preset].get("inputs.0.block", 0)},
             {"cube": "series"},
             {"cube": "bioclim"},
@@ -159,7 +159,7 @@ class Table3(TighnariTable):
         corrected = threshold | {"postprocess.name": "lists"}
         swin, effnet = "temporal Swin for ResNet18", "EfficientNet-B0 for Swin-T"
         without, cross = f"{folds}-fold cross-fusion without HCAM, GFV", self.fused_label
-        rows: list[tuple[str, dict[str, Any], str, str]] = [
+        rows: list[tuple[str, dict[str, JSON], str, str]] = [
             ("baseline", {}, ".42110 / .32774 / .32816; 271 s", ""),
             (swin, _SWIN, ".42319 / .33428 / .33476; 279 s", "baseline"),
             (effnet, _EFFICIENTNET, ".41114 / .33316 / .33085; 130 s", "baseline"),
@@ -202,7 +202,7 @@ class Table3(TighnariTable):
             f"folds of {self.fused_label.partition('-fold ')[2]}": {f"fold {fold}": (fused, fold) for fold in folds},
         }
 
-    def columns(self, task: Evaluate) -> dict[str, Any]:
+    def columns(self, task: Evaluate) -> Facts:
         """Isolated nodes and non-empty lists, which no seed changes."""
         graphs = [storage.manifest(fit.folder).get("gfv") for fit in fits(task)]
         lists = storage.manifest(task.predictions().folder).get("corrected")
@@ -226,7 +226,7 @@ class LossCurves(Losses):
         return self.clone(TABLES[self.table]).trainings()
 
 
-def _isolated(graphs: list[dict[str, Any] | None]) -> str:
+def _isolated(graphs: list[dict[str, JSON] | None]) -> str:
     """Shares of isolated nodes by role, mean over the folds, as text."""
     if not all(graphs):
         return ""
@@ -239,7 +239,7 @@ def _isolated(graphs: list[dict[str, Any] | None]) -> str:
     return ", ".join(f"{role} {sum(share) / len(share):.0%}" for role, share in shares.items())
 
 
-def _lists(corrected: dict[str, Any] | None) -> str:
+def _lists(corrected: dict[str, JSON] | None) -> str:
     """How many surveys have a non-empty list, as text."""
     if not corrected:
         return ""

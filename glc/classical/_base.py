@@ -1,7 +1,7 @@
 """What every classical model must do, and what it may offer."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ from scipy import sparse
 
 from glc.config import Neighbours, section
 from glc.surveys import SurveyData
+from glc.types import JSON, Facts, MemberOptions
 
 
 class Classical:
@@ -39,7 +40,7 @@ class Classical:
     """Which tasks score it."""
     ensemble: ClassVar[bool] = False
     """Whether its scores are made of those of other experiments."""
-    trial: ClassVar[dict[str, Any]] = {}
+    trial: ClassVar[dict[str, JSON]] = {}
     """Options, as a TOML gives them, with which it is fitted in seconds: those of the tests that every model passes."""
     reads: ClassVar[tuple[str, ...]] = ()
     """What it reads apart from the surveys: ``("table",)`` for the values of rasters, its one ``[[inputs]]`` table."""
@@ -54,13 +55,13 @@ class Classical:
     class Prediction:
         """Options of prediction only (the experiment's ``[predict]``): none."""
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: MemberOptions) -> None:
         """Keep the options; nothing is fitted before `scores`.
 
         options : the model's own `Options`
         """
         self.options = options
-        self.facts: dict[str, Any] = {}
+        self.facts: Facts = {}
         """Plain values about the last fit, for manifest and report; set by `scores`."""
 
     def neighbours(self) -> Neighbours | None:

@@ -6,6 +6,7 @@ The idea and its reason are in Miyaguchi et al. 2024, sections 7.1.1 and 8.
 from typing import Annotated, Literal
 
 import numpy as np
+import pandas as pd
 from annotated_types import Ge
 from scipy import sparse
 
@@ -15,6 +16,7 @@ from glc.classical._classifiers import CLASSIFIERS
 from glc.config import SOME, Count, NotNegative, Positive, Seed, section
 from glc.errors import DataError
 from glc.registry import models
+from glc.surveys import SurveyData
 
 
 @models.register("binned")
@@ -66,11 +68,20 @@ class Binned(Classical):
         """Seed of the draws."""
 
     @property
-    def spark(self):
+    def spark(self) -> bool:
         """Whether it needs a Spark session."""
         return self.options.classifier == "factorisation_machine"
 
-    def scores(self, data, fold, queries, neighbours=None, table=None, *, rows=4_096):
+    def scores(
+        self,
+        data: SurveyData,
+        fold: int | None,
+        queries: np.ndarray,
+        neighbours: pd.DataFrame | None = None,
+        table: np.ndarray | None = None,
+        *,
+        rows: int = 4_096,
+    ) -> sparse.csr_matrix:
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
         train = data.train(fold)
         labels = data.labels_of(train).astype(np.float32)

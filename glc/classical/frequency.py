@@ -10,6 +10,7 @@ from glc import geo
 from glc.classical._base import Classical
 from glc.config import Count, Positive, Sources, section
 from glc.registry import models
+from glc.surveys import SurveyData
 
 LEVELS = ("global", "country", "region", "district")
 
@@ -29,7 +30,14 @@ class Frequency(Classical):
         sources: Sources = ("train",)
         """Surveys that are counted: train, po or both."""
 
-    def scores(self, data, fold, queries, neighbours=None, table=None):
+    def scores(
+        self,
+        data: SurveyData,
+        fold: int | None,
+        queries: np.ndarray,
+        neighbours: pd.DataFrame | None = None,
+        table: np.ndarray | None = None,
+    ) -> sparse.csr_matrix:
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
         pools = {"train": data.train(fold), "po": data.presence_only}
         pool = np.concatenate([pools[name] for name in self.options.sources])

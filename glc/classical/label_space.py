@@ -8,6 +8,7 @@ from the place, and its prediction is decoded to mean + Z V^T.
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, svds
 
@@ -17,6 +18,7 @@ from glc.classical._places import PlaceOptions, place_features
 from glc.config import Count, NotNegative, Seed, section
 from glc.progress import tqdm
 from glc.registry import models
+from glc.surveys import SurveyData
 
 
 @models.register("label_space")
@@ -49,7 +51,14 @@ class LabelSpace(Classical):
         seed: Seed = 0
         """Seed of the boosting."""
 
-    def scores(self, data, fold, queries, neighbours=None, table=None):
+    def scores(
+        self,
+        data: SurveyData,
+        fold: int | None,
+        queries: np.ndarray,
+        neighbours: pd.DataFrame | None = None,
+        table: np.ndarray | None = None,
+    ) -> sparse.csr_matrix:
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
 
         `facts` then tells the components used and the share of the labels' variance that they keep.

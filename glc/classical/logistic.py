@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 from annotated_types import Ge
 from scipy import sparse, special
 
@@ -12,6 +13,7 @@ from glc.config import SOME, Count, NotNegative, Seed, section
 from glc.errors import DataError
 from glc.progress import tqdm
 from glc.registry import models
+from glc.surveys import SurveyData
 
 _VALUES_PER_PARTITION = 1_000_000
 
@@ -48,7 +50,14 @@ class Logistic(Classical):
         seed: Seed = 0
         """Seed of the random folds."""
 
-    def scores(self, data, fold, queries, neighbours=None, table=None):
+    def scores(
+        self,
+        data: SurveyData,
+        fold: int | None,
+        queries: np.ndarray,
+        neighbours: pd.DataFrame | None = None,
+        table: np.ndarray | None = None,
+    ) -> sparse.csr_matrix:
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
 
         Uses the process's Spark session. `facts` then tells the species, the macro-F1 of each penalty, that of always

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 import numpy as np
+import pandas as pd
 from annotated_types import Gt, Le
 from scipy import sparse
 
@@ -11,6 +12,7 @@ from glc.classical._base import Classical
 from glc.config import Count, Natural, NotNegative, OpenShare, Sources, section
 from glc.neighbours import exact
 from glc.registry import models
+from glc.surveys import SurveyData
 
 
 @models.register("nearest")
@@ -39,12 +41,19 @@ class Nearest(Classical):
         wanted_recall: OpenShare = 0.9
         """Share of the pairs 10 km apart (or `radius_m`, if that is less) that the LSH should find."""
 
-    def neighbours(self):
+    def neighbours(self) -> config.Neighbours:
         """The neighbour table that this model reads, as a `config.Neighbours`."""
         o = self.options
         return config.Neighbours(o.method, o.k, o.radius_m, o.sources, o.bucket_length, o.tables, o.wanted_recall)
 
-    def scores(self, data, fold, queries, neighbours=None, table=None):
+    def scores(
+        self,
+        data: SurveyData,
+        fold: int | None,
+        queries: np.ndarray,
+        neighbours: pd.DataFrame | None = None,
+        table: np.ndarray | None = None,
+    ) -> sparse.csr_matrix:
         """Scores (n, m) CSR of the rows `queries`; `neighbours` is a frame of schema ``neighbours``."""
         places = data.places
         row_of = {

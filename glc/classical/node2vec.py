@@ -5,12 +5,15 @@ from dataclasses import field
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from glc.classical._base import Classical
 from glc.config import Count, OpenShare, Positive, section
 from glc.neighbours import graph, node2vec
+from glc.neighbours.node2vec import Walks
 from glc.registry import models
+from glc.surveys import SurveyData
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +59,14 @@ class Node2Vec(Classical):
         """Of the mode survey: share of the training surveys, whole blocks, that are in the graph without their
         species."""
 
-    def scores(self, data, fold, queries, neighbours=None, table=None):
+    def scores(
+        self,
+        data: SurveyData,
+        fold: int | None,
+        queries: np.ndarray,
+        neighbours: pd.DataFrame | None = None,
+        table: np.ndarray | None = None,
+    ) -> sparse.csr_matrix:
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
         make = self._species_vectors if self.options.mode == "species" else self._survey_vectors
         learned, known, asked = make(data, fold, queries)
@@ -108,7 +118,7 @@ class Node2Vec(Classical):
         return learned, vectors[first : len(rows) - len(queries)], vectors[len(rows) - len(queries) : len(rows)]
 
 
-def species_vectors(data, fold, edges, walks):
+def species_vectors(data: SurveyData, fold: int | None, edges: graph.Edges, walks: Walks | None) -> np.ndarray:
     """Vectors (m, dim) float32 of all species from the co-occurrence graph of the training surveys of `fold`.
 
     A species without an edge, such as one in no training survey, is zeros; their number is logged.

@@ -8,6 +8,7 @@ transformation of community ecology (Legendre & Gallagher 2001), which keeps the
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 from annotated_types import Ge
 from scipy import sparse
 
@@ -17,6 +18,7 @@ from glc.errors import DataError
 from glc.neighbours import kernels
 from glc.progress import tqdm
 from glc.registry import models
+from glc.surveys import SurveyData
 
 _PA, _PO = 0, 1  # sources of kernel votes
 _ROWS = 512
@@ -64,7 +66,14 @@ class Profile(Classical):
             some = len(self.po_scales_m + self.pa_scales_m) > 0
             require(some, "pa_scales_m", self, "one or more distances here or in po_scales_m")
 
-    def scores(self, data, fold, queries, neighbours=None, table=None):
+    def scores(
+        self,
+        data: SurveyData,
+        fold: int | None,
+        queries: np.ndarray,
+        neighbours: pd.DataFrame | None = None,
+        table: np.ndarray | None = None,
+    ) -> sparse.csr_matrix:
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
 
         `facts` then tells the components used and the share of the profiles' variance that they keep. A DataError

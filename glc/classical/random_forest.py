@@ -5,9 +5,11 @@ each of 30,000 classes at each node. The same probabilities follow from the clas
 """
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from glc.classical import _trees
@@ -16,6 +18,7 @@ from glc.config import Count, Natural, Seed, section
 from glc.errors import DataError
 from glc.progress import tqdm
 from glc.registry import models
+from glc.surveys import SurveyData
 
 GROWERS = ("gini", "scikit-learn")
 _BLOCK = 16 << 20  # float32 probabilities that are dense at a time
@@ -53,11 +56,18 @@ class RandomForest(Classical):
         seed: Seed = 0
         """Seed of the draws."""
 
-    def __init__(self, options):
+    def __init__(self, options: "RandomForest.Options") -> None:
         super().__init__(options)
         self.forest = None
 
-    def scores(self, data, fold, queries, neighbours=None, table=None):
+    def scores(
+        self,
+        data: SurveyData,
+        fold: int | None,
+        queries: np.ndarray,
+        neighbours: pd.DataFrame | None = None,
+        table: np.ndarray | None = None,
+    ) -> sparse.csr_matrix:
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
 
         table : (surveys, f) float32, the values at all surveys of `data`, NaN where missing
@@ -90,7 +100,7 @@ class RandomForest(Classical):
             (found.data, columns[found.indices], found.indptr), shape=(len(queries), len(data.species))
         )
 
-    def save(self, folder):
+    def save(self, folder: Path) -> None:
         """Write the last fitted forest as ``forest.npz``."""
         self.forest.save(folder / "forest.npz")
 
@@ -103,17 +113,17 @@ class Forest:
     the rasters; means : (f,) float32, of the features, for single missing values
     """
 
-    trees: tuple
+    trees: tuple[_trees.Tree, ...]
     species: np.ndarray
     share: np.ndarray
     means: np.ndarray
 
     @property
-    def bytes(self):
+    def bytes(self) -> int:
         """Size of its arrays."""
         return sum(tree.bytes for tree in self.trees) + self.species.nbytes + self.share.nbytes + self.means.nbytes
 
-    def probabilities(self, X):
+    def probabilities(self, X: np.ndarray) -> np.ndarray:
         """(n, c) float32, rows summing to 1 (less with ``leaf_keep``), of X (n, f) float32, NaN where missing."""
         out = np.zeros((len(X), len(self.species)), np.float32)
         filled = impute(X.copy(), self.means)
@@ -123,7 +133,7 @@ class Forest:
         out[~on_rasters(X)] = self.share
         return out
 
-    def best(self, X, keep):
+    def best(self, X: np.ndarray, keep: int) -> sparse.csr_matrix:
         """The `keep` highest positive `probabilities` of each row, CSR (n, c) float32; never dense as a whole."""
         keep = min(keep, len(self.species))
         rows = max(1, _BLOCK // len(self.species))
@@ -140,7 +150,7 @@ class Forest:
                 bar.update(len(block))
         return sparse.vstack(parts, format="csr")
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write it as a compressed ``.npz``: each array of the trees after one another, with their lengths."""
         arrays = {"species": self.species, "share": self.share, "means": self.means}
         for name in (one.name for one in fields(_trees.Tree)):
@@ -149,7 +159,7 @@ class Forest:
         np.savez_compressed(path, **arrays)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: Path) -> "Forest":
         """Read what `save` wrote."""
         with np.load(path) as found:
             names = [one.name for one in fields(_trees.Tree)]
@@ -158,7 +168,7 @@ class Forest:
             return cls(trees, found["species"], found["share"], found["means"])
 
 
-def fit(X, species, options):
+def fit(X: np.ndarray, species: np.ndarray, options: RandomForest.Options) -> "Forest":
     """Fit a `Forest` to examples: X (n, f) float32, NaN where missing, and their species (n,).
 
     options : `RandomForest.Options`. Examples without any value count in the class frequencies alone. X is imputed in

@@ -1,5 +1,8 @@
 """Run a classical model over the validation folds and the test."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
@@ -7,12 +10,24 @@ import pyarrow.dataset as ds
 
 from glc import scores as score_tables
 from glc import storage
+from glc.classical._base import Classical
 from glc.errors import ConfigError, DataError, did_you_mean
 from glc.progress import tqdm
-from glc.surveys import TEST
+from glc.surveys import TEST, SurveyData
+from glc.types import Say
 
 
-def write(model, data, out, *, folds, keep, neighbours=None, table=None, progress=print):
+def write(
+    model: Classical,
+    data: SurveyData,
+    out: Path,
+    *,
+    folds: Sequence[int],
+    keep: int,
+    neighbours: pd.DataFrame | None = None,
+    table: np.ndarray | None = None,
+    progress: Say = print,
+) -> None:
     """Write ``valid`` (each fold scored from the others) and ``test`` (scored from all training surveys) under `out`.
 
     model : `Classical`; data : `glc.surveys.SurveyData`; neighbours : frame of schema ``neighbours`` or None
@@ -45,7 +60,7 @@ def write(model, data, out, *, folds, keep, neighbours=None, table=None, progres
     )
 
 
-def read_table(folder, data, bands=()):
+def read_table(folder: Path, data: SurveyData, bands: Sequence[str] = ()) -> np.ndarray:
     """Environmental values at the surveys of `data`: (surveys, features) float32, NaN where missing.
 
     folder : output of the task ``Tabular``; bands : of its columns, a categorical one standing for its classes; none:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from glc import geo
@@ -10,6 +11,7 @@ from glc.classical._base import Classical
 from glc.config import SOME, NotNegative, Positive, section
 from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
 from glc.registry import models
+from glc.surveys import SurveyData
 
 
 @models.register("votes")
@@ -35,7 +37,16 @@ class Votes(Classical):
         po_weight: NotNegative = 1.0
         """Weight of a presence-only record (0: left out); a species of a presence-absence survey has 1."""
 
-    def scores(self, data, fold, queries, neighbours=None, table=None, *, rows=1_024):
+    def scores(
+        self,
+        data: SurveyData,
+        fold: int | None,
+        queries: np.ndarray,
+        neighbours: pd.DataFrame | None = None,
+        table: np.ndarray | None = None,
+        *,
+        rows: int = 1_024,
+    ) -> sparse.csr_matrix:
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
         train, po = data.train(fold), data.presence_only
         seen = np.concatenate([train, po]) if self.options.po_weight else train

@@ -4,12 +4,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from rich.text import Text
 
 from glc import config
 from glc.cli import output
+from glc.types import JSON
 
 OWN = "This project"
 _PAPER = re.compile(r"\((?:after )?([A-Z][^()]*?\b\d{4})\b[^()]*\)")
@@ -35,7 +35,7 @@ def listed(name: str) -> Listed:
     return Listed(name, papers[-1] if papers else OWN, description, tuple(dict.fromkeys(_needs(values))))
 
 
-def _needs(values: dict[str, Any]) -> Iterator[str]:
+def _needs(values: dict[str, JSON]) -> Iterator[str]:
     """What a dataset must have besides presence-absence surveys; in brackets what is skipped if it is missing."""
     model = values.get("model")
     for member in model.get("members", ()) if isinstance(model, dict) else ():
@@ -49,7 +49,7 @@ def _needs(values: dict[str, Any]) -> Iterator[str]:
         yield "presence-only records"
 
 
-def _name(choice: Any) -> str:
+def _name(choice: JSON) -> str:
     return choice["name"] if isinstance(choice, dict) else choice or ""
 
 
@@ -111,7 +111,7 @@ def show(name: str) -> None:
         say(f"{key} = {config.to_toml(value)}{note}", "bold" if note else "")
 
 
-def _settings(values: dict[str, Any]) -> Iterator[tuple[tuple[str, str], Any]]:
+def _settings(values: dict[str, JSON]) -> Iterator[tuple[tuple[str, str], JSON]]:
     """((header of the table, key), value): plain values first, then tables, then the inputs."""
     values = {key: value for key, value in values.items() if key not in ("name", "description")}
     for key, value in values.items():
@@ -127,11 +127,11 @@ def _settings(values: dict[str, Any]) -> Iterator[tuple[tuple[str, str], Any]]:
                 yield (f"[[inputs]]  # {number}", inner), _plain(part)
 
 
-def _is_table(value: Any) -> bool:
+def _is_table(value: JSON) -> bool:
     return isinstance(value, dict) and set(value) != {"name", "options"}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: JSON) -> JSON:
     """A choice as a TOML writes it: its bare name, or a table of the name and the options."""
     if isinstance(value, dict) and set(value) == {"name", "options"}:
         return {"name": value["name"]} | value["options"] if value["options"] else value["name"]

@@ -1,14 +1,15 @@
 """What takes more than one section, or a registry, to know of an experiment."""
 
+from collections.abc import Callable
 from dataclasses import fields
 
 from glc import registry
-from glc.config.experiment import EncoderFile
+from glc.config.experiment import EncoderFile, Experiment, Input
 from glc.config.fields import build, options, prediction, require
 from glc.errors import ConfigError, did_you_mean
 
 
-def _check_bands(wanted):
+def _check_bands(wanted: Input) -> None:
     """Look up the bands of an input where its covariate declares what it has."""
     known = registry.covariates.get(wanted.tiles).declared
     unknown = [band for band in wanted.bands if known and band not in known and band.rpartition("_")[0] not in known]
@@ -19,7 +20,7 @@ def _check_bands(wanted):
         )
 
 
-def _check_location(wanted):
+def _check_location(wanted: Input) -> None:
     """Look up what an input tells of the place, and validate its options; the file itself is the task's concern."""
     choice, known = wanted.location, ["encoder", *registry.locations.choices()]
     if choice.name not in known:
@@ -33,7 +34,7 @@ def _check_location(wanted):
         options(registry.locations.get(choice.name), choice, "location")
 
 
-def _check_predict(experiment):
+def _check_predict(experiment: Experiment) -> None:
     """Validate the options of prediction, and say which models have those that this one lacks."""
     name, model = experiment.model.name, registry.models.get(experiment.model.name)
     own = [field.name for field in fields(model.Prediction)]
@@ -55,7 +56,7 @@ def _check_predict(experiment):
     prediction(model, experiment.predict)
 
 
-def _check_training(experiment):
+def _check_training(experiment: Experiment) -> None:
     """Refuse what the loss has not to watch, and a validation after the last epoch of a fold of cross-fusion."""
     train, fusion = experiment.train, experiment.cross_fusion
     monitors = registry.losses.get(train.loss.name).monitors
@@ -66,7 +67,7 @@ def _check_training(experiment):
         require(train.validate_every <= fusion.max_epochs, "train.validate_every", train, expected)
 
 
-def _check_scores(experiment, net):
+def _check_scores(experiment: Experiment, net: bool) -> None:
     """Refuse a mean of logits where no nets of several folds are averaged."""
     scores, name = experiment.scores, experiment.model.name
     if scores.average != "probabilities" and not net:
@@ -76,7 +77,7 @@ def _check_scores(experiment, net):
         )
 
 
-def _check_table(experiment):
+def _check_table(experiment: Experiment) -> None:
     """Look up whether a model that is no net reads a table, and nothing else does it read."""
     name, inputs = experiment.model.name, experiment.inputs
     if "table" not in registry.models.get(name).reads:
@@ -90,7 +91,7 @@ def _check_table(experiment):
         )
 
 
-def check(experiment, known_experiment):
+def check(experiment: Experiment, known_experiment: Callable[[str], object]) -> None:
     """Look up all that the experiment names, and validate the options.
 
     known_experiment : raises a ConfigError for the name of an experiment that there is none of

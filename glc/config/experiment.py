@@ -4,7 +4,7 @@
 """
 
 from dataclasses import field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
@@ -26,6 +26,7 @@ from glc.config.fields import (
     require,
     section,
 )
+from glc.types import JSON
 
 
 @section
@@ -171,7 +172,7 @@ class EncoderFile:
     """The encoder's file (``location.ckpt``); empty: that of the command line."""
 
 
-def _rising(values: tuple[Any, ...]) -> bool:
+def _rising(values: tuple[float, ...]) -> bool:
     return list(values) == sorted(set(values))
 
 
@@ -263,7 +264,7 @@ class Experiment:
     """How the net's encoder is trained before it sees species: none, or a registered pretraining such as tile2vec."""
     train: Train = field(default_factory=Train)
     cross_fusion: CrossFusion = field(default_factory=CrossFusion)
-    predict: dict[str, Any] = field(default_factory=dict, hash=False)
+    predict: dict[str, JSON] = field(default_factory=dict, hash=False)
     """Options of prediction only, which the net itself defines (its ``Prediction``); most nets have none."""
     scores: Scores = field(default_factory=Scores)
     decode: Annotated[Choice, Member("decoders")] = field(default_factory=lambda: Choice("expected_f1"))

@@ -20,7 +20,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 from annotated_types import Ge, Gt, Le, Len, Lt, MultipleOf
 from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
@@ -29,6 +29,10 @@ from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic_core import CoreSchema, core_schema
 
 from glc.errors import ConfigError, did_you_mean
+from glc.types import JSON, Annotation, MemberOptions
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 S = TypeVar("S")
 _CONFIG = ConfigDict(
@@ -40,7 +44,7 @@ _CONFIG = ConfigDict(
 class Rule:
     """A bound of one field for which `annotated_types` has no word: a test, and what is expected instead."""
 
-    test: Callable[[Any], bool]
+    test: Callable[[JSON], bool]
     expected: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -61,6 +65,18 @@ class Member:
 
     registry: str
     besides: tuple[str, ...] = ()
+
+
+class HasOptions(Protocol):
+    """A registered member with options."""
+
+    Options: type
+
+
+class HasPrediction(Protocol):
+    """A registered model with options of its prediction."""
+
+    Prediction: type
 
 
 EACH_ONCE = Rule(lambda values: len(set(values)) == len(values), "each once")
@@ -93,7 +109,7 @@ class _RefusedError(ConfigError, ValueError):
         self.found, self.expected, self.key = found, expected, key
 
 
-def require(condition: Any, key: str, owner: Any, expected: str) -> None:
+def require(condition: object, key: str, owner: object, expected: str) -> None:
     """Refuse the value of `key` of the section `owner` unless `condition` holds.
 
     For what takes several fields, in ``__post_init__``; a bound of one field belongs to its annotation.
@@ -122,8 +138,8 @@ def section(cls: type[S]) -> type[S]:
         except ValidationError as error:
             raise _config_error(error, made, made.__qualname__) from None
 
-    made.__init__ = __init__
-    return made
+    made.__init__ = __init__  # type: ignore[method-assign]
+    return made  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -134,7 +150,7 @@ class Choice:
     """
 
     name: str
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, JSON] = field(default_factory=dict)
 
     def __hash__(self) -> int:
         return hash((self.name, *sorted(self.options)))
@@ -160,12 +176,12 @@ _CHOICE = "a name or a table with the key 'name'"
 NONE = Choice("none")
 
 
-def build(cls: type[S], values: Any, where: str) -> S:
+def build(cls: type[S], values: JSON, where: str) -> S:
     """Make the section `cls` from a table of TOML or JSON values; `where` names the file or table in errors."""
     return value_of(cls, values, where)
 
 
-def value_of(kind: Any, value: Any, where: str) -> Any:
+def value_of(kind: Annotation, value: JSON, where: str) -> JSON:
     """`value` (as TOML or JSON gave it) as the annotated type `kind`; a ConfigError says what does not fit."""
     try:
         # as JSON, for only there are lists and tables in a strict mode the tuples and sections that they stand for
@@ -174,22 +190,22 @@ def value_of(kind: Any, value: Any, where: str) -> Any:
         raise _config_error(error, kind, where) from None
 
 
-def to_dict(section: Any) -> dict[str, Any]:
+def to_dict(section: "DataclassInstance") -> dict[str, JSON]:
     """A section as plain JSON types: `build` of it is an equal section."""
     return json.loads(json.dumps(dataclasses.asdict(section)))
 
 
-def canonical(section: Any) -> str:
+def canonical(section: "DataclassInstance") -> str:
     """One line of JSON that is equal for equal sections: what a task's identity is made of."""
     return json.dumps(to_dict(section), sort_keys=True, separators=(",", ":"))
 
 
-def options(member: Any, choice: Choice, where: str) -> Any:
+def options(member: "HasOptions", choice: Choice, where: str) -> MemberOptions:
     """The ``Options`` of a registered `member` for a `Choice`, validated."""
     return build(member.Options, choice.options, f"{where} {choice.name!r}")
 
 
-def prediction(model: Any, values: Mapping[str, Any]) -> Any:
+def prediction(model: "HasPrediction", values: Mapping[str, JSON]) -> MemberOptions:
     """The ``Prediction`` of a registered `model` for the `values` of an experiment's ``[predict]``, validated."""
     return build(model.Prediction, dict(values), "predict")
 
@@ -256,7 +272,9 @@ def _adapter(kind: Any) -> TypeAdapter:
 
 def _plain(value: Any) -> Any:
     """What JSON does not know: sections, and values (such as dates) that no key has."""
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else {type(value).__name__: str(value)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return {type(value).__name__: str(value)}
 
 
 def _tuples(value: Any) -> Any:

@@ -7,7 +7,6 @@ A TOML may start from another experiment, ``base = "votes"``, and say only what 
 import dataclasses
 import tomllib
 from pathlib import Path
-from typing import Any
 
 from glc.config.check import check
 from glc.config.experiment import Experiment
@@ -15,6 +14,7 @@ from glc.config.fields import build
 from glc.config.paths import CONF
 from glc.config.variant import Variant, apply, merge
 from glc.errors import ConfigError, did_you_mean
+from glc.types import JSON
 
 
 def experiment_path(name: str) -> Path:
@@ -42,7 +42,7 @@ def _known() -> str:
     return ", ".join(experiment_names())
 
 
-def read(variant: str | Path | Variant) -> dict[str, Any]:
+def read(variant: str | Path | Variant) -> dict[str, JSON]:
     """The values of an experiment's TOML over those of its ``base``, with the changes of the variant; unchecked."""
     variant = Variant.parse(variant)
     values = apply(_read_file(experiment_path(variant.base)), variant)
@@ -79,7 +79,7 @@ def load(variant: str | Path | Variant) -> Experiment:
     return experiment
 
 
-def _parse_file(path: Path) -> dict[str, Any]:
+def _parse_file(path: Path) -> dict[str, JSON]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -89,7 +89,7 @@ def _parse_file(path: Path) -> dict[str, Any]:
     return values
 
 
-def _based(base: Any, path: Path) -> Variant:
+def _based(base: JSON, path: Path) -> Variant:
     """The variant that the ``base`` of the TOML file `path` names; a path is relative to that file."""
     if not isinstance(base, str):
         raise ConfigError(
@@ -105,7 +105,7 @@ def _based(base: Any, path: Path) -> Variant:
     return variant
 
 
-def _read_file(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+def _read_file(path: Path, above: tuple[Path, ...] = ()) -> dict[str, JSON]:
     """The values of a TOML file over those of its base; `above` are the files whose base it is."""
     if path in above:
         raise ConfigError(f"{path}: base: {' -> '.join(one.stem for one in (*above, path))} is a circle; remove one")

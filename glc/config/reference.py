@@ -19,6 +19,7 @@ from glc.config.experiment import EncoderFile, Experiment, Input
 from glc.config.fields import Choice, Member, bound_words, is_section, keys, split
 from glc.config.paths import CONF
 from glc.config.variant import to_toml
+from glc.types import JSON
 
 SCHEMA = CONF / "experiment.schema.json"
 OPTIONS = Path(__file__).parents[2] / "docs" / "options.md"
@@ -60,7 +61,7 @@ def meanings(section: type) -> dict[str, str]:
     return lines
 
 
-def schema() -> dict[str, Any]:
+def schema() -> dict[str, JSON]:
     """JSON schema of an experiment's TOML."""
     table = _section_schema(Experiment)
     del table["properties"]["name"]  # its file's
@@ -124,7 +125,7 @@ Every key may be left out unless its default is *required*. A key of a table is 
 """
 
 
-def _section_schema(section: type) -> dict[str, Any]:
+def _section_schema(section: type) -> dict[str, JSON]:
     described, required = {}, []
     meaning = meanings(section)
     for key in dataclasses.fields(section):
@@ -139,7 +140,7 @@ def _section_schema(section: type) -> dict[str, Any]:
     return table | ({"required": required} if required else {})
 
 
-def _schema(annotation: Any) -> dict[str, Any]:
+def _schema(annotation: Any) -> dict[str, JSON]:
     kind, bounds = split(annotation)
     if kind is Choice:
         named = next(bound for bound in bounds if isinstance(bound, Member))
@@ -152,8 +153,9 @@ def _schema(annotation: Any) -> dict[str, Any]:
     return TypeAdapter(annotation).json_schema()
 
 
-def _member_schema(known: dict[str, type]) -> dict[str, Any]:
-    tables, bare, every = [], [], {}
+def _member_schema(known: dict[str, type]) -> dict[str, JSON]:
+    tables, bare = [], []
+    every: dict[str, bool] = {}
     for name, options in known.items():
         table = _section_schema(options)
         every |= dict.fromkeys(table["properties"], True)
@@ -171,8 +173,8 @@ def _member_schema(known: dict[str, type]) -> dict[str, Any]:
     return {"oneOf": [{"enum": bare}, *tables, changed]}
 
 
-def _prediction() -> dict[str, Any]:
-    known = {}
+def _prediction() -> dict[str, JSON]:
+    known: dict[str, JSON] = {}
     for name in registry.models.choices():
         known |= _section_schema(registry.models.get(name).Prediction)["properties"]
     return known

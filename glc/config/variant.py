@@ -9,10 +9,10 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from glc.errors import ConfigError
+from glc.types import JSON
 
 LONGEST_NAME = 120
 """Bytes of a name in a path, of which file systems take 255."""
@@ -33,7 +33,7 @@ class Variant:
     """
 
     base: str
-    changes: tuple[tuple[str, Any], ...] = ()
+    changes: tuple[tuple[str, JSON], ...] = ()
 
     @classmethod
     def parse(cls, text: "str | Path | Variant") -> "Variant":
@@ -54,7 +54,7 @@ class Variant:
             changes[key] = _read(value)
         return cls(base).changed(changes)
 
-    def changed(self, changes: Mapping[str, Any] | None = None, **sections: Any) -> "Variant":
+    def changed(self, changes: Mapping[str, JSON] | None = None, **sections: JSON) -> "Variant":
         """This variant with further changes.
 
         changes : dotted key -> value, for example ``{"model.k": 0, "inputs.0.block": 32}``
@@ -108,7 +108,7 @@ def file_name(name: str) -> str:
     return re.sub(r"%[0-9A-F]?$", "", safe[: LONGEST_NAME - 1 - len(digest)]) + f"-{digest}"
 
 
-def to_toml(value: Any, bare: bool = False) -> str:
+def to_toml(value: JSON, bare: bool = False) -> str:
     """A plain value as one line of TOML; with `bare` a string that cannot be read as anything else has no quotes."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -124,7 +124,7 @@ def to_toml(value: Any, bare: bool = False) -> str:
     raise ConfigError(f"found {value!r}, expected a value that TOML has: text, number, true or false, list, table")
 
 
-def apply(values: dict[str, Any], variant: Variant) -> dict[str, Any]:
+def apply(values: dict[str, JSON], variant: Variant) -> dict[str, JSON]:
     """The values of the base's TOML with the changes of `variant`; a ConfigError names a key that cannot be set."""
     values = deepcopy(values)
     for key, value in variant.changes:
@@ -132,7 +132,7 @@ def apply(values: dict[str, Any], variant: Variant) -> dict[str, Any]:
     return values
 
 
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merge(below: Mapping[str, JSON], above: Mapping[str, JSON]) -> dict[str, JSON]:
     """The values of a TOML, `above`, over those of its ``base``, `below`.
 
     Tables are merged key by key, except that a member with another ``name`` brings none of the other one's options;
@@ -156,14 +156,14 @@ def _split(text: str) -> list[str]:
     return parts or [""]
 
 
-def _read(text: str) -> Any:
+def _read(text: str) -> JSON:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text  # a bare word is a string
 
 
-def _flat(sections: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(sections: Mapping[str, JSON], before: str = "") -> Iterator[tuple[str, JSON]]:
     for key, value in sections.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{before}{key}.")
@@ -179,7 +179,7 @@ def _key(key: str) -> str:
     return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else json.dumps(key)
 
 
-def _set(values: Any, key: str, value: Any, variant: Variant) -> None:
+def _set(values: JSON, key: str, value: JSON, variant: Variant) -> None:
     *tables, last = key.split(".")
     for table in tables:
         if isinstance(values, list):  # inputs.0.block

@@ -1,12 +1,14 @@
 """The two kinds of covariates, as declarations: rasters that cover the surveys, and patches, one file per survey."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import ClassVar
 
 from glc.errors import ConfigError, MissingError
+from glc.types import StrPath
 
 CLASSES_AS = ("onehot", "fractions", "centre", "pixels")
 _FULL_NAME = re.compile(r"\W+")
@@ -59,11 +61,11 @@ class Raster:
             raise ConfigError(f"classes_as: found {self.classes_as!r}, expected one of: {', '.join(CLASSES_AS)}")
 
     @property
-    def declared(self):
+    def declared(self) -> tuple[str, ...]:
         """Names of the bands where they do not depend on the files; else empty."""
         return self.bands
 
-    def find(self, folders):
+    def find(self, folders: Iterable[StrPath]) -> list[Path]:
         """Paths of the files below the first of `folders` that has any; a MissingError says what was looked for."""
         for folder in folders:
             for globs in map(_together, self.patterns):
@@ -73,18 +75,18 @@ class Raster:
         globs = [f"{one[0]} and the like" if len(one) > 1 else one[0] for one in map(_together, self.patterns)]
         raise MissingError(_nothing(self, folders, globs))
 
-    def there(self, folder):
+    def there(self, folder: StrPath) -> bool:
         """Whether `folder` has any of the files."""
         return any(
             path.is_file() for one in self.patterns for glob in _together(one) for path in Path(folder).glob(glob)
         )
 
-    def area_of(self, path):
+    def area_of(self, path: StrPath) -> tuple[str, str]:
         """(name without its end and area, area) of a file; the area is empty where its name tells none."""
         name, _, area = Path(path).stem.rpartition("_")
         return (name, area) if name and area in self.areas else (Path(path).stem, "")
 
-    def nodata_of(self, path):
+    def nodata_of(self, path: StrPath) -> float | None:
         """What counts as nodata in a file that does not tell, or None."""
         if not isinstance(self.nodata, dict):
             return self.nodata
@@ -127,7 +129,7 @@ class Patches:
         if self.classes_as not in ("onehot", "pixels"):
             raise ConfigError(f"classes_as: found {self.classes_as!r}, expected one of: onehot, pixels")
 
-    def planes(self, layer):
+    def planes(self, layer: Layer) -> list[tuple[str, int, int | None]]:
         """What becomes of the `layer`'s bands: [(name, number of the band in the layer, code or None)]."""
         return [
             (band, number, None) if code is None else (f"{band}_{code}", number, code)
@@ -136,11 +138,11 @@ class Patches:
         ]
 
     @property
-    def declared(self):
+    def declared(self) -> tuple[str, ...]:
         """Names of the bands of all layers."""
         return tuple(dict.fromkeys(band for layers in self.layers for layer in layers for band in layer.bands))
 
-    def find(self, folders):
+    def find(self, folders: Iterable[StrPath]) -> tuple[Path, tuple[Layer, ...]]:
         """(folder, layers) that are there, in the order of `folders`; a MissingError says what was looked for."""
         for folder in folders:
             for layers in self.layers:
@@ -150,7 +152,7 @@ class Patches:
         raise MissingError(_nothing(self, folders, wanted))
 
 
-def places(folder, template):
+def places(folder: StrPath, template: str) -> list[tuple[Path, str]]:
     """Where files of `template` lie: ``[(folder or archive, template below it)]``; empty when there is none."""
     parts = Path(template).parts
     fixed = next(i for i, part in enumerate(parts) if "{" in part)
@@ -165,18 +167,18 @@ def places(folder, template):
     return []
 
 
-def file_name(template, survey):
+def file_name(template: str, survey: int) -> str:
     """The template's path of one survey."""
     digits = f"{survey:04d}"
     return template.format(id=survey, ab=digits[-4:-2], cd=digits[-2:])
 
 
-def column_name(text):
+def column_name(text: str) -> str:
     """A band's name as a column: word characters only."""
     return _FULL_NAME.sub("_", text).strip("_").lower()
 
 
-def natural(path):
+def natural(path: StrPath) -> list[int | str]:
     """Sort key that puts bio2 before bio10."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
 

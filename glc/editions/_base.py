@@ -7,6 +7,7 @@ from pathlib import Path
 
 from glc import registry, storage
 from glc.errors import DataError, did_you_mean
+from glc.types import StrPath
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
@@ -36,11 +37,11 @@ class Table:
     one_row_per_survey: bool = False
 
     @property
-    def labelled(self):
+    def labelled(self) -> bool:
         """Whether species are read from this table."""
         return not self.dataset.endswith("_test")
 
-    def find(self, folder):
+    def find(self, folder: StrPath) -> Path | None:
         """Path of this table's file under `folder`, or None; a DataError when several match one pattern."""
         for pattern in self.patterns:
             found = sorted(path for path in Path(folder).glob(pattern) if path.is_file())
@@ -71,13 +72,13 @@ class Edition:
     set_columns: tuple[str, str] = ("surveyId", "predictions")
     name: str = ""
 
-    def find(self, folder):
+    def find(self, folder: StrPath) -> tuple[tuple[Table, Path], ...]:
         """``((table, path), ...)`` of the tables whose files are under `folder`; empty when it is another edition's."""
         if not all(any(Path(folder).glob(marker)) for marker in self.markers):
             return ()
         return tuple((table, path) for table in self.tables if (path := table.find(folder)))
 
-    def looks_for(self):
+    def looks_for(self) -> str:
         """What its folders hold, as text for an error."""
         files = dict.fromkeys(table.patterns[0] for table in self.tables)
         return " and ".join([" or ".join(files), *self.markers])
@@ -93,27 +94,27 @@ class Dataset:
     files: tuple[tuple[Table, Path], ...]
 
     @property
-    def datasets(self):
+    def datasets(self) -> tuple[str, ...]:
         """Names of the datasets that have a file, in the edition's order."""
         return tuple(dict.fromkeys(table.dataset for table, _ in self.files))
 
     @property
-    def has_test(self):
+    def has_test(self) -> bool:
         """Whether the test surveys are there; if not, spatial blocks are held out instead."""
         return self.edition.test in self.datasets
 
-    def relative(self, path):
+    def relative(self, path: StrPath) -> str:
         """Path of a file as its quarantine rows and errors name it: relative to the folder, with forward slashes."""
         return Path(path).relative_to(self.folder).as_posix()
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Hex digest over names and contents of the metadata files: equal for equal input, wherever it lies."""
         paths = sorted({path for _, path in self.files}, key=self.relative)
         facts = [f"{self.relative(path)}\0{storage.file_digest(path)}\n" for path in paths]
         return hashlib.sha256("".join([f"{self.edition.name}\n", *facts]).encode()).hexdigest()
 
 
-def recognise(folder):
+def recognise(folder: StrPath) -> Dataset:
     """Return the `Dataset` that the files under `folder` make; a DataError says what was looked for when none fits."""
     folder = Path(folder).resolve()
     if not folder.is_dir():
@@ -134,7 +135,7 @@ def recognise(folder):
     return Dataset(folder.name, folder, best, found[best])
 
 
-def check(dataset):
+def check(dataset: Dataset) -> None:
     """Raise a DataError about the first file of `dataset` that is missing, empty, or lacks a column that it needs."""
     edition = dataset.edition
     if edition.train not in dataset.datasets:
@@ -151,7 +152,7 @@ def check(dataset):
             _refuse_repeated_ids(path, table, names.index(table.columns["surveyId"]))
 
 
-def header(path, table):
+def header(path: StrPath, table: Table) -> list[str]:
     """Column names in the file's first line; a DataError when they are not what `table` needs."""
     path = Path(path)
     with open(path, encoding="utf-8-sig", errors="replace") as file:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from glc.config import section
 from glc.surveys import SurveyData
+from glc.types import MemberOptions
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Ensemble:
     class Prediction:
         """Options of prediction only (the experiment's ``[predict]``): none."""
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: MemberOptions) -> None:
         """Keep the options.
 
         options : the ensemble's own `Options`
@@ -85,7 +86,7 @@ class Ensemble:
         """Names of the experiments whose scores are read."""
         return self.options.members
 
-    def write(self, members: Members, out: Path) -> Any:
+    def write(self, members: Members, out: Path) -> None:
         """Write the joined scores ``valid`` and ``test`` (`glc.scores`) under `out`, and facts into its manifest.
 
         members : what is joined

@@ -4,7 +4,7 @@ The paper's last step (Liu et al. 2024, section 5.1) is the mean of all models t
 fusion of Deneu et al. 2020 (run 4) is the mean of two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,7 +18,8 @@ from glc.evaluation import metrics
 from glc.prediction import sets
 from glc.registry import models
 from glc.scores import AVERAGES
-from glc.surveys import TEST
+from glc.surveys import TEST, SurveyData
+from glc.types import Say
 
 
 @models.register("blend")
@@ -71,14 +72,14 @@ class Blend(Ensemble):
         )
 
 
-def survey_f1(folder, data):
+def survey_f1(folder: Path, data: SurveyData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """F1 of the validation sets in the predictions `folder`: survey ids (n,), folds (n,), F1 (n,)."""
     ids, fold, predicted = sets.read(folder / "valid", data.species)
     actual = data.labels_of(data.rows_of(ids, data.train_name))
     return ids, fold, metrics.survey_f1(predicted, actual)
 
 
-def choose_by_sets(folders, data, folds):
+def choose_by_sets(folders: Sequence[Path], data: SurveyData, folds: Sequence[int]) -> dict[int, np.ndarray]:
     """`choose` from predictions.
 
     folders : the predictions of the baseline, and of each member; data : `glc.surveys.SurveyData`
@@ -87,7 +88,7 @@ def choose_by_sets(folders, data, folds):
     return choose(np.stack([f1 for _, _, f1 in sets_f1]), sets_f1[0][1], folds)
 
 
-def choose(f1, fold, folds):
+def choose(f1: np.ndarray, fold: np.ndarray, folds: Sequence[int]) -> dict[int, np.ndarray]:
     """Which members blend the scores of each fold, and of the test: dict of fold -> (k,) bool.
 
     f1 : (1 + k, n) of the baseline and of k members at validation surveys; fold : (n,) theirs
@@ -102,7 +103,16 @@ def choose(f1, fold, folds):
     return found
 
 
-def write(folders, out, *, chosen, names, average, keep, progress=print):
+def write(
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    chosen: Mapping[int, np.ndarray],
+    names: Sequence[str],
+    average: str,
+    keep: int,
+    progress: Say = print,
+) -> None:
     """Write the blended ``valid`` and ``test`` scores of members under `out`.
 
     folders : the members' outputs, the baseline's last: it stands alone where no member is in; names : theirs
@@ -127,6 +137,6 @@ def write(folders, out, *, chosen, names, average, keep, progress=print):
     storage.note(out, **rows, model_facts=told)
 
 
-def everyone(count, folds):
+def everyone(count: int, folds: Sequence[int]) -> dict[int, np.ndarray]:
     """`choose` without a baseline: all `count` members for each fold and the test."""
     return dict.fromkeys([*folds, TEST], np.ones(count, bool))

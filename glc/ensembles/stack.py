@@ -14,6 +14,7 @@ Curves, weights and frequencies for the surveys of a fold come from the other fo
 What stays, as in all stacking: the members that scored the other folds were trained on surveys of this one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,7 +33,8 @@ from glc.ensembles import boosted, calibration
 from glc.ensembles._base import Ensemble, Members
 from glc.errors import ConfigError, DataError
 from glc.registry import models
-from glc.surveys import TEST
+from glc.surveys import TEST, SurveyData
+from glc.types import Facts, Say
 
 
 @section
@@ -95,7 +97,7 @@ class Stack(Ensemble):
         )
 
 
-def check_member(name, member, surveys, validation):
+def check_member(name: str, member: config.Experiment, surveys: config.Surveys, validation: config.Validation) -> None:
     """Refuse the experiment `member`, called `name`, in a stack over other surveys or folds than its own.
 
     surveys, validation : sections of the stack. Both must be equal, but for how many folds are run.
@@ -163,7 +165,7 @@ class Counts:
 class Weights:
     """A fitted stack: a `curves.Curve` and a weight for each member, the slope of the frequency, the intercept."""
 
-    curves: tuple
+    curves: tuple[calibration.Curve, ...]
     members: np.ndarray
     frequency: float
     intercept: float
@@ -249,7 +251,17 @@ def _shares(matrix):
     return sparse.diags((1 / np.where(total > 0, total, 1)).astype(np.float32)) @ matrix
 
 
-def write(folders, data, out, *, options, names, folds, keep, progress=print):
+def write(
+    folders: Sequence[Path],
+    data: SurveyData,
+    out: Path,
+    *,
+    options: FitOptions,
+    names: Sequence[str],
+    folds: Sequence[int],
+    keep: int,
+    progress: Say = print,
+) -> Facts:
     """Write the stacked ``valid`` and ``test`` scores of members under `out`.
 
     folders : the members' outputs, each with ``valid`` of `folds` and ``test``; names : what the members are called

@@ -8,19 +8,25 @@ of surveys take gigabytes. (Miyaguchi et al. 2024, section 4.3.)
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from glc.errors import ConfigError, DataError, MissingError, did_you_mean
 from glc.etl import arrays, monthly, series
 from glc.etl.cube_table import KINDS, ROWS, Scratch, check_terms, coefficients, read, sorted_places, write
 from glc.progress import tqdm
+from glc.types import Facts, StrPath
 
 __all__ = ["KINDS", "coefficients", "read", "write_files", "write_rasters", "write_series"]
 
 
-def write_series(places, folder, out, terms=64, max_corrupt_fraction=0.05):
+def write_series(
+    places: pd.DataFrame | pa.Table, folder: StrPath, out: StrPath, terms: int = 64, max_corrupt_fraction: float = 0.05
+) -> Facts:
     """Write the cubes (6, 4, years) and coefficients (6, `terms`) of the six CSVs found below `folder`.
 
     places : frame or Arrow table with dataset, surveyId; and series_id (null: none) where the tables are of
@@ -68,7 +74,15 @@ def write_series(places, folder, out, terms=64, max_corrupt_fraction=0.05):
         return write(places, chunk, corrupt, faults, out, "landsat", shape, terms, max_corrupt_fraction) | facts
 
 
-def write_files(places, folder, out, kind="bioclim", shape=None, terms=64, max_corrupt_fraction=0.05):
+def write_files(
+    places: pd.DataFrame | pa.Table,
+    folder: StrPath,
+    out: StrPath,
+    kind: str = "bioclim",
+    shape: Sequence[int] | None = None,
+    terms: int = 64,
+    max_corrupt_fraction: float = 0.05,
+) -> Facts:
     """Write the cubes of the files ``…_SURVEYID_cube.npy`` or ``.pt`` of `kind` found below `folder`.
 
     places : frame or Arrow table with dataset, surveyId; kind : of `KINDS`; shape : where it is not the kind's own
@@ -153,7 +167,7 @@ def _series_of(places, mine, id_columns, tables):
     return mine[has], own[has].to_numpy(np.int64)
 
 
-def folders(folder, kind):
+def folders(folder: StrPath, kind: str) -> list[Path]:
     """Folders below `folder` that hold cube files of `kind`; a MissingError tells that there are none."""
     name_of = _file_name(KINDS[kind].pattern)
     found = [Path(base) for base, _, files in os.walk(folder) if any(map(name_of.fullmatch, files))]

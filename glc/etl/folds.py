@@ -5,12 +5,15 @@ A deal follows from the set of surveys and the seed alone, never from the order 
 
 import heapq
 import logging
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from glc import geo, schema, storage
+from glc.config import Validation
 from glc.errors import ConfigError, DataError
+from glc.types import Facts
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ def assign(surveys, validation, hold_out=False):
     return pa.table({"surveyId": ids, "fold": fold, "block": block}, schema=schema.TABLES["folds"])
 
 
-def write(surveys, out, validation, dataset="pa_train", hold_out=False):
+def write(surveys: Path, out: Path, validation: Validation, dataset: str = "pa_train", hold_out: bool = False) -> Facts:
     """Write the folds of one dataset of the surveys table in the folder `surveys` under `out`; return the facts.
 
     returns : dict of ``surveys`` of each fold, ``blocks`` in all, and ``held_out``, the surveys of fold -1

@@ -12,12 +12,15 @@ from scipy.spatial import KDTree
 
 from glc import geo, schema
 from glc.progress import tqdm
+from glc.types import Facts
 
 PAIRS_AT_ONCE = 2_000_000
 """(centre, survey) pairs in memory at a time, about 0.3 GB with their labels."""
 
 
-def aggregate(po_surveys, radius_m, min_species, workers=2):
+def aggregate(
+    po_surveys: pd.DataFrame | pa.Table, radius_m: float, min_species: int, workers: int = 2
+) -> tuple[pd.DataFrame, pd.DataFrame, Facts]:
     """Make pseudo-surveys of presence-only surveys.
 
     Centres are the mean places of the surveys in each grid cell of side `radius_m` (of the surveys' own projection);

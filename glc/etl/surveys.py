@@ -8,6 +8,7 @@ import logging
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow.compute as pc
@@ -16,9 +17,15 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from glc import editions, geo, schema
+from glc.editions import Dataset
 from glc.errors import DataError
 from glc.etl import quarantine
 from glc.progress import tqdm
+from glc.types import Facts, StrPath
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +44,7 @@ _LITERAL = ("__globPaths__", "false")
 _PLACE = ("lon", "lat", "year", "date")
 
 
-def write(spark, dataset, out, max_quarantine_fraction=0.05):
+def write(spark: "SparkSession", dataset: Dataset, out: StrPath, max_quarantine_fraction: float = 0.05) -> Facts:
     """Write ``occurrences/``, ``surveys/`` and ``quarantine/`` of `dataset` under the folder `out`; return the facts.
 
     dataset : `glc.editions.Dataset`; its headers are checked before Spark has work to do

@@ -9,8 +9,10 @@ import logging
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,10 +20,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from glc import registry, schema, storage
+from glc.covariates import Raster
 from glc.errors import ConfigError, DataError
 from glc.etl import cleaning, values
 from glc.progress import tqdm
 from glc.rasters.values import RasterValues
+from glc.types import Facts, StrPath
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +38,16 @@ _PLACE = ("dataset", "surveyId", "lon", "lat")
 _ROWS = 16_384
 
 
-def write(spark, places, covariates, folders, out, *, training=None, source="auto"):
+def write(
+    spark: "SparkSession | None",
+    places: pd.DataFrame | pa.Table,
+    covariates: Sequence[str | Raster],
+    folders: StrPath | Sequence[StrPath],
+    out: StrPath,
+    *,
+    training: pd.DataFrame | pa.Table | None = None,
+    source: str = "auto",
+) -> Facts:
     """Write ``out/tabular/part-*.parquet``: dataset, surveyId, flag, then float32 columns ``<covariate>_<name>``.
 
     spark : a session, or None to work in this process; its workers must see `folders` and `out` under the same paths

@@ -10,8 +10,10 @@ import json
 import logging
 import os
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,10 +22,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from glc import registry, schema, storage
+from glc.covariates import Patches, Raster
 from glc.errors import ConfigError, DataError
 from glc.progress import tqdm
 from glc.rasters.cutter import FLAGS, RasterCutter
 from glc.rasters.images import ImageCutter
+from glc.types import Facts, StrPath
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +43,18 @@ _IDENTITY = b"glc.tiles"
 _VERSION = 1  # up when the same input gives other bytes
 
 
-def write(spark, places, covariate, folders, out, *, size=128, block=8, memory_mb=256, resume=None):
+def write(
+    spark: "SparkSession | None",
+    places: pd.DataFrame | pa.Table,
+    covariate: str | Raster | Patches,
+    folders: StrPath | Sequence[StrPath],
+    out: StrPath,
+    *,
+    size: int = 128,
+    block: int | Literal["full"] = 8,
+    memory_mb: float = 256,
+    resume: StrPath | None = None,
+) -> Facts:
     """Write tiles of one covariate around `places`: ``out/part-*.parquet``, and ``out/quarantine/part-*.parquet``.
 
     spark : a session, or None to work in this process

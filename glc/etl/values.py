@@ -6,16 +6,19 @@ Both give the same: a float array (survey, column), NaN where nothing is known, 
 import csv
 import logging
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from glc.covariates import Raster
 from glc.covariates._base import column_name, natural
 from glc.editions._base import SEPARATORS
 from glc.errors import DataError, MissingError, did_you_mean
 from glc.etl.series import dataset_of
 from glc.rasters.values import check_codes
+from glc.types import StrPath
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +85,7 @@ class TableValues:
         return found, np.zeros(len(places), bool)
 
 
-def find(covariate, folders, source="auto"):
+def find(covariate: Raster, folders: Iterable[StrPath], source: str = "auto") -> tuple[dict[str | None, Path], StrPath]:
     """Where the values of a covariate are: (its CSVs, as of `tables`, or {} for its rasters; their folder).
 
     The first of `folders` that has any, and there the CSVs rather than the rasters.

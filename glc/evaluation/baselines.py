@@ -1,20 +1,24 @@
 """Baselines that any model must beat: the 25 most frequent species of all surveys, a country, region or district."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from glc import labels
 from glc.classical.frequency import LEVELS, Frequency
 from glc.evaluation import evaluate, metrics
 from glc.scores import top_k
+from glc.surveys import SurveyData
+from glc.types import Facts
 
 SIZE = 25
 BASELINES = "baselines.json"
 
 
-def write(data, out, folds, truth=None):
+def write(data: SurveyData, out: Path, folds: Sequence[int], truth: pd.DataFrame | None = None) -> list[Facts]:
     """Write ``baselines.json``: per level the sample-averaged F1 on the validation `folds`, and on the test if known.
 
     data : `glc.surveys.SurveyData`; truth : frame (surveyId, speciesId) of the test's labels, or None

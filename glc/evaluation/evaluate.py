@@ -13,12 +13,22 @@ from glc.errors import DataError
 from glc.evaluation import metrics
 from glc.neighbours import exact
 from glc.prediction import sets
+from glc.scores import Scores
+from glc.surveys import SurveyData
+from glc.types import Facts, StrPath
 
 TRUTH = "truth"
 """Folder of a dataset with the labels of its test, if any; nothing but evaluation reads it."""
 
 
-def write(predictions_folder, scores_folder, data, out, truth=None, resamples=2_000):
+def write(
+    predictions_folder: Path,
+    scores_folder: Path,
+    data: SurveyData,
+    out: Path,
+    truth: pd.DataFrame | None = None,
+    resamples: int = 2_000,
+) -> Facts:
     """Write ``metrics.json`` and a per-survey table ``surveys.parquet`` into `out`; return the metrics, a dict.
 
     truth : frame (surveyId, speciesId) of the test's labels, or None; a held-out test has its own
@@ -65,7 +75,7 @@ def write(predictions_folder, scores_folder, data, out, truth=None, resamples=2_
     return result
 
 
-def test_labels(data, truth):
+def test_labels(data: SurveyData, truth: pd.DataFrame | None) -> tuple[np.ndarray, sparse.csr_matrix | None]:
     """Labels of `data.test` where they are known: (species, boolean CSR), or (data.species, None).
 
     A held-out test has its own labels; else they come from `truth`, a frame (surveyId, speciesId), whose species may go
@@ -86,7 +96,7 @@ def test_labels(data, truth):
     return wider, sparse.csr_matrix((np.ones(len(truth), bool), (row, column)), shape=(len(ids), len(wider)))
 
 
-def measure(predicted, actual, scores):
+def measure(predicted: sparse.csr_matrix, actual: sparse.csr_matrix, scores: Scores) -> Facts:
     """All measures of sets and scores (CSR over one vocabulary), a dict of floats.
 
     Those of GeoLifeCLEF 2020, ``top_30`` and ``adaptive_top_30``, are there where every survey has one species.
@@ -108,7 +118,7 @@ def measure(predicted, actual, scores):
     return found
 
 
-def bootstrap(values, blocks, resamples=2_000, seed=0):
+def bootstrap(values: np.ndarray, blocks: np.ndarray, resamples: int = 2_000, seed: int = 0) -> tuple[float, float]:
     """95 % interval of the mean of `values` when whole `blocks` are drawn again: (low, high)."""
     _, index = np.unique(blocks, return_inverse=True)
     total, count = np.bincount(index, values), np.bincount(index)
@@ -118,7 +128,7 @@ def bootstrap(values, blocks, resamples=2_000, seed=0):
     return float(low), float(high)
 
 
-def compare(frame, other, split, resamples=2_000):
+def compare(frame: pd.DataFrame, other: pd.DataFrame, split: str, resamples: int = 2_000) -> Facts | None:
     """Sample-averaged F1 of two experiments on the surveys of `split` that both predicted in one fold, and the gain.
 
     frame, other : per-survey tables of `write`; returns a dict of surveys, own, other, difference and, on validation,
@@ -140,7 +150,7 @@ def compare(frame, other, split, resamples=2_000):
     return found
 
 
-def read_truth(folder):
+def read_truth(folder: StrPath) -> pd.DataFrame | None:
     """Labels of a dataset's test from its ``truth`` folder, a frame (surveyId, speciesId), or None."""
     files = sorted((Path(folder) / TRUTH).glob("*.csv"))
     if not files:
@@ -148,7 +158,7 @@ def read_truth(folder):
     return pd.concat([pd.read_csv(file, usecols=["surveyId", "speciesId"]) for file in files], ignore_index=True)
 
 
-def _nearest_train(data, rows, fold):
+def _nearest_train(data: SurveyData, rows: np.ndarray, fold: np.ndarray) -> np.ndarray:
     """Great-circle metres from each survey to the nearest training survey that its model saw."""
     out = np.empty(len(rows))
     for f in np.unique(fold):
@@ -158,6 +168,6 @@ def _nearest_train(data, rows, fold):
     return out
 
 
-def truth_digest(folder):
+def truth_digest(folder: StrPath) -> list[str]:
     """Digests of a dataset's truth files, a list."""
     return [storage.file_digest(file) for file in sorted((Path(folder) / TRUTH).glob("*.csv"))]

@@ -1,12 +1,19 @@
 """What an addition to a model brings: its gain, compared with the spread between training seeds."""
 
 import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from glc.types import Facts
 
 VISIBLE = 5e-5
 """Differences of F1 below this are not seen at the four digits of a table, so they are called none."""
 
 
-def effect(own, other, split):
+def effect(
+    own: Sequence[Mapping[str, pd.Series]], other: Sequence[Mapping[str, pd.Series]] | None, split: str
+) -> Facts:
     """What a row scores on a split, and gains over another: dict of F1, spread, gain, gain spread and verdict.
 
     own, other : for each seed, dict of split -> F1 of its surveys, a pandas Series by surveyId. A gain is measured on
@@ -29,7 +36,7 @@ def effect(own, other, split):
     return found | {"verdict": verdict(differences)}
 
 
-def verdict(differences):
+def verdict(differences: Sequence[float]) -> str:
     """helps, harms, within noise (whether Student's 95 % interval of the mean leaves out 0), or no difference."""
     from scipy import stats
 
@@ -44,7 +51,7 @@ def verdict(differences):
     return "helps" if mean > 0 else "harms"
 
 
-def moments(values):
+def moments(values: Sequence[float]) -> tuple[float, float]:
     """Mean and standard deviation (n - 1; NaN of one value)."""
     mean = sum(values) / len(values)
     if len(values) < 2:

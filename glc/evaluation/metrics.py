@@ -7,31 +7,32 @@ CSR float matrices over the same. Everything stays sparse or is worked in blocks
 from itertools import pairwise
 
 import numpy as np
+from scipy import sparse
 from scipy.stats import rankdata
 
 from glc.scores import top_k
 
 
-def survey_f1(predicted, actual):
+def survey_f1(predicted: sparse.csr_matrix, actual: sparse.csr_matrix) -> np.ndarray:
     """F1 of each survey, (n,) float64: 2 |P and A| / (|P| + |A|), 1 where both are empty."""
     hits = _row_sums(predicted.multiply(actual))
     total = _row_sums(predicted) + _row_sums(actual)
     return np.where(total > 0, 2 * hits / np.maximum(total, 1), 1.0)
 
 
-def sample_f1(predicted, actual):
+def sample_f1(predicted: sparse.csr_matrix, actual: sparse.csr_matrix) -> float:
     """Sample-averaged F1, the measure of GeoLifeCLEF: the mean of `survey_f1`."""
     return float(survey_f1(predicted, actual).mean())
 
 
-def micro_f1(predicted, actual):
+def micro_f1(predicted: sparse.csr_matrix, actual: sparse.csr_matrix) -> float:
     """F1 of all (survey, species) decisions pooled."""
     hits = predicted.multiply(actual).sum()
     total = predicted.sum() + actual.sum()
     return float(2 * hits / total) if total else 1.0
 
 
-def macro_f1(predicted, actual):
+def macro_f1(predicted: sparse.csr_matrix, actual: sparse.csr_matrix) -> float:
     """Mean over species of F1, over the species that occur in `actual` or `predicted`."""
     hits = _column_sums(predicted.multiply(actual))
     total = _column_sums(predicted) + _column_sums(actual)
@@ -39,14 +40,14 @@ def macro_f1(predicted, actual):
     return float((2 * hits[seen] / total[seen]).mean()) if seen.any() else 1.0
 
 
-def top_k_recall(scores, actual, k):
+def top_k_recall(scores: sparse.csr_matrix, actual: sparse.csr_matrix, k: int) -> float:
     """Mean over surveys (those with species) of the share of a survey's species among its `k` best scores."""
     hits = _row_sums(top_k(scores, k).multiply(actual))
     size = _row_sums(actual)
     return float((hits[size > 0] / size[size > 0]).mean()) if (size > 0).any() else float("nan")
 
 
-def top_30(scores, label, k=30):
+def top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -> float:
     """Share of surveys whose one species is among their `k` best positive scores, ties broken by column.
 
     label : (n,) column of each survey's species in `scores`, -1 where it has none (Deneu et al. 2020, section 2.4)
@@ -63,7 +64,7 @@ def top_30(scores, label, k=30):
     return float(((own > 0) & (better < k)).mean())
 
 
-def adaptive_top_30(scores, label, k=30):
+def adaptive_top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -> float:
     """Share of surveys whose one species scores above one threshold for all, by which `k` species a survey pass.
 
     label : as in `top_30`; the threshold is `adaptive_threshold`, on average over the surveys at most `k` species lie
@@ -74,7 +75,7 @@ def adaptive_top_30(scores, label, k=30):
     return float(((own > adaptive_threshold(scores, k)) & (label >= 0)).mean())
 
 
-def adaptive_threshold(scores, k=30, chunk=4_000_000):
+def adaptive_threshold(scores: sparse.csr_matrix, k: int = 30, chunk: int = 4_000_000) -> float:
     """The smallest threshold above which at most `k` scores a survey lie on average, exactly.
 
     It is the (k n + 1)-th largest of all n x m scores, so that ties with it do not pass; -inf where there are no more
@@ -95,7 +96,7 @@ def adaptive_threshold(scores, k=30, chunk=4_000_000):
     return float(floor) if len(best) >= wanted else 0.0
 
 
-def macro_auc(scores, actual, block=256):
+def macro_auc(scores: sparse.csr_matrix, actual: sparse.csr_matrix, block: int = 256) -> float:
     """Mean over species of the area under the ROC curve (ties count half), over species both present and absent.
 
     Scores that were not kept count as zero, tied below all others.
@@ -114,22 +115,22 @@ def macro_auc(scores, actual, block=256):
     return float(np.concatenate(areas).mean()) if areas else float("nan")
 
 
-def _own_scores(scores, label):
+def _own_scores(scores: sparse.csr_matrix, label: np.ndarray) -> np.ndarray:
     """Score of each row's `label` column, (n,); 0 where that is -1."""
     own = np.asarray(scores[np.arange(len(label)), np.maximum(label, 0)]).ravel()
     return np.where(label >= 0, own, 0)
 
 
-def _row_blocks(ends, values=4_000_000):
+def _row_blocks(ends: np.ndarray, values: int = 4_000_000) -> list[slice]:
     """Slices of the rows of a CSR matrix with `ends` as its indptr, of about `values` stored values each."""
     cuts = np.unique(np.searchsorted(ends, np.arange(0, ends[-1], values), side="right") - 1)
     cuts = [*cuts.tolist(), len(ends) - 1]
     return [slice(*pair) for pair in pairwise(cuts)]
 
 
-def _row_sums(matrix):
+def _row_sums(matrix: sparse.csr_matrix) -> np.ndarray:
     return np.asarray(matrix.sum(axis=1, dtype=np.int64)).ravel()
 
 
-def _column_sums(matrix):
+def _column_sums(matrix: sparse.csr_matrix) -> np.ndarray:
     return np.asarray(matrix.sum(axis=0, dtype=np.int64)).ravel()

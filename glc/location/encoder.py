@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 from torch.nn import functional as F
 
@@ -10,6 +11,7 @@ from glc.errors import DataError, GlcError
 from glc.location import features as feature_maps
 from glc.location import networks
 from glc.progress import tqdm
+from glc.types import Facts, StrPath
 
 KIND = "location encoder"
 _BATCH = 16_384
@@ -23,19 +25,19 @@ class LocationEncoder(nn.Module):
     facts : plain values about its training, which the file carries
     """
 
-    def __init__(self, features, network, dim, facts=None):
+    def __init__(self, features: config.Choice, network: config.Choice, dim: int, facts: Facts | None = None) -> None:
         super().__init__()
         self.choices = {"features": features, "network": network}
         self.dim, self.facts = dim, dict(facts or {})
         self.features = feature_maps.make(features)
         self.net = networks.make(network, self.features.width, dim)
 
-    def forward(self, lon, lat):
+    def forward(self, lon: torch.Tensor, lat: torch.Tensor) -> torch.Tensor:
         """Unit vectors (n, dim) float32 of float64 tensors (n,) in degrees."""
         return F.normalize(self.net(self.features(lon, lat)), dim=1)
 
     @torch.inference_mode()
-    def embed(self, lon, lat, batch=_BATCH, progress=False):
+    def embed(self, lon: ArrayLike, lat: ArrayLike, batch: int = _BATCH, progress: bool = False) -> np.ndarray:
         """Unit vectors (n, dim) float32, an array, of places in degrees (EPSG:4326), (n,) each, or one place.
 
         batch : places at once; they are computed where the encoder's weights are
@@ -52,14 +54,14 @@ class LocationEncoder(nn.Module):
         self.train(training)
         return out
 
-    def save(self, path):
+    def save(self, path: StrPath) -> None:
         """Write the encoder to `path`, whole or not at all."""
         content = {name: config.to_dict(choice) for name, choice in self.choices.items()}
         content |= {"dim": self.dim, "facts": self.facts}
         write(path, KIND, content, self)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: StrPath) -> "LocationEncoder":
         """The encoder in the file `path`, on the CPU and in evaluation mode; the file can run no code.
 
         A DataError tells of a file that is not there, or holds something else.

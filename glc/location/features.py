@@ -5,20 +5,30 @@ call that takes float64 tensors (n,) of lon and lat in degrees to (n, width) flo
 """
 
 import math
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import numpy as np
 import torch
 from annotated_types import Ge, Le
+from numpy.typing import ArrayLike
 
 from glc import config
 from glc.config import OpenShare, section
 from glc.errors import DataError
 from glc.location import harmonics
 from glc.registry import locations
+from glc.types import JSON, MemberOptions
 
 
-def features(name, lon, lat, **options):
+class FeatureMap(Protocol):
+    """Float64 tensors (n,) of lon and lat in degrees to (n, `width`) float32; nothing of it is learnt."""
+
+    width: int
+
+    def __call__(self, lon: torch.Tensor, lat: torch.Tensor) -> torch.Tensor: ...
+
+
+def features(name: str, lon: ArrayLike, lat: ArrayLike, **options: JSON) -> np.ndarray:
     """Features (n, width) float32 of places by the feature map `name`, without any training.
 
     name : of `glc.registry.locations`: harmonics, raw, xyz or spherec_plus
@@ -29,7 +39,7 @@ def features(name, lon, lat, **options):
     return made(*(torch.from_numpy(x) for x in degrees(lon, lat))).numpy()
 
 
-def make(choice):
+def make(choice: config.Choice) -> FeatureMap:
     """The feature map that `choice`, a config.Choice, names."""
     member = locations.get(choice.name)
     return member(config.options(member, choice, "features"))
@@ -67,11 +77,11 @@ class Harmonics:
         inclusive: bool = True
         """(L + 1)² functions; without the highest degree L², as SatCLIP counts."""
 
-    def __init__(self, options):
+    def __init__(self, options: MemberOptions) -> None:
         self.options = options
         self.width = harmonics.count(options.degree, options.inclusive)
 
-    def __call__(self, lon, lat):
+    def __call__(self, lon: torch.Tensor, lat: torch.Tensor) -> torch.Tensor:
         return harmonics.harmonics(lon, lat, self.options.degree, self.options.inclusive)
 
 
@@ -85,10 +95,10 @@ class Raw:
 
     width = 2
 
-    def __init__(self, options):
+    def __init__(self, options: MemberOptions) -> None:
         self.options = options
 
-    def __call__(self, lon, lat):
+    def __call__(self, lon: torch.Tensor, lat: torch.Tensor) -> torch.Tensor:
         return torch.stack([_wrapped(lon) / 180, lat / 90], dim=1).float()
 
 
@@ -102,10 +112,10 @@ class Xyz:
 
     width = 3
 
-    def __init__(self, options):
+    def __init__(self, options: MemberOptions) -> None:
         self.options = options
 
-    def __call__(self, lon, lat):
+    def __call__(self, lon: torch.Tensor, lat: torch.Tensor) -> torch.Tensor:
         lon, lat = torch.deg2rad(lon), torch.deg2rad(lat)
         return torch.stack([lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()], dim=1).float()
 
@@ -126,11 +136,11 @@ class SphereCPlus:
         shortest: OpenShare = 0.01
         """α of the finest scale: its waves are 360° times as long."""
 
-    def __init__(self, options):
+    def __init__(self, options: MemberOptions) -> None:
         self.options = options
         self.width = 6 * options.scales
 
-    def __call__(self, lon, lat):
+    def __call__(self, lon: torch.Tensor, lat: torch.Tensor) -> torch.Tensor:
         options = self.options
         alpha = torch.logspace(math.log10(options.shortest), 0, options.scales, dtype=torch.float64, device=lon.device)
         lon, lat = (torch.deg2rad(x)[:, None] / alpha for x in (_wrapped(lon), lat))

@@ -1,13 +1,22 @@
 """Surveys to neighbour tables: exact search, locality-sensitive hashing, and how much of the truth a table holds."""
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glc import storage
+from glc import config, storage
+from glc.surveys import SurveyData
+from glc.types import Facts, Say
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
-def write(spark, data, out, settings, run, progress=print):
+def write(
+    spark: "SparkSession", data: SurveyData, out: Path, settings: config.Neighbours, run: int, progress: Say = print
+) -> Facts:
     """Write the neighbour table of the first `run` validation folds and the test, with its recall, into `out`.
 
     data : `glc.surveys.SurveyData`; settings : `glc.config.experiment.Neighbours`

@@ -1,11 +1,32 @@
 """What every graph feature of a net's inputs must do."""
 
-from typing import Any, ClassVar
+from typing import ClassVar, NotRequired, Protocol, TypedDict
 
 import numpy as np
+from scipy import sparse
 
 from glc.config import section
 from glc.surveys import SurveyData
+from glc.types import Facts, MemberOptions
+
+
+class RowSource(Protocol):
+    """Votes that are made when a batch asks for them: (n, m, scale, source), indexed by row numbers."""
+
+    shape: tuple[int, ...]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray: ...
+
+
+class GraphInput(TypedDict):
+    """What `glc.nets.inputs.features.Features.add_graph` takes of a graph feature."""
+
+    matrix: sparse.csr_matrix | RowSource
+    """(n, m) CSR of vectors, or what gives votes."""
+    species: np.ndarray
+    """(m,) ids of the columns."""
+    hidden: NotRequired[np.ndarray | None]
+    """(n,) probability that a survey shows none while training; None: it always shows them."""
 
 
 class GraphFeature:
@@ -36,8 +57,8 @@ class GraphFeature:
 
     @staticmethod
     def features(
-        data: SurveyData, fold: int, stop: int, options: Any, classes: np.ndarray, progress: bool = False
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        data: SurveyData, fold: int, stop: int, options: MemberOptions, classes: np.ndarray, progress: bool = False
+    ) -> tuple[GraphInput, Facts]:
         """Values of all surveys, without the labels that a model of the fold must not see; no survey sees its own.
 
         data : all surveys of the dataset

@@ -4,6 +4,7 @@ Tighnari 2024, section 3.2, Algorithm 1 and eq. (2), whose Earth radius is print
 great-circle metres on the sphere of 6,371 km that `glc.geo` has throughout, rounded to millimetres.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from glc.errors import DataError
 from glc.neighbours import exact
 from glc.neighbours.places import align, load, ranks
 from glc.progress import tqdm
+from glc.types import Facts
 
 _MAX_PAIRS = 4_000_000  # pairs held at once
 
@@ -33,7 +35,9 @@ class Edges:
     is null in all surveys asks for nothing (editions without years or regions)."""
 
 
-def edges(queries, sources, options=None, *, k=0, progress=False):
+def edges(
+    queries: pd.DataFrame, sources: pd.DataFrame, options: Edges | None = None, *, k: int = 0, progress: bool = False
+) -> sparse.csr_matrix:
     """Weights of the edges from queries to sources: CSR (n_queries, n_sources) float32 of radius minus distance, in km.
 
     queries, sources : frames with dataset, surveyId, lon, lat (degrees) and the columns of `options.same`
@@ -70,7 +74,7 @@ def edges(queries, sources, options=None, *, k=0, progress=False):
     return matrix
 
 
-def conditions(queries, sources, same):
+def conditions(queries: pd.DataFrame, sources: pd.DataFrame, same: Sequence[str]) -> tuple[tuple[str, ...], Facts]:
     """Columns of `same` that are asked for, (columns,), and facts.
 
     Facts hold the columns ``dropped`` for being null throughout, and how many surveys are ``null`` in each of the
@@ -92,7 +96,9 @@ def conditions(queries, sources, same):
     return tuple(kept), {"dropped": dropped, "null": null}
 
 
-def regions_from_nearest(places, known, max_m=50_000, progress=False):
+def regions_from_nearest(
+    places: pd.DataFrame, known: pd.DataFrame, max_m: float = 50_000, progress: bool = False
+) -> np.ndarray:
     """Regions of surveys that have none, from the nearest survey that has one.
 
     places, known : frames with dataset, surveyId, lon, lat and region (absent in `places` is as good as null)

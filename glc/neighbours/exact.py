@@ -11,6 +11,7 @@ a source to every cube within the radius of it, and each task searches one KD-tr
 import contextlib
 import itertools
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -18,14 +19,28 @@ from scipy.spatial import cKDTree
 
 from glc import geo
 from glc.errors import ConfigError
-from glc.neighbours.places import SPARK_SCHEMA, Places, align, collect, load, ranks, spark_places, to_table
+from glc.neighbours.places import SPARK_SCHEMA, Places, PlaceTable, align, collect, load, ranks, spark_places, to_table
 from glc.progress import tqdm
+from glc.types import Facts, StrPath
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 
 _MIN_CELL_M = 100_000  # smaller cubes would cost more in Spark's overhead than they save in search
 _MAX_PAIRS = 4_000_000  # pairs held at once
 
 
-def nearest(queries, sources, *, k, radius_m, exclude_group=True, workers=-1, progress=False):
+def nearest(
+    queries: PlaceTable | Places,
+    sources: PlaceTable | Places,
+    *,
+    k: int,
+    radius_m: float,
+    exclude_group: bool = True,
+    workers: int = -1,
+    progress: bool = False,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The k nearest sources of every query within `radius_m`, or all of them (k=0).
 
     queries, sources : see `places.load`; workers : threads, -1 for all cores; radius_m : may be infinite.
@@ -39,7 +54,15 @@ def nearest(queries, sources, *, k, radius_m, exclude_group=True, workers=-1, pr
     return tuple(column[order] for column in found)
 
 
-def distance_to_nearest(queries, sources, *, radius_m=np.inf, exclude_group=True, workers=-1, progress=False):
+def distance_to_nearest(
+    queries: PlaceTable | Places,
+    sources: PlaceTable | Places,
+    *,
+    radius_m: float = np.inf,
+    exclude_group: bool = True,
+    workers: int = -1,
+    progress: bool = False,
+) -> np.ndarray:
     """Great-circle metres from every query to its nearest source, (queries,); inf where there is none."""
     queries = load(queries, exclude_group)
     rows, _, distance = nearest(
@@ -182,7 +205,16 @@ def _millimetres(chord_length):
     return np.round(geo.arc(chord_length), 3)
 
 
-def write(spark, queries, sources, folder, *, k, radius_m, exclude_group=True):
+def write(
+    spark: "SparkSession",
+    queries: PlaceTable,
+    sources: PlaceTable,
+    folder: StrPath,
+    *,
+    k: int,
+    radius_m: float,
+    exclude_group: bool = True,
+) -> Facts:
     """Write the `neighbours` table of `queries` into `folder` (parquet files) with Spark.
 
     queries, sources : places as in `load`; k : nearest kept for each query, 0 for all within `radius_m`.

@@ -19,8 +19,10 @@ from glc import geo
 from glc.config import NotNegative, section
 from glc.errors import ConfigError
 from glc.neighbours import ecological
-from glc.neighbours._base import GraphFeature
+from glc.neighbours._base import GraphFeature, GraphInput
 from glc.registry import graphs
+from glc.surveys import SurveyData
+from glc.types import Facts
 
 TRAINING = ("leave_one_out", "block", "fold")
 NORMALISE = ("scale", "standard", "none")
@@ -55,7 +57,9 @@ class Gfv(GraphFeature):
     Options = Options
 
     @staticmethod
-    def features(data, fold, stop, options, classes, progress=False):
+    def features(
+        data: SurveyData, fold: int, stop: int, options: Options, classes: np.ndarray, progress: bool = False
+    ) -> tuple[GraphInput, Facts]:
         """What `Features.add_graph` (glc.nets.inputs) takes, and facts; of all species, not only the `classes`."""
         graph = build(data, options, progress)
         made, hidden = vectors(data, fold, stop, options, graph), None
@@ -77,7 +81,7 @@ class Graph:
     nodes: np.ndarray
     sources: np.ndarray
     weights: sparse.csr_matrix
-    facts: dict
+    facts: Facts
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class GraphVectors:
 
     matrix: sparse.csr_matrix
     degree: np.ndarray
-    facts: dict
+    facts: Facts
 
     def dense(self, rows):
         """Vectors of surveys by row number, (n, m) float32: for one batch at a time."""

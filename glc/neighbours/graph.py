@@ -8,6 +8,7 @@ section 7.1.3, met one billion edges).
 from typing import Annotated, Literal
 
 import numpy as np
+import pandas as pd
 from annotated_types import Gt, Le
 from scipy import sparse
 
@@ -38,7 +39,15 @@ class Edges:
     """Weight of a neighbour edge in the survey-species graph; the mean survey-species edge has 1."""
 
 
-def near(queries, sources, k, radius_m, *, other_group=False, never_alone=False):
+def near(
+    queries: pd.DataFrame,
+    sources: pd.DataFrame,
+    k: int,
+    radius_m: float,
+    *,
+    other_group: bool = False,
+    never_alone: bool = False,
+) -> sparse.csr_matrix:
     """Boolean CSR (queries, sources): the k nearest sources of each query within `radius_m` metres, never itself.
 
     queries, sources : frames of places, see `exact.nearest`
@@ -53,7 +62,15 @@ def near(queries, sources, k, radius_m, *, other_group=False, never_alone=False)
     return sparse.csr_matrix((np.ones(len(row), bool), (row, column)), shape=(len(queries), len(sources)))
 
 
-def co_occurrence(labels, neighbours, *, damping="sqrt", edges=100, block=512, progress=False):
+def co_occurrence(
+    labels: sparse.csr_matrix,
+    neighbours: sparse.csr_matrix,
+    *,
+    damping: str = "sqrt",
+    edges: int = 100,
+    block: int = 512,
+    progress: bool = False,
+) -> sparse.csr_matrix:
     """The species graph, (m, m) CSR float64: how often two species occur in the same survey or in neighbouring ones.
 
     labels : (n, m) CSR; neighbours : (n, n) CSR, an entry in one direction is enough
@@ -87,7 +104,9 @@ def co_occurrence(labels, neighbours, *, damping="sqrt", edges=100, block=512, p
     return _sorted(graph.maximum(graph.T))
 
 
-def survey_species(labels, neighbours, *, damping="sqrt", neighbour_weight=1.0):
+def survey_species(
+    labels: sparse.csr_matrix, neighbours: sparse.csr_matrix, *, damping: str = "sqrt", neighbour_weight: float = 1.0
+) -> sparse.csr_matrix:
     """The graph of surveys (first n nodes) and species (next m), (n + m, n + m) CSR float64.
 
     labels : (n, m) CSR, the rows of surveys that may not show theirs empty: those hang on by their neighbours alone
@@ -111,7 +130,7 @@ def damp(count, row_sum, column_sum, total, rule):
     return np.sqrt(count) if rule == "sqrt" else count
 
 
-def isolated(graph):
+def isolated(graph: sparse.csr_matrix) -> int:
     """Number of nodes without an edge."""
     return int((_degree(graph) == 0).sum())
 

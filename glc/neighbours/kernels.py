@@ -17,9 +17,11 @@ from scipy import sparse
 
 from glc import geo
 from glc.config import SOME, Positive, section
-from glc.neighbours._base import GraphFeature
+from glc.neighbours._base import GraphFeature, GraphInput
 from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
 from glc.registry import graphs
+from glc.surveys import SurveyData
+from glc.types import Facts
 
 _KEEP = 2 << 30  # bytes of votes; fewer are kept once made, for they are the same in each epoch
 _OPEN = -2  # in place of the fold of presence-only surveys, which nobody holds back
@@ -44,7 +46,9 @@ class KernelVotes(GraphFeature):
     Options = Options
 
     @staticmethod
-    def features(data, fold, stop, options, classes, progress=False):
+    def features(
+        data: SurveyData, fold: int, stop: int, options: Options, classes: np.ndarray, progress: bool = False
+    ) -> tuple[GraphInput, Facts]:
         """What `glc.nets.inputs.features.Features.add_graph` takes, and facts; of the species `classes` alone."""
         made = Kernels(data, fold, stop, options, np.searchsorted(data.species, classes))
         return {"matrix": made, "species": classes}, made.facts
@@ -75,7 +79,14 @@ class Kernels:
     nothing for one asked for again where all fit in 2 GiB.
     """
 
-    def __init__(self, data, fold, stop=None, options=None, species=None):
+    def __init__(
+        self,
+        data: SurveyData,
+        fold: int,
+        stop: int | None = None,
+        options: Options | None = None,
+        species: np.ndarray | None = None,
+    ) -> None:
         options = options or Options()
         places, train = data.places, data.train()
         self._fold, self._stop = fold, stop
@@ -136,7 +147,7 @@ class Kernels:
                 found[:, :, number, source] = (weight @ near.counts).toarray()
         return found
 
-    def visible(self, rows, fold, part):
+    def visible(self, rows: np.ndarray, fold: np.ndarray, part: np.ndarray) -> np.ndarray:
         """Whether surveys by row number may see records of a fold and part; all (n,), and so is the result, bool.
 
         Test surveys see all, and surveys of the validation fold all but that fold. Others, which train or stop the

@@ -8,13 +8,18 @@ section 4.5: bucket length 20, 5 tables, 50 km). Twenty-metre strips hardly ever
 
 import contextlib
 import time
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.optimize import brentq
 
 from glc import geo
 from glc.errors import ConfigError
-from glc.neighbours.places import SPARK_SCHEMA, collect, spark_places
+from glc.neighbours.places import SPARK_SCHEMA, PlaceTable, collect, spark_places
+from glc.types import Facts, StrPath
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 def collision_probability(distance_m, bucket_length, tables=5):
@@ -46,20 +51,20 @@ def bucket_length_for(recall, radius_m, tables=5):
 
 
 def write(
-    spark,
-    queries,
-    sources,
-    folder,
+    spark: "SparkSession",
+    queries: PlaceTable,
+    sources: PlaceTable,
+    folder: StrPath,
     *,
-    radius_m=50_000,
-    bucket_length=20.0,
-    tables=5,
-    k=0,
-    seed=0,
-    exclude_group=True,
-    recall=0.9,
-    recall_at_m=None,
-):
+    radius_m: float = 50_000,
+    bucket_length: float | Literal["auto"] = 20.0,
+    tables: int = 5,
+    k: int = 0,
+    seed: int = 0,
+    exclude_group: bool = True,
+    recall: float = 0.9,
+    recall_at_m: float | None = None,
+) -> Facts:
     """Write the `neighbours` table of `queries` that LSH finds into `folder` (parquet files).
 
     queries, sources : places with the columns dataset, surveyId, lon, lat, easting, northing, crs and group; only

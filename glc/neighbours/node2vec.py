@@ -9,6 +9,7 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Lt
+from scipy import sparse
 
 from glc.config import Count, Positive, section
 from glc.errors import DataError
@@ -39,7 +40,7 @@ class Walks:
     """Threads; only 1 is reproducible."""
 
 
-def embed(graph, walks=None, progress=False):
+def embed(graph: sparse.csr_matrix, walks: Walks | None = None, progress: bool = False) -> np.ndarray:
     """Vectors (n, dim) float32 of the nodes of a graph; nodes without an edge are zeros (`graph.isolated` counts them).
 
     graph : (n, n) CSR of undirected edges with weights above 0; walks : `Walks`

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -14,28 +14,31 @@ import pyarrow.parquet as pq
 from glc import schema, storage
 from glc.errors import DataError
 
+PlaceTable: TypeAlias = pd.DataFrame | pa.Table | str | Path
+"""A table of places, or the file or folder where it is."""
+
 
 class Places(NamedTuple):
     """Columns of places, each an (n,) array; `dataset` holds positions in `names`, the sorted dataset names."""
 
-    names: tuple
+    names: tuple[str, ...]
     dataset: np.ndarray
     surveyId: np.ndarray
     lon: np.ndarray
     lat: np.ndarray
     group: np.ndarray
 
-    def rows(self, index):
+    def rows(self, index: np.ndarray) -> "Places":
         """The places at `index`."""
         return Places(self.names, *(column[index] for column in self[1:]))
 
-    def renamed(self, names):
+    def renamed(self, names: tuple[str, ...]) -> "Places":
         """The same places with `dataset` as positions in other sorted `names` that include this one's."""
         place = np.array([names.index(name) for name in self.names], np.int32)
         return self._replace(names=names, dataset=place[self.dataset] if len(self.dataset) else self.dataset)
 
 
-def load(places, exclude_group=True):
+def load(places: PlaceTable | Places, exclude_group: bool = True) -> Places:
     """Read places into arrays.
 
     places : path of a parquet file or folder, pyarrow table or pandas frame with the columns dataset, surveyId, lon,
@@ -74,7 +77,7 @@ def load(places, exclude_group=True):
     return Places(tuple(found), codes, ids, lon, lat, group).renamed(names)
 
 
-def align(queries, sources):
+def align(queries: Places, sources: Places) -> tuple[Places, Places]:
     """Two `Places` with the same `names`, so that their dataset numbers can be compared."""
     names = tuple(sorted({*queries.names, *sources.names}))
     return queries.renamed(names), sources.renamed(names)
@@ -86,7 +89,9 @@ def ranks(query_index):
     return np.arange(1, len(query_index) + 1) - np.repeat(first, np.diff(first, append=len(query_index)))
 
 
-def to_table(queries, sources, query_index, source_index, distance_m):
+def to_table(
+    queries: Places, sources: Places, query_index: np.ndarray, source_index: np.ndarray, distance_m: np.ndarray
+) -> pa.Table:
     """What `nearest` returns as a pyarrow `neighbours` table; queries, sources : `Places`."""
     return pa.table(
         [

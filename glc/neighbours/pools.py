@@ -8,6 +8,7 @@ of the scale, within which that hardly varies, so that the sums around any numbe
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from scipy.spatial import cKDTree
 
@@ -32,7 +33,7 @@ class Pool:
     first: np.ndarray
 
 
-def pool(places, records, size_m, *apart):
+def pool(places: pd.DataFrame, records: sparse.csr_matrix, size_m: float | None, *apart: np.ndarray) -> Pool:
     """The `Pool` of surveys by squares of `size_m` metres; None pools surveys from everywhere.
 
     places : frame (n) with lon, lat (degrees), easting, northing and crs; records : (n, m) CSR
@@ -54,7 +55,7 @@ def pool(places, records, size_m, *apart):
     return Pool(centre, (member @ records).tocsr(), first)
 
 
-def kernel(queries, points, scale_m):
+def kernel(queries: np.ndarray, points: np.ndarray, scale_m: float) -> sparse.csr_matrix:
     """Gaussian weights of the points within `REACH` scales of each query: (n, c) CSR float32.
 
     queries : (n, 3), points : (c, 3), both on the unit sphere; scale_m : great-circle metres

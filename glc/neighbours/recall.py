@@ -1,5 +1,6 @@
 """How many of the true neighbours a `neighbours` table holds, by radius."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,25 +11,26 @@ import pyarrow.dataset as ds
 from glc import schema
 from glc.errors import DataError
 from glc.neighbours import exact
-from glc.neighbours.places import align, load
+from glc.neighbours.places import PlaceTable, align, load
+from glc.types import Facts
 
 RADII_M = (1_000, 5_000, 10_000, 50_000)
 
 
 def against_exact(
-    table,
-    queries,
-    sources,
-    radii_m=RADII_M,
+    table: PlaceTable,
+    queries: PlaceTable,
+    sources: PlaceTable,
+    radii_m: Sequence[float] = RADII_M,
     *,
-    k=0,
-    exclude_group=True,
-    sample=20_000,
-    max_pairs=20_000_000,
-    seed=0,
-    workers=-1,
-    progress=False,
-):
+    k: int = 0,
+    exclude_group: bool = True,
+    sample: int = 20_000,
+    max_pairs: int = 20_000_000,
+    seed: int = 0,
+    workers: int = -1,
+    progress: bool = False,
+) -> list[Facts]:
     """Share of the true pairs within each radius that a table of neighbours holds.
 
     table : folder of a `neighbours` table, pyarrow table or pandas frame; queries, sources : the places it was made

@@ -7,6 +7,7 @@ is accepted is uniform over the surveys in reach. Few anchors stay without one f
 """
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,8 @@ from scipy.spatial import cKDTree
 from glc import geo, labels, schema
 from glc.errors import ConfigError, DataError
 from glc.progress import tqdm
+from glc.surveys import SurveyData
+from glc.types import Facts, MemberOptions
 
 PAIRS, CLASSES = "pairs", "classes.json"
 SOURCES = ("po", "train")
@@ -158,14 +161,16 @@ class _Grid:
         return found
 
 
-def surveys(folder):
+def surveys(folder: Path) -> np.ndarray:
     """(k, 2) int64 of the surveys in the pairs that `write` wrote to `folder`: number of the dataset, and id."""
     table = pq.read_table(folder / PAIRS, columns=["dataset", "surveyId", "neighbour_dataset", "neighbour_id"])
     pairs = np.stack([column.to_numpy() for column in table.columns], axis=1).astype(np.int64)
     return np.unique(pairs.reshape(-1, 2), axis=0)
 
 
-def write(data, out, options, fold, stop=None, progress=True):
+def write(
+    data: SurveyData, out: Path, options: MemberOptions, fold: int, stop: int | None = None, progress: bool = True
+) -> Facts:
     """Write the table ``pairs`` and, when labels are wanted, the class list under `out`; return facts.
 
     data : `glc.surveys.SurveyData`

@@ -6,6 +6,7 @@ buffers.
 """
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +15,11 @@ from glc import __version__, config
 from glc.errors import ConfigError, DataError, GlcError
 from glc.nets.inputs.features import Layout
 from glc.registry import models
+from glc.types import StrPath
+
+if TYPE_CHECKING:
+    from glc.nets.architectures._base import Net
+
 
 CHECKPOINT, ENCODER = "model.ckpt", "encoder.ckpt"
 LINKS = {"sigmoid": torch.sigmoid, "softmax": partial(torch.softmax, dim=1)}
@@ -46,7 +52,7 @@ def save(path, net, model, n_classes, layouts, facts, link="sigmoid"):
     torch.save(content, path)
 
 
-def load(checkpoint):
+def load(checkpoint: StrPath) -> tuple["Net", int, dict[str, Layout]]:
     """The net of a checkpoint, on the CPU and in evaluation mode, its n_classes and the layouts of its inputs."""
     return _net(read(checkpoint), checkpoint)
 

@@ -1,5 +1,8 @@
 """A trained net's scores of its validation fold and of the test."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 from scipy import sparse
 
@@ -7,24 +10,26 @@ from glc import config, labels, schema, storage
 from glc import scores as score_tables
 from glc.nets import checkpoints
 from glc.nets.inputs import examples
+from glc.nets.inputs.features import Features
 from glc.progress import tqdm
 from glc.registry import models
-from glc.surveys import TEST
+from glc.surveys import TEST, SurveyData
+from glc.types import JSON
 
 
 def write(
-    fit_folder,
-    examples_folder,
-    data,
-    out,
+    fit_folder: Path,
+    examples_folder: Path,
+    data: SurveyData,
+    out: Path,
     *,
-    fold,
-    keep,
-    first=None,
-    features=None,
-    predict=None,
-    accelerator="auto",
-):
+    fold: int,
+    keep: int,
+    first: int | None = None,
+    features: Features | None = None,
+    predict: Mapping[str, JSON] | None = None,
+    accelerator: str = "auto",
+) -> None:
     """Write ``valid`` (the surveys of `fold`) and ``test`` scores under `out`, and ``first`` (of the fold `first`).
 
     data : `glc.surveys.SurveyData`; features : `inputs.features.Features` of its surveys, for a net with inputs

@@ -15,12 +15,14 @@ from glc import config
 from glc.errors import ConfigError
 from glc.nets.checkpoints import CHECKPOINT, LINKS, clone, load_encoder, make, save
 from glc.nets.inputs.augment import mixup
-from glc.nets.inputs.batches import Batches, multi_hot, summarise, with_inputs
+from glc.nets.inputs.batches import Batches, Summary, multi_hot, summarise, with_inputs
+from glc.nets.inputs.features import Features, Layout
 from glc.registry import losses
 from glc.training import lightning
 from glc.training.history import HISTORY, History
 from glc.training.lightning import quiet, torch_threads, wandb_logger
-from glc.training.machine import MACHINE
+from glc.training.machine import MACHINE, Machine
+from glc.types import Facts
 
 TOP_K = 25
 TOPS = (1, 10, 30)  # accuracies beside cross-entropy (Deneu et al. 2020, section 3.2)
@@ -31,18 +33,18 @@ _COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_f1", "learning_rate", "v
 
 
 def fit(
-    train,
-    valid,
-    out,
+    train: Path,
+    valid: Path,
+    out: Path,
     *,
-    model,
-    train_config,
-    n_classes,
-    features=None,
-    pretrained=None,
-    cloned=None,
-    machine=MACHINE,
-):
+    model: config.Choice,
+    train_config: config.Train,
+    n_classes: int,
+    features: Features | None = None,
+    pretrained: Path | None = None,
+    cloned: tuple[Path, np.ndarray] | None = None,
+    machine: Machine = MACHINE,
+) -> Facts:
     """Train the net `model` on the examples table `train` and keep the weights that do best on `valid`.
 
     train, valid : folders of examples tables, species as class indices 0 .. n_classes - 1
@@ -104,10 +106,22 @@ def fit(
     }
 
 
+Optimisers = torch.optim.Optimizer | tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]
+"""An optimiser alone, or optimisers and the schedules of their learning rates."""
+
+
 class Learner(pl.LightningModule):
     """A net with its loss, optimiser (AdamW or SGD) and validation measures."""
 
-    def __init__(self, model, train_config, n_classes, summary, layouts, pretrained=None):
+    def __init__(
+        self,
+        model: config.Choice,
+        train_config: config.Train,
+        n_classes: int,
+        summary: Summary,
+        layouts: dict[str, Layout],
+        pretrained: Path | None = None,
+    ) -> None:
         super().__init__()
         self.net = make(model, n_classes, layouts)
         self.net.prepare(summary)
@@ -142,11 +156,11 @@ class Learner(pl.LightningModule):
         targets = multi_hot(batch["species"], self.n_classes)
         return logits, targets, self.loss(logits, targets, batch["weight"], self.class_weights)
 
-    def on_train_epoch_start(self):
+    def on_train_epoch_start(self) -> None:
         if self.frozen:
             self.net.encoder.eval()  # Lightning has set all of it to training: batch statistics would drift
 
-    def training_step(self, batch):
+    def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         if self.mixup:
             batch, targets = mixup(batch, multi_hot(batch["species"], self.n_classes), self.mixup)
             loss = self.loss(self.net(batch).float(), targets, batch["weight"], self.class_weights)
@@ -155,7 +169,7 @@ class Learner(pl.LightningModule):
         self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch["species"]))
         return loss
 
-    def validation_step(self, batch):
+    def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
         logits, targets, loss = self._step(batch)
         self.micro.update(LINKS[self.link](logits), targets.int())
         measures = {"valid_loss": loss, "valid_f1": top_k_f1(logits, targets).mean()}
@@ -165,7 +179,7 @@ class Learner(pl.LightningModule):
         self.log_dict(measures, prog_bar=True, batch_size=len(targets))
         self.log("valid_f1_micro", self.micro)
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> Optimisers:
         settings = self.settings
         shared = {"lr": self.learning_rate, "weight_decay": settings.weight_decay, "fused": True}
         if settings.optimizer == "sgd":

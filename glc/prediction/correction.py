@@ -5,7 +5,7 @@ set. Nearly is strict: more than 4 of the 5 nearest presence-absence surveys (al
 nearest presence-only ones; a query with fewer neighbours than that has no list.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from scipy import sparse
@@ -15,8 +15,9 @@ from glc.errors import ConfigError
 from glc.neighbours import ecological
 from glc.registry import corrections
 from glc.surveys import SurveyData
+from glc.types import Facts, MemberOptions
 
-SOURCES = ("train", "po")
+SOURCES: tuple[Literal["train", "po"], ...] = ("train", "po")
 
 
 @section
@@ -65,16 +66,14 @@ class Correction:
     class Options:
         """Options of ``[postprocess]``, besides its ``name``: none."""
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: MemberOptions) -> None:
         """Keep the options.
 
         options : the correction's own `Options`
         """
         self.options = options
 
-    def species(
-        self, data: SurveyData, fold: int | None, queries: np.ndarray
-    ) -> tuple[sparse.csr_matrix, dict[str, Any]]:
+    def species(self, data: SurveyData, fold: int | None, queries: np.ndarray) -> tuple[sparse.csr_matrix, Facts]:
         """Species that join the sets of surveys, made without the labels of their fold.
 
         data : the dataset's surveys
@@ -89,15 +88,15 @@ class Correction:
 class Lists(Correction):
     """The output correction of the paper: high-probability species join the set."""
 
-    Options = Options
+    Options = Options  # type: ignore[assignment]  # each correction has options of its own
 
-    def species(
-        self, data: SurveyData, fold: int | None, queries: np.ndarray
-    ) -> tuple[sparse.csr_matrix, dict[str, Any]]:
+    def species(self, data: SurveyData, fold: int | None, queries: np.ndarray) -> tuple[sparse.csr_matrix, Facts]:
         return lists(data, fold, queries, self.options)
 
 
-def lists(data, fold, queries, options=None, progress=False):
+def lists(
+    data: SurveyData, fold: int | None, queries: np.ndarray, options: Options | None = None, progress: bool = False
+) -> tuple[sparse.csr_matrix, Facts]:
     """High-probability species of the surveys `queries`: boolean CSR (n, m) over the dataset's species, and facts.
 
     data : `glc.surveys.SurveyData`; queries : row numbers
@@ -134,7 +133,7 @@ def lists(data, fold, queries, options=None, progress=False):
     return found, facts | {"merged": _told(found, alone)}
 
 
-def correct(predicted, lists):
+def correct(predicted: sparse.csr_matrix, lists: sparse.csr_matrix) -> sparse.csr_matrix:
     """Predicted sets with the listed species added: boolean CSR, each row's own species first, in their own order.
 
     predicted, lists : boolean CSR (n, m) over the same species
@@ -152,7 +151,7 @@ def correct(predicted, lists):
     return sparse.csr_matrix((np.ones(len(indices), bool), indices, indptr), shape=predicted.shape)
 
 
-def _told(found, alone):
+def _told(found: sparse.csr_matrix, alone: np.ndarray) -> Facts:
     sizes = np.diff(found.tocsr().indptr)
     return {
         "queries": len(alone),

@@ -4,7 +4,8 @@ All sets are prefixes of the scores in order (`glc.prediction.ranking.Ranked`), 
 one. What a decoder must and may offer is in `Decoder`.
 """
 
-from typing import Annotated, Any, ClassVar
+from collections.abc import Callable
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge
@@ -16,9 +17,10 @@ from glc.errors import DataError
 from glc.prediction import expected_f1
 from glc.prediction.ranking import Ranked
 from glc.registry import decoders
+from glc.types import Facts, MemberOptions
 
 
-def decide(decoder, ranked, shape):
+def decide(decoder: "Decoder", ranked: Ranked, shape: tuple[int, int]) -> sparse.csr_matrix:
     """Species sets of a fitted `decoder`: boolean CSR of `shape`, best first in each row, none of them empty."""
     if (ranked.lengths == 0).any():
         raise DataError(
@@ -27,7 +29,13 @@ def decide(decoder, ranked, shape):
     return ranked.take(np.maximum(decoder.sizes(ranked), 1), shape)
 
 
-def cross_fitted(make, ranked, shape, groups, decided=None):
+def cross_fitted(
+    make: Callable[[], "Decoder"],
+    ranked: Ranked,
+    shape: tuple[int, int],
+    groups: np.ndarray,
+    decided: Ranked | None = None,
+) -> sparse.csr_matrix:
     """Honest sets for the validation surveys: each group is decided by a decoder fitted on the other groups.
 
     make : () -> decoder; ranked : with labels; groups : (n,) folds or spatial blocks, at least two different ones
@@ -44,7 +52,7 @@ def cross_fitted(make, ranked, shape, groups, decided=None):
     return decided.take(sizes, shape)
 
 
-def make(choice):
+def make(choice: config.Choice) -> "Decoder":
     """A fresh decoder for a `config.Choice`."""
     member = decoders.get(choice.name)
     return member(config.options(member, choice, "decoder"))
@@ -75,13 +83,13 @@ class Decoder:
     class Options:
         """Options of ``[decode]`` next to its ``name``: none."""
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: MemberOptions) -> None:
         """Keep the options.
 
         options : the decoder's own `Options`
         """
         self.options = options
-        self.facts: dict[str, Any] = {}
+        self.facts: Facts = {}
         """Plain values about what was fitted, for the report."""
 
     def fit(self, ranked: Ranked) -> "Decoder":
@@ -107,7 +115,7 @@ class Everything(Decoder):
     class Options:
         pass
 
-    def sizes(self, ranked):
+    def sizes(self, ranked: Ranked) -> np.ndarray:
         return ranked.lengths
 
 
@@ -120,7 +128,7 @@ class TopK(Decoder):
         k: Count = 25
         """Species in every set."""
 
-    def sizes(self, ranked):
+    def sizes(self, ranked: Ranked) -> np.ndarray:
         return np.full(len(ranked.lengths), self.options.k)
 
 
@@ -133,7 +141,7 @@ class Threshold(Decoder):
         threshold: Share = 0.5
         """Score from which a species is in the set."""
 
-    def sizes(self, ranked):
+    def sizes(self, ranked: Ranked) -> np.ndarray:
         return ranked.above(self.options.threshold)
 
 
@@ -155,7 +163,7 @@ class ThresholdTopK(Decoder):
         def __post_init__(self) -> None:
             require(self.lowest <= self.highest, "lowest", self, "at most highest")
 
-    def fit(self, ranked):
+    def fit(self, ranked: Ranked) -> "ThresholdTopK":
         o = self.options
         thresholds = np.arange(o.lowest, o.highest + o.step / 2, o.step)
         ks = np.arange(1, o.largest + 1)
@@ -186,7 +194,7 @@ class ThresholdTopK(Decoder):
         }
         return self
 
-    def sizes(self, ranked):
+    def sizes(self, ranked: Ranked) -> np.ndarray:
         return np.maximum(self.k, ranked.above(self.threshold))
 
 
@@ -205,13 +213,14 @@ class ExpectedF1(Decoder):
         bins: Annotated[int, Ge(10)] = 2_000
         """Bins of the calibration, dense where scores are high."""
 
-    def fit(self, ranked):
-        self.curve = _isotonic(ranked.values, ranked.hits, self.options.bins)
+    def fit(self, ranked: Ranked) -> "ExpectedF1":
+        hits, actual = ranked.labels()
+        self.curve = _isotonic(ranked.values, hits, self.options.bins)
         p = self.probabilities(ranked.values)
         survey = np.repeat(np.arange(len(ranked.lengths)), ranked.lengths)
         mean = np.bincount(survey, p, minlength=len(ranked.lengths))
         # variance of a survey's richness = that of independent presences + (spread x mean)^2
-        excess = np.mean((ranked.actual - mean) ** 2) - np.sum(p * (1 - p)) / len(mean)
+        excess = np.mean((actual - mean) ** 2) - np.sum(p * (1 - p)) / len(mean)
         self.spread = float(np.sqrt(np.clip(excess / np.mean(mean**2), 0, 1)))
         self.facts = {
             "calibration": [[float(x), float(y)] for x, y in zip(*_thinned(self.curve), strict=True)],
@@ -220,11 +229,11 @@ class ExpectedF1(Decoder):
         }
         return self
 
-    def probabilities(self, scores):
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Calibrated presence probabilities of positive scores; zero stays zero."""
         return np.where(scores > 0, np.interp(scores, *self.curve), 0.0)
 
-    def sizes(self, ranked, rows=256):
+    def sizes(self, ranked: Ranked, rows: int = 256) -> np.ndarray:
         width = int(ranked.lengths.max())
         sizes = [
             expected_f1.best_sizes(
@@ -237,12 +246,12 @@ class ExpectedF1(Decoder):
         return np.concatenate(sizes)
 
 
-def _f1_of_sizes(ranked, sizes):
+def _f1_of_sizes(ranked: Ranked, sizes: np.ndarray) -> np.ndarray:
     """F1 of the first `sizes` species of each survey, (..., n)."""
-    return 2 * ranked.hits_among(sizes) / np.maximum(sizes + ranked.actual, 1)
+    return 2 * ranked.hits_among(sizes) / np.maximum(sizes + ranked.labels()[1], 1)
 
 
-def _isotonic(scores, truth, bins):
+def _isotonic(scores: np.ndarray, truth: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
     """Knots (x, y) of the isotonic curve score -> presence rate, from at most `bins` bins."""
     from sklearn.isotonic import IsotonicRegression
 
@@ -257,7 +266,7 @@ def _isotonic(scores, truth, bins):
     return x, fitted
 
 
-def _thinned(curve, points=60):
+def _thinned(curve: tuple[np.ndarray, np.ndarray], points: int = 60) -> tuple[np.ndarray, np.ndarray]:
     """At most `points` knots of a curve, for the report."""
     pick = np.unique(np.linspace(0, len(curve[0]) - 1, points).astype(int))
     return curve[0][pick], curve[1][pick]

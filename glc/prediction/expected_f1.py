@@ -25,7 +25,7 @@ _FACTORS = 5
 """Equally likely values that stand for the gamma distribution of the common factor."""
 
 
-def curve(probabilities, largest, nodes=48, spread=0.0):
+def curve(probabilities: np.ndarray, largest: int, nodes: int = 48, spread: float = 0.0) -> np.ndarray:
     """Expected F1 of the best 1..largest species of each survey.
 
     probabilities : (n, m) float, each row sorted downwards; spread : see above, 0 for independent presences
@@ -34,16 +34,17 @@ def curve(probabilities, largest, nodes=48, spread=0.0):
     p = np.asarray(probabilities, float)
     if spread <= 0:
         return _independent(p, largest, nodes)
-    return sum(_independent(np.minimum(p * factor, _CERTAIN), largest, nodes) for factor in factors(spread)) / _FACTORS
+    curves = (_independent(np.minimum(p * factor, _CERTAIN), largest, nodes) for factor in factors(spread))
+    return np.asarray(sum(curves) / _FACTORS)
 
 
-def factors(spread):
+def factors(spread: float) -> np.ndarray:
     """Equally likely values of a gamma distribution of mean 1 and this coefficient of variation."""
     values = gamma.ppf((np.arange(_FACTORS) + 0.5) / _FACTORS, 1 / spread**2)
     return values / values.mean()
 
 
-def _independent(p, largest, nodes):
+def _independent(p: np.ndarray, largest: int, nodes: int) -> np.ndarray:
     largest = min(largest, p.shape[1])
     t, weight = np.polynomial.legendre.leggauss(nodes)
     t, weight = (t + 1) / 2, weight / 2
@@ -57,7 +58,14 @@ def _independent(p, largest, nodes):
     return np.einsum("nkq,nkq->nk", gain, kernel)
 
 
-def best_sizes(probabilities, smallest=1, largest=150, block=256, nodes=48, spread=0.0):
+def best_sizes(
+    probabilities: np.ndarray,
+    smallest: int = 1,
+    largest: int = 150,
+    block: int = 256,
+    nodes: int = 48,
+    spread: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
     """Size in smallest..largest with the highest expected F1 for each row, and that F1: two (n,) arrays."""
     sizes, values = [], []
     for start in range(0, len(probabilities), block):
@@ -68,7 +76,7 @@ def best_sizes(probabilities, smallest=1, largest=150, block=256, nodes=48, spre
     return np.concatenate(sizes), np.concatenate(values)
 
 
-def _log_generating(p, u):
+def _log_generating(p: np.ndarray, u: np.ndarray) -> np.ndarray:
     """log prod_j (1 - p_j u) for each row of p and each u, (n, q)."""
     large = int((p > _SMALL).sum(axis=1).max(initial=0))  # rows are sorted: the large ones come first
     total = np.log1p(-p[:, :large, None] * u).sum(axis=1)

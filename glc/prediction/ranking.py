@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from glc.errors import DataError
+
 
 @dataclass(frozen=True)
 class Ranked:
@@ -21,35 +23,40 @@ class Ranked:
     actual: np.ndarray | None = None
 
     @property
-    def lengths(self):
+    def lengths(self) -> np.ndarray:
         """How many positive scores each survey has, (n,)."""
         return np.diff(self.indptr)
 
-    def rows(self, chosen):
+    def rows(self, chosen: np.ndarray) -> "Ranked":
         """The ranking of the surveys at the row numbers `chosen`."""
         lengths = self.lengths[chosen]
         indptr = np.concatenate([[0], np.cumsum(lengths)])
         entry = np.arange(indptr[-1]) + np.repeat(self.indptr[chosen] - indptr[:-1], lengths)
-        known = self.hits is not None
         return Ranked(
             indptr,
             self.columns[entry],
             self.values[entry],
-            self.hits[entry] if known else None,
-            self.actual[chosen] if known else None,
+            None if self.hits is None else self.hits[entry],
+            None if self.actual is None else self.actual[chosen],
         )
 
-    def above(self, threshold):
+    def above(self, threshold: float) -> np.ndarray:
         """How many scores of each survey are above `threshold`, (n,)."""
         running = np.concatenate([[0], np.cumsum(self.values > threshold)])
         return running[self.indptr[1:]] - running[self.indptr[:-1]]
 
-    def hits_among(self, sizes):
+    def labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """`hits` and `actual`; a DataError where labels are not known."""
+        if self.hits is None or self.actual is None:
+            raise DataError("found a ranking without labels, expected one of validation surveys; give `rank` theirs")
+        return self.hits, self.actual
+
+    def hits_among(self, sizes: np.ndarray) -> np.ndarray:
         """How many of the first `sizes` species of each survey it holds; sizes and result (..., n)."""
-        running = np.concatenate([[0], np.cumsum(self.hits)])
+        running = np.concatenate([[0], np.cumsum(self.labels()[0])])
         return running[self.indptr[:-1] + np.minimum(sizes, self.lengths)] - running[self.indptr[:-1]]
 
-    def block(self, start, stop, width):
+    def block(self, start: int, stop: int, width: int) -> np.ndarray:
         """Values of the surveys start..stop, their best `width`, padded with zeros: (stop - start, width) float64."""
         lengths = np.minimum(self.lengths[start:stop], width)
         out = np.zeros((stop - start, width))
@@ -58,7 +65,7 @@ class Ranked:
         out[mask] = self.values[index[mask]]
         return out
 
-    def take(self, sizes, shape):
+    def take(self, sizes: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:
         """Boolean CSR of the first `sizes` species of each survey, best first in each row (unsorted indices)."""
         sizes = np.minimum(sizes, self.lengths)
         place = np.arange(len(self.columns)) - np.repeat(self.indptr[:-1], self.lengths)
@@ -67,7 +74,7 @@ class Ranked:
         return sparse.csr_matrix((np.ones(int(keep.sum()), bool), self.columns[keep], indptr), shape=shape)
 
 
-def rank(matrix, actual=None, rows=1_024):
+def rank(matrix: sparse.csr_matrix, actual: sparse.csr_matrix | None = None, rows: int = 1_024) -> Ranked:
     """Ranked positive scores of a CSR `matrix` (n, m), ties broken by column; with labels where `actual` is given."""
     matrix = matrix.tocsr()
     columns, values, hits, lengths = [], [], [], []
@@ -82,11 +89,10 @@ def rank(matrix, actual=None, rows=1_024):
         if actual is not None:
             hits.append(np.take_along_axis(actual[start : start + rows].toarray(), order, axis=1)[kept])
     indptr = np.concatenate([[0], *lengths]).cumsum()
-    known = actual is not None
     return Ranked(
         indptr,
         np.concatenate(columns),
         np.concatenate(values),
-        np.concatenate(hits) if known else None,
-        np.asarray(actual.sum(axis=1)).ravel() if known else None,
+        None if actual is None else np.concatenate(hits),
+        None if actual is None else np.asarray(actual.sum(axis=1)).ravel(),
     )

@@ -1,7 +1,6 @@
 """Scores to predictions: honest species sets for validation, final ones for the test."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +12,14 @@ from glc.errors import DataError
 from glc.prediction import decode, ranking
 from glc.prediction.correction import Correction, correct
 from glc.surveys import SurveyData
+from glc.types import Facts
 
 OPTIMISTIC = "optimistic"
 
 
 def write(
     scores_folder: Path, data: SurveyData, out: Path, choice: config.Choice, correction: Correction | None = None
-) -> dict[str, Any]:
+) -> Facts:
     """Write ``valid`` and ``test`` predictions under `out` and return the facts of what was fitted.
 
     choice : the decoder
@@ -39,34 +39,44 @@ def write(
     sets = {"valid": decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups)}
     decoder = decode.make(choice).fit(ranked)
     sets["test"] = decode.decide(decoder, ranking.rank(test.matrix), test.matrix.shape)
-    facts, scores = {"decoder": choice.name, "fitted": decoder.facts}, {"valid": valid, "test": test}
+    facts: Facts = {"decoder": choice.name, "fitted": decoder.facts}
+    scores = {"valid": valid, "test": test}
     if (scores_folder / OPTIMISTIC).is_dir():
         scores[OPTIMISTIC] = score_tables.read(scores_folder / OPTIMISTIC)
         seen = ranking.rank(scores[OPTIMISTIC].matrix)
         sets[OPTIMISTIC] = decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups, seen)
     if correction is not None:
-        facts["corrected"] = {}
+        corrected = {}
         for fold in np.unique(valid.fold):
             at = np.flatnonzero(valid.fold == fold)
             # the optimistic sets are of the same surveys in the same order
             honest = [name for name in sets if name != "test"]
             told = _correct(sets, honest, at, data, int(fold), rows[at], valid.species, correction)
-            facts["corrected"][f"fold {fold}"] = told
+            corrected[f"fold {fold}"] = told
         everything = np.arange(len(test.surveys))
         told = _correct(sets, ["test"], everything, data, None, data.test, test.species, correction)
-        facts["corrected"]["test"] = told
+        facts["corrected"] = corrected | {"test": told}
     for name in sets:
         _write(scores[name], sets[name], out / name)
     return facts
 
 
-def read(folder, species):
+def read(folder: Path, species: np.ndarray) -> tuple[np.ndarray, np.ndarray, sparse.csr_matrix]:
     """Survey ids (n,), folds (n,) and sets (boolean CSR over `species`) of a predictions table."""
     table = storage.read_table(folder, "predictions")
     return table["surveyId"].to_numpy(), table["fold"].to_numpy(), labels.to_matrix(table["species"], species)
 
 
-def _correct(sets, names, at, data, fold, rows, species, correction):
+def _correct(
+    sets: dict[str, sparse.csr_matrix],
+    names: list[str],
+    at: np.ndarray,
+    data: SurveyData,
+    fold: int | None,
+    rows: np.ndarray,
+    species: np.ndarray,
+    correction: Correction,
+) -> Facts:
     """Join the sets called `names` with what `correction` adds to the surveys in their rows `at`, `rows` of `data`."""
     added, facts = correction.species(data, fold, rows)
     added = labels.widen(added, data.species, species)
@@ -76,7 +86,7 @@ def _correct(sets, names, at, data, fold, rows, species, correction):
     return facts
 
 
-def _halves(blocks):
+def _halves(blocks: np.ndarray) -> np.ndarray:
     """Two groups of whole blocks with about as many surveys each."""
     block, index, count = np.unique(blocks, return_inverse=True, return_counts=True)
     if len(block) < 2:
@@ -92,7 +102,7 @@ def _halves(blocks):
     return side[index]
 
 
-def _write(scores, sets, folder):
+def _write(scores: score_tables.Scores, sets: sparse.csr_matrix, folder: Path) -> None:
     table = pa.table(
         {
             "surveyId": scores.surveys.astype(np.int64),

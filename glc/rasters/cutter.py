@@ -6,17 +6,26 @@ mean (that of the first area, where there are several) everywhere, and no pixel 
 globe has no edge in the west and the east.
 """
 
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
+import pandas as pd
 import rasterio
 from rasterio.errors import RasterioIOError
 
+from glc.covariates import Raster
 from glc.rasters import grids
 from glc.rasters.boxes import Boxes
 from glc.rasters.values import at_pixels
+from glc.types import StrPath
 
 FLAGS = np.array(["ok", "edge", "outside", "missing", "corrupt"], object)
 """From good to bad; a survey has the worst of its layers."""
 _OK, _EDGE, _OUTSIDE, _CORRUPT = 0, 1, 2, 4
+Cut = tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray, list[tuple[int, str, str]]]
+"""Tiles of n places: values by column (n, length); shares of valid pixels by column (n,); ranks (n,) into `FLAGS`; and
+what could not be read: (row number, file, cause)."""
 _BYTES_A_VALUE, _BYTES_A_PIXEL = 24, 48  # of a box while it is read, filled and compressed
 
 
@@ -26,7 +35,9 @@ class RasterCutter:
     columns : name -> (length of its lists, dtype of their values); files : paths that are read
     """
 
-    def __init__(self, covariate, folders, size, block, memory_mb):
+    def __init__(
+        self, covariate: Raster, folders: Sequence[StrPath], size: int, block: int | Literal["full"], memory_mb: float
+    ) -> None:
         self.size, self.memory = size, memory_mb * 2**20
         self.boxes = [Boxes(grid, covariate.classes_as, size, block) for grid in grids.find(covariate, folders)]
         self.columns = {}
@@ -35,7 +46,7 @@ class RasterCutter:
             self.columns[column.name] = (column.length, np.result_type(dtype, column.dtype).type)
         self.files = list(dict.fromkeys(band.path for boxes in self.boxes for band in boxes.grid.bands))
 
-    def order(self, places):
+    def order(self, places: pd.DataFrame) -> np.ndarray:
         """Row numbers of the frame `places` (surveyId, lon, lat) in the order in which reading is cheapest."""
         first = {column.name for column in self.boxes[0].columns}
         row, col, band = np.full((3, len(places)), -1)
@@ -49,7 +60,7 @@ class RasterCutter:
             band[mine] = down[mine] // _band(boxes.grid, self.size)
         return np.lexsort((places["surveyId"], row, col, band, which))
 
-    def cut(self, places):
+    def cut(self, places: pd.DataFrame) -> Cut:
         """Tiles of the frame `places` (lon, lat), n rows.
 
         returns : values {column: (n, length)}, valid {column: (n,) share of valid pixels}, rank (n,) into `FLAGS`,

@@ -5,10 +5,12 @@ covariate's, and files that are turned, are warped on reading.
 """
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import rasterio
+from numpy.typing import ArrayLike
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioIOError
@@ -50,7 +52,7 @@ class Grid:
     nodata: float | None
     area: str = ""
 
-    def pixels(self, lon, lat):
+    def pixels(self, lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns, (n,) int64 each, of places in degrees; -1 where a place is not on the grid.
 
         A lon one turn off is on a grid that spans the globe.
@@ -75,7 +77,7 @@ class Grid:
         return np.where(inside, row, -1).astype(np.int64), np.where(inside, col, -1).astype(np.int64)
 
     @contextlib.contextmanager
-    def open(self):
+    def open(self) -> Iterator["Reader"]:
         """Yield a `Reader` of the grid's bands."""
         with contextlib.ExitStack() as stack:
             yield Reader(self, stack)
@@ -84,14 +86,14 @@ class Grid:
 class Reader:
     """The open files of a grid."""
 
-    def __init__(self, grid, stack):
+    def __init__(self, grid: Grid, stack: contextlib.ExitStack) -> None:
         self.grid = grid
         self.files = {}
         for band in grid.bands:
             self.files.setdefault(band.path, []).append(band)
         self.open = {path: stack.enter_context(_opened(path, grid, bands)) for path, bands in self.files.items()}
 
-    def box(self, top, left, height, width):
+    def box(self, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Values and which of them are valid: two arrays (bands, height, width); invalid values are arbitrary.
 
         The type is float32, or float64 where a band's numbers need it; scale and offset are applied.
@@ -133,7 +135,7 @@ class Reader:
             valid &= np.isfinite(values)
         return values, valid
 
-    def means(self):
+    def means(self) -> np.ndarray:
         """Mean of each band's valid values, (bands,) float64: over all blocks of a small raster.
 
         Of a large one over blocks that are evenly spread and make 4 million pixels. For categorical bands there are
@@ -151,7 +153,7 @@ class Reader:
                 )
         return total / count
 
-    def shares(self, number):
+    def shares(self, number: int) -> np.ndarray:
         """Share of each class among the valid pixels of the band of that `number` (from 0): (classes,) float64."""
         classes = self.grid.bands[number].classes
         count = np.zeros(len(classes))
@@ -199,7 +201,7 @@ def find(covariate, folders):
     return grids
 
 
-def spans_globe(grid):
+def spans_globe(grid: Grid) -> bool:
     """Whether the columns of a `Grid` go once around the Earth, so that its last lies beside its first."""
     step = grid.transform.a
     # a step of 0.0083333333 degrees misses 360 by a little

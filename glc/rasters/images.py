@@ -5,17 +5,23 @@ bands get their mean over a fixed sample of the survey's fellows, and no pixel o
 """
 
 import warnings
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 
 from glc import dct
+from glc.covariates import Patches
 from glc.covariates._base import file_name
 from glc.covariates._base import places as places_of
 from glc.errors import ConfigError, DataError
 from glc.rasters import archives, windows
+from glc.rasters.cutter import Cut
+from glc.types import StrPath
 
 _OK, _MISSING, _CORRUPT = 0, 3, 4  # of rasters.FLAGS
 _SAMPLE, _BATCH, _BATCH_PLANES = 64, 256, 1_024
@@ -29,7 +35,14 @@ class ImageCutter:
     columns : name -> (length of its lists, dtype of their values); files : folders and archives that are read
     """
 
-    def __init__(self, covariate, folders, size, block, sample):
+    def __init__(
+        self,
+        covariate: Patches,
+        folders: Sequence[StrPath],
+        size: int,
+        block: int | Literal["full"],
+        sample: pd.DataFrame,
+    ) -> None:
         """sample : frame of all surveys, as in `cut`; some of their images tell each band's type and mean."""
         self.nodata, self.size = covariate.nodata, size
         self.full, self.block = block == "full", block
@@ -63,11 +76,11 @@ class ImageCutter:
     def __getstate__(self):
         return self.__dict__ | {"sources": {}}  # open archives stay in their process
 
-    def order(self, places):
+    def order(self, places: pd.DataFrame) -> np.ndarray:
         """Row numbers of the frame `places` by dataset and id of the image, as files are."""
         return np.lexsort((_ids(places), places["dataset"]))
 
-    def cut(self, places):
+    def cut(self, places: pd.DataFrame) -> Cut:
         """Tiles of the frame `places`; returns what `rasters.RasterCutter.cut` does.
 
         places : dataset, surveyId, and image_id where files are not called by the survey's id

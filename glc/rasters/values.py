@@ -1,12 +1,16 @@
 """Values of a covariate at places: the pixels of its rasters that they lie in, in the files' own CRS."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 from rasterio.errors import RasterioIOError
 
+from glc.covariates import Raster
 from glc.errors import DataError
 from glc.rasters import grids
+from glc.types import StrPath
 
 _CELL = 512  # side in pixels of what is read at once, at most
 
@@ -18,7 +22,7 @@ class RasterValues:
     files : paths that are read
     """
 
-    def __init__(self, covariate, folders):
+    def __init__(self, covariate: Raster, folders: Sequence[StrPath]) -> None:
         # in the files' own CRS: warped, a pixel would be a mixture of several
         self.grids = grids.find(replace(covariate, crs=None), folders)
         bands = [band for grid in self.grids for band in grid.bands]
@@ -26,7 +30,7 @@ class RasterValues:
         self.classes = {band.name: band.classes for band in bands if band.classes}
         self.files = list(dict.fromkeys(band.path for band in bands))
 
-    def read(self, places):
+    def read(self, places: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Values at the frame `places` (lon, lat): (n, columns) float64, and surveys whose pixel cannot be read."""
         values = np.full((len(places), len(self.columns)), np.nan)
         unreadable = np.zeros(len(places), bool)
@@ -68,7 +72,7 @@ def _pixels(reader, row, col):
     return np.where(valid, values, np.nan).T
 
 
-def check_codes(path, column, values, codes):
+def check_codes(path: StrPath, column: str, values: np.ndarray, codes: Sequence[int]) -> None:
     known = np.isfinite(values)
     strange = known & ~np.isin(values, codes)
     if strange.sum() > known.sum() / 2:

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from glc import storage
 from glc.report.markdown import markdown
 from glc.sdm import evaluate
-from glc.sdm.sites import read_scores
+from glc.sdm.sites import Group, read_scores
+from glc.types import Facts
 
 NO_TRUTH = "The folder has no truth of any region: there is nothing to measure by."
 
@@ -26,7 +26,7 @@ class Run:
     """
 
     region: str
-    groups: Sequence[Any]
+    groups: Sequence[Group]
     scores: Mapping[str, Path]
     choice: Path
     written: Sequence[Path]
@@ -42,7 +42,7 @@ def write(
     references: Mapping[str, Mapping[str, float]],
     published_scores: Callable[[pd.DataFrame], pd.DataFrame | None],
     sections: Callable[[pd.DataFrame], list[str]],
-) -> dict[str, Any]:
+) -> Facts:
     """Write ``table.md``, ``table.csv``, ``per_species.csv`` and ``differences.csv``; return facts for the manifest.
 
     remarks : sentences below the last table; pairs : models whose difference is measured

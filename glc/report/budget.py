@@ -4,7 +4,6 @@
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from glc import dct, storage
 from glc.errors import DataError
 from glc.report.figures import ACCENT, GREY, WIDTH, picture
 from glc.report.tables import read_metrics
+from glc.types import Facts
 
 _ROWS = 512
 
@@ -92,7 +92,7 @@ def _peak(pixels):
     return float(max(map(np.max, pixels)) - min(map(np.min, pixels))) or 1.0
 
 
-def row(block: int, folders: list[Path], full: list[Path], metrics: Path, sample: int) -> dict[str, Any]:
+def row(block: int, folders: list[Path], full: list[Path], metrics: Path, sample: int) -> Facts:
     """A block's line: bytes, PSNR, and the F1 of the net that reads it.
 
     block : coefficients per axis, 0 for the pixels; folders : its tables of tiles; full : those of the pixels
@@ -116,13 +116,13 @@ def row(block: int, folders: list[Path], full: list[Path], metrics: Path, sample
     }
 
 
-def frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def frame_of(rows: list[Facts]) -> pd.DataFrame:
     """The lines of `row` as a frame."""
     frame = pd.DataFrame(rows)
     return frame.assign(psnr_db=frame["psnr_db"].astype(float))
 
 
-def draw(frame, out):
+def draw(frame: pd.DataFrame, out: Path) -> None:
     """Draw fidelity and F1 against bytes a survey.
 
     frame : rows in order of size with block (text), bytes_per_survey, psnr_db (NaN of the pixels), f1, low, high

@@ -5,6 +5,7 @@ show only that one.
 """
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from glc.errors import ConfigError, DataError
 from glc.report.figures import FOLDS, INK, WIDTH, picture
+from glc.types import StrPath
 
 _PANELS = (
     ("triplet", "triplet term", ("train_triplet", "valid_triplet")),
@@ -36,7 +38,7 @@ def read(path):
     return {name: np.array([float(row[name] or "nan") for row in rows]) for name in sorted(wanted)}
 
 
-def draw(histories, out, title=""):
+def draw(histories: Mapping[str, StrPath], out: StrPath, title: str = "") -> dict[str, bool]:
     """Draw the curves to `out` (.png, .svg or .pdf), a colour for each variant.
 
     histories : label -> path of a ``history.csv``. Held-out pairs are solid, training dashed. A panel without any

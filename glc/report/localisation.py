@@ -3,7 +3,11 @@
 Land is drawn by the places of the gallery that lie on it; what is told is in `glc.location.localisation.search`.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -19,7 +23,7 @@ _NEAR_DEG = 7.0
 _ZOOM_KM = 1300
 
 
-def error_map(path, frame, land, title):
+def error_map(path: Path, frame: pd.DataFrame, land: Sequence[np.ndarray], title: str) -> None:
     """Map of where queries are and how far from there they were found, a panel each kind of ``queries``.
 
     frame : of `glc.location.localisation.search.results`, with ``queries``; the refined rows are left out
@@ -43,7 +47,7 @@ def error_map(path, frame, land, title):
         figure.suptitle(title, fontsize=9)
 
 
-def top_map(path, at, best, land, title):
+def top_map(path: Path, at: tuple[float, float], best: pd.DataFrame, land: Sequence[np.ndarray], title: str) -> None:
     """Map of the place `at` (lon, lat) and the best places for its tile (the poster's D), with ranks and distances.
 
     best : frame in order of rank with lon, lat (degrees), km (great-circle, to `at`) and similarity

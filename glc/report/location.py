@@ -7,16 +7,18 @@ draws the similarity of the whole Earth to one place (the poster's C).
 
 import argparse
 import sys
+from pathlib import Path
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from glc.errors import GlcError
-from glc.location.downstream.problems import LANDMARKS
+from glc.location.downstream.problems import LANDMARKS, Problem
 from glc.location.pretraining.sampling import POINTS, fibonacci
 from glc.report.figures import ACCENT, GREY, INK, SECOND, picture
 from glc.report.maps import PALETTE, colour_limits, degrees
 from glc.report.place import parse_place
+from glc.types import StrPath
 
 KM_EDGES = (0, 25, 50, 100, 250, 500, 1000, np.inf)
 _SIZE = (9.0, 4.8)
@@ -121,7 +123,7 @@ def similarity_map(path, lon, lat, vectors, reference, at, title):
     return similarity
 
 
-def draw_encoder(checkpoint, label, problem, folder, name):
+def draw_encoder(checkpoint: StrPath, label: str, problem: Problem, folder: Path, name: str) -> None:
     """Draw the embedding of an encoder over all places of `problem`, and its similarity to each of `LANDMARKS`.
 
     Files: ``embedding_<name>.png`` and ``similarity_<name>_<place>.png`` in `folder`.

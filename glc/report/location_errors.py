@@ -1,17 +1,21 @@
 """Where predictions of places err: maps of absolute error, and wrong countries by coast, border and continent."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import rasterio
 from scipy.spatial import cKDTree
 
 from glc import geo
+from glc.location.downstream.problems import Problem
 from glc.report import location
+from glc.types import Facts, StrPath
 
 POSTER = "Poster, (B): largest error below 500 mm, truth up to nearly 6,000 mm."
 
 
-def draw(problem, held_out, raster, out):
+def draw(problem: Problem, held_out: StrPath, raster: StrPath | None, out: Path) -> dict[str, list[Facts]]:
     """Draw ``error_<target>.png`` of all values, ``country_map.png`` and ``country_errors.png`` into `out`.
 
     problem : `glc.location.downstream.problems.Problem` with countries and continents

@@ -1,6 +1,7 @@
 """Learning curves of several trainings in one figure: training and validation loss, and validation F1, by epoch."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from glc.errors import ConfigError, DataError
 from glc.report.figures import FOLDS, WIDTH, picture
+from glc.types import StrPath
 
 _PANELS = {"train_loss": "training loss", "valid_loss": "validation loss", "valid_f1": "validation F1, top 25"}
 _DASHES = ("-", "--", ":")  # as many trainings as there are colours and dashes can be told apart
@@ -27,7 +29,7 @@ def read(path):
     return {name: np.array([float(row[name] or "nan") for row in rows]) for name in wanted}
 
 
-def draw(groups, out, title=""):
+def draw(groups: Mapping[str, Mapping[str, StrPath]], out: StrPath, title: str = "") -> None:
     """Draw the curves to `out` (.png, .svg or .pdf): a row of panels for each group, a line for each training.
 
     groups : title of a group -> label -> path of a ``history.csv``

@@ -1,7 +1,11 @@
 """Frames as Markdown tables."""
 
+from collections.abc import Iterable
 
-def markdown(title, frame, remarks=()):
+import pandas as pd
+
+
+def markdown(title: str, frame: pd.DataFrame, remarks: Iterable[str] = ()) -> str:
     """A frame as a Markdown table under `title`, with `remarks` below."""
 
     def cell(name, value):

@@ -14,6 +14,7 @@ from glc.evaluation import evaluate
 from glc.evaluation.baselines import BASELINES
 from glc.registry import decoders
 from glc.report import distance, figures, maps
+from glc.types import Facts
 
 MEASURES = {
     "sample_f1": ("F1, mean over surveys (the contest's)", ".4f"),
@@ -63,17 +64,17 @@ class Story:
 
     experiment: config.Experiment
     dataset: str
-    surveys: dict
+    surveys: Facts
     quarantine: pd.DataFrame
-    folds: dict
-    metrics: dict
+    folds: Facts
+    metrics: dict[str, Facts]
     per_survey: pd.DataFrame
-    baselines: list
-    decoder: dict
-    neighbours: dict | None
-    histories: dict
-    compared: dict = dataclasses.field(default_factory=dict)
-    members: dict = dataclasses.field(default_factory=dict)
+    baselines: list[Facts]
+    decoder: Facts
+    neighbours: Facts | None
+    histories: dict[int, pd.DataFrame]
+    compared: dict[str, pd.DataFrame | None] = dataclasses.field(default_factory=dict)
+    members: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
 
 
 def read(
@@ -116,7 +117,7 @@ def read(
     )
 
 
-def render(story):
+def render(story: Story) -> str:
     """The page of a `Story` as HTML text: no file or address outside of it is asked for; equal stories, equal bytes."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),

@@ -3,7 +3,7 @@
 import argparse
 
 
-def parse_place(text):
+def parse_place(text: str) -> tuple[float, float]:
     """(lon, lat) in degrees of ``LON,LAT``; what is not that, argparse refuses with an example."""
     try:
         lon, lat = (float(part) for part in text.split(","))

@@ -5,13 +5,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from glc import storage
 from glc.evaluation.gains import effect
 from glc.report.markdown import markdown
+from glc.types import JSON, Facts
 
 PAPER = "paper (not comparable)"
 SEEDS = (
@@ -35,15 +35,17 @@ class SeedRow:
     label: str
     over: str
     metrics: Sequence[Path]
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, JSON] = field(default_factory=dict)
 
 
-def read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
+def read_metrics(folder: Path) -> dict[str, Facts]:
     """Split -> measure -> value, of a folder of `glc.evaluation.evaluate`."""
     return json.loads((folder / "metrics.json").read_text())
 
 
-def write(out: Path, title: str, frame: pd.DataFrame, remarks: Sequence[str] = (), shown: Any = None) -> None:
+def write(
+    out: Path, title: str, frame: pd.DataFrame, remarks: Sequence[str] = (), shown: pd.DataFrame | None = None
+) -> None:
     """Write ``table.csv`` of a frame, and ``table.md`` of it, or of the frame `shown` in its place."""
     frame.to_csv(out / "table.csv", index=False)
     (out / "table.md").write_text(markdown(title, frame if shown is None else shown, remarks), encoding="utf-8")
@@ -69,7 +71,7 @@ def seed_table(rows: Sequence[SeedRow]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(lines).dropna(axis=1, how="all"), readable.loc[:, (readable != "").any()]
 
 
-def costs(folders: Sequence[Path]) -> dict[str, Any]:
+def costs(folders: Sequence[Path]) -> Facts:
     """Seconds and peak memory of the tasks with these outputs, each counted once."""
     manifests = [storage.manifest(folder) for folder in dict.fromkeys(folders)]
     return {
@@ -78,7 +80,7 @@ def costs(folders: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def net_costs(fits: Sequence[Sequence[Path]], scores: Sequence[Path], evaluated: int) -> dict[str, Any]:
+def net_costs(fits: Sequence[Sequence[Path]], scores: Sequence[Path], evaluated: int) -> Facts:
     """Surveys, epochs, parameters, minutes and losses of the nets of one row.
 
     fits : outputs of the trainings, of each seed those of all folds; scores : outputs of their predictions

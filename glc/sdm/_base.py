@@ -1,12 +1,13 @@
 """What every species distribution model of the benchmarks must do, and what it may offer."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
 from glc.config import section
 from glc.sdm.sites import Examples
+from glc.types import JSON, MemberOptions
 
 
 class DistributionModel:
@@ -30,14 +31,14 @@ class DistributionModel:
 
     name: ClassVar[str] = ""
     """Given by the registry."""
-    trial: ClassVar[dict[str, Any]] = {}
+    trial: ClassVar[dict[str, JSON]] = {}
     """Options with which it is fitted in seconds: those of the tests that every model passes."""
 
     @section
     class Options:
         """None."""
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: MemberOptions) -> None:
         """Keep the options; nothing is fitted before `scores`.
 
         options : the model's own `Options`

@@ -3,12 +3,14 @@
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 from annotated_types import Ge
 
 from glc.config import Count, NotNegative, Rate, Seed, section
 from glc.registry import sdms
 from glc.sdm._base import DistributionModel
 from glc.sdm.per_species import each_species
+from glc.sdm.sites import Examples
 
 
 @sdms.register("boosted")
@@ -39,7 +41,7 @@ class Boosted(DistributionModel):
         seed: Seed = 0
         """Seed of the draws."""
 
-    def scores(self, groups, place):
+    def scores(self, groups: list[tuple[Examples, pd.DataFrame]], place: bool) -> list[np.ndarray]:
         """Scores of each group's sites, see `glc.sdm.per_species.each_species`."""
         return each_species("boosted", groups, place, self._one)
 

@@ -4,6 +4,7 @@ A place tells a species from the target group where the covariates leave out wha
 it only lets a model learn the map of the samples. Blocks that are held out whole tell the two apart.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,8 @@ import pandas as pd
 
 from glc.registry import sdms
 from glc.sdm import measures
-from glc.sdm.sites import PLACE
+from glc.sdm.sites import PLACE, Examples
+from glc.types import Facts
 
 FOLDS = 5
 BLOCKS = 12
@@ -57,7 +59,7 @@ def cross_validated(model, groups, place, fold):
     return np.concatenate([np.divide(a, n, out=np.full(len(n), np.nan), where=n > 0) for a, n in total])
 
 
-def joins(groups, trees=30, most=300):
+def joins(groups: Sequence[Examples], trees: int = 30, most: int = 300) -> Facts:
     """Whether the place joins the covariates of a region, and why: a dict of numbers for the record.
 
     groups : list of `glc.sdm.sites.Examples`, of presences and target-group background

@@ -1,10 +1,12 @@
 """The ensemble of models: the mean of their ranks, which asks nothing of the scales of their scores."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.stats import rankdata
 
 
-def rank_mean(scores):
+def rank_mean(scores: Sequence[np.ndarray]) -> np.ndarray:
     """Mean over models of each site's rank among the sites, species by species.
 
     scores : list of (site, species), one a model

@@ -1,29 +1,33 @@
 """Tables of a benchmark: three measures a species and model, their means by region, and paired differences."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 
 from glc.sdm import measures
+from glc.sdm.sites import Group
 
 MEASURES = {"auc": measures.auc, "prg": measures.prg_auc, "cor": measures.correlation}
 TITLES = {"auc": "AUC", "prg": "PRG-AUC", "cor": "COR"}
 ALL = "all"
 
 
-def per_species(region, model, group, scores):
+def per_species(region: str, model: str, group: Group, scores: np.ndarray) -> pd.DataFrame:
     """Measures of one group's scores (site, species) against its truth, one row per species."""
     found = {name: measure(scores, group.truth) for name, measure in MEASURES.items()}
     species = group.examples.species
     return pd.DataFrame({"region": region, "group": group.name, "species": species, "model": model, **found})
 
 
-def means(table, measure):
+def means(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Mean of a measure by model (rows) and region (columns), and over the species of all regions (`ALL`)."""
     by_region = table.pivot_table(measure, "model", "region", sort=False)
     by_region[ALL] = table.groupby("model")[measure].mean()
     return by_region
 
 
-def differences(table, pairs, measure="auc"):
+def differences(table: pd.DataFrame, pairs: Sequence[tuple[str, str]], measure: str = "auc") -> pd.DataFrame:
     """Paired differences between models, `measures.paired_interval` over the species that both have a figure of.
 
     pairs : list of (model, other), of which those with a model that the table lacks are left out

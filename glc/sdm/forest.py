@@ -1,11 +1,13 @@
 """Down-sampled random forest: each tree sees as many absences as presences (Valavi et al. 2021)."""
 
 import numpy as np
+import pandas as pd
 
 from glc.config import Count, Seed, section
 from glc.registry import sdms
 from glc.sdm._base import DistributionModel
 from glc.sdm.per_species import each_species
+from glc.sdm.sites import Examples
 
 
 @sdms.register("forest")
@@ -29,7 +31,7 @@ class Forest(DistributionModel):
         seed: Seed = 0
         """Seed of the draws."""
 
-    def scores(self, groups, place):
+    def scores(self, groups: list[tuple[Examples, pd.DataFrame]], place: bool) -> list[np.ndarray]:
         """Scores of each group's sites, see `glc.sdm.per_species.each_species`."""
         self.rng = np.random.default_rng(self.options.seed)
         return each_species("forest", groups, place, self._one)

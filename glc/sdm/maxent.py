@@ -4,12 +4,14 @@ import importlib.util
 import warnings
 
 import numpy as np
+import pandas as pd
 
 from glc.config import Positive, Seed, section
 from glc.errors import ConfigError
 from glc.registry import sdms
 from glc.sdm._base import DistributionModel
 from glc.sdm.per_species import each_species
+from glc.sdm.sites import Examples
 
 
 @sdms.register("maxent")
@@ -24,12 +26,12 @@ class MaxEnt(DistributionModel):
         """Seed of the solver."""
 
     @classmethod
-    def check(cls):
+    def check(cls) -> None:
         """A ConfigError where the library is not installed."""
         if importlib.util.find_spec("elapid") is None:
             raise ConfigError("model maxent: the package elapid is not installed; try: pip install 'glc[sdm]'")
 
-    def scores(self, groups, place):
+    def scores(self, groups: list[tuple[Examples, pd.DataFrame]], place: bool) -> list[np.ndarray]:
         """Scores of each group's sites, see `glc.sdm.per_species.each_species`; a ConfigError without the library."""
         self.check()
         return each_species("maxent", groups, place, self._one)

@@ -23,6 +23,7 @@ import pandas as pd
 
 from glc.errors import ConfigError, DataError, did_you_mean
 from glc.sdm.sites import PLACE, Group, presence_only
+from glc.types import StrPath
 
 REGIONS = ("AWT", "CAN", "NSW", "NZ", "SA", "SWI")
 CATEGORICAL = {"CAN": ("ontveg",), "NSW": ("vegsys",), "NZ": ("age", "toxicats"), "SWI": ("calc",)}
@@ -91,14 +92,14 @@ def truths(folder, region):
     return {name: path if path.is_file() else None for name, path in zip(names, paths, strict=True)}
 
 
-def published_files(folder):
+def published_files(folder: StrPath) -> tuple[list[Path], list[str]]:
     """Those of the files of published models that `folder` holds, and the names of those it lacks."""
     folder = Path(folder) / "published"
     paths = [folder / name for name in (*PUBLISHED, CONTEXT)]
     return [path for path in paths if path.is_file()], [path.name for path in paths if not path.is_file()]
 
 
-def published(folder):
+def published(folder: StrPath) -> pd.DataFrame | None:
     """Scores of published models on the same full tests, frame by ``species``: region and one AUC a model.
 
     It tells the models of those files of `PUBLISHED` that are there; None where none is.
@@ -112,7 +113,7 @@ def published(folder):
     return pd.concat(frames, axis=1).reset_index("region") if frames else None
 
 
-def context(folder):
+def context(folder: StrPath) -> pd.DataFrame | None:
     """Means of Valavi et al. 2023: frame by ``model`` (region, auc, prg, cor, one row per species) of 5 random folds.
 
     Their test is a mean over folds that are not public and over fewer species: context, not the same protocol. None

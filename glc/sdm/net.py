@@ -17,7 +17,7 @@ from glc.config import SOME, Count, Dropout, NotNegative, Positive, Seed, Share,
 from glc.progress import tqdm
 from glc.registry import losses, sdms
 from glc.sdm._base import DistributionModel
-from glc.sdm.sites import Encoder
+from glc.sdm.sites import Encoder, Examples
 
 LOSSES = ("asl", "hill", "full")
 
@@ -61,7 +61,7 @@ class Net(DistributionModel):
         seed: Seed = 0
         """Seed of the first net."""
 
-    def scores(self, groups, place):
+    def scores(self, groups: list[tuple[Examples, pd.DataFrame]], place: bool) -> list[np.ndarray]:
         """Scores of each group's sites, a list of (site, species) float64: the mean of standardised logits.
 
         groups : list of (`glc.sdm.sites.Examples`, frame of sites), trained on together

@@ -29,10 +29,10 @@ class Examples:
     """
 
     table: pd.DataFrame
-    species: tuple
+    species: tuple[str, ...]
     present: np.ndarray
     background: np.ndarray
-    categorical: tuple = ()
+    categorical: tuple[str, ...] = ()
 
     def __post_init__(self):
         found = (len(self.table), len(self.species))
@@ -48,16 +48,16 @@ class Examples:
             )
 
     @property
-    def covariates(self):
+    def covariates(self) -> list[str]:
         """Names of the covariates."""
         return [name for name in self.table if name not in PLACE]
 
-    def rows(self, species):
+    def rows(self, species: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows of presences and rows of absences of the species with that number."""
         present = self.present[:, species]
         return np.flatnonzero(present), np.flatnonzero(self.background & ~present)
 
-    def subset(self, keep):
+    def subset(self, keep: np.ndarray) -> tuple["Examples", np.ndarray]:
         """The examples of the rows `keep` (n,) bool, and the numbers of the species that still can be learnt."""
         present, background = self.present[keep], self.background[keep]
         able = present.any(axis=0) & (background[:, None] & ~present).any(axis=0)

@@ -8,10 +8,10 @@ new path here and downstream, and nowhere else, and two experiments that share a
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import luigi
 from luigi.task import flatten, task_id_str
@@ -21,6 +21,15 @@ from glc.errors import GlcError
 from glc.tasks.console.task import ConsoleTask
 from glc.tasks.machine import machine
 from glc.tasks.parameters import VIRTUAL, DatasetParameter, RootParameter
+from glc.types import JSON, Keywords
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Requirements: TypeAlias = "GlcTask | Sequence[Requirements] | Mapping[str, Requirements]"
+"""What a task requires, in any of the shapes that Luigi takes."""
+Outputs: TypeAlias = luigi.Target | list[luigi.Target]
+"""What a task leaves."""
 
 
 class Output(luigi.Target):
@@ -83,7 +92,7 @@ class GlcTask(ConsoleTask):
     def task_id(self, value: str) -> None:
         self._by_parameters = task_id_str(self.get_task_family(), self.to_str_params())
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Keywords, **kwargs: Keywords) -> None:
         super().__init__(*args, **kwargs)
         self._made = True
 
@@ -109,7 +118,7 @@ class GlcTask(ConsoleTask):
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
-    def own_parameters(self) -> dict[str, Any]:
+    def own_parameters(self) -> dict[str, JSON]:
         """What counts of the task's own settings: its significant parameters, as text."""
         return {
             name: parameter.serialize(getattr(self, name))
@@ -117,7 +126,7 @@ class GlcTask(ConsoleTask):
             if parameter.significant
         }
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         """What changes the bytes besides parameters and inputs, such as the content of files; JSON can hold it."""
         return None
 
@@ -136,7 +145,7 @@ class GlcTask(ConsoleTask):
         """Where this task's output is (or will be)."""
         return Path(self.root) / "store" / self.subject / f"{self.task_family}-{self.identity}"
 
-    def output(self) -> Any:
+    def output(self) -> Outputs:
         return Output(self.folder)
 
     def run(self) -> None:
@@ -166,7 +175,7 @@ class GlcTask(ConsoleTask):
 class ProductTask(GlcTask):
     """A task whose output is also published at stable places, and is only complete when it is there."""
 
-    def output(self) -> Any:
+    def output(self) -> Outputs:
         return [Output(self.folder), *self.published()]
 
 
@@ -213,7 +222,7 @@ class DatasetTask(GlcTask):
         return f"virtual-{self.virtual}" if self.virtual else super().subject
 
 
-def spark() -> Any:
+def spark() -> "SparkSession":
     """The process's Spark session with this machine's settings."""
     from glc.etl.spark import session
 

@@ -7,7 +7,7 @@ import luigi
 
 from glc import config, storage
 from glc.errors import ConfigError
-from glc.tasks.base import Published
+from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.experiment import ExperimentProduct
 from glc.tasks.imagery import ImageryTask
@@ -25,7 +25,7 @@ class DctBudget(ExperimentProduct):
         default="tile-cnn", significant=False, description="an experiment that reads tiles"
     )
     sample = CountParameter(default=2_000, description="surveys whose tiles are compared with their pixels")
-    blocks = luigi.ListParameter(default=[4, 8, 16, 32, 0], description="DCT coefficients per axis; 0 keeps the pixels")
+    blocks = luigi.ListParameter(default=(4, 8, 16, 32, 0), description="DCT coefficients per axis; 0 keeps the pixels")
 
     @property
     def tiles(self) -> list[tuple[int, config.Input]]:
@@ -44,7 +44,7 @@ class DctBudget(ExperimentProduct):
         """The tables of tiles with `block` coefficients per axis."""
         return [input_task(self, dataclasses.replace(wanted, block=block)) for _, wanted in self.tiles]
 
-    def requires(self) -> list[luigi.Task]:
+    def requires(self) -> list[GlcTask]:  # type: ignore[override]  # it reads no surveys itself
         blocks = {*self.blocks, 0}  # the pixels are what the others are compared with
         tables = [table for block in sorted(blocks) for table in self.tables(block)]
         return [*(self.evaluation(block) for block in self.blocks), *tables]

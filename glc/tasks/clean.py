@@ -7,6 +7,7 @@ import luigi
 from luigi.task import flatten
 
 from glc.errors import ConfigError, did_you_mean
+from glc.tasks.base import GlcTask
 from glc.tasks.console.task import ConsoleTask
 from glc.tasks.parameters import DatasetParameter, ExperimentParameter, RootParameter, imagery_folder
 from glc.tasks.submission import Submission
@@ -33,7 +34,7 @@ class Clean(ConsoleTask):
 
     def run(self) -> None:
         top = self.clone(Submission)
-        below = {}
+        below: dict[GlcTask, list[GlcTask]] = {}
         _collect(top, below)
         names = sorted({task.task_family for task in below})
         if self.task not in names:
@@ -55,13 +56,13 @@ class Clean(ConsoleTask):
                     continue
                 self.removed.append(path)
 
-    def results(self):
+    def results(self) -> list[str]:
         if not self.removed:
             return [f"nothing to remove: {self.task} of {self.experiment} has no output under {self.root}"]
         return [f"removed {path}" for path in self.removed]
 
 
-def _collect(task: luigi.Task, needs: dict[luigi.Task, list[luigi.Task]]) -> None:
+def _collect(task: GlcTask, needs: dict[GlcTask, list[GlcTask]]) -> None:
     """Add `task` and all that it is made from to `needs`: task -> its direct inputs."""
     if task not in needs:
         needs[task] = flatten(task.requires())
@@ -69,7 +70,7 @@ def _collect(task: luigi.Task, needs: dict[luigi.Task, list[luigi.Task]]) -> Non
             _collect(needed, needs)
 
 
-def _all_below(task: luigi.Task, needs: dict[luigi.Task, list[luigi.Task]]) -> set[luigi.Task]:
+def _all_below(task: GlcTask, needs: dict[GlcTask, list[GlcTask]]) -> set[GlcTask]:
     """Everything that `task` is made from, directly or not."""
     stack, seen = list(needs[task]), set()
     while stack:

@@ -1,13 +1,12 @@
 """Learning curves of several runs in one figure."""
 
 from pathlib import Path
-from typing import Any
-
-import luigi
 
 from glc import config, storage
+from glc.tasks.base import GlcTask
 from glc.tasks.tables import ExperimentsTask
 from glc.tasks.training import Fit, fit_of, pretraining
+from glc.types import JSON
 
 
 class Curves(ExperimentsTask):
@@ -19,14 +18,14 @@ class Curves(ExperimentsTask):
         """Label -> experiment."""
         raise NotImplementedError(f"{type(self).__name__} does not say its variants")
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         # that of the first fold, where it differs by fold
         return {
             label: pretraining(self.clone(Fit, experiment=experiment, fold=0))["pretrain"]
             for label, experiment in self.variants().items()
         }
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return [self.title, *self.variants()]
 
     def write(self, out: Path) -> None:
@@ -46,13 +45,13 @@ class Losses(ExperimentsTask):
         """Title -> label -> (experiment, fold)."""
         raise NotImplementedError(f"{type(self).__name__} does not say its groups")
 
-    def requires(self) -> dict[str, dict[str, luigi.Task]]:
+    def requires(self) -> dict[str, dict[str, GlcTask]]:
         return {
             title: {label: fit_of(self.evaluation(experiment), fold) for label, (experiment, fold) in group.items()}
             for title, group in self.groups().items()
         }
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return [self.title, *([title, *group] for title, group in self.groups().items())]
 
     def write(self, out: Path) -> None:

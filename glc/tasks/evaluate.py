@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import luigi
-
-from glc.tasks.base import Published
+from glc.tasks.base import GlcTask, Published
 from glc.tasks.experiment import ExperimentProduct, ExperimentTask
 from glc.tasks.scores import Predictions
 from glc.tasks.surveys import ReadsTruth
@@ -28,7 +26,7 @@ class Evaluate(ReadsTruth, ExperimentProduct):
         """The sets that are evaluated."""
         return self.clone(Predictions)
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         predictions = self.predictions()
         return super().requires() | {"predictions": predictions, "scores": predictions.scores()}
 

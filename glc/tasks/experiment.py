@@ -3,12 +3,12 @@
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from glc import config
 from glc.tasks.base import DatasetTask, ProductTask
 from glc.tasks.parameters import ExperimentParameter, imagery_folder
 from glc.tasks.surveys import ReadsSurveys
+from glc.types import JSON
 
 
 class ExperimentTask(ReadsSurveys, DatasetTask):
@@ -44,21 +44,21 @@ class ExperimentTask(ReadsSurveys, DatasetTask):
         """The [validation] section."""
         return self.settings.validation
 
-    def own_parameters(self) -> dict[str, Any]:
+    def own_parameters(self) -> dict[str, JSON]:
         return super().own_parameters() | {path: self.setting(path) for path in self.sections}
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, JSON]:
         """The settings that W&B shows of this task."""
         return self.own_parameters() | {"dataset": self.subject}
 
-    def setting(self, path: str) -> Any:
+    def setting(self, path: str) -> JSON:
         """What counts of a section, or of a key such as ``scores.keep``, as plain values."""
         section, _, key = path.partition(".")
         value = getattr(self.settings, section)
         return getattr(value, key) if key else _plain(value)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: JSON) -> JSON:
     if isinstance(value, dict):
         return value
     if isinstance(value, tuple):
@@ -69,7 +69,7 @@ def _plain(value: Any) -> Any:
 class ExperimentProduct(ExperimentTask, ProductTask):
     """A product of an experiment that carries its name."""
 
-    def own_parameters(self) -> dict[str, Any]:
+    def own_parameters(self) -> dict[str, JSON]:
         return super().own_parameters() | {"experiment": self.settings.name}
 
     def stable(self, kind: str, end: str = "", start: str = "") -> Path:

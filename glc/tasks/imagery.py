@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypeAlias, TypeVar
 
 import luigi
 import pandas as pd
@@ -13,21 +13,24 @@ import pyarrow.compute as pc
 
 from glc import covariates, editions, registry, storage
 from glc.errors import ConfigError, MissingError, did_you_mean
-from glc.tasks.base import spark
+from glc.tasks.base import GlcTask, spark
 from glc.tasks.parameters import NameParameter, imagery_folder
 from glc.tasks.surveys import Surveys, SurveysTask, VirtualPart
+from glc.types import JSON
 
 # the 2023 edition keys its series and its image tiles by columns of their own
 SERIES_COLUMN, IMAGE_COLUMN = "timeSerieID", "patchID"
 SPARK_FROM = 200_000
 """Surveys; fewer are read before a session has started."""
 
+T = TypeVar("T")
+
 
 class ImageryTask(SurveysTask):
     """A task that joins surveys with imagery of another folder, or else of the dataset's own."""
 
     imagery_folder = imagery_folder()
-    datasets = luigi.ListParameter(
+    datasets = luigi.ListParameter[tuple[str, ...]](
         default=(),
         description="parts such as pa_train, po; or train, test: what the edition trains and tests on (default)",
     )
@@ -36,7 +39,7 @@ class ImageryTask(SurveysTask):
         """Part of the virtual world that holds the imagery."""
         raise NotImplementedError(f"{type(self).__name__} does not say its part")
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         needs = {"surveys": self.clone(Surveys)}
         if self.virtual and not self.imagery_folder:
             needs["imagery"] = self.clone(VirtualPart, part=self.world_part())
@@ -55,7 +58,7 @@ class ImageryTask(SurveysTask):
         """The first of `folders`."""
         return self.folders[0]
 
-    def where(self, find: Callable[[Path], Any]) -> tuple[Path, Any]:
+    def where(self, find: Callable[[Path], T]) -> tuple[Path, T]:
         """(folder, find(folder)) of the first of `folders` in which `find` raises no MissingError."""
         missing = []
         for folder in self.folders:
@@ -65,14 +68,14 @@ class ImageryTask(SurveysTask):
                 missing.append(str(error))
         raise MissingError("; and ".join(missing))
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return None if "imagery" in self.requires() else self.files()
 
-    def files(self) -> list[Any]:
+    def files(self) -> list[JSON]:
         """What changes when the files change: names, sizes and times, or those of their folders."""
         raise NotImplementedError(f"{type(self).__name__} does not list its files")
 
-    def relative(self, paths: Iterable[Path], folder: Path) -> list[Any]:
+    def relative(self, paths: Iterable[Path], folder: Path) -> list[JSON]:
         """(name below the `folder`, size, time) of files."""
         found = [(path, path.stat()) for path in map(Path, paths)]
         return sorted((str(path.relative_to(folder)), at.st_size, at.st_mtime_ns) for path, at in found)
@@ -115,12 +118,16 @@ class ImageryTask(SurveysTask):
         return self.folder.parent / f".{self.folder.name}-parts"
 
 
-class BlockParameter(luigi.Parameter):
+Block: TypeAlias = int | Literal["full"]
+"""DCT coefficients kept per axis, or the pixels."""
+
+
+class BlockParameter(luigi.Parameter[Block]):
     """DCT coefficients kept per axis, or ``full`` for the pixels."""
 
-    def normalize(self, x: str | int) -> str | int:
+    def normalize(self, x: str | int) -> Block:
         if x == "full":
-            return x
+            return "full"
         try:
             return int(x)
         except ValueError:
@@ -132,13 +139,13 @@ class Tiles(ImageryTask):
 
     covariate = NameParameter(registry.covariates, default="sentinel2", description="a registered covariate")
     size = luigi.IntParameter(default=128, description="side of a tile in pixels")
-    block = BlockParameter(default="8", description='DCT coefficients kept per axis, or "full" for the pixels')
+    block = BlockParameter(default=8, description='DCT coefficients kept per axis, or "full" for the pixels')
     resources = {"spark": 1}
 
     def world_part(self) -> str:
         return registry.covariates.get(self.covariate).kind
 
-    def files(self) -> list[Any]:
+    def files(self) -> list[JSON]:
         covariate = registry.covariates.get(self.covariate)
         if covariate.kind == "rasters":
             paths = covariate.find(self.folders)
@@ -157,7 +164,7 @@ class Tiles(ImageryTask):
         trees = [self.tree(path, folder) for path in sorted(below) if path.is_dir()]
         return trees + self.relative((path for path in below if path.is_file()), folder)
 
-    def tree(self, top: Path, folder: Path) -> list[Any]:
+    def tree(self, top: Path, folder: Path) -> list[JSON]:
         """Folders from `top` down, by their names below `folder`, with their times.
 
         These change when a file comes, goes or is replaced.
@@ -194,22 +201,21 @@ class Cubes(ImageryTask):
     def world_part(self) -> str:
         return "series" if self.kind == "series" else "cubes"
 
-    def files(self) -> list[Any]:
+    def files(self) -> list[JSON]:
         from glc.etl import cubes, series
 
         if self.kind == "series":
             folder, found = self.where(series.find)
             return self.relative((path for tables in found.values() for path in tables.values()), folder)
-        folder, found = self.where(lambda folder: cubes.folders(folder, self.kind))
-        return sorted((str(path.relative_to(folder)), path.stat().st_mtime_ns) for path in found)
+        folder, below = self.where(lambda folder: cubes.folders(folder, self.kind))
+        return sorted((str(path.relative_to(folder)), path.stat().st_mtime_ns) for path in below)
 
     def write(self, out: Path) -> None:
         from glc.etl import cubes, series
 
         self.status(f"reading {self.kind} cubes", 5)
-        find = series.find if self.kind == "series" else lambda folder: cubes.folders(folder, self.kind)
-        folder, _ = self.where(find)
         if self.kind == "series":
+            folder, _ = self.where(series.find)
             facts = cubes.write_series(
                 self.with_own_id(SERIES_COLUMN, "series_id"),
                 folder,
@@ -217,6 +223,7 @@ class Cubes(ImageryTask):
                 max_corrupt_fraction=self.max_corrupt_fraction,
             )
         else:
+            folder, _ = self.where(lambda folder: cubes.folders(folder, self.kind))
             facts = cubes.write_files(
                 self.places(), folder, out, kind=self.kind, max_corrupt_fraction=self.max_corrupt_fraction
             )
@@ -226,14 +233,14 @@ class Cubes(ImageryTask):
 class RastersParameter(luigi.ListParameter):
     """Names of registered rasters."""
 
-    def normalize(self, x: Any) -> tuple[str, ...]:
-        x = super().normalize(x)
-        if not x:
+    def normalize(self, x: Iterable[str]) -> tuple[str, ...]:
+        names = tuple(super().normalize(x))
+        if not names:
             raise ConfigError('--covariates: found none, expected a list such as \'["bioclim", "elevation"]\'')
-        for name in x:
+        for name in names:
             if registry.covariates.get(name).kind != "rasters":
                 raise ConfigError(f"--covariates: {name!r} is one image per survey, expected rasters, such as bioclim")
-        return x
+        return names
 
 
 class Tabular(ImageryTask):
@@ -248,7 +255,7 @@ class Tabular(ImageryTask):
     def world_part(self) -> str:
         return "rasters"
 
-    def files(self) -> list[Any]:
+    def files(self) -> list[JSON]:
         from glc.etl import values
 
         found = []

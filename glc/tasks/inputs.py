@@ -5,25 +5,28 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import luigi
 import numpy as np
 import pandas as pd
 
 from glc import config, registry, schema, storage, world
 from glc.errors import ConfigError, MissingError
-from glc.tasks.base import DatasetTask
+from glc.tasks.base import DatasetTask, GlcTask
 from glc.tasks.experiment import ExperimentTask
 from glc.tasks.imagery import Cubes, ImageryTask, Tabular, Tiles
 from glc.tasks.location.encoder_file import location_encoder
 from glc.tasks.machine import machine
+from glc.types import JSON, Facts, Keywords
 
 if TYPE_CHECKING:
     from glc.nets.inputs.features import Features
 
 
-def input_task(task: DatasetTask, wanted: config.Input, datasets: tuple[str, ...] = (), **changes: Any) -> ImageryTask:
+def input_task(
+    task: DatasetTask, wanted: config.Input, datasets: tuple[str, ...] = (), **changes: Keywords
+) -> ImageryTask:
     """The table of the input `wanted`, with the dataset and imagery of `task`."""
     if wanted.cube:
         return task.clone(Cubes, kind=wanted.cube, datasets=datasets, **changes)
@@ -46,7 +49,9 @@ def available(task: ExperimentTask, wanted: config.Input) -> bool:
 class ReadsInputs(ExperimentTask):
     """A task that gives a model its inputs."""
 
-    facts: dict[str, Any]
+    fold: int
+    """Of the tasks that read graphs, which are made for a fold."""
+    facts: Facts
     """What `open_features` learned, for the manifest."""
 
     @cached_property
@@ -82,7 +87,7 @@ class ReadsInputs(ExperimentTask):
             return replace(wanted, table=table) if table else None
         return wanted if available(self, wanted) else None
 
-    def input_tasks(self, *parts: tuple[str, ...]) -> dict[str, luigi.Task]:
+    def input_tasks(self, *parts: tuple[str, ...]) -> dict[str, GlcTask]:
         """The tables of the inputs: a task for each input and each tuple of datasets in `parts` (default: only ())."""
         return {
             f"input {wanted.name} {'+'.join(datasets)}".strip(): input_task(self, wanted, datasets)
@@ -95,7 +100,7 @@ class ReadsInputs(ExperimentTask):
         """The inputs that are tables on disk; graphs are made when they are read, for each fold its own."""
         return [wanted for wanted in self.present if wanted.stored]
 
-    def setting(self, path: str) -> Any:
+    def setting(self, path: str) -> JSON:
         """With the options of locations in full, and a location encoder's content in place of its path."""
         if path != "inputs":
             return super().setting(path)
@@ -128,7 +133,7 @@ class ReadsInputs(ExperimentTask):
                 sources.append(self._coordinates(parts or ((),)))
         memory = int(machine().imagery_memory_gb * 2**30)
         with tempfile.TemporaryDirectory(dir=self.root, prefix=".imagery-") as scratch:
-            features = tables.read(inputs, sources, memory_bytes=memory, scratch=scratch, surveys=surveys)
+            features = tables.read(inputs, sources, memory_bytes=memory, scratch=Path(scratch), surveys=surveys)
             graphs = [wanted for wanted in self.present if wanted.graph.name != "none"]
             if graphs:
                 features = features or net_features.Features({}, {}, {}, {})

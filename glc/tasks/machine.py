@@ -5,16 +5,17 @@ Importing this module makes Luigi read that file; a file named by ``LUIGI_CONFIG
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import luigi
 from luigi.configuration import add_config_path
 
 from glc.config import paths
 from glc.errors import ConfigError
+from glc.types import JSON
 
 if TYPE_CHECKING:
-    from glc.training.machine import Machine
+    from glc.training.machine import Machine, Wandb
 
 add_config_path(str(paths.CONF / "luigi.cfg"))
 _own = os.environ.get("LUIGI_CONFIG_PATH")
@@ -45,7 +46,7 @@ def output_folder() -> Path:
 
 
 def training(
-    root: str, group: str, name: str, settings: dict[str, Any], threads: int | None = None, fast_dev_run: bool = False
+    root: str, group: str, name: str, settings: dict[str, JSON], threads: int | None = None, fast_dev_run: bool = False
 ) -> "Machine":
     """How a training runs here.
 
@@ -55,7 +56,7 @@ def training(
     """
     from glc.training.machine import Machine  # torch takes seconds, which reading a command's options need not
 
-    wandb = {
+    wandb: Wandb = {
         "mode": machine().wandb_mode,
         "project": machine().wandb_project,
         "group": group,

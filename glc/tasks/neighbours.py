@@ -1,12 +1,12 @@
 """Surveys to neighbour tables."""
 
 from pathlib import Path
-from typing import Any
 
 from glc import config, storage
 from glc.tasks.base import spark
 from glc.tasks.parameters import SectionParameter
 from glc.tasks.surveys import FoldedTask, ReadsSurveys
+from glc.types import JSON
 
 
 class Neighbours(ReadsSurveys, FoldedTask):
@@ -21,7 +21,7 @@ class Neighbours(ReadsSurveys, FoldedTask):
     )
     resources = {"spark": 1}
 
-    def own_parameters(self) -> dict[str, Any]:
+    def own_parameters(self) -> dict[str, JSON]:
         return super().own_parameters() | {"run": self.validation.run}
 
     def write(self, out: Path) -> None:

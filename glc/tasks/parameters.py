@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 import luigi
 
@@ -13,12 +13,16 @@ from glc.errors import ConfigError, did_you_mean
 from glc.registry import Registry
 from glc.report.place import parse_place
 from glc.tasks.machine import output_folder
+from glc.types import JSON, Keywords, MemberOptions
 
 VIRTUAL = "virtual:"
 NONE = "none"
 
 
-class NamedParameter(luigi.Parameter):
+T = TypeVar("T")
+
+
+class NamedParameter(luigi.Parameter[T], Generic[T]):
     """A parameter whose errors can name its `option` on the command line."""
 
     option = ""
@@ -28,7 +32,7 @@ class NamedParameter(luigi.Parameter):
         self.option = f"--{name.replace('_', '-')}"
 
 
-class DatasetParameter(luigi.Parameter):
+class DatasetParameter(luigi.Parameter[str]):
     """A folder in a supported edition's layout, or ``virtual:SIZE``."""
 
     def normalize(self, x: str) -> str:
@@ -44,15 +48,18 @@ class DatasetParameter(luigi.Parameter):
         return str(Path(x).resolve())
 
 
-class RootParameter(luigi.Parameter):
+class RootParameter(luigi.Parameter[str]):
     """The folder of all outputs; relative to the working folder when typed, otherwise that of ``[machine]``."""
 
     def normalize(self, x: str) -> str:
         return str(Path(x).resolve() if x else output_folder())
 
 
-class ExperimentParameter(luigi.Parameter):
+class ExperimentParameter(luigi.Parameter[config.Variant]):
     """A `config.Variant`: the name or TOML path of an experiment, with any number of ``+table.key=value`` behind it."""
+
+    def __init__(self, default: str, **kwargs: Keywords) -> None:
+        super().__init__(default=default, **kwargs)  # type: ignore[arg-type]  # Luigi normalizes it
 
     def normalize(self, x: str | config.Variant) -> config.Variant:
         variant = config.Variant.parse(x)
@@ -68,32 +75,32 @@ class ExperimentParameter(luigi.Parameter):
         return str(x)
 
 
-class SectionParameter(NamedParameter):
+class SectionParameter(NamedParameter[T]):
     """A frozen section (`glc.config`) as a JSON object of the keys that differ from the defaults."""
 
-    def __init__(self, section: type, **kwargs: Any) -> None:
+    def __init__(self, section: type[T], **kwargs: Keywords) -> None:
         self.section = section
         super().__init__(**kwargs)
 
-    def normalize(self, x: Any) -> Any:
+    def normalize(self, x: JSON) -> T:
         if isinstance(x, self.section):
             return x
         return config.value_of(self.section, self._json(x) if isinstance(x, str) else dict(x), self.option)
 
-    def parse(self, x: str) -> Any:
+    def parse(self, x: str) -> T:
         return self.normalize(x)
 
-    def serialize(self, x: Any) -> str:
+    def serialize(self, x: MemberOptions) -> str:
         return config.canonical(x)
 
-    def _json(self, x: str) -> Any:
+    def _json(self, x: str) -> JSON:
         try:
             return json.loads(x)
         except json.JSONDecodeError:
             return x  # a Choice may be written as its bare name
 
 
-class PathParameter(NamedParameter):
+class PathParameter(NamedParameter[str]):
     """An existing file or folder, resolved.
 
     kind : "file", "folder", or "any"
@@ -110,7 +117,7 @@ class PathParameter(NamedParameter):
         optional: bool = False,
         among: Collection[str] = (),
         check: Callable[[Path, str], Path] | None = None,
-        **kwargs: Any,
+        **kwargs: Keywords,
     ) -> None:
         self.kind, self.remedy, self.among, self.check = kind, remedy, among, check
         super().__init__(**(kwargs | ({"default": ""} if optional else {})))
@@ -126,10 +133,10 @@ class PathParameter(NamedParameter):
         return str(self.check(path, self.option) if self.check else path)
 
 
-class CountParameter(NamedParameter, luigi.IntParameter):
+class CountParameter(NamedParameter[int], luigi.IntParameter):
     """A whole number of at least `least`."""
 
-    def __init__(self, least: int = 1, **kwargs: Any) -> None:
+    def __init__(self, least: int = 1, **kwargs: Keywords) -> None:
         self.least = least
         super().__init__(**kwargs)
 
@@ -139,10 +146,10 @@ class CountParameter(NamedParameter, luigi.IntParameter):
         return x
 
 
-class NameParameter(NamedParameter):
+class NameParameter(NamedParameter[str]):
     """The name of a member of a `registry`."""
 
-    def __init__(self, registry: Registry, **kwargs: Any) -> None:
+    def __init__(self, registry: Registry, **kwargs: Keywords) -> None:
         self.registry = registry
         super().__init__(**kwargs)
 
@@ -151,7 +158,7 @@ class NameParameter(NamedParameter):
         return x
 
 
-class CoordinatesParameter(NamedParameter):
+class CoordinatesParameter(NamedParameter[str]):
     """``LON,LAT`` in degrees (EPSG:4326), or nothing."""
 
     def normalize(self, x: str) -> str:

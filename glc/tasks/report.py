@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import luigi
-
 from glc import registry
-from glc.tasks.base import Published
+from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Baselines, Evaluate
 from glc.tasks.experiment import ExperimentProduct
 from glc.tasks.scores import ClassicalScores, Predictions
@@ -25,7 +23,7 @@ class Report(ExperimentProduct):
         """The evaluations that this one is compared with, by the experiment's name."""
         return {name: self.clone(Evaluate, experiment=name) for name in self.settings.compare_with}
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         predictions = self.clone(Predictions)
         needs = super().requires() | {
             "predictions": predictions,

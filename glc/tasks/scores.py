@@ -2,19 +2,18 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import luigi
+from typing import TYPE_CHECKING
 
 from glc import config, registry, storage
 from glc.errors import ConfigError
-from glc.tasks.base import spark
+from glc.tasks.base import GlcTask, spark
 from glc.tasks.experiment import ExperimentTask
 from glc.tasks.inputs import ReadsInputs
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.training import FoldScores
 
 if TYPE_CHECKING:
+    from glc.classical._base import Classical
     from glc.ensembles._base import Ensemble
 
 
@@ -24,7 +23,7 @@ class ClassicalScores(ReadsInputs):
     sections = ("model", "inputs", "scores.keep", "validation.run")
 
     @cached_property
-    def fitted(self) -> Any:
+    def fitted(self) -> "Classical":
         """The model with its options."""
         member = registry.models.get(self.settings.model.name)
         return member(config.options(member, self.settings.model, "model"))
@@ -34,12 +33,12 @@ class ClassicalScores(ReadsInputs):
         wanted = self.fitted.neighbours()
         return None if wanted is None else self.clone(Neighbours, neighbours=wanted)
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         table = self.neighbours()
         return super().requires() | ({} if table is None else {"neighbours": table}) | self.input_tasks()
 
     @property
-    def resources(self) -> dict[str, int]:
+    def resources(self) -> dict[str, int]:  # type: ignore[override]  # Luigi only reads it
         """The Spark session, for the models that use it."""
         return {"spark": 1} if self.fitted.spark else {}
 
@@ -78,7 +77,7 @@ class NetScores(ExperimentTask):
 
     sections = ("scores.average", "scores.keep", "cross_fusion.use")
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         return {f"fold {fold}": self.clone(FoldScores, fold=fold) for fold in range(self.validation.run)}
 
     def write(self, out: Path) -> None:
@@ -119,7 +118,7 @@ class EnsembleScores(ExperimentTask):
             members[name] = self.clone(Predictions, experiment=run)
         return members
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         needs = super().requires() | {f"member {name}": task.scores() for name, task in self.members.items()}
         sets = {f"sets {name}": task for name, task in self.members.items()}
         return needs | (sets if self.ensemble.reads_sets else {})
@@ -153,7 +152,7 @@ class Predictions(ExperimentTask):
         """The task that scores the experiment's model."""
         return self.clone(SCORES[registry.models.get(self.settings.model.name).kind])
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         return super().requires() | {"scores": self.scores()}
 
     def write(self, out: Path) -> None:

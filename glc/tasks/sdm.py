@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import luigi
 import pandas as pd
@@ -22,6 +21,7 @@ from glc.sdm import nceas, norberg
 from glc.sdm.sites import Group, read_scores, write_scores
 from glc.tasks.base import GlcTask, ProductTask, Published, TableTask
 from glc.tasks.parameters import PathParameter
+from glc.types import JSON
 
 BENCHMARKS = {"nceas": nceas, "norberg": norberg}
 MODELS = ("net", "maxent", "boosted", "forest")
@@ -57,7 +57,7 @@ class RegionTask(TablesTask):
         """`glc.sdm.nceas` or `glc.sdm.norberg`."""
         return BENCHMARKS[self.benchmark]
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return _digests(self.reader.files(self.data_folder, self.region))
 
 
@@ -89,10 +89,10 @@ class SdmScores(BackgroundTask):
 
     model = luigi.Parameter(description="a registered species distribution model")
 
-    def requires(self) -> Any:
+    def requires(self) -> SdmCoordinates:
         return self.clone(SdmCoordinates)
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         sdm = registry.sdms.get(self.model)
         return [*super().content(), repr(sdm.Options())]
 
@@ -113,7 +113,7 @@ class SdmEnsemble(BackgroundTask, ProductTask):
 
     models = luigi.ListParameter(default=MODELS, description="whose ranks are averaged")
 
-    def requires(self) -> Any:
+    def requires(self) -> list[SdmScores]:
         return [self.clone(SdmScores, model=name) for name in self.models]
 
     def published(self) -> list[Published]:
@@ -165,7 +165,7 @@ class Benchmark(TablesTask, TableTask):
                 registry.sdms.get(scores.model).check()
         return tasks
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         reader = BENCHMARKS[self.benchmark]
         truths = [reader.truths(self.data_folder, region).values() for region in reader.REGIONS]
         paths = sorted({path for some in truths for path in some if path})

@@ -2,18 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
-
-import luigi
 
 from glc import editions, registry, world
 from glc.editions import Edition
-from glc.tasks.base import Published
+from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.experiment import ExperimentProduct
 from glc.tasks.report import Report
 from glc.tasks.scores import Predictions
 from glc.tasks.training import Fit
+from glc.types import JSON
 
 SPLITS = {"valid": "validation", "test": "test", "optimistic": "validation, by nets that saw its labels:"}
 
@@ -36,10 +34,10 @@ class Submission(ExperimentProduct):
             return registry.editions.get(world.SIZES[self.virtual].edition)
         return editions.recognise(self.dataset).edition
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return "ranked" if self.ranked else self.edition.set_columns
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         predictions = self.clone(Predictions)
         needs = super().requires() | {
             "predictions": predictions,

@@ -1,7 +1,7 @@
 """Dataset to parquet: the virtual world, the surveys, the folds."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import luigi
 import pandas as pd
@@ -9,8 +9,9 @@ import pandas as pd
 from glc import config, editions, storage, world
 from glc.surveys import SurveyData
 from glc.surveys import read as read_survey_data
-from glc.tasks.base import DatasetTask, spark
+from glc.tasks.base import DatasetTask, GlcTask, spark
 from glc.tasks.parameters import SectionParameter
+from glc.types import JSON
 
 
 class VirtualPart(DatasetTask):
@@ -61,10 +62,10 @@ class Surveys(SurveysTask):
         """The dataset's folder."""
         return self.clone(VirtualPart).world_folder if self.virtual else self.dataset
 
-    def own_parameters(self) -> dict[str, Any]:
+    def own_parameters(self) -> dict[str, JSON]:
         return super().own_parameters() | {"surveys": config.canonical(self.surveys)}
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return None if self.virtual else editions.recognise(self.dataset).fingerprint()
 
     def write(self, out: Path) -> None:
@@ -91,7 +92,7 @@ class Folds(FoldedTask):
     def requires(self) -> Surveys:
         return self.clone(Surveys)
 
-    def own_parameters(self) -> dict[str, Any]:
+    def own_parameters(self) -> dict[str, JSON]:
         # how many of the folds are run does not change them
         return {key: value for key, value in config.to_dict(self.validation).items() if key != "run"}
 
@@ -111,10 +112,16 @@ class Folds(FoldedTask):
             self.status("the dataset has no test set: spatial blocks are held out instead", 100)
 
 
-class ReadsSurveys:
+if TYPE_CHECKING:  # what they are mixed into
+    _Mixed = DatasetTask
+else:
+    _Mixed = object
+
+
+class ReadsSurveys(_Mixed):
     """For tasks that read the surveys with their folds; they have `surveys` and `validation` sections."""
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
 
     def read_surveys(self) -> SurveyData:
@@ -122,10 +129,10 @@ class ReadsSurveys:
         return read_survey_data(self.clone(Surveys).folder, self.clone(Folds).folder)
 
 
-class ReadsTruth:
+class ReadsTruth(_Mixed):
     """For tasks that evaluate: the only ones that may read the labels of a dataset's test, where it has them."""
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         # labels of the test may be added to a dataset later; then it is evaluated again
         from glc.evaluation import evaluate
 

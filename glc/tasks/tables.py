@@ -5,16 +5,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import luigi
 
 from glc import config, registry, storage
 from glc.errors import ConfigError
-from glc.tasks.base import DatasetTask, TableTask
+from glc.tasks.base import DatasetTask, GlcTask, Requirements, TableTask
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.parameters import CountParameter, imagery_folder
 from glc.tasks.training import FoldScores, fits, pretraining
+from glc.types import JSON, Facts
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class Table(ExperimentsTask):
         """Label of a row -> the `Evaluate` of its experiment."""
         return {row.label: self.evaluation(row.experiment) for row in self.rows()}
 
-    def requires(self) -> Any:
+    def requires(self) -> Requirements:
         return self.evaluations()
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return [self.title, *self.remarks, *([row.label, row.paper] for row in self.rows())]
 
     def write(self, out: Path) -> None:
@@ -76,7 +76,7 @@ class Table(ExperimentsTask):
         tables.write(out, f"{self.title}: {self.subject}", frame, self.remarks)
         storage.note(out, rows=len(frame))
 
-    def measured(self, valid: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
+    def measured(self, valid: Facts, test: Facts) -> Facts:
         """Columns from the metrics of validation and test."""
         return {
             "validation F1": valid["sample_f1"],
@@ -87,7 +87,7 @@ class Table(ExperimentsTask):
             "mean set": valid["mean_set"],
         }
 
-    def columns(self, task: Evaluate) -> dict[str, Any]:
+    def columns(self, task: Evaluate) -> Facts:
         """Further columns of the row that `task` fills."""
         return {}
 
@@ -99,12 +99,12 @@ class CostTable(Table):
     those of the joining alone.
     """
 
-    def columns(self, task: Evaluate) -> dict[str, Any]:
+    def columns(self, task: Evaluate) -> Facts:
         from glc.report.tables import costs
 
         return costs([step.folder for step in self.steps(task)])
 
-    def steps(self, task: Evaluate) -> list[luigi.Task]:
+    def steps(self, task: Evaluate) -> list[GlcTask]:
         """The tasks that fit and score the model of an `Evaluate`."""
         if registry.models.get(task.settings.model.name).kind != "net":
             return [task.predictions().scores()]
@@ -151,7 +151,7 @@ class SeedTable(Table):
             for row in self.rows()
         }
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return [super().content(), [self._over(row) for row in self.rows()]]
 
     def table_name(self) -> str:
@@ -179,7 +179,7 @@ class SeedTable(Table):
         tables.write(out, title, frame, (*tables.SEEDS, *self.remarks), shown)
         storage.note(out, rows=len(frame), seeds=self.seeds)
 
-    def row_costs(self, runs: list[Evaluate]) -> dict[str, Any]:
+    def row_costs(self, runs: list[Evaluate]) -> Facts:
         """What the nets behind the `Evaluate` of each seed take."""
         from glc.report.tables import net_costs, read_metrics
 

@@ -1,16 +1,18 @@
 """Training of nets: examples, a pre-trained encoder, a net per fold, and its scores of that fold and of the test."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import luigi
 import numpy as np
 
 from glc import config, registry, storage
+from glc.tasks.base import GlcTask
 from glc.tasks.experiment import ExperimentTask
 from glc.tasks.inputs import ReadsInputs
 from glc.tasks.machine import machine, training
+from glc.types import JSON, Facts, MemberOptions
 
 ANY_FOLD = -1
 """The fold of what no fold's split changes, because it is made of presence-only surveys alone."""
@@ -22,7 +24,7 @@ class PretrainTask(ExperimentTask):
     fold = luigi.IntParameter(default=ANY_FOLD, description="validation fold; -1 where no training survey is seen")
 
     @property
-    def options(self) -> Any:
+    def options(self) -> MemberOptions:
         """The validated options of the pre-training."""
         return pretraining_options(self.settings)
 
@@ -37,7 +39,7 @@ class Triplets(PretrainTask):
 
     KEYS = ("pairs", "radius_m", "sources", "species_radius_m", "seed")
 
-    def own_parameters(self) -> dict[str, Any]:
+    def own_parameters(self) -> dict[str, JSON]:
         options = self.options
         # how the species are weighed does not change which they are
         facts = {key: getattr(options, key) for key in self.KEYS} | {"species": options.species != "none"}
@@ -55,7 +57,7 @@ class Pretrain(ReadsInputs, PretrainTask):
 
     sections = ("model", "inputs", "pretrain")
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         return {"triplets": self.clone(Triplets)} | self.input_tasks(*self.parts())
 
     def parts(self) -> list[tuple[str, ...]]:
@@ -95,15 +97,15 @@ class Examples(ExperimentTask):
 class Fit(ReadsInputs):
     """A trained net of one fold: checkpoint and learning curve."""
 
-    sections = ("model", "po", "inputs", "pretrain", "train")
+    sections: tuple[str, ...] = ("model", "po", "inputs", "pretrain", "train")
     fold = luigi.IntParameter(default=0, description="validation fold; the next one stops the training early")
     fast_dev_run = luigi.BoolParameter(description="one batch of everything, to try the wiring")
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         needs = super().requires() | {"examples": self.clone(Examples)} | self.input_tasks(*self.parts())
-        return needs | self.start()
+        return {**needs, **self.start()}
 
-    def start(self) -> dict[str, luigi.Task]:
+    def start(self) -> Mapping[str, GlcTask]:
         """What the net starts from: a `Pretrain`, or nothing."""
         return pretraining(self)
 
@@ -111,7 +113,7 @@ class Fit(ReadsInputs):
         """Datasets whose imagery the net is trained on."""
         return [(), ("po",)] if self.settings.po.use == "surveys" else [()]
 
-    def train(self) -> tuple[config.Train, dict[str, Any]]:
+    def train(self) -> tuple[config.Train, Facts]:
         """The settings of the training, and the weights to start from, as arguments of `trainer.fit`."""
         from glc.nets import checkpoints
 
@@ -155,10 +157,10 @@ class FineTune(Fit):
 
     sections = (*Fit.sections, "cross_fusion")
 
-    def start(self) -> dict[str, luigi.Task]:
+    def start(self) -> Mapping[str, GlcTask]:
         return {"first": self.clone(Fit, fold=0), "first examples": self.clone(Examples, fold=0)}
 
-    def train(self) -> tuple[config.Train, dict[str, Any]]:
+    def train(self) -> tuple[config.Train, Facts]:
         from glc.nets import checkpoints
         from glc.nets.inputs.examples import read_classes
 
@@ -182,7 +184,7 @@ class FoldScores(ReadsInputs):
     sections = ("scores.keep", "predict")
     fold = luigi.IntParameter(default=0, description="validation fold of the net")
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         needs = super().requires() | {"examples": self.clone(Examples), "fit": fit_of(self, self.fold)}
         return needs | self.input_tasks()
 
@@ -215,12 +217,12 @@ def fits(task: ExperimentTask) -> list[Fit]:
     return [fit_of(task, fold) for fold in range(task.validation.run)]
 
 
-def pretraining_options(settings: config.Experiment) -> Any:
+def pretraining_options(settings: config.Experiment) -> MemberOptions:
     """The validated options of an experiment's pre-training."""
     return config.options(registry.pretrainings.get(settings.pretrain.name), settings.pretrain, "pretrain")
 
 
-def pretraining(task: ExperimentTask) -> dict[str, Pretrain]:
+def pretraining(task: Fit) -> dict[str, Pretrain]:
     """The `Pretrain` that the net of `task` (of a fold) starts from, by name; empty when it has none."""
     if task.settings.pretrain.name == "none":
         return {}

@@ -3,7 +3,10 @@
 import csv
 import math
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
+import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from glc.errors import GlcError
@@ -19,18 +22,18 @@ class History(Callback):
     finite : measures that must be; key : the setting of the learning rate, which the error names
     """
 
-    def __init__(self, path, columns, finite, key):
+    def __init__(self, path: Path, columns: Sequence[str], finite: Sequence[str], key: str) -> None:
         self.path, self.columns, self.finite, self.key = path, columns, finite, key
         self.rows, self._started, self._rate, self._validated = [], time.perf_counter(), math.nan, False
 
-    def on_train_epoch_start(self, trainer, learner):
+    def on_train_epoch_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         self._started, self._validated = time.perf_counter(), False
         self._rate = trainer.optimizers[0].param_groups[0]["lr"]  # when the epoch ends it is already the next one's
 
-    def on_validation_end(self, trainer, learner):
+    def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         self._validated = True
 
-    def on_train_epoch_end(self, trainer, learner):
+    def on_train_epoch_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if not self._validated:  # Lightning keeps those of the last validation
             measured = {name: value for name, value in measured.items() if not name.startswith("valid_")}
@@ -51,7 +54,7 @@ class History(Callback):
                     f"(found {measured['learning_rate']:g}) or choose another loss"
                 )
 
-    def best(self, monitor, highest):
+    def best(self, monitor: str, highest: bool) -> dict[str, float]:
         """The row of the epoch that is best by the measure `monitor`."""
         measured = [row for row in self.rows if not math.isnan(row[monitor])]
         return (max if highest else min)(measured, key=lambda row: row[monitor])

@@ -4,13 +4,20 @@ import contextlib
 import logging
 import math
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import pytorch_lightning as pl
 import torch
 
 from glc.errors import ConfigError
 from glc.progress import tqdm
+from glc.training.machine import Machine, Wandb
+from glc.types import Keywords, StrPath
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import WandbLogger
 
 
 class Bar(pl.Callback):
@@ -37,7 +44,15 @@ class Bar(pl.Callback):
         self.bar.close()
 
 
-def trainer(callbacks, *, machine, epochs, folder, logger, **more):
+def trainer(
+    callbacks: Sequence[pl.Callback],
+    *,
+    machine: Machine,
+    epochs: int,
+    folder: StrPath,
+    logger: "WandbLogger | Literal[False]",
+    **more: Keywords,
+) -> pl.Trainer:
     """A Lightning trainer of `epochs` on one device, whose own files go to `folder`.
 
     machine : `glc.training.machine.Machine`; a fast_dev_run is not logged
@@ -61,7 +76,7 @@ def trainer(callbacks, *, machine, epochs, folder, logger, **more):
 
 
 @contextlib.contextmanager
-def torch_threads(count):
+def torch_threads(count: int | None) -> Iterator[None]:
     """Torch with `count` threads on a CPU; None or 0: as many as it has."""
     before = torch.get_num_threads()
     try:
@@ -72,7 +87,7 @@ def torch_threads(count):
 
 
 @contextlib.contextmanager
-def wandb_logger(settings):
+def wandb_logger(settings: Wandb | None) -> Iterator["WandbLogger | Literal[False]"]:
     """A W&B logger as Lightning wants it, or False; the run is finished when the block ends."""
     settings = dict(settings or {"mode": "disabled"})
     mode = settings.pop("mode", "offline")
@@ -95,7 +110,7 @@ def wandb_logger(settings):
 
 
 @contextlib.contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """Keep Lightning silent: no tips, device lines or advice about loaders that are not its own."""
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero")]
     before = [logger.level for logger in loggers]

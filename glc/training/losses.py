@@ -6,7 +6,7 @@ minimised, and "gamma+ > gamma- emphasizes positive examples" is the wrong way r
 easy examples count, so it is gamma- > gamma+ that emphasises the positives.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Lt
@@ -14,6 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax, s
 
 from glc.config import Dropout, NotNegative, section
 from glc.registry import losses
+from glc.types import MemberOptions
 
 _TINY = 1e-30
 Reduction = Literal["mean", "sum"]
@@ -49,7 +50,7 @@ class Loss:
     class Options:
         """Options of ``train.loss`` next to its ``name``: none."""
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: MemberOptions) -> None:
         """Keep the options.
 
         options : the loss's own `Options`
@@ -86,7 +87,13 @@ class BinaryCrossEntropy(Loss):
         reduction: Reduction = "mean"
         """mean over batch and classes, or sum."""
 
-    def __call__(self, logits, targets, weights=None, class_weights=None):
+    def __call__(
+        self,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         weight = class_weights
         if weights is not None:
             weight = weights[:, None] if weight is None else weights[:, None] * weight
@@ -109,7 +116,13 @@ class CrossEntropy(Loss):
         reduction: Reduction = "mean"
         """mean over the batch, or sum."""
 
-    def __call__(self, logits, targets, weights=None, class_weights=None):
+    def __call__(
+        self,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         shares = targets / targets.sum(dim=1, keepdim=True).clamp(min=1)
         if class_weights is not None:
             shares = shares * class_weights
@@ -139,7 +152,13 @@ class Asymmetric(Loss):
         reduction: Reduction = "sum"
         """mean over batch and classes, or sum."""
 
-    def __call__(self, logits, targets, weights=None, class_weights=None):
+    def __call__(
+        self,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         return _reduce(self._negative, self._positive, logits, targets, weights, class_weights, self.options.reduction)
 
     def _negative(self, x):
@@ -179,7 +198,13 @@ class Hill(Loss):
         reduction: Reduction = "sum"
         """mean over batch and classes, or sum (the authors')."""
 
-    def __call__(self, logits, targets, weights=None, class_weights=None):
+    def __call__(
+        self,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         return _reduce(self._negative, self._positive, logits, targets, weights, class_weights, self.options.reduction)
 
     def _negative(self, x):
@@ -211,7 +236,13 @@ class SigmoidF1(Loss):
         average: Literal["macro", "micro"] = "macro"
         """macro: the mean over classes; micro pools the counts of all classes."""
 
-    def __call__(self, logits, targets, weights=None, class_weights=None):
+    def __call__(
+        self,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         decided = torch.sigmoid(-self.options.S * (logits + self.options.E))
         count = (lambda x: x.sum(dim=0)) if weights is None else (lambda x: weights @ x)
         hits, total = count(decided * targets), count(decided) + count(targets)  # total: 2 tp + fp + fn

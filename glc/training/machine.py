@@ -1,7 +1,23 @@
 """How a training runs: what belongs to the machine, not to the experiment."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict
+
+from glc.types import JSON
+
+
+class Wandb(TypedDict):
+    """What W&B is told of a run."""
+
+    mode: str
+    """offline, online or disabled."""
+    project: NotRequired[str]
+    group: NotRequired[str]
+    name: NotRequired[str]
+    config: NotRequired[dict[str, JSON]]
+    """Settings of the run, by name."""
+    dir: NotRequired[str]
+    """Folder of its files."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +30,7 @@ class Machine:
     memory_bytes : of the examples that are kept in memory, see there
     progress : whether a bar is shown
     fast_dev_run : one batch of training and validation, to see that everything runs
-    wandb : mode (offline, online, disabled) and project, group, name, config, dir of a W&B run; None is disabled
+    wandb : what W&B is told of the run; None is disabled
     """
 
     accelerator: str = "auto"
@@ -23,7 +39,7 @@ class Machine:
     memory_bytes: int = 1 << 30
     progress: bool = True
     fast_dev_run: bool = False
-    wandb: Mapping[str, object] | None = None
+    wandb: Wandb | None = None
 
 
 MACHINE = Machine()

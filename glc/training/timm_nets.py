@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from glc.errors import ConfigError, did_you_mean
+from glc.types import Keywords, StrPath
 
 
-def backbone(name, channels, pretrained=None, scale=1.0, **settings):
+def backbone(
+    name: str, channels: int, pretrained: StrPath | None = None, scale: float = 1.0, **settings: Keywords
+) -> tuple[nn.Module, int]:
     """A net of timm without its classifier, mapping (batch, channels, row, col) to (batch, features).
 
     pretrained : path of a weights file of that net (timm adapts the first layer to the channels), or None for random

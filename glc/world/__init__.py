@@ -11,12 +11,14 @@ processors that round differently may disagree on a presence in many millions.
 import dataclasses
 import importlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from glc import storage
 from glc.errors import DataError
+from glc.types import Keywords
 
 PARTS = ("metadata", "rasters", "images", "series", "cubes")
 
@@ -70,7 +72,9 @@ class OccurrenceWorld:
     seed: int = 2020
 
 
-SIZES = {
+Size = World | OccurrenceWorld
+
+SIZES: dict[str, Size] = {
     "tiny": World("tiny", 400, 4_800, 60, 3_000, 2_300, 60, 48, 0.4),
     "small": World("small", 6_400, 108_000, 900, 60_000, 45_500, 800, 560, 0.1),
     "glc24": World("glc24", 88_987, 1_483_637, 4_716, 5_079_797, 3_845_533, 11_255, 5_016, 0.05),
@@ -84,7 +88,7 @@ def write_metadata(world, folder):
     _write(world, folder, "metadata")
 
 
-def write_rasters(world, folder, *options, **named):
+def write_rasters(world: Size, folder: Path, *options: Keywords, **named: Keywords) -> None:
     """Write the GeoTIFFs (EPSG:4326); `larger_than` is the least size in bytes of the elevation raster's pixels."""
     _write(world, folder, "rasters", *options, **named)
 
@@ -104,7 +108,7 @@ def write_cubes(world, folder, *options, **named):
     _write(world, folder, "cubes", *options, **named)
 
 
-def write(world, folder, parts=("metadata",)):
+def write(world: Size, folder: Path, parts: Sequence[str] = ("metadata",)) -> None:
     """Write the named `parts` (of `PARTS`, as far as the `world` has them) into `folder`."""
     for part in parts:
         _check_part(world, folder, part)

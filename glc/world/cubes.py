@@ -4,6 +4,8 @@ The variables are precipitation, mean, highest and lowest temperature of 2000 to
 cubes: precipitation in hundredths of a millimetre, temperature in tenths of a kelvin.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from glc.progress import tqdm
@@ -31,7 +33,7 @@ def write(world, folder, datasets=("pa_train", "pa_test"), chunk=512):
                 bar.update(len(batch))
 
 
-def path(folder, dataset, survey):
+def path(folder: Path, dataset: str, survey: int) -> Path:
     """The cube of one survey."""
     name = f"GLC24-{dataset.replace('_', '-').replace('pa', 'PA')}-bioclimatic_monthly"
     return folder / "TimeSeries-Cubes" / "TimeSeries-Cubes" / name / f"{name}_{survey}_cube.npy"

@@ -91,7 +91,7 @@ def cover_shares(trees, farming, wetness):
     return forest, field, water, 1 - water - forest - field
 
 
-def at(seed, lon, lat, chunk=262_144):
+def at(seed: int, lon: np.ndarray, lat: np.ndarray, chunk: int = 262_144) -> np.ndarray:
     """The environment of places: (n, len(ENVIRONMENT)) float32, standardised; x and y are megametres."""
     lon, lat = np.asarray(lon, float), np.asarray(lat, float)
     return np.concatenate(

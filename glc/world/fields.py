@@ -18,7 +18,7 @@ _MERIDIAN = 10.0
 _TURN = np.radians(33.7)
 
 
-def generator(seed, *keys):
+def generator(seed: int, *keys: str | int) -> np.random.Generator:
     """A NumPy generator that depends on `seed` and on `keys` (strings or non-negative integers), nothing else."""
     words = [zlib.crc32(key.encode()) if isinstance(key, str) else int(key) for key in keys]
     return np.random.default_rng([seed, len(words), *words])  # NumPy takes [1, 2] and [1, 2, 0] for one seed

@@ -5,6 +5,8 @@ colours what is bare, and recent disturbance opens the canopy. Haze, light and s
 tile tells the cover and disturbance of its very place, which vary within a kilometre.
 """
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
@@ -40,7 +42,7 @@ def write(world, folder, datasets=("pa_train", "pa_test")):
                 bar.update(len(batch))
 
 
-def path(folder, dataset, kind, survey):
+def path(folder: Path, dataset: str, kind: str, survey: int) -> Path:
     """Where the tile of a survey lies: the last two digits of its id, the two before them, the id."""
     split, name = dataset.removeprefix("pa_"), str(survey)
     top = folder / f"PA_{split.title()}_SatellitePatches_{kind.upper()}" / f"pa_{split}_patches_{kind}"

@@ -4,6 +4,7 @@ Nothing here depends on species, so that images and series of a survey are made 
 """
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,10 @@ import pandas as pd
 from glc import geo
 from glc.world import environment
 from glc.world.fields import generator
+
+if TYPE_CHECKING:
+    from glc.world import World
+
 
 COUNTRIES = (  # name, lon, lat, density of presence-absence surveys
     ("Norrland", 15.0, 65.5, 1.0),
@@ -33,7 +38,7 @@ _YEARS = np.arange(2017, 2022)
 
 
 @lru_cache(maxsize=2)
-def pa(world):
+def pa(world: "World") -> tuple[pd.DataFrame, pd.DataFrame]:
     """The presence-absence surveys: training and test, two frames.
 
     Columns surveyId, lon, lat, year, geoUncertaintyInM, areaInM2, region, country (the last four empty in places).

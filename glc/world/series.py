@@ -5,6 +5,8 @@ the series tells its year. Values are whole numbers 0-255; gaps are empty, and `
 end, as the contest's files have it.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr
@@ -51,7 +53,7 @@ def write(world, folder, datasets=("pa_train", "pa_test")):
                 frame.to_csv(scratch, index=False)
 
 
-def path(folder, dataset, band):
+def path(folder: Path, dataset: str, band: str) -> Path:
     """The CSV of one band."""
     split = dataset.replace("_", "-").replace("pa", "PA")
     return folder / f"{split}-landsat_time_series" / f"GLC24-{split}-landsat_time_series-{band}.csv"

@@ -8,14 +8,20 @@ where the last two columns of e are the place itself: a species has a range as w
 record in a presence-absence survey is detection x occupancy, of larger plots a little more.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit
 
 from glc.world import environment, places
 from glc.world.fields import generator
+
+if TYPE_CHECKING:
+    from glc.world import World
+
 
 _STRENGTH = np.array([1.0, 0.9, 0.9, 0.8, 0.8, 1.0, 0.9, 0.8, 0.9])
 """How strongly species tell apart the environment's columns, before the two of place."""
@@ -39,28 +45,28 @@ class Niches:
     in_pa: np.ndarray
     """Whether it is ever recorded in presence-absence surveys."""
 
-    def subset(self, mask):
+    def subset(self, mask: np.ndarray) -> "Niches":
         """The species where `mask` holds."""
         return Niches(**{name: value[mask] for name, value in vars(self).items()})
 
-    def log_odds(self, e):
+    def log_odds(self, e: np.ndarray) -> np.ndarray:
         """(n, species) float32 log-odds of occupancy at places with environment `e` (n, k)."""
         terms = np.hstack([e * e, e, np.ones((len(e), 1), np.float32)])
         constant = self.height - (self.weight * self.optimum**2).sum(axis=1) / 2
         factors = np.hstack([-self.weight / 2, self.weight * self.optimum, constant[:, None]])
         return terms @ factors.astype(np.float32).T
 
-    def log_odds_of(self, e, chosen):
+    def log_odds_of(self, e: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """(n, m) float32 log-odds at places `e` (n, k) of the species `chosen` (n, m) only."""
         distance = e[:, None, :] - self.optimum[chosen]
         return self.height[chosen] - np.einsum("nmk,nmk,nmk->nm", distance, distance, self.weight[chosen]) / 2
 
-    def probability(self, e, effort):
+    def probability(self, e: np.ndarray, effort: np.ndarray) -> np.ndarray:
         """(n, species) float32 probability of a record in a presence-absence survey; `effort` is of `efforts`."""
         return sigmoid(self.log_odds(e) + effort[:, None]) * self.detection
 
 
-def efforts(area):
+def efforts(area: Sequence[float | None] | np.ndarray) -> np.ndarray:
     """Added log-odds for the plot areas (m2, None where not known): (n,) float32."""
     area = np.array([100.0 if a is None else a for a in area], float)
     return (0.25 * np.log(area / 100)).astype(np.float32)
@@ -72,7 +78,7 @@ def sigmoid(x):
 
 
 @lru_cache(maxsize=2)
-def niches(world):
+def niches(world: "World") -> Niches:
     """The species of `world`, calibrated so that expected prevalence in its surveys is log-normal."""
     rng = generator(world.seed, "species")
     n = world.n_species

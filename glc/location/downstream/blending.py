@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ from glc.location.downstream import validation
 from glc.location.downstream.heads import Prediction
 from glc.location.downstream.problems import Problem
 from glc.location.downstream.sources import Source
+
+Chosen = TypedDict("Chosen", {"mean of": dict[str, int], "not asked": dict[str, str]})
+"""What predicts a target: source -> weight; and source -> why it was not asked."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Blend:
     """
 
     scores: pd.DataFrame
-    chosen: dict[str, Any]
+    chosen: dict[str, Chosen]
     held_out: pd.DataFrame
     query: dict[str, Prediction]
 

@@ -4,6 +4,7 @@ Each target has a head of its own. Scalers of features and targets and the list 
 that `fit_predict` is given, and from nothing else.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,19 +26,19 @@ class Prediction:
     classes: np.ndarray | None = None
 
     @property
-    def best(self):
+    def best(self) -> np.ndarray:
         """(n,): the values, or the most probable classes."""
         return self.values if self.classes is None else self.classes[self.values.argmax(axis=1)]
 
-    def top(self, k):
+    def top(self, k: int) -> np.ndarray:
         """(n, k) most probable classes, best first."""
         return self.classes[np.argsort(-self.values, axis=1, kind="stable")[:, :k]]
 
-    def at(self, rows):
+    def at(self, rows: np.ndarray) -> "Prediction":
         """Those of some places: row numbers, or a mask."""
         return Prediction(self.values[rows], self.classes)
 
-    def over(self, classes):
+    def over(self, classes: np.ndarray) -> "Prediction":
         """The same over the sorted `classes`, which hold its own; the others have probability 0."""
         if self.classes is None:
             return self
@@ -46,7 +47,7 @@ class Prediction:
         return Prediction(values, classes)
 
     @staticmethod
-    def mean(predictions):
+    def mean(predictions: Iterable["Prediction"]) -> "Prediction":
         """Mean of predictions of the same places."""
         predictions = list(predictions)
         if predictions[0].classes is not None:
@@ -55,7 +56,7 @@ class Prediction:
         return Prediction(sum(one.values for one in predictions) / len(predictions), predictions[0].classes)
 
     @staticmethod
-    def join(parts, rows, n):
+    def join(parts: Sequence["Prediction"], rows: Iterable[np.ndarray], n: int) -> "Prediction":
         """Predictions of parts of `n` places, each for the row numbers of `rows`, in one."""
         classes = None
         if parts[0].classes is not None:

@@ -10,6 +10,7 @@ Read from folders that the user names::
 "NA" is Namibia and North America, not a missing value.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pandas as pd
 import rasterio
 
 from glc.errors import DataError
+from glc.types import StrPath
 
 LANDMARKS = {"Hong Kong": (114.17, 22.32), "Qinghai-Tibet Plateau": (90.0, 33.5), "Congo Basin": (22.0, -1.0)}
 """The poster's reference places, lon and lat."""
@@ -76,16 +78,16 @@ class Problem:
     folds: dict[str, tuple[int, ...]]
     k: int
 
-    def labels(self, names):
+    def labels(self, names: Iterable[str]) -> dict[str, np.ndarray]:
         """name -> (n,) array of the targets `names`."""
         return {name: self.places[name].to_numpy() for name in names}
 
-    def target(self, name):
+    def target(self, name: str) -> Target:
         """The Target called `name`."""
         return next(one for one in self.targets if one.name == name)
 
 
-def location(folder, random_folds=None):
+def location(folder: StrPath, random_folds: int | None = None) -> Problem:
     """Country, precipitation, temperature, altitude and Köppen class over the world's land: a Problem, k = 10.
 
     random_folds : how many of ``fold_random`` are held out in turn (None: all); all of ``fold_block10`` are
@@ -108,7 +110,7 @@ def location(folder, random_folds=None):
     return Problem("location", places, wanted, LOCATION_TARGETS, folds, 10)
 
 
-def habitats(folder, seed=0):
+def habitats(folder: StrPath, seed: int = 0) -> Problem:
     """Habitats of survey places: a Problem, k = 20, with random folds and folds of `HABITAT_BLOCK_DEG` blocks."""
     train, test = habitat_files(folder)
     places = _csv(train, ["surveyId", "lon", "lat", "habitatId"])
@@ -127,17 +129,19 @@ def habitats(folder, seed=0):
     return Problem("habitats", places, wanted, HABITAT_TARGETS, folds, 20)
 
 
-def location_files(folder):
+def location_files(folder: StrPath) -> list[Path]:
     """Paths of the tables of places with targets and of places to predict."""
     return _files(folder, ("location_tasks.parquet", "location_query.parquet"))
 
 
-def habitat_files(folder):
+def habitat_files(folder: StrPath) -> list[Path]:
     """Paths of the tables of surveys with habitats and of surveys without."""
     return _files(folder, ("surveys_train.csv", "surveys_test.csv"))
 
 
-def nearest_pixel(path, lon, lat, without=()):
+def nearest_pixel(
+    path: StrPath, lon: np.ndarray, lat: np.ndarray, without: Iterable[str] = ()
+) -> tuple[np.ndarray, list[str]]:
     """Bands of the nearest pixel of a GeoTIFF in EPSG:4326: ((n, bands) float32, names).
 
     without : how the names of bands begin that are left out

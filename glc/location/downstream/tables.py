@@ -1,11 +1,15 @@
 """Scores of downstream tasks as tables: one row per source, one column per target, mean ± deviation over seeds."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from glc.location.downstream.blending import Chosen
+from glc.location.downstream.problems import Problem
 from glc.location.downstream.validation import POOLED
 
 
-def table(scores, problem, column):
+def table(scores: pd.DataFrame, problem: Problem, column: str) -> pd.DataFrame:
     """Scores of all held-out places of the folds `column`: a frame of text, one row per source.
 
     scores : frame of `glc.location.downstream.validation.Result.scores` and ``row``
@@ -23,7 +27,7 @@ def table(scores, problem, column):
     return pd.DataFrame(list(lines.values()))
 
 
-def remarks(scores, problem, column):
+def remarks(scores: pd.DataFrame, problem: Problem, column: str) -> list[str]:
     """What the table of the folds `column` does not show, a list of sentences."""
     part = scores[(scores["folds"] == column) & (scores["fold"] != "blend")]
     folds = sorted(part.loc[part["fold"] != POOLED, "fold"].unique())
@@ -41,7 +45,7 @@ def remarks(scores, problem, column):
     return told
 
 
-def chosen(weights):
+def chosen(weights: Mapping[str, Mapping[str, Chosen]]) -> pd.DataFrame:
     """What predicts the places without labels, a frame: target, the sources with their weights, and those not asked.
 
     weights : benchmark -> target -> {mean of: source -> weight, not asked: source -> reason}

@@ -4,6 +4,7 @@ Whatever is fitted (scalers, heads, lists of classes, neighbours) is fitted on t
 tells of a place is a `Source`; the control of every encoder is the same head on its harmonics alone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import pandas as pd
 from glc.errors import ConfigError
 from glc.location.downstream import kriging, nearest, problems
 from glc.location.downstream.heads import HEAD, Prediction, fit_predict
-from glc.location.downstream.sources import ALL, PLACES_ALONE
+from glc.location.downstream.problems import Problem
+from glc.location.downstream.sources import ALL, PLACES_ALONE, Head, Source
 from glc.progress import tqdm
+from glc.types import StrPath
 
 POOLED = "all"
 _CLIMATE = ("tmean", "altitude")
@@ -30,10 +33,12 @@ class Result:
     """
 
     scores: pd.DataFrame
-    held_out: dict
+    held_out: dict[str, dict[str, Prediction]]
 
 
-def cross_validate(problem, source, paths, head=HEAD, seeds=3):
+def cross_validate(
+    problem: Problem, source: Source, paths: Mapping[str, StrPath], head: Head = HEAD, seeds: int = 3
+) -> Result:
     """Predict each fold from the other folds of its column, with heads of `seeds` seeds: a Result.
 
     problem : `glc.location.downstream.problems.Problem`
@@ -68,7 +73,9 @@ def cross_validate(problem, source, paths, head=HEAD, seeds=3):
     return Result(pd.DataFrame(rows), held_out)
 
 
-def predict(problem, source, paths, head=HEAD, seeds=3):
+def predict(
+    problem: Problem, source: Source, paths: Mapping[str, StrPath], head: Head = HEAD, seeds: int = 3
+) -> dict[str, Prediction]:
     """Predict the places without labels from all labelled ones: target -> Prediction, mean over the seeds.
 
     A raster is refused: what it says at a place to predict may be the answer itself.
@@ -126,7 +133,7 @@ def pooled_scores(problem, target, prediction, column):
     return pd.DataFrame([row for row in rows if row["fold"] == POOLED])
 
 
-def write_predictions(problem, predictions, path):
+def write_predictions(problem: Problem, predictions: Mapping[str, Prediction], path: Path) -> None:
     """Write the predicted places: lat, lon and targets (.parquet), or surveyId, class and top5 (.csv, by spaces)."""
     frame = problem.query.copy()
     for name, one in predictions.items():
@@ -139,7 +146,7 @@ def write_predictions(problem, predictions, path):
         frame[["surveyId", name, "top5"]].to_csv(path, index=False)
 
 
-def save(predictions, folder):
+def save(predictions: Mapping[str, Prediction], folder: Path) -> None:
     """Write target -> Prediction as ``folder/<target>.npz``; probabilities as float16."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ import pandas as pd
 from glc import storage
 from glc.location.localisation import gallery, search
 from glc.training.lightning import torch_threads
+from glc.types import Facts
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Errors:
     gallery: tuple[np.ndarray, np.ndarray]
     land: np.ndarray
     spacing_km: float
-    facts: dict[str, Any]
+    facts: Facts
 
     @property
     def gallery_on_land(self) -> list[np.ndarray]:

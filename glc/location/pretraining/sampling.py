@@ -12,7 +12,7 @@ POINTS = 100_000
 """Places over the whole Earth, as the poster's C and D have."""
 
 
-def fibonacci(n=POINTS):
+def fibonacci(n: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
     """`n` places evenly over the sphere: (lon, lat) in degrees, arrays (n,), of the golden-angle spiral."""
     i = np.arange(n)
     lat = np.degrees(np.arcsin(1 - (2 * i + 1) / n))

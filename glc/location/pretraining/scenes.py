@@ -6,6 +6,7 @@ beyond an edge or has no value takes that of the nearest pixel within half a til
 
 import fnmatch
 import glob
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from glc.progress import tqdm
 from glc.rasters import grids
 from glc.rasters.cutter import FLAGS, RasterCutter
 from glc.rasters.values import RasterValues
+from glc.types import Facts, StrPath
 
 _AT_ONCE = 4096
 _GOOD = ("ok", "edge")
@@ -38,8 +40,12 @@ class Scenes:
     lat: np.ndarray
     tiles: np.ndarray
     bands: tuple[str, ...]
-    lost: dict
+    lost: Facts
     source: str = "raster"
+
+
+Bounds = tuple[float, float, float, float]
+"""West, south, east and north, degrees."""
 
 
 class Stack:
@@ -48,7 +54,7 @@ class Stack:
     Tiles hang over the raster's edge where a place is near it; there, and at nodata, `glc.rasters.boxes` fills them.
     """
 
-    def __init__(self, path, leave_out=(), size=8, memory_mb=256):
+    def __init__(self, path: StrPath, leave_out: Iterable[str] = (), size: int = 8, memory_mb: float = 256) -> None:
         raster, folder = _raster(path)
         self.path, self.size = Path(path), size
         self.cutter = RasterCutter(raster, [folder], size, "full", memory_mb)
@@ -57,7 +63,7 @@ class Stack:
         self.bands = _kept(self.all_bands, leave_out, path)
 
     @property
-    def bounds(self):
+    def bounds(self) -> Bounds:
         """West, south, east and north of what all files cover, degrees."""
         boxes = []
         for grid in (boxes.grid for boxes in self.cutter.boxes):
@@ -69,7 +75,7 @@ class Stack:
         west, south, east, north = zip(*boxes, strict=True)
         return max(west), max(south), min(east), min(north)
 
-    def inner(self, bounds):
+    def inner(self, bounds: Bounds) -> Bounds:
         """The part of `bounds` (west, south, east, north, degrees) that all files cover; a ConfigError: none."""
         corners = zip(bounds, self.bounds, strict=True)
         west, south, east, north = (pick(pair) for pick, pair in zip((max, max, min, min), corners, strict=True))
@@ -77,7 +83,7 @@ class Stack:
             raise ConfigError(f"bounds: found {bounds}, expected a part of what {self.path} covers, {self.bounds}")
         return west, south, east, north
 
-    def land(self, band, least):
+    def land(self, band: str, least: float) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         """A function of lon, lat (n,) to whether they are on land: the pixel's `band` is at least `least`.
 
         Without a `band`, whether any band has a value there.
@@ -94,7 +100,7 @@ class Stack:
 
         return on_land
 
-    def cut(self, lon, lat, progress=False):
+    def cut(self, lon: np.ndarray, lat: np.ndarray, progress: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Tiles (n, band, row, col) float32 around places (n,) in degrees, and flags (n,), see `glc.rasters.cutter`."""
         places = pd.DataFrame({"lon": lon, "lat": lat, "surveyId": np.arange(len(lon))})
         order = self.cutter.order(places)

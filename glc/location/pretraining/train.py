@@ -8,22 +8,25 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from torch import nn
 from torch.nn import functional as F
-from glc.progress import tqdm
 
 from glc import config
 from glc.errors import DataError
 from glc.location.encoder import LocationEncoder
 from glc.location.pretraining import contrast, sampling
 from glc.location.pretraining.image_encoder import ImageEncoder
+from glc.location.pretraining.options import Pretraining, TilePretraining
 from glc.location.pretraining.scenes import draw, of_table
+from glc.progress import tqdm
 from glc.training import lightning
 from glc.training.history import HISTORY, History
 from glc.training.lightning import quiet, torch_threads, wandb_logger
-from glc.training.machine import MACHINE
+from glc.training.machine import MACHINE, Machine
+from glc.types import Facts, StrPath
 
 LOCATION, IMAGE = "location.ckpt", "image.ckpt"
 MEASURES = ("loss", "images_found", "places_found", "band_error")
@@ -37,7 +40,7 @@ COLUMNS = (
 )
 
 
-def pretrain(path, out, options, machine=MACHINE):
+def pretrain(path: StrPath, out: StrPath, options: Pretraining, machine: Machine = MACHINE) -> Facts:
     """Draw places on the land of the raster `path`, cut their tiles, and `fit` an encoder on them.
 
     path : a GeoTIFF or a folder of them; options : `options.Pretraining`
@@ -49,7 +52,9 @@ def pretrain(path, out, options, machine=MACHINE):
     return facts | fit(scenes, out, options, machine)
 
 
-def pretrain_on_tiles(folder, surveys, out, options, machine=MACHINE):
+def pretrain_on_tiles(
+    folder: StrPath, surveys: pd.DataFrame, out: StrPath, options: TilePretraining, machine: Machine = MACHINE
+) -> Facts:
     """Take the tiles of `surveys` from a table, and `fit` an encoder on them.
 
     folder : a finished table of `glc.etl.tiles`; surveys : frame with dataset, surveyId, lon, lat

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
 
 from glc.config import section
+from glc.types import JSON, Facts, MemberOptions
 
 if TYPE_CHECKING:  # to be imported, an architecture needs no Petastorm
     from glc.nets.inputs.batches import Summary
@@ -44,7 +45,7 @@ class Net(nn.Module):
     """Which tasks train and score it."""
     ensemble: ClassVar[bool] = False
     """Whether its scores are made of those of other experiments."""
-    trial: ClassVar[dict[str, Any]] = {}
+    trial: ClassVar[dict[str, JSON]] = {}
     """Options, as a TOML gives them, of a small net that learns in seconds: those of the tests of every net."""
     reads: ClassVar[tuple[str, ...]] = ("inputs",)
     """What it reads: any ``[[inputs]]``; its constructor refuses those it cannot read."""
@@ -65,7 +66,7 @@ class Net(nn.Module):
     class Prediction:
         """Options of prediction only (the experiment's ``[predict]``): none."""
 
-    def __init__(self, options: Any, n_classes: int, layouts: dict[str, Layout]) -> None:
+    def __init__(self, options: MemberOptions, n_classes: int, layouts: dict[str, Layout]) -> None:
         """Make an untrained net.
 
         options : the net's own `Options`
@@ -86,7 +87,7 @@ class Net(nn.Module):
         """Logits (batch, class) float32 of a batch."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it turns a batch into logits")
 
-    def logits(self, batch: dict[str, torch.Tensor], prediction: Any) -> torch.Tensor:
+    def logits(self, batch: dict[str, torch.Tensor], prediction: MemberOptions) -> torch.Tensor:
         """Logits (batch, class) float32 for prediction.
 
         batch : as of `forward`, with ``dataset`` and ``surveyId`` (batch,)
@@ -96,8 +97,8 @@ class Net(nn.Module):
 
     @classmethod
     def prediction_features(
-        cls, features: Features | None, data: SurveyData, prediction: Any
-    ) -> tuple[Features | None, dict[str, Any]]:
+        cls, features: Features | None, data: SurveyData, prediction: MemberOptions
+    ) -> tuple[Features | None, Facts]:
         """The content of the inputs as prediction reads it, and facts about it for the manifest.
 
         features : that of the surveys, or None for a net without inputs

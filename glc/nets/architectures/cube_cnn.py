@@ -3,11 +3,20 @@
 Miyaguchi et al. 2024, section 5.2.1. No symmetry is applied: the square is a layout, not a place.
 """
 
+from typing import TYPE_CHECKING
+
+import torch
+
 from glc.errors import ConfigError
 from glc.nets.architectures._base import Net
 from glc.nets.architectures.tile_cnn import Encoder, Widths, head
 from glc.nets.layers.heads import start_at_frequencies
 from glc.registry import models
+from glc.types import MemberOptions
+
+if TYPE_CHECKING:
+    from glc.nets.inputs.batches import Summary
+    from glc.nets.inputs.features import Layout
 
 
 @models.register("cube_cnn")
@@ -21,7 +30,7 @@ class CubeCnn(Net):
 
     Options = Widths
 
-    def __init__(self, options, n_classes, layouts):
+    def __init__(self, options: MemberOptions, n_classes: int, layouts: "dict[str, Layout]") -> None:
         super().__init__(options, n_classes, layouts)
         others = [name for name, layout in layouts.items() if layout.kind != "series"]
         if others or not layouts:
@@ -35,11 +44,11 @@ class CubeCnn(Net):
         )
         self.head = head(options.latent, options.dropout, n_classes)
 
-    def prepare(self, summary):
+    def prepare(self, summary: "Summary") -> None:
         """Take the moments of the inputs and, for `prior`, the class counts from the training examples' `summary`."""
         self.encoder.prepare(summary)
         if self.options.prior:
             start_at_frequencies(self.head[-1], summary)
 
-    def forward(self, batch):
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return self.head(self.encoder(batch))

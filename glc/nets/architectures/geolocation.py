@@ -4,7 +4,7 @@ Miyaguchi et al. 2024, section 5.2; the features, such as a location encoder's, 
 """
 
 import math
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 from torch import nn
@@ -14,6 +14,11 @@ from glc.errors import ConfigError
 from glc.nets.architectures._base import Net
 from glc.nets.layers.heads import start_at_frequencies
 from glc.registry import models
+from glc.types import MemberOptions
+
+if TYPE_CHECKING:
+    from glc.nets.inputs.batches import Summary
+    from glc.nets.inputs.features import Layout
 
 
 @models.register("geolocation")
@@ -54,7 +59,7 @@ class Geolocation(Net):
         """Start the last layer's bias at each class's log-odds among the training examples (ours), rather than at
         random: thousands of rare classes are then not unlearned step by step from one half."""
 
-    def __init__(self, options, n_classes, layouts):
+    def __init__(self, options: MemberOptions, n_classes: int, layouts: "dict[str, Layout]") -> None:
         super().__init__(options, n_classes, layouts)
         self.standards = _standards(layouts)
         if not layouts and options.features == "none":
@@ -80,7 +85,7 @@ class Geolocation(Net):
                 nn.Linear(options.latent, n_classes),
             )
 
-    def prepare(self, summary):
+    def prepare(self, summary: "Summary") -> None:
         """Take the moments of the training places, metres, and of the inputs, and `prior` from their `summary`."""
         for name, standard in self.standards.items():
             standard.prepare(summary.inputs[name])
@@ -90,7 +95,7 @@ class Geolocation(Net):
         if self.options.prior:
             start_at_frequencies(self.layers if self.options.architecture == "linear" else self.layers[-1], summary)
 
-    def forward(self, batch):
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         features = [] if self.options.features == "none" else self._of_place(batch)
         for name, standard in self.standards.items():
             features.append(standard(batch[name]).nan_to_num(nan=0, posinf=0, neginf=0).flatten(1))

@@ -6,7 +6,7 @@ a patch of 256 x 256 costs 4.6 times what it would there: 36 GFLOP forward, over
 without its auxiliary head and from random weights.
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
@@ -23,6 +23,13 @@ from glc.nets.inputs import damage
 from glc.nets.layers.heads import start_at_frequencies
 from glc.nets.layers.maps import Maps
 from glc.registry import models
+from glc.types import Facts, MemberOptions
+
+if TYPE_CHECKING:
+    from glc.nets.inputs.batches import Summary
+    from glc.nets.inputs.features import Features, Layout
+    from glc.surveys import SurveyData
+
 
 WIDTH = 2048  # of the representation
 _PIXELS = 1 << 21  # predicted at a time: a layer of the stem then takes half a gigabyte
@@ -71,7 +78,7 @@ class Inception(Net):
         damaged: Share = 0.5
         """Share of the surveys of `damaged_country`."""
 
-    def __init__(self, options, n_classes, layouts):
+    def __init__(self, options: MemberOptions, n_classes: int, layouts: "dict[str, Layout]") -> None:
         super().__init__(options, n_classes, layouts)
         wrong = [f"{name} ({layout.kind})" for name, layout in layouts.items() if layout.kind != "pixels"]
         if wrong or not layouts:
@@ -110,14 +117,14 @@ class Inception(Net):
             raise ConfigError(f"unstack: {name} is not of the other inputs' size; give all one `size`")
         return CODES
 
-    def prepare(self, summary):
+    def prepare(self, summary: "Summary") -> None:
         """Take the moments of the inputs over the training examples from ``summary.inputs``."""
         self.maps.prepare(summary)
         if self.options.prior:
             start_at_frequencies(self.head, summary, softmax=True)
             nn.init.zeros_(self.head.weight)
 
-    def features(self, batch):
+    def features(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """What the classifier reads, (batch, 2048), before dropout."""
         x = self.maps(batch)
         if self.options.unstack:
@@ -136,21 +143,23 @@ class Inception(Net):
             module.train(self.training)
         return x
 
-    def forward(self, batch):
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return self.head(self.dropout(self.features(batch)))
 
     @classmethod
-    def prediction_features(cls, features, data, prediction):
+    def prediction_features(
+        cls, features: "Features | None", data: "SurveyData", prediction: MemberOptions
+    ) -> "tuple[Features | None, Facts]":
         """Damage the patches that `prediction` asks for; the facts count the surveys."""
         if not prediction.damaged_country:
             return features, {}
         keys = damage.chosen(data, prediction.damaged_country, prediction.damaged)
         return damage.Damaged(features, keys), {"damaged": len(keys)}
 
-    def logits(self, batch, prediction):
+    def logits(self, batch: dict[str, torch.Tensor], prediction: MemberOptions) -> torch.Tensor:
         return self.dropped(batch) if prediction.dropout else self(batch)
 
-    def dropped(self, batch):
+    def dropped(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Logits with dropout on (run 2), by a random half of the features of each survey.
 
         What a survey loses follows from its id alone: the same weights give the same scores.
@@ -161,7 +170,7 @@ class Inception(Net):
         return self.head(x * torch.as_tensor(kept, dtype=x.dtype, device=x.device) / keep)
 
 
-def body(channels, stem_stride=1):
+def body(channels: int, stem_stride: int = 1) -> nn.Module:
     """Inception v3 of maps (batch, channels, row, col) without its classifier, (batch, 2048), its stem as published."""
     net = Inception3(num_classes=1, aux_logits=False, init_weights=False)
     net.Conv2d_1a_3x3 = BasicConv2d(channels, 32, kernel_size=3, stride=stem_stride, padding=1)

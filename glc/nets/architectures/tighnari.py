@@ -11,7 +11,7 @@ moments in place of a norm.
 """
 
 import math
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 from annotated_types import Ge, MultipleOf
@@ -23,6 +23,12 @@ from glc.nets.architectures._base import Net
 from glc.nets.layers.hcam import Concat, Hcam, compressed
 from glc.nets.layers.heads import start_at_frequencies
 from glc.registry import models
+from glc.types import MemberOptions
+
+if TYPE_CHECKING:
+    from glc.nets.inputs.batches import Summary
+    from glc.nets.inputs.features import Layout
+
 
 PART = {"pixels": "image", "coeffs": "image", "cube": "temporal", "table": "table", "graph": "graph"}
 
@@ -106,7 +112,7 @@ class Tighnari(Net):
         def __post_init__(self) -> None:
             require(self.fused % self.heads == 0, "heads", self, f"a divisor of fused = {self.fused}")
 
-    def __init__(self, options, n_classes, layouts):
+    def __init__(self, options: MemberOptions, n_classes: int, layouts: "dict[str, Layout]") -> None:
         super().__init__(options, n_classes, layouts)
         self.mixup = options.mixup
         votes = {name: layout for name, layout in layouts.items() if layout.kind == "votes"}
@@ -122,7 +128,7 @@ class Tighnari(Net):
             self.fusion = Concat(widths, options.hidden)
         self.head = nn.Sequential(nn.Dropout(options.dropout), nn.Linear(self.fusion.width, n_classes))
 
-    def prepare(self, summary):
+    def prepare(self, summary: "Summary") -> None:
         """Take the inputs' moments, the image net's pretrained weights, and, for `prior`, the class counts."""
         for module in (*self.encoders.values(), *self.votes.values()):
             module.prepare(summary)
@@ -132,7 +138,7 @@ class Tighnari(Net):
         elif self.encoders and self.options.prior:
             start_at_frequencies(self.head[-1], summary)
 
-    def forward(self, batch):
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         logits = sum(votes(batch[name]) for name, votes in self.votes.items())
         if not self.encoders:
             return logits

@@ -3,6 +3,8 @@
 Miyaguchi et al. 2024, section 5.2.1.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
@@ -13,6 +15,11 @@ from glc.nets.layers.heads import start_at_frequencies
 from glc.nets.layers.maps import Maps, common_size
 from glc.registry import models
 from glc.training import timm_nets
+from glc.types import MemberOptions
+
+if TYPE_CHECKING:
+    from glc.nets.inputs.batches import Summary
+    from glc.nets.inputs.features import Layout
 
 
 class Encoder(nn.Module):
@@ -124,7 +131,7 @@ class TileCnn(Net):
         def __post_init__(self) -> None:
             require(not (self.pretrained and self.backbone == "cnn"), "pretrained", self, "none but of a timm backbone")
 
-    def __init__(self, options, n_classes, layouts):
+    def __init__(self, options: MemberOptions, n_classes: int, layouts: "dict[str, Layout]") -> None:
         super().__init__(options, n_classes, layouts)
         if not layouts:
             raise ConfigError("inputs: found none, expected imagery to read; add an [[inputs]] table")
@@ -133,13 +140,13 @@ class TileCnn(Net):
         self.encoder = Encoder(layouts, **settings)
         self.head = head(options.latent, dropout, n_classes)
 
-    def prepare(self, summary):
+    def prepare(self, summary: "Summary") -> None:
         """Take the moments of the inputs and, for `prior`, the class counts from the training examples' `summary`."""
         self.encoder.prepare(summary)
         if self.options.prior:
             start_at_frequencies(self.head[-1], summary)
 
-    def forward(self, batch):
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return self.head(self.encoder(batch))
 
 

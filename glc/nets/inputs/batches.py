@@ -20,7 +20,9 @@ from petastorm.pytorch import BatchedDataLoader
 
 from glc import schema
 from glc.errors import DataError
+from glc.nets.inputs.features import Features, Moments
 from glc.progress import tqdm
+from glc.types import StrPath
 
 # Petastorm 0.12 reads through pyarrow's legacy dataset, which warns at each use
 warnings.filterwarnings("ignore", module=r"petastorm\.")
@@ -44,11 +46,11 @@ class Summary:
     place_mean: tuple[float, float]
     """Of (easting, northing), metres."""
     place_std: tuple[float, float]
-    inputs: dict = field(default_factory=dict)
+    inputs: dict[str, Moments] = field(default_factory=dict)
     """Name of each of the net's inputs -> `glc.nets.inputs.features.Moments` over the examples."""
 
 
-def summarise(folder, n_classes):
+def summarise(folder: StrPath, n_classes: int) -> Summary:
     """Read the examples table in `folder` once, in pieces, and check it against `n_classes`.
 
     A DataError names the folder and what is wrong: no file, no rows, a missing column, species outside
@@ -78,7 +80,7 @@ def summarise(folder, n_classes):
     return Summary(str(folder), int(rows.sum()), tuple(groups), width, counts, tuple(mean), tuple(std))
 
 
-def with_inputs(summary, features):
+def with_inputs(summary: Summary, features: Features | None) -> Summary:
     """`summary` with the moments of the inputs over its examples; as it is when `features` is None."""
     if features is None:
         return summary
@@ -125,17 +127,17 @@ class Batches:
 
     def __init__(
         self,
-        summary,
-        batch_size,
+        summary: Summary,
+        batch_size: int,
         *,
-        shuffle=False,
-        seed=0,
-        shard=None,
-        workers=1,
-        memory_bytes=1 << 30,
-        buffer_rows=1 << 17,
-        features=None,
-    ):
+        shuffle: bool = False,
+        seed: int = 0,
+        shard: tuple[int, int] | None = None,
+        workers: int = 1,
+        memory_bytes: int = 1 << 30,
+        buffer_rows: int = 1 << 17,
+        features: Features | None = None,
+    ) -> None:
         self.features = features
         self.summary, self.batch_size, self.shuffle, self.seed = summary, batch_size, shuffle, seed
         self.shard, self.workers, self.buffer_rows = shard, workers, buffer_rows

@@ -1,18 +1,22 @@
 """Surveys to the examples a net reads: presence-absence surveys, and presence-only ones as configured."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from glc import labels, schema, storage
+from glc.config import Po
 from glc.errors import DataError
+from glc.surveys import SurveyData
+from glc.types import Facts
 
 CLASSES = "classes.json"
 
 
-def write(data, out, *, fold, stop, po):
+def write(data: SurveyData, out: Path, *, fold: int, stop: int, po: Po) -> Facts:
     """Write the tables ``train`` and ``stop`` (early stopping) of one fold and the class list under `out`.
 
     data : `glc.surveys.SurveyData`; po : `config.Po`. Training sees neither the surveys of `fold`, which are
@@ -63,7 +67,7 @@ def write(data, out, *, fold, stop, po):
     }
 
 
-def read_classes(folder):
+def read_classes(folder: Path) -> np.ndarray:
     """Species ids (m,) int32 of the class indices."""
     return np.array(json.loads((folder / CLASSES).read_text()), np.int32)
 

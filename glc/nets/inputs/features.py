@@ -5,12 +5,16 @@ Petastorm, into memory, or into a scratch file where it is larger than the memor
 rows of its surveys.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from glc.errors import DataError
+from glc.neighbours._base import RowSource
+from glc.types import JSON
 
 _BYTES = 64 << 20  # of float32 values that are gathered at a time, where that is ours to choose
 
@@ -30,16 +34,16 @@ class Layout:
     """Side in pixels of the tiles; 0 for cubes."""
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int]:
         """(band, row, col)."""
         return len(self.bands), self.rows, self.cols
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, JSON]:
         """Plain values, for a checkpoint."""
         return asdict(self) | {"bands": list(self.bands)}
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: Mapping[str, JSON]) -> "Layout":
         """The inverse of `to_dict`."""
         return cls(**values | {"bands": tuple(values["bands"])})
 
@@ -66,11 +70,25 @@ class Features:
     keys : dict of input name -> (survey, 2) int64, number of the dataset in `schema.DATASETS`, and surveyId
     """
 
-    def __init__(self, layouts, values, known, keys):
+    def __init__(
+        self,
+        layouts: dict[str, Layout],
+        values: dict[str, np.ndarray | RowSource],
+        known: dict[str, np.ndarray],
+        keys: Mapping[str, np.ndarray],
+    ) -> None:
         self.layouts, self._values, self._known = layouts, values, known
         self._index = {name: Index(pairs) for name, pairs in keys.items()}
 
-    def add_graph(self, name, matrix, species, keys, hidden=None, seed=0):
+    def add_graph(
+        self,
+        name: str,
+        matrix: sparse.csr_matrix | RowSource,
+        species: np.ndarray,
+        keys: np.ndarray,
+        hidden: np.ndarray | None = None,
+        seed: int = 0,
+    ) -> None:
         """Take the vectors or votes of surveys' neighbours as the input `name`.
 
         matrix : (n, m) CSR, or what gives rows of an (n, m, scale, source) array; species : (m,) ids; keys : (n, 2) as
@@ -85,7 +103,7 @@ class Features:
         self._known[name] = np.ones((len(keys), 1), bool)
         self._index[name] = Index(keys)
 
-    def of(self, dataset, survey):
+    def of(self, dataset: np.ndarray | torch.Tensor, survey: np.ndarray | torch.Tensor) -> dict[str, torch.Tensor]:
         """Imagery of surveys by their dataset's number and id, (n,) integers: name -> (n, band, row, col) float32.
 
         What a survey does not have, all of it or a band, is NaN.
@@ -102,13 +120,13 @@ class Features:
             found[name] = torch.from_numpy(taken)
         return found
 
-    def steps(self, count):
+    def steps(self, count: int) -> list[slice]:
         """Slices of `count` surveys whose imagery takes bounded memory."""
         one = sum(4 * int(np.prod(layout.shape)) for layout in self.layouts.values())
         rows = max(1, _BYTES // max(one, 1))
         return [slice(start, start + rows) for start in range(0, count, rows)]
 
-    def known(self, dataset, survey):
+    def known(self, dataset: np.ndarray | torch.Tensor, survey: np.ndarray | torch.Tensor) -> np.ndarray:
         """Whether surveys (n,) have a value of any input, (n,) bool."""
         found = np.zeros(len(survey), bool)
         for name in self.layouts:
@@ -116,7 +134,7 @@ class Features:
             found |= (rows >= 0) & self._known[name][rows].any(axis=1)
         return found
 
-    def moments(self, dataset, survey):
+    def moments(self, dataset: np.ndarray, survey: np.ndarray) -> dict[str, Moments]:
         """`Moments` of each input over surveys (n,), in float64, without missing values."""
         layouts = {name: layout for name, layout in self.layouts.items() if layout.kind not in ("graph", "votes")}
         total = {name: np.zeros((3, *layout.shape)) for name, layout in layouts.items()}

@@ -5,16 +5,19 @@ take goes to a scratch file.
 """
 
 import shutil
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from glc import schema, storage
+from glc.config import Input
 from glc.errors import ConfigError, DataError, did_you_mean
 from glc.location import LocationEncoder, features
 from glc.nets.inputs import batches
@@ -24,7 +27,14 @@ from glc.progress import tqdm
 _BATCH = 8_192  # places at once
 
 
-def read(inputs, folders, *, memory_bytes=4 << 30, scratch=None, surveys=None):
+def read(
+    inputs: Sequence[Input],
+    folders: Sequence[Sequence[Path | pd.DataFrame]],
+    *,
+    memory_bytes: int = 4 << 30,
+    scratch: Path | None = None,
+    surveys: np.ndarray | None = None,
+) -> Features | None:
     """The content of `inputs` (config.Input); `folders` lists for each the outputs of Tiles, Cubes or Tabular.
 
     Of an input made from the place, whose encoder names its file, it lists frames of dataset, surveyId, lon and lat.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from glc.config import Choice, section
+from glc.training.machine import MACHINE, Machine
+from glc.types import Facts, MemberOptions
 
 if TYPE_CHECKING:
     from glc.nets.inputs.features import Features
@@ -25,7 +27,7 @@ class Pretraining:
     class Options:
         """Options of ``[pretrain]`` next to its ``name``."""
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: MemberOptions) -> None:
         """Keep the options.
 
         options : the pretraining's own `Options`
@@ -39,19 +41,15 @@ class Pretraining:
         out: Path,
         *,
         model: Choice,
-        accelerator: str = "auto",
-        threads: int | None = None,
-        wandb: dict[str, Any] | None = None,
-        fast_dev_run: bool = False,
-        progress: bool = True,
-    ) -> dict[str, Any]:
+        machine: Machine = MACHINE,
+    ) -> Facts:
         """Train the encoder of a net.
 
         folder : pairs of surveys, what `glc.neighbours.triplets.write` wrote
         features : imagery of the surveys
         out : an existing folder, gets ``encoder.ckpt`` (`glc.nets.checkpoints.save_encoder`) and ``history.csv``
         model : a net with an `encoder`; a ConfigError refuses others
-        accelerator, threads, wandb, fast_dev_run, progress : see `glc.nets.trainer.fit`
+        machine : how the training runs
         returns : plain facts for the manifest
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how it trains")

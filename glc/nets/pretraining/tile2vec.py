@@ -22,13 +22,15 @@ from glc.config import Choice, Count, Member, NotNegative, OpenShare, Positive, 
 from glc.errors import ConfigError
 from glc.nets.checkpoints import ENCODER, make, save_encoder
 from glc.nets.inputs.batches import multi_hot
+from glc.nets.inputs.features import Features
 from glc.nets.pretraining import triplets
 from glc.nets.pretraining._base import Pretraining
 from glc.registry import losses, pretrainings
 from glc.training import lightning
 from glc.training.history import HISTORY, History
 from glc.training.lightning import quiet, torch_threads, wandb_logger
-from glc.training.machine import MACHINE
+from glc.training.machine import MACHINE, Machine
+from glc.types import Facts
 
 MEASURES = ("triplet", "species", "satisfied", "alone", "norm")
 COLUMNS = (
@@ -79,13 +81,13 @@ class Tile2Vec(Pretraining):
 
     def fit(
         self,
-        folder,
-        features,
-        out,
+        folder: Path,
+        features: Features | None,
+        out: Path,
         *,
-        model,
-        machine=MACHINE,
-    ):
+        model: Choice,
+        machine: Machine = MACHINE,
+    ) -> Facts:
         """Train the encoder of the net `model` on the pairs in `folder`.
 
         folder : what `glc.neighbours.triplets.write` wrote; features : `inputs.features.Features` of the surveys

@@ -33,7 +33,7 @@ _ROWS = 4096
 class Table:
     """A table of pairs in memory: `columns` by name, and the species of row i, ``values[starts[i]:starts[i + 1]]``."""
 
-    columns: dict
+    columns: dict[str, np.ndarray]
     values: np.ndarray
     starts: np.ndarray
     n_classes: int

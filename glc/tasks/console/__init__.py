@@ -16,8 +16,11 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
+from typing import NoReturn, TypeAlias
 
 import luigi
 from luigi.retcodes import run_with_retcodes
@@ -38,22 +41,22 @@ PAGE_EVERY = 5.0
 class Console:
     """The console of one command. `start` takes over logging; the first event of a task takes over the screen."""
 
-    def __init__(self, command):
+    def __init__(self, command: list[str]) -> None:
         self.pid = os.getpid()
         self.journal = Journal()
         self.verbose = "--machine-verbose" in command or machine().verbose
         self.logs = Logs(self.journal, command, self.verbose)
         self.stages = Stages()
-        self.view = None
-        self.scheduled = set()
+        self.view: screen.View | None = None
+        self.scheduled: set[tuple[str, str]] = set()
         self.interrupted = False
 
     @property
-    def here(self):
+    def here(self) -> bool:
         """Whether this is the process of the command, and not that of a worker."""
         return os.getpid() == self.pid
 
-    def begin(self, task):
+    def begin(self, task: luigi.Task) -> None:
         """Take over the screen, once, when `task` is the first to be scheduled."""
         if self.view is not None or not self.here:
             return
@@ -66,14 +69,14 @@ class Console:
         self.view.start()
         signal.signal(signal.SIGINT, self.interrupt)
 
-    def schedule(self, task, state):
+    def schedule(self, task: luigi.Task, state: str) -> None:
         """Count a task among the stages."""
         self.begin(task)
         if (task.task_id, state) not in self.scheduled:
             self.scheduled.add((task.task_id, state))
             self.journal.note(state, **describe(task))
 
-    def interrupt(self, *_):
+    def interrupt(self, *_: object) -> NoReturn:
         """Stop at Ctrl-C: Luigi is asked for no more work, as Lightning turns the interrupt into a failed task."""
         self.interrupted = True
         if self.here:
@@ -82,13 +85,13 @@ class Console:
             os.kill(self.pid, signal.SIGUSR1)
         raise KeyboardInterrupt
 
-    def uncaught(self, kind, error, traceback):
+    def uncaught(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         """The excepthook: the message to the screen, the traceback to the log."""
         if not issubclass(kind, KeyboardInterrupt):
             self.journal.note("failure", text=explain(error))
         self.logs.exception(kind, error, traceback)
 
-    def end(self):
+    def end(self) -> None:
         """Print results and failures, as the last lines."""
         if not self.here:
             return
@@ -108,6 +111,9 @@ class Console:
             print(text, file=error_stream)
         error_stream.flush()
 
+
+Handler: TypeAlias = Callable[..., None]
+"""Called with the console, the task, and what Luigi tells of the event."""
 
 _console: Console | None = None
 
@@ -133,15 +139,15 @@ def started_by_luigi() -> bool:
     return program.stem == "luigi" or program.parent.name == "luigi"
 
 
-def _on(event, kind=luigi.Task):
+def _on(event: str, kind: type[luigi.Task] = luigi.Task) -> Callable[[Handler], Handler]:
     """Register a handler that is called only where there is a console, as ``handler(console, task, …)``.
 
     kind : class of the tasks that it is called for
     """
 
-    def register(handler):
+    def register(handler: Handler) -> Handler:
         @kind.event_handler(event)
-        def call(task, *facts):
+        def call(task: luigi.Task, *facts: object) -> None:
             if _console is not None:
                 handler(_console, task, *facts)
 
@@ -151,19 +157,19 @@ def _on(event, kind=luigi.Task):
 
 
 @_on(luigi.Event.DEPENDENCY_DISCOVERED)
-def _discovered(console, task, dependency):
+def _discovered(console: Console, task: luigi.Task, dependency: luigi.Task) -> None:
     console.schedule(task, "waiting")
     console.schedule(dependency, "waiting")
     console.journal.note("needs", id=task.task_id, other=dependency.task_id)
 
 
 @_on(luigi.Event.DEPENDENCY_PRESENT)
-def _present(console, task):
+def _present(console: Console, task: luigi.Task) -> None:
     console.schedule(task, "present")
 
 
 @_on(luigi.Event.DEPENDENCY_MISSING)
-def _cannot_be_asked(console, task):
+def _cannot_be_asked(console: Console, task: luigi.Task) -> None:
     """Luigi says here, and without the cause, that asking a task whether it is complete has failed."""
     console.schedule(task, "waiting")
     try:
@@ -173,12 +179,12 @@ def _cannot_be_asked(console, task):
 
 
 @_on(luigi.Event.START)
-def _started(console, task):
+def _started(console: Console, task: luigi.Task) -> None:
     console.schedule(task, "waiting")
     console.journal.note("running", **describe(task), at=time.time(), pid=os.getpid())
     reported = {"table": 0.0, "page": 0.0}
 
-    def report(what, done, total):
+    def report(what: str, done: float, total: float | None) -> None:
         now = time.time()
         if now - reported["table"] >= REPORT_EVERY or done == total:
             reported["table"] = now
@@ -192,12 +198,12 @@ def _started(console, task):
 
 
 @_on(luigi.Event.PROGRESS)
-def _status(console, task, message):
+def _status(console: Console, task: luigi.Task, message: str) -> None:
     console.journal.note("status", id=task.task_id, what=message)
 
 
 @_on(luigi.Event.SUCCESS)
-def _succeeded(console, task):
+def _succeeded(console: Console, task: luigi.Task) -> None:
     progress.report_to(None)
     console.journal.note("done", id=task.task_id, at=time.time())
 
@@ -206,7 +212,7 @@ def _succeeded(console, task):
 @_on(luigi.Event.BROKEN_TASK)
 @_on(luigi.Event.PROCESS_FAILURE)
 @_on(luigi.Event.TIMEOUT)
-def _failed(console, task, error):
+def _failed(console: Console, task: luigi.Task, error: BaseException | str) -> None:
     progress.report_to(None)
     console.schedule(task, "waiting")
     console.journal.note("failed", id=task.task_id, at=time.time())
@@ -220,7 +226,7 @@ def _failed(console, task, error):
 
 @_on(luigi.Event.SUCCESS, ConsoleTask)
 @_on(luigi.Event.DEPENDENCY_PRESENT, ConsoleTask)
-def _note_results(console, task):
+def _note_results(console: Console, task: ConsoleTask) -> None:
     text = "\n".join(task.results())
     if text:
         console.journal.note("result", text=text)

@@ -4,6 +4,8 @@ import json
 import os
 import tempfile
 
+from glc.types import JSON, Facts
+
 
 class Journal:
     """A file that only grows: with several workers tasks run in forked processes, which share it, and nothing else.
@@ -11,7 +13,7 @@ class Journal:
     Each note is one line, written by one call, so notes of different processes do not mix.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         fd, path = tempfile.mkstemp(prefix="glc-")
         os.close(fd)
         self._fd = os.open(path, os.O_RDWR | os.O_APPEND)
@@ -19,11 +21,11 @@ class Journal:
         self._read = 0
         self._rest = b""
 
-    def note(self, kind: str, **facts) -> None:
+    def note(self, kind: str, **facts: JSON) -> None:
         """Add a note, from any process."""
         os.write(self._fd, json.dumps({"kind": kind} | facts).encode() + b"\n")
 
-    def read(self) -> list[dict]:
+    def read(self) -> list[Facts]:
         """Notes since the last call, in the process that prints."""
         piece = os.pread(self._fd, 1 << 24, self._read)
         self._read += len(piece)

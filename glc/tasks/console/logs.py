@@ -9,8 +9,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import TracebackType
+from typing import TextIO
 
 from glc.errors import GlcError
+from glc.tasks.console.journal import Journal
 
 _FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
 _MOST = 10_000
@@ -20,11 +23,11 @@ _MOST = 10_000
 class _Screen(logging.Handler):
     """Notes of what must not be missed: our warnings, unknown settings, and errors outside of any task."""
 
-    def __init__(self, journal):
+    def __init__(self, journal: Journal) -> None:
         super().__init__(logging.WARNING)
         self.journal = journal
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         if record.name.split(".")[0] == "glc":
             self.journal.note("warning", text=record.getMessage())
         elif record.name == "py.warnings" and "UnconsumedParameterWarning: " in record.getMessage():
@@ -32,7 +35,8 @@ class _Screen(logging.Handler):
                 "warning", text=record.getMessage().split("UnconsumedParameterWarning: ")[1].split("\n")[0]
             )
         elif record.name == "luigi-interface" and record.msg == "Uncaught exception in luigi":
-            self.journal.note("failure", text=explain(record.exc_info[1]))
+            error = record.exc_info[1] if record.exc_info else None
+            self.journal.note("failure", text=explain(error) if error else record.getMessage())
 
 
 class Logs:
@@ -42,7 +46,7 @@ class Logs:
     console keeps the screen.
     """
 
-    def __init__(self, journal, command, verbose):
+    def __init__(self, journal: Journal, command: list[str], verbose: bool) -> None:
         self.path: Path | None = None
         self.verbose = verbose
         self._name = _file_name(command)
@@ -59,14 +63,14 @@ class Logs:
             logging.getLogger(name).setLevel(logging.INFO)
         logging.captureWarnings(True)
 
-    def open(self, root: Path):
+    def open(self, root: Path) -> TextIO:
         """Open ``root/logs/<time>-<command>.log``; the stream to use for the screen."""
         try:
             folder = root / "logs"
             folder.mkdir(parents=True, exist_ok=True)
-            fd = self._create(folder)
+            fd, self.path = self._create(folder)
         except OSError:  # ROOT cannot be written; the task that tries says so
-            fd = self._create(Path(tempfile.gettempdir()))
+            fd, self.path = self._create(Path(tempfile.gettempdir()))
         handler = logging.FileHandler(self.path)
         handler.setFormatter(_FORMAT)
         logging.getLogger().addHandler(handler)
@@ -82,25 +86,24 @@ class Logs:
         os.close(fd)
         return os.fdopen(os.dup(self._screen[1]), "w")
 
-    def _create(self, folder):
+    def _create(self, folder: Path) -> tuple[int, Path]:
         path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{self._name}.log"
         if path.exists():
             path = path.with_stem(f"{path.stem}-{os.getpid()}")
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self.path = path
-        return fd
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), path
 
-    def exception(self, kind, error, traceback):
+    def exception(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         """Log an exception that nothing caught."""
         logging.getLogger("luigi-interface").error("stopped", exc_info=(kind, error, traceback))
 
-    def close(self):
+    def close(self) -> tuple[TextIO, TextIO]:
         """The screen's standard output and standard error; from here on they are the process's own again."""
         sys.stdout.flush()
         sys.stderr.flush()
         if self._screen is None:
             return sys.stdout, sys.stderr
-        return tuple(os.fdopen(os.dup(fd), "w") for fd in self._screen)
+        out, error = (os.fdopen(os.dup(fd), "w") for fd in self._screen)
+        return out, error
 
 
 def explain(error: BaseException) -> str:
@@ -108,7 +111,7 @@ def explain(error: BaseException) -> str:
     return f"error: {error}" if isinstance(error, GlcError) else f"error: {type(error).__name__}: {error}"
 
 
-def _file_name(command):
+def _file_name(command: list[str]) -> str:
     """The command's task and experiment, as part of a file's name."""
     words = [word for word in command if not word.startswith("-")]
     values = dict(itertools.pairwise(command))

@@ -4,12 +4,16 @@ import math
 import os
 import threading
 import time
+from typing import TextIO
 
 from rich.console import Console, Group
 from rich.live import Live as RichLive
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+
+from glc.tasks.console.journal import Journal
+from glc.tasks.console.stages import Stage, Stages
 
 EVERY = 0.5
 """Seconds between two looks at the journal."""
@@ -30,23 +34,30 @@ def duration(seconds: float) -> str:
 class View(threading.Thread):
     """Reads the journal while the tasks run and shows what is new."""
 
-    def __init__(self, journal, stages, stream):
+    def __init__(self, journal: Journal, stages: Stages, stream: TextIO) -> None:
         super().__init__(daemon=True)
         self.journal, self.stages, self.stream = journal, stages, stream
         self.over = threading.Event()
         self.warned = 0
 
-    def run(self):
+    def run(self) -> None:
         while not self.over.wait(EVERY):
             self.show(self.stages.read(self.journal))
 
-    def stop(self):
+    def show(self, ended: list[Stage]) -> None:
+        """Show what is new.
+
+        ended : stages that ended since the last call
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how it shows a run")
+
+    def stop(self) -> None:
         """Show the last state; nothing is shown afterwards."""
         self.over.set()
         self.join()
         self.show(self.stages.read(self.journal))
 
-    def new_warnings(self):
+    def new_warnings(self) -> list[str]:
         """Warnings that were not shown yet."""
         texts = self.stages.warnings[self.warned :]
         self.warned = len(self.stages.warnings)
@@ -57,13 +68,13 @@ class Plain(View):
     """One line per finished stage; a line at 1, 2, 4, 8 … minutes of one that takes long."""
 
     titled = False
-    beats: dict
+    beats: dict[str, float]
 
-    def start(self):
+    def start(self) -> None:
         self.beats = {}
         super().start()
 
-    def show(self, ended):
+    def show(self, ended: list[Stage]) -> None:
         stages, now = self.stages, time.time()
         if stages.order and not self.titled:
             self.titled = True
@@ -81,21 +92,21 @@ class Plain(View):
                 words = [f"running for {duration(stage.seconds(now))}", stage.what, remaining(stage, now)]
                 self.line(f"{self.place(stage)}  {', '.join(word for word in words if word)}")
 
-    def place(self, stage):
+    def place(self, stage: Stage) -> str:
         """Where a stage is among all."""
         total = self.stages.total
         return (
             f"{stage.number:>{len(str(total))}} of {total}  {self.stages.label(stage):32}  {stage.dataset:16}".rstrip()
         )
 
-    def line(self, text):
+    def line(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
 
 
 class Live(View):
     """One table that is redrawn in place."""
 
-    def start(self):
+    def start(self) -> None:
         self.console = Console(file=self.stream)
         self.live = RichLive(
             console=self.console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False, transient=False
@@ -105,22 +116,22 @@ class Live(View):
         self.console.show_cursor(True)  # a run that is killed must not leave a terminal without one
         super().start()
 
-    def resize(self):
+    def resize(self) -> None:
         """Follow the terminal's size: rich would ask file descriptors that lead to the log now."""
         size = os.get_terminal_size(self.stream.fileno())
         self.console.size = (size.columns or 80, size.lines or 24)
 
-    def show(self, ended):
+    def show(self, ended: list[Stage]) -> None:
         self.resize()
         for text in self.new_warnings():
             self.live.console.print(Text(f"warning: {text}", style="yellow"))
         self.live.update(self.render(self.console.height - 4), refresh=True)
 
-    def stop(self):
+    def stop(self) -> None:
         super().stop()
         self.live.stop()
 
-    def render(self, rows):
+    def render(self, rows: int) -> Group:
         """The table, of at most this many rows: all that runs, then what ended last and what comes next."""
         stages, now = self.stages, time.time()
         ended = [stage for stage in stages.order if stage.state in ("done", "failed")]
@@ -130,15 +141,12 @@ class Live(View):
         soon = min(len(waiting), max(free - len(ended), free // 3))
         past = min(len(ended), free - soon)
         table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim", expand=False)
-        for header, kwargs in {
-            "": {"no_wrap": True},
-            "stage": {"justify": "right", "no_wrap": True},
-            "task": {"no_wrap": True, "overflow": "ellipsis", "max_width": 34},
-            "dataset": {"no_wrap": True, "overflow": "ellipsis", "max_width": 16},
-            "time": {"justify": "right", "no_wrap": True, "min_width": 10},
-            "state": {"no_wrap": True, "overflow": "ellipsis"},
-        }.items():
-            table.add_column(header, **kwargs)
+        table.add_column("", no_wrap=True)
+        table.add_column("stage", justify="right", no_wrap=True)
+        table.add_column("task", no_wrap=True, overflow="ellipsis", max_width=34)
+        table.add_column("dataset", no_wrap=True, overflow="ellipsis", max_width=16)
+        table.add_column("time", justify="right", no_wrap=True, min_width=10)
+        table.add_column("state", no_wrap=True, overflow="ellipsis")
         for stage in ended[len(ended) - past :] + running + waiting[:soon]:
             mark, style = MARKS[stage.state]
             table.add_row(
@@ -154,7 +162,7 @@ class Live(View):
         more = [Text(f"  … and {', '.join(hidden)}", "dim")] if hidden else []
         return Group(self.headline(len(ended), now), *([table] if table.rows else []), *more)
 
-    def headline(self, ended, now):
+    def headline(self, ended: int, now: float) -> Text:
         """The run's name, how far it is and how long it has taken."""
         stages = self.stages
         if not stages.order:
@@ -164,7 +172,7 @@ class Live(View):
             count = f"{ended} of {stages.total} stages"
         return Text.assemble((stages.title, "bold"), f" · {count} · {duration(now - stages.began)}")
 
-    def state(self, stage, now):
+    def state(self, stage: Stage, now: float) -> Text | Table:
         """A bar with the time left where the total is known, else a few words."""
         if stage.state != "running":
             return Text(stage.state, MARKS[stage.state][1])
@@ -176,7 +184,7 @@ class Live(View):
         return row
 
 
-def remaining(stage, now) -> str:
+def remaining(stage: Stage, now: float) -> str:
     """The time left, where it can be known; of a training that may stop early, at most that long."""
     left = stage.left(now)
     return f"{duration(math.ceil(left))} left" if left is not None else ""

@@ -2,8 +2,12 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 import luigi
+
+from glc.tasks.console.journal import Journal
+from glc.types import Facts
 
 _ELSEWHERE = ("dataset", "experiment", "root")
 _ALWAYS = ("fold",)
@@ -12,8 +16,19 @@ _LONGEST = 24
 """Characters of a parameter's value in a stage's name; longer ones are settings, not names."""
 
 
-def describe(task: luigi.Task) -> dict:
-    """What distinguishes a task: family, short parameters that were set, experiment and dataset, for a note."""
+class Description(TypedDict):
+    """What tells a task from others."""
+
+    id: str
+    family: str
+    details: str
+    """Short parameters that were set."""
+    experiment: str
+    dataset: str
+
+
+def describe(task: luigi.Task) -> Description:
+    """What tells a task from others: family, short parameters that were set, experiment and dataset, for a note."""
     values = task.to_str_params()
     details = []
     for name, parameter in task.get_params():
@@ -107,9 +122,9 @@ class Stages:
     @property
     def waiting(self) -> list[Stage]:
         """Those that have not started, each behind what it needs."""
-        ordered = {}
+        ordered: dict[str, Stage] = {}
 
-        def visit(id_):
+        def visit(id_: str) -> None:
             if id_ not in ordered:
                 for other in self.needs.get(id_, ()):
                     visit(other)
@@ -119,7 +134,7 @@ class Stages:
             visit(id_)
         return [stage for stage in ordered.values() if stage.state == "waiting"]
 
-    def read(self, journal) -> list[Stage]:
+    def read(self, journal: Journal) -> list[Stage]:
         """Take in the journal's new notes; the stages that ended meanwhile."""
         ended = []
         for note in journal.read():
@@ -143,7 +158,7 @@ class Stages:
                 ended += [stage] if kind in ("done", "failed") else []
         return ended
 
-    def _start(self, note):
+    def _start(self, note: Facts) -> None:
         for stage in self.order:  # a task that waits for others it asked for as it ran
             if stage.state == "running" and stage.pid == note["pid"]:
                 stage.state = "waiting"
@@ -153,7 +168,7 @@ class Stages:
             stage.number, stage.began = len(self.order), note["at"]
         stage.state, stage.pid = "running", note["pid"]
 
-    def _change(self, stage, kind, note):
+    def _change(self, stage: Stage, kind: str, note: Facts) -> None:
         if kind == "progress":
             if (note["what"], note["total"]) != (stage.what, stage.total) and note["total"] != stage.total:
                 stage.counting, stage.counted = note["at"], note["done"]

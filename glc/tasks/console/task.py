@@ -12,9 +12,9 @@ class ConsoleTask(luigi.Task):
         message : a few words; percentage : of the task that is done, None leaves it
         """
         self.trigger_event(luigi.Event.PROGRESS, self, message)
-        self.set_status_message(message)
+        self.set_status_message(message)  # type: ignore[misc]  # Luigi's worker sets it before a task runs
         if percentage is not None:
-            self.set_progress_percentage(percentage)
+            self.set_progress_percentage(percentage)  # type: ignore[misc]
 
     def results(self) -> list[str]:
         """Lines that say where the results are, and the scores; printed when the task is complete."""

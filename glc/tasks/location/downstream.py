@@ -8,7 +8,6 @@ The tables are in folders that the user names; they are no dataset of an edition
 
 import json
 from pathlib import Path
-from typing import Any
 
 import luigi
 
@@ -18,6 +17,7 @@ from glc.location.downstream import problems
 from glc.location.downstream.sources import ALL, Head, Source, rows
 from glc.tasks.base import GlcTask, ProductTask, Published
 from glc.tasks.parameters import PathParameter, SectionParameter
+from glc.types import JSON
 
 FILES = {"location": problems.location_files, "habitats": problems.habitat_files}
 TARGETS = {"location": problems.LOCATION_TARGETS, "habitats": problems.HABITAT_TARGETS}
@@ -52,7 +52,7 @@ def raster_file(*among: str, default: str) -> PathParameter:
 class EncodersParameter(luigi.DictParameter):
     """Label -> checkpoint, or label -> {target or *: checkpoint}, so that no encoder has seen its target's bands."""
 
-    def normalize(self, x: Any) -> Any:
+    def normalize(self, x: JSON) -> JSON:
         known = [ALL, *(target.name for targets in TARGETS.values() for target in targets)]
         encoders = {}
         for label, paths in x.items():
@@ -81,7 +81,7 @@ class LabelledTask(GlcTask):
     def origin(self) -> str:
         return self.places
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return [[path.name, storage.file_digest(path)] for path in FILES[self.benchmark](self.places)]
 
     def problem(self) -> problems.Problem:
@@ -98,11 +98,11 @@ class DownstreamScores(LabelledTask):
     """
 
     source = SectionParameter(Source, description="features used to describe coordinates")
-    paths = luigi.DictParameter(
+    paths = luigi.DictParameter[dict[str, str]](
         default={}, significant=False, description="target, or *: file of the raster or the encoder"
     )
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         choice, options = self.source.features, ""
         if choice.name != "none":
             options = repr(config.options(registry.locations.get(choice.name), choice, "features"))
@@ -156,7 +156,7 @@ class DownstreamPredictions(EncodersTask, LabelledTask, ProductTask):
             for label, (source, paths) in self.rows().items()
         }
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return [super().content(), list(self.rows())]
 
     def published(self) -> list[Published]:

@@ -8,17 +8,18 @@ import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import luigi
 
 from glc import storage
 from glc.errors import ConfigError
+from glc.location.pretraining.options import Pretraining
 from glc.report.markdown import markdown
 from glc.report.place import parse_place
-from glc.tasks.base import ProductTask, Published
+from glc.tasks.base import GlcTask, ProductTask, Published, Requirements
 from glc.tasks.location.pretraining import CHECKPOINTS, GlobeTask, PretrainLocation
 from glc.tasks.parameters import CoordinatesParameter, CountParameter, PathParameter, SectionParameter
+from glc.types import JSON
 
 GALLERY, OVER, QUERIES = 100_000, "land", 4_000
 TOP = 10
@@ -58,8 +59,8 @@ class LocalisationTask(GlobeTask, ProductTask):
         description="location.ckpt, or its folder (default: pre-trained with --pretraining)",
     )
     pretraining = SectionParameter(
-        PretrainLocation.pretraining.section,
-        default=PretrainLocation.pretraining.section(),
+        Pretraining,
+        default=Pretraining(),
         significant=False,
         description=PretrainLocation.pretraining.description,
     )
@@ -92,10 +93,10 @@ class LocationErrors(LocalisationTask):
     and ``gallery.parquet``; also published in the encoder's folder of ``ROOT/location/<imagery>``.
     """
 
-    def requires(self) -> Any:
+    def requires(self) -> Requirements:
         return [] if self.encoder else self.pretrained()
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         files = [Path(self.encoder) / name for name in CHECKPOINTS] if self.encoder else []
         return [self.pretrained().content(), [storage.file_digest(path) for path in files]]
 
@@ -197,7 +198,7 @@ class Localisation(luigi.WrapperTask, LocalisationTask):
 class Clock:
     """Seconds of the stages of `task`, whose status says which one runs."""
 
-    def __init__(self, task: luigi.Task) -> None:
+    def __init__(self, task: GlcTask) -> None:
         self.task = task
         self.seconds: dict[str, float] = {}
 

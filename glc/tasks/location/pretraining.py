@@ -1,7 +1,7 @@
 """Imagery to a location encoder, pre-trained by contrasting coordinates with a raster stack, or an edition's tiles."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import luigi
 
@@ -13,6 +13,7 @@ from glc.tasks.imagery import ImageryTask, Tiles
 from glc.tasks.machine import training
 from glc.tasks.parameters import NameParameter, PathParameter, SectionParameter
 from glc.tasks.surveys import Surveys
+from glc.types import JSON
 
 if TYPE_CHECKING:
     from glc.training.machine import Machine
@@ -92,7 +93,7 @@ class PretrainLocation(GlobeTask, EncoderTask):
         Pretraining, default=Pretraining(), description="options of the pre-training, as JSON"
     )
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         path = Path(self.imagery)
         files = sorted(path.glob("*.tif")) if path.is_dir() else [path]
         return [[file.name, storage.file_digest(file)] for file in files]
@@ -120,10 +121,10 @@ class PretrainLocationOnTiles(EncoderTask, ImageryTask):
         TilePretraining, default=TilePretraining(), description="options of the pre-training, as JSON"
     )
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         return {"surveys": self.clone(Surveys), "tiles": self.clone(Tiles, block=self.pretraining.size)}
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return None  # the files of the imagery count through the tiles
 
     def usual(self) -> bool:

@@ -8,16 +8,16 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import luigi
 
 from glc import storage
 from glc.location.downstream import problems
 from glc.location.downstream.sources import ALL, Head
-from glc.tasks.base import ProductTask, Published, TableTask
+from glc.tasks.base import GlcTask, ProductTask, Published, TableTask
 from glc.tasks.location.downstream import DownstreamPredictions, EncodersTask, LabelledTask, labelled_folder
 from glc.tasks.parameters import SectionParameter
+from glc.types import JSON
 
 
 class BenchmarksTask(EncodersTask):
@@ -53,7 +53,7 @@ class LocationPictures(BenchmarksTask, ProductTask):
         """Label -> checkpoint of the encoders whose embedding is drawn."""
         return {label: paths[ALL] for label, paths in self.encoders.items() if ALL in paths}
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         raster = storage.file_digest(self.raster) if self.raster else ""
         return [raster, *([label, storage.file_digest(path)] for label, path in self.shown().items())]
 
@@ -91,10 +91,10 @@ class LocationTasks(BenchmarksTask, TableTask):
         """The predictions of each benchmark that a folder is given for."""
         return {name: self.predictions(name) for name in ("location", *(["habitats"] if self.habitats else []))}
 
-    def requires(self) -> dict[str, luigi.Task]:
+    def requires(self) -> dict[str, GlcTask]:
         return self.benchmarks() | {"pictures": self.clone(LocationPictures)}
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return [self.title, *self.remarks]
 
     def write(self, out: Path) -> None:

@@ -4,20 +4,23 @@ PretrainLocation (one per variant and seed) --- LocationTasks, with their checkp
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+
+import luigi
 
 from glc.errors import ConfigError, DataError
 from glc.location.downstream import problems
 from glc.location.downstream.sources import ALL
 from glc.location.pretraining.options import Pretraining
+from glc.tasks.base import Outputs
 from glc.tasks.location.downstream import raster_file
 from glc.tasks.location.pretraining import CHECKPOINTS, PretrainLocation, imagery_file
 from glc.tasks.location.tables import BenchmarksTask, LocationTasks
 from glc.tasks.parameters import NONE, CountParameter, SectionParameter
+from glc.types import JSON, Keywords
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +106,7 @@ class EncoderVariants(BenchmarksTask):
             }
         return variants
 
-    def pretrained(self, without: tuple[str, ...], **changes: Any) -> PretrainLocation:
+    def pretrained(self, without: tuple[str, ...], **changes: Keywords) -> PretrainLocation:
         """The `PretrainLocation`, with `changes`, that does not see the bands that begin as `without` says."""
         leave_out = (*self.pretraining.leave_out, *(f"{own}*" for own in without))
         chosen = replace(self.pretraining, leave_out=leave_out, **changes)
@@ -156,17 +159,17 @@ class EncoderVariants(BenchmarksTask):
         }
         return self.clone(self.tables, raster=self.raster_read(), encoders=encoders | dict(self.encoders))
 
-    def content(self) -> Any:
+    def content(self) -> JSON:
         return self.to_str_params()  # it writes nothing: what it asks for has identities of its own
 
     def complete(self) -> bool:
         return all(task.complete() for task in self.pretraining_tasks()) and self.downstream().complete()
 
-    def run(self) -> Any:
+    def run(self) -> Iterator[luigi.Task]:  # type: ignore[override]  # Luigi takes a generator, too
         """Ask for the tables, whose parameters are the encoders' files: they could not be asked for before."""
         yield self.downstream()
 
-    def output(self) -> list[Any]:
+    def output(self) -> Outputs:
         return []
 
     def results(self) -> list[str]:
