@@ -32,7 +32,8 @@ SYMMETRIES = {
 def compress(tiles: ArrayLike, block: int | Sequence[int] = 8) -> np.ndarray:
     """Keep the low spatial frequencies of tiles.
 
-    tiles : (..., row, col), north-up, finite; block : how many terms an axis keeps, or (rows, cols) of them
+    tiles : (..., row, col), north-up, finite
+    block : how many terms an axis keeps, or (rows, cols) of them
     returns : (..., block, block), the tiles' own float type, orthonormal DCT-II; [..., 0, 0] is the mean times the
         side (of a tile that is not square: times the root of its pixel count)
     """
@@ -42,7 +43,8 @@ def compress(tiles: ArrayLike, block: int | Sequence[int] = 8) -> np.ndarray:
 def expand(coeffs: ArrayLike, size: int | Sequence[int], from_size: int | Sequence[int] | None = None) -> np.ndarray:
     """Tiles of low spatial frequencies: the inverse of `compress`, exact where every coefficient was kept.
 
-    coeffs : (..., block, block); size : side of the tiles, or (rows, cols)
+    coeffs : (..., block, block)
+    size : side of the tiles, or (rows, cols)
     from_size : side of the tiles that were compressed where that is not `size`: pixel values are then kept, each axis
         being scaled by sqrt(size / from_size)
     returns : (..., size, size), the coefficients' own float type
@@ -63,7 +65,9 @@ def expand_1d(coeffs: ArrayLike, size: int, from_size: int | None = None) -> np.
 def compress_nd(x: ArrayLike, blocks: int | Sequence[int], axes: Sequence[int]) -> np.ndarray:
     """Keep the low frequencies along some axes of an array.
 
-    x : array, finite; axes : distinct axes of it; blocks : how many terms each of them keeps, one number or one an axis
+    x : array, finite
+    axes : distinct axes of it
+    blocks : how many terms each of them keeps, one number or one an axis
     returns : `x` with those axes cut to their blocks, orthonormal DCT-II along them
     """
     x = _floats(x)

@@ -7,7 +7,6 @@ A ranked species' line is ``id;species_id;probability;rank``.
 import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -62,7 +61,7 @@ def write_ranked_scores(scores_folder: Path, data: SurveyData, path: Path) -> Fa
     return write_ranked(scores.read(scores_folder / "test"), path, **_known(data))
 
 
-def _known(data: SurveyData) -> dict[str, Any]:
+def _known(data: SurveyData) -> Facts:
     return {"expected": data.places["surveyId"].to_numpy()[data.test], "species": data.species}
 
 

@@ -30,7 +30,9 @@ def write(
 ) -> None:
     """Write ``valid`` (each fold scored from the others) and ``test`` (scored from all training surveys) under `out`.
 
-    model : `Classical`; data : `glc.surveys.SurveyData`; neighbours : frame of schema ``neighbours`` or None
+    model : `Classical`
+    data : `glc.surveys.SurveyData`
+    neighbours : frame of schema ``neighbours`` or None
     table : for a model that ``reads`` one, what `read_table` gives
     What the model saves of its fit for the test lies in ``model`` under `out`. The manifest also carries, under
     ``model_facts``, for each fold (``0``, ..., ``test``) the `facts` of the fit, if there are any.
@@ -63,7 +65,8 @@ def write(
 def read_table(folder: Path, data: SurveyData, bands: Sequence[str] = ()) -> np.ndarray:
     """Environmental values at the surveys of `data`: (surveys, features) float32, NaN where missing.
 
-    folder : output of the task ``Tabular``; bands : of its columns, a categorical one standing for its classes; none:
+    folder : output of the task ``Tabular``
+    bands : of its columns, a categorical one standing for its classes; none:
         all
     A ConfigError names a band that is not there, a DataError tells of training or test surveys without a row.
     """

@@ -85,7 +85,9 @@ def write_files(
 ) -> Facts:
     """Write the cubes of the files ``…_SURVEYID_cube.npy`` or ``.pt`` of `kind` found below `folder`.
 
-    places : frame or Arrow table with dataset, surveyId; kind : of `KINDS`; shape : where it is not the kind's own
+    places : frame or Arrow table with dataset, surveyId
+    kind : of `KINDS`
+    shape : where it is not the kind's own
     returns : facts as of `write_series`, and `unused`, the files of no survey in `places`
     A file that cannot be read, or of another shape, goes to the quarantine and its survey is flagged; files are read
     without executing anything they carry. Coefficients are written for ``landsat`` only.

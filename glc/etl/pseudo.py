@@ -29,7 +29,8 @@ def aggregate(
 
     po_surveys : pandas frame or pyarrow table with surveyId, lon, lat (degrees), easting, northing (metres), species
         (lists), and crs where several projections meet
-    radius_m : metres, above 0; min_species : pseudo-surveys with fewer species are left out
+    radius_m : metres, above 0
+    min_species : pseudo-surveys with fewer species are left out
     returns : (examples, provenance, facts): pandas frames of those schemas, and a dict of counts. The ids of
         pseudo-surveys are -1, -2, ... in the order of their cells, so that they never meet a survey's; weight is 1.
         The source of a label is the nearest survey with that species (of equals, the smallest surveyId), `distance_m`

@@ -106,7 +106,8 @@ def read(
 ) -> tuple[np.ndarray, np.ndarray, list[Facts], list[Facts]]:
     """Fill `values` with the series of `ids` and return what was found.
 
-    tables : {band: path} of `BANDS`; ids : (n,) sorted distinct int64
+    tables : {band: path} of `BANDS`
+    ids : (n,) sorted distinct int64
     values : (6, n, quarters) float32, all NaN, filled in place in order of `BANDS` and time; may be a memory map
     returns : (seen, corrupt, faults, facts): (6, n) and (n,) boolean; records of schema ``quarantine`` without a
         dataset; facts per file: rows, used, repeated, faulty

@@ -22,7 +22,8 @@ _JAVA = ("11", "17")
 def session(master: str = "local[2]", memory: str = "3g", shuffle_partitions: int = 8) -> "SparkSession":
     """Return the process's Spark session, starting it (4-6 s) when there is none.
 
-    master : a Spark master URL; memory : of the driver, which in local mode does all the work.
+    master : a Spark master URL
+    memory : of the driver, which in local mode does all the work.
     The session is shared by the tasks of one process and stopped at its end.
     """
     from pyspark.sql import SparkSession

@@ -21,7 +21,8 @@ BASELINES = "baselines.json"
 def write(data: SurveyData, out: Path, folds: Sequence[int], truth: pd.DataFrame | None = None) -> list[Facts]:
     """Write ``baselines.json``: per level the sample-averaged F1 on the validation `folds`, and on the test if known.
 
-    data : `glc.surveys.SurveyData`; truth : frame (surveyId, speciesId) of the test's labels, or None
+    data : `glc.surveys.SurveyData`
+    truth : frame (surveyId, speciesId) of the test's labels, or None
     returns : the list of dicts (level, valid, valid_low, valid_high, test)
     """
     rows = []

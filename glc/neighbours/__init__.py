@@ -19,7 +19,8 @@ def write(
 ) -> Facts:
     """Write the neighbour table of the first `run` validation folds and the test, with its recall, into `out`.
 
-    data : `glc.surveys.SurveyData`; settings : `glc.config.experiment.Neighbours`
+    data : `glc.surveys.SurveyData`
+    settings : `glc.config.experiment.Neighbours`
     returns : facts for the manifest; ``recall.json`` holds the recall against exact search by radius
     """
     from glc.neighbours import exact, lsh, recall

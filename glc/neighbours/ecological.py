@@ -41,7 +41,8 @@ def edges(
     """Weights of the edges from queries to sources: CSR (n_queries, n_sources) float32 of radius minus distance, in km.
 
     queries, sources : frames with dataset, surveyId, lon, lat (degrees) and the columns of `options.same`
-    options : `Edges`; k : keep the k heaviest edges of each query, ties by dataset, then surveyId; 0 keeps all
+    options : `Edges`
+    k : keep the k heaviest edges of each query, ties by dataset, then surveyId; 0 keeps all
 
     A survey has no edge to itself. An edge of weight 0 is stored. Needs memory for the edges kept and for about four
     million pairs at once. A DataError names a column that is missing, or coordinates that are.

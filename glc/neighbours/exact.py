@@ -43,7 +43,9 @@ def nearest(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The k nearest sources of every query within `radius_m`, or all of them (k=0).
 
-    queries, sources : see `places.load`; workers : threads, -1 for all cores; radius_m : may be infinite.
+    queries, sources : see `places.load`
+    workers : threads, -1 for all cores
+    radius_m : may be infinite.
     returns : (query_index, source_index, distance_m), three (pairs,) arrays sorted by query, then rank
     """
     queries, sources = align(load(queries, exclude_group), load(sources, exclude_group))
@@ -217,7 +219,8 @@ def write(
 ) -> Facts:
     """Write the `neighbours` table of `queries` into `folder` (parquet files) with Spark.
 
-    queries, sources : places as in `load`; k : nearest kept for each query, 0 for all within `radius_m`.
+    queries, sources : places as in `load`
+    k : nearest kept for each query, 0 for all within `radius_m`.
     returns : dict with rows, queries, without_neighbours (queries that have none), tasks and seconds
     """
     from pyspark.sql import functions as sql

@@ -73,7 +73,8 @@ def co_occurrence(
 ) -> sparse.csr_matrix:
     """The species graph, (m, m) CSR float64: how often two species occur in the same survey or in neighbouring ones.
 
-    labels : (n, m) CSR; neighbours : (n, n) CSR, an entry in one direction is enough
+    labels : (n, m) CSR
+    neighbours : (n, n) CSR, an entry in one direction is enough
     damping, edges : see `Edges`; an edge stays where it is among the strongest of either of its species, so that there
         are at most ``2 * edges * m`` entries; of equally strong ones the species of lower number stays
     block : species counted at once, which bounds the memory
@@ -110,7 +111,8 @@ def survey_species(
     """The graph of surveys (first n nodes) and species (next m), (n + m, n + m) CSR float64.
 
     labels : (n, m) CSR, the rows of surveys that may not show theirs empty: those hang on by their neighbours alone
-    neighbours : (n, n) CSR, an entry in one direction is enough; damping, neighbour_weight : see `Edges`
+    neighbours : (n, n) CSR, an entry in one direction is enough
+    damping, neighbour_weight : see `Edges`
     """
     held = labels.astype(np.float64).tocoo()
     richness, count = np.bincount(held.row, minlength=held.shape[0]), np.bincount(held.col, minlength=held.shape[1])

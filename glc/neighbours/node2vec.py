@@ -43,7 +43,8 @@ class Walks:
 def embed(graph: sparse.csr_matrix, walks: Walks | None = None, progress: bool = False) -> np.ndarray:
     """Vectors (n, dim) float32 of the nodes of a graph; nodes without an edge are zeros (`graph.isolated` counts them).
 
-    graph : (n, n) CSR of undirected edges with weights above 0; walks : `Walks`
+    graph : (n, n) CSR of undirected edges with weights above 0
+    walks : `Walks`
     """
     walks = walks or Walks()
     graph = _checked(graph)

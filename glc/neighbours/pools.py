@@ -36,7 +36,8 @@ class Pool:
 def pool(places: pd.DataFrame, records: sparse.csr_matrix, size_m: float | None, *apart: np.ndarray) -> Pool:
     """The `Pool` of surveys by squares of `size_m` metres; None pools surveys from everywhere.
 
-    places : frame (n) with lon, lat (degrees), easting, northing and crs; records : (n, m) CSR
+    places : frame (n) with lon, lat (degrees), easting, northing and crs
+    records : (n, m) CSR
     apart : arrays (n,); surveys that differ in one are never pooled. Pools come by square, then by these, ascending
     """
     keys = list(apart)
@@ -58,7 +59,8 @@ def pool(places: pd.DataFrame, records: sparse.csr_matrix, size_m: float | None,
 def kernel(queries: np.ndarray, points: np.ndarray, scale_m: float) -> sparse.csr_matrix:
     """Gaussian weights of the points within `REACH` scales of each query: (n, c) CSR float32.
 
-    queries : (n, 3), points : (c, 3), both on the unit sphere; scale_m : great-circle metres
+    queries : (n, 3), points : (c, 3), both on the unit sphere
+    scale_m : great-circle metres
     """
     reach = float(geo.chord(REACH * scale_m))
     near = cKDTree(queries).sparse_distance_matrix(cKDTree(points), reach, output_type="coo_matrix")

@@ -33,7 +33,8 @@ def against_exact(
 ) -> list[Facts]:
     """Share of the true pairs within each radius that a table of neighbours holds.
 
-    table : folder of a `neighbours` table, pyarrow table or pandas frame; queries, sources : the places it was made
+    table : folder of a `neighbours` table, pyarrow table or pandas frame
+    queries, sources : the places it was made
     from (see `places.load`), with its own k (0: all neighbours) and `exclude_group`. A table limited to k is held
     against the true k nearest within each radius. At most `sample` queries are looked at, drawn by `seed`, and fewer
     where their true pairs would exceed `max_pairs`, which bounds the memory.

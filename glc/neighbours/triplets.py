@@ -175,7 +175,8 @@ def write(
 
     data : `glc.surveys.SurveyData`
     options : of `glc.nets.pretraining.tile2vec.Tile2Vec`: pairs, radius_m, sources, species, species_radius_m, seed
-    fold : its validation surveys take no part; stop : nor do those of this fold, which stops the training early
+    fold : its validation surveys take no part
+    stop : nor do those of this fold, which stops the training early
 
     The label of an anchor is every species of the source surveys within `species_radius_m` great-circle metres of it
     (Miyaguchi et al. 2024, section 5.2.2); classes are the species of all sources, in order of id.

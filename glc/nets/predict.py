@@ -32,7 +32,8 @@ def write(
 ) -> None:
     """Write ``valid`` (the surveys of `fold`) and ``test`` scores under `out`, and ``first`` (of the fold `first`).
 
-    data : `glc.surveys.SurveyData`; features : `inputs.features.Features` of its surveys, for a net with inputs
+    data : `glc.surveys.SurveyData`
+    features : `inputs.features.Features` of its surveys, for a net with inputs
     predict : options of prediction, an experiment's ``[predict]``, for the net's own `Prediction`
     """
     checkpoint = fit_folder / checkpoints.CHECKPOINT

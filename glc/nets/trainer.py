@@ -49,7 +49,8 @@ def fit(
 
     train, valid : folders of examples tables, species as class indices 0 .. n_classes - 1
     out : an existing folder, gets ``model.ckpt`` and ``history.csv`` (one row an epoch)
-    model : config.Choice of a registered net; train_config : config.Train
+    model : config.Choice of a registered net
+    train_config : config.Train
     features : `glc.nets.inputs.features.Features` of the examples' surveys, for a net with inputs
     pretrained : a checkpoint of the net's encoder, or None
     cloned : (checkpoint, columns) of a net to go on from, see `glc.nets.checkpoints.clone`, or None

@@ -45,7 +45,8 @@ def write(
 ) -> Facts:
     """Write ``table.md``, ``table.csv``, ``per_species.csv`` and ``differences.csv``; return facts for the manifest.
 
-    remarks : sentences below the last table; pairs : models whose difference is measured
+    remarks : sentences below the last table
+    pairs : models whose difference is measured
     references : model -> region -> mean AUC, of models that are known by such means alone
     published_scores : takes the table of all species, and gives published rows like it, or None
     sections : takes the same, and gives further sections of the page

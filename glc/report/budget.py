@@ -95,8 +95,11 @@ def _peak(pixels):
 def row(block: int, folders: list[Path], full: list[Path], metrics: Path, sample: int) -> Facts:
     """A block's line: bytes, PSNR, and the F1 of the net that reads it.
 
-    block : coefficients per axis, 0 for the pixels; folders : its tables of tiles; full : those of the pixels
-    metrics : folder of `glc.evaluation.evaluate`; sample : surveys whose tiles are compared with their pixels
+    block : coefficients per axis, 0 for the pixels
+    folders : its tables of tiles
+    full : those of the pixels
+    metrics : folder of `glc.evaluation.evaluate`
+    sample : surveys whose tiles are compared with their pixels
     """
     sizes = [size_on_disk(folder) for folder in folders]
     pairs = zip(folders, full, strict=True) if block else ()

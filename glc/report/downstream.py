@@ -21,8 +21,10 @@ def page(
 ) -> tuple[str, pd.DataFrame]:
     """Markdown of the page, and a frame of all scores.
 
-    benchmarks : name -> (its problem, folder of its predictions); errors : file of `glc.report.location_errors`
-    remarks : sentences below the table of choices; embeddings : whether any map of an embedding was drawn
+    benchmarks : name -> (its problem, folder of its predictions)
+    errors : file of `glc.report.location_errors`
+    remarks : sentences below the table of choices
+    embeddings : whether any map of an embedding was drawn
     """
     parts, scores, chosen = [f"# {title}", ""], [], {}
     for name, (problem, folder) in benchmarks.items():

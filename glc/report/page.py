@@ -94,7 +94,9 @@ def read(
     """The `Story` of an experiment, from the folders that its stages wrote.
 
     compared : name of another experiment -> its evaluation, or None where it was validated on other folds
-    fits : fold -> trained net; neighbours : the model's neighbour table; joined : scores of a stack or blend
+    fits : fold -> trained net
+    neighbours : the model's neighbour table
+    joined : scores of a stack or blend
     """
     return Story(
         experiment=experiment,

@@ -83,7 +83,8 @@ def costs(folders: Sequence[Path]) -> Facts:
 def net_costs(fits: Sequence[Sequence[Path]], scores: Sequence[Path], evaluated: int) -> Facts:
     """Surveys, epochs, parameters, minutes and losses of the nets of one row.
 
-    fits : outputs of the trainings, of each seed those of all folds; scores : outputs of their predictions
+    fits : outputs of the trainings, of each seed those of all folds
+    scores : outputs of their predictions
     evaluated : validation surveys
     """
     from glc.nets import checkpoints

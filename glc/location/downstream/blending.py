@@ -45,7 +45,8 @@ def blend_all(
 
     rows : label -> (source, paths); a raster, and a source that may know the target, is never asked
     folders : label -> output of the row: ``scores.csv``, ``held_out`` and ``query``
-    column : folds that choose; progress : takes the title of the target whose turn it is
+    column : folds that choose
+    progress : takes the title of the target whose turn it is
     """
     scores = [validation.read_scores(folder).assign(row=label) for label, folder in folders.items()]
     held = problem.places[["lon", "lat"]].copy()

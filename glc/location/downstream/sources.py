@@ -72,7 +72,8 @@ def rows(
 ) -> dict[str, tuple[Source, dict[str, str]]]:
     """What is compared on a benchmark: label -> (source, target or ``*`` -> file of its raster or encoder).
 
-    raster : a GeoTIFF for the raster-read rows, or empty; encoders : label -> target or ``*`` -> checkpoint
+    raster : a GeoTIFF for the raster-read rows, or empty
+    encoders : label -> target or ``*`` -> checkpoint
     """
     habitats = benchmark == "habitats"
     reference = f"{20 if habitats else 10} nearest places"

@@ -80,9 +80,12 @@ def localise(
 ) -> Errors:
     """Match tiles of held-out places, and of places trained on, with a gallery of coordinates.
 
-    imagery : the raster of the pre-training; checkpoint : its location encoder, with the image encoder next to it
+    imagery : the raster of the pre-training
+    checkpoint : its location encoder, with the image encoder next to it
     gallery_size : places that a tile is matched with, on land or, `on_sphere`, everywhere
-    count : queries of either kind; best : candidates per query; refined : climb from the candidates too
+    count : queries of either kind
+    best : candidates per query
+    refined : climb from the candidates too
     threads : of torch; 0 or None: all
     stage : context manager of a stage's name and the share of the work that is done before it, percent
     """

@@ -43,7 +43,8 @@ COLUMNS = (
 def pretrain(path: StrPath, out: StrPath, options: Pretraining, machine: Machine = MACHINE) -> Facts:
     """Draw places on the land of the raster `path`, cut their tiles, and `fit` an encoder on them.
 
-    path : a GeoTIFF or a folder of them; options : `options.Pretraining`
+    path : a GeoTIFF or a folder of them
+    options : `options.Pretraining`
     machine : `glc.training.machine.Machine`
     """
     started = time.perf_counter()
@@ -57,7 +58,8 @@ def pretrain_on_tiles(
 ) -> Facts:
     """Take the tiles of `surveys` from a table, and `fit` an encoder on them.
 
-    folder : a finished table of `glc.etl.tiles`; surveys : frame with dataset, surveyId, lon, lat
+    folder : a finished table of `glc.etl.tiles`
+    surveys : frame with dataset, surveyId, lon, lat
     options : `options.TilePretraining`; at most ``places`` places, within ``bounds``
     machine : `glc.training.machine.Machine`
     """

@@ -19,7 +19,8 @@ CLASSES = "classes.json"
 def write(data: SurveyData, out: Path, *, fold: int, stop: int, po: Po) -> Facts:
     """Write the tables ``train`` and ``stop`` (early stopping) of one fold and the class list under `out`.
 
-    data : `glc.surveys.SurveyData`; po : `config.Po`. Training sees neither the surveys of `fold`, which are
+    data : `glc.surveys.SurveyData`
+    po : `config.Po`. Training sees neither the surveys of `fold`, which are
     kept for validation, nor those of `stop`. Classes are the species of the training examples, in order of id; labels
     of the stopping surveys outside them are left out (and counted).
     returns : facts for the manifest

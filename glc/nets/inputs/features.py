@@ -91,9 +91,12 @@ class Features:
     ) -> None:
         """Take the vectors or votes of surveys' neighbours as the input `name`.
 
-        matrix : (n, m) CSR, or what gives rows of an (n, m, scale, source) array; species : (m,) ids; keys : (n, 2) as
+        matrix : (n, m) CSR, or what gives rows of an (n, m, scale, source) array
+        species : (m,) ids
+        keys : (n, 2) as
         of the others. They come normalised: no moments
-        hidden : (n,) probability that a survey shows none (zeros) when it is asked for, or None; seed : of those draws
+        hidden : (n,) probability that a survey shows none (zeros) when it is asked for, or None
+        seed : of those draws
         """
         if len(matrix.shape) == 2:
             self.layouts[name], values = Layout("graph", tuple(map(str, species)), 1, 1), _Rows(matrix)

@@ -90,7 +90,8 @@ class Tile2Vec(Pretraining):
     ) -> Facts:
         """Train the encoder of the net `model` on the pairs in `folder`.
 
-        folder : what `glc.neighbours.triplets.write` wrote; features : `inputs.features.Features` of the surveys
+        folder : what `glc.neighbours.triplets.write` wrote
+        features : `inputs.features.Features` of the surveys
         out : an existing folder, gets ``encoder.ckpt`` (the last epoch's) and ``history.csv`` (one row an epoch)
         model : config.Choice of a net with an `encoder`, batch to (batch, latent), and a `head`, latent to logits
         machine : `glc.training.machine.Machine`

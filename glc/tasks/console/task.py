@@ -9,7 +9,8 @@ class ConsoleTask(luigi.Task):
     def status(self, message: str, percentage: float | None = None) -> None:
         """Show what is being done, in the run's table and on the scheduler's page.
 
-        message : a few words; percentage : of the task that is done, None leaves it
+        message : a few words
+        percentage : of the task that is done, None leaves it
         """
         self.trigger_event(luigi.Event.PROGRESS, self, message)
         self.set_status_message(message)  # type: ignore[misc]  # Luigi's worker sets it before a task runs
