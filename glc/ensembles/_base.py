@@ -1,13 +1,13 @@
 """What every ensemble must do, and what it may say."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from glc.config import section
 from glc.surveys import SurveyData
-from glc.types import MemberOptions
+from glc.types import MemberOptions, Say
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Members:
     data: SurveyData
     folds: range
     keep: int
-    progress: Callable[..., None]
+    progress: Say
 
 
 class Ensemble:

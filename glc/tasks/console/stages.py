@@ -17,7 +17,7 @@ _LONGEST = 24
 
 
 class Description(TypedDict):
-    """What tells a task from others."""
+    """What distinguishes a task."""
 
     id: str
     family: str
@@ -28,7 +28,7 @@ class Description(TypedDict):
 
 
 def describe(task: luigi.Task) -> Description:
-    """What tells a task from others: family, short parameters that were set, experiment and dataset, for a note."""
+    """What distinguishes a task: family, short parameters that were set, experiment and dataset, for a note."""
     values = task.to_str_params()
     details = []
     for name, parameter in task.get_params():
