@@ -198,7 +198,7 @@ def test_machine_settings_are_documented_in_the_configuration():
 
 
 def test_the_last_lines_say_where_the_results_are_whatever_process_made_them(root):
-    experiment = "frequency+validation.run=2+validation.count=4+decode.k=9"
+    experiment = "frequency+decode.k=9+validation.count=4+validation.run=2"
     command = [sys.executable, "-m", "luigi", "--module", "glc.tasks", "Submission", "--experiment", experiment]
     command += ["--dataset", TINY, "--root", root, "--workers", "2"]
     for _ in ("made", "found"):
