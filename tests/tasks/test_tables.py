@@ -49,10 +49,10 @@ def test_runs_of_2020_do_without_rasters_that_a_dataset_lacks(shared_data):
     known = {"dataset": str(shared_data / "fixtures" / "glc22")}
     alone = inria_2020.Table1(**known)
     assert {row.label[:5] for row in alone.rows()} == {"run 2", "run 3"}
-    assert "no rasters of bioclim, soil: run 1 and the fusion are left out" in alone.remarks[-1]
+    assert "no rasters of bioclim, soil: run 1 and the fusion are skipped" in alone.remarks[-1]
     climate = inria_2020.Table1(**known, imagery_folder=str(shared_data / "rasters_eu"))
     assert len(climate.rows()) == 6
-    assert "no rasters of soil: run 1 does without" in climate.remarks[-1]
+    assert "no rasters of soil: run 1 is fitted without them" in climate.remarks[-1]
 
 
 def test_the_losses_of_table_2_are_those_of_the_paper():

@@ -59,7 +59,7 @@ def test_values_of_the_virtual_world_for_every_survey_once(root):
 def test_covariates_that_cannot_be_tabulated_are_refused(root):
     for names, error in (
         (["bioklim"], "unknown covariate 'bioklim'.*did you mean 'bioclim'"),
-        (["sentinel2"], "'sentinel2' has one image per survey"),
+        (["sentinel2"], "'sentinel2' is one image per survey"),
         ([], "--covariates: found none"),
     ):
         with pytest.raises(ConfigError, match=error):
