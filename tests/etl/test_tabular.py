@@ -219,7 +219,7 @@ def test_land_cover_of_a_table_is_one_hot_by_layer(tmp_path):
     with pytest.raises(DataError, match="'type1': found 2 of 2 values such as 40, expected class codes"):
         _written(tmp_path, places, ["landcover_modis"])
     _csvs(tmp_path, {("PA-train", "landcover"): frame.assign(**{"LandCover-14": 1})}, "GLC25", True)
-    with pytest.raises(DataError, match=r"'LandCover-14'\], expected 13 numbered ones"):
+    with pytest.raises(DataError, match=r"'LandCover-14'\], expected 13 numbered columns"):
         _written(tmp_path, places, ["landcover_modis"])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glc import geo
-from glc.location.downstream import nearest
+from glc.location.downstream import __main__, nearest
 from tests.location import places
 
 
@@ -39,11 +39,11 @@ def test_fewer_places_than_k_are_all_asked():
 def test_the_command_prints_all_folds(tmp_path, capsys):
     places.write_location(tmp_path / "a")
     places.write_habitats(tmp_path / "b")
-    nearest.main([str(tmp_path / "a"), "--habitats", str(tmp_path / "b")])
-    told = capsys.readouterr().out
-    assert "10 nearest places, location" in told
-    assert "20 nearest places, habitats" in told
-    assert told.count("all") == 4
+    __main__.main([str(tmp_path / "a"), "--habitats", str(tmp_path / "b")])
+    text = capsys.readouterr().out
+    assert "10 nearest places, location" in text
+    assert "20 nearest places, habitats" in text
+    assert text.count("all") == 4
 
 
 def test_the_reference_of_the_real_open_folds(shared_data):
