@@ -117,7 +117,7 @@ class Patches:
     """
 
     kind: ClassVar[str] = "images"
-    """Which folder of a virtual world has its files, and that each survey has files of its own."""
+    """Which folder of a virtual world has its files, and that each survey has its own files."""
     title: str
     layers: tuple[tuple[Layer, ...], ...]
     classes: dict[str, tuple[int, ...]] = field(default_factory=dict)

@@ -35,7 +35,7 @@ class Members:
 class Ensemble:
     """A model whose scores are made of those of other experiments, its members.
 
-    The members run on the folds of the ensemble, whatever number of folds they run by themselves. A new one is one new
+    The members run on the folds of the ensemble, not on the number of folds that they run alone. A new one is one new
     file in ``glc/ensembles``, named as the ensemble:
 
     >>> @models.register("median")

@@ -26,7 +26,7 @@ from glc.types import Say
 class Blend(Ensemble):
     """The mean of several experiments' scores: of all, or of those that beat a `baseline`.
 
-    The members run on the folds of the blend, whatever number of folds they run by themselves.
+    The members run on the folds of the blend, not on the number of folds that they run alone.
     """
 
     @section

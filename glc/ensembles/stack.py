@@ -76,7 +76,7 @@ class FitOptions:
 class Stack(Ensemble):
     """Several experiments' scores in one, weighted on their validation surveys.
 
-    The members run on the folds of the stack, whatever number of folds they run by themselves.
+    The members run on the folds of the stack, not on the number of folds that they run alone.
     """
 
     @section
