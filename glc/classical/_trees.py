@@ -36,7 +36,7 @@ class Tree:
     @property
     def bytes(self):
         """Size of its arrays."""
-        return sum(getattr(self, one.name).nbytes for one in fields(self))
+        return sum(getattr(self, field.name).nbytes for field in fields(self))
 
     def leaves(self, X):
         """Rows of the leaves, (n,) int32, in which X (n, f) float32 without NaN ends."""
@@ -96,18 +96,18 @@ def of_sklearn(fitted, present, classes, keep=0, nodes=64):
 
     present : (k,) class numbers of its own k classes; nodes : whose dense values are looked at in one go
     """
-    found = fitted.tree_
-    at = np.flatnonzero(found.children_left < 0)
-    weight = found.weighted_n_node_samples
+    fitted_tree = fitted.tree_
+    at = np.flatnonzero(fitted_tree.children_left < 0)
+    weight = fitted_tree.weighted_n_node_samples
     parts = []
     for start in range(0, len(at), nodes):
         some = at[start : start + nodes]
-        dense = sparse.coo_matrix(np.rint(found.value[some, 0] * weight[some, None]))
+        dense = sparse.coo_matrix(np.rint(fitted_tree.value[some, 0] * weight[some, None]))
         parts.append(sparse.csr_matrix((dense.data, (dense.row, present[dense.col])), shape=(len(some), classes)))
-    rows = sparse.csr_matrix((np.ones(len(at)), (at, np.arange(len(at)))), shape=(found.node_count, len(at)))
-    feature = np.where(found.children_left < 0, -1, found.feature)
+    rows = sparse.csr_matrix((np.ones(len(at)), (at, np.arange(len(at)))), shape=(fitted_tree.node_count, len(at)))
+    feature = np.where(fitted_tree.children_left < 0, -1, fitted_tree.feature)
     counts = rows @ sparse.vstack(parts, format="csr")
-    return tree(feature, found.threshold, found.children_left, found.children_right, counts, keep)
+    return tree(feature, fitted_tree.threshold, fitted_tree.children_left, fitted_tree.children_right, counts, keep)
 
 
 class Values:
@@ -171,13 +171,13 @@ def _split(values, rows, labels, weight, classes, features, rng):
     """The best split of a node: feature, and the ranks on both sides of the cut; None where there is none."""
     weight = weight.astype(np.int64)
     of_class = np.bincount(labels, weight, minlength=classes)
-    whole, squares = weight.sum(), of_class @ of_class
-    if len(rows) < 2 or 1 - squares / whole**2 <= _PURE:
+    total, squares = weight.sum(), of_class @ of_class
+    if len(rows) < 2 or 1 - squares / total**2 <= _PURE:
         return None
     pull = weight * of_class[labels].astype(np.int64)
-    best, found = -np.inf, None
+    best, split = -np.inf, None
     for tried, feature in enumerate(rng.permutation(len(values.rank))):
-        if tried >= features and found is not None:
+        if tried >= features and split is not None:
             break
         rank = values.rank[feature][rows]
         if rank.min() == rank.max():
@@ -188,11 +188,11 @@ def _split(values, rows, labels, weight, classes, features, rng):
         left = np.cumsum(heavy)[cut]
         left_squares = np.cumsum(_growth(labels[order], heavy))[cut]
         right_squares = squares - 2 * np.cumsum(pull[order])[cut] + left_squares
-        gain = left_squares / left + right_squares / (whole - left)
+        gain = left_squares / left + right_squares / (total - left)
         at = gain.argmax()
         if gain[at] > best:
-            best, found = gain[at], (int(feature), int(rank[cut[at]]), int(rank[cut[at] + 1]))
-    return found
+            best, split = gain[at], (int(feature), int(rank[cut[at]]), int(rank[cut[at] + 1]))
+    return split
 
 
 def _growth(labels, weight):

@@ -95,15 +95,15 @@ class Binned(Classical):
         share = records / np.bincount(bin, records)[bin]
         encoder = self._encoder(data.places.iloc[train])
         predict = self._fit(encoder, encoder.keys(data.places.iloc[train]), labels, bin)
-        found = np.flatnonzero(records)
-        expected = (share * records.sum() / len(train))[found]
-        values = np.empty((len(queries), len(found)), np.float32)
+        present = np.flatnonzero(records)
+        expected = (share * records.sum() / len(train))[present]
+        values = np.empty((len(queries), len(present)), np.float32)
         for start in range(0, len(queries), rows):
             part = slice(start, start + rows)
             chance = predict(encoder.encode(encoder.keys(data.places.iloc[queries[part]])))
-            values[part] = np.minimum(chance[:, bin[found]] * expected, 1)
-        each_row = np.arange(len(queries) + 1) * len(found)
-        columns = np.tile(found, len(queries))
+            values[part] = np.minimum(chance[:, bin[present]] * expected, 1)
+        each_row = np.arange(len(queries) + 1) * len(present)
+        columns = np.tile(present, len(queries))
         return sparse.csr_matrix((values.ravel(), columns, each_row), shape=(len(queries), len(records)))
 
     def _encoder(self, places):

@@ -140,8 +140,8 @@ def variance_kept(labels, components):
     One minus it is the squared relative error of the reconstruction.
     """
     mean = np.asarray(labels.mean(axis=0)).ravel()
-    whole = labels.multiply(labels).sum() - labels.shape[0] * (mean**2).sum()
-    return float((project(labels, components) ** 2).sum() / whole) if whole > 0 else 1.0
+    total = labels.multiply(labels).sum() - labels.shape[0] * (mean**2).sum()
+    return float((project(labels, components) ** 2).sum() / total) if total > 0 else 1.0
 
 
 _COMPONENTS = {"svd": principal_components, "dct": cosine_components}

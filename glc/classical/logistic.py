@@ -76,11 +76,11 @@ class Logistic(Classical):
             )
         place = data.places.iloc[train]
         cases = self._cases(place_features(place, place, o), place, records[:, chosen].tocoo())
-        weights, bias, found = self._fit(cases)
+        weights, bias, f1_of_penalty = self._fit(cases)
         share = count[chosen[0]] / count[chosen].sum()
         self.facts = {
             "species": [int(each) for each in data.species[chosen]],
-            "macro_f1": found,
+            "macro_f1": f1_of_penalty,
             "macro_f1_of_most_frequent": float(2 * share / (1 + share) / len(chosen)),
             "occurrences": int(count[chosen].sum()),
             "cases": len(cases["label"]),
@@ -129,11 +129,11 @@ class Logistic(Classical):
                     likeliest = (cases["features"][held] @ weights.T + bias).argmax(axis=1)
                     np.add.at(confusion[place], (cases["label"][held], likeliest), cases["weight"][held])
                     bar.update()
-            found = [macro_f1(each) for each in confusion]
-            weights, bias = self._regress(table, o.grid[int(np.argmax(found))])
+            f1 = [macro_f1(each) for each in confusion]
+            weights, bias = self._regress(table, o.grid[int(np.argmax(f1))])
             bar.update()
         table.unpersist()
-        return weights, bias, dict(zip(map(str, o.grid), found, strict=True))
+        return weights, bias, dict(zip(map(str, o.grid), f1, strict=True))
 
     def _regress(self, table, penalty):
         from pyspark.ml.classification import LogisticRegression

@@ -70,9 +70,9 @@ class Nearest(Classical):
         query_at = np.full(len(places), -1)
         query_at[queries] = np.arange(len(queries))
         weights = []
-        for (asked, found), part in neighbours.groupby(["survey_dataset", "dataset"], sort=False, observed=True):
+        for (asked, dataset), part in neighbours.groupby(["survey_dataset", "dataset"], sort=False, observed=True):
             at = query_at[rows(asked, part["survey_id"].to_numpy())]
-            source = rows(found, part["neighbour_id"].to_numpy())
+            source = rows(dataset, part["neighbour_id"].to_numpy())
             weights.append((at[at >= 0], source[at >= 0]))
         at = np.concatenate([np.zeros(0, int), *(pair[0] for pair in weights)])
         source = np.concatenate([np.zeros(0, int), *(pair[1] for pair in weights)])

@@ -181,8 +181,8 @@ def nearest_votes(known, labels, asked, votes):
     from sklearn.neighbors import NearestNeighbors
 
     votes = min(votes, len(known))
-    found = NearestNeighbors(n_neighbors=votes, algorithm="brute").fit(known)
-    return (found.kneighbors_graph(asked).astype(np.float32) @ labels / votes).tocsr()
+    index = NearestNeighbors(n_neighbors=votes, algorithm="brute").fit(known)
+    return (index.kneighbors_graph(asked).astype(np.float32) @ labels / votes).tocsr()
 
 
 def _pool(data, train, sources):

@@ -88,9 +88,9 @@ class Profile(Classical):
         mean = np.asarray(data.labels_of(train).mean(axis=0)).ravel()
         blocks = [sparse.csr_matrix((0, len(mean)), dtype=np.float32)]
         for start in range(0, len(queries), _ROWS):
-            found = np.clip(asked[start : start + _ROWS] @ coefficients + intercept, 0, 1)
-            found[found.max(axis=1) <= 0] = mean
-            blocks.append(sparse.csr_matrix(found.astype(np.float32)))
+            shares = np.clip(asked[start : start + _ROWS] @ coefficients + intercept, 0, 1)
+            shares[shares.max(axis=1) <= 0] = mean
+            blocks.append(sparse.csr_matrix(shares.astype(np.float32)))
         return sparse.vstack(blocks, format="csr")
 
     def _components(self, profiles, train):
@@ -100,17 +100,17 @@ class Profile(Classical):
         if len(train) > o.surveys:
             train = np.sort(np.random.default_rng(o.seed).choice(train, o.surveys, replace=False))
         known = np.empty((len(train), profiles.width), np.float32)
-        for start, found in profiles.blocks(train, "profiles for the components"):
-            known[start : start + len(found)] = found
+        for start, block in profiles.blocks(train, "profiles for the components"):
+            known[start : start + len(block)] = block
         if not len(known) or not np.ptp(known, axis=0).any():
             raise DataError(
                 f"model 'profile': the profiles of records around {len(train):,} training surveys are all the same; "
                 "expected records in reach of most of them; use larger scales, or the model 'frequency'"
             )
-        found = PCA(min(o.components, *known.shape), copy=False, random_state=o.seed).fit(known)
-        kept = float(found.explained_variance_ratio_.sum())
-        self.facts = {"components": int(found.n_components_), "variance_kept": kept, "surveys": len(train)}
-        return found.mean_, found.components_.T / np.sqrt(found.explained_variance_.sum())
+        pca = PCA(min(o.components, *known.shape), copy=False, random_state=o.seed).fit(known)
+        kept = float(pca.explained_variance_ratio_.sum())
+        self.facts = {"components": int(pca.n_components_), "variance_kept": kept, "surveys": len(train)}
+        return pca.mean_, pca.components_.T / np.sqrt(pca.explained_variance_.sum())
 
     def _ridge(self, features, labels):
         """Coefficients (k, m) and intercept (m,), by groups of species for the labels' sake."""
@@ -156,7 +156,7 @@ class _Profiles:
 
 def _project(profiles, components, rows, name):
     mean, axes = components
-    found = np.empty((len(rows), axes.shape[1]))
+    projected = np.empty((len(rows), axes.shape[1]))
     for start, block in profiles.blocks(rows, name):
-        found[start : start + len(block)] = (block - mean) @ axes
-    return found
+        projected[start : start + len(block)] = (block - mean) @ axes
+    return projected

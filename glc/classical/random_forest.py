@@ -84,7 +84,7 @@ class RandomForest(Classical):
         there = on_rasters(table[train])
         self.forest = fit(table[train[survey]], data.species[species], self.options)
         asked = table[queries]
-        found = self.forest.best(asked, self.options.keep)
+        best = self.forest.best(asked, self.options.keep)
         self.facts = {
             "training_surveys": len(train),
             "training_surveys_off_rasters": int((~there).sum()),
@@ -97,7 +97,7 @@ class RandomForest(Classical):
         }
         columns = np.searchsorted(data.species, self.forest.species)
         return sparse.csr_matrix(
-            (found.data, columns[found.indices], found.indptr), shape=(len(queries), len(data.species))
+            (best.data, columns[best.indices], best.indptr), shape=(len(queries), len(data.species))
         )
 
     def save(self, folder: Path) -> None:
@@ -153,19 +153,19 @@ class Forest:
     def save(self, path: Path) -> None:
         """Write it as a compressed ``.npz``: each array of the trees after one another, with their lengths."""
         arrays = {"species": self.species, "share": self.share, "means": self.means}
-        for name in (one.name for one in fields(_trees.Tree)):
+        for name in (field.name for field in fields(_trees.Tree)):
             each = [getattr(tree, name) for tree in self.trees]
-            arrays |= {name: np.concatenate(each), f"{name}_lengths": np.array([len(one) for one in each])}
+            arrays |= {name: np.concatenate(each), f"{name}_lengths": np.array([len(values) for values in each])}
         np.savez_compressed(path, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> "Forest":
         """Read what `save` wrote."""
-        with np.load(path) as found:
-            names = [one.name for one in fields(_trees.Tree)]
-            each = [np.split(found[name], np.cumsum(found[f"{name}_lengths"])[:-1]) for name in names]
+        with np.load(path) as file:
+            names = [field.name for field in fields(_trees.Tree)]
+            each = [np.split(file[name], np.cumsum(file[f"{name}_lengths"])[:-1]) for name in names]
             trees = tuple(_trees.Tree(*arrays) for arrays in zip(*each, strict=True))
-            return cls(trees, found["species"], found["share"], found["means"])
+            return cls(trees, file["species"], file["share"], file["means"])
 
 
 def fit(X: np.ndarray, species: np.ndarray, options: RandomForest.Options) -> "Forest":
@@ -216,10 +216,10 @@ def _sklearn(X, labels, classes, features, options):
 
 def on_rasters(X):
     """Whether the places of X (n, f) have any value, (n,) bool."""
-    found = np.zeros(len(X), bool)
+    known = np.zeros(len(X), bool)
     for column in X.T:
-        found |= ~np.isnan(column)
-    return found
+        known |= ~np.isnan(column)
+    return known
 
 
 def impute(X, means):

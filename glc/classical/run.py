@@ -38,7 +38,7 @@ def write(
     ``model_facts``, for each fold (``0``, ..., ``test``) the `facts` of the fit, if there are any.
     """
     folds = list(folds)
-    parts, told = {}, {}
+    parts, facts = {}, {}
     for done, fold in enumerate([*folds, TEST]):
         name = "test" if fold == TEST else str(fold)
         progress(
@@ -48,7 +48,7 @@ def write(
         matrix = model.scores(data, None if fold == TEST else fold, queries, neighbours, table)
         parts[fold] = score_tables.of_rows(data, queries, fold, score_tables.keep_best(matrix, keep))
         if model.facts:
-            told[name] = dict(model.facts)
+            facts[name] = dict(model.facts)
     saved = out / "model"
     saved.mkdir()
     model.save(saved)
@@ -58,7 +58,7 @@ def write(
         out,
         valid_rows=score_tables.write(score_tables.stack(parts[fold] for fold in folds), out / "valid"),
         test_rows=score_tables.write(parts[TEST], out / "test"),
-        **({"model_facts": told} if told else {}),
+        **({"model_facts": facts} if facts else {}),
     )
 
 
@@ -71,7 +71,7 @@ def read_table(folder: Path, data: SurveyData, bands: Sequence[str] = ()) -> np.
     A ConfigError names a band that is not there, a DataError tells of training or test surveys without a row.
     """
     columns = _columns(storage.manifest(folder), bands)
-    found = np.full((len(data.places), len(columns)), np.nan, np.float32)
+    values = np.full((len(data.places), len(columns)), np.nan, np.float32)
     filled = np.zeros(len(data.places), bool)
     rows = {name: np.flatnonzero(data.places["dataset"] == name) for name in data.places["dataset"].unique()}
     ids = {name: pd.Index(data.places["surveyId"].to_numpy()[own]) for name, own in rows.items()}
@@ -83,7 +83,7 @@ def read_table(folder: Path, data: SurveyData, bands: Sequence[str] = ()) -> np.
                 at = ids[name].get_indexer(part["surveyId"].to_numpy())
                 into = own[at[at >= 0]]
                 for number, column in enumerate(columns):
-                    found[into, number] = part[column].to_numpy(zero_copy_only=False)[at >= 0]
+                    values[into, number] = part[column].to_numpy(zero_copy_only=False)[at >= 0]
                 filled[into] = True
             bar.update(len(batch))
     lost = np.concatenate([data.train(), data.test])
@@ -94,7 +94,7 @@ def read_table(folder: Path, data: SurveyData, bands: Sequence[str] = ()) -> np.
             f"{folder}: no row of values for {len(lost):,} surveys, the first survey {first['surveyId']} of "
             f"{first['dataset']}; expected one for each training and test survey; rebuild the table"
         )
-    return found
+    return values
 
 
 def _columns(facts, bands):

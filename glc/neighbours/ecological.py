@@ -56,8 +56,8 @@ def edges(
     tie[np.lexsort((s.surveyId, s.dataset))] = np.arange(len(s.lon))
     parts = []
     with tqdm(total=len(q.lon), desc="edges", unit=" surveys", delay=2, disable=not progress) as bar:
-        for asked, found in _matching(query_group, source_group):
-            for row, column, chord in _within(query_xyz, source_xyz, asked, found, options.radius_m):
+        for asked, candidates in _matching(query_group, source_group):
+            for row, column, chord in _within(query_xyz, source_xyz, asked, candidates, options.radius_m):
                 distance = np.round(geo.arc(chord), 3)
                 own = (q.surveyId[row] == s.surveyId[column]) & (q.dataset[row] == s.dataset[column])
                 keep = np.flatnonzero((distance <= options.radius_m) & ~own)
@@ -140,12 +140,12 @@ def _matching(query_group, source_group):
             )
 
 
-def _within(query_xyz, source_xyz, asked, found, radius_m):
+def _within(query_xyz, source_xyz, asked, candidates, radius_m):
     """Yield (row, column, chord) of pairs within the radius (and a hair more), whole queries at a time."""
     reach = float(geo.chord(radius_m + 0.001)) + 1e-12  # SciPy's bound is exclusive, and rounding comes after it
     # median splits take long on surveys that share their place; the sliding midpoint does not
-    tree = cKDTree(source_xyz[found], balanced_tree=False)
+    tree = cKDTree(source_xyz[candidates], balanced_tree=False)
     pairs = tree.query_ball_point(query_xyz[asked], reach, return_length=True)
     for part in np.split(asked, np.flatnonzero(np.diff(np.cumsum(pairs) // _MAX_PAIRS)) + 1):
         near = cKDTree(query_xyz[part], balanced_tree=False).sparse_distance_matrix(tree, reach, output_type="ndarray")
-        yield part[near["i"]], found[near["j"]], near["v"]
+        yield part[near["i"]], candidates[near["j"]], near["v"]

@@ -51,9 +51,9 @@ def nearest(
     queries, sources = align(load(queries, exclude_group), load(sources, exclude_group))
     index = Index(sources, k=k, radius_m=radius_m, exclude_group=exclude_group, workers=workers)
     empty = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    found = [np.concatenate(columns) for columns in zip(empty, *index.blocks(queries, progress=progress), strict=True)]
-    order = np.argsort(found[0], kind="stable")
-    return tuple(column[order] for column in found)
+    pairs = [np.concatenate(columns) for columns in zip(empty, *index.blocks(queries, progress=progress), strict=True)]
+    order = np.argsort(pairs[0], kind="stable")
+    return tuple(column[order] for column in pairs)
 
 
 def distance_to_nearest(
@@ -261,14 +261,14 @@ def write(
             .withColumn("task", sql.explode(sql.sequence(sql.col("first"), sql.col("first") + sql.col("tasks") - 1)))
             .withColumn("is_query", sql.lit(False))
         )
-        found = (
+        neighbours = (
             query.select(kept)
             .unionAll(source.select(kept))
             .repartition(max(1, min(tasks, 4 * parallel)), "task")
             .sortWithinPartitions("task", "is_query", "dataset", "surveyId")
             .mapInArrow(_searcher(tuple(names), int(k), float(radius_m)), SPARK_SCHEMA)
         )
-        facts = collect(found, folder, total)
+        facts = collect(neighbours, folder, total)
     return facts | {"tasks": tasks, "seconds": round(time.monotonic() - began, 2)}
 
 
@@ -313,7 +313,7 @@ def _searcher(names, k, radius_m):
                         sources = places(parts)
                         index = Index(sources, k=k, radius_m=radius_m)
                     queries = places([piece])
-                    for found in index.blocks(queries):
-                        yield from to_table(queries, sources, *found).to_batches(max_chunksize=100_000)
+                    for block in index.blocks(queries):
+                        yield from to_table(queries, sources, *block).to_batches(max_chunksize=100_000)
 
     return search

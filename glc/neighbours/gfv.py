@@ -128,18 +128,18 @@ def vectors(data, fold, stop=None, options=None, graph=None, progress=False):
     degree = _row_sums(weights)
     root = np.sqrt(degree, where=degree > 0, out=np.ones_like(degree))
     weights.data /= np.repeat(root, np.diff(weights.indptr)).astype(np.float32)
-    found = weights @ data.labels_of(sources).astype(np.float32)
+    sums = weights @ data.labels_of(sources).astype(np.float32)
     edges = weights.nnz
     del weights
-    found.eliminate_zeros()
-    found.sort_indices()
-    lengths = np.diff(found.indptr)
-    mean, deviation = _moments(found.data[np.repeat(np.isin(graph.nodes, roles["train"]), lengths)])
+    sums.eliminate_zeros()
+    sums.sort_indices()
+    lengths = np.diff(sums.indptr)
+    mean, deviation = _moments(sums.data[np.repeat(np.isin(graph.nodes, roles["train"]), lengths)])
     if options.normalise == "standard":
-        found.data -= np.float32(mean)
+        sums.data -= np.float32(mean)
     if options.normalise != "none":
-        found.data /= np.float32(deviation)
-    matrix, degrees = _spread(found, graph.nodes, len(data.places)), np.zeros(len(data.places), np.float32)
+        sums.data /= np.float32(deviation)
+    matrix, degrees = _spread(sums, graph.nodes, len(data.places)), np.zeros(len(data.places), np.float32)
     degrees[graph.nodes] = degree
     facts = graph.facts | {
         "edges": int(edges),
@@ -187,9 +187,9 @@ def _rule(options):
 
 
 def _checked(graph, options):
-    found = {name: graph.facts[name] for name in _rule(options)}
-    if found != _rule(options):
-        raise ConfigError(f"graph: found one of {found}, expected {_rule(options)}; build it with the same options")
+    actual = {name: graph.facts[name] for name in _rule(options)}
+    if actual != _rule(options):
+        raise ConfigError(f"graph: found one of {actual}, expected {_rule(options)}; build it with the same options")
     return graph
 
 

@@ -121,31 +121,31 @@ class Kernels:
     def __getitem__(self, rows):
         rows = np.asarray(rows)
         slot = self._slot[rows]
-        found = np.zeros((len(rows), *self.shape[1:]), np.float32)
+        counts = np.zeros((len(rows), *self.shape[1:]), np.float32)
         asking = np.flatnonzero(slot >= 0)
         if self._kept is None:
-            found[asking] = self._make(rows[asking])
-            return found
+            counts[asking] = self._make(rows[asking])
+            return counts
         slot = slot[asking]
         fresh = np.flatnonzero(~self._made[slot])
         self._kept[slot[fresh]] = self._make(rows[asking[fresh]])
         self._made[slot[fresh]] = True
-        found[asking] = self._kept[slot]
-        return found
+        counts[asking] = self._kept[slot]
+        return counts
 
     def _make(self, rows):
-        found = np.empty((len(rows), *self.shape[1:]), np.float32)
+        counts = np.empty((len(rows), *self.shape[1:]), np.float32)
         if not len(rows):
-            return found
+            return counts
         for source, pools in enumerate(self._pools):
-            found[:, :, 0, source] = self._everywhere(rows, source)
+            counts[:, :, 0, source] = self._everywhere(rows, source)
             for number, scale in enumerate(self.scales, start=1):
                 near = pools[number]
                 weight = kernel(self._points[rows], near.points, scale)
                 asker = np.repeat(rows, np.diff(weight.indptr))
                 weight.data *= self.visible(asker, near.fold[weight.indices], near.part[weight.indices])
-                found[:, :, number, source] = (weight @ near.counts).toarray()
-        return found
+                counts[:, :, number, source] = (weight @ near.counts).toarray()
+        return counts
 
     def visible(self, rows: np.ndarray, fold: np.ndarray, part: np.ndarray) -> np.ndarray:
         """Whether surveys by row number may see records of a fold and part; all (n,), and so is the result, bool.
@@ -159,7 +159,7 @@ class Kernels:
 
     def _everywhere(self, rows, source):
         """All visible records (n, m): the totals of those who see the same folds, less what the own part hides."""
-        cells, found = self._pools[source][0], np.empty((len(rows), self.shape[1]), np.float32)
+        cells, counts = self._pools[source][0], np.empty((len(rows), self.shape[1]), np.float32)
         who = np.where(self._test[rows], 0, np.where(self._folds[rows] == self._fold, 1, 2))
         for kind in np.unique(who):
             mine = np.flatnonzero(who == kind)
@@ -167,11 +167,11 @@ class Kernels:
             if (source, kind) not in self._totals:
                 seen = self.visible(first, cells.fold, np.full(len(first), _NOBODY))
                 self._totals[source, kind] = seen, seen.astype(np.float32) @ cells.counts
-            seen, found[mine] = self._totals[source, kind]
+            seen, counts[mine] = self._totals[source, kind]
             if kind == 2:
                 own = seen & (cells.part == self._parts[rows[mine], None])
-                found[mine] -= (sparse.csr_matrix(own, dtype=np.float32) @ cells.counts).toarray()
-        return found
+                counts[mine] -= (sparse.csr_matrix(own, dtype=np.float32) @ cells.counts).toarray()
+        return counts
 
     def _pool(self, places, rows, labels, always, scale):
         fold = np.full(len(rows), _OPEN) if always else self._folds[rows]

@@ -91,7 +91,7 @@ def write(
         frames = [stack.enter_context(spark_places(spark, places, columns)) for places in (queries, sources)]
         codes = [{row[0] for row in frame.select("crs").distinct().collect()} for frame, _ in frames]
         shared = sorted(codes[0] & codes[1])
-        found = None
+        candidates = None
         for crs in shared:
             query, source = (
                 assembler.transform(frame.filter(sql.col("crs") == crs)).drop("easting", "northing", "crs")
@@ -103,26 +103,26 @@ def write(
             pairs = model.approxSimilarityJoin(
                 model.transform(query), model.transform(source), float(radius_m), "projected_m"
             )
-            found = pairs if found is None else found.unionAll(pairs)
+            candidates = pairs if candidates is None else candidates.unionAll(pairs)
         total = frames[0][1]["rows"]
-        if found is None:  # no query lies in the CRS of a source
+        if candidates is None:  # no query lies in the CRS of a source
             table = spark.createDataFrame([], SPARK_SCHEMA)
         else:
-            one, other = "datasetA", "datasetB"
-            apart = (sql.col(f"{one}.dataset") != sql.col(f"{other}.dataset")) | (
-                sql.col(f"{one}.surveyId") != sql.col(f"{other}.surveyId")
+            left, right = "datasetA", "datasetB"
+            apart = (sql.col(f"{left}.dataset") != sql.col(f"{right}.dataset")) | (
+                sql.col(f"{left}.surveyId") != sql.col(f"{right}.surveyId")
             )
             if exclude_group:
-                apart &= (sql.col(f"{one}.group") < 0) | (sql.col(f"{one}.group") != sql.col(f"{other}.group"))
+                apart &= (sql.col(f"{left}.group") < 0) | (sql.col(f"{left}.group") != sql.col(f"{right}.group"))
             order = Window.partitionBy("survey_dataset", "survey_id").orderBy("distance_m", "dataset", "neighbour_id")
             table = (
-                found.filter(apart)
+                candidates.filter(apart)
                 .select(
-                    sql.col(f"{one}.dataset").alias("survey_dataset"),
-                    sql.col(f"{one}.surveyId").alias("survey_id"),
-                    sql.col(f"{other}.dataset").alias("dataset"),
-                    sql.col(f"{other}.surveyId").alias("neighbour_id"),
-                    sql.round(_great_circle_m(one, other), 3).alias("distance_m"),
+                    sql.col(f"{left}.dataset").alias("survey_dataset"),
+                    sql.col(f"{left}.surveyId").alias("survey_id"),
+                    sql.col(f"{right}.dataset").alias("dataset"),
+                    sql.col(f"{right}.surveyId").alias("neighbour_id"),
+                    sql.round(_great_circle_m(left, right), 3).alias("distance_m"),
                 )
                 .filter(sql.col("distance_m") <= float(radius_m))
                 .withColumn("rank", sql.row_number().over(order))
@@ -139,10 +139,10 @@ def write(
     }
 
 
-def _great_circle_m(one, other):
+def _great_circle_m(left, right):
     """`geo.great_circle_m` as a Spark column: the haversine of two struct columns with lon and lat in degrees."""
     from pyspark.sql import functions as sql
 
-    lon1, lat1, lon2, lat2 = (sql.radians(f"{side}.{axis}") for side in (one, other) for axis in ("lon", "lat"))
+    lon1, lat1, lon2, lat2 = (sql.radians(f"{side}.{axis}") for side in (left, right) for axis in ("lon", "lat"))
     h = sql.pow(sql.sin((lat2 - lat1) / 2), 2) + sql.cos(lat1) * sql.cos(lat2) * sql.pow(sql.sin((lon2 - lon1) / 2), 2)
     return 2 * geo.EARTH_RADIUS_M * sql.asin(sql.sqrt(sql.least(h, sql.lit(1.0))))

@@ -65,16 +65,16 @@ def load(places: PlaceTable | Places, exclude_group: bool = True) -> Places:
         if places[column].null_count:
             raise DataError(f"{where}: column {column!r} has {places[column].null_count} missing values; expected none")
     texts = places["dataset"].cast(pa.string()).dictionary_encode().unify_dictionaries()
-    found = texts.chunk(0).dictionary.to_pylist() if len(texts) else []
+    datasets = texts.chunk(0).dictionary.to_pylist() if len(texts) else []
     codes = np.concatenate([np.empty(0, np.int32), *(chunk.indices.to_numpy() for chunk in texts.chunks)])
-    names = tuple(sorted(found))
+    names = tuple(sorted(datasets))
     lon, lat = (places[c].to_numpy().astype(float) for c in ("lon", "lat"))
     for column, values in (("lon", lon), ("lat", lat)):
         if not np.isfinite(values).all():
             raise DataError(f"{where}: column {column!r} has {np.sum(~np.isfinite(values))} values that are not finite")
     group = places["group"].to_numpy().astype(np.int32) if exclude_group else np.full(len(lon), -1, np.int32)
     ids = places["surveyId"].to_numpy().astype(np.int64)
-    return Places(tuple(found), codes, ids, lon, lat, group).renamed(names)
+    return Places(tuple(datasets), codes, ids, lon, lat, group).renamed(names)
 
 
 def align(queries: Places, sources: Places) -> tuple[Places, Places]:
@@ -132,21 +132,21 @@ def spark_places(spark, places, columns):
         unusable = {c: sql.col(c).isNull() for c in columns} | {
             c: sql.coalesce(sql.isnan(c) | (sql.abs(c) == float("inf")), sql.lit(True)) for c in numbers
         }
-        told = frame.agg(
+        summary = frame.agg(
             sql.count(sql.lit(1)).alias("rows"),
             sql.collect_set("dataset").alias("datasets"),
             *(sql.count(sql.when(bad, 1)).alias(f"bad_{c}") for c, bad in unusable.items()),
         ).first()
         for column in columns:
-            if told[f"bad_{column}"]:
+            if summary[f"bad_{column}"]:
                 raise DataError(
-                    f"{where}: column {column!r} has {told[f'bad_{column}']} values that are missing or not finite; "
+                    f"{where}: column {column!r} has {summary[f'bad_{column}']} values that are missing or not finite; "
                     "expected none; quarantine those surveys first"
                 )
-        yield frame, {"rows": told["rows"], "datasets": sorted(told["datasets"])}
+        yield frame, {"rows": summary["rows"], "datasets": sorted(summary["datasets"])}
 
 
-def collect(found, folder, queries):
+def collect(frame, folder, queries):
     """Write a Spark frame of neighbours as parquet files straight into `folder`; return its facts.
 
     queries : their number; what has no rank 1 in the table has no neighbour at all.
@@ -154,7 +154,7 @@ def collect(found, folder, queries):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     parts = folder / "spark"
-    found.write.parquet(parts.resolve().as_uri(), compression="zstd")
+    frame.write.parquet(parts.resolve().as_uri(), compression="zstd")
     rows = answered = 0
     for path in sorted(parts.glob("part-*.parquet")):
         with pq.ParquetFile(path) as file:

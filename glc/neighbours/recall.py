@@ -48,20 +48,20 @@ def against_exact(
         drawn = drawn[: max(1, np.searchsorted(pairs, max_pairs, side="right"))]
     queries = queries.rows(np.sort(drawn))
     held = _pairs(table, queries, sources)
-    true, found = np.zeros(len(radii_m), np.int64), np.zeros(len(radii_m), np.int64)
+    true, hits = np.zeros(len(radii_m), np.int64), np.zeros(len(radii_m), np.int64)
     for query, source, distance in index.blocks(queries, progress=progress):
         hit = _among(query * len(sources.lon) + source, held)
         for i, radius_m in enumerate(radii_m):
             within = distance <= radius_m
             true[i] += np.count_nonzero(within)
-            found[i] += np.count_nonzero(within & hit)
+            hits[i] += np.count_nonzero(within & hit)
     return [
         {
             "radius_m": radius_m,
             "queries": len(queries.lon),
             "true_pairs": int(true[i]),
-            "found": int(found[i]),
-            "recall": float(found[i] / true[i]) if true[i] else None,
+            "found": int(hits[i]),
+            "recall": float(hits[i] / true[i]) if true[i] else None,
         }
         for i, radius_m in enumerate(radii_m)
     ]

@@ -84,20 +84,20 @@ class _Grid:
         self.tree = cKDTree((self.low + 0.5) * self.edge) if len(at) else None
         self._span = self.reach + np.sqrt(3) * self.edge  # centres of cubes that hold places in reach of each other
 
-    def distance(self, one, other):
-        return np.round(geo.arc(np.linalg.norm(self.xyz[one] - self.xyz[other], axis=1)), 3)
+    def distance(self, anchor, other):
+        return np.round(geo.arc(np.linalg.norm(self.xyz[anchor] - self.xyz[other], axis=1)), 3)
 
     def draw(self, anchor, bar):
         """A uniform neighbour of each anchor, (n,) rows; -1 for those that have none."""
-        found = np.full(len(anchor), -1, np.int64)
+        neighbour = np.full(len(anchor), -1, np.int64)
         order = np.argsort(self.cube[anchor], kind="stable")
         cubes, first = np.unique(self.cube[anchor[order]], return_index=True)
         ends = np.append(first[1:], len(anchor))
         lengths = self.tree.query_ball_point((self.low[cubes] + 0.5) * self.edge, self._span, return_length=True)
         for begin, end in _chunks(lengths):
             rows = order[first[begin] : ends[end - 1]]
-            found[rows] = self._draw(anchor[rows], cubes[begin:end], bar)
-        return found
+            neighbour[rows] = self._draw(anchor[rows], cubes[begin:end], bar)
+        return neighbour
 
     def _draw(self, anchor, cubes, bar):
         start, near = self._near(cubes)
@@ -105,37 +105,37 @@ class _Grid:
         ends = until[start[1:] - 1]  # no list is empty: a cube is in reach of itself
         total = np.diff(ends, prepend=0)
         mine = np.searchsorted(cubes, self.cube[anchor])
-        found, todo = np.full(len(anchor), -1, np.int64), np.arange(len(anchor))
+        neighbour, todo = np.full(len(anchor), -1, np.int64), np.arange(len(anchor))
         for _ in range(_ROUNDS):
             which = mine[todo]
             place = ends[which] - total[which] + self.rng.integers(0, total[which])
             item = np.searchsorted(until, place, side="right")
             proposed = self.members[self.start[near[item]] + until[item] - place - 1]
             accepted = (proposed != anchor[todo]) & (self.distance(anchor[todo], proposed) <= self.radius_m)
-            found[todo[accepted]] = proposed[accepted]
+            neighbour[todo[accepted]] = proposed[accepted]
             bar.update(int(accepted.sum()))
             todo = todo[~accepted]
             if not len(todo):
-                return found
+                return neighbour
         counts = start[mine[todo] + 1] - start[mine[todo]]
         for begin, end in _chunks(counts):
             part = todo[begin:end]
-            found[part] = self._search(
+            neighbour[part] = self._search(
                 anchor[part], near[_ranges(start[mine[part]], counts[begin:end])], counts[begin:end]
             )
-            bar.update(int((found[part] >= 0).sum()))
-        return found
+            bar.update(int((neighbour[part] >= 0).sum()))
+        return neighbour
 
     def _near(self, cubes):
         """Cubes in reach of any place of each of `cubes`, as the bounds of its list (n + 1,) and the lists joined."""
         centres = cKDTree((self.low[cubes] + 0.5) * self.edge)
         pairs = centres.sparse_distance_matrix(self.tree, self._span, output_type="ndarray")
-        one, other = pairs["i"], pairs["j"]
-        gap = np.maximum(np.abs(self.low[cubes[one]] - self.low[other]) - 1, 0) * self.edge
+        row, other = pairs["i"], pairs["j"]
+        gap = np.maximum(np.abs(self.low[cubes[row]] - self.low[other]) - 1, 0) * self.edge
         keep = np.linalg.norm(gap, axis=1) <= self.reach
-        one, other = one[keep], other[keep]
-        order = np.lexsort((other, one))  # whatever order the tree gives, the same draws
-        return np.concatenate([[0], np.cumsum(np.bincount(one, minlength=len(cubes)))]), other[order]
+        row, other = row[keep], other[keep]
+        order = np.lexsort((other, row))  # whatever order the tree gives, the same draws
+        return np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(cubes)))]), other[order]
 
     def _search(self, anchor, cube, counts):
         """The same by distances to all surveys of the cubes, `counts` of them for each anchor."""
@@ -147,7 +147,7 @@ class _Grid:
         owner, cube = owner[keep], cube[keep]
         sizes = np.bincount(owner, self.count[cube], len(anchor)).astype(np.int64)
         bounds = np.searchsorted(owner, np.arange(len(anchor) + 1))
-        found = np.full(len(anchor), -1, np.int64)
+        neighbour = np.full(len(anchor), -1, np.int64)
         for begin, end in _chunks(sizes):
             items = slice(bounds[begin], bounds[end])
             who = np.repeat(owner[items], self.count[cube[items]])
@@ -157,8 +157,8 @@ class _Grid:
             numbers = np.bincount(who, minlength=len(anchor))[begin:end]
             have = np.flatnonzero(numbers)
             before = np.cumsum(numbers) - numbers
-            found[begin + have] = survey[before[have] + self.rng.integers(0, numbers[have])]
-        return found
+            neighbour[begin + have] = survey[before[have] + self.rng.integers(0, numbers[have])]
+        return neighbour
 
 
 def surveys(folder: Path) -> np.ndarray:
@@ -248,10 +248,10 @@ def _write(places, anchor, neighbour, distance, matrix, owner, folder):
     with pq.ParquetWriter(folder / "part-0.parquet", schema.TABLES["pairs"], compression="zstd") as file:
         for begin in range(0, len(anchor), _ROWS):
             part = slice(begin, begin + _ROWS)
-            one, other = anchor[part], neighbour[part]
-            block = matrix[owner[part]] if matrix is not None else sparse.csr_matrix((len(one), 1), dtype=bool)
-            table = {"dataset": numbers[one], "surveyId": ids[one]}
-            table |= {name: values[one] for name, values in columns.items()}
+            own, other = anchor[part], neighbour[part]
+            block = matrix[owner[part]] if matrix is not None else sparse.csr_matrix((len(own), 1), dtype=bool)
+            table = {"dataset": numbers[own], "surveyId": ids[own]}
+            table |= {name: values[own] for name, values in columns.items()}
             table |= {"neighbour_dataset": numbers[other], "neighbour_id": ids[other], "distance_m": distance[part]}
             table |= {"species": labels.to_lists(block, np.arange(block.shape[1]))}
             file.write_table(pa.table(table).cast(schema.TABLES["pairs"]), row_group_size=_ROWS)
