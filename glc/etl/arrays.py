@@ -105,11 +105,11 @@ def _pt(path):
 def _zipped(path, content):
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = archive.namelist()
-        found = [name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
-        if len(found) != 1:
+        pickles = [name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
+        if len(pickles) != 1:
             raise DataError(f"{path}: found {names[:5]} in the archive, expected a tensor of torch.save")
-        root = found[0].removesuffix("/data.pkl")
-        tensor = _unpickle(path, io.BytesIO(_member(archive, found[0], _MAX_PICKLE)))
+        root = pickles[0].removesuffix("/data.pkl")
+        tensor = _unpickle(path, io.BytesIO(_member(archive, pickles[0], _MAX_PICKLE)))
         order = "<"
         if f"{root}/byteorder" in names:
             order = {b"little": "<", b"big": ">"}[_member(archive, f"{root}/byteorder", 16)]
@@ -188,18 +188,18 @@ def _no_hooks():
     return None
 
 
-def _a_tensor(path, found):
-    if not isinstance(found, _Tensor):
-        raise DataError(f"{path}: found a {type(found).__name__}, expected one tensor; save the tensor alone")
-    return found
+def _a_tensor(path, value):
+    if not isinstance(value, _Tensor):
+        raise DataError(f"{path}: found a {type(value).__name__}, expected one tensor; save the tensor alone")
+    return value
 
 
 def _array(tensor, content, order):
     """The tensor's array; no element outside `content` is ever looked at."""
     storage, offset, size, stride = tensor
     numbers = np.frombuffer(content, np.dtype(order + storage.kind))
-    whole = all(isinstance(x, int) and x >= 0 for x in itertools.chain([offset], size, stride))
-    if not whole or len(size) != len(stride) or len(numbers) != storage.count:
+    valid = all(isinstance(x, int) and x >= 0 for x in itertools.chain([offset], size, stride))
+    if not valid or len(size) != len(stride) or len(numbers) != storage.count:
         raise ValueError(f"{len(numbers)} numbers for {tensor}")
     if math.prod(size) > len(numbers):
         raise ValueError(f"size {size} of {len(numbers)} numbers; save the tensor contiguous")

@@ -48,8 +48,8 @@ class Part:
         if name in self.classes:
             return -np.inf, np.inf
         own = self.values.columns[self.names.index(name)]
-        found = (pair for glob, pair in self.covariate.limits.items() if fnmatch.fnmatchcase(own, glob))
-        return next(found, (-np.inf, np.inf))
+        limits = (pair for glob, pair in self.covariate.limits.items() if fnmatch.fnmatchcase(own, glob))
+        return next(limits, (-np.inf, np.inf))
 
 
 class Table:
@@ -71,10 +71,10 @@ class Table:
 
     def read(self, places):
         """Values as they are, (n, names) float32, and the number of surveys on pixels that cannot be read."""
-        found = [part.values.read(places) for part in self.parts]
+        blocks = [part.values.read(places) for part in self.parts]
         with np.errstate(over="ignore"):
-            raw = np.concatenate([block for block, _ in found], axis=1).astype(np.float32)
-        return raw, int(np.any([bad for _, bad in found], axis=0).sum())
+            raw = np.concatenate([block for block, _ in blocks], axis=1).astype(np.float32)
+        return raw, int(np.any([bad for _, bad in blocks], axis=0).sum())
 
     def fit(self, training):
         """Rule 3, over the surveys `training`."""
@@ -90,7 +90,7 @@ class Table:
             known = known[np.isfinite(known) & (known >= lowest) & (known <= highest)]
             robust = outlier_limits(known)
             self.limits[name] = tuple(
-                own if np.isfinite(own) else found for own, found in zip((lowest, highest), robust, strict=True)
+                own if np.isfinite(own) else computed for own, computed in zip((lowest, highest), robust, strict=True)
             )
 
     def clean(self, raw):
@@ -107,11 +107,11 @@ class Table:
                 codes = self.classes[name]
                 block = column[:, None] == np.array([*codes, np.nan], np.float32)
                 block[:, -1] = ~block.any(axis=1)
-                here = slice(at, at + len(codes) + 1)
-                made[:, here] = block
+                span = slice(at, at + len(codes) + 1)
+                made[:, span] = block
                 known |= ~block[:, -1]
-                counts["infinite"][here], counts["nulls"][here] = infinite.sum(), block[:, -1].sum()
-                at = here.stop
+                counts["infinite"][span], counts["nulls"][span] = infinite.sum(), block[:, -1].sum()
+                at = span.stop
                 continue
             lowest, highest = self.limits[name]
             low, high = column < lowest, column > highest

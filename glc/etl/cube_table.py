@@ -98,15 +98,15 @@ def write(places, chunk, corrupt, faults, out, kind, shape, terms, max_corrupt_f
     kind = KINDS[kind]
     facts = {"table": kind.table, "shape": shape, "axes": kind.axes, "names": kind.names, "rows": len(places)}
     wanted = schema.TABLES[kind.table]
-    told = {"table": kind.table, "shape": ",".join(map(str, shape)), "axes": ",".join(kind.axes)}
+    metadata = {"table": kind.table, "shape": ",".join(map(str, shape)), "axes": ",".join(kind.axes)}
     facts["years"] = (FIRST_YEAR, FIRST_YEAR + shape[kind.axes.index("year")] - 1)
     if kind.table == "series":
         facts["terms"] = terms
-        told["coeffs"] = f"{shape[0]},{terms}"
+        metadata["coeffs"] = f"{shape[0]},{terms}"
     flags = np.empty(len(places), object)
     folder = Path(out) / "cubes"
     folder.mkdir(parents=True)
-    with pq.ParquetWriter(folder / "part-0.parquet", wanted.with_metadata(told), compression="zstd") as writer:
+    with pq.ParquetWriter(folder / "part-0.parquet", wanted.with_metadata(metadata), compression="zstd") as writer:
         for start in range(0, len(places), ROWS):
             rows = slice(start, min(start + ROWS, len(places)))
             cubes = np.ascontiguousarray(chunk(rows), np.float32)
@@ -117,7 +117,7 @@ def write(places, chunk, corrupt, faults, out, kind, shape, terms, max_corrupt_f
             table = pa.Table.from_pandas(columns, preserve_index=False).append_column("cube", _lists(cubes))
             if kind.table == "series":
                 table = table.append_column("coeffs", _lists(coefficients(cubes, terms)))
-            writer.write_table(schema.check(table, kind.table, folder).replace_schema_metadata(told))
+            writer.write_table(schema.check(table, kind.table, folder).replace_schema_metadata(metadata))
     records = pd.DataFrame(faults, columns=schema.TABLES["quarantine"].names)
     storage.write_table(records, "quarantine", Path(out) / "quarantine")
     counts = pd.crosstab(places["dataset"], flags)
@@ -170,9 +170,9 @@ def _limit(facts, faults, max_corrupt_fraction):
     if corrupt > max_corrupt_fraction * there:
         (reason, count), *_ = Counter(fault["reason"] for fault in faults).most_common(1)
         example = next(fault for fault in faults if fault["reason"] == reason)
-        found = f", found {example['found']!r}" if example["found"] else ""
+        detail = f", found {example['found']!r}" if example["found"] else ""
         raise DataError(
             f"{example['file']}: {corrupt:,} of {there:,} surveys have corrupt cubes, expected at most "
-            f"{max_corrupt_fraction:.0%}; {count:,} times: {reason}{found}; fix the files, or "
+            f"{max_corrupt_fraction:.0%}; {count:,} times: {reason}{detail}; fix the files, or "
             "allow a larger max_corrupt_fraction"
         )

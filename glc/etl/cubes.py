@@ -36,8 +36,8 @@ def write_series(
     not fit together, and of more corrupt surveys than `max_corrupt_fraction` of those that have a series.
     """
     places = sorted_places(places)
-    found = series.find(folder)
-    headers = {path: series.header(path) for tables in found.values() for path in tables.values()}
+    by_dataset = series.find(folder)
+    headers = {path: series.header(path) for tables in by_dataset.values() for path in tables.values()}
     first = next(iter(headers))
     quarters = sorted(headers[first][2])
     for path, (_, _, other) in headers.items():
@@ -48,10 +48,10 @@ def write_series(
     check_terms(terms, len(quarters))
     corrupt, faults, facts, partial = np.zeros(len(places), bool), [], [], 0
     with Scratch(out, (6, len(places), len(quarters))) as values:
-        for dataset, tables in found.items():
+        for dataset, tables in by_dataset.items():
             mine = np.flatnonzero(np.ones(len(places), bool) if dataset is None else places["dataset"] == dataset)
             if dataset is None:
-                mine = mine[~places["dataset"].iloc[mine].isin([name for name in found if name])]
+                mine = mine[~places["dataset"].iloc[mine].isin([name for name in by_dataset if name])]
             mine, own = _series_of(places, mine, {headers[path][1] for path in tables.values()}, tables)
             ids, inverse = np.unique(own, return_inverse=True)
             with Scratch(out, (6, len(ids), len(quarters))) as distinct:
@@ -172,10 +172,10 @@ def _series_of(places, mine, id_columns, tables):
 def folders(folder: StrPath, kind: str) -> list[Path]:
     """Folders below `folder` that hold cube files of `kind`; a MissingError tells that there are none."""
     name_of = _file_name(KINDS[kind].pattern)
-    found = [Path(base) for base, _, files in os.walk(folder) if any(map(name_of.fullmatch, files))]
-    if not found:
+    paths = [Path(base) for base, _, files in os.walk(folder) if any(map(name_of.fullmatch, files))]
+    if not paths:
         raise MissingError(_no_file(folder, KINDS[kind].pattern))
-    return found
+    return paths
 
 
 def _file_name(pattern):
@@ -201,8 +201,8 @@ def _find_files(places, folder, pattern):
         total += len(matches)
         for match in matches:
             survey, known = int(match[2]), False
-            told = series.dataset_of(match[0])
-            for dataset in [told] if told else ids:
+            named = series.dataset_of(match[0])
+            for dataset in [named] if named else ids:
                 place = np.searchsorted(ids.get(dataset, []), survey)
                 if place < len(ids.get(dataset, [])) and ids[dataset][place] == survey:
                     known, row = True, rows[dataset][place]

@@ -114,8 +114,8 @@ def _held_out(block, validation):
 def _refuse_empty(fold, blocks, validation):
     filled = len(np.unique(fold[fold != HELD_OUT]))
     if filled < validation.count:
-        found = f"{len(np.unique(blocks))} blocks of {validation.size_m:g} m" if validation.scheme == "block" else ""
+        grouping = f"{len(np.unique(blocks))} blocks of {validation.size_m:g} m" if validation.scheme == "block" else ""
         raise ConfigError(
-            f"validation.count: found {validation.count} folds for {found or f'{len(blocks)} surveys'}, expected no "
-            "empty fold; lower validation.count" + (" or validation.size_m" if found else "")
+            f"validation.count: found {validation.count} folds for {grouping or f'{len(blocks)} surveys'}, expected no "
+            "empty fold; lower validation.count" + (" or validation.size_m" if grouping else "")
         )

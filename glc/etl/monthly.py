@@ -44,19 +44,19 @@ def layers(folder, template=CHELSA, variables=None, years=None):
             parts = match.groupdict()
             months = [(int(parts["month"]), 1)] if "month" in parts else [(m, m) for m in range(1, 13)]
             rows += [(parts["variable"], int(parts.get("year", 0)), month, str(path), band) for month, band in months]
-    found = pd.DataFrame(rows, columns=["variable", "year", "month", "path", "band"])
-    if found.empty:
+    frame = pd.DataFrame(rows, columns=["variable", "year", "month", "path", "band"])
+    if frame.empty:
         raise DataError(f"{folder}: no file name matches {template}; give the folder of the rasters or their template")
-    variables = list(variables) if variables is not None else sorted(found["variable"].unique())
-    years = list(years) if years is not None else sorted(found["year"].unique())
-    return complete(found, variables, years, folder)
+    variables = list(variables) if variables is not None else sorted(frame["variable"].unique())
+    years = list(years) if years is not None else sorted(frame["year"].unique())
+    return complete(frame, variables, years, folder)
 
 
-def complete(found, variables, years, where="layers"):
-    """The rows of `found` in order of variable, year and month; a DataError names what is missing or there twice."""
+def complete(frame, variables, years, where="layers"):
+    """The rows of `frame` in order of variable, year and month; a DataError names what is missing or there twice."""
     keys = ["variable", "year", "month"]
     wanted = pd.MultiIndex.from_product([variables, years, range(1, 13)], names=keys)
-    indexed = found.set_index(keys)
+    indexed = frame.set_index(keys)
     missing = wanted.difference(indexed.index)
     if len(missing):
         raise DataError(
@@ -70,18 +70,18 @@ def complete(found, variables, years, where="layers"):
     return chosen.loc[wanted].reset_index()
 
 
-def sample(found, lon, lat, values):
+def sample(frame, lon, lat, values):
     """Fill `values` with the pixels that hold the places; return which places are corrupt, and the faults.
 
-    found : frame of `layers`, m rows; lon, lat : (n,) degrees
+    frame : of `layers`, m rows; lon, lat : (n,) degrees
     values : (m, n) float32, all NaN, filled in place (scale and offset applied); may be a memory map. A place outside
         a raster, or on nodata, stays NaN
     returns : (n,) boolean, true where a block could not be read; records of schema ``quarantine`` without a dataset
     """
     lon, lat = np.asarray(lon, float), np.asarray(lat, float)
     corrupt, faults, grids = np.zeros(len(lon), bool), [], {}
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB), tqdm(total=len(found), desc="monthly rasters", unit="band") as bar:
-        for path, group in found.reset_index(drop=True).groupby("path", sort=False):
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB), tqdm(total=len(frame), desc="monthly rasters", unit="band") as bar:
+        for path, group in frame.reset_index(drop=True).groupby("path", sort=False):
             try:
                 with rasterio.open(path) as raster:
                     _sample_file(raster, group, lon, lat, values, corrupt, faults, grids)
@@ -110,11 +110,11 @@ def _sample_file(raster, group, lon, lat, values, corrupt, faults, grids):
                 _fault(raster.name, None, f"{_where(window)}: {error.__cause__ or error}", "pixels cannot be read")
             )
             continue
-        found = pixels[:, row, col]
-        numbers = found.data.astype(np.float64)
+        sampled = pixels[:, row, col]
+        numbers = sampled.data.astype(np.float64)
         for i, band in enumerate(bands):
             numbers[i] = numbers[i] * raster.scales[band - 1] + raster.offsets[band - 1]
-        numbers[np.ma.getmaskarray(found) | ~np.isfinite(numbers)] = np.nan
+        numbers[np.ma.getmaskarray(sampled) | ~np.isfinite(numbers)] = np.nan
         values[group.index.to_numpy()[:, None], places] = numbers
 
 
@@ -144,5 +144,5 @@ def _where(window):
     return f"row {window.row_off}, column {window.col_off}, {window.height} x {window.width} pixels"
 
 
-def _fault(path, line, found, reason):
-    return {"file": str(path), "line": line, "column": None, "found": found[:200], "reason": reason}
+def _fault(path, line, text, reason):
+    return {"file": str(path), "line": line, "column": None, "found": text[:200], "reason": reason}

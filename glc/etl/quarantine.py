@@ -94,10 +94,10 @@ def fault(names, subset=None):
     return F.coalesce(*[F.when(condition, because(*what)) for condition, *what in ways])
 
 
-def because(column, found, reason):
+def because(column, value, reason):
     """The struct of a fault: the file's column (null when no single one is to blame), the value and the reason."""
     return F.struct(
-        F.lit(column).cast("string").alias("column"), found.cast("string").alias("found"), F.lit(reason).alias("reason")
+        F.lit(column).cast("string").alias("column"), value.cast("string").alias("found"), F.lit(reason).alias("reason")
     )
 
 

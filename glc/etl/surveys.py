@@ -177,8 +177,8 @@ def _projected(frame, crs, lon_column):
         return pd.DataFrame({"easting": easting, "northing": northing})
 
     on_map = F.coalesce(F.abs("place.easting") + F.abs("place.northing") < float("inf"), F.lit(False))
-    found = F.concat_ws(", ", "lon", "lat")
-    off_map = quarantine.because(lon_column, found, f"{quarantine.OFF_MAP} EPSG:{crs}")
+    position = F.concat_ws(", ", "lon", "lat")
+    off_map = quarantine.because(lon_column, position, f"{quarantine.OFF_MAP} EPSG:{crs}")
     return (
         frame.withColumn("place", project("lon", "lat"))
         .withColumn("fault", F.coalesce("fault", F.when(~on_map, off_map)))
@@ -197,14 +197,14 @@ def _agreed(rows, by_place):
     same = F.lit(True)
     for name in _PLACE:
         same &= F.col(name).eqNullSafe(F.col(f"first.{name}"))
-    found = F.concat(
+    difference = F.concat(
         F.concat_ws(", ", "lon", "lat", "year", "date"),
         F.lit(" where line "),
         "first.line",
         F.lit(" has "),
         F.concat_ws(", ", *(f"first.{name}" for name in _PLACE)),
     )
-    disagrees = F.when(good & ~same, quarantine.because("surveyId", found, quarantine.DISAGREES))
+    disagrees = F.when(good & ~same, quarantine.because("surveyId", difference, quarantine.DISAGREES))
     rows = rows.withColumn("fault", F.coalesce("fault", disagrees)).drop("first")
     if by_place:
         visit = Window.partitionBy("dataset", *apart, "lon", "lat", "date")
@@ -261,12 +261,12 @@ def _account(dataset, facts, physical, out):
         if rows != lines:
             raise DataError(f"{name}: {lines:,} rows in, but {rows:,} rows out and quarantined; was it being written?")
     kept, refused = facts["kept"], facts["quarantined"]
-    found = sum(counts["occurrences"] for counts in facts["datasets"].values())
-    found_refused = sum(pq.read_metadata(path).num_rows for path in (out / "quarantine").glob("*.parquet"))
-    if (found, found_refused) != (kept, refused):
+    written = sum(counts["occurrences"] for counts in facts["datasets"].values())
+    written_refused = sum(pq.read_metadata(path).num_rows for path in (out / "quarantine").glob("*.parquet"))
+    if (written, written_refused) != (kept, refused):
         raise DataError(
             f"{dataset.folder}: {facts['rows']:,} rows in, expected {kept:,} kept and {refused:,} quarantined, found "
-            f"{found:,} and {found_refused:,} written; check the disk and run again"
+            f"{written:,} and {written_refused:,} written; check the disk and run again"
         )
     train = dataset.edition.train
     if not facts["datasets"][train]["surveys"]:

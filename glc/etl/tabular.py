@@ -98,15 +98,15 @@ def write(
 
 
 def _rasters(names):
-    found = [registry.covariates.get(name) if isinstance(name, str) else name for name in names]
-    if not found:
+    rasters = [registry.covariates.get(name) if isinstance(name, str) else name for name in names]
+    if not rasters:
         raise ConfigError("covariates: found none, expected names of one or more rasters, such as bioclim, elevation")
-    for covariate in found:
+    for covariate in rasters:
         if covariate.kind != "rasters":
             raise ConfigError(
                 f"covariates: {covariate.name!r} has one image per survey, expected rasters, such as bioclim"
             )
-    return found
+    return rasters
 
 
 def _part(covariate, folders, scratch, wanted, source):
@@ -135,10 +135,10 @@ def _run(spark, table, places, out, scratch):
     paths = [out / f"part-{number:05d}.parquet" for number in range(len(starts))]
     with tqdm(total=len(places), desc="tabular values", unit="survey") as bar:
         if spark is None:
-            told = []
+            reports = []
             for path, start in zip(paths, starts, strict=True):
-                told.append(_make(table, places.iloc[start : start + _ROWS], path))
-                bar.update(told[-1]["rows"])
+                reports.append(_make(table, places.iloc[start : start + _ROWS], path))
+                bar.update(reports[-1]["rows"])
         else:
             file = scratch / "places.parquet"
             pq.write_table(pa.Table.from_pandas(places, preserve_index=False), file, row_group_size=_ROWS)
@@ -153,10 +153,12 @@ def _run(spark, table, places, out, scratch):
                 made = pool.submit(parts.collect)
                 while not wait([made], timeout=0.5).done:
                     bar.update(min(_ROWS * sum(path.is_file() for path in paths), len(places)) - bar.n)
-                told = [json.loads(row["told"]) for row in made.result()]
+                reports = [json.loads(row["told"]) for row in made.result()]
             bar.update(len(places) - bar.n)
-    counts = {name: np.sum([one[name] for one in told], axis=0).tolist() for name in (*cleaning.COUNTS, "unreadable")}
-    rows, ok = (sum(one[name] for one in told) for name in ("rows", "ok"))
+    counts = {
+        name: np.sum([report[name] for report in reports], axis=0).tolist() for name in (*cleaning.COUNTS, "unreadable")
+    }
+    rows, ok = (sum(report[name] for report in reports) for name in ("rows", "ok"))
     return counts, {"ok": ok, "missing": rows - ok}, rows
 
 

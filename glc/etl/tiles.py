@@ -121,10 +121,10 @@ class Job:
         """Whether the part is finished, as it would be made now."""
         tiles, quarantine = self.paths(part)
         try:
-            found = pq.read_metadata(tiles).metadata
+            metadata = pq.read_metadata(tiles).metadata
         except (OSError, pa.ArrowInvalid):
             return False
-        return quarantine.is_file() and (found or {}).get(_IDENTITY) == self.identities[part].encode()
+        return quarantine.is_file() and (metadata or {}).get(_IDENTITY) == self.identities[part].encode()
 
     def tidy(self):
         """Remove parts of an earlier run that had more of them."""
@@ -213,12 +213,12 @@ def _run(spark, job, pending, surveys, what):
             with ThreadPoolExecutor(1) as pool:
                 made = pool.submit(parts.collect)
                 while not wait([made], timeout=0.5).done:
-                    bar.update(_told(job, pending, rows, bar, surveys))
+                    bar.update(_newly_finished(job, pending, rows, bar, surveys))
                 made.result()
             bar.update(surveys - bar.n)
 
 
-def _told(job, pending, rows, bar, surveys):
+def _newly_finished(job, pending, rows, bar, surveys):
     """Surveys of parts that have come to stand since the bar last moved."""
     missing = sum(rows[part] for part in pending if not job.paths(part)[0].is_file())
     return max(0, surveys - missing - bar.n)

@@ -65,12 +65,12 @@ class TableValues:
             np.save(self._path(dataset, "ids"), ids)
             np.save(self._path(dataset, "values"), values)
 
-    def _path(self, dataset, what):
-        return self.scratch / f"{self.name}-{dataset}-{what}.npy"
+    def _path(self, dataset, kind):
+        return self.scratch / f"{self.name}-{dataset}-{kind}.npy"
 
     def read(self, places):
         """As of `RasterValues`, of the frame `places` (dataset, surveyId); nothing is unreadable."""
-        found = np.full((len(places), len(self.columns)), np.nan)
+        table = np.full((len(places), len(self.columns)), np.nan)
         datasets, wanted = places["dataset"].to_numpy(), places["surveyId"].to_numpy()
         for dataset in pd.unique(datasets):
             mine = np.flatnonzero(datasets == dataset)
@@ -78,11 +78,11 @@ class TableValues:
             ids = np.load(self._path(dataset, "ids"))
             at = np.minimum(np.searchsorted(ids, wanted[mine]), len(ids) - 1)
             there = ids[at] == wanted[mine]
-            found[mine[there]] = np.load(self._path(dataset, "values"), mmap_mode="r")[at[there]]
+            table[mine[there]] = np.load(self._path(dataset, "values"), mmap_mode="r")[at[there]]
         for column, codes in self.classes.items():
-            values = found[:, self.columns.index(column)]
+            values = table[:, self.columns.index(column)]
             values[~np.isin(values, codes)] = np.nan
-        return found, np.zeros(len(places), bool)
+        return table, np.zeros(len(places), bool)
 
 
 def find(covariate: Raster, folders: Iterable[StrPath], source: str = "auto") -> tuple[dict[str | None, Path], StrPath]:
@@ -94,9 +94,9 @@ def find(covariate: Raster, folders: Iterable[StrPath], source: str = "auto") ->
     """
     alone = source == "tables" and (covariate.tables or covariate.vector)
     for folder in folders:
-        found = {} if source == "rasters" else tables(covariate, folder)
-        if found or (not alone and covariate.there(folder)):
-            return found, folder
+        table_paths = {} if source == "rasters" else tables(covariate, folder)
+        if table_paths or (not alone and covariate.there(folder)):
+            return table_paths, folder
     csvs = [f"EnvironmentalRasters/**/GLC24-PA-train-{kind}.csv" for kind in covariate.tables[:1]]
     csvs = " or ".join([*csvs, *(_VECTORS[:1] if covariate.vector else ())])
     if alone:
@@ -118,17 +118,17 @@ def tables(covariate, folder):
     anywhere below ``EnvironmentalRasters`` (2024) or ``EnvironmentalValues`` (2025); or the environmental vectors of
     all occurrences, training and test, of 2020 to 2022.
     """
-    found = {}
+    paths = {}
     for path in sorted({path for pattern in _FOLDERS for path in Path(folder).glob(pattern)}, key=natural):
         match = _TABLE.search(path.name)
         if match and match["kind"].lower().replace("-", "_") in covariate.tables:
-            first = found.setdefault(dataset_of(path.name), path)
+            first = paths.setdefault(dataset_of(path.name), path)
             if first != path:
                 raise DataError(f"{folder}: found {first} and {path}, expected one of them; remove the other")
-    if not found and covariate.vector:
-        whole = [path for name in _VECTORS if (path := Path(folder) / name).is_file()]
-        found = {None: whole[0]} if whole else {}
-    return found
+    if not paths and covariate.vector:
+        vectors = [path for name in _VECTORS if (path := Path(folder) / name).is_file()]
+        paths = {None: vectors[0]} if vectors else {}
+    return paths
 
 
 def _read(path, key=_KEY, wanted=()):
@@ -142,8 +142,10 @@ def _read(path, key=_KEY, wanted=()):
     header = [name.strip() for name in next(csv.reader([line], delimiter=separator), [])]
     names = [name for name in header if name != key and not re.fullmatch(r"(Unnamed: ?\d+)?", name)]
     if key not in header or not names:
-        what = "a value" if key in header else repr(key)
-        raise DataError(f"{path}: column {what} is missing; found {header}; expected {key} and one column per value")
+        missing_column = "a value" if key in header else repr(key)
+        raise DataError(
+            f"{path}: column {missing_column} is missing; found {header}; expected {key} and one column per value"
+        )
     missing = [name for name in wanted if name not in names]
     if missing:
         others = [name for name in names if name not in wanted]

@@ -62,10 +62,10 @@ class _Tar:
     def read(self, name):
         offset, size = self.places[name]
         self.file.seek(offset)
-        found = self.file.read(size)
-        if len(found) < size:
-            raise OSError(f"the archive ends after {len(found)} of {size} bytes")
-        return found
+        content = self.file.read(size)
+        if len(content) < size:
+            raise OSError(f"the archive ends after {len(content)} of {size} bytes")
+        return content
 
 
 def _shortened(path, names):

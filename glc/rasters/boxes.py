@@ -82,13 +82,15 @@ class Boxes:
             wide = min(left + width - col, cols - col % cols)
             parts.append(reader.box(top, col % cols, height, wide))
             col += wide
-        return parts[0] if len(parts) == 1 else tuple(np.concatenate(one, axis=2) for one in zip(*parts, strict=True))
+        if len(parts) == 1:
+            return parts[0]
+        return tuple(np.concatenate(arrays, axis=2) for arrays in zip(*parts, strict=True))
 
     def flat(self):
         """Tiles without a valid pixel: {name: (1, length)} of the band's mean (or commonest class)."""
         mosaic = np.tile(self.means[:, None, None], (1, self.size, self.size))
-        here = np.zeros(1, int)
-        return self._made(mosaic.astype(grids.value_type(self.grid.bands)), here, here)
+        corner = np.zeros(1, int)
+        return self._made(mosaic.astype(grids.value_type(self.grid.bands)), corner, corner)
 
     def _made(self, mosaic, top, left):
         tiles, first = {}, 0

@@ -105,9 +105,9 @@ class RasterCutter:
             for boxes, (row, col) in self._with(pixels)
         ]
         for where in grids.columns([boxes.grid for boxes in self.boxes]).values():
-            found = np.stack([known[grid][:, band] for grid, band in where])
+            valid = np.stack([known[grid][:, band] for grid, band in where])
             there = np.stack([inside[grid][several, band] for grid, band in where])
-            there &= found | ~found.any(axis=0)
+            there &= valid | ~valid.any(axis=0)
             there &= np.cumsum(there, axis=0) == 1
             for (grid, band), mine in zip(where, there, strict=True):
                 inside[grid][several, band] = mine

@@ -104,10 +104,10 @@ class Reader:
         above, before = max(0, -top), max(0, -left)
         high, wide = min(top + height, rows) - top - above, min(left + width, cols) - left - before
         if high > 0 and wide > 0:
-            here = (slice(above, above + high), slice(before, before + wide))
+            inside = (slice(above, above + high), slice(before, before + wide))
             place = {band: i for i, band in enumerate(self.grid.bands)}
             for path, bands in self.files.items():
-                at = ([place[band] for band in bands], *here)
+                at = ([place[band] for band in bands], *inside)
                 window = Window(left + before, top + above, wide, high)
                 values[at], valid[at] = self._read(self.open[path], bands, window)
         return values, valid
@@ -145,8 +145,8 @@ class Reader:
         for values, valid in self._sample():
             total += np.where(valid, values, 0).sum(axis=(1, 2), dtype=float)
             count += valid.sum(axis=(1, 2))
-        for band, found in zip(self.grid.bands, count, strict=True):
-            if not found:
+        for band, valid_pixels in zip(self.grid.bands, count, strict=True):
+            if not valid_pixels:
                 raise DataError(
                     f"{band.path}: band {band.index} has no valid pixel among those tried; are its "
                     "nodata value, its classes and the file as they should be?"
@@ -158,8 +158,8 @@ class Reader:
         classes = self.grid.bands[number].classes
         count = np.zeros(len(classes))
         for values, valid in self._sample():
-            found = values[number][valid[number]]
-            count += [(found == code).sum() for code in classes]
+            pixels = values[number][valid[number]]
+            count += [(pixels == code).sum() for code in classes]
         return count / count.sum()
 
     def _sample(self):
@@ -210,11 +210,11 @@ def spans_globe(grid: Grid) -> bool:
 
 def columns(grids):
     """The variables of `grids`: {name: [(number of the grid, number of its band)]}, one for each area."""
-    found = {}
+    by_name = {}
     for number, grid in enumerate(grids):
         for at, band in enumerate(grid.bands):
-            found.setdefault(band.name, []).append((number, at))
-    return found
+            by_name.setdefault(band.name, []).append((number, at))
+    return by_name
 
 
 def _check_areas(grids, covariate):

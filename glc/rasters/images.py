@@ -66,10 +66,10 @@ class ImageCutter:
             for group in layer.templates.values()
             for template in group
         }
-        self.files = list(dict.fromkeys(str(path) for found in self.places.values() for path, _ in found))
+        self.files = list(dict.fromkeys(str(path) for pairs in self.places.values() for path, _ in pairs))
         self.sources = {}
-        self.means, whole = self._means(covariate, sample)
-        pixel = np.uint8 if whole else np.float32
+        self.means, all_bytes = self._means(covariate, sample)
+        pixel = np.uint8 if all_bytes else np.float32
         length, dtype = (size**2, pixel) if self.full else (self.block**2, np.float32)
         self.columns = {name: (length, dtype) for planes in self.planes for name, *_ in planes}
 
@@ -104,19 +104,19 @@ class ImageCutter:
                         _, pixels[i], known[i] = self._read(layer, planes, dataset, survey)
                         continue
                     except KeyError as error:
-                        problem, found = (str(error.args[0]), "missing"), _MISSING
+                        problem, flag = (str(error.args[0]), "missing"), _MISSING
                     except _UNREADABLE as error:
-                        problem, found = (self._where(layer, dataset, survey), str(error.__cause__ or error)), _CORRUPT
+                        problem, flag = (self._where(layer, dataset, survey), str(error.__cause__ or error)), _CORRUPT
                     problems.append((start + i, *problem))
-                    rank[start + i] = max(rank[start + i], found)
+                    rank[start + i] = max(rank[start + i], flag)
                 for i in np.flatnonzero(~known.all(axis=(1, 2, 3))):
                     windows.fill(pixels[i], known[i], range(len(bands)), means, self.size // 2)
                 made = pixels if self.full else dct.compress(pixels, self.block)
-                here = slice(start, start + len(batch))
+                block_rows = slice(start, start + len(batch))
                 for band, (name, *_) in enumerate(planes):
                     tile = made[:, band].reshape(len(batch), -1)
-                    values[name][here] = tile.round() if self.columns[name][1] == np.uint8 else tile
-                    valid[name][here] = known[:, band].mean(axis=(1, 2))
+                    values[name][block_rows] = tile.round() if self.columns[name][1] == np.uint8 else tile
+                    valid[name][block_rows] = known[:, band].mean(axis=(1, 2))
         return values, valid, rank, problems
 
     def _read(self, layer, planes, dataset, survey):
@@ -159,33 +159,33 @@ class ImageCutter:
         Where none of them has an image, for few surveys have any, the others are tried until 64 have been found.
         """
         sample = sample.iloc[self.order(sample)]
-        means, whole = [], True
+        means, all_bytes = [], True
         for layer, planes in zip(self.layers, self.planes, strict=True):
             has = sample[sample["dataset"].isin(list(layer.templates))]
             spread = np.unique(np.linspace(0, len(has) - 1, min(_SAMPLE, len(has))).round().astype(int))
             others = np.setdiff1d(np.arange(len(has)), spread)
-            found = []
+            samples = []
             for part in (has.iloc[spread], has.iloc[others]):
                 for dataset, survey in zip(part["dataset"], _ids(part), strict=True):
-                    if len(found) == _SAMPLE:
+                    if len(samples) == _SAMPLE:
                         break
                     try:
                         eight_bit, pixels, valid = self._read(layer, planes, dataset, int(survey))
                     except (KeyError, *_UNREADABLE):
                         continue  # told of when its turn comes
-                    whole &= eight_bit
+                    all_bytes &= eight_bit
                     total = np.where(valid, pixels, 0).sum(axis=(1, 2))
-                    found.append(total / np.maximum(valid.sum(axis=(1, 2)), 1))
-                if found:
+                    samples.append(total / np.maximum(valid.sum(axis=(1, 2)), 1))
+                if samples:
                     break
-            if not found:
+            if not samples:
                 raise DataError(
                     f"{self.folder}: none of {len(has)} surveys tried has a readable image of bands "
                     f"{', '.join(layer.bands)} of covariate {covariate.name!r}; expected {next(iter(self.places))}; "
                     "do these images belong to these surveys?"
                 )
-            means.append(np.mean(found, axis=0))
-        return np.concatenate(means), whole
+            means.append(np.mean(samples, axis=0))
+        return np.concatenate(means), all_bytes
 
 
 def decode(data, bands, side, nodata=None):

@@ -35,9 +35,9 @@ class RasterValues:
         values = np.full((len(places), len(self.columns)), np.nan)
         unreadable = np.zeros(len(places), bool)
         for grid in self.grids:
-            found, bad = at_pixels(grid, *grid.pixels(places["lon"], places["lat"]))
+            sampled, bad = at_pixels(grid, *grid.pixels(places["lon"], places["lat"]))
             unreadable |= bad
-            for band, column in zip(grid.bands, found.T, strict=True):
+            for band, column in zip(grid.bands, sampled.T, strict=True):
                 mine = values[:, self.columns.index(band.name)]
                 np.copyto(mine, column, where=np.isnan(mine))  # what the first area knows stays
         return values, unreadable
@@ -45,7 +45,7 @@ class RasterValues:
 
 def at_pixels(grid, row, col):
     """Values of a `grids.Grid` at pixels (n,), -1 where off it: (n, bands) float64, and (n,) which cannot be read."""
-    found, unreadable = np.full((len(row), len(grid.bands)), np.nan), np.zeros(len(row), bool)
+    values, unreadable = np.full((len(row), len(grid.bands)), np.nan), np.zeros(len(row), bool)
     inside = np.flatnonzero(row >= 0)
     cell = row[inside] // _CELL * (grid.shape[1] // _CELL + 1) + col[inside] // _CELL
     order = np.argsort(cell, kind="stable")
@@ -54,14 +54,14 @@ def at_pixels(grid, row, col):
         while pending:
             at = pending.pop()
             try:
-                found[at] = _pixels(reader, row[at], col[at])
+                values[at] = _pixels(reader, row[at], col[at])
             except RasterioIOError:
                 if len(at) > 1:  # a damaged block must not cost its neighbours their values
                     half = len(at) // 2
                     pending += [at[half:], at[:half]]
                 else:
                     unreadable[at] = True
-    return found, unreadable
+    return values, unreadable
 
 
 def _pixels(reader, row, col):

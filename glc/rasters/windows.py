@@ -52,12 +52,12 @@ def fractions(mask, top, left, size):
 
 def distinct(masks):
     """Index of the first equal mask of each: a list as long as (n, rows, cols) `masks`."""
-    firsts, found = [], []
+    firsts, indices = [], []
     for i, mask in enumerate(masks):
         same = next((j for j in firsts if np.array_equal(masks[j], mask)), i)
         firsts += [i] if same == i else []
-        found.append(same)
-    return found
+        indices.append(same)
+    return indices
 
 
 def fill(mosaic, valid, masks, means, reach, core=(slice(None), slice(None))):
@@ -82,8 +82,8 @@ def fill(mosaic, valid, masks, means, reach, core=(slice(None), slice(None))):
             near = gaps & ((from_row - down) ** 2 + (from_col - across) ** 2 <= reach**2)
             from_row, from_col = from_row[near], from_col[near]
         for band in np.flatnonzero(np.asarray(masks) == first):
-            here = mosaic[(band, *core)]
-            found = None if near is None else mosaic[band, from_row, from_col]
-            np.copyto(here, means[band], where=gaps, casting="unsafe")
+            target = mosaic[(band, *core)]
+            filling = None if near is None else mosaic[band, from_row, from_col]
+            np.copyto(target, means[band], where=gaps, casting="unsafe")
             if near is not None:
-                here[near] = found
+                target[near] = filling

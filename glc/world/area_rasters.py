@@ -27,9 +27,9 @@ def _write(world, path, bounds, step, dtype, nodata, bands, values):
         made = np.full((len(bands), *lon.shape), nodata, dtype)
         for area in AREAS:
             west, south, east, north = area.bounds
-            here = (lon > west - MARGIN) & (lon < east + MARGIN) & (lat > south - MARGIN) & (lat < north + MARGIN)
-            if here.any():
-                made[:, here] = values(area.seed(world), *area.frame(lon[here], lat[here]))
+            inside = (lon > west - MARGIN) & (lon < east + MARGIN) & (lat > south - MARGIN) & (lat < north + MARGIN)
+            if inside.any():
+                made[:, inside] = values(area.seed(world), *area.frame(lon[inside], lat[inside]))
         return made
 
     rasters.write_bands(path, rasters.Grid(step, bounds), dtype, nodata, bands, make)

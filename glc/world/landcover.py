@@ -82,9 +82,9 @@ def layers(seed, lon, lat):
     own = np.zeros((1, *lon.shape), np.uint8)
     modis_layers = np.full((len(MODIS_BANDS), *lon.shape), MODIS_NODATA, np.uint8)
     if near.any():
-        here = ground(seed, lon[near], lat[near], inland[near])
-        own[0, near] = kind = kinds(here)
-        modis_layers[:, near] = modis(here, kind)
+        near_ground = ground(seed, lon[near], lat[near], inland[near])
+        own[0, near] = kind = kinds(near_ground)
+        modis_layers[:, near] = modis(near_ground, kind)
     return own, modis_layers
 
 
@@ -115,8 +115,8 @@ def modis(at, kind):
     # 2 classified water, 6 relabelled as snow, 9 forest type changed by climate, 0 classified land
     quality = np.select([water, ice, forest_changed], [2, 6, 9], 0)
     properties = _properties(at, kind, cover, water, ice)
-    found = [*_LEGACY[:, cover], *_confidences(at, water), *properties, quality, np.where(water, 1, 2)]
-    return np.stack(found, dtype=np.uint8, casting="unsafe")
+    bands = [*_LEGACY[:, cover], *_confidences(at, water), *properties, quality, np.where(water, 1, 2)]
+    return np.stack(bands, dtype=np.uint8, casting="unsafe")
 
 
 def _covers(at, kind, water, ice):

@@ -33,23 +33,23 @@ def write(world, folder):
     """Write the presence-absence and presence-only CSVs and ``truth/GLC24-PA-labels-test.csv`` below `folder`."""
     train, test = places.pa(world)
     niches = species.niches(world)
-    rows, found, limit = presences(world, train, niches)
+    rows, species_ids, limit = presences(world, train, niches)
     order = generator(world.seed, "row order").permutation(len(rows))
-    frame = train.iloc[rows[order]].assign(speciesId=found[order])
+    frame = train.iloc[rows[order]].assign(speciesId=species_ids[order])
     pa_columns = ["lon", "lat", "year", "geoUncertaintyInM", "areaInM2", "region", "country", "speciesId", "surveyId"]
     save(frame[pa_columns], folder / TRAIN)
     save(
         test[[c for c in pa_columns if c != "speciesId"]],
         folder / TEST,
     )
-    rows, found = test_presences(world, test, niches, limit)
-    truth = pd.DataFrame({"surveyId": test.surveyId.to_numpy()[rows], "speciesId": found})
+    rows, species_ids = test_presences(world, test, niches, limit)
+    truth = pd.DataFrame({"surveyId": test.surveyId.to_numpy()[rows], "speciesId": species_ids})
     save(truth, folder / TRUTH, whole=("speciesId",))
 
     po = places.po(world)
-    rows, found = po_records(world, po, niches)
+    rows, species_ids = po_records(world, po, niches)
     order = generator(world.seed, "po order").permutation(len(rows))
-    frame = po.iloc[rows[order]].assign(speciesId=found[order])
+    frame = po.iloc[rows[order]].assign(speciesId=species_ids[order])
     po_columns = ["publisher", "lon", "lat", "year", "geoUncertaintyInM", "country", "speciesId", "surveyId"]
     save(frame[po_columns], folder / PO)
 
@@ -125,7 +125,7 @@ def po_records(world, po, niches):
     rows = rows[np.lexsort([rows, block.ravel()[rows]])]
     block = block.ravel()[rows]
     starts = np.append(np.flatnonzero(np.diff(block, prepend=-1)), len(rows))
-    found = np.empty(len(rows), np.int64)
+    column = np.empty(len(rows), np.int64)
     lon, lat = po.lon.to_numpy(), po.lat.to_numpy()
     with tqdm(total=len(rows), desc="presence-only records", unit="row", unit_scale=True) as bar:
         first = 0
@@ -136,11 +136,11 @@ def po_records(world, po, niches):
             chunk = slice(starts[first], starts[last])
             e = environment.at(world.seed, lon[rows[chunk]], lat[rows[chunk]])
             chunk_rng = generator(world.seed, "po records", first)
-            found[chunk] = _resample(chunk_rng, niches, e, rows[chunk], starts[first : last + 1] - starts[first])
+            column[chunk] = _resample(chunk_rng, niches, e, rows[chunk], starts[first : last + 1] - starts[first])
             bar.update(chunk.stop - chunk.start)
             first = last
-    _add_missing(generator(world.seed, "po missing"), world, niches, lon, lat, rows, found)
-    return rows, niches.ids[found]
+    _add_missing(generator(world.seed, "po missing"), world, niches, lon, lat, rows, column)
+    return rows, niches.ids[column]
 
 
 def _resample(rng, niches, e, rows, starts):
@@ -150,7 +150,7 @@ def _resample(rng, niches, e, rows, starts):
     share = share.reshape(-1, _REPRESENTATIVES, share.shape[1]).mean(axis=1)
     cumulative = share.cumsum(axis=1, dtype=float)
     block = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    found = np.full(len(e), -1)
+    drawn = np.full(len(e), -1)
     todo = np.arange(len(e))
     for _ in range(8):
         chosen = np.empty((len(todo), _CANDIDATES), np.int64)
@@ -162,30 +162,30 @@ def _resample(rng, niches, e, rows, starts):
         weight = weight.astype(float) / share[block[todo][:, None], chosen] + 1e-12
         weight = weight.cumsum(axis=1)
         pick = (weight < rng.random((len(todo), 1)) * weight[:, -1:]).sum(axis=1)
-        found[todo] = chosen[np.arange(len(todo)), pick]
-        todo = np.flatnonzero(pd.DataFrame({"row": rows, "species": found}).duplicated())
+        drawn[todo] = chosen[np.arange(len(todo)), pick]
+        todo = np.flatnonzero(pd.DataFrame({"row": rows, "species": drawn}).duplicated())
         if not len(todo):
-            return found
+            return drawn
     # a survey that wants more species than its place readily proposes takes the likeliest it lacks
     for i in todo:
         odds = niches.log_odds(e[i : i + 1])[0]
-        odds[found[rows == rows[i]]] = -np.inf
-        found[i] = odds.argmax()
-    return found
+        odds[drawn[rows == rows[i]]] = -np.inf
+        drawn[i] = odds.argmax()
+    return drawn
 
 
-def _add_missing(rng, world, niches, lon, lat, rows, found):
+def _add_missing(rng, world, niches, lon, lat, rows, drawn):
     """Give every species without a record the likeliest of some common species' records, in place."""
-    count = np.bincount(found, minlength=len(niches.ids))
+    count = np.bincount(drawn, minlength=len(niches.ids))
     missing = np.flatnonzero(count == 0)
-    spare = np.flatnonzero(count[found] > 2)
+    spare = np.flatnonzero(count[drawn] > 2)
     spare = rng.choice(spare, min(len(spare), 8_192), replace=False)
     odds = niches.subset(missing).log_odds(environment.at(world.seed, lon[rows[spare]], lat[rows[spare]]))
     for column, s in enumerate(missing):
-        free = count[found[spare]] > 1
+        free = count[drawn[spare]] > 1
         i = np.where(free, odds[:, column], -np.inf).argmax()
-        count[found[spare[i]]] -= 1
-        found[spare[i]] = s
+        count[drawn[spare[i]]] -= 1
+        drawn[spare[i]] = s
         count[s] = 1
 
 

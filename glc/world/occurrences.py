@@ -22,9 +22,9 @@ _NATIVE = (0.4, 0.4, 0.2)
 
 def write(world, folder):
     """Write ``occurrences/occurrences_fr_train.csv`` and the USA's, with columns id;lat;lon;species_id."""
-    found = occurrences(world)
+    table = occurrences(world)
     for number, area in enumerate(tqdm(AREAS, desc="occurrences", unit="area")):
-        frame = found.loc[found["area"] == number, ["id", "lat", "lon", "species_id"]]
+        frame = table.loc[table["area"] == number, ["id", "lat", "lon", "species_id"]]
         with storage.atomic_file(folder / "occurrences" / f"occurrences_{area.code}_train.csv") as scratch:
             frame.to_csv(scratch, sep=";", index=False)
 
@@ -35,8 +35,8 @@ def occurrences(world):
 
     Every species occurs. Do not change the frame: it is remembered.
     """
-    found = sites(world)
-    p = probability(world, found)
+    rows = sites(world)
+    p = probability(world, rows)
     rng = generator(world.seed, "occurrences")
     cumulative = p.cumsum(axis=1)
     column = (cumulative < rng.random((len(p), 1)) * cumulative[:, -1:]).sum(axis=1)
@@ -45,7 +45,7 @@ def occurrences(world):
         row = np.where(count[column] > 1, p[:, missing], -1).argmax()
         count[column[row]] -= 1
         column[row], count[missing] = missing, 1
-    return found.assign(species_id=niches(world)[0].ids[column])
+    return rows.assign(species_id=niches(world)[0].ids[column])
 
 
 @lru_cache(maxsize=2)
@@ -69,33 +69,33 @@ def sites(world):
 @lru_cache(maxsize=2)
 def niches(world):
     """The species: their `glc.world.species.Niches`, and whether each is native to each area, (species, area) bool."""
-    found = sites(world)
+    rows = sites(world)
     rng = generator(world.seed, "species")
     n = world.n_species
-    sample = np.sort(rng.permutation(len(found))[: species.REFERENCE])
+    sample = np.sort(rng.permutation(len(rows))[: species.REFERENCE])
     prevalence = np.exp(rng.normal(0, 0.7, n))
     prevalence = np.minimum(prevalence * _SPECIES_A_PLACE / prevalence.sum(), _LIKELIEST)
-    e = environment(world, found.iloc[sample])
+    e = environment(world, rows.iloc[sample])
     known = species.drawn(rng, rng.permutation(n), np.ones(n, bool), e, np.zeros(len(e), np.float32), prevalence)
     home = rng.choice(3, n, p=_NATIVE)
     return known, np.column_stack([home != 1, home != 0])
 
 
-def environment(world, found):
+def environment(world, rows):
     """Environment of the rows of `sites`, (n, k) float32 as of `glc.world.environment.at`."""
-    number = found["area"].to_numpy()
-    lon, lat = found["lon"].to_numpy(), found["lat"].to_numpy()
+    number = rows["area"].to_numpy()
+    lon, lat = rows["lon"].to_numpy(), rows["lat"].to_numpy()
     parts = [(number == i, area) for i, area in enumerate(AREAS)]
     made = [area.environment(world, lon[at], lat[at]) for at, area in parts]
-    out = np.empty((len(found), made[0].shape[1]), np.float32)
+    out = np.empty((len(rows), made[0].shape[1]), np.float32)
     for (at, _), values in zip(parts, made, strict=True):
         out[at] = values
     return out
 
 
-def probability(world, found):
+def probability(world, rows):
     """Probability of each species to be the one that an occurrence at the rows of `sites` shows, (n, species)."""
     known, native = niches(world)
-    p = species.sigmoid(known.log_odds(environment(world, found))).astype(float)
-    p = p * np.sqrt(known.popularity) * native[:, found["area"].to_numpy()].T + 1e-12
+    p = species.sigmoid(known.log_odds(environment(world, rows))).astype(float)
+    p = p * np.sqrt(known.popularity) * native[:, rows["area"].to_numpy()].T + 1e-12
     return p / p.sum(axis=1, keepdims=True)

@@ -47,18 +47,18 @@ _BATCH = 64
 
 def write(world, folder):
     """Write the patches below ``patches-fr`` and ``patches-us``; of one occurrence in a hundred there are none."""
-    found = sites(world)
+    places = sites(world)
     painted = paint(world.seed)
-    with tqdm(total=len(found), desc="patches", unit="occurrence") as bar, warnings.catch_warnings():
+    with tqdm(total=len(places), desc="patches", unit="occurrence") as bar, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # patches are only pixels
-        for start in range(0, len(found), _BATCH):
-            batch = found.iloc[start : start + _BATCH]
+        for start in range(0, len(places), _BATCH):
+            batch = places.iloc[start : start + _BATCH]
             rng = generator(world.seed, "patches", start)
             for number, area in enumerate(AREAS):
-                here = batch[batch["area"] == number]
-                if len(here):
-                    made = patches(world, area, here["lon"].to_numpy(), here["lat"].to_numpy(), painted, rng)
-                    for survey, *layers in zip(here["id"], *made, strict=True):
+                own = batch[batch["area"] == number]
+                if len(own):
+                    made = patches(world, area, own["lon"].to_numpy(), own["lat"].to_numpy(), painted, rng)
+                    for survey, *layers in zip(own["id"], *made, strict=True):
                         if rng.random() >= _MISSING:
                             _save(folder, area, survey, *layers)
             bar.update(len(batch))

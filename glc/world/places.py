@@ -161,13 +161,13 @@ def clustered(seed, rng, n, lon, lat, weight, spread_m):
 
 def until_on_land(seed, n, draw):
     """`n` places on land, lon and lat; ``draw(m)`` gives `m` places that may lie in the sea."""
-    found, count = [], 0
+    parts, count = [], 0
     while count < n:
         lon, lat = (np.round(z, 6) for z in draw(min(2 * (n - count) + 64, 1_000_000)))
         dry = environment.land(seed, lon, lat) > 0.02
-        found.append((lon[dry], lat[dry]))
+        parts.append((lon[dry], lat[dry]))
         count += int(dry.sum())
-    lon, lat = np.concatenate(found, axis=1)[:, :n] if found else np.zeros((2, 0))
+    lon, lat = np.concatenate(parts, axis=1)[:, :n] if parts else np.zeros((2, 0))
     return lon, lat
 
 

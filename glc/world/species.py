@@ -109,9 +109,9 @@ def drawn(rng, ids, in_pa, e, effort, prevalence):
     detection = rng.beta(9, 1.6, n)
     popularity = rng.lognormal(0, 0.9, n)
     traits = [optimum, weight, rng.normal(2.2, 0.7, n), detection, popularity]
-    found = Niches(ids, *(z.astype(np.float32) for z in traits), in_pa)
-    _calibrate(found, e, effort, prevalence)
-    return found
+    calibrated = Niches(ids, *(z.astype(np.float32) for z in traits), in_pa)
+    _calibrate(calibrated, e, effort, prevalence)
+    return calibrated
 
 
 def _calibrate(drawn, e, effort, prevalence):
