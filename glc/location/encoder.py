@@ -89,9 +89,11 @@ def read(path, kind, make):
         raise DataError(f"{path}: no such file; expected a {kind}; {_REMEDY}") from None
     except Exception as error:
         raise DataError(f"{path}: cannot be read as a {kind} ({error}); {_REMEDY}") from error
-    found = content.get("kind") if isinstance(content, dict) else type(content).__name__
-    if found != kind:
-        raise DataError(f"{path}: found {found!r}, expected a {kind}; pre-training writes location.ckpt and image.ckpt")
+    actual = content.get("kind") if isinstance(content, dict) else type(content).__name__
+    if actual != kind:
+        raise DataError(
+            f"{path}: found {actual!r}, expected a {kind}; pre-training writes location.ckpt and image.ckpt"
+        )
     try:
         net = make(content)
         net.load_state_dict(content["state_dict"])

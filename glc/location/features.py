@@ -47,23 +47,23 @@ def make(choice: config.Choice) -> FeatureMap:
 
 def degrees(lon, lat):
     """`lon`, `lat` as float64 arrays (n,); a DataError names what is no place on Earth."""
-    found = {"lon": lon, "lat": lat}
+    axes = {"lon": lon, "lat": lat}
     for name, limit in (("lon", 360.0), ("lat", 90.0)):
         try:
-            found[name] = np.atleast_1d(np.asarray(found[name], np.float64))
+            axes[name] = np.atleast_1d(np.asarray(axes[name], np.float64))
         except (TypeError, ValueError) as error:
             raise DataError(f"{name}: {error}; expected numbers in degrees") from None
-        if found[name].ndim != 1:
-            raise DataError(f"{name}: found an array of shape {found[name].shape}, expected (n,); try: .ravel()")
-        wrong = np.flatnonzero(~(np.abs(found[name]) <= limit))
+        if axes[name].ndim != 1:
+            raise DataError(f"{name}: found an array of shape {axes[name].shape}, expected (n,); try: .ravel()")
+        wrong = np.flatnonzero(~(np.abs(axes[name]) <= limit))
         if len(wrong):
             raise DataError(
-                f"{name}: found {found[name][wrong[0]]} at row {wrong[0]} ({len(wrong)} such rows), expected degrees "
+                f"{name}: found {axes[name][wrong[0]]} at row {wrong[0]} ({len(wrong)} such rows), expected degrees "
                 f"within ±{limit:g}; leave such places out, or give lon first and lat second, in EPSG:4326"
             )
-    if len(found["lon"]) != len(found["lat"]):
-        raise DataError(f"found {len(found['lon'])} lon and {len(found['lat'])} lat, expected the same number of each")
-    return found["lon"], found["lat"]
+    if len(axes["lon"]) != len(axes["lat"]):
+        raise DataError(f"found {len(axes['lon'])} lon and {len(axes['lat'])} lat, expected the same number of each")
+    return axes["lon"], axes["lat"]
 
 
 @locations.register("harmonics")

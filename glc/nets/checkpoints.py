@@ -106,8 +106,8 @@ def clone(net, checkpoint, columns):
     there, state = np.flatnonzero(columns >= 0), content["state_dict"]
     try:
         for name in last:
-            found, state[name] = state[name], own[name].clone()
-            state[name][there] = found[columns[there]]
+            saved, state[name] = state[name], own[name].clone()
+            state[name][there] = saved[columns[there]]
         net.load_state_dict(state)
     except (KeyError, RuntimeError) as error:
         raise DataError(
@@ -148,10 +148,10 @@ def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="a
     link = LINKS[content["link"]]
     prediction = prediction or net.Prediction()
     batch = batch if net.at_once is None else min(batch, net.at_once)
-    found = features.layouts if features else {}
-    if found != layouts:
+    given = features.layouts if features else {}
+    if given != layouts:
         raise DataError(
-            f"{checkpoint}: the net reads the inputs {layouts}, found {found}; give those it was trained on"
+            f"{checkpoint}: the net reads the inputs {layouts}, found {given}; give those it was trained on"
         )
     device = "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
     net.to(device)

@@ -175,8 +175,8 @@ class Learner(pl.LightningModule):
         self.micro.update(LINKS[self.link](logits), targets.int())
         measures = {"valid_loss": loss, "valid_f1": top_k_f1(logits, targets).mean()}
         if self.single:
-            found = top_k_accuracy(logits, targets, TOPS)
-            measures |= {name: value.mean() for name, value in zip(_TOPS, found, strict=True)}
+            accuracies = top_k_accuracy(logits, targets, TOPS)
+            measures |= {name: value.mean() for name, value in zip(_TOPS, accuracies, strict=True)}
         self.log_dict(measures, prog_bar=True, batch_size=len(targets))
         self.log("valid_f1_micro", self.micro)
 

@@ -19,11 +19,11 @@ _kept = []  # a library takes its schemas away when it is collected
 
 def prepare():
     """Load torchvision's operators, or declare those whose schemas its import needs."""
-    found = importlib.util.find_spec("torchvision")
-    if found is None:
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None:
         return
     try:
-        for path in Path(found.origin).parent.glob("_C*.so"):
+        for path in Path(spec.origin).parent.glob("_C*.so"):
             torch.ops.load_library(str(path))
     except OSError:
         library = torch.library.Library("torchvision", "DEF")

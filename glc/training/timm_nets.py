@@ -47,8 +47,8 @@ def backbone(
         settings |= narrow
     net = create(name, num_classes=0, in_chans=channels, **settings)
     if pretrained:  # timm leaves at random what a file does not have
-        found = timm.models.load_state_dict(str(pretrained))
-        lacking = [key for key in net.state_dict() if key not in found and not key.endswith("num_batches_tracked")]
+        weights = timm.models.load_state_dict(str(pretrained))
+        lacking = [key for key in net.state_dict() if key not in weights and not key.endswith("num_batches_tracked")]
         if lacking:
             raise ConfigError(
                 f"pretrained: {pretrained} holds no {lacking[0]} (and lacks {len(lacking)} tensors in all), expected "

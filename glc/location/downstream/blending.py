@@ -79,23 +79,23 @@ def choose(target, truth, candidates, most=10):
     A source may be picked again, which raises its weight; at most `most` picks, and none that does not gain.
     """
     if target.kind == "class":
-        known = np.array([one is not None for one in truth])
-        classes = np.unique(np.concatenate([one.classes for one in candidates.values()]))
-        values = {label: one.over(classes).values[known] for label, one in candidates.items()}
+        known = np.array([value is not None for value in truth])
+        classes = np.unique(np.concatenate([candidate.classes for candidate in candidates.values()]))
+        values = {label: candidate.over(classes).values[known] for label, candidate in candidates.items()}
         codes = pd.Index(classes).get_indexer(truth[known])  # -1, never right, for a class that no source knows
 
         def score(mean):
             return (mean.argmax(axis=1) == codes).mean()
     else:
         truth = truth.astype(np.float64)
-        values = {label: one.values for label, one in candidates.items()}
+        values = {label: candidate.values for label, candidate in candidates.items()}
 
         def score(mean):
             return -np.square(truth - mean).mean()
 
     picked, total, best = Counter(), 0, -np.inf
     for _ in range(most):
-        gains = {label: score((total + one) / (picked.total() + 1)) for label, one in values.items()}
+        gains = {label: score((total + predicted) / (picked.total() + 1)) for label, predicted in values.items()}
         label = max(gains, key=gains.get)
         if gains[label] <= best:
             break
@@ -118,7 +118,9 @@ def held_out(target, truth, candidates, fold):
     parts, rows = [], []
     for number in np.unique(fold):
         asked = fold == number
-        weights = choose(target, truth[~asked], {label: one.at(~asked) for label, one in candidates.items()})
-        parts.append(weighted({label: one.at(asked) for label, one in candidates.items()}, weights))
+        weights = choose(
+            target, truth[~asked], {label: candidate.at(~asked) for label, candidate in candidates.items()}
+        )
+        parts.append(weighted({label: candidate.at(asked) for label, candidate in candidates.items()}, weights))
         rows.append(np.flatnonzero(asked))
     return Prediction.join(parts, rows, len(fold))

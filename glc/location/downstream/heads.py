@@ -51,16 +51,18 @@ class Prediction:
         """Mean of predictions of the same places."""
         predictions = list(predictions)
         if predictions[0].classes is not None:
-            classes = np.unique(np.concatenate([one.classes for one in predictions]))
-            predictions = [one.over(classes) for one in predictions]
-        return Prediction(sum(one.values for one in predictions) / len(predictions), predictions[0].classes)
+            classes = np.unique(np.concatenate([prediction.classes for prediction in predictions]))
+            predictions = [prediction.over(classes) for prediction in predictions]
+        return Prediction(
+            sum(prediction.values for prediction in predictions) / len(predictions), predictions[0].classes
+        )
 
     @staticmethod
     def join(parts: Sequence["Prediction"], rows: Iterable[np.ndarray], n: int) -> "Prediction":
         """Predictions of parts of `n` places, each for the row numbers of `rows`, in one."""
         classes = None
         if parts[0].classes is not None:
-            classes = np.unique(np.concatenate([one.classes for one in parts]))
+            classes = np.unique(np.concatenate([prediction.classes for prediction in parts]))
         values = np.full((n,) if classes is None else (n, len(classes)), np.nan, parts[0].values.dtype)
         for part, where in zip(parts, rows, strict=True):
             values[where] = part.over(classes).values
@@ -86,7 +88,7 @@ def fit_predict(features, targets, query, head=HEAD, seed=0, progress=True):
     returns : name -> Prediction of the m rows
     """
     scaler = _Scaler(features)
-    X, Q = (torch.from_numpy(scaler(one)) for one in (features, query))
+    X, Q = (torch.from_numpy(scaler(table)) for table in (features, query))
     tasks = {name: _Task(target) for name, target in targets.items()}
     if head.kind == "linear":
         kinds = {name: _ridge if task.classes is None else _logistic for name, task in tasks.items()}
@@ -170,7 +172,7 @@ class _Heads(nn.Module):
         hidden = self.dropout(self.first(X).relu()).view(len(X), self.heads, self.width).transpose(0, 1)
         for weight, bias in zip(self.weights, self.biases, strict=True):
             hidden = self.dropout(torch.baddbmm(bias, hidden, weight).relu())
-        return [out(one) for out, one in zip(self.out, hidden, strict=True)]
+        return [out(part) for out, part in zip(self.out, hidden, strict=True)]
 
 
 def _train(X, tasks, Q, head, seed, progress):
@@ -195,7 +197,7 @@ def _train(X, tasks, Q, head, seed, progress):
     net.eval()
     with torch.no_grad():
         parts = [net(part) for part in Q.split(16_384)]
-    outputs = [torch.cat(one) for one in zip(*parts, strict=True)]
+    outputs = [torch.cat(chunks) for chunks in zip(*parts, strict=True)]
     return {name: task.prediction(out) for (name, task), out in zip(tasks.items(), outputs, strict=True)}
 
 

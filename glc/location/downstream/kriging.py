@@ -54,18 +54,18 @@ def fit_predict(places, targets, query, near=NEAR, spread=SPREAD, seed=0, progre
         known = target.dtype != object or np.array([label is not None for label in target])
         rows = np.flatnonzero(np.broadcast_to(known, len(target)))
         groups.setdefault(rows.tobytes(), (rows, []))[1].append(name)
-    found = {}
+    predictions = {}
     for rows, names in groups.values():
-        told = {name: targets[name][rows] for name in names}
-        model = variogram(points[rows], list(told.values()), seed)
-        values, classes = _columns(told)
+        truth = {name: targets[name][rows] for name in names}
+        model = variogram(points[rows], list(truth.values()), seed)
+        values, classes = _columns(truth)
         kriged = _krige(points[rows], values, at, model, near, spread, seed, progress)
         start = 0
         for name in names:
             width = 1 if classes[name] is None else len(classes[name])
-            found[name] = _prediction(kriged[:, start : start + width], classes[name])
+            predictions[name] = _prediction(kriged[:, start : start + width], classes[name])
             start += width
-    return {name: found[name] for name in targets}
+    return {name: predictions[name] for name in targets}
 
 
 def variogram(points, targets, seed=0):
@@ -99,7 +99,7 @@ def _fit(km, half):
         return Variogram(_LEAST_NUGGET, 1.0, max(float(np.median(km)) if len(km) else 1.0, 1e-3))
     order = np.argsort(km)
     parts = [part for part in np.array_split(order, min(30, len(km) // 4)) if len(part)]
-    h, gamma = (np.array([one[part].mean() for part in parts]) for one in (km, half))
+    h, gamma = (np.array([values[part].mean() for part in parts]) for values in (km, half))
 
     def curve(h, nugget, sill, log_range):
         return nugget + sill * (1 - np.exp(-h / np.exp(log_range)))
@@ -130,7 +130,7 @@ def _krige(points, values, at, model, near, spread, seed, progress):
     beyond = rng.choice(len(points), min(spread, len(points) - near), replace=False)
     tree, nugget = cKDTree(points), max(model.nugget / model.sill, _LEAST_NUGGET)
     mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
-    told = torch.from_numpy(values - mean)
+    centred = torch.from_numpy(values - mean)
     out = np.empty((len(at), values.shape[1]), np.float32)
 
     def likeness(a, b):
@@ -138,19 +138,19 @@ def _krige(points, values, at, model, near, spread, seed, progress):
 
     for start in tqdm(range(0, len(at), _BATCH), "kriging", leave=False, disable=not progress, unit="batch"):
         asked = at[start : start + _BATCH]
-        found = tree.query(asked, range(1, near + 1))[1]
-        found = np.hstack([found, np.broadcast_to(beyond, (len(asked), len(beyond)))])
+        used = tree.query(asked, range(1, near + 1))[1]
+        used = np.hstack([used, np.broadcast_to(beyond, (len(asked), len(beyond)))])
         # seen from the place that is asked for, float32 tells metres apart nearby; from the Earth's centre it does not
-        known = torch.from_numpy(((points[found] - asked[:, None]) * _EARTH_KM).astype(np.float32))
+        known = torch.from_numpy(((points[used] - asked[:, None]) * _EARTH_KM).astype(np.float32))
         covariance, beside = likeness(known, known), likeness(known, torch.zeros(len(asked), 1, 3))
-        covariance.diagonal(dim1=1, dim2=2).copy_(torch.full(found.shape, 1 + nugget))
+        covariance.diagonal(dim1=1, dim2=2).copy_(torch.full(used.shape, 1 + nugget))
         solved = torch.cholesky_solve(
             torch.cat([beside, torch.ones_like(beside)], 2), torch.linalg.cholesky(covariance)
         )
         weights, ones = solved.split(1, 2)
         # the multiplier of Lagrange: weights that sum to 1 (Cressie 1993, equation 3.2.12)
         weights = weights + ones * (1 - weights.sum(1, keepdim=True)) / ones.sum(1, keepdim=True)
-        out[start : start + _BATCH] = torch.bmm(weights.transpose(1, 2), told[found])[:, 0].numpy()
+        out[start : start + _BATCH] = torch.bmm(weights.transpose(1, 2), centred[used])[:, 0].numpy()
     return out + mean
 
 

@@ -15,7 +15,7 @@ def fit_predict(places, targets, query, k=10):
     returns : name -> `glc.location.downstream.heads.Prediction`; among classes with as many votes the nearer ones win
     """
     points, at = geo.unit_sphere(*places), geo.unit_sphere(*query)
-    nearest, found = {}, {}
+    nearest, predictions = {}, {}
     for name, target in targets.items():
         known = target.dtype != object or np.array([label is not None for label in target])
         rows = np.flatnonzero(np.broadcast_to(known, len(target)))
@@ -23,8 +23,8 @@ def fit_predict(places, targets, query, k=10):
         if key not in nearest:
             count = min(k, len(rows))
             nearest[key] = cKDTree(points[rows]).query(at, range(1, count + 1))[1]
-        found[name] = _mean(target[rows], nearest[key])
-    return found
+        predictions[name] = _mean(target[rows], nearest[key])
+    return predictions
 
 
 def _mean(target, nearest):

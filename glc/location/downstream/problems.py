@@ -84,7 +84,7 @@ class Problem:
 
     def target(self, name: str) -> Target:
         """The Target called `name`."""
-        return next(one for one in self.targets if one.name == name)
+        return next(target for target in self.targets if target.name == name)
 
 
 def location(folder: StrPath, random_folds: int | None = None) -> Problem:
@@ -94,10 +94,10 @@ def location(folder: StrPath, random_folds: int | None = None) -> Problem:
     Places without a Köppen main class (ocean pixels of its raster) are left out of that target alone.
     """
     tasks, query = location_files(folder)
-    names = [one.name for one in LOCATION_TARGETS]
+    names = [target.name for target in LOCATION_TARGETS]
     columns = ["lat", "lon", "continent", *names, "fold_random", "fold_block10"]
     places = _parquet(tasks, columns)
-    _check(places, tasks, [one.name for one in LOCATION_TARGETS if one.kind == "value"])
+    _check(places, tasks, [target.name for target in LOCATION_TARGETS if target.kind == "value"])
     places["koeppen_main"] = places["koeppen_main"].where(places["koeppen_main"].notna(), None)
     unknown = int(places["country_code"].isna().sum())
     if unknown:
@@ -156,7 +156,7 @@ def nearest_pixel(
             kept = [i for i, name in enumerate(names) if not name.lower().startswith(tuple(without))]
             if not kept:
                 raise DataError(f"{path}: no band is left without {', '.join(without)}; found {', '.join(names)}")
-            column, row = (np.floor(one).astype(int) for one in ~source.transform * (lon, lat))
+            column, row = (np.floor(index).astype(int) for index in ~source.transform * (lon, lat))
             row[lat == source.bounds.bottom] -= 1  # the raster's own last edges
             column[lon == source.bounds.right] -= 1
             outside = (row < 0) | (column < 0) | (row >= source.height) | (column >= source.width)
@@ -180,11 +180,11 @@ def nearest_pixel(
 
 
 def _files(folder, names):
-    found = [Path(folder) / name for name in names]
-    for path in found:
+    paths = [Path(folder) / name for name in names]
+    for path in paths:
         if not path.is_file():
             raise DataError(f"{path}: no such file; give the folder that holds {' and '.join(names)}")
-    return found
+    return paths
 
 
 def _parquet(path, columns):

@@ -16,14 +16,14 @@ def table(scores: pd.DataFrame, problem: Problem, column: str) -> pd.DataFrame:
     A source has one figure without a spread where it draws nothing, and none for a target that it was not asked.
     """
     part = scores[(scores["folds"] == column) & (scores["fold"] == POOLED)]
-    found = part.groupby(["row", "target", "measure"], sort=False)["score"].agg(["mean", "std", "count"])
+    statistics = part.groupby(["row", "target", "measure"], sort=False)["score"].agg(["mean", "std", "count"])
     lines = {label: {"row": label} for label in part["row"].unique()}
     for target in problem.targets:
         for measure in _measures(target, problem):
             head = f"{target.title}, {measure}"
             for label, line in lines.items():
                 key = (label, target.name, measure)
-                line[head] = _text(*found.loc[key]) if key in found.index else ""
+                line[head] = _text(*statistics.loc[key]) if key in statistics.index else ""
     return pd.DataFrame(list(lines.values()))
 
 
@@ -32,17 +32,19 @@ def remarks(scores: pd.DataFrame, problem: Problem, column: str) -> list[str]:
     part = scores[(scores["folds"] == column) & (scores["fold"] != "blend")]
     folds = sorted(part.loc[part["fold"] != POOLED, "fold"].unique())
     pooled = part[part["fold"] == POOLED]
-    told = [
+    sentences = [
         f"{int(pooled['places'].max()):,} places, held out in {len(folds)} fold{'s' if len(folds) > 1 else ''}; mean ± "
         "standard deviation over seeds of the head, of all held-out places together."
     ]
     for target in problem.targets:
         unseen = pooled.loc[pooled["target"] == target.name, "unseen"].max()
         if unseen > 0:
-            told.append(f"{unseen:.1%} of them have a {target.title} that their training folds lack.")
-    missing = {one.title: int(problem.places[one.name].isna().sum()) for one in problem.targets}
-    told += [f"{count:,} places have no {title} and do not count there." for title, count in missing.items() if count]
-    return told
+            sentences.append(f"{unseen:.1%} of them have a {target.title} that their training folds lack.")
+    missing = {target.title: int(problem.places[target.name].isna().sum()) for target in problem.targets}
+    sentences += [
+        f"{count:,} places have no {title} and do not count there." for title, count in missing.items() if count
+    ]
+    return sentences
 
 
 def chosen(weights: Mapping[str, Mapping[str, Chosen]]) -> pd.DataFrame:
@@ -52,9 +54,9 @@ def chosen(weights: Mapping[str, Mapping[str, Chosen]]) -> pd.DataFrame:
     """
     lines = []
     for benchmark in weights.values():
-        for target, found in benchmark.items():
-            mean = ", ".join(f"{count} × {label}" for label, count in found["mean of"].items())
-            without = "; ".join(f"{label}: {reason}" for label, reason in found["not asked"].items())
+        for target, choice in benchmark.items():
+            mean = ", ".join(f"{count} × {label}" for label, count in choice["mean of"].items())
+            without = "; ".join(f"{label}: {reason}" for label, reason in choice["not asked"].items())
             lines.append({"target": target, "mean of": mean, "not asked, as they may know the target": without})
     return pd.DataFrame(lines)
 

@@ -46,7 +46,7 @@ def cross_validate(
     """
     groups = _groups(problem, source, paths)
     place = problem.places[["lon", "lat"]].to_numpy().T
-    told = [_features(source, path, without, *place) for path, without, _ in groups]
+    by_group = [_features(source, path, without, *place) for path, without, _ in groups]
     seeds = _seeds(source, seeds)
     rows, held_out = [], {}
     total = len(groups) * len(seeds) * sum(map(len, problem.folds.values()))
@@ -55,7 +55,7 @@ def cross_validate(
             fold = problem.places[column].to_numpy()
             held = {number: np.flatnonzero(fold == number) for number in folds}
             held_out[column] = {}
-            for (_, _, names), features in zip(groups, told, strict=True):
+            for (_, _, names), features in zip(groups, by_group, strict=True):
                 by_seed = []
                 for seed in seeds:
                     parts = []
@@ -69,7 +69,7 @@ def cross_validate(
                     }
                     rows += _scores(problem, column, held, joined, seed)
                     by_seed.append(joined)
-                held_out[column] |= {name: Prediction.mean(one[name] for one in by_seed) for name in names}
+                held_out[column] |= {name: Prediction.mean(run[name] for run in by_seed) for name in names}
     return Result(pd.DataFrame(rows), held_out)
 
 
@@ -83,15 +83,15 @@ def predict(
     if source.kind == "raster":
         raise ConfigError("a raster may not be read at the places to predict; give features or an encoder")
     every = np.ones(len(problem.places), bool)
-    found = {}
+    predictions = {}
     for path, without, names in _groups(problem, source, paths):
         known, asked = (
             _features(source, path, without, *frame[["lon", "lat"]].to_numpy().T)
             for frame in (problem.places, problem.query)
         )
         runs = [_predict(problem, source, names, known, every, asked, head, seed) for seed in _seeds(source, seeds)]
-        found |= {name: Prediction.mean(one[name] for one in runs) for name in names}
-    return found
+        predictions |= {name: Prediction.mean(run[name] for run in runs) for name in names}
+    return predictions
 
 
 def knows(source, paths, target):
@@ -117,7 +117,7 @@ def measures(target, truth, prediction):
         truth = truth.astype(np.float64)
         residual, spread = truth - prediction.values, truth - truth.mean()
         return {"R²": float(1 - (residual**2).sum() / (spread**2).sum())}
-    known = np.array([one is not None for one in truth])
+    known = np.array([value is not None for value in truth])
     if not known.any():
         return {"accuracy": np.nan, "top-5 accuracy": np.nan}
     top = prediction.top(5)[known]
@@ -136,8 +136,8 @@ def pooled_scores(problem, target, prediction, column):
 def write_predictions(problem: Problem, predictions: Mapping[str, Prediction], path: Path) -> None:
     """Write the predicted places: lat, lon and targets (.parquet), or surveyId, class and top5 (.csv, by spaces)."""
     frame = problem.query.copy()
-    for name, one in predictions.items():
-        frame[name] = one.best
+    for name, prediction in predictions.items():
+        frame[name] = prediction.best
     if path.suffix == ".parquet":
         frame[["lat", "lon", *predictions]].to_parquet(path, index=False)
     else:
@@ -150,12 +150,14 @@ def save(predictions: Mapping[str, Prediction], folder: Path) -> None:
     """Write target -> Prediction as ``folder/<target>.npz``; probabilities as float16."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, one in predictions.items():
-        if one.classes is None:
-            np.savez_compressed(folder / f"{name}.npz", values=one.values)
+    for name, prediction in predictions.items():
+        if prediction.classes is None:
+            np.savez_compressed(folder / f"{name}.npz", values=prediction.values)
         else:
             np.savez_compressed(
-                folder / f"{name}.npz", values=one.values.astype(np.float16), classes=one.classes.astype(str)
+                folder / f"{name}.npz",
+                values=prediction.values.astype(np.float16),
+                classes=prediction.classes.astype(str),
             )
 
 
@@ -164,10 +166,10 @@ def load(folder, name):
     path = Path(folder) / f"{name}.npz"
     if not path.is_file():
         return None
-    with np.load(path) as found:
-        if "classes" not in found:
-            return Prediction(found["values"])
-        return Prediction(found["values"].astype(np.float32), found["classes"].astype(object))
+    with np.load(path) as file:
+        if "classes" not in file:
+            return Prediction(file["values"])
+        return Prediction(file["values"].astype(np.float32), file["classes"].astype(object))
 
 
 def read_scores(folder: Path) -> pd.DataFrame:

@@ -156,15 +156,15 @@ def search(images, vectors, lon, lat, k=10, batch=128, progress=True):
     return Found(lon[at], lat[at], best)
 
 
-def refine(location, images, found, radius_km, rounds=ROUNDS, points=POINTS, progress=True):
+def refine(location, images, candidates, radius_km, rounds=ROUNDS, points=POINTS, progress=True):
     """Climb from each candidate to the highest cosine nearby, without gradients: a `Found`, the best first.
 
-    location : a `LocationEncoder`; images : unit vectors (n, dim) of the queries of `found`
+    location : a `LocationEncoder`; images : unit vectors (n, dim) of the queries of `candidates`
     Each round lays `points` evenly on a disc around every candidate and moves it to the best one, if that is better
     than where it is; the disc's radius starts at `radius_km`, the gallery's spacing, and halves. Several
     candidates may meet at one peak.
     """
-    lon, lat, best = found.lon.copy(), found.lat.copy(), found.similarity.copy()
+    lon, lat, best = candidates.lon.copy(), candidates.lat.copy(), candidates.similarity.copy()
     n, k = best.shape
     size, dim = max(_AT_ONCE // (k * points), 1), images.shape[1]
     blocks = [slice(start, start + size) for start in range(0, n, size)]
@@ -175,22 +175,22 @@ def refine(location, images, found, radius_km, rounds=ROUNDS, points=POINTS, pro
                 vectors = location.embed(*(x.ravel() for x in there)).reshape(-1, k * points, dim)
                 similar = np.matmul(vectors, images[part, :, None]).reshape(-1, k, points)
                 choice = similar.argmax(axis=2)[..., None]
-                new = [np.take_along_axis(one, choice, axis=2)[..., 0] for one in (*there, similar)]
+                new = [np.take_along_axis(values, choice, axis=2)[..., 0] for values in (*there, similar)]
                 better = new[2] > best[part]
                 for own, there in zip((lon, lat, best), new, strict=True):
                     own[part] = np.where(better, there, own[part])
                 bar.update()
     order = np.argsort(-best, axis=1, kind="stable")
-    return Found(*(np.take_along_axis(one, order, axis=1) for one in (lon, lat, best)))
+    return Found(*(np.take_along_axis(values, order, axis=1) for values in (lon, lat, best)))
 
 
-def results(asked, found, at, refined):
+def results(asked, candidates, at, refined):
     """A frame, a row a query: its place, the best one found for it, and the error in great-circle km.
 
-    asked : `Queries`; found : `Found`; at : (lon, lat) of the gallery; refined : whether `found` is
+    asked : `Queries`; candidates : `Found`; at : (lon, lat) of the gallery; refined : whether `candidates` are
     """
     tree = cKDTree(geo.unit_sphere(*at))
-    predicted = found.lon[:, 0], found.lat[:, 0]
+    predicted = candidates.lon[:, 0], candidates.lat[:, 0]
     columns = {
         "query": np.arange(len(asked.lon)),
         "refined": refined,
@@ -199,7 +199,7 @@ def results(asked, found, at, refined):
         "predicted_lon": predicted[0],
         "predicted_lat": predicted[1],
         "error_km": geo.great_circle_m(asked.lon, asked.lat, *predicted) / 1000,
-        "similarity": found.similarity[:, 0],
+        "similarity": candidates.similarity[:, 0],
         "gallery_km": _nearest_km(tree, asked.lon, asked.lat),
         "trained_km": asked.trained_km,
     }
@@ -214,9 +214,9 @@ def tile(stack, lon, lat):
     return tiles
 
 
-def ranked(place, found):
-    """Candidates of the one query of `found`: a frame of rank, lon, lat, km to `place` (lon, lat) and similarity."""
-    lon, lat, similarity = (one[0] for one in (found.lon, found.lat, found.similarity))
+def ranked(place, candidates):
+    """The `candidates` of one query: a frame of rank, lon, lat, km to `place` (lon, lat) and similarity."""
+    lon, lat, similarity = (values[0] for values in (candidates.lon, candidates.lat, candidates.similarity))
     km = geo.great_circle_m(*place, lon, lat) / 1000
     return pd.DataFrame({"rank": np.arange(1, len(km) + 1), "lon": lon, "lat": lat, "km": km, "similarity": similarity})
 
@@ -230,17 +230,17 @@ def metrics(frame, at, degrees, seed=0):
     """
     rng, rows = np.random.default_rng(seed), []
     for kind, part in frame.groupby("queries", sort=False):
-        whole = part[~part["refined"]]
-        draws = rng.integers(len(at[0]), size=(_CHANCE, len(whole)))
-        lines = {"gallery": whole["error_km"], "refined": part.loc[part["refined"], "error_km"]}
-        lines["ceiling"] = whole["gallery_km"]
-        lon, lat = whole["lon"].to_numpy(), whole["lat"].to_numpy()
+        unrefined = part[~part["refined"]]
+        draws = rng.integers(len(at[0]), size=(_CHANCE, len(unrefined)))
+        lines = {"gallery": unrefined["error_km"], "refined": part.loc[part["refined"], "error_km"]}
+        lines["ceiling"] = unrefined["gallery_km"]
+        lon, lat = unrefined["lon"].to_numpy(), unrefined["lat"].to_numpy()
         squares = len(np.unique(sampling.squares(lon, lat, degrees)))
         lines["chance"] = geo.great_circle_m(lon, lat, at[0][draws], at[1][draws]) / 1000
         for line, km in lines.items():
             if np.size(km):
                 km = np.asarray(km)
-                row = {"queries": kind, "line": line, "places": len(whole), "squares": squares}
+                row = {"queries": kind, "line": line, "places": len(unrefined), "squares": squares}
                 row |= {"median_km": float(np.median(km)), "mean_km": float(km.mean())}
                 rows.append(row | {f"within_{limit}_km": float((km <= limit).mean()) for limit in WITHIN_KM})
     return pd.DataFrame(rows)
@@ -249,14 +249,14 @@ def metrics(frame, at, degrees, seed=0):
 def _check_drawn(path, pair, scenes, rows, valid):
     """Refuse queries of other places than were held out: the pre-training's own must have been drawn again."""
     facts = pair.location.facts
-    known, found = (facts["places"], facts["places_validated"]), (len(rows), len(valid))
+    known, drawn = (facts["places"], facts["places_validated"]), (len(rows), len(valid))
     fresh = ImageEncoder(pair.image.bands, pair.image.size, config.Choice("cnn"), 1)
     fresh.prepare(scenes.tiles, rows)
     # in deviations of a band; as many other places of the same imagery would differ by more
     same = float(((fresh.mean - pair.image.mean) * pair.image.scale).abs().max()) < 1e-3
-    if known != found or not same:
+    if known != drawn or not same:
         raise DataError(
-            f"{path}: found {found[0]:,} places to train on and {found[1]:,} held out, expected {known[0]:,} and "
+            f"{path}: found {drawn[0]:,} places to train on and {drawn[1]:,} held out, expected {known[0]:,} and "
             f"{known[1]:,}, and {'the same' if same else 'other'} means of bands; give the imagery of the encoder's "
             "pre-training, or pre-train again"
         )

@@ -45,4 +45,4 @@ def retrieval(places, images):
     """
     similar = places @ images.T
     pair = torch.arange(len(similar), device=similar.device)
-    return tuple((found.argmax(dim=1) == pair).float().mean() for found in (similar, similar.T))
+    return tuple((matrix.argmax(dim=1) == pair).float().mean() for matrix in (similar, similar.T))

@@ -32,15 +32,15 @@ def on_land(n, is_land, bounds, rng, where):
 
     is_land : function of lon, lat (m,) to (m,) boolean; where : names the source of it in the error
     """
-    found, count, share = [], 0, 0.3
+    parts, count, share = [], 0, 0.3
     for tried in range(1, _TRIES + 1):
         lon, lat = uniform(min(_AT_ONCE, int(1.1 * (n - count) / share) + 100), bounds, rng)
         land = is_land(lon, lat)
-        found.append((lon[land], lat[land]))
+        parts.append((lon[land], lat[land]))
         count += int(land.sum())
         share = max(land.mean(), 0.001)
         if count >= n:
-            lon, lat = np.concatenate(found, axis=1)[:, :n]
+            lon, lat = np.concatenate(parts, axis=1)[:, :n]
             return lon, lat
         if tried >= 5 and not count:
             break

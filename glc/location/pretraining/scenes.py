@@ -95,8 +95,8 @@ class Stack:
             )
 
         def on_land(lon, lat):
-            found, _ = self.values.read(pd.DataFrame({"lon": lon, "lat": lat}))
-            return found[:, self.values.columns.index(band)] >= least if band else np.isfinite(found).any(axis=1)
+            values, _ = self.values.read(pd.DataFrame({"lon": lon, "lat": lat}))
+            return values[:, self.values.columns.index(band)] >= least if band else np.isfinite(values).any(axis=1)
 
         return on_land
 
@@ -155,46 +155,46 @@ def of_table(folder, surveys, side=8, leave_out=(), *, bounds=None, most=None, s
     bands = _kept(tuple(name for name in names if f"{name}_valid" in names), leave_out, folder)
     keys = [pq.read_table(path, columns=["dataset", "surveyId", "flag"]).to_pandas() for path in paths]
     keys = pd.concat(keys, keys=range(len(paths)), names=["part", "row"]).reset_index()
-    found, lost = _choose(surveys, keys, bounds, most, seed)
-    if found.empty:
+    chosen, lost = _choose(surveys, keys, bounds, most, seed)
+    if chosen.empty:
         raise DataError(f"{folder}: found no tile for {len(surveys):,} surveys, expected some; left out: {lost}")
     tiles = None
     for part, path in enumerate(tqdm(paths, "reading tiles", unit="file", disable=not progress, leave=False)):
-        here = (found["part"] == part).to_numpy()
-        if not here.any():
+        mine = (chosen["part"] == part).to_numpy()
+        if not mine.any():
             continue
-        table, rows = pq.read_table(path, columns=list(bands)), found["row"].to_numpy()[here]
+        table, rows = pq.read_table(path, columns=list(bands)), chosen["row"].to_numpy()[mine]
         for number, band in enumerate(bands):
             values = _maps(table[band], band, folder)[rows].astype(np.float32)
             if facts["block"] != "full":
                 values = dct.expand(values, side, from_size=facts["size"])
             if tiles is None:
-                tiles = np.empty((len(found), len(bands), *values.shape[1:]), np.float32)
-            tiles[here, number] = values
-    return Scenes(found["lon"].to_numpy(), found["lat"].to_numpy(), tiles, bands, lost, "tiles")
+                tiles = np.empty((len(chosen), len(bands), *values.shape[1:]), np.float32)
+            tiles[mine, number] = values
+    return Scenes(chosen["lon"].to_numpy(), chosen["lat"].to_numpy(), tiles, bands, lost, "tiles")
 
 
 def _choose(surveys, keys, bounds, most, seed):
     """Rows of `keys` to take, with lon and lat, and a dict of the surveys that are not."""
-    found = surveys[["dataset", "surveyId", "lon", "lat"]].merge(keys, on=["dataset", "surveyId"])
-    steps = {"without_row": len(surveys) - len(found)}
-    flags = {str(flag): int(count) for flag, count in found["flag"].value_counts().items()}
+    rows = surveys[["dataset", "surveyId", "lon", "lat"]].merge(keys, on=["dataset", "surveyId"])
+    steps = {"without_row": len(surveys) - len(rows)}
+    flags = {str(flag): int(count) for flag, count in rows["flag"].value_counts().items()}
 
     def keep(cause, wanted):
-        nonlocal found
+        nonlocal rows
         steps[cause] = int((~wanted).sum())
-        found = found[wanted]
+        rows = rows[wanted]
 
-    keep("bad_tile", found["flag"].isin(_GOOD))
+    keep("bad_tile", rows["flag"].isin(_GOOD))
     if bounds is not None:
         west, south, east, north = bounds
-        keep("out_of_bounds", found["lon"].between(west, east) & found["lat"].between(south, north))
+        keep("out_of_bounds", rows["lon"].between(west, east) & rows["lat"].between(south, north))
     # visits share a place: more than one row of it would be its own contrast
-    keep("same_place", ~found.duplicated(["lon", "lat"]))
-    if most is not None and len(found) > most:
-        drawn = np.random.default_rng([seed, 2]).permutation(len(found)) < most
-        keep("not_drawn", pd.Series(drawn, found.index))
-    return found, {"flags": flags, "left_out": sum(steps.values()), "causes": steps}
+    keep("same_place", ~rows.duplicated(["lon", "lat"]))
+    if most is not None and len(rows) > most:
+        drawn = np.random.default_rng([seed, 2]).permutation(len(rows)) < most
+        keep("not_drawn", pd.Series(drawn, rows.index))
+    return rows, {"flags": flags, "left_out": sum(steps.values()), "causes": steps}
 
 
 def _maps(column, band, folder):
@@ -220,13 +220,13 @@ def _raster(path):
 
 def _kept(bands, leave_out, where):
     """`bands` without those that the globs of `leave_out` name; a ConfigError tells of a glob that names none."""
-    for one in leave_out:
-        if not fnmatch.filter(bands, one):
+    for pattern in leave_out:
+        if not fnmatch.filter(bands, pattern):
             raise ConfigError(
-                f"leave_out: found {one!r}, which is not a band of {where}: {', '.join(bands)}"
-                f"{did_you_mean(one, bands)}"
+                f"leave_out: found {pattern!r}, which is not a band of {where}: {', '.join(bands)}"
+                f"{did_you_mean(pattern, bands)}"
             )
-    kept = tuple(band for band in bands if not any(fnmatch.fnmatchcase(band, one) for one in leave_out))
+    kept = tuple(band for band in bands if not any(fnmatch.fnmatchcase(band, pattern) for pattern in leave_out))
     if not kept:
         raise ConfigError(f"leave_out: found {list(leave_out)}, which leaves no band of {where}")
     return kept

@@ -131,8 +131,8 @@ class Learner(pl.LightningModule):
     def _step(self, batch, part):
         places, images = self.location(batch["lon"], batch["lat"]), self.image(batch["tiles"])
         loss = self.loss(places, images)
-        found = contrast.retrieval(places.detach(), images.detach())
-        measures = dict(zip(MEASURES, (loss.detach(), *found), strict=False))
+        shares = contrast.retrieval(places.detach(), images.detach())
+        measures = dict(zip(MEASURES, (loss.detach(), *shares), strict=False))
         if self.bands is not None:
             seen = self.image.standard(batch["tiles"])
             middle = seen.shape[-1] // 2
@@ -187,8 +187,8 @@ class Loader:
     def __init__(self, scenes, rows, size, apart_km, seed, passes=1, progress=False):
         self.scenes, self.rows = scenes, rows
         batches = sampling.Batches(scenes.lon[rows], scenes.lat[rows], size, apart_km, seed)
-        told = {"desc": "drawing batches", "unit": "epoch", "disable": not progress, "leave": False}
-        self.passes = [list(batches) for _ in tqdm(range(passes), **told)]
+        settings = {"desc": "drawing batches", "unit": "epoch", "disable": not progress, "leave": False}
+        self.passes = [list(batches) for _ in tqdm(range(passes), **settings)]
         self.length, self.begun = min(map(len, self.passes)), 0
         self.left = len(rows) - self.length * size
 

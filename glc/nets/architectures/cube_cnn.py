@@ -34,9 +34,9 @@ class CubeCnn(Net):
         super().__init__(options, n_classes, layouts)
         others = [name for name, layout in layouts.items() if layout.kind != "series"]
         if others or not layouts:
-            found = ", ".join(f"{name} ({layouts[name].kind})" for name in others) or "none"
+            listed = ", ".join(f"{name} ({layouts[name].kind})" for name in others) or "none"
             raise ConfigError(
-                f"inputs: found {found}, expected DCT coefficients of series; name a cube with coeffs = true in "
+                f"inputs: found {listed}, expected DCT coefficients of series; name a cube with coeffs = true in "
                 "[[inputs]], or choose the model tile_cnn"
             )
         self.encoder = Encoder(

@@ -86,7 +86,9 @@ class Inception(Net):
                 f"inputs: found {', '.join(wrong) or 'none'}, expected pixels alone for the model 'inception'; give "
                 "[[inputs]] tables of tiles, each with block = 0"
             )
-        self.maps = Maps({name: one for name, one in layouts.items() if name != options.unstack}, symmetries=False)
+        self.maps = Maps(
+            {name: layout for name, layout in layouts.items() if name != options.unstack}, symmetries=False
+        )
         channels = self.maps.channels + self._layers(layouts)
         side = options.resize or min(self.maps.rows, self.maps.cols)
         if side < least_side(options.stem_stride):
@@ -109,9 +111,9 @@ class Inception(Net):
         if not name:
             return 0
         if name not in layouts or len(layouts[name].bands) != 1:
-            found = ", ".join(f"{key} ({len(layout.bands)} bands)" for key, layout in layouts.items())
+            inputs = ", ".join(f"{key} ({len(layout.bands)} bands)" for key, layout in layouts.items())
             raise ConfigError(
-                f"unstack: found {name!r} with the inputs {found}, expected one of them, with a single band"
+                f"unstack: found {name!r} with the inputs {inputs}, expected one of them, with a single band"
             )
         if layouts[name].shape[1:] != (self.maps.rows, self.maps.cols):
             raise ConfigError(f"unstack: {name} is not of the other inputs' size; give all one `size`")
@@ -166,7 +168,7 @@ class Inception(Net):
         """
         x, keep = self.features(batch), 1 - self.options.dropout
         ids = torch.stack([batch["dataset"], batch["surveyId"]], dim=1).cpu().numpy().astype(np.uint64)
-        kept = np.stack([np.random.default_rng(one).random(WIDTH) < keep for one in ids])
+        kept = np.stack([np.random.default_rng(key).random(WIDTH) < keep for key in ids])
         return self.head(x * torch.as_tensor(kept, dtype=x.dtype, device=x.device) / keep)
 
 

@@ -207,7 +207,7 @@ class Batches:
             transform_fn=lambda values: torch.as_tensor(np.require(values, requirements="W")),
             shuffling_queue_capacity=self.buffer_rows if shuffle else 0,
         )
-        state, found = torch.Generator().manual_seed(seed or 0).get_state(), 0
+        state, rows = torch.Generator().manual_seed(seed or 0).get_state(), 0
         with loader:
             batches = iter(loader)
             while True:
@@ -218,11 +218,11 @@ class Batches:
                     state = torch.get_rng_state()
                 if batch is None:
                     break
-                found += len(batch["surveyId"])
+                rows += len(batch["surveyId"])
                 yield batch
-        if found != self.rows:
+        if rows != self.rows:
             raise DataError(
-                f"{self.summary.folder}: one pass gave {found:,} rows, expected {self.rows:,}; the table changed while "
+                f"{self.summary.folder}: one pass gave {rows:,} rows, expected {self.rows:,}; the table changed while "
                 "it was read, or petastorm is not 0.12.1 (0.13 drops rows): pip install petastorm==0.12.1"
             )
 

@@ -21,15 +21,15 @@ class Damaged:
 
     def of(self, dataset, survey):
         """As `Features.of`."""
-        found = self.features.of(dataset, survey)
+        imagery = self.features.of(dataset, survey)
         for row, key in enumerate(zip(np.asarray(dataset).tolist(), np.asarray(survey).tolist(), strict=True)):
             if key in self.keys:
                 share = np.random.default_rng(key).random()
                 for name, layout in self.layouts.items():
                     if layout.kind == "pixels":
-                        lost = found[name][row, :, int(share * layout.rows) :]
+                        lost = imagery[name][row, :, int(share * layout.rows) :]
                         lost[~lost.isnan()] = 0  # what a survey does not have stays missing
-        return found
+        return imagery
 
 
 def chosen(data, country, share, seed=0):

@@ -112,7 +112,7 @@ class Features:
         What a survey does not have, all of it or a band, is NaN.
         """
         dataset, survey = np.asarray(dataset), np.asarray(survey)
-        found = {}
+        imagery = {}
         for name in self.layouts:
             rows = self._index[name](dataset, survey)
             there = rows >= 0
@@ -120,22 +120,22 @@ class Features:
             taken = self._values[name][rows].astype(np.float32, copy=False)
             if not known.all():
                 taken[~np.broadcast_to(known, taken.shape[:2])] = np.nan
-            found[name] = torch.from_numpy(taken)
-        return found
+            imagery[name] = torch.from_numpy(taken)
+        return imagery
 
     def steps(self, count: int) -> list[slice]:
         """Slices of `count` surveys whose imagery takes bounded memory."""
-        one = sum(4 * int(np.prod(layout.shape)) for layout in self.layouts.values())
-        rows = max(1, _BYTES // max(one, 1))
+        size = sum(4 * int(np.prod(layout.shape)) for layout in self.layouts.values())
+        rows = max(1, _BYTES // max(size, 1))
         return [slice(start, start + rows) for start in range(0, count, rows)]
 
     def known(self, dataset: np.ndarray | torch.Tensor, survey: np.ndarray | torch.Tensor) -> np.ndarray:
         """Whether surveys (n,) have a value of any input, (n,) bool."""
-        found = np.zeros(len(survey), bool)
+        has_value = np.zeros(len(survey), bool)
         for name in self.layouts:
             rows = self._index[name](np.asarray(dataset), np.asarray(survey))
-            found |= (rows >= 0) & self._known[name][rows].any(axis=1)
-        return found
+            has_value |= (rows >= 0) & self._known[name][rows].any(axis=1)
+        return has_value
 
     def moments(self, dataset: np.ndarray, survey: np.ndarray) -> dict[str, Moments]:
         """`Moments` of each input over surveys (n,), in float64, without missing values."""
@@ -144,8 +144,8 @@ class Features:
         known = dict.fromkeys(layouts, 0)
         centre = {}
         for rows in self.steps(len(survey)):
-            found = self.of(dataset[rows], survey[rows])
-            for name, block in ((name, found[name]) for name in layouts):
+            imagery = self.of(dataset[rows], survey[rows])
+            for name, block in ((name, imagery[name]) for name in layouts):
                 block = block.numpy().astype(np.float64)
                 valid = np.isfinite(block)
                 known[name] += int(valid.any(axis=(1, 2, 3)).sum())
@@ -154,7 +154,7 @@ class Features:
                     centre[name] = np.where(valid, block, 0).sum(axis=0) / np.maximum(count, 1)
                 block = np.where(valid, block - centre[name], 0)
                 total[name] += np.stack([valid.sum(axis=0), block.sum(axis=0), (block**2).sum(axis=0)])
-        found = {}
+        by_input = {}
         for name, (count, first, second) in total.items():
             if not known[name]:
                 raise DataError(
@@ -164,10 +164,10 @@ class Features:
             count = np.maximum(count, 1)
             mean = first / count
             spread = np.sqrt(np.maximum(second / count - mean**2, 0))
-            found[name] = Moments(
+            by_input[name] = Moments(
                 (centre[name] + mean).astype(np.float32), spread.astype(np.float32), known[name] / len(survey)
             )
-        return found
+        return by_input
 
 
 class _Rows:

@@ -59,14 +59,14 @@ class Vision(nn.Module):
         alone = self.training and len(x) == 1
         if alone:
             self.net.eval()
-        found = self.net.forward_features(x)
-        pooled = self.net.forward_head(found, pre_logits=True)
+        features = self.net.forward_features(x)
+        pooled = self.net.forward_head(features, pre_logits=True)
         if alone:
             self.net.train()
-        if found.ndim == 3:
-            return found[:, getattr(self.net, "num_prefix_tokens", 0) :], pooled
+        if features.ndim == 3:
+            return features[:, getattr(self.net, "num_prefix_tokens", 0) :], pooled
         nhwc = str(getattr(self.net, "output_fmt", "NCHW")) == "NHWC"
-        return found.flatten(1, 2) if nhwc else found.flatten(2).mT, pooled
+        return features.flatten(1, 2) if nhwc else features.flatten(2).mT, pooled
 
 
 class Images(nn.Module):

@@ -55,8 +55,8 @@ class CrossAttention(nn.Module):
         q, k, v = split(self.query(query[:, None])), split(self.key(tokens)), split(self.value(tokens))
         scores = q @ k.mT / math.sqrt(q.shape[-1])
         scores = scores.masked_fill(~known[:, None, None], torch.finfo(scores.dtype).min)
-        found = (scores.softmax(dim=-1) @ v).flatten(1)
-        return found * known.any(dim=1, keepdim=True)
+        attended = (scores.softmax(dim=-1) @ v).flatten(1)
+        return attended * known.any(dim=1, keepdim=True)
 
 
 class Hcam(nn.Module):

@@ -81,8 +81,10 @@ def common_size(layouts):
     """Side in pixels that the tiles of `layouts` share; a ConfigError names inputs that differ, or tells of none."""
     sizes = {name: layout.size for name, layout in layouts.items() if layout.kind in ("coeffs", "pixels")}
     if len(set(sizes.values())) != 1:
-        found = ", ".join(f"{name} ({size})" for name, size in sizes.items()) or "no tiles"
-        raise ConfigError(f"inputs: found tiles of {found} pixels, expected one size to expand to; give all one `size`")
+        listed = ", ".join(f"{name} ({size})" for name, size in sizes.items()) or "no tiles"
+        raise ConfigError(
+            f"inputs: found tiles of {listed} pixels, expected one size to expand to; give all one `size`"
+        )
     return next(iter(sizes.values()))
 
 
@@ -100,21 +102,21 @@ def pixel_symmetries(tiles, which):
 def _shape(layouts, expand):
     """(rows, cols, whether they are coefficients) of the one map that `layouts` make."""
     kinds = {name: layout.kind for name, layout in layouts.items() if layout.kind != "cube"}
-    told = "inputs: found " + (", ".join(f"{name} ({layout.kind})" for name, layout in layouts.items()) or "none")
+    given = "inputs: found " + (", ".join(f"{name} ({layout.kind})" for name, layout in layouts.items()) or "none")
     if not kinds:
-        raise ConfigError(f"{told}, expected a map among them; name tiles, or a series with coeffs = true")
+        raise ConfigError(f"{given}, expected a map among them; name tiles, or a series with coeffs = true")
     if expand and "series" in kinds.values():
         raise ConfigError(
-            f"{told}, expected no series where tiles are expanded: its coefficients are not a map; expand = false"
+            f"{given}, expected no series where tiles are expanded: its coefficients are not a map; expand = false"
         )
     if not expand and "pixels" in kinds.values() and len(set(kinds.values())) > 1:
-        raise ConfigError(f"{told}, expected coefficients or pixels alone; give all the same block, or expand = true")
+        raise ConfigError(f"{given}, expected coefficients or pixels alone; give all the same block, or expand = true")
     expanded = [name for name, kind in kinds.items() if expand and kind == "coeffs"]
     shapes = [(expand, expand) if name in expanded else layouts[name].shape[1:] for name in kinds]
     terms = not expand and "pixels" not in kinds.values()
     if not terms and len(set(shapes)) > 1:
-        found = ", ".join(f"{name} ({rows} x {cols})" for name, (rows, cols) in zip(kinds, shapes, strict=True))
-        raise ConfigError(f"inputs: found {found} pixels, expected tiles of one size; give all one `size`")
+        listed = ", ".join(f"{name} ({rows} x {cols})" for name, (rows, cols) in zip(kinds, shapes, strict=True))
+        raise ConfigError(f"inputs: found {listed} pixels, expected tiles of one size; give all one `size`")
     return max(rows for rows, _ in shapes), max(cols for _, cols in shapes), terms
 
 
