@@ -81,9 +81,9 @@ def mean_logits(parts: Iterable[Scores], keep: int) -> Scores:
         matrix.data = logit(np.clip(matrix.data, FLOOR, 1 - FLOOR)) - logit(FLOOR)
         return Scores(part.surveys, part.fold, part.species, matrix)
 
-    found = mean([above_floor(part) for part in parts], keep)
-    found.matrix.data = expit(found.matrix.data + np.float32(logit(FLOOR)))
-    return found
+    combined = mean([above_floor(part) for part in parts], keep)
+    combined.matrix.data = expit(combined.matrix.data + np.float32(logit(FLOOR)))
+    return combined
 
 
 AVERAGES = {"probabilities": mean, "logits": mean_logits}

@@ -84,9 +84,9 @@ def validate(
     sizes, seen = [], set()
     with open(path, newline="") as file:
         reader = csv.reader(file)
-        found = next(reader, None)
-        if found != list(header):
-            raise DataError(f"{name}: header is {found}, expected {','.join(header)}")
+        fields = next(reader, None)
+        if fields != list(header):
+            raise DataError(f"{name}: header is {fields}, expected {','.join(header)}")
         id_column, set_column = header
         for line, row in enumerate(reader, start=2):
             where = f"{name}: line {line}"
@@ -184,10 +184,10 @@ def validate_ranked(path: Path, *, expected: np.ndarray, species: np.ndarray, na
         (rising, probability, "probability {} is higher than that of a better rank"),
         (rank > MOST_RANKED, rank, f"rank is {{}}, expected at most {MOST_RANKED}"),
     )
-    for bad, values, told in rules:
+    for bad, values, message in rules:
         if bad.any():
             line = int(bad.argmax())
-            raise DataError(f"{name}: line {line + 2}: {told.format(values[line])}")
+            raise DataError(f"{name}: line {line + 2}: {message.format(values[line])}")
     missing = np.setdiff1d(expected, survey)
     if len(missing):
         raise DataError(f"{name}: {len(missing)} test occurrences are missing, {missing[0]} among them")

@@ -96,11 +96,11 @@ def choose(f1: np.ndarray, fold: np.ndarray, folds: Sequence[int]) -> dict[int, 
     A member is in where its mean F1 on the surveys of the other folds (of all, for the test) is above the baseline's.
     Their sets were decided by decoders that were fitted on this fold, too, among others; nothing else knows its labels.
     """
-    found = {}
-    for one in [*folds, TEST]:
-        means = f1[:, fold != one].mean(axis=1)
-        found[one] = means[1:] > means[0]
-    return found
+    members = {}
+    for left_out in [*folds, TEST]:
+        means = f1[:, fold != left_out].mean(axis=1)
+        members[left_out] = means[1:] > means[0]
+    return members
 
 
 def write(
@@ -125,16 +125,16 @@ def write(
         parts = []
         for fold, members in chosen.items():
             if (fold == TEST) == (split == "test"):
-                mine = [one for one, taken in zip(read, members, strict=False) if taken] or read[-1:]
-                parts.append(blend((one.of_fold(fold) for one in mine), keep))
+                mine = [scores for scores, taken in zip(read, members, strict=False) if taken] or read[-1:]
+                parts.append(blend((scores.of_fold(fold) for scores in mine), keep))
         rows[f"{split}_rows"] = score_tables.write(score_tables.stack(parts), out / split)
-    told = {
+    facts = {
         "test" if fold == TEST else str(fold): {
             "members": {name: float(taken) / max(members.sum(), 1) for name, taken in zip(names, members, strict=False)}
         }
         for fold, members in chosen.items()
     }
-    storage.note(out, **rows, model_facts=told)
+    storage.note(out, **rows, model_facts=facts)
 
 
 def everyone(count: int, folds: Sequence[int]) -> dict[int, np.ndarray]:

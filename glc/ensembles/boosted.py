@@ -43,9 +43,9 @@ class Candidates:
         """One Candidates of several, all with labels."""
         parts = list(parts)
         columns, scores, fold, held = (
-            np.concatenate([getattr(one, name) for one in parts]) for name in ("columns", "scores", "fold", "held")
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("columns", "scores", "fold", "held")
         )
-        return Candidates(columns, scores, fold, evidence.Records.join(one.records for one in parts), held)
+        return Candidates(columns, scores, fold, evidence.Records.join(part.records for part in parts), held)
 
 
 def candidates(matrices, total, fold, rows, surroundings, size, actual=None):
@@ -56,36 +56,36 @@ def candidates(matrices, total, fold, rows, surroundings, size, actual=None):
     """
     size = min(size, total.shape[1])
     columns = np.sort(np.argpartition(-total, size - 1, axis=1)[:, :size], axis=1)
-    scores = np.stack([np.take_along_axis(one.toarray(), columns, axis=1) for one in matrices], axis=2)
+    scores = np.stack([np.take_along_axis(matrix.toarray(), columns, axis=1) for matrix in matrices], axis=2)
     held = None if actual is None else np.take_along_axis(actual.toarray(), columns, axis=1)
     return Candidates(columns, scores.astype(np.float32), fold, surroundings.around(rows, columns), held)
 
 
-def features(found, weights, counts, po_counts, without=()):
+def features(cases, weights, counts, po_counts, without=()):
     """What the trees see of `Candidates`: features (n C, d) float32 and the stack's log-odds (n C,).
 
     weights : `stack.Weights`; counts : `stack.Counts`; po_counts : (m,) presence-only records of each species
     without : folds whose labels are not looked at; neither are those of a survey's own fold
     """
-    n, size = found.columns.shape
-    members = np.stack([curve(found.scores[..., k]) for k, curve in enumerate(weights.curves)], axis=2)
+    n, size = cases.columns.shape
+    members = np.stack([curve(cases.scores[..., k]) for k, curve in enumerate(weights.curves)], axis=2)
     terms, shares = np.empty((n, size), np.float32), np.empty((n, size), np.float32)
     seen = np.ones((n, len(counts.surveys)), bool)
-    for fold in np.unique(found.fold):
-        at = found.fold == fold
+    for fold in np.unique(cases.fold):
+        at = cases.fold == fold
         hidden = [*without, *([fold] if fold != TEST else [])]
         seen[np.ix_(at, hidden)] = False
-        terms[at] = counts.terms(*hidden)[found.columns[at]]
+        terms[at] = counts.terms(*hidden)[cases.columns[at]]
         known = np.delete(counts.species, hidden, axis=0).sum(axis=0) + 0.5
-        shares[at] = (known / known.sum())[found.columns[at]]
+        shares[at] = (known / known.sum())[cases.columns[at]]
     margin = weights.intercept + weights.frequency * terms + members @ weights.members.astype(np.float32)
     centred = members - members.mean(axis=1, keepdims=True)
     # trees tell a missing score from a low one
-    members = np.where(found.scores > 0, members, np.nan)
-    po_shares = ((po_counts + 0.5) / (po_counts + 0.5).sum()).astype(np.float32)[found.columns]
-    known, total = found.records.pooled(seen)
+    members = np.where(cases.scores > 0, members, np.nan)
+    po_shares = ((po_counts + 0.5) / (po_counts + 0.5).sum()).astype(np.float32)[cases.columns]
+    known, total = cases.records.pooled(seen)
     scales = total.shape[1] // 2
-    share = np.concatenate([np.repeat(one[..., None], scales, axis=2) for one in (shares, po_shares)], axis=2)
+    share = np.concatenate([np.repeat(values[..., None], scales, axis=2) for values in (shares, po_shares)], axis=2)
     expected = total[:, None] * share
     place = np.argsort(np.argsort(-margin, axis=1, kind="stable"), axis=1, kind="stable")
     parts = [
@@ -98,7 +98,7 @@ def features(found, weights, counts, po_counts, without=()):
     return table.reshape(n * size, -1), margin.astype(np.float32).ravel()
 
 
-def fit(found, weights, counts, po_counts, options, without=()):
+def fit(cases, weights, counts, po_counts, options, without=()):
     """An xgboost Booster, from the `Candidates` of all folds but `without`."""
     import xgboost
 
@@ -107,8 +107,8 @@ def fit(found, weights, counts, po_counts, options, without=()):
             bar.update()
             return False
 
-    found = found.rows(np.flatnonzero(~np.isin(found.fold, without)))
-    table, margin = features(found, weights, counts, po_counts, without)
+    cases = cases.rows(np.flatnonzero(~np.isin(cases.fold, without)))
+    table, margin = features(cases, weights, counts, po_counts, without)
     settings = {
         "objective": "binary:logistic",
         "tree_method": "hist",
@@ -120,7 +120,7 @@ def fit(found, weights, counts, po_counts, options, without=()):
         "max_bin": _BINS,
         "seed": options.seed,
     }
-    matrix = xgboost.QuantileDMatrix(table, found.held.ravel(), base_margin=margin, max_bin=_BINS)
+    matrix = xgboost.QuantileDMatrix(table, cases.held.ravel(), base_margin=margin, max_bin=_BINS)
     with tqdm(total=options.trees, desc="boosted stack", leave=False) as bar:
         return xgboost.train(settings, matrix, options.trees, callbacks=[Bar()])
 
@@ -129,11 +129,11 @@ _BINS = 64
 """Of each feature's histogram."""
 
 
-def apply(booster, found, weights, counts, po_counts, probabilities):
+def apply(booster, cases, weights, counts, po_counts, probabilities):
     """The stack's `probabilities` (n, m), those of the candidates replaced by the trees', in place."""
-    table, margin = features(found, weights, counts, po_counts)
+    table, margin = features(cases, weights, counts, po_counts)
     more = booster.inplace_predict(table, predict_type="margin", base_margin=margin)
-    np.put_along_axis(probabilities, found.columns, expit(more).reshape(found.columns.shape), axis=1)
+    np.put_along_axis(probabilities, cases.columns, expit(more).reshape(cases.columns.shape), axis=1)
     return probabilities
 
 
@@ -150,15 +150,15 @@ class Trees:
         """See the function `candidates`."""
         return candidates(matrices, total, fold, rows, self.surroundings, self.options.candidates, actual)
 
-    def fit(self, found, fitted, progress):
-        """Grow the trees of each fold in `fitted` (fold -> Weights), from the `found` of the others."""
+    def fit(self, cases, fitted, progress):
+        """Grow the trees of each fold in `fitted` (fold -> Weights), from the `cases` of the others."""
         for done, (fold, weights) in enumerate(fitted.items()):
             name = "the test" if fold == TEST else f"fold {fold}"
             progress(f"stack: trees for {name}", 50 + 30 * done // len(fitted))
             without = () if fold == TEST else (fold,)
-            self.boosters[fold] = fit(found, weights, self.counts, self.po_counts, self.options, without)
+            self.boosters[fold] = fit(cases, weights, self.counts, self.po_counts, self.options, without)
 
-    def correct(self, chances, found, weights):
-        """Replace, in place, the `chances` (n, m) of the candidates `found`, all of one fold."""
-        booster = self.boosters[int(found.fold[0])]
-        apply(booster, found, weights, self.counts, self.po_counts, chances)
+    def correct(self, chances, cases, weights):
+        """Replace, in place, the `chances` (n, m) of the candidates `cases`, all of one fold."""
+        booster = self.boosters[int(cases.fold[0])]
+        apply(booster, cases, weights, self.counts, self.po_counts, chances)

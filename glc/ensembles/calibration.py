@@ -23,8 +23,8 @@ class Curve:
 
     def __call__(self, scores):
         """Logit rates of `scores`, any shape; zero is a missing score."""
-        found = np.interp(np.log(np.maximum(scores, _TINY)), self.x, self.y)
-        return np.where(scores > 0, found, self.missing).astype(np.float32)
+        rates = np.interp(np.log(np.maximum(scores, _TINY)), self.x, self.y)
+        return np.where(scores > 0, rates, self.missing).astype(np.float32)
 
 
 def fit(scores, held, weight, bins):

@@ -39,7 +39,7 @@ class Records:
     def join(parts):
         """One Records of several."""
         parts = list(parts)
-        return Records(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("known", "total")))
+        return Records(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("known", "total")))
 
 
 class Surroundings:

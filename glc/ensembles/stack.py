@@ -109,11 +109,11 @@ def check_member(name: str, member: config.Experiment, surveys: config.Surveys, 
             f"model.members: {name!r} has cross_fusion.use, whose scores are honest on the first fold alone; write "
             f"{name}+cross_fusion.use=false"
         )
-    for table, wanted, found in (
+    for table, wanted, actual in (
         ("surveys", surveys, member.surveys),
         ("validation", validation, member.validation),
     ):
-        own, theirs = config.to_dict(wanted), config.to_dict(found)
+        own, theirs = config.to_dict(wanted), config.to_dict(actual)
         for key in own:
             if key != "run" and own[key] != theirs[key]:
                 more = f"+validation.run={validation.run}" if key == "count" else ""
@@ -145,7 +145,7 @@ class Pairs:
     def join(parts):
         """One Pairs of several."""
         parts = list(parts)
-        return Pairs(*(np.concatenate([getattr(one, name) for one in parts]) for name in Pairs.__dataclass_fields__))
+        return Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in Pairs.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def sample(matrices, actual, fold, options, rng):
     rows = np.concatenate([np.nonzero(chosen)[0], row[other]])
     columns = np.concatenate([np.nonzero(chosen)[1], drawn.ravel()[other]])
     weight = np.where(np.arange(len(rows)) < chosen.sum(), 1.0, m / options.sampled)
-    values = np.stack([np.asarray(one[rows, columns]).ravel() for one in matrices], axis=1).astype(np.float32)
+    values = np.stack([np.asarray(matrix[rows, columns]).ravel() for matrix in matrices], axis=1).astype(np.float32)
     return Pairs(values, columns, np.full(len(rows), fold), weight, held[rows, columns])
 
 
@@ -220,8 +220,8 @@ def fit_weights(pairs, counts, options, without=()):
         slope[:k] += 2 * options.penalty * gap
         return value, slope
 
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
-    return Weights(fitted, found.x[:k], float(found.x[k]) if options.frequency else 0.0, float(found.x[-1]))
+    optimum = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
+    return Weights(fitted, optimum.x[:k], float(optimum.x[k]) if options.frequency else 0.0, float(optimum.x[-1]))
 
 
 def apply(weights, matrices, frequency):
@@ -242,7 +242,7 @@ def apply(weights, matrices, frequency):
 
 def total_share(matrices):
     """Sum (n, m) of the members' scores, each survey's divided by their sum."""
-    return sum((_shares(one) for one in matrices[1:]), _shares(matrices[0])).toarray()
+    return sum((_shares(matrix) for matrix in matrices[1:]), _shares(matrices[0])).toarray()
 
 
 def _shares(matrix):
@@ -273,12 +273,12 @@ def write(
     folds = list(folds)
     per_fold = [data.labels_of(data.valid(fold)) for fold in range(int(data.places["fold"].max()) + 1)]
     counts = Counts(
-        np.array([one.shape[0] for one in per_fold]),
-        np.stack([np.asarray(one.sum(axis=0, dtype=np.int64)).ravel() for one in per_fold]),
+        np.array([matrix.shape[0] for matrix in per_fold]),
+        np.stack([np.asarray(matrix.sum(axis=0, dtype=np.int64)).ravel() for matrix in per_fold]),
     )
     every = sum(counts.surveys[fold] for fold in folds)
     share = min(1.0, options.surveys / max(every, 1))
-    pairs, found = [], []
+    pairs, per_block = [], []
     trees = boosted.Trees(data, counts, options) if options.fit == "boosted" else None
     for number, (surveys, fold, matrices) in enumerate(_blocks([folder / "valid" for folder in folders], data)):
         progress(f"stack: drawing pairs of {len(surveys)} surveys", 30 * number * ROWS // max(every, 1))
@@ -286,41 +286,41 @@ def write(
         chosen = np.flatnonzero(rng.random(len(surveys)) < share) if share < 1 else np.arange(len(surveys))
         rows = data.rows_of(surveys[chosen], data.train_name)
         actual = data.labels_of(rows)
-        for one in np.unique(fold[chosen]):
-            at = fold[chosen] == one
-            pairs.append(sample([m[chosen[at]] for m in matrices], actual[at], one, options, rng))
+        for fold_number in np.unique(fold[chosen]):
+            at = fold[chosen] == fold_number
+            pairs.append(sample([m[chosen[at]] for m in matrices], actual[at], fold_number, options, rng))
         if trees:
             own = [m[chosen] for m in matrices]
-            found.append(trees.candidates(own, total_share(own), fold[chosen], rows, actual))
+            per_block.append(trees.candidates(own, total_share(own), fold[chosen], rows, actual))
     pairs = Pairs.join(pairs)
-    fitted, told = {}, {}
+    fitted, facts = {}, {}
     for done, fold in enumerate([*folds, TEST]):
         progress(f"stack: weights for {'the test' if fold == TEST else f'fold {fold}'}", 30 + 20 * done // len(folds))
         fitted[fold] = fit_weights(pairs, counts, options, () if fold == TEST else (fold,))
-        told["test" if fold == TEST else str(fold)] = _told(fitted[fold], names)
+        facts["test" if fold == TEST else str(fold)] = _weight_facts(fitted[fold], names)
     if trees:
-        trees.fit(boosted.Candidates.join(found), fitted, progress)
-        del found
+        trees.fit(boosted.Candidates.join(per_block), fitted, progress)
+        del per_block
     written = {}
     for split in ("valid", "test"):
         parts = []
         for surveys, fold, matrices in _blocks([folder / split for folder in folders], data):
             progress(f"stack: scoring the {split} surveys", 80)
-            for one in np.unique(fold):
-                at = np.flatnonzero(fold == one)
-                term = counts.terms(*(() if one == TEST else (one,)))
+            for fold_number in np.unique(fold):
+                at = np.flatnonzero(fold == fold_number)
+                term = counts.terms(*(() if fold_number == TEST else (fold_number,)))
                 own = [matrix[at] for matrix in matrices]
-                chances = apply(fitted[int(one)], own, term)
+                chances = apply(fitted[int(fold_number)], own, term)
                 if trees:
-                    inside = data.test_name if one == TEST and not data.held_out else data.train_name
+                    inside = data.test_name if fold_number == TEST and not data.held_out else data.train_name
                     rows = data.rows_of(surveys[at], inside)
                     candidates = trees.candidates(own, total_share(own), fold[at], rows)
-                    trees.correct(chances, candidates, fitted[int(one)])
+                    trees.correct(chances, candidates, fitted[int(fold_number)])
                 kept = score_tables.keep_best(chances, keep)
                 parts.append(score_tables.Scores(surveys[at], fold[at], data.species, kept))
         written[f"{split}_rows"] = score_tables.write(score_tables.stack(parts), out / split)
-    storage.note(out, **written, pairs=len(pairs.held), model_facts=told)
-    return told
+    storage.note(out, **written, pairs=len(pairs.held), model_facts=facts)
+    return facts
 
 
 ROWS = 512
@@ -351,6 +351,6 @@ def _read_blocks(folder, species):
         yield batch["surveyId"].to_numpy(), batch["fold"].to_numpy(), labels.widen(matrix, own, species)
 
 
-def _told(weights, names):
+def _weight_facts(weights, names):
     members = {name: round(float(weight), 4) for name, weight in zip(names, weights.members, strict=True)}
     return {"members": members, "frequency": round(weights.frequency, 4), "intercept": round(weights.intercept, 4)}

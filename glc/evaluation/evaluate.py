@@ -68,8 +68,8 @@ def write(
         scores = score_tables.read(scores_folder / sets.OPTIMISTIC)
         actual = data.labels_of(data.rows_of(scores.surveys, data.train_name))
         predicted = sets.read(predictions_folder / sets.OPTIMISTIC, data.species)[-1]
-        found = measure(predicted, actual, labels.widen(scores.matrix, scores.species, data.species))
-        result[sets.OPTIMISTIC] = found
+        optimistic = measure(predicted, actual, labels.widen(scores.matrix, scores.species, data.species))
+        result[sets.OPTIMISTIC] = optimistic
     pd.concat(frames, ignore_index=True).to_parquet(Path(out) / "surveys.parquet", index=False)
     (Path(out) / "metrics.json").write_text(json.dumps(result, indent=1) + "\n")
     return result
@@ -101,7 +101,7 @@ def measure(predicted: sparse.csr_matrix, actual: sparse.csr_matrix, scores: Sco
 
     Those of GeoLifeCLEF 2020, ``top_30`` and ``adaptive_top_30``, are there where every survey has one species.
     """
-    found = {
+    facts = {
         "surveys": int(actual.shape[0]),
         "sample_f1": metrics.sample_f1(predicted, actual),
         "micro_f1": metrics.micro_f1(predicted, actual),
@@ -114,8 +114,8 @@ def measure(predicted: sparse.csr_matrix, actual: sparse.csr_matrix, scores: Sco
     }
     if (actual.sum(axis=1) == 1).all():
         label = np.asarray(actual.argmax(axis=1)).ravel()
-        found |= {"top_30": metrics.top_30(scores, label), "adaptive_top_30": metrics.adaptive_top_30(scores, label)}
-    return found
+        facts |= {"top_30": metrics.top_30(scores, label), "adaptive_top_30": metrics.adaptive_top_30(scores, label)}
+    return facts
 
 
 def bootstrap(values: np.ndarray, blocks: np.ndarray, resamples: int = 2_000, seed: int = 0) -> tuple[float, float]:
@@ -134,20 +134,20 @@ def compare(frame: pd.DataFrame, other: pd.DataFrame, split: str, resamples: int
     frame, other : per-survey tables of `write`; returns a dict of surveys, own, other, difference and, on validation,
     low and high, the 95 % interval of the difference by the bootstrap over blocks; None where they share no survey
     """
-    own, theirs = (one[(one["split"] == split) & one["f1"].notna()] for one in (frame, other))
+    own, theirs = (table[(table["split"] == split) & table["f1"].notna()] for table in (frame, other))
     both = own.merge(theirs[["surveyId", "fold", "f1"]], on=["surveyId", "fold"], suffixes=("", "_other"))
     if not len(both):
         return None
     gain = (both["f1"] - both["f1_other"]).to_numpy()
-    found = {
+    facts = {
         "surveys": len(both),
         "own": both["f1"].mean(),
         "other": both["f1_other"].mean(),
         "difference": gain.mean(),
     }
     if split == "valid":
-        found["low"], found["high"] = bootstrap(gain, both["block"].to_numpy(), resamples)
-    return found
+        facts["low"], facts["high"] = bootstrap(gain, both["block"].to_numpy(), resamples)
+    return facts
 
 
 def read_truth(folder: StrPath) -> pd.DataFrame | None:

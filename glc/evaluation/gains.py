@@ -20,20 +20,20 @@ def effect(
         the surveys that both have; without `other` (None) or the split there is none.
     Spreads are standard deviations over the seeds (n - 1), NaN of one seed.
     """
-    found = {"F1": math.nan, "spread": math.nan, "gain": math.nan, "gain spread": math.nan, "verdict": ""}
+    summary = {"F1": math.nan, "spread": math.nan, "gain": math.nan, "gain spread": math.nan, "verdict": ""}
     if split not in own[0]:
-        return found
-    found["F1"], found["spread"] = moments([one[split].mean() for one in own])
+        return summary
+    summary["F1"], summary["spread"] = moments([run[split].mean() for run in own])
     if other is None or split not in other[0]:
-        return found
+        return summary
     differences = []
-    for one, two in zip(own, other, strict=True):
-        both = one[split].index.intersection(two[split].index)
+    for run, other_run in zip(own, other, strict=True):
+        both = run[split].index.intersection(other_run[split].index)
         if not len(both):
-            return found
-        differences.append(one[split][both].mean() - two[split][both].mean())
-    found["gain"], found["gain spread"] = moments(differences)
-    return found | {"verdict": verdict(differences)}
+            return summary
+        differences.append(run[split][both].mean() - other_run[split][both].mean())
+    summary["gain"], summary["gain spread"] = moments(differences)
+    return summary | {"verdict": verdict(differences)}
 
 
 def verdict(differences: Sequence[float]) -> str:

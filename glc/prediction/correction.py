@@ -114,7 +114,7 @@ def lists(
             f"{fold}, so their neighbours' labels are not held out; expected validation surveys of that fold, or test"
         )
     asked = data.places.iloc[queries]
-    found, facts = sparse.csr_matrix((len(queries), len(data.species)), dtype=bool), {}
+    listed, facts = sparse.csr_matrix((len(queries), len(data.species)), dtype=bool), {}
     alone = np.ones(len(queries), bool)
     for name in dict.fromkeys(options.sources):
         rows = train if name == "train" else data.presence_only
@@ -126,11 +126,13 @@ def lists(
         edges = ecological.edges(asked, sources, options, k=nearest, progress=progress)
         counts = sparse.csr_matrix((np.ones(edges.nnz, np.int32), edges.indices, edges.indptr), edges.shape)
         own = (counts @ data.labels_of(rows).astype(np.int32)) > above
-        facts[name] = _told(own, np.diff(edges.indptr) == 0) | ecological.conditions(asked, sources, options.same)[1]
+        facts[name] = (
+            _list_facts(own, np.diff(edges.indptr) == 0) | ecological.conditions(asked, sources, options.same)[1]
+        )
         alone &= np.diff(edges.indptr) == 0
-        found = (found + own).tocsr()
-    found.sort_indices()
-    return found, facts | {"merged": _told(found, alone)}
+        listed = (listed + own).tocsr()
+    listed.sort_indices()
+    return listed, facts | {"merged": _list_facts(listed, alone)}
 
 
 def correct(predicted: sparse.csr_matrix, lists: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -151,8 +153,8 @@ def correct(predicted: sparse.csr_matrix, lists: sparse.csr_matrix) -> sparse.cs
     return sparse.csr_matrix((np.ones(len(indices), bool), indices, indptr), shape=predicted.shape)
 
 
-def _told(found: sparse.csr_matrix, alone: np.ndarray) -> Facts:
-    sizes = np.diff(found.tocsr().indptr)
+def _list_facts(listed: sparse.csr_matrix, alone: np.ndarray) -> Facts:
+    sizes = np.diff(listed.tocsr().indptr)
     return {
         "queries": len(alone),
         "isolated": int(alone.sum()),

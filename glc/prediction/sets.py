@@ -51,11 +51,11 @@ def write(
             at = np.flatnonzero(valid.fold == fold)
             # the optimistic sets are of the same surveys in the same order
             honest = [name for name in sets if name != "test"]
-            told = _correct(sets, honest, at, data, int(fold), rows[at], valid.species, correction)
-            corrected[f"fold {fold}"] = told
+            fold_facts = _correct(sets, honest, at, data, int(fold), rows[at], valid.species, correction)
+            corrected[f"fold {fold}"] = fold_facts
         everything = np.arange(len(test.surveys))
-        told = _correct(sets, ["test"], everything, data, None, data.test, test.species, correction)
-        facts["corrected"] = corrected | {"test": told}
+        fold_facts = _correct(sets, ["test"], everything, data, None, data.test, test.species, correction)
+        facts["corrected"] = corrected | {"test": fold_facts}
     for name in sets:
         _write(scores[name], sets[name], out / name)
     return facts

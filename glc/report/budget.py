@@ -34,11 +34,11 @@ def squared_error(folder, full, surveys=2_000):
     Tiles of all bands whose pixels are all valid count; an error is in units of its band's peak, 255 for bytes and else
     the range of the band's valid pixels.
     """
-    facts, whole = storage.manifest(folder), storage.manifest(full)
-    if facts["size"] != whole["size"] or facts["block"] == "full" or whole["block"] != "full":
+    facts, full_facts = storage.manifest(folder), storage.manifest(full)
+    if facts["size"] != full_facts["size"] or facts["block"] == "full" or full_facts["block"] != "full":
         raise DataError(
-            f"{folder}, {full}: found size {facts['size']}, block {facts['block']} and size {whole['size']}, block "
-            f"{whole['block']}; expected DCT coefficients and pixels of one size"
+            f"{folder}, {full}: found size {facts['size']}, block {facts['block']} and size {full_facts['size']}, "
+            f"block {full_facts['block']}; expected DCT coefficients and pixels of one size"
         )
     size, block = facts["size"], int(facts["block"])
     wanted = _spread(full, surveys)
@@ -152,5 +152,5 @@ def draw(frame: pd.DataFrame, out: Path) -> None:
             ax.set_xlabel("bytes a survey on disk")
             for at, y, block in zip(x, frame[column], frame["block"], strict=True):
                 if y == y:
-                    told = block if block == "pixels" else f"{block} × {block}"
-                    ax.annotate(told, (at, y), (0, 7), textcoords="offset points", ha="center", fontsize=8)
+                    label = block if block == "pixels" else f"{block} × {block}"
+                    ax.annotate(label, (at, y), (0, 7), textcoords="offset points", ha="center", fontsize=8)

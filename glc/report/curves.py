@@ -95,8 +95,8 @@ def _values(lines, panel):
     """All finite values that a panel shows."""
     name, _, columns = panel
     if name == "weights":
-        found = [line["weight_species"] / line["weight_triplet"] for line in lines]
+        values = [line["weight_species"] / line["weight_triplet"] for line in lines]
     else:
-        found = [line[column] for line in lines for column in columns]
-    found = np.concatenate(found)
-    return found[np.isfinite(found)]
+        values = [line[column] for line in lines for column in columns]
+    values = np.concatenate(values)
+    return values[np.isfinite(values)]

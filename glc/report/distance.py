@@ -39,16 +39,16 @@ def edges(km, share=0.03):
     an end beyond all distances would be far from its beginning.
     """
     km = np.sort(km)
-    least, below, found = max(1, share * len(km)), 0, [0.0]
+    least, below, bounds = max(1, share * len(km)), 0, [0.0]
     for edge in EDGES_KM:
         count = int(np.searchsorted(km, edge))
         if count - below >= least and (count == len(km) or len(km) - count >= least):
-            found.append(edge)
+            bounds.append(edge)
             below = count
     closed = below == len(km) > 0
-    if closed and found[-1] > 5 * found[-2] > 0:
-        found[-1] = np.inf
-    return np.array(found if closed else [*found, np.inf])
+    if closed and bounds[-1] > 5 * bounds[-2] > 0:
+        bounds[-1] = np.inf
+    return np.array(bounds if closed else [*bounds, np.inf])
 
 
 def _mean(values, blocks):

@@ -67,8 +67,8 @@ def species_map(vectors, place, counts, path, method="pca", label="mean latitude
             ax.scatter([], [], s=_area(size), color="#8a9097", linewidths=0, label=f"{size:,}")
         if sizes:
             figure.legend(loc="outside lower center", ncols=len(sizes), frameon=False, title="surveys with the species")
-        told = f", {share:.0%} of the variance" if share is not None else ""
-        ax.set_title(f"{len(drawn):,} species, {'t-SNE' if method == 'tsne' else 'PCA'}{told}")
+        variance = f", {share:.0%} of the variance" if share is not None else ""
+        ax.set_title(f"{len(drawn):,} species, {'t-SNE' if method == 'tsne' else 'PCA'}{variance}")
         ax.set_xticks([])
         ax.set_yticks([])
         ax.spines[["top", "right", "left", "bottom"]].set_visible(False)

@@ -66,8 +66,8 @@ def top_map(path: Path, at: tuple[float, float], best: pd.DataFrame, land: Seque
         ax.set_title(title)
         _candidates(ax, at, best, land, _NEAR_DEG)
         table, zoom = right.subplots(2, 1, height_ratios=(1, 1.3))
-        for one in (table, zoom):
-            one.set_axis_off()
+        for panel in (table, zoom):
+            panel.set_axis_off()
         text = "\n".join([f"★   {place}", "", "rank, place, distance, cosine", *lines])
         table.text(0, 1, text, transform=table.transAxes, va="top", fontsize=7.5)
         if near.any():

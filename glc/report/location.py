@@ -137,7 +137,7 @@ def draw_encoder(checkpoint: StrPath, label: str, problem: Problem, folder: Path
     vectors = encoder.embed(*sphere)
     for place, at in LANDMARKS.items():
         path = folder / f"similarity_{name}_{place.lower().replace(' ', '-')}.png"
-        reference = encoder.embed(*([one] for one in at))[0]
+        reference = encoder.embed(*([coordinate] for coordinate in at))[0]
         similarity_map(path, *sphere, vectors, reference, at, f"{label}, similarity to {place}{_at_sea(encoder)}")
 
 
@@ -189,12 +189,12 @@ def main(arguments=None):
     try:
         encoder = LocationEncoder.load(chosen.checkpoint)
         places = fibonacci(chosen.points)
-        reference = encoder.embed(*([one] for one in chosen.at))[0]
+        reference = encoder.embed(*([coordinate] for coordinate in chosen.at))[0]
         title = f"Cosine similarity of embeddings{_at_sea(encoder)}"
-        found = similarity_map(chosen.out, *places, encoder.embed(*places), reference, chosen.at, title)
+        similarity = similarity_map(chosen.out, *places, encoder.embed(*places), reference, chosen.at, title)
     except GlcError as error:
         sys.exit(str(error))
-    print(f"similarity {found.min():.3f} to {found.max():.3f}, mean {found.mean():.3f}")
+    print(f"similarity {similarity.min():.3f} to {similarity.max():.3f}, mean {similarity.mean():.3f}")
     print(chosen.out)
 
 

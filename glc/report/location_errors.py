@@ -48,12 +48,12 @@ def draw(problem: Problem, held_out: StrPath, raster: StrPath | None, out: Path)
 def border_km(lon, lat, country):
     """Great-circle km (n,) from each place to the nearest place of another country, inf where there is but one."""
     points, country = geo.unit_sphere(lon, lat), np.asarray(country)
-    found = np.full(len(points), np.inf)
+    chord = np.full(len(points), np.inf)
     for code in np.unique(country):
         own = country == code
         if not own.all():
-            found[own] = cKDTree(points[~own]).query(points[own])[0]
-    return np.where(np.isinf(found), np.inf, geo.arc(np.minimum(found, 2)) / 1000)
+            chord[own] = cKDTree(points[~own]).query(points[own])[0]
+    return np.where(np.isinf(chord), np.inf, geo.arc(np.minimum(chord, 2)) / 1000)
 
 
 def coast_km(lon, lat, raster, band="land_percent"):

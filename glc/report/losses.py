@@ -41,9 +41,9 @@ def draw(groups: Mapping[str, Mapping[str, StrPath]], out: StrPath, title: str =
     with picture(Path(out), (2.4 * WIDTH, (2.6 + 0.09 * entries) * len(groups) + 0.4)) as figure:
         for part, (name, group) in zip(np.atleast_1d(figure.subfigures(len(groups), 1)), lines.items(), strict=True):
             axes = part.subplots(1, len(_PANELS))
-            for ax, (column, told) in zip(axes, _PANELS.items(), strict=True):
+            for ax, (column, heading) in zip(axes, _PANELS.items(), strict=True):
                 _panel(ax, column, group)
-                ax.set_title(f"{name}: {told}" if ax is axes[0] else told, loc="left")
+                ax.set_title(f"{name}: {heading}" if ax is axes[0] else heading, loc="left")
             handles, labels = axes[0].get_legend_handles_labels()
             part.legend(handles, labels, loc="outside lower center", ncols=4)
         if title:

@@ -57,10 +57,10 @@ def read(raster, band=1, at=None, size=128):
         pixels = np.ma.masked_invalid(pixels) * file.scales[band - 1] + file.offsets[band - 1]
     valid = ~np.ma.getmaskarray(pixels)
     if not valid.any() or np.ptp(pixels.compressed()) == 0:
-        found = "all pixels equal" if valid.any() else "nodata only"
+        fault = "all pixels equal" if valid.any() else "nodata only"
         raise DataError(
             f"{raster}: rows {row} to {row + size - 1}, columns {col} to {col + size - 1} of band {band}: "
-            f"found {found}, expected a picture; choose another place (--at) or a larger size (--size)"
+            f"found {fault}, expected a picture; choose another place (--at) or a larger size (--size)"
         )
     return Window(pixels.filled(pixels.mean()), valid, row, col)
 

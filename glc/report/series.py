@@ -34,11 +34,11 @@ def read(folder, series_id, dataset=None):
 
     dataset : whose tables, where each dataset has its own (default: those that have the id, alone)
     """
-    found = series.find(folder)
-    if dataset is not None and dataset not in found:
-        raise DataError(f"{folder}: no tables of {dataset}; found those of {', '.join(map(str, found))}")
+    by_dataset = series.find(folder)
+    if dataset is not None and dataset not in by_dataset:
+        raise DataError(f"{folder}: no tables of {dataset}; found those of {', '.join(map(str, by_dataset))}")
     hits = {}
-    for name, tables in found.items():
+    for name, tables in by_dataset.items():
         if dataset in (None, name):
             quarters = series.header(tables["red"])[2]
             values = np.full((len(series.BANDS), 1, len(quarters)), np.nan, np.float32)
@@ -49,8 +49,10 @@ def read(folder, series_id, dataset=None):
             if np.isfinite(values).any() and seen.any():
                 hits[name] = values[:, 0], min(quarters)[0]
     if len(hits) != 1:
-        what = f"it is in {', '.join(map(str, hits))}: choose --dataset" if hits else "choose another --id"
-        raise DataError(f"{folder}: series {series_id} is found with values in {len(hits)} sets, expected one; {what}")
+        remedy = f"it is in {', '.join(map(str, hits))}: choose --dataset" if hits else "choose another --id"
+        raise DataError(
+            f"{folder}: series {series_id} is found with values in {len(hits)} sets, expected one; {remedy}"
+        )
     return next(iter(hits.values()))
 
 

@@ -40,22 +40,22 @@ def cross_validated(model, groups, place, fold):
     fold : list of (n,) int, one a group
     Folds without a presence of a species say nothing about it; the AUC is the mean of its folds, weighted by presences.
     """
-    total = [np.zeros((2, len(one.species))) for one in groups]
+    total = [np.zeros((2, len(group.species))) for group in groups]
     for number in range(FOLDS):
         parts = []
-        for one, own, sums in zip(groups, fold, total, strict=True):
+        for group, own, sums in zip(groups, fold, total, strict=True):
             held = own == number
-            if held.any() and (one.present & ~held[:, None]).any() and (one.background & ~held).any():
-                parts.append((*one.subset(~held), one, held, sums))
-        queries = [(part, one.table[held]) for part, _, one, held, _ in parts]
-        for (part, able, one, held, sums), scores in zip(parts, model.scores(queries, place), strict=True):
-            present, background = one.present[np.ix_(held, able)], one.background[held]
+            if held.any() and (group.present & ~held[:, None]).any() and (group.background & ~held).any():
+                parts.append((*group.subset(~held), group, held, sums))
+        queries = [(part, group.table[held]) for part, _, group, held, _ in parts]
+        for (part, able, group, held, sums), scores in zip(parts, model.scores(queries, place), strict=True):
+            present, background = group.present[np.ix_(held, able)], group.background[held]
             for column in range(len(part.species)):
                 known = background | present[:, column]
                 actual = present[known, column : column + 1]
-                found = measures.auc(scores[known, column : column + 1], actual)[0]
-                if not np.isnan(found):
-                    sums[:, able[column]] += found * actual.sum(), actual.sum()
+                auc = measures.auc(scores[known, column : column + 1], actual)[0]
+                if not np.isnan(auc):
+                    sums[:, able[column]] += auc * actual.sum(), actual.sum()
     return np.concatenate([np.divide(a, n, out=np.full(len(n), np.nan), where=n > 0) for a, n in total])
 
 
@@ -66,13 +66,14 @@ def joins(groups: Sequence[Examples], trees: int = 30, most: int = 300) -> Facts
     It does where a small down-sampled forest gains by it: the 95 % interval over species of the difference in AUC, of
     blocked cross-validation, lies above 0. No test site and no test label is looked at.
     """
-    step = -(-sum(len(one.species) for one in groups) // SPECIES)
+    step = -(-sum(len(group.species) for group in groups) // SPECIES)
     groups = [
-        replace(one, species=one.species[::step], present=one.present[:, ::step]) if step > 1 else one for one in groups
+        replace(group, species=group.species[::step], present=group.present[:, ::step]) if step > 1 else group
+        for group in groups
     ]
     forest = sdms.get("forest")
     model = forest(forest.Options(trees=trees, most=most))
-    fold = [folds(one.table) for one in groups]
+    fold = [folds(group.table) for group in groups]
     without, within = (cross_validated(model, groups, place, fold) for place in (False, True))
     gain, low, high = measures.paired_interval(within - without)
     return {

@@ -12,4 +12,4 @@ def rank_mean(scores: Sequence[np.ndarray]) -> np.ndarray:
     scores : list of (site, species), one a model
     returns : (site, species) float64 in (0, 1]; ties share their mean rank
     """
-    return np.mean([rankdata(one, axis=0) / len(one) for one in scores], axis=0)
+    return np.mean([rankdata(model_scores, axis=0) / len(model_scores) for model_scores in scores], axis=0)

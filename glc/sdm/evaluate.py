@@ -15,9 +15,9 @@ ALL = "all"
 
 def per_species(region: str, model: str, group: Group, scores: np.ndarray) -> pd.DataFrame:
     """Measures of one group's scores (site, species) against its truth, one row per species."""
-    found = {name: measure(scores, group.truth) for name, measure in MEASURES.items()}
+    values = {name: measure(scores, group.truth) for name, measure in MEASURES.items()}
     species = group.examples.species
-    return pd.DataFrame({"region": region, "group": group.name, "species": species, "model": model, **found})
+    return pd.DataFrame({"region": region, "group": group.name, "species": species, "model": model, **values})
 
 
 def means(table: pd.DataFrame, measure: str) -> pd.DataFrame:

@@ -23,8 +23,8 @@ def correlation(scores, actual):
     s, a = scores - scores.mean(axis=0), actual - actual.mean(axis=0)
     spread = np.sqrt((s**2).sum(axis=0) * (a**2).sum(axis=0))
     positive = actual.sum(axis=0)
-    found = np.divide((s * a).sum(axis=0), spread, out=np.zeros(scores.shape[1]), where=spread > 0)
-    return np.where((positive > 0) & (positive < len(actual)), found, np.nan)
+    coefficient = np.divide((s * a).sum(axis=0), spread, out=np.zeros(scores.shape[1]), where=spread > 0)
+    return np.where((positive > 0) & (positive < len(actual)), coefficient, np.nan)
 
 
 def prg_auc(scores, actual):
@@ -34,7 +34,7 @@ def prg_auc(scores, actual):
     where it crosses recall gain 0, and parts of negative precision gain count.
     """
     scores, actual = np.asarray(scores), np.asarray(actual, bool)
-    return np.array([_prg_auc(one, truth) for one, truth in zip(scores.T, actual.T, strict=True)])
+    return np.array([_prg_auc(column, truth) for column, truth in zip(scores.T, actual.T, strict=True)])
 
 
 def _prg_auc(scores, actual):

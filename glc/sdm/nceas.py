@@ -77,11 +77,11 @@ def read(folder, region, background="target_group"):
 def files(folder, region):
     """Every file of a region below `folder` that scores follow from (not the truth), sorted; a DataError for none."""
     folder = Path(folder)
-    found = sorted([*folder.glob(f"{region}_*.parquet"), *folder.glob(f"tgb/{region}_*.parquet")])
-    found = [path for path in found if not path.name.startswith(f"{region}_test_pa")]
-    if not found:
+    paths = sorted([*folder.glob(f"{region}_*.parquet"), *folder.glob(f"tgb/{region}_*.parquet")])
+    paths = [path for path in paths if not path.name.startswith(f"{region}_test_pa")]
+    if not paths:
         raise DataError(f"{folder}: no file {region}_*.parquet; {_REMEDY}")
-    return found
+    return paths
 
 
 def truths(folder, region):

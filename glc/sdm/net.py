@@ -80,7 +80,7 @@ class Net(DistributionModel):
                         for sum_, query, columns in zip(total, sites, data.columns, strict=True):
                             logits = net(query)[:, columns].double().numpy()
                             sum_ += (logits - logits.mean(axis=0)) / np.maximum(logits.std(axis=0), 1e-9)
-        return [one / (len(o.losses) * o.members) for one in total]
+        return [group_sum / (len(o.losses) * o.members) for group_sum in total]
 
     def _train(self, data, loss, seed, steps, bar):
         o = self.options
@@ -105,18 +105,18 @@ class _Joined:
     """Rows of all groups in one matrix, species of all groups in the columns of another."""
 
     def __init__(self, examples, place, others):
-        table = pd.concat([one.table for one in examples], ignore_index=True)
+        table = pd.concat([group.table for group in examples], ignore_index=True)
         self.encoder = Encoder(table, examples[0].categorical, place)
         self.sorted = np.sort(table[self.encoder.numeric].to_numpy(np.float64), axis=0)
         self.X = torch.from_numpy(self.inputs(table))
-        sizes = np.cumsum([0, *(len(one.species) for one in examples)])
+        sizes = np.cumsum([0, *(len(group.species) for group in examples)])
         self.columns = [slice(*pair) for pair in itertools.pairwise(sizes)]
-        self.group = torch.from_numpy(np.repeat(np.arange(len(examples)), [len(one.table) for one in examples]))
+        self.group = torch.from_numpy(np.repeat(np.arange(len(examples)), [len(group.table) for group in examples]))
         Y, W = np.zeros((2, len(table), sizes[-1]), np.float32)
         start = 0
-        for one, columns in zip(examples, self.columns, strict=True):
-            rows = slice(start, start + len(one.table))
-            Y[rows, columns], W[rows, columns] = one.present, _weights(one, others)
+        for group, columns in zip(examples, self.columns, strict=True):
+            rows = slice(start, start + len(group.table))
+            Y[rows, columns], W[rows, columns] = group.present, _weights(group, others)
             start = rows.stop
         self.Y, self.W = torch.from_numpy(Y), torch.from_numpy(W * len(table) / sizes[-1])
 

@@ -44,7 +44,7 @@ def read(folder, region, background="absences"):
     table = pd.read_parquet(path)
     covariates = [name for name in table if re.fullmatch(r"x\d+", name)]
     species = [name for name in table if re.fullmatch(r"sp\d+", name)]
-    for wanted, found in {
+    for wanted, there in {
         "'partition'": "partition" in table,
         "'split'": "split" in table,
         "'s1'": "s1" in table,
@@ -52,7 +52,7 @@ def read(folder, region, background="absences"):
         "'x1'": covariates,
         "'sp001'": species,
     }.items():
-        if not found:
+        if not there:
             raise DataError(f"{path}: column {wanted} is missing; found {list(table)[:12]} …; fetch the file again")
     table = table[table["partition"] == int(region[-1])].rename(columns=dict(zip(("s1", "s2"), PLACE, strict=True)))
     missing = table[[*PLACE, *covariates, *species]].isna().sum()

@@ -13,7 +13,7 @@ def each_species(name, groups, place, score):
     place : whether the place joins the covariates
     score : (presences (p, features), absences (a, features), sites (n, features)) -> (n,)
     """
-    found = []
+    results = []
     with tqdm(total=sum(len(examples.species) for examples, _ in groups), desc=name, leave=False) as bar:
         for examples, sites in groups:
             encoder = Encoder(examples.table, examples.categorical, place)
@@ -23,5 +23,5 @@ def each_species(name, groups, place, score):
                 presences, absences = examples.rows(species)
                 scores[:, species] = score(train[presences], train[absences], query)
                 bar.update()
-            found.append(scores)
-    return found
+            results.append(scores)
+    return results

@@ -35,11 +35,11 @@ class Examples:
     categorical: tuple[str, ...] = ()
 
     def __post_init__(self):
-        found = (len(self.table), len(self.species))
-        if self.present.shape != found or self.background.shape != found[:1]:
+        shape = (len(self.table), len(self.species))
+        if self.present.shape != shape or self.background.shape != shape[:1]:
             raise DataError(
                 f"examples: present {self.present.shape} and background {self.background.shape} do not fit a table of "
-                f"{found[0]} rows and {found[1]} species; expected {found} and {found[:1]}"
+                f"{shape[0]} rows and {shape[1]} species; expected {shape} and {shape[:1]}"
             )
         poor = ~self.present.any(axis=0) | ~(self.background[:, None] & ~self.present).any(axis=0)
         if poor.any():
@@ -61,7 +61,7 @@ class Examples:
         """The examples of the rows `keep` (n,) bool, and the numbers of the species that still can be learnt."""
         present, background = self.present[keep], self.background[keep]
         able = present.any(axis=0) & (background[:, None] & ~present).any(axis=0)
-        names = tuple(name for name, one in zip(self.species, able, strict=True) if one)
+        names = tuple(name for name, learnable in zip(self.species, able, strict=True) if learnable)
         part = Examples(self.table[keep], names, present[:, able], background, self.categorical)
         return part, np.flatnonzero(able)
 
@@ -123,9 +123,9 @@ def presence_only(records, background, species, covariates, categorical=()):
     row, table = _distinct(known[columns])
     present = np.zeros((len(table) + len(background), len(species)), bool)
     present[row, pd.Index(species).get_indexer(known["spid"])] = True
-    whole = pd.concat([table, background[columns]], ignore_index=True)
-    is_background = np.arange(len(whole)) >= len(table)
-    return Examples(whole, tuple(species), present, is_background, tuple(categorical))
+    joined = pd.concat([table, background[columns]], ignore_index=True)
+    is_background = np.arange(len(joined)) >= len(table)
+    return Examples(joined, tuple(species), present, is_background, tuple(categorical))
 
 
 def _distinct(table):
