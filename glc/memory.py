@@ -57,9 +57,9 @@ def peak() -> Iterator[Peak]:
 def _see():
     """Take the high-water marks of now into all open blocks: the next reset would lose them."""
     if _open:
-        found = {process: mark for process in _family() if (mark := _high_water(process)) is not None}
+        current = {process: mark for process in _family() if (mark := _high_water(process)) is not None}
         for marks in _open:
-            for process, mark in found.items():
+            for process, mark in current.items():
                 marks[process] = max(mark, marks.get(process, 0))
 
 
@@ -70,10 +70,10 @@ def _family():
         with contextlib.suppress(OSError):  # ended meanwhile
             parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]  # a name may hold spaces and brackets
             children.setdefault(int(parent), []).append(int(folder.name))
-    found = [os.getpid()] if children else []
-    for process in found:
-        found.extend(children.get(process, ()))
-    return found
+    family = [os.getpid()] if children else []
+    for process in family:
+        family.extend(children.get(process, ()))
+    return family
 
 
 def _high_water(process):

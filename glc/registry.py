@@ -58,17 +58,17 @@ class Registry:
 
     def modules(self, name: str | None = None) -> list[str]:
         """Dotted names of the modules that may hold the member `name`, or any (None); none of them is imported."""
-        found = []
+        dotted = []
         for place in self.places:
             top, *inner = place.split(".")
             # by its folder: to import a package such as glc.nets takes seconds, in which it loads torch
             folders = [str(Path(folder, *inner)) for folder in importlib.import_module(top).__path__]
             if not any(Path(folder).is_dir() for folder in folders):
-                found.append(place)
+                dotted.append(place)
                 continue
             names = [info.name for info in pkgutil.iter_modules(folders) if not info.name.startswith("_")]
-            found += [f"{place}.{module}" for module in names if name in (None, module)]
-        return found
+            dotted += [f"{place}.{module}" for module in names if name in (None, module)]
+        return dotted
 
 
 editions = Registry("edition", "glc.editions")

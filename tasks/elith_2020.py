@@ -39,8 +39,8 @@ class Nceas(Benchmark):
     )
 
     def content(self) -> JSON:
-        found, _ = nceas.published_files(self.data_folder)
-        return [*super().content(), *([path.name, storage.file_digest(path)] for path in found)]
+        paths, _ = nceas.published_files(self.data_folder)
+        return [*super().content(), *([path.name, storage.file_digest(path)] for path in paths)]
 
     def published_scores(self, table: pd.DataFrame) -> pd.DataFrame | None:
         known = nceas.published(self.data_folder)

@@ -59,12 +59,12 @@ def agreement(n, classes, trees):
     options = RandomForest.Options(trees=trees)
     lines, first = [], None
 
-    def judge(name, seconds, size, found):
+    def judge(name, seconds, size, probabilities):
         nonlocal first
-        first = found if first is None else first
-        hit = np.argpartition(found, -30, axis=1)[:, -30:] == column[:, None]
-        off = found - first
-        true = np.where(column >= 0, found[np.arange(len(found)), column], 0)
+        first = probabilities if first is None else first
+        hit = np.argpartition(probabilities, -30, axis=1)[:, -30:] == column[:, None]
+        off = probabilities - first
+        true = np.where(column >= 0, probabilities[np.arange(len(probabilities)), column], 0)
         lines.append({"forest": name, "seconds": seconds, "MB": size / 1e6, "top30": hit.any(axis=1).mean()})
         lines[-1] |= {"true": true.mean(), "largest": np.abs(off).max(), "rms": np.sqrt((off**2).mean())}
 
@@ -153,9 +153,9 @@ def main(arguments=None):
     parser.add_argument("--tree-of-sklearn", action="store_true", help="one tree of each at --examples; nothing else")
     chosen = parser.parse_args(arguments)
     if chosen.tree_of_sklearn:
-        found = tree_of_sklearn(chosen.examples, chosen.classes)
+        seconds_of = tree_of_sklearn(chosen.examples, chosen.classes)
         print(f"one tree, {chosen.examples:,} examples, {chosen.classes:,} classes:", end=" ")
-        print(", ".join(f"{name} {seconds:.1f} s" for name, seconds in found.items()))
+        print(", ".join(f"{name} {seconds:.1f} s" for name, seconds in seconds_of.items()))
         return
     print(f"{chosen.examples:,} examples, {chosen.classes:,} classes, {chosen.trees} trees of depth 10;")
     print("largest and rms: differences of the probabilities from the first line's")

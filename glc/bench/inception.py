@@ -83,12 +83,12 @@ def speed(side, stem_stride=1, unstack=False, batch=32, seconds=5.0, bfloat16=Fa
     def predict():
         learner.net(sample)
 
-    found = {}
+    rates = {}
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
         for name, step in (("trained", train), ("predicted", predict)):
             learner.train(name == "trained")
-            found[name] = batch * _steps_a_second(step, seconds, device)
-    return found
+            rates[name] = batch * _steps_a_second(step, seconds, device)
+    return rates
 
 
 def _steps_a_second(step, seconds, device):
@@ -121,8 +121,8 @@ def main(argv=None):
     channels = 5 + inception.CODES if args.unstack else 6
     rows = []
     for side, stride in tqdm(args.sides, unit="size", leave=False):
-        found = speed(side, stride, args.unstack, args.batch, args.seconds, args.bfloat16)
-        rows.append((side, stride, gflop(side, stride, channels), found["trained"], found["predicted"]))
+        rates = speed(side, stride, args.unstack, args.batch, args.seconds, args.bfloat16)
+        rows.append((side, stride, gflop(side, stride, channels), rates["trained"], rates["predicted"]))
     print(f"{channels} channels, seconds of a {'GPU' if torch.cuda.is_available() else 'core'}\n")
     print("| side | stem stride | GFLOP | trained a second | predicted a second | minutes an epoch |")
     print("|---|---|---|---|---|---|")

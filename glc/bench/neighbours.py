@@ -39,10 +39,10 @@ def csv_places(path, n=None, seed=0):
     with open(path) as file:
         separator = ";" if ";" in file.readline() else ","
     wanted = ["lon", "lat", "surveyId"]
-    found = list(pd.read_csv(path, sep=separator, nrows=0))
+    header = list(pd.read_csv(path, sep=separator, nrows=0))
     for column in wanted:
-        if column not in found:
-            raise DataError(f"{path}: column {column!r} is missing; found {found}, expected {wanted}")
+        if column not in header:
+            raise DataError(f"{path}: column {column!r} is missing; found {header}, expected {wanted}")
     frame = pd.read_csv(path, sep=separator, usecols=wanted).dropna().drop_duplicates("surveyId")
     if n and n < len(frame):
         frame = frame.sample(n, random_state=seed)

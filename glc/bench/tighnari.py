@@ -40,12 +40,12 @@ def synthetic(surveys, seed=0):
         else:
             values[name] = rng.standard_normal(shape, np.float32)
     known = {name: np.ones((surveys, len(layout.bands)), bool) for name, layout in INPUTS.items()}
-    found = features.Features(dict(INPUTS), values, known, dict.fromkeys(INPUTS, keys))
+    inputs = features.Features(dict(INPUTS), values, known, dict.fromkeys(INPUTS, keys))
     indptr = np.arange(surveys + 1) * _NEIGHBOURS
     columns = rng.integers(SPECIES, size=surveys * _NEIGHBOURS)
     weights = rng.random(len(columns), np.float32)
-    found.add_graph("gfv", sparse.csr_matrix((weights, columns, indptr), (surveys, SPECIES)), np.arange(SPECIES), keys)
-    return found
+    inputs.add_graph("gfv", sparse.csr_matrix((weights, columns, indptr), (surveys, SPECIES)), np.arange(SPECIES), keys)
+    return inputs
 
 
 def examples(surveys, folder, seed=0):
@@ -60,7 +60,7 @@ def examples(surveys, folder, seed=0):
     storage.write_table(pa.table(columns), "examples", folder, row_group_rows=8_192)
 
 
-def epoch(summary, found, image, batch, steps, resize, bfloat16):
+def epoch(summary, inputs, image, batch, steps, resize, bfloat16):
     """Train one net for an epoch, or `steps` batches of it: dict of surveys a second, share of the time spent waiting.
 
     The first batches, in which a GPU's kernels are chosen, are not timed.
@@ -68,10 +68,10 @@ def epoch(summary, found, image, batch, steps, resize, bfloat16):
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     choice = config.Choice("tighnari", {"image": image, "resize": resize, "checkpointing": False})
     settings = config.Train(loss=config.Choice("bce"), batch_size=batch)
-    learner = trainer.Learner(choice, settings, CLASSES, summary, found.layouts).to(device).train()
+    learner = trainer.Learner(choice, settings, CLASSES, summary, inputs.layouts).to(device).train()
     learner.log = lambda *_, **__: None  # no Lightning trainer is there to take it
     optimizer = learner.configure_optimizers()
-    loader = batches.Batches(summary, batch, shuffle=True, features=found)
+    loader = batches.Batches(summary, batch, shuffle=True, features=inputs)
     total = min(len(loader), steps) if steps else len(loader)
     warm = min(3, total - 1)
     waited = surveys = 0
@@ -110,12 +110,12 @@ def main(argv=None):
     parser.add_argument("--images", nargs="+", default=["swin_tiny_patch4_window7_224", "efficientnet_b0"])
     parser.add_argument("--bfloat16", action="store_true")
     args = parser.parse_args(argv)
-    found = synthetic(args.surveys)
+    inputs = synthetic(args.surveys)
     with tempfile.TemporaryDirectory() as folder:
         examples(args.surveys, Path(folder))
-        summary = batches.with_inputs(batches.summarise(folder, CLASSES), found)
+        summary = batches.with_inputs(batches.summarise(folder, CLASSES), inputs)
         rows = [
-            epoch(summary, found, image, args.batch, args.steps, args.resize, args.bfloat16) for image in args.images
+            epoch(summary, inputs, image, args.batch, args.steps, args.resize, args.bfloat16) for image in args.images
         ]
     print("| image net | parameters | surveys a second | to the first | waiting for data |\n|---|---|---|---|---|")
     for image, row in zip(args.images, rows, strict=True):

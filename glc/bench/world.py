@@ -65,22 +65,22 @@ def measure(size, folder):
     rows.append(row("coordinates (over the floor)", plain, floor, block))
     for name, read in MODALITIES.items():
         features = read(size, Path(folder), train)
-        found = _best_size(cross_validated(np.hstack([base, features]), labels, block), labels)
-        rows.append(row(f"{name} (over coordinates)", found, plain, block))
+        f1 = _best_size(cross_validated(np.hstack([base, features]), labels, block), labels)
+        rows.append(row(f"{name} (over coordinates)", f1, plain, block))
     return pd.DataFrame(rows)
 
 
-def row(what, found, against, block, draws=2_000):
-    """One line of the table: F1 of each survey `found`, its gain over `against`, bootstrapped over blocks."""
+def row(what, f1, against, block, draws=2_000):
+    """One line of the table: `f1` of each survey, its gain over `against`, bootstrapped over blocks."""
     if against is None:
-        return {"what": what, "f1": found.mean(), "gain": np.nan, "low": np.nan, "high": np.nan}
-    gain = found - against
+        return {"what": what, "f1": f1.mean(), "gain": np.nan, "low": np.nan, "high": np.nan}
+    gain = f1 - against
     _, member = np.unique(block, return_inverse=True)
     total, count = np.bincount(member, gain), np.bincount(member)
     picked = np.random.default_rng(0).integers(0, len(total), (draws, len(total)))
     means = total[picked].sum(axis=1) / count[picked].sum(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
-    return {"what": what, "f1": found.mean(), "gain": gain.mean(), "low": low, "high": high}
+    return {"what": what, "f1": f1.mean(), "gain": gain.mean(), "low": low, "high": high}
 
 
 def oracle_f1(size, chunk=256):

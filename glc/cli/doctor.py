@@ -30,7 +30,7 @@ class Check:
 
     what: str
     state: str
-    found: str
+    finding: str
     remedy: str = ""
 
 
@@ -51,10 +51,10 @@ def checks(dataset: str = "", root: str = "") -> Iterator[Check]:
 
 def python() -> Check:
     """The version of Python."""
-    found = f"{sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}"
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}"
     if sys.version_info[:2] == PYTHON:
-        return Check("Python", "ok", found)
-    return Check("Python", "missing", found, "make an environment with Python 3.11")
+        return Check("Python", "ok", version)
+    return Check("Python", "missing", version, "make an environment with Python 3.11")
 
 
 def java() -> Check:
@@ -81,10 +81,10 @@ def memory() -> Check:
     """Memory of the machine against what Spark and the nets' imagery may take."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     wanted = gigabytes(machine().spark_memory) + machine().imagery_memory_gb
-    found = f"{total:.0f} GB; Spark and imagery may take {wanted:.0f} GB"
+    finding = f"{total:.0f} GB; Spark and imagery may take {wanted:.0f} GB"
     if total >= wanted + 1:
-        return Check("memory", "ok", found)
-    return Check("memory", "note", found, "lower spark_memory or imagery_memory_gb in luigi.cfg")
+        return Check("memory", "ok", finding)
+    return Check("memory", "note", finding, "lower spark_memory or imagery_memory_gb in luigi.cfg")
 
 
 def disk(root: Path) -> Check:
@@ -93,10 +93,10 @@ def disk(root: Path) -> Check:
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         return Check("disk", "missing", f"{folder} cannot be written", "choose another folder with --root")
     free = shutil.disk_usage(folder).free / 2**30
-    found = f"{free:.0f} GB free for {root}"
+    finding = f"{free:.0f} GB free for {root}"
     if free >= FREE_GB:
-        return Check("disk", "ok", found)
-    return Check("disk", "note", found, "choose another folder with --root, or remove outputs with glc clean")
+        return Check("disk", "ok", finding)
+    return Check("disk", "note", finding, "choose another folder with --root, or remove outputs with glc clean")
 
 
 def gpu() -> Check:
@@ -116,10 +116,10 @@ def wandb() -> Check:
     """Whether runs can be logged as the settings want."""
     mode = machine().wandb_mode
     if mode != "online":
-        found = {"offline": "offline: runs are written to ROOT/wandb", "disabled": "disabled"}.get(mode)
-        if found is None:
+        finding = {"offline": "offline: runs are written to ROOT/wandb", "disabled": "disabled"}.get(mode)
+        if finding is None:
             return Check("W&B", "missing", f"wandb_mode = {mode}", "set offline, online or disabled in luigi.cfg")
-        return Check("W&B", "ok", found)
+        return Check("W&B", "ok", finding)
     netrc = Path.home() / ".netrc"
     if os.environ.get("WANDB_API_KEY") or (netrc.is_file() and "api.wandb.ai" in netrc.read_text()):
         return Check("W&B", "ok", "online")
@@ -138,11 +138,11 @@ def recognised(dataset: str) -> Check:
             "dataset", "missing", f"no size {size!r} of the virtual world", f"one of: {', '.join(world.SIZES)}"
         )
     try:
-        found = editions.recognise(dataset)
-        editions.check(found)
+        layout = editions.recognise(dataset)
+        editions.check(layout)
     except GlcError as error:
         return Check("dataset", "missing", "not usable", str(error))
-    return Check("dataset", "ok", f"{found.edition.name}, {len(found.files)} tables in {dataset}")
+    return Check("dataset", "ok", f"{layout.edition.name}, {len(layout.files)} tables in {dataset}")
 
 
 def show(dataset: str = "", root: str = "") -> int:
@@ -150,7 +150,7 @@ def show(dataset: str = "", root: str = "") -> int:
     screen, missing = output.screen(), 0
     for check in checks(dataset, root):
         missing += check.state == "missing"
-        screen.print(Text.assemble((f"{check.state:8}", _STYLES[check.state]), f"{check.what:8} {check.found}"))
+        screen.print(Text.assemble((f"{check.state:8}", _STYLES[check.state]), f"{check.what:8} {check.finding}"))
         if check.remedy:
             screen.print(Text(f"{'':17}{check.remedy}", style="dim"))
     screen.print(Text(f"\n{missing} needed things are missing" if missing else "\nready"))

@@ -83,10 +83,10 @@ def _check_table(experiment: Experiment) -> None:
     if "table" not in registry.models.get(name).reads:
         if inputs:
             raise ConfigError(f"inputs: model {name!r} is not a neural network and reads no imagery; remove them")
-    elif [bool(one.table) for one in inputs] != [True]:
-        found = ", ".join(one.name for one in inputs) or "none"
+    elif [bool(entry.table) for entry in inputs] != [True]:
+        names = ", ".join(entry.name for entry in inputs) or "none"
         raise ConfigError(
-            f"inputs: found {found}, expected for model {name!r} one [[inputs]] with the rasters whose values it "
+            f"inputs: found {names}, expected for model {name!r} one [[inputs]] with the rasters whose values it "
             'reads, such as table = ["bioclim", "soil"]'
         )
 
@@ -109,17 +109,17 @@ def check(experiment: Experiment, known_experiment: Callable[[str], object]) -> 
         chosen.append((registry.corrections, experiment.postprocess))
     for kind, choice in chosen:
         options(kind.get(choice.name), choice, kind.kind)
-    for one in experiment.inputs:
-        for name in one.table:
+    for entry in experiment.inputs:
+        for name in entry.table:
             registry.covariates.get(name)
-        if one.graph.name != "none":
-            options(registry.graphs.get(one.graph.name), one.graph, "graph")
-        if one.location.name != "none":
-            _check_location(one)
-        if one.tiles:
-            registry.covariates.get(one.tiles)
-            _check_bands(one)
-    names = [one.name for one in experiment.inputs]
+        if entry.graph.name != "none":
+            options(registry.graphs.get(entry.graph.name), entry.graph, "graph")
+        if entry.location.name != "none":
+            _check_location(entry)
+        if entry.tiles:
+            registry.covariates.get(entry.tiles)
+            _check_bands(entry)
+    names = [entry.name for entry in experiment.inputs]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"inputs: {name!r} appears twice; join its bands in one [[inputs]] table")
@@ -129,7 +129,7 @@ def check(experiment: Experiment, known_experiment: Callable[[str], object]) -> 
         raise ConfigError(
             f"pretrain: found {experiment.pretrain.name!r}, expected 'none' without [[inputs]] to learn from"
         )
-    if experiment.pretrain.name != "none" and any(one.graph.name != "none" for one in experiment.inputs):
+    if experiment.pretrain.name != "none" and any(entry.graph.name != "none" for entry in experiment.inputs):
         raise ConfigError("pretrain: found a graph among [[inputs]], expected none: it is made of each fold's labels")
     if experiment.train.freeze and experiment.pretrain.name == "none":
         raise ConfigError("train.freeze: found true, expected a [pretrain] table: a random encoder would be kept")

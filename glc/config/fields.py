@@ -295,7 +295,7 @@ def _config_error(error: ValidationError, kind: Any, where: str) -> ConfigError:
 
 
 def _text(detail: Mapping[str, Any], kind: Any, where: str) -> str:
-    path, found, cause = list(detail["loc"]), detail["input"], detail.get("ctx", {}).get("error")
+    path, value, cause = list(detail["loc"]), detail["input"], detail.get("ctx", {}).get("error")
     if detail["type"] == "unexpected_keyword_argument":
         known = keys(_at(kind, path[:-1]))
         return (
@@ -309,11 +309,11 @@ def _text(detail: Mapping[str, Any], kind: Any, where: str) -> str:
         return f"{_place(where, path)}: found {cause.found!r}, expected {cause.expected}"
     annotation = _at(kind, path)
     if annotation is None:
-        return f"{_place(where, path)}: found {found!r}: {detail['msg']}"
+        return f"{_place(where, path)}: found {value!r}: {detail['msg']}"
     choices = typing.get_args(split(annotation)[0]) if detail["type"] == "literal_error" else ()
     wrong_type = detail["type"].endswith("_type") or not bound_words(annotation)
     expected = type_words(annotation) if wrong_type else bound_words(annotation)
-    return f"{_place(where, path)}: found {found!r}, expected {expected}{did_you_mean(found, choices)}"
+    return f"{_place(where, path)}: found {value!r}, expected {expected}{did_you_mean(value, choices)}"
 
 
 def _place(where: str, path: list[Any]) -> str:

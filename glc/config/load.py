@@ -108,7 +108,7 @@ def _based(base: JSON, path: Path) -> Variant:
 def _read_file(path: Path, above: tuple[Path, ...] = ()) -> dict[str, JSON]:
     """The values of a TOML file over those of its base; `above` are the files whose base it is."""
     if path in above:
-        raise ConfigError(f"{path}: base: {' -> '.join(one.stem for one in (*above, path))} is a circle; remove one")
+        raise ConfigError(f"{path}: base: {' -> '.join(file.stem for file in (*above, path))} is a circle; remove one")
     values = _parse_file(path)
     base = values.pop("base", None)
     if base is None:

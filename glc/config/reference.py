@@ -47,8 +47,8 @@ _CHANGED = "Options over those of the same member in the base"
 def members(kind: str) -> dict[str, type]:
     """Options by name of all members of a registry, sorted, and of ``encoder``, which is a file and no member."""
     place = getattr(registry, kind)
-    found = {name: place.get(name).Options for name in place.choices()}
-    return dict(sorted((found | {"encoder": EncoderFile}).items())) if kind == "locations" else found
+    options = {name: place.get(name).Options for name in place.choices()}
+    return dict(sorted((options | {"encoder": EncoderFile}).items())) if kind == "locations" else options
 
 
 def meanings(section: type) -> dict[str, str]:

@@ -69,16 +69,19 @@ class Raster:
         """Paths of the files below the first of `folders` that has any; a MissingError says what was looked for."""
         for folder in folders:
             for globs in map(_together, self.patterns):
-                found = {path for glob in globs for path in Path(folder).glob(glob) if path.is_file()}
-                if found:
-                    return sorted(found, key=natural)
-        globs = [f"{one[0]} and the like" if len(one) > 1 else one[0] for one in map(_together, self.patterns)]
+                paths = {path for glob in globs for path in Path(folder).glob(glob) if path.is_file()}
+                if paths:
+                    return sorted(paths, key=natural)
+        globs = [f"{group[0]} and the like" if len(group) > 1 else group[0] for group in map(_together, self.patterns)]
         raise MissingError(_nothing(self, folders, globs))
 
     def there(self, folder: StrPath) -> bool:
         """Whether `folder` has any of the files."""
         return any(
-            path.is_file() for one in self.patterns for glob in _together(one) for path in Path(folder).glob(glob)
+            path.is_file()
+            for pattern in self.patterns
+            for glob in _together(pattern)
+            for path in Path(folder).glob(glob)
         )
 
     def area_of(self, path: StrPath) -> tuple[str, str]:
@@ -161,9 +164,9 @@ def places(folder: StrPath, template: str) -> list[tuple[Path, str]]:
         return [(below, "/".join(parts[fixed:]))]
     for i in range(fixed, 0, -1):
         stem = Path(folder).joinpath(*parts[:i])
-        found = [path for end in (".zip", ".tar") if (path := stem.with_name(stem.name + end)).is_file()]
-        if found:
-            return [(found[0], "/".join(parts[i:]))]
+        archives = [path for end in (".zip", ".tar") if (path := stem.with_name(stem.name + end)).is_file()]
+        if archives:
+            return [(archives[0], "/".join(parts[i:]))]
     return []
 
 

@@ -44,12 +44,12 @@ class Table:
     def find(self, folder: StrPath) -> Path | None:
         """Path of this table's file under `folder`, or None; a DataError when several match one pattern."""
         for pattern in self.patterns:
-            found = sorted(path for path in Path(folder).glob(pattern) if path.is_file())
-            if len(found) > 1:
-                names = ", ".join(str(path.relative_to(folder)) for path in found)
+            paths = sorted(path for path in Path(folder).glob(pattern) if path.is_file())
+            if len(paths) > 1:
+                names = ", ".join(str(path.relative_to(folder)) for path in paths)
                 raise DataError(f"{folder}: found {names} for {pattern}, expected one of them; remove the others")
-            if found:
-                return found[0]
+            if paths:
+                return paths[0]
         return None
 
 
@@ -120,19 +120,19 @@ def recognise(folder: StrPath) -> Dataset:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected the folder that holds a dataset's survey CSVs")
     editions = [registry.editions.get(name) for name in registry.editions.choices()]
-    found = {edition: files for edition in editions if (files := edition.find(folder))}
-    if not found:
+    candidates = {edition: files for edition in editions if (files := edition.find(folder))}
+    if not candidates:
         wanted = "".join(f"\n  {edition.name}: {edition.looks_for()}" for edition in editions)
         raise DataError(f"{folder}: not a dataset of any edition; looked there for{wanted}")
 
     def fit(edition):
-        return len({path for _, path in found[edition]}), len(edition.markers)
+        return len({path for _, path in candidates[edition]}), len(edition.markers)
 
-    best = max(found, key=fit)
-    rivals = [edition.name for edition in found if fit(edition) == fit(best)]
+    best = max(candidates, key=fit)
+    rivals = [edition.name for edition in candidates if fit(edition) == fit(best)]
     if len(rivals) > 1:
         raise DataError(f"{folder}: holds files of {' and '.join(rivals)}; expected one edition; move the others away")
-    return Dataset(folder.name, folder, best, found[best])
+    return Dataset(folder.name, folder, best, candidates[best])
 
 
 def check(dataset: Dataset) -> None:
@@ -158,8 +158,10 @@ def header(path: StrPath, table: Table) -> list[str]:
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         line = file.readline().rstrip("\n")
     if not line.strip():
-        found = "a blank first line" if path.stat().st_size else "an empty file"
-        raise DataError(f"{path}: found {found}, expected a header with {list(table.columns.values())}; fetch it again")
+        finding = "a blank first line" if path.stat().st_size else "an empty file"
+        raise DataError(
+            f"{path}: found {finding}, expected a header with {list(table.columns.values())}; fetch it again"
+        )
     names = _split(line, table.separator)
     needed = [*table.columns.values(), *([table.where[0]] if table.where else [])]
     missing = [column for column in needed if column not in names]

@@ -44,7 +44,7 @@ class Clean(ConsoleTask):
             )
         named = {task for task in below if task.task_family == self.task}
         if self.downstream:
-            named |= {task for task in below if any(one in named for one in _all_below(task, below))}
+            named |= {task for task in below if any(upstream in named for upstream in _all_below(task, below))}
         self.removed = []
         for task in sorted(named, key=lambda task: str(task.folder)):
             for path in [task.folder, *(target.path for target in task.published())]:

@@ -77,8 +77,8 @@ class ImageryTask(SurveysTask):
 
     def relative(self, paths: Iterable[Path], folder: Path) -> list[JSON]:
         """(name below the `folder`, size, time) of files."""
-        found = [(path, path.stat()) for path in map(Path, paths)]
-        return sorted((str(path.relative_to(folder)), at.st_size, at.st_mtime_ns) for path, at in found)
+        stats = [(path, path.stat()) for path in map(Path, paths)]
+        return sorted((str(path.relative_to(folder)), at.st_size, at.st_mtime_ns) for path, at in stats)
 
     def places(self) -> pa.Table:
         """The surveys of the chosen datasets, a pyarrow table without labels."""
@@ -205,8 +205,8 @@ class Cubes(ImageryTask):
         from glc.etl import cubes, series
 
         if self.kind == "series":
-            folder, found = self.where(series.find)
-            return self.relative((path for tables in found.values() for path in tables.values()), folder)
+            folder, by_dataset = self.where(series.find)
+            return self.relative((path for tables in by_dataset.values() for path in tables.values()), folder)
         folder, below = self.where(lambda folder: cubes.folders(folder, self.kind))
         return sorted((str(path.relative_to(folder)), path.stat().st_mtime_ns) for path in below)
 
@@ -258,14 +258,14 @@ class Tabular(ImageryTask):
     def files(self) -> list[JSON]:
         from glc.etl import values
 
-        found = []
+        facts = []
         for name in self.covariates:
             covariate = registry.covariates.get(name)
             tables, folder = values.find(covariate, self.folders, self.source)
             for path in tables.values() or covariate.find([folder]):
                 stat = path.stat()
-                found.append((path.name, stat.st_size, stat.st_mtime_ns))
-        return found
+                facts.append((path.name, stat.st_size, stat.st_mtime_ns))
+        return facts
 
     def write(self, out: Path) -> None:
         from glc.etl import tabular

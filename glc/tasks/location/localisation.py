@@ -104,9 +104,9 @@ class LocationErrors(LocalisationTask):
         """The stable path of a product, in a folder that is named by what is not the default."""
         encoder, standard = self.pretrained().stable(name).parent, True
         if self.encoder:
-            encoder, here = Path(self.encoder), Path(self.root) / "location" / self.subject
-            if not encoder.is_relative_to(here):  # its folder may be called as another's, or as the default's
-                encoder, standard = here / encoder.name, False
+            encoder, folder = Path(self.encoder), Path(self.root) / "location" / self.subject
+            if not encoder.is_relative_to(folder):  # its folder may be called as another's, or as the default's
+                encoder, standard = folder / encoder.name, False
         standard &= (self.gallery, self.over, self.queries) == (GALLERY, OVER, QUERIES)
         parts = ["localisation", *(["refined"] if self.refine else []), *([] if standard else [self.identity])]
         return encoder / "-".join(parts) / name
