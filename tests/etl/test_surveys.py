@@ -240,10 +240,10 @@ def test_genuine_glc23_rows_are_all_accounted_for(spark, shared_data, tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        # 270,000 rows of the layout of fixtures/glc24_pre_extracted
-        pytest.param("medflora", marks=pytest.mark.slow),
+        pytest.param("medflora", marks=pytest.mark.slow),  # 270,000 rows
         "fixtures/glc22",
-        "fixtures/glc24_pre_extracted",
+        # the layout of the virtual world, and of medflora
+        pytest.param("fixtures/glc24_pre_extracted", marks=pytest.mark.slow),
         "fixtures/glc25_pre_extracted",
     ],
 )

@@ -241,7 +241,10 @@ def test_impossible_limits_are_refused(spark, tmp_path):
             exact.write(spark, frame, frame, tmp_path, **options)
 
 
-@pytest.mark.parametrize(("k", "radius_m"), [(5, 20_000), (0, 5_000), (3, 400_000)])
+@pytest.mark.parametrize(
+    ("k", "radius_m"),
+    [(5, 20_000), *(pytest.param(*more, marks=pytest.mark.slow) for more in ((0, 5_000), (3, 400_000)))],
+)
 def test_spark_is_the_same_as_in_process(spark, tmp_path, k, radius_m):
     queries = pd.concat([clustered(3_000, 14, groups=3), clustered(200, 15, "pa_test")], ignore_index=True)
     sources = pd.concat([queries, clustered(2_000, 16, "po")], ignore_index=True)
@@ -250,7 +253,7 @@ def test_spark_is_the_same_as_in_process(spark, tmp_path, k, radius_m):
     assert_same(found, in_process(queries, sources, k=k, radius_m=radius_m), atol=0)
 
 
-@pytest.mark.parametrize("radius_m", [50_000, 3_000_000])
+@pytest.mark.parametrize("radius_m", [pytest.param(50_000, marks=pytest.mark.slow), 3_000_000])
 def test_spark_over_poles_and_date_line_is_brute_force(spark, tmp_path, radius_m):
     globe = around_the_globe(450, 17)
     found = on_spark(spark, tmp_path / "out", globe, globe, k=4, radius_m=radius_m)
@@ -283,6 +286,7 @@ def test_spark_refuses_unusable_places(spark, tmp_path):
         exact.write(spark, tmp_path / "missing", frame, tmp_path / "out", k=1, radius_m=1_000)
 
 
+@pytest.mark.slow
 def test_real_places_on_spark_are_the_same_as_in_process(spark, tmp_path, shared_data):
     folder = shared_data / "medflora" / "PresenceAbsenceSurveys"
     columns = ["surveyId", "lon", "lat"]

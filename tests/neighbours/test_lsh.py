@@ -135,6 +135,7 @@ def test_the_seed_decides(spark, tmp_path):
     assert not tables[0].equals(tables[2])
 
 
+@pytest.mark.slow
 def test_on_real_places_bucket_20_finds_almost_nothing_and_auto_what_was_wanted(spark, tmp_path, shared_data):
     csv = shared_data / "medflora" / "PresenceOnlyOccurrences" / "GLC24-PO-metadata-train.csv"
     frame = (

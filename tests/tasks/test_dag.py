@@ -132,38 +132,24 @@ def test_bad_names_are_refused_before_anything_runs(root, tmp_path):
         Folds(root=root, dataset=TINY, validation={"sheme": "random"})
 
 
-def test_the_command_line_fails_with_the_cause_on_its_last_line(tmp_path):
-    """A dataset whose rows are mostly unusable stops the run, exit code and all; nothing is left half-written."""
-    folder = tmp_path / "bad" / "PresenceAbsenceSurveys"
-    folder.mkdir(parents=True)
-    header = "lon,lat,year,geoUncertaintyInM,areaInM2,region,country,speciesId,surveyId\n"
-    (folder / "GLC24-PA-metadata-train.csv").write_text(header + "x,45.0,2020,1,1,A,France,3.0,1\n" * 9)
-    (folder / "GLC24-PA-metadata-test.csv").write_text(
-        "lon,lat,year,geoUncertaintyInM,areaInM2,region,country,surveyId\n5.0,45.0,2020,1,1,A,France,2\n"
-    )
-    command = [sys.executable, "-m", "luigi", "--module", "glc.tasks", "Submission", "--experiment", "frequency"]
-    done = subprocess.run(
-        [*command, "--dataset", str(folder.parent), "--root", str(tmp_path / "out")],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=300,
-    )
+def test_the_command_line_fails_with_the_cause_on_its_last_line(root, tmp_path):
+    """What goes wrong in a task, or before any has run, ends in its exit code and leaves nothing half-written."""
+
+    def ask(*arguments):
+        command = [sys.executable, "-m", "luigi", "--module", "glc.tasks", *arguments, "--root", root]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+
+    before = {path for path in Path(root).rglob("*") if "logs" not in path.parts}
+    done = ask("Folds", "--dataset", TINY, "--validation", '{"count": 5000}')
     assert done.returncode == 30, done.stderr[-2000:]
-    last = done.stderr[done.stderr.rindex("FAILED Surveys: DataError:") :].strip()
+    last = done.stderr[done.stderr.rindex("FAILED Folds: ConfigError:") :].strip()
     assert len(last.splitlines()) < 10
-    assert "GLC24-PA-metadata-train.csv" in last
-    assert "max_quarantine_fraction" in last
-    assert not list((tmp_path / "out").rglob("*.parquet"))
-    # what is wrong before anything has run is told there too
-    command[command.index("frequency")] = "tile-cnn"
-    done = subprocess.run(
-        [*command, "--dataset", str(folder.parent), "--root", str(tmp_path / "out")],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=300,
-    )
+    assert "validation.count: found 5000 folds" in last
+    assert {path for path in Path(root).rglob("*") if "logs" not in path.parts} == before
+    header = "lon,lat,year,surveyId"
+    (tmp_path / "GLC24_PA_metadata_train.csv").write_text(f"{header},speciesId\n5,45,2020,1,3\n")
+    (tmp_path / "GLC24_PA_metadata_test.csv").write_text(f"{header}\n5,45,2020,2\n")
+    done = ask("Submission", "--experiment", "tile-cnn", "--dataset", str(tmp_path))
     assert done.returncode == 35, done.stderr[-2000:]
     last = done.stderr[done.stderr.rindex("FAILED Submission: MissingError:") :].strip()
     assert len(last.splitlines()) == 1

@@ -15,7 +15,8 @@ from glc.tasks.training import Examples, Fit, Pretrain, Triplets
 from tests.tasks.pipeline import TINY, run
 
 SHORT = "+validation.run=2+validation.count=4+train.max_epochs=2"
-TILE2VEC = f"tile2vec{SHORT}+pretrain.pairs=3000+train.freeze=true"
+SMALL = "+model.channels=8+model.reduced=4+model.latent=16"
+TILE2VEC = f"tile2vec{SHORT}{SMALL}+pretrain.pairs=600+train.freeze=true"
 
 
 def evaluate(root, experiment):
@@ -111,7 +112,8 @@ def test_curves_stand_at_a_stable_place(root):
 
 
 def test_the_budget_measures_bytes_fidelity_and_f1_of_each_block(root):
-    task = DctBudget(root=root, dataset=TINY, experiment=f"tile-cnn{SHORT}+train.max_epochs=1", blocks=[4, 16, 0])
+    experiment = f"tile-cnn{SHORT}{SMALL}+train.max_epochs=1+validation.run=1"
+    task = DctBudget(root=root, dataset=TINY, experiment=experiment, blocks=[4, 16, 0])
     run(task)
     frame = pd.read_csv(task.published()[1].path)
     assert list(frame["block"]) == ["4", "16", "pixels"]
@@ -144,11 +146,11 @@ def test_a_very_long_name_stays_within_the_file_system(root):
 
 
 def test_species_vectors_and_their_map_stand_at_a_stable_place(root):
-    task = SpeciesEmbedding(root=root, dataset=TINY)
+    task = SpeciesEmbedding(root=root, dataset=TINY, walks={"count": 3, "length": 20})
     run(task)
     table = storage.read_table(task.folder / "vectors", "species_vectors")
     assert len(table) == 60
     assert table["speciesId"].to_pylist() == sorted(set(table["speciesId"].to_pylist()))
     assert {len(vector) for vector in table["vector"].to_pylist()} == {task.walks.dim}
     assert Image.open(task.published()[0].path).width > 600
-    assert run(SpeciesEmbedding(root=root, dataset=TINY)) == []
+    assert run(task) == []

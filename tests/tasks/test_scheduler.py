@@ -55,20 +55,15 @@ def luigi(port, root, *arguments):
     )
 
 
-def test_the_dag_runs_on_the_central_scheduler_and_a_failure_ends_it(scheduler, tmp_path):
-    done = luigi(scheduler, tmp_path, "VirtualPart", "--dataset", "virtual:tiny")
+def test_the_dag_runs_on_the_central_scheduler_and_a_failure_ends_it(scheduler, root):
+    done = luigi(scheduler, root, "Folds", "--dataset", "virtual:tiny")
     assert done.returncode == 0, done.stderr[-2000:]
     query = urllib.request.urlopen(f"http://127.0.0.1:{scheduler}/api/task_list?data=%7B%22status%22%3A%22DONE%22%7D")
     told = json.loads(query.read())["response"]
-    assert any(name.startswith("VirtualPart") for name in told), told
+    assert any(name.startswith("Folds") for name in told), told
 
-    folder = tmp_path / "bad"
-    folder.mkdir()
-    (folder / "GLC24_PA_metadata_train.csv").write_text(
-        "lon,lat,year,geoUncertaintyInM,areaInM2,region,country,speciesId,surveyId\nx,45.0,2020,1,1,A,France,3.0,1\n"
-    )
     began = time.monotonic()
-    done = luigi(scheduler, tmp_path, "Surveys", "--dataset", str(folder))
+    done = luigi(scheduler, root, "Folds", "--dataset", "virtual:tiny", "--validation", '{"count": 5000}')
     assert done.returncode == 30, done.stderr[-2000:]
-    assert "FAILED Surveys: DataError" in done.stderr
+    assert "FAILED Folds: ConfigError" in done.stderr
     assert time.monotonic() - began < 200

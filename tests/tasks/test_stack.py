@@ -1,6 +1,7 @@
 """A stack of two models on the tiny virtual world, through Luigi."""
 
 import json
+from pathlib import Path
 
 import luigi
 import numpy as np
@@ -19,15 +20,10 @@ validation = {{ count = 4, run = 3 }}
 """
 
 
-@pytest.fixture(autouse=True)
-def _small_machine():
-    config = luigi.configuration.get_config()
-    config.set("machine", "spark_memory", "1g")
-
-
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("out")
+def root(root):
+    """As a path; the surveys have been read."""
+    return Path(root)
 
 
 def submission(root, text=STACK, name="joined"):

@@ -79,6 +79,7 @@ def test_identity_follows_the_files(root, tmp_path, shared_data):
     assert len(identities) == 2
 
 
+@pytest.mark.slow
 def test_every_survey_of_the_mediterranean_flora_has_values_or_a_flag(shared_data, root):
     folder = shared_data / "rasters_eu"
     dataset = str(shared_data / "medflora")

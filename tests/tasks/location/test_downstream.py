@@ -16,7 +16,7 @@ from glc.tasks.location.downstream import DownstreamScores
 from tasks import location_2024
 from tests.location import places
 
-HEAD = {"width": 8, "epochs": 1, "least_steps": 20, "batch": 64}
+HEAD = {"width": 8, "epochs": 1, "least_steps": 3, "batch": 256}
 
 
 @pytest.fixture(scope="module")

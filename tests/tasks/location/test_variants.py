@@ -34,7 +34,7 @@ TINY = Pretraining(
     apart_km=0.0,
     regression=0.0,
 )
-HEAD = {"width": 8, "epochs": 1, "least_steps": 20, "batch": 64}
+HEAD = {"width": 8, "epochs": 1, "least_steps": 3, "batch": 256}
 ALL_BANDS = "encoder, all bands"
 WITHOUT_OWN = "encoder, without the target's bands"
 WITHOUT_CLIMATE = "encoder, without temperature and altitude"
