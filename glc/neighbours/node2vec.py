@@ -74,9 +74,10 @@ def _checked(graph):
 
 
 def _walker(graph, names, walks, progress):
-    """PecanPy's walker over `graph`, whose walks are arrays of node numbers."""
-    from numba import njit
+    """PecanPy's walker over `graph`, whose every node has an edge; its walks are arrays of node numbers."""
     from pecanpy import pecanpy
+
+    from glc.neighbours import _walks
 
     first_order = walks.p == walks.q == 1
     base = pecanpy.PreCompFirstOrder if first_order else pecanpy.SparseOTF
@@ -85,12 +86,30 @@ def _walker(graph, names, walks, progress):
         def _map_walk(self, walk):
             return walk[: walk[-1]]  # PecanPy's lists of names would take ten times the memory
 
-        if walks.workers == 1:
-            # PecanPy walks in all of numba's threads, whatever `workers` says, and seeds only the calling one
-            _random_walks = staticmethod(njit(nogil=True)(base._random_walks.py_func))
+    class OneThread(Walker):
+        """PecanPy walks in all of numba's threads, whatever `workers` says, and seeds only the calling one."""
+
+        def preprocess_transition_probs(self):
+            if first_order:
+                self.alias_j, self.alias_q = _walks.alias_tables(self.indptr, self.indices, self.data)
+
+        def get_has_nbrs(self):
+            return None
+
+        def get_move_forward(self):
+            return None
+
+        def _random_walks(self, jobs, length, seed, starts, has_nbrs, move_forward, bar):
+            if first_order:
+                return _walks.first_order(
+                    starts, length, seed, self.indptr, self.indices, self.alias_j, self.alias_q, bar
+                )
+            p, q = float(self.p), float(self.q)
+            return _walks.second_order(starts, length, seed, self.indptr, self.indices, self.data, p, q, bar)
 
     shown = progress and sys.stderr.isatty()  # PecanPy's bar, ten lines a second, would drown a log
-    walker = Walker(p=walks.p, q=walks.q, workers=walks.workers, verbose=shown, random_state=walks.seed)
+    kind = OneThread if walks.workers == 1 else Walker
+    walker = kind(p=walks.p, q=walks.q, workers=walks.workers, verbose=shown, random_state=walks.seed)
     walker.set_node_ids(names)
     walker.indptr, walker.indices = graph.indptr.astype(np.uint32), graph.indices.astype(np.uint32)
     walker.data = graph.data

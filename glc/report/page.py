@@ -1,6 +1,7 @@
 """An experiment's story as one self-contained HTML page: what went in, how well it did and where, the settings."""
 
 import dataclasses
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +122,13 @@ def read(
 
 def render(story: Story) -> str:
     """The page of a `Story` as HTML text: no file or address outside of it is asked for; equal stories, equal bytes."""
+    parts = (_scores, _compared, _data, _distance, _neighbours, _learning, _decoder, _maps, _settings)
+    facts = {name: value for part in parts for name, value in part(story).items()}
+    return _template().render(story=story, experiment=story.experiment, **facts)
+
+
+@functools.cache
+def _template():
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -129,9 +137,7 @@ def render(story: Story) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"whole": _whole, "shown": shown}
-    parts = (_scores, _compared, _data, _distance, _neighbours, _learning, _decoder, _maps, _settings)
-    facts = {name: value for part in parts for name, value in part(story).items()}
-    return environment.get_template("report.html.j2").render(story=story, experiment=story.experiment, **facts)
+    return environment.get_template("report.html.j2")
 
 
 def shown(value, form=".4f"):

@@ -44,6 +44,12 @@ def scores(name, data, fold):
     return fitted(name, data, fold)[1]
 
 
+@functools.cache
+def first(name, fold):
+    """What `fitted` gives on `world`, once for all tests."""
+    return fitted(name, world()[0], fold)
+
+
 @pytest.fixture(autouse=True)
 def _session(request, name):
     if made(name).spark:
@@ -54,7 +60,7 @@ def _session(request, name):
 def test_every_survey_is_scored_from_0_to_1_and_alike_each_time(name):
     data, _ = world()
     for fold in (0, None):
-        values = scores(name, data, fold)
+        values = first(name, fold)[1]
         assert values.min() >= 0
         assert values.max() <= 1 + 1e-6
         assert (values.max(axis=1) > 0).all(), "a decoder has no set for a survey without a positive score"
@@ -64,7 +70,7 @@ def test_every_survey_is_scored_from_0_to_1_and_alike_each_time(name):
 @every
 def test_labels_of_the_validation_fold_are_not_seen_and_those_of_training_are(name):
     data, _ = world()
-    values = scores(name, data, 1)
+    values = first(name, 1)[1]
     np.testing.assert_array_equal(scores(name, with_other_labels(data, data.valid(1)), 1), values)
     assert np.abs(scores(name, with_other_labels(data, data.train(1)), 1) - values).max() > 0
 
@@ -72,6 +78,6 @@ def test_labels_of_the_validation_fold_are_not_seen_and_those_of_training_are(na
 @every
 def test_what_it_says_of_a_fit_goes_into_a_manifest_and_what_it_saves_into_a_folder(name, tmp_path):
     assert made(name).facts == {}
-    model, _ = fitted(name, world()[0], 0)
+    model, _ = first(name, 0)
     assert json.loads(json.dumps(model.facts)) == model.facts
     model.save(tmp_path)

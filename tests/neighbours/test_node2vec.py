@@ -1,13 +1,14 @@
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from glc.errors import ConfigError, DataError
-from glc.neighbours import node2vec
+from glc.neighbours import _walks, node2vec
 from glc.neighbours.node2vec import Walks
 
 SMALL = {"dim": 16, "length": 20, "count": 10}
@@ -61,6 +62,31 @@ def test_p_and_q_bias_the_walks():
         spans.append(np.mean([np.ptp(walk) for walk in paths]))
     assert spans[0] < 2
     assert spans[1] > 10
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "paths"),
+    [
+        (1.0, 1.0, ["dcacdeded", "edcdedede", "bacacdede", "acbcbcabc", "cbacbcded"]),
+        (4.0, 0.5, ["dedcbcded", "edcabcacb", "bacbacded", "acdedcbcd", "cdedcbacb"]),
+    ],
+)
+def test_walks_are_those_of_pecanpy_draw_by_draw(p, q, paths):
+    """Frozen from PecanPy's own walks, compiled for one thread."""
+    weights = [[0, 1, 2, 0, 0], [1, 0, 3, 0, 0], [2, 3, 0, 1, 0], [0, 0, 1, 0, 5], [0, 0, 0, 5, 0]]
+    walks = Walks(p=p, q=q, length=8, count=1, seed=3)
+    walker = node2vec._walker(node2vec._checked(sparse.csr_matrix(weights, dtype=float)), list("abcde"), walks, False)
+    walked = walker.simulate_walks(walks.count, walks.length)
+    assert ["".join("abcde"[node] for node in walk) for walk in walked] == paths
+
+
+def test_another_graph_compiles_nothing_and_starts_no_thread_of_numba(vectors):
+    """Threads that numba starts would be as many for torch, which shares its OpenMP."""
+    compiled = [len(kernel.signatures) for kernel in (_walks.alias_tables, _walks.first_order)]
+    node2vec.embed(communities(seed=1)[0], Walks(**SMALL))
+    assert [len(kernel.signatures) for kernel in (_walks.alias_tables, _walks.first_order)] == compiled
+    with pytest.raises(ValueError, match="not initialized"):
+        numba.threading_layer()
 
 
 def test_what_is_no_graph_is_refused():

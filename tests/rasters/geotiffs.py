@@ -27,11 +27,12 @@ def window(path, band, lon, lat, size, nodata=None):
         row, col = source.index(lon, lat)
         if not (0 <= row < source.height and 0 <= col < source.width):
             return np.zeros((size, size)), np.zeros((size, size), bool), "outside"
-        data = source.read(band)
+        half, shape = size // 2, source.shape
+        top, left = row - half, col - half
+        rows, cols = (max(top, 0), min(top + size, shape[0])), (max(left, 0), min(left + size, shape[1]))
+        data = source.read(band, window=(rows, cols))
         nodata = source.nodata if nodata is None else nodata
     known = np.ones(data.shape, bool) if nodata is None else data != nodata
-    half = size // 2
-    inside = half <= row <= data.shape[0] - size + half and half <= col <= data.shape[1] - size + half
-    pad = ((size, size), (size, size))
-    here = (slice(row - half + size, row - half + 2 * size), slice(col - half + size, col - half + 2 * size))
-    return np.pad(data, pad)[here], np.pad(known, pad)[here], "ok" if inside else "edge"
+    inside = half <= row <= shape[0] - size + half and half <= col <= shape[1] - size + half
+    pad = ((rows[0] - top, top + size - rows[1]), (cols[0] - left, left + size - cols[1]))
+    return np.pad(data, pad), np.pad(known, pad), "ok" if inside else "edge"

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from glc import config
-from glc.report import page
+from glc.report import figures, page
 
 SECTIONS = ("scores", "data", "distance", "neighbours", "learning", "decoder", "map", "settings")
 VARIANTS = {
@@ -27,6 +27,12 @@ def rendered(make_story):
     """Each variant's story and its page."""
     stories = {name: make_story(**options) for name, options in VARIANTS.items()}
     return {name: (story, page.render(story)) for name, story in stories.items()}
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pages without the lines of their figures, which take most of the time, for tests of words alone."""
+    monkeypatch.setattr(figures, "_inline", lambda figure, alt: "<svg></svg>")
 
 
 def text_of(html):
@@ -92,7 +98,7 @@ def test_head_tells_the_scores_and_the_baselines(rendered):
         (None, "No frequency baseline was computed."),
     ],
 )
-def test_verdict_weighs_the_score_against_the_best_baseline(make_story, best, verdict):
+def test_verdict_weighs_the_score_against_the_best_baseline(make_story, undrawn, best, verdict):
     story = make_story(valid=50, test=5)
     story.metrics["valid"].update(sample_f1=0.11, sample_f1_low=0.1, sample_f1_high=0.12)
     rows = [{"level": level, "valid": f, "valid_low": f, "valid_high": f, "test": None} for level, f in
@@ -101,7 +107,7 @@ def test_verdict_weighs_the_score_against_the_best_baseline(make_story, best, ve
     assert verdict in text_of(page.render(story))
 
 
-def test_scores_of_nets_that_saw_the_labels_stand_apart_and_say_so(make_story):
+def test_scores_of_nets_that_saw_the_labels_stand_apart_and_say_so(make_story, undrawn):
     story = make_story(valid=50, test=5)
     assert "optimistic" not in text_of(page.render(story))
     story.metrics["optimistic"] = story.metrics["valid"] | {"sample_f1": 0.98765}
@@ -131,13 +137,13 @@ def test_data_are_counted_by_file_and_the_first_bad_line_of_each_reason_is_shown
     assert "do not add up" not in told
 
 
-def test_rows_that_do_not_add_up_are_told(make_story):
+def test_rows_that_do_not_add_up_are_told(make_story, undrawn):
     story = make_story(valid=20, test=5)
     story.surveys["files"][0]["kept"] -= 1
     assert "The rows do not add up" in page.render(story)
 
 
-def test_no_quarantine_and_no_counts_are_told(make_story):
+def test_no_quarantine_and_no_counts_are_told(make_story, undrawn):
     story = make_story(valid=20, test=5)
     story = dataclasses.replace(story, quarantine=story.quarantine.iloc[:0], surveys={})
     told = text_of(page.render(story))
@@ -146,7 +152,7 @@ def test_no_quarantine_and_no_counts_are_told(make_story):
     assert "glc not recorded" in told
 
 
-def test_more_kinds_of_bad_rows_than_are_shown_are_counted(make_story):
+def test_more_kinds_of_bad_rows_than_are_shown_are_counted(make_story, undrawn):
     story = make_story(valid=20, test=5)
     kinds = page.EXAMPLES + 7
     bad = pd.concat([story.quarantine.iloc[:1].assign(reason=f"reason {i}", line=kinds - i) for i in range(kinds)])
@@ -175,9 +181,11 @@ def test_missing_parts_say_why(rendered):
     assert "There are no test surveys to map." in text_of(rendered["no test survey"][1])
 
 
-def test_the_grid_of_a_decoder_is_drawn_and_not_listed(make_story):
+def test_the_grid_of_a_decoder_is_drawn_and_not_listed(make_story, undrawn):
     grid = {"k": [1, 2], "threshold": [0.1, 0.2], "f1": [[0.1, 0.2], [0.15, 0.12]]}
-    story = dataclasses.replace(make_story(), decoder={"k": 1, "threshold": 0.2, "validation_f1": 0.2, "grid": grid})
+    story = dataclasses.replace(
+        make_story(valid=50, test=5), decoder={"k": 1, "threshold": 0.2, "validation_f1": 0.2, "grid": grid}
+    )
     told = text_of(page.render(story))
     assert "the k best species and those above the threshold are predicted together" in told
     assert "grid (fitted)" not in told
@@ -217,7 +225,7 @@ def test_best_epoch_follows_the_monitored_measure(make_story, monitor, best):
     assert [seconds for *_, seconds in rows] == [30, 30, 30]
 
 
-def test_net_without_a_finished_epoch_is_told(make_story):
+def test_net_without_a_finished_epoch_is_told(make_story, undrawn):
     story = make_story(valid=20, test=5, net=True)
     story.histories[1] = story.histories[1].iloc[:0]
     told = text_of(page.render(story))
@@ -251,23 +259,24 @@ def test_settings_survive_quotes_lists_and_umlauts():
     assert config.build(config.Experiment, tomllib.loads(page.as_toml(experiment)), "settings") == experiment
 
 
-def test_equal_stories_render_to_equal_bytes_in_another_process(make_story):
+def test_equal_stories_render_to_equal_bytes_in_another_process(rendered):
+    variant = "net without test labels"
     code = (
         "import conftest, hashlib; from glc.report import page; import sys;"
-        "print(hashlib.sha256(page.render(conftest.make(valid=50, test=20, net=True)).encode()).hexdigest(),"
+        f"print(hashlib.sha256(page.render(conftest.make(**{VARIANTS[variant]})).encode()).hexdigest(),"
         "[m for m in ('luigi', 'torch', 'pyspark', 'matplotlib.pyplot') if m in sys.modules])"
     )
-    here = hashlib.sha256(page.render(make_story(valid=50, test=20, net=True)).encode()).hexdigest()
+    here = hashlib.sha256(rendered[variant][1].encode()).hexdigest()
     there = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
     )
     assert there.stdout.strip() == f"{here} []"
 
 
-def test_another_story_is_another_page(make_story):
-    story = make_story(valid=50, test=20)
+def test_another_story_is_another_page(rendered):
+    story, html = rendered["one survey"]
     other = dataclasses.replace(story, per_survey=story.per_survey.assign(lon=story.per_survey["lon"] + 1))
-    assert page.render(story) != page.render(other)
+    assert page.render(other) != html
 
 
 @pytest.mark.parametrize(("value", "told"), [(None, "–"), (float("nan"), "–"), (0.12345, "0.1235"), (0, "0.0000")])

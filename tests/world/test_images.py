@@ -37,7 +37,7 @@ def test_the_path_rule_is_that_of_the_real_tiles(tmp_path):
 
 
 def test_tiles_show_the_cover_of_their_place():
-    surveys = images.surveys_of(SIZES["small"], "pa_train")[:300]
+    surveys = images.surveys_of(SIZES["small"], "pa_train")[:100]
     lon, lat = surveys.lon.to_numpy(), surveys.lat.to_numpy()
     centre = images.tiles(2024, lon, lat, np.random.default_rng(0))[:, 56:72, 56:72].mean(axis=(1, 2))
     forest, field, _, _ = environment.cover_shares(*environment.cover(2024, lon, lat))

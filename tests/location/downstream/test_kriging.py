@@ -21,16 +21,21 @@ def chords(a, b):
     return cdist(geo.unit_sphere(*a), geo.unit_sphere(*b)) * KM
 
 
-def field(places, range_km, nugget, seed=0):
-    """A draw of a Gaussian field of variance 1 with exponential covariance, and noise."""
-    rng, n = np.random.default_rng(seed), len(places[0])
+def fields(places, range_km, nugget, seeds):
+    """Draws of a Gaussian field of variance 1 with exponential covariance, and noise."""
+    n = len(places[0])
     root = np.linalg.cholesky(np.exp(-chords(places, places) / range_km) + 1e-9 * np.eye(n))
-    return root @ rng.normal(size=n) + nugget**0.5 * rng.normal(size=n)
+    for rng in map(np.random.default_rng, seeds):
+        yield root @ rng.normal(size=n) + nugget**0.5 * rng.normal(size=n)
+
+
+def field(places, range_km, nugget):
+    return next(fields(places, range_km, nugget, [0]))
 
 
 def test_the_variogram_of_a_field_with_a_known_one_is_found():
     places = draw(3000, 0, width=60)
-    found = [kriging.variogram(geo.unit_sphere(*places), [field(places, 400, 0.2, seed)]) for seed in range(4)]
+    found = [kriging.variogram(geo.unit_sphere(*places), [value]) for value in fields(places, 400, 0.2, range(4))]
     total = np.mean([one.nugget + one.sill for one in found])
     assert np.mean([one.nugget for one in found]) / total == pytest.approx(0.2 / 1.2, abs=0.05)
     # the slope at the origin tells; range and sill of a region not much wider than the range go together
