@@ -127,12 +127,11 @@ def test_projections_are_never_mixed(spark, tmp_path):
 
 def test_the_seed_decides(spark, tmp_path):
     frame = places(300, 8)
-    tables = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        lsh.write(spark, frame, frame, tmp_path / name, bucket_length=500, radius_m=20_000, seed=seed)
-        tables.append(table(tmp_path / name))
-    pd.testing.assert_frame_equal(tables[0], tables[1])
-    assert not tables[0].equals(tables[2])
+        lsh.write(spark, frame, frame, tmp_path / name, bucket_length=500, radius_m=20_000, tables=2, seed=seed)
+    first, again, other = (table(tmp_path / name) for name in "abc")
+    pd.testing.assert_frame_equal(first, again)
+    assert not first.equals(other)
 
 
 @pytest.mark.slow
