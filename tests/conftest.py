@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 # Thousands of small runs, not a long one: threads of torch that wait for each other, the JVM's second compiler and its
 # parallel collectors cost more than they bring. Set before torch and Spark start; programs that tests start inherit it.
@@ -17,13 +18,54 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 
-# files that take minutes come first, so that no worker of pytest-xdist is left alone with one at the end
-_LONG = ("tests/scenarios/", "tests/tasks/", "tests/etl/test_surveys.py", "tests/nets/")
+# A JVM takes 20 s of a core to warm up, so one process runs all files that start Spark, about half of the time.
+_SPARK = (
+    "tests/classical/test_all.py",
+    "tests/classical/test_binned.py",
+    "tests/classical/test_logistic.py",
+    "tests/classical/test_random_forest.py",
+    "tests/etl/",
+    "tests/neighbours/test_exact.py",
+    "tests/neighbours/test_lsh.py",
+    "tests/scenarios/",
+    "tests/tasks/",
+)
+_WITHOUT_SPARK = (
+    "tests/tasks/location/test_downstream.py",
+    "tests/tasks/location/test_localisation.py",
+    "tests/tasks/location/test_variants.py",
+    "tests/tasks/test_console.py",
+    "tests/tasks/test_sdm.py",
+)
+# files that take long come first, so that no process is left alone with one at the end
+_LONG = (*_SPARK, "tests/nets/")
+
+
+def _starts_spark(nodeid):
+    return nodeid.startswith(_SPARK) and not nodeid.startswith(_WITHOUT_SPARK)
 
 
 def pytest_collection_modifyitems(items):
     """Long files first, all others in their order."""
     items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
+
+class _OneProcessForSpark(LoadFileScheduling):
+    """Files as units of work, those that start Spark as one."""
+
+    def _split_scope(self, nodeid):
+        return "spark" if _starts_spark(nodeid) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """The scheduler of ``-n``, ``--dist loadfile``."""
+    return _OneProcessForSpark(config, log)
+
+
+def pytest_runtest_setup(item):
+    """Refuse a second JVM."""
+    if "spark" in item.fixturenames and not _starts_spark(item.nodeid):
+        pytest.fail(f"{item.nodeid} starts Spark: add its file to _SPARK in tests/conftest.py")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@ import pytest
 from glc.bench import inception
 
 
+@pytest.mark.slow
 def test_operations_grow_with_the_pixels_and_a_stride_costs_what_half_the_side_does():
     # torchvision tells 5.71 GFLOP (a multiplication and an addition as one) of its own stem at 299
     assert inception.gflop(598, 2, 3) == pytest.approx(4 * 2 * 5.71, rel=0.12)
@@ -12,6 +13,7 @@ def test_operations_grow_with_the_pixels_and_a_stride_costs_what_half_the_side_d
     assert more == pytest.approx(2 * 9 * 33 * 32 * 256**2 / 1e9)
 
 
+@pytest.mark.slow
 def test_sizes_are_trained_and_compared(capsys):
     inception.main(["--sides", "36", "72:2", "--seconds", "0.1", "--batch", "2", "--unstack"])
     lines = capsys.readouterr().out.splitlines()

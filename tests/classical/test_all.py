@@ -11,7 +11,10 @@ from glc.registry import models
 from tests.helpers import neighbour_table, survey_data, with_other_labels
 
 MODELS = [name for name in models.choices() if models.get(name).kind == "classical"]
-every = pytest.mark.parametrize("name", MODELS)
+# fits of Spark take seconds each; their own tests fit each of them too
+every = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if models.get(name).spark else []) for name in MODELS]
+)
 
 
 @functools.cache

@@ -227,7 +227,7 @@ def test_genuine_glc23_rows_are_all_accounted_for(spark, shared_data, tmp_path):
     "name",
     [
         pytest.param("medflora", marks=pytest.mark.slow),  # 270,000 rows
-        "fixtures/glc22",
+        pytest.param("fixtures/glc22", marks=pytest.mark.slow),  # tests/tasks/test_tabular.py reads it too
         # the layout of the virtual world, and of medflora
         pytest.param("fixtures/glc24_pre_extracted", marks=pytest.mark.slow),
         "fixtures/glc25_pre_extracted",

@@ -11,6 +11,7 @@ from glc.tasks import Submission
 from tests.tasks.pipeline import run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["frequency", "knn"])
 def test_the_dirty_sample_of_2023_is_accounted_for_row_by_row(shared_data, tmp_path_factory, experiment):
     root = tmp_path_factory.getbasetemp() / "real"

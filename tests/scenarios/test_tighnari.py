@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import torch
 
 from glc.tasks import Evaluate
@@ -14,6 +15,7 @@ SHORT = (
 )
 
 
+@pytest.mark.slow
 def test_all_modalities_reach_the_net_and_a_changed_graph_trains_again(root):
     task = Evaluate(root=root, dataset=TINY, experiment=SHORT)
     assert {"Tiles", "Cubes", "Tabular", "Fit"} <= set(run(task))

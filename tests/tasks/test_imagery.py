@@ -59,6 +59,7 @@ def test_names_that_are_not_there_are_refused(root):
         Tiles(root=root, dataset=TINY, block="all")
 
 
+@pytest.mark.slow
 def test_genuine_series_and_images_join_by_their_own_ids(shared_data, root):
     # both are in the dataset's own folder, for the named one has none
     known = {"root": root, "dataset": str(shared_data / "glc23_sample")}

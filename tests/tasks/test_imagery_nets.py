@@ -111,6 +111,7 @@ def test_curves_stand_at_a_stable_place(root):
         assert float(next(csv.DictReader(file))["train_species"]) > 0
 
 
+@pytest.mark.slow
 def test_the_budget_measures_bytes_fidelity_and_f1_of_each_block(root):
     experiment = f"tile-cnn{SHORT}{SMALL}+train.max_epochs=1+validation.run=1"
     task = DctBudget(root=root, dataset=TINY, experiment=experiment, blocks=[4, 16, 0])

@@ -151,6 +151,7 @@ def test_the_side_of_the_squares_counts(root):
         on_tiles(root, land_band="land_percent")
 
 
+@pytest.mark.slow
 def test_genuine_presence_only_surveys_and_their_images(shared_data, root, tmp_path):
     task = on_tiles(str(tmp_path), str(shared_data / "glc23_sample"), places=64, holdout_deg=1, leave_out=["nir"])
     task = task.clone(datasets=["po"])

@@ -69,6 +69,7 @@ def variants(given, root, **changes):
     return location_2024.Variants(root=str(root), **(wanted | changes))
 
 
+@pytest.mark.slow
 def test_all_variants_are_pre_trained_and_set_side_by_side_once(given, tmp_path):
     task = variants(given, tmp_path, habitats=str(given / "habitats"), pretraining_seeds=2)
     assert luigi.build([task], local_scheduler=True, log_level="WARNING")
