@@ -8,16 +8,18 @@ logging, annotations, decorators, f-strings and `glc/bench` (measurements that a
 The look of figures and progress bars (fonts, colours, units of a bar) is not guarded either: a person looks at those.
 Lines are drawn uniformly among those that can be changed.
 
-How a mutant is judged, in a copy of the tree, without slow tests, stopping at the first failure:
+How a mutant is judged, in a copy of the tree, stopping at the first failure:
 
 1. the test file of the same name (glc/a/b.py -> tests/a/test_b.py), and the pinned defaults (tests/test_defaults.py);
-2. the other tests of that folder (tests/a/test_*.py);
-3. all test files that import the module, directly or through others, the nearest first; those that run whole
+2. the test files that name one of its classes, as those of a task do, with their slow tests;
+3. the other tests of that folder (tests/a/test_*.py);
+4. all test files that import the module, directly or through others, the nearest first; those that run whole
    pipelines (tests/tasks, tests/scenarios) last.
 
-All three share `--limit` seconds. A failure counts only if the same test passes without the mutant; when the limit
-ends a stage, it counts as a failure (an endless loop) only if that stage passes in half the time without the mutant.
-A mutant that no test has stopped when the limit is over survived: what no test finds in five minutes is not guarded.
+Slow tests run in the second stage alone. All four share `--limit` seconds. A failure counts only if the same test passes
+without the mutant; when the limit ends a stage, it counts as a failure (an endless loop) only if that stage passes in
+half the time without the mutant. A mutant that no test has stopped when the limit is over survived: what no test finds
+in five minutes is not guarded.
 
 Why not a library: mutmut 3 changes only what is inside functions, and our options are fields of classes; it also runs
 the whole suite first, to learn which test calls what. cosmic-ray has one test command for all modules, no seeded
@@ -42,6 +44,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
+from typing import NamedTuple
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DEFAULTS = "tests/test_defaults.py"
@@ -252,8 +255,15 @@ def _imports():
     return graph
 
 
-def stages(path: str) -> list[list[str]]:
-    """Test files for a module of glc, as lists to run one after the other (see the module's docstring)."""
+class Stage(NamedTuple):
+    """Test files that are run together, in this order, with their slow tests or without."""
+
+    files: list[str]
+    slow: bool = False
+
+
+def stages(path: str) -> list[Stage]:
+    """Test files for a module of glc, one stage after the other (see the module's docstring)."""
     graph = _imports()
     tests = {name for name in graph if re.fullmatch(r"tests/(.*/)?test_\w+\.py", name)}
     folder = Path("tests", *Path(path).parts[1:-1])
@@ -265,12 +275,20 @@ def stages(path: str) -> list[list[str]]:
         wave = {name for name, imported in graph.items() if name not in distance and imported & wave}
         distance |= {name: max(distance.values()) + 1 for name in wave}
     far = sorted(tests & set(distance), key=lambda name: (name.startswith(PIPELINES), distance[name], name))
-    lists, done = [], set()
     first = [name for name in (mirror, DEFAULTS) if name in tests and (name == mirror or path in graph[name])]
-    for names in (first, sorted(near), far):
-        lists.append([name for name in names if name not in done])
+    made, done = [], set()
+    for names, slow in ((first, False), (_naming(path, tests), True), (sorted(near), False), (far, False)):
+        made.append(Stage([name for name in names if name not in done], slow))
         done |= set(names)
-    return [names for names in lists if names]
+    return [stage for stage in made if stage.files]
+
+
+def _naming(path, tests):
+    """The test files that name a class of the module, those that name most of them first."""
+    classes = re.findall(r"^class ([A-Z]\w+)", (CHECKOUT / path).read_text(), re.MULTILINE)
+    texts = {name: (CHECKOUT / name).read_text() for name in tests}
+    named = {name: sum(bool(re.search(rf"\b{each}\b", text)) for each in classes) for name, text in texts.items()}
+    return sorted((name for name in tests if named[name]), key=lambda name: (-named[name], name))
 
 
 class Copy:
@@ -290,33 +308,44 @@ class Copy:
         path = self.folder / mutant.path
         source = path.read_text()
         end = time.monotonic() + limit
-        for files in stages(mutant.path):
+        for files, slow in stages(mutant.path):
             broken = []
             while (left := end - time.monotonic()) > 1:
                 path.write_text(mutant.applied(source))
                 try:
-                    failed = self._run(files, left, broken)
+                    failed = self._run(files, left, slow, broken)
                 finally:
                     path.write_text(source)
                 if failed is None:
                     break
                 again = (files, left / 2) if failed == "time" else ([failed], limit)
-                if self._passes(tuple(again[0]), again[1]):
+                if self._passes(tuple(again[0]), again[1], slow):
                     return files[0] + " takes too long" if failed == "time" else failed
                 if failed == "time":
                     return None
                 broken.append(failed)
         return None
 
-    def _passes(self, tests, limit):
+    def _passes(self, tests, limit, slow):
         """Whether tests pass without a mutant, within `limit` seconds."""
-        if tests not in self.sound:
-            self.sound[tests] = self._run(tests, limit) is None
-        return self.sound[tests]
+        if (tests, slow) not in self.sound:
+            self.sound[tests, slow] = self._run(tests, limit, slow) is None
+        return self.sound[tests, slow]
 
-    def _run(self, tests, limit, without=()):
+    def _run(self, tests, limit, slow, without=()):
         """First test that fails, "time" if none has within `limit` seconds, None if all pass."""
-        options = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-o", "addopts=", "-rfE", "--tb=no"]
+        options = [
+            "-x",
+            "-q",
+            "-m",
+            "" if slow else "not slow",
+            "-p",
+            "no:cacheprovider",
+            "-o",
+            "addopts=",
+            "-rfE",
+            "--tb=no",
+        ]
         command = [sys.executable, "-m", "pytest", *options, *(f"--deselect={name}" for name in without), *tests]
         settings = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         process = subprocess.Popen(

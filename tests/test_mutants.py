@@ -83,14 +83,17 @@ def test_samples_follow_from_the_seed_and_take_each_line_once():
         assert changed != source
 
 
-def test_the_mirror_comes_first_then_the_folder_then_those_that_import_it_and_pipelines_last():
-    mirror, folder, far = mutants.stages("glc/prediction/ranking.py")
-    assert mirror == ["tests/prediction/test_ranking.py"]
-    assert "tests/prediction/test_decode.py" in folder
-    assert all(name.startswith("tests/prediction/") for name in folder)
-    assert far[-1].startswith(mutants.PIPELINES)
-    assert len(set(folder + far)) == len(folder + far)
-    assert mutants.stages("glc/neighbours/__init__.py")[0][0].startswith("tests/neighbours/")
+def test_stages_are_the_mirror_those_that_name_a_class_the_folder_and_those_that_import_it():
+    mirror, naming, folder, far = mutants.stages("glc/tasks/clean.py")
+    assert mirror == (["tests/tasks/test_clean.py"], False)
+    assert naming == (["tests/tasks/test_dag.py"], True), "slow tests too"
+    assert "tests/tasks/test_stack.py" in folder.files
+    assert all(name.startswith("tests/tasks/") for name in folder.files)
+    everywhere = [name for stage in (mirror, naming, folder, far) for name in stage.files]
+    assert len(set(everywhere)) == len(everywhere)
+    pipelines = [name.startswith(mutants.PIPELINES) for name in mutants.stages("glc/prediction/ranking.py")[-1].files]
+    assert pipelines == sorted(pipelines)
+    assert mutants.stages("glc/neighbours/__init__.py")[0].files[0].startswith("tests/neighbours/")
 
 
 @pytest.fixture
