@@ -16,8 +16,8 @@ How a mutant is judged, in a copy of the tree, stopping at the first failure:
 4. all test files that import the module, directly or through others, the nearest first; those that run whole
    pipelines (tests/tasks, tests/scenarios) last.
 
-Slow tests run in the second stage alone. All four share `--limit` seconds. A failure counts only if the same test passes
-without the mutant; when the limit ends a stage, it counts as a failure (an endless loop) only if that stage passes in
+Slow tests run in the second stage alone. All four share `--limit` seconds. A failure counts only if the same test
+passes without the mutant; when the limit ends a stage, it counts as a failure (an endless loop) only if that stage passes in
 half the time without the mutant. A mutant that no test has stopped when the limit is over survived: what no test finds
 in five minutes is not guarded.
 
