@@ -17,9 +17,9 @@ How a mutant is judged, in a copy of the tree, stopping at the first failure:
    pipelines (tests/tasks, tests/scenarios) last.
 
 Slow tests run in the second stage alone. All four share `--limit` seconds. A failure counts only if the same test
-passes without the mutant; when the limit ends a stage, it counts as a failure (an endless loop) only if that stage passes in
-half the time without the mutant. A mutant that no test has stopped when the limit is over survived: what no test finds
-in five minutes is not guarded.
+passes without the mutant; when the limit ends a stage, it counts as a failure (an endless loop) only if that stage
+passes in half the time without the mutant. A mutant that no test has stopped when the limit is over survived: what no
+test finds in five minutes is not guarded.
 
 Why not a library: mutmut 3 changes only what is inside functions, and our options are fields of classes; it also runs
 the whole suite first, to learn which test calls what. cosmic-ray has one test command for all modules, no seeded
