@@ -148,6 +148,18 @@ def test_in_a_pipe_there_is_one_line_per_stage_then_the_results(toy, workers):
     assert Path(where.split()[1]).parent == toy[0] / "out" / "logs"
 
 
+def test_a_long_run_fits_on_a_page_and_counts_every_stage(toy):
+    folder, command = toy
+    command[command.index("--number") + 1] = "89"
+    done = piped((folder, command))
+    assert done.returncode == 0, done.stderr
+    first, *stages, _ = done.stderr.splitlines()
+    assert first == "Top on toy: 90 stages to run"
+    assert len(stages) == 30
+    assert [int(line.split()[0]) for line in stages] == list(range(3, 91, 3))
+    assert all(line.endswith(", and 2 more before it") for line in stages)
+
+
 def test_everything_else_is_in_the_log(toy):
     done = piped(toy)
     text = log(toy)

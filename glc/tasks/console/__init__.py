@@ -2,7 +2,7 @@
 
 The same for ``glc run``, for ``luigi --module glc.tasks …`` and for ``python -m luigi --module tasks.… …``:
 
-- on a terminal one live table on standard error, in a pipe one line per stage;
+- on a terminal one live table on standard error, in a pipe one line per stage, or per several of a long run;
 - everything else (Luigi's, Spark's, Lightning's output, warnings) goes to ``ROOT/logs/<time>-<command>.log``, and with
   ``--verbose`` (``--machine-verbose`` behind ``luigi``, or ``verbose = true`` in luigi.cfg) to the screen too;
 - results end on standard output, failures and the place of the log on standard error. Exit codes are those of

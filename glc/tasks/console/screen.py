@@ -19,6 +19,8 @@ EVERY = 0.5
 """Seconds between two looks at the journal."""
 MARKS = {"running": ("▸", "cyan"), "done": ("✓", "green"), "failed": ("✗", "red"), "waiting": ("·", "dim")}
 BAR = 18
+LINES = 40
+"""Lines of finished stages in a pipe, at most, so that all fit on a page; failures come on top."""
 
 
 def duration(seconds: float) -> str:
@@ -65,13 +67,15 @@ class View(threading.Thread):
 
 
 class Plain(View):
-    """One line per finished stage; a line at 1, 2, 4, 8 … minutes of one that takes long."""
+    """One line per finished stage, or per several of a long run; a line after 1, 2, 4, 8 … minutes without one."""
 
     titled = False
-    beats: dict[str, float]
+    held: list[Stage]
+    """Finished stages that no line has named yet."""
+    said, patience = 0.0, 60.0
 
     def start(self) -> None:
-        self.beats = {}
+        self.held = []
         super().start()
 
     def show(self, ended: list[Stage]) -> None:
@@ -84,13 +88,25 @@ class Plain(View):
         for text in self.new_warnings():
             self.line(f"warning: {text}")
         for stage in ended:
-            verb = "done in" if stage.state == "done" else "failed after"
-            self.line(f"{self.place(stage)}  {verb} {duration(stage.seconds(now))}")
+            self.held.append(stage)
+            if stage.state == "failed" or len(self.held) >= math.ceil(stages.total / LINES):
+                self.tell(now)
+        if self.held and self.over.is_set():
+            self.tell(now)
         for stage in stages.order:
-            if stage.state == "running" and stage.seconds(now) >= self.beats.setdefault(stage.id, 60):
-                self.beats[stage.id] *= 2
+            # of several that run at a time, the one that has run longest
+            if stage.state == "running" and now - max(self.said, stage.began) >= self.patience:
+                self.patience *= 2
                 words = [f"running for {duration(stage.seconds(now))}", stage.what, remaining(stage, now)]
                 self.line(f"{self.place(stage)}  {', '.join(word for word in words if word)}")
+
+    def tell(self, now: float) -> None:
+        """Name the last finished stage, and how many before it have no line."""
+        *others, stage = self.held
+        self.held = []
+        verb = "done in" if stage.state == "done" else "failed after"
+        more = f", and {len(others)} more before it" if others else ""
+        self.line(f"{self.place(stage)}  {verb} {duration(stage.seconds(now))}{more}")
 
     def place(self, stage: Stage) -> str:
         """Where a stage is among all."""
@@ -100,6 +116,7 @@ class Plain(View):
         )
 
     def line(self, text: str) -> None:
+        self.said = time.time()
         print(text, file=self.stream, flush=True)
 
 
