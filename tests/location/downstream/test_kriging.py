@@ -43,6 +43,14 @@ def test_the_variogram_of_a_field_with_a_known_one_is_found():
     assert found[0](0.0) == found[0].nugget
 
 
+def test_targets_count_alike_in_the_variogram():
+    places = draw(300, 0)
+    points, value = geo.unit_sphere(*places), field(places, 500, 0.1)
+    alone, both = (kriging.variogram(points, targets) for targets in ([value], [value, 10 * value + 3]))
+    km = np.array([0.0, 100.0, 1000.0])
+    np.testing.assert_allclose(both(km), alone(km), rtol=1e-3)
+
+
 @pytest.mark.parametrize("degrees", [30, 0.01])
 def test_it_is_ordinary_kriging_by_the_plain_equations(monkeypatch, degrees):
     """Also of places some metres apart, where chords from the Earth's centre would drown in float32."""

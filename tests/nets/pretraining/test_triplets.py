@@ -135,6 +135,9 @@ def test_the_summary_is_over_distinct_anchors(table):
     assert summary.rows == N
     # species k belongs to every anchor with more than k of them
     assert_array_equal(summary.counts, [30, 20, 10])
+    assert summary.width == 3
+    alone = np.flatnonzero((table.species(np.arange(N)) >= 0).sum(axis=1) == 1)
+    assert triplets.summarise(table, alone, imagery(), "here").width == 1
     place = frame()[["easting", "northing"]].astype(float)
     assert_allclose(summary.place_mean, place.mean())
     assert_allclose(summary.place_std, place.std(ddof=0))
