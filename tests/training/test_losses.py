@@ -141,6 +141,8 @@ def test_sigmoid_f1_class_weights_weight_the_classes():
     tp, total = (P * TARGETS).sum(0), P.sum(0) + TARGETS.sum(0)
     wanted = 1 - np.average(2 * tp / total, weights=CLASS_WEIGHTS)
     assert call("sigmoid_f1", None, CLASS_WEIGHTS) == pytest.approx(wanted, rel=1e-9)
+    pooled = 1 - 2 * (tp * CLASS_WEIGHTS).sum() / (total * CLASS_WEIGHTS).sum()
+    assert call("sigmoid_f1", None, CLASS_WEIGHTS, average="micro") == pytest.approx(pooled, rel=1e-9)
 
 
 @pytest.mark.parametrize(

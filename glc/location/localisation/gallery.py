@@ -38,7 +38,7 @@ def spacing_km(lon, lat):
     return float(np.median(geo.arc(cKDTree(points).query(points, [2])[0])) / 1000)
 
 
-def disc(lon, lat, radius_km, points, turn=0):
+def disc(lon, lat, radius_km, points, turn):
     """`points` even by area on a disc around each place: lon, lat degrees, of the places' shape and one axis more.
 
     turn : turns the disc by so many radians, that rounds do not try the same directions

@@ -16,7 +16,7 @@ SYMMETRIES = tuple(dct.SYMMETRIES)
 _BITS = torch.tensor(list(dct.SYMMETRIES.values()))
 
 
-def compress(tiles, block=8):
+def compress(tiles, block):
     """Keep the low spatial frequencies, (..., row, col) to (..., block, block) in float32 or float64; see `glc.dct`.
 
     Autocast does not lower the precision: the first term is large, and bfloat16 would keep three digits of it.

@@ -79,8 +79,12 @@ def test_random_symmetries_are_all_equally_likely_and_follow_the_generator():
     ("call", "error", "told"),
     [
         (lambda: dct.compress(torch.ones(2, 6, 16), 8), ConfigError, "block=8: found tiles of 6 x 16.*1 to 6"),
-        (lambda: dct.compress(torch.ones(16)), DataError, r"shape \(16,\)"),
-        (lambda: dct.compress(torch.ones(16, 16, dtype=torch.uint8)), DataError, r"uint8, expected float32.*float\(\)"),
+        (lambda: dct.compress(torch.ones(16), 8), DataError, r"shape \(16,\)"),
+        (
+            lambda: dct.compress(torch.ones(16, 16, dtype=torch.uint8), 8),
+            DataError,
+            r"uint8, expected float32.*float\(\)",
+        ),
         (lambda: dct.expand(torch.ones(8, 8), 4), ConfigError, "size=4: smaller"),
         (lambda: dct.expand(torch.ones(8, 8), 16, from_size=0), ConfigError, "from_size=0: smaller"),
         (lambda: dct.symmetry(torch.ones(8, 8), "flip"), ConfigError, "unknown symmetry 'flip'"),
