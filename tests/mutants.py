@@ -334,18 +334,9 @@ class Copy:
 
     def _run(self, tests, limit, slow, without=()):
         """First test that fails, "time" if none has within `limit` seconds, None if all pass."""
-        options = [
-            "-x",
-            "-q",
-            "-m",
-            "" if slow else "not slow",
-            "-p",
-            "no:cacheprovider",
-            "-o",
-            "addopts=",
-            "-rfE",
-            "--tb=no",
-        ]
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "-rfE", "--tb=no"]
+        if not slow:
+            options += ["-m", "not slow"]
         command = [sys.executable, "-m", "pytest", *options, *(f"--deselect={name}" for name in without), *tests]
         settings = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         process = subprocess.Popen(

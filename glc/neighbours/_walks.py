@@ -1,8 +1,9 @@
-"""PecanPy's walks on one thread, compiled once a process.
+"""PecanPy's walks on one thread, compiled once per process.
 
-PecanPy compiles its walk anew for every graph, seconds each time, and starts numba's threads, even where one is enough:
-on OpenMP those make torch use as many in the rest of the process. These are the same walks, draw by draw, of graphs
-whose every node has an edge; they take the graph as arguments. Only imported when one walks, since numba is slow to.
+PecanPy compiles its walk again for every graph, which takes seconds, and starts numba's threads even for one worker.
+With OpenMP, torch then uses as many threads for the rest of the process. The walks here are the same, draw by draw, for
+graphs in which every node has an edge; they take the graph as arguments. Importing numba is slow, so this module is
+imported only when walks are drawn.
 """
 
 import numpy as np

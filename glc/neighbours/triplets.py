@@ -134,7 +134,7 @@ class _Grid:
         gap = np.maximum(np.abs(self.low[cubes[row]] - self.low[other]) - 1, 0) * self.edge
         keep = np.linalg.norm(gap, axis=1) <= self.reach
         row, other = row[keep], other[keep]
-        order = np.lexsort((other, row))  # whatever order the tree gives, the same draws
+        order = np.lexsort((other, row))  # the same draws in any order that the tree gives
         return np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(cubes)))]), other[order]
 
     def _search(self, anchor, cube, counts):

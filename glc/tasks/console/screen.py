@@ -88,13 +88,14 @@ class Plain(View):
         for text in self.new_warnings():
             self.line(f"warning: {text}")
         for stage in ended:
+            if stage.state == "failed" and self.held:
+                self.tell(now)
             self.held.append(stage)
             if stage.state == "failed" or len(self.held) >= math.ceil(stages.total / LINES):
                 self.tell(now)
         if self.held and self.over.is_set():
             self.tell(now)
         for stage in stages.order:
-            # of several that run at a time, the one that has run longest
             if stage.state == "running" and now - max(self.said, stage.began) >= self.patience:
                 self.patience *= 2
                 words = [f"running for {duration(stage.seconds(now))}", stage.what, remaining(stage, now)]
