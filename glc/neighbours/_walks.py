@@ -27,12 +27,19 @@ def alias_tables(indptr, indices, weights):
 
 
 @njit(nogil=True)
-def first_order(starts, length, seed, indptr, indices, alias_j, alias_q, progress):
-    """Walks (n, length + 2) uint32, whose last column is the number of nodes, by the tables of `alias_tables`."""
+def _begun(starts, length, seed):
+    """Walks that stand at their first node; the generator of numba is seeded."""
     np.random.seed(seed)
     walks = np.zeros((len(starts), length + 2), dtype=np.uint32)
     walks[:, 0] = starts
     walks[:, -1] = length + 1
+    return walks
+
+
+@njit(nogil=True)
+def first_order(starts, length, seed, indptr, indices, alias_j, alias_q, progress):
+    """Walks (n, length + 2) uint32, whose last column is the number of nodes, by the tables of `alias_tables`."""
+    walks = _begun(starts, length, seed)
     for walk in range(len(starts)):
         for step in range(1, length + 1):
             start, end = indptr[walks[walk, step - 1]], indptr[walks[walk, step - 1] + 1]
@@ -44,10 +51,7 @@ def first_order(starts, length, seed, indptr, indices, alias_j, alias_q, progres
 @njit(nogil=True)
 def second_order(starts, length, seed, indptr, indices, weights, p, q, progress):
     """Walks as those of `first_order`, biased by the return parameter `p` and the in-out parameter `q`."""
-    np.random.seed(seed)
-    walks = np.zeros((len(starts), length + 2), dtype=np.uint32)
-    walks[:, 0] = starts
-    walks[:, -1] = length + 1
+    walks = _begun(starts, length, seed)
     for walk in range(len(starts)):
         for step in range(1, length + 1):
             node = walks[walk, step - 1]

@@ -87,7 +87,7 @@ def _walker(graph, names, walks, progress):
             return walk[: walk[-1]]  # PecanPy's lists of names would take ten times the memory
 
     class OneThread(Walker):
-        """PecanPy walks in all of numba's threads, whatever `workers` says, and seeds only the calling one."""
+        """PecanPy ignores `workers`: it walks in all of numba's threads, and seeds only the calling one."""
 
         def preprocess_transition_probs(self):
             if first_order:

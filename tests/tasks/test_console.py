@@ -160,6 +160,16 @@ def test_a_long_run_fits_on_a_page_and_counts_every_stage(toy):
     assert all(line.endswith(", and 2 more before it") for line in stages)
 
 
+def test_a_failure_in_a_long_run_has_its_own_line(toy):
+    folder, command = toy
+    command[command.index("--number") + 1] = "89"
+    done = piped((folder, command), "--fault", "raise")
+    assert done.returncode == 30, done.stderr
+    _, before, failure, *_ = done.stderr.splitlines()
+    assert re.fullmatch(r" 1 of 90  Part number 0 +toy +done in \d+ s", before)
+    assert re.fullmatch(r" 2 of 90  Part number 1 +toy +failed after \d+ s", failure)
+
+
 def test_everything_else_is_in_the_log(toy):
     done = piped(toy)
     text = log(toy)
