@@ -23,6 +23,7 @@ def with_labels(data, labels):
     return dataclasses.replace(data, label_matrix=sparse.csr_matrix(labels))
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_an_unpooled_unpenalised_regression(spark):
     data = survey_data(n_train=200, seed=6)
     fitted = model(species=4, cell_m=0.0, grid=(0.0,))

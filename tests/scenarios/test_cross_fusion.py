@@ -17,6 +17,7 @@ PLAIN = "geolocation+validation.run=2+validation.count=4+train.max_epochs=3+trai
 CLONED = f"{PLAIN}+cross_fusion.use=true+cross_fusion.max_epochs=2+cross_fusion.rate=0.5+scores.average=logits"
 
 
+@pytest.mark.slow
 def test_later_folds_go_on_from_the_first_whose_scores_alone_are_honest(root):
     plain = Evaluate(root=root, dataset=TINY, experiment=PLAIN)
     run(plain)

@@ -183,6 +183,7 @@ def test_machine_settings_are_documented_in_the_configuration():
         assert f"\n{name} = " in text, name
 
 
+@pytest.mark.slow
 def test_the_last_lines_say_where_the_results_are_whatever_process_made_them(root):
     experiment = "frequency+decode.k=9+validation.count=4+validation.run=2"
     command = [sys.executable, "-m", "luigi", "--module", "glc.tasks", "Submission", "--experiment", experiment]

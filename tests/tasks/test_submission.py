@@ -20,6 +20,7 @@ def task(tmp_path_factory):
     return Submission(root=root, dataset="virtual:glc20-tiny", experiment=experiment)
 
 
+@pytest.mark.slow
 def test_the_world_of_2020_ends_in_ranked_species_and_its_measures(task):
     run(task)
     name = task.settings.name

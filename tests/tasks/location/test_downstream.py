@@ -57,6 +57,7 @@ def asked(given, root, **changes):
     return location_2024.Downstream(root=str(root), **(wanted | changes))
 
 
+@pytest.mark.slow
 def test_the_tables_the_predictions_and_the_pictures_are_made_once(given, root):
     task = asked(given, root)
     assert luigi.build([task], local_scheduler=True, log_level="WARNING")
