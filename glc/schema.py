@@ -57,6 +57,8 @@ TABLES = {
             ("reason", pa.string()),
         ]
     ),
+    # every survey of the test as its file names it: what a submission has to hold; empty where there is no test
+    "test_ids": pa.schema([("file", pa.string()), ("line", pa.int64()), ("surveyId", pa.string())]),
     # fold of every survey of the training dataset; fold -1 stands in for the test set where the dataset has none
     "folds": pa.schema([("surveyId", pa.int64()), ("fold", pa.int32()), ("block", pa.int64())]),
     # rank 1 is nearest; `survey_dataset` is the dataset of survey_id, `dataset` that of neighbour_id

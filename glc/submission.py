@@ -1,87 +1,132 @@
 """Predictions to a validated submission: a CSV of species sets (Kaggle), or one of ranked species with scores (2020).
 
 A set's line is ``surveyId,predictions`` (2022 and 2023: ``Id,Predicted``), the ids of its species separated by spaces.
-A ranked species' line is ``id;species_id;probability;rank``.
+A ranked species' line is ``id;species_id;probability;rank``. The surveys are exactly those of the test file, their ids
+as it writes them; those that could not be read get the most frequent species of the training data.
 """
 
 import csv
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from glc import scores, storage
+from glc import editions, scores, storage
 from glc.errors import DataError
 from glc.surveys import SurveyData
 from glc.types import Facts
 
 HEADER = ("surveyId", "predictions")
 RANKED_HEADER = ["id", "species_id", "probability", "rank"]
+FREQUENT = 25
+"""Species of a test survey that could not be read."""
 MOST_RANKED = 150
 """Species that are ranked for an occurrence: five times the 30 that pass on average by the adaptive measure."""
 
 
-def write(
+@dataclass(frozen=True)
+class Expected:
+    """What a submission has to hold.
+
+    ids : (n,) text, the test surveys as the test file names them, in its order
+    surveys : (n,) text, their ids as the tables have them; empty for surveys that could not be read
+    species : (m,) ids that may be predicted
+    frequent : (`FREQUENT`,) ids of the most frequent species of the training surveys, the commonest first
+    shares : (`FREQUENT`,) share of the training surveys that has each of them
+    """
+
+    ids: Sequence[str]
+    surveys: Sequence[str]
+    species: np.ndarray
+    frequent: np.ndarray
+    shares: np.ndarray
+
+    @property
+    def unread(self) -> list[str]:
+        """Ids of the test surveys that could not be read."""
+        return [name for name, survey in zip(self.ids, self.surveys, strict=True) if not survey]
+
+
+def expected(test_ids: Sequence[str], data: SurveyData) -> Expected:
+    """What a submission for `data` has to hold.
+
+    test_ids : ids of the dataset's own test, as its file writes them; a held-out test has those of its surveys
+    """
+    known = [str(survey) for survey in data.places["surveyId"].to_numpy()[data.test]]
+    ids = known if data.held_out else list(test_ids)
+    plain = [editions.plain_id(name) for name in ids]
+    read = set(known)
+    labels_of_training = data.labels_of(data.train())
+    counts = np.asarray(labels_of_training.sum(axis=0)).ravel()
+    best = np.lexsort((data.species, -counts))[:FREQUENT]
+    best = best[counts[best] > 0]
+    shares = counts[best] / max(labels_of_training.shape[0], 1)
+    surveys = [survey if survey in read else "" for survey in plain]
+    return Expected(ids, surveys, data.species, data.species[best], shares)
+
+
+def write_sets(
     surveys: Iterable[int],
     lists: Iterable[Iterable[int]],
     path: Path,
-    *,
-    expected: Iterable[int],
-    species: Iterable[int],
+    wanted: Expected,
     header: Sequence[str] = HEADER,
 ) -> Facts:
-    """Write a submission and validate it by reading it back; nothing is left at `path` when it is not valid.
+    """Write a submission of sets and validate it by reading it back; nothing is left at `path` when it is not valid.
 
     surveys : (n,) ids; lists : n sequences of species ids, best first
-    expected : ids of exactly the test surveys; species : ids that may be predicted
+    wanted : what it has to hold; a test survey without a prediction gets the most frequent species
     header : names of the two columns, `glc.editions` knows each edition's
+    returns : the facts of `validate`
     """
+    own = dict(zip(map(str, surveys), lists, strict=True))
+    pairs = _in_order(own, wanted, path)
     with storage.atomic_file(path) as scratch:
         with open(scratch, "w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header)
-            writer.writerows(
-                [int(survey), " ".join(str(int(s)) for s in chosen)]
-                for survey, chosen in zip(surveys, lists, strict=True)
-            )
-        return validate(scratch, expected=expected, species=species, header=header, name=str(path))
+            for name, survey in pairs.itertuples(index=False):
+                chosen = own[survey] if survey else wanted.frequent
+                writer.writerow([name, " ".join(str(int(species)) for species in chosen)])
+        return validate(scratch, expected=wanted.ids, species=wanted.species, header=header, name=str(path))
 
 
-def write_sets(predictions: Path, data: SurveyData, path: Path, header: tuple[str, str]) -> Facts:
-    """`write` the test's sets of a predictions folder, for the test surveys and the species of `data`."""
-    table = storage.read_table(predictions / "test", "predictions")
-    surveys, lists = table["surveyId"].to_pylist(), table["species"].to_pylist()
-    return write(surveys, lists, path, header=header, **_known(data))
-
-
-def write_ranked_scores(scores_folder: Path, data: SurveyData, path: Path) -> Facts:
-    """`write_ranked` the test's scores of a scores folder, for the test surveys and the species of `data`."""
-    return write_ranked(scores.read(scores_folder / "test"), path, **_known(data))
-
-
-def _known(data: SurveyData) -> Facts:
-    return {"expected": data.places["surveyId"].to_numpy()[data.test], "species": data.species}
+def _in_order(surveys: Iterable[str], wanted: Expected, path: Path) -> pd.DataFrame:
+    """Frame (name, survey): the test file's ids of the predicted `surveys` in their order, then of those not read."""
+    names: dict[str, list[str]] = {}
+    for name, survey in zip(wanted.ids, wanted.surveys, strict=True):
+        names.setdefault(survey, []).append(name)
+    surveys = list(surveys)
+    unknown = [survey for survey in surveys if survey not in names]
+    if unknown:
+        raise DataError(f"{path}: there is a prediction for {unknown[0]}, which is not a test survey")
+    pairs = [(name, survey) for survey in [*surveys, ""] for name in names.get(survey, ())]
+    return pd.DataFrame(pairs, columns=["name", "survey"])
 
 
 def validate(
     path: Path,
     *,
-    expected: Iterable[int],
+    expected: Iterable[str],
     species: Iterable[int],
     header: Sequence[str] = HEADER,
     name: str | None = None,
 ) -> Facts:
     """Check a submission file; return its facts (surveys, mean, smallest and largest set), or raise a DataError.
 
+    expected : ids of exactly the test surveys, as text; species : ids that may be predicted
     The first line that is wrong is named: header, survey ids (missing, unknown, twice), species ids (not integral,
     twice in a set, unknown to the training data), empty sets.
     """
     name = name or str(path)
-    wanted = {int(i) for i in expected}
+    wanted = set(expected)
     known = {int(i) for i in species}
-    sizes, seen = [], set()
+    sizes: list[int] = []
+    seen: set[str] = set()
     with open(path, newline="") as file:
         reader = csv.reader(file)
         fields = next(reader, None)
@@ -92,7 +137,7 @@ def validate(
             where = f"{name}: line {line}"
             if len(row) != 2:
                 raise DataError(f"{where}: {len(row)} fields, expected 2")
-            survey = _integer(row[0], f"{where}: column {id_column}")
+            survey = row[0]
             if survey in seen:
                 raise DataError(f"{where}: {id_column} {survey} appears twice")
             if survey not in wanted:
@@ -115,11 +160,12 @@ def validate(
     return _facts(np.array(sizes, int))
 
 
-def write_ranked(ranked: scores.Scores, path: Path, *, expected: np.ndarray, species: np.ndarray) -> Facts:
+def write_ranked(ranked: scores.Scores, path: Path, wanted: Expected) -> Facts:
     """Write the best `MOST_RANKED` species of each test occurrence with their scores, and validate what was written.
 
     ranked : `glc.scores.Scores` of the test; species without a positive score are left out
-    expected, species : as of `write`; nothing is left at `path` when the submission is not valid
+    wanted : what it has to hold; an occurrence without scores gets the most frequent species with their shares
+    returns : the facts of `validate_ranked`; nothing is left at `path` when the submission is not valid
 
     The contest's own page is no longer to be had. LifeCLEF 2020's run files are semicolon-separated, one prediction a
     line: occurrence, class, probability, and the rank, which tells equal probabilities apart. Here a header names
@@ -131,18 +177,30 @@ def write_ranked(ranked: scores.Scores, path: Path, *, expected: np.ndarray, spe
     rank = np.arange(len(order)) - matrix.indptr[row] + 1
     kept = (rank <= MOST_RANKED) & (matrix.data[order] > 0)
     order, rank = order[kept], rank[kept]
-    columns = (ranked.surveys[row[order]], ranked.species[matrix.indices[order]], matrix.data[order], rank)
-    table = pa.table(dict(zip(RANKED_HEADER, columns, strict=True)))
+    surveys = np.array([str(survey) for survey in ranked.surveys], object)
+    pairs = _in_order(surveys, wanted, path)
+    columns = (surveys[row[order]], ranked.species[matrix.indices[order]], matrix.data[order], rank)
+    own = pd.DataFrame(dict(zip(["survey", *RANKED_HEADER[1:]], columns, strict=True)))
+    frequent = pd.DataFrame(
+        {"survey": "", "species_id": wanted.frequent, "probability": wanted.shares.astype(matrix.dtype)}
+    )
+    frequent["rank"] = np.arange(len(frequent)) + 1
+    lists = [own, frequent] if wanted.unread else [own]
+    frame = pairs.merge(pd.concat(lists), on="survey", sort=False).rename(columns={"name": "id"})[RANKED_HEADER]
+    table = pa.Table.from_pandas(frame, preserve_index=False)
     with storage.atomic_file(path) as scratch:
         with open(scratch, "wb") as file:  # pyarrow would quote the header
             file.write((";".join(RANKED_HEADER) + "\n").encode())
-            pa_csv.write_csv(table, file, pa_csv.WriteOptions(include_header=False, delimiter=";"))
-        return validate_ranked(scratch, expected=expected, species=species, name=str(path))
+            pa_csv.write_csv(
+                table, file, pa_csv.WriteOptions(include_header=False, delimiter=";", quoting_style="none")
+            )
+        return validate_ranked(scratch, expected=wanted.ids, species=wanted.species, name=str(path))
 
 
-def validate_ranked(path: Path, *, expected: np.ndarray, species: np.ndarray, name: str | None = None) -> Facts:
+def validate_ranked(path: Path, *, expected: Sequence[str], species: np.ndarray, name: str | None = None) -> Facts:
     """Check a ranked submission; return its facts (surveys, mean, smallest and largest list), or raise a DataError.
 
+    expected : ids of exactly the test occurrences, as text; species : ids that may be predicted
     The first line that is wrong is named: header, ids (missing, unknown), species (unknown to the training data, twice
     for an occurrence), probabilities (not a number above 0, rising with the rank), ranks (not 1, 2, ... `MOST_RANKED`).
     """
@@ -151,7 +209,7 @@ def validate_ranked(path: Path, *, expected: np.ndarray, species: np.ndarray, na
         header = file.readline().rstrip("\n")
     if header != ";".join(RANKED_HEADER):
         raise DataError(f"{name}: header is {header!r}, expected {';'.join(RANKED_HEADER)}")
-    types = dict(zip(RANKED_HEADER, (pa.int64(), pa.int64(), pa.float64(), pa.int64()), strict=True))
+    types = dict(zip(RANKED_HEADER, (pa.string(), pa.int64(), pa.float64(), pa.int64()), strict=True))
     try:
         table = pa_csv.read_csv(
             path,
@@ -163,7 +221,9 @@ def validate_ranked(path: Path, *, expected: np.ndarray, species: np.ndarray, na
         raise DataError(
             f"{name}: {error} (row 1 is the header); expected an id, a species, a number and a rank"
         ) from None
-    survey, chosen, probability, rank = (table[column].to_numpy() for column in RANKED_HEADER)
+    _, chosen, probability, rank = (table[column].to_numpy() for column in RANKED_HEADER)
+    survey, names = pd.factorize(table["id"].to_pandas())
+    known = np.isin(names, list(expected))
     order = np.lexsort((rank, survey))
     follows = np.zeros(len(order), bool)  # whether a line continues the occurrence of the one before, in this order
     follows[1:] = survey[order][1:] == survey[order][:-1]
@@ -176,7 +236,7 @@ def validate_ranked(path: Path, *, expected: np.ndarray, species: np.ndarray, na
     rising[order] = follows & (probability[order] > before)
     misplaced[order] = rank[order] != place
     rules = (
-        (~np.isin(survey, expected), survey, "id {} is not a test occurrence"),
+        (~known[survey], names[survey], "id {} is not a test occurrence"),
         (~np.isin(chosen, species), chosen, "species_id {} is unknown to the training data"),
         (twice, chosen, "species_id {} appears twice for its occurrence"),
         (~(np.isfinite(probability) & (probability > 0)), probability, "probability is {}, expected a number above 0"),
@@ -188,9 +248,9 @@ def validate_ranked(path: Path, *, expected: np.ndarray, species: np.ndarray, na
         if bad.any():
             line = int(bad.argmax())
             raise DataError(f"{name}: line {line + 2}: {message.format(values[line])}")
-    missing = np.setdiff1d(expected, survey)
-    if len(missing):
-        raise DataError(f"{name}: {len(missing)} test occurrences are missing, {missing[0]} among them")
+    missing = set(expected) - set(names)
+    if missing:
+        raise DataError(f"{name}: {len(missing)} test occurrences are missing, {min(missing)} among them")
     return _facts(np.unique(survey, return_counts=True)[1])
 
 

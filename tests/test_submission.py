@@ -6,13 +6,21 @@ from scipy import sparse
 from glc import submission
 from glc.errors import DataError
 from glc.scores import Scores
+from tests.helpers import survey_data
 
-EXPECTED, SPECIES = [7, 3], [10, 20, 30]
+RANKED = "id;species_id;probability;rank\n"
+EXPECTED, SPECIES = ["7", "3"], [10, 20, 30]
+
+
+def wanted(ids=EXPECTED, species=SPECIES, surveys=None):
+    """What a submission has to hold, where 30 and 20 are the most frequent species."""
+    frequent, shares = np.array([30, 20]), np.array([0.5, 0.25])
+    return submission.Expected(ids, ids if surveys is None else surveys, np.array(species), frequent, shares)
 
 
 def test_what_is_written_is_what_kaggle_wants(tmp_path):
     path = tmp_path / "deep" / "submission.csv"
-    facts = submission.write([7, 3], [[20, 10], [30]], path, expected=EXPECTED, species=SPECIES)
+    facts = submission.write_sets([7, 3], [[20, 10], [30]], path, wanted())
     assert path.read_text() == "surveyId,predictions\n7,20 10\n3,30\n"
     assert facts == {"surveys": 2, "mean_size": 1.5, "smallest": 1, "largest": 2}
 
@@ -20,7 +28,7 @@ def test_what_is_written_is_what_kaggle_wants(tmp_path):
 def test_an_edition_may_call_the_columns_otherwise(tmp_path):
     path, header = tmp_path / "submission.csv", ("Id", "Predicted")
     known = {"expected": EXPECTED, "species": SPECIES}
-    facts = submission.write([7, 3], [[20, 10], [30]], path, header=header, **known)
+    facts = submission.write_sets([7, 3], [[20, 10], [30]], path, wanted(), header=header)
     assert path.read_text() == "Id,Predicted\n7,20 10\n3,30\n"
     assert submission.validate(path, header=header, **known) == facts
     with pytest.raises(DataError, match=r"header is \['Id', 'Predicted'\], expected surveyId,predictions"):
@@ -50,18 +58,53 @@ def test_an_invalid_file_is_refused_with_its_line(tmp_path, text, words):
         submission.validate(path, expected=EXPECTED, species=SPECIES)
 
 
+def test_ids_are_those_of_the_test_file_and_what_was_not_read_gets_the_most_frequent_species(tmp_path):
+    path, huge = tmp_path / "submission.csv", "1234567890123456789012345"
+    all_of_it = wanted([huge, "007", "x", "3.0"], surveys=["", "7", "", "3"])
+    assert all_of_it.unread == [huge, "x"]
+    facts = submission.write_sets([3, 7], [[10], [20, 10]], path, all_of_it)
+    assert path.read_text() == f"surveyId,predictions\n3.0,10\n007,20 10\n{huge},30 20\nx,30 20\n"
+    assert facts["surveys"] == 4
+    scores = Scores(
+        np.array([3, 7]), np.full(2, -1), np.array(SPECIES), sparse.csr_matrix(np.float32([[0.1, 0, 0]] * 2))
+    )
+    submission.write_ranked(scores, path, all_of_it)
+    assert path.read_text() == (
+        f"{RANKED}3.0;10;0.1;1\n007;10;0.1;1\n{huge};30;0.5;1\n{huge};20;0.25;2\nx;30;0.5;1\nx;20;0.25;2\n"
+    )
+
+
+def test_a_survey_that_was_read_is_never_filled_up(tmp_path):
+    with pytest.raises(DataError, match="1 test surveys are missing, 3 among them"):
+        submission.write_sets([7], [[10]], tmp_path / "submission.csv", wanted())
+    with pytest.raises(DataError, match="a prediction for 4, which is not a test survey"):
+        submission.write_sets([7, 3, 4], [[10]] * 3, tmp_path / "submission.csv", wanted())
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_the_most_frequent_species_are_those_of_the_training_surveys(held_out):
+    data = survey_data(n_species=40, held_out=held_out)
+    ids = [str(survey) for survey in data.places["surveyId"].to_numpy()[data.test]]
+    all_of_it = submission.expected(["12x", *ids], data)
+    assert all_of_it.ids == (ids if held_out else ["12x", *ids])
+    assert all_of_it.unread == ([] if held_out else ["12x"])
+    count = np.asarray(data.labels_of(data.train()).sum(axis=0)).ravel()
+    known = dict(zip(data.species, count, strict=True))
+    assert len(all_of_it.frequent) == submission.FREQUENT
+    assert [known[species] for species in all_of_it.frequent] == sorted(count, reverse=True)[: submission.FREQUENT]
+    np.testing.assert_allclose(all_of_it.shares * len(data.train()), [known[s] for s in all_of_it.frequent])
+
+
 def test_nothing_is_left_of_an_invalid_submission(tmp_path):
     with pytest.raises(DataError):
-        submission.write([7], [[10]], tmp_path / "submission.csv", expected=EXPECTED, species=SPECIES)
+        submission.write_sets([7], [[10]], tmp_path / "submission.csv", wanted())
     assert list(tmp_path.iterdir()) == []
 
 
-RANKED = "id;species_id;probability;rank\n"
-
-
 def ranked(scores, path, surveys=EXPECTED, species=SPECIES):
-    scores = Scores(np.array(surveys), np.full(len(surveys), -1), np.array(species), sparse.csr_matrix(scores))
-    return submission.write_ranked(scores, path, expected=surveys, species=species)
+    ids = np.array([int(survey) for survey in surveys])
+    scores = Scores(ids, np.full(len(surveys), -1), np.array(species), sparse.csr_matrix(scores))
+    return submission.write_ranked(scores, path, wanted([str(survey) for survey in surveys], species))
 
 
 def test_a_ranked_submission_is_what_2020_wants(tmp_path):
@@ -111,7 +154,7 @@ def test_more_ranked_species_than_the_contest_takes_are_refused(tmp_path):
     path = tmp_path / "submission.csv"
     path.write_text(RANKED + "".join(f"7;{i};0.5;{i}\n" for i in range(1, 152)))
     with pytest.raises(DataError, match="line 152: rank is 151, expected at most 150"):
-        submission.validate_ranked(path, expected=[7], species=range(200))
+        submission.validate_ranked(path, expected=["7"], species=range(200))
 
 
 def test_an_occurrence_without_any_score_leaves_no_submission(tmp_path):

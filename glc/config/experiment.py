@@ -35,6 +35,8 @@ class Surveys:
 
     max_quarantine_fraction: Share = 0.05
     """Share of unusable rows in a file above which the run stops."""
+    incomplete: Literal["frequent", "fail"] = "frequent"
+    """Test surveys that cannot be used. frequent: they get the 25 most frequent species; fail: the run stops."""
 
 
 @section

@@ -1,9 +1,23 @@
 """What a competition year is: its files, their columns, what it trains and tests on. One module per edition.
 
 ``recognise(folder)`` finds the edition that a folder's files belong to; ``check(dataset)`` refuses unusable files from
-their headers, before anything slow starts.
+their headers and first rows, before anything slow starts.
 """
 
-from glc.editions._base import Dataset, Edition, Table, check, header, recognise
+from glc.editions._base import Dataset, Edition, Table, recognise
+from glc.editions._check import check, header, test_ids
+from glc.editions._text import MOST_FIELDS, Encoding, encoding, plain_id
 
-__all__ = ["Dataset", "Edition", "Table", "check", "header", "recognise"]
+__all__ = [
+    "MOST_FIELDS",
+    "Dataset",
+    "Edition",
+    "Encoding",
+    "Table",
+    "check",
+    "encoding",
+    "header",
+    "plain_id",
+    "recognise",
+    "test_ids",
+]

@@ -2,8 +2,11 @@
 
 from glc.editions._base import Table
 
-AREAS = {"fr": ("France", 3035), "us": ("United States", 5070)}
-"""Area in the names of files -> its country and the EPSG code of its projection, metres."""
+AREAS = {
+    "fr": ("France", 3035, (-5.6, 41.0, 10.0, 51.5)),
+    "us": ("United States", 5070, (-125.0, 24.0, -66.5, 49.6)),
+}
+"""Area in the names of files -> its country, the EPSG code of its projection, and its bounds in degrees."""
 
 
 def tables(stem, place, species):
@@ -19,12 +22,13 @@ def tables(stem, place, species):
             separator=";",
             constants={"country": country},
             crs=crs,
+            bounds=bounds,
             one_row_per_survey=split == "test",
         )
         for split, dataset, columns in (
             ("train", "po", place | {"speciesId": species}),
             ("test", "po_test", place),
         )
-        for area, (country, crs) in AREAS.items()
+        for area, (country, crs, bounds) in AREAS.items()
         for name in [f"{stem}_{area}_{split}.csv"]
     )

@@ -1,15 +1,17 @@
-"""Tables, editions and datasets: how a folder of survey CSVs is described, recognised and checked by its headers."""
+"""Tables, editions and datasets: how a folder of survey CSVs is described and recognised."""
 
-import csv
-import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from glc import registry, storage
-from glc.errors import DataError, did_you_mean
+from glc.errors import DataError
 from glc.types import StrPath
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+
+EUROPE = (-35.58, 24.6, 44.83, 84.73)
+"""The area of use of EPSG:3035: west, south, east, north in degrees."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,7 @@ class Table:
     by_place_and_date : the file's ids are of occurrences; rows of one place and date are one survey, called by the
         smallest of their ids. The mapping then has the column ``date`` (ISO, or unix seconds of a local midnight)
     one_row_per_survey : a repeated surveyId is an error (files of what is to be submitted)
+    bounds : west, south, east, north of the edition's area in degrees; a row outside is quarantined
     """
 
     dataset: str
@@ -35,6 +38,7 @@ class Table:
     crs: int = 3035
     by_place_and_date: bool = False
     one_row_per_survey: bool = False
+    bounds: tuple[float, float, float, float] = EUROPE
 
     @property
     def labelled(self) -> bool:
@@ -107,11 +111,15 @@ class Dataset:
         """Path of a file as its quarantine rows and errors name it: relative to the folder, with forward slashes."""
         return Path(path).relative_to(self.folder).as_posix()
 
-    def fingerprint(self) -> str:
-        """Hex digest over names and contents of the metadata files: equal for equal input, wherever it lies."""
+    def fingerprint(self) -> list[tuple[str, str]]:
+        """(name, sha256) of the metadata files, and the edition: equal for equal input, wherever it lies."""
         paths = sorted({path for _, path in self.files}, key=self.relative)
-        facts = [f"{self.relative(path)}\0{storage.file_digest(path)}\n" for path in paths]
-        return hashlib.sha256("".join([f"{self.edition.name}\n", *facts]).encode()).hexdigest()
+        return [("edition", self.edition.name), *((self.relative(path), storage.file_digest(path)) for path in paths)]
+
+    def stamps(self) -> dict[str, tuple[int, ...]]:
+        """What of each file changes when it is replaced, even by an equal one: inode, size, times."""
+        stats = {self.relative(path): os.stat(path) for _, path in self.files}
+        return {name: (at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns) for name, at in stats.items()}
 
 
 def recognise(folder: StrPath) -> Dataset:
@@ -133,75 +141,3 @@ def recognise(folder: StrPath) -> Dataset:
     if len(rivals) > 1:
         raise DataError(f"{folder}: holds files of {' and '.join(rivals)}; expected one edition; move the others away")
     return Dataset(folder.name, folder, best, candidates[best])
-
-
-def check(dataset: Dataset) -> None:
-    """Raise a DataError about the first file of `dataset` that is missing, empty, or lacks a column that it needs."""
-    edition = dataset.edition
-    if edition.train not in dataset.datasets:
-        wanted = [pattern for table in edition.tables if table.dataset == edition.train for pattern in table.patterns]
-        raise DataError(
-            f"{dataset.folder}: recognised as {edition.name} by {dataset.relative(dataset.files[0][1])}, but its "
-            f"training file is missing; expected {' or '.join(wanted)}; add it or rename yours"
-        )
-    for table, path in dataset.files:
-        names = header(path, table)
-        if not _has_rows(path):
-            raise DataError(f"{path}: found a header and no rows, expected survey rows; fetch the file again")
-        if table.one_row_per_survey:
-            _refuse_repeated_ids(path, table, names.index(table.columns["surveyId"]))
-
-
-def header(path: StrPath, table: Table) -> list[str]:
-    """Column names in the file's first line; a DataError when they are not what `table` needs."""
-    path = Path(path)
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        line = file.readline().rstrip("\n")
-    if not line.strip():
-        finding = "a blank first line" if path.stat().st_size else "an empty file"
-        raise DataError(
-            f"{path}: found {finding}, expected a header with {list(table.columns.values())}; fetch it again"
-        )
-    names = _split(line, table.separator)
-    needed = [*table.columns.values(), *([table.where[0]] if table.where else [])]
-    missing = [column for column in needed if column not in names]
-    if missing:
-        for separator, word in SEPARATORS.items():
-            if separator != table.separator and set(needed) <= set(_split(line, separator)):
-                raise DataError(
-                    f'{path}: the separator is {word}, expected {SEPARATORS[table.separator]}; try: python -c "import '
-                    f"pandas; pandas.read_csv('{path.name}', sep='{separator}', dtype=str, keep_default_na=False)"
-                    f".to_csv('{path.name}', sep='{table.separator}', index=False)\""
-                )
-        raise DataError(
-            f"{path}: column {missing[0]!r} is missing; found {names}, expected {needed}"
-            f"{did_you_mean(missing[0], names)}; rename or add the column in the first line"
-        )
-    for column in [*needed, *table.optional.values()]:
-        if names.count(column) > 1:
-            raise DataError(f"{path}: column {column!r} appears {names.count(column)} times in the header; keep one")
-    return names
-
-
-def _split(line, separator):
-    return [name.strip() for name in next(csv.reader([line], delimiter=separator))]
-
-
-def _has_rows(path):
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        next(file)
-        return any(line.strip() for line in file)
-
-
-def _refuse_repeated_ids(path, table, index):
-    lines = {}
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file, delimiter=table.separator)
-        next(reader)
-        for row in reader:
-            survey = row[index].strip().removesuffix(".0") if len(row) > index else ""
-            if survey and lines.setdefault(survey, reader.line_num) != reader.line_num:
-                raise DataError(
-                    f"{path}: column {table.columns['surveyId']!r}: found {survey} in lines {lines[survey]} and "
-                    f"{reader.line_num}, expected one row per test survey; remove the repeated rows"
-                )

@@ -133,7 +133,8 @@ def series_ids(
     that point to two series.
     """
     try:
-        frame = pd.read_csv(path, sep=separator, usecols=[survey_column, series_column], dtype=str)
+        columns = [survey_column, series_column]
+        frame = pd.read_csv(path, sep=separator, usecols=columns, dtype=str, encoding_errors="replace")
     except ValueError as error:
         raise DataError(f"{path}: {error}; expected the columns {survey_column} and {series_column}") from error
     frame.columns = [("surveyId", "series_id")[name == series_column] for name in frame.columns]

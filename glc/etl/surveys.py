@@ -8,7 +8,7 @@ import logging
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 import pyarrow.compute as pc
@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from glc import editions, geo, schema
-from glc.editions import Dataset
+from glc import editions, geo, schema, storage
+from glc.editions import MOST_FIELDS, Dataset
 from glc.errors import DataError
 from glc.etl import quarantine
 from glc.progress import tqdm
@@ -44,16 +44,28 @@ _LITERAL = ("__globPaths__", "false")
 _PLACE = ("lon", "lat", "year", "date")
 
 
-def write(spark: "SparkSession", dataset: Dataset, out: StrPath, max_quarantine_fraction: float = 0.05) -> Facts:
-    """Write ``occurrences/``, ``surveys/`` and ``quarantine/`` of `dataset` under the folder `out`; return the facts.
+def write(
+    spark: "SparkSession",
+    dataset: Dataset,
+    out: StrPath,
+    max_quarantine_fraction: float = 0.05,
+    incomplete: Literal["frequent", "fail"] = "frequent",
+) -> Facts:
+    """Write the tables of `dataset` under the folder `out`; return the facts.
 
-    dataset : `glc.editions.Dataset`; its headers are checked before Spark has work to do
-    returns : dict of ``files`` (for each file and dataset: rows, kept, quarantined, reasons, unreadable values),
-        ``datasets`` (occurrences, surveys, species), and the sums ``rows``, ``kept``, ``quarantined``
-    A DataError tells of more quarantined rows than `max_quarantine_fraction` of a file, of a training dataset without
-    a usable row, and of any row that is neither written nor quarantined.
+    The tables are ``occurrences/``, ``surveys/``, ``quarantine/`` and ``test_ids/``, see `glc.schema`.
+
+    dataset : `glc.editions.Dataset`; its headers and first rows are checked before Spark has work to do
+    max_quarantine_fraction : of a file's rows
+    incomplete : fail: a test survey none of whose rows can be used is an error
+    returns : dict of ``files`` (for each file and dataset: rows, kept, quarantined, reasons, unreadable values, and the
+        encoding where it is not UTF-8), ``datasets`` (occurrences, surveys, species), the sums ``rows``, ``kept``,
+        ``quarantined``, and ``unscored``, the ids of test surveys that cannot be used, as the file writes them
+    A DataError is raised for more quarantined rows than allowed, a training or test dataset without a usable row, a
+    file that changes while it is read, and any row that is neither written nor quarantined.
     """
     editions.check(dataset)
+    stamps = dataset.stamps()
     out = Path(out)
     stage = out / ".stage"
     with tqdm(total=4, desc=f"surveys of {dataset.name}", unit="step") as bar:
@@ -81,15 +93,60 @@ def write(spark: "SparkSession", dataset: Dataset, out: StrPath, max_quarantine_
         _write(_surveys(good), out / "surveys", "surveys", dataset.datasets, ["surveyId"], stage)
         bar.update()
     shutil.rmtree(stage)
+    ids = pd.DataFrame(editions.test_ids(dataset), columns=schema.TABLES["test_ids"].names)
+    storage.write_table(ids, "test_ids", out / "test_ids")
+    _refuse_changes(dataset, stamps)
 
     facts = {"files": files, "datasets": _datasets(out, dataset)}
     facts |= {name: sum(file[name] for file in files) for name in ("rows", "kept", "quarantined")}
     _account(dataset, facts, physical, out)
+    facts["unscored"] = _unscored(dataset, ids, out, incomplete)
     for file in files:
         log.info("%(file)s (%(dataset)s): %(rows)d rows, %(kept)d kept, quarantined: %(reasons)s", file)
-        if file["quarantined"] and file["dataset"] == dataset.edition.test:
-            log.warning("%(file)s: %(quarantined)d rows of test surveys are quarantined and get no prediction", file)
+    encodings = {dataset.relative(path): editions.encoding(path) for _, path in dataset.files}
+    for name, encoding in encodings.items():
+        if not encoding.plain:
+            log.warning("%s: read as %s, not UTF-8", name, encoding)
+            for file in files:
+                if file["file"] == name:
+                    file["encoding"] = str(encoding)
     return facts
+
+
+def _refuse_changes(dataset, stamps):
+    """Raise a DataError when a file is not the one that it was at `stamps`, though it may have the same bytes."""
+    changed = [name for name, stamp in dataset.stamps().items() if stamp != stamps[name]]
+    if changed:
+        raise DataError(
+            f"{dataset.folder / changed[0]}: the file changed while it was read; run again when it is complete"
+        )
+
+
+def _unscored(dataset, ids, out, incomplete):
+    """Ids of the test surveys none of whose rows could be used; a DataError if there must be none."""
+    if not len(ids):
+        return []
+    kept = pq.read_table(out / "surveys" / f"{dataset.edition.test}.parquet", columns=["surveyId"])
+    known = {str(survey) for survey in kept["surveyId"].to_pylist()}
+    if not known:
+        raise DataError(
+            f"{dataset.folder}: no usable row of {dataset.edition.test}; correct its file, or remove it to hold out "
+            "training surveys as the test"
+        )
+    lost = ids[[editions.plain_id(text) not in known for text in ids["surveyId"]]]
+    if len(lost) and incomplete == "fail":
+        first = lost.iloc[0]
+        raise DataError(
+            f"{first.file}: {len(lost):,} of {len(ids):,} test surveys cannot be used, {first.surveyId} in line "
+            f'{first.line} among them; correct these rows, or set surveys.incomplete = "frequent" to predict the '
+            "most frequent species for them"
+        )
+    if len(lost):
+        log.warning(
+            "%d test surveys cannot be used (%s); they get the most frequent species of the training data",
+            len(lost), ", ".join(lost["surveyId"][:5]),
+        )  # fmt: skip
+    return lost["surveyId"].tolist()
 
 
 def _read(spark, dataset, table, path):
@@ -98,7 +155,9 @@ def _read(spark, dataset, table, path):
     names = editions.header(path, table)
     fields = ", ".join(f"c{i} string" for i in range(len(names)))
     options = {"sep": table.separator, "quote": '"', "escape": '"', "columnNameOfCorruptRecord": "corrupt"}
-    text = text.withColumn("csv", F.from_csv("text", f"{fields}, corrupt string", options))
+    # Spark's reader breaks off at 20,480 fields: such a line is not shown to it
+    long = (F.length("text") > MOST_FIELDS) & (F.size(F.split("text", f"[{table.separator}]")) > MOST_FIELDS)
+    text = text.withColumn("csv", F.from_csv(F.when(~long, F.col("text")), f"{fields}, corrupt string", options))
 
     def value(column):
         trimmed = F.trim(F.col(f"csv.c{names.index(column)}"))
@@ -109,7 +168,7 @@ def _read(spark, dataset, table, path):
     raw |= {ours: value(columns[ours]) for ours in ("country", "region") if ours in columns}
     raw |= {ours: F.lit(constant) for ours, constant in table.constants.items()}
     absent = {ours: F.lit(None).cast("string") for ours in (*_TYPES, "country", "region")}
-    corrupt = F.col("csv.corrupt").isNotNull()
+    corrupt = F.col("csv").isNull() | F.col("csv.corrupt").isNotNull()
     split = F.when(~corrupt, value(table.where[0])) if table.where else F.lit(None)
     # each select is evaluated once a row: the checks below use these columns many times
     frame = text.select(
@@ -122,7 +181,7 @@ def _read(spark, dataset, table, path):
         F.lit(table.dataset).alias("dataset"),
         F.lit(dataset.relative(path)).alias("file"),
         "line",
-        quarantine.fault(columns, subset).alias("fault"),
+        quarantine.fault(columns, table.bounds, subset).alias("fault"),
         *_TYPES,
         *(F.col(f"raw_{name}").alias(name) for name in ("country", "region")),
         F.lit(table.crs).alias("crs"),
@@ -150,11 +209,15 @@ def _lines(spark, path):
 
     Spark numbers rows within a split of the file only; one pass over the splits gives each its first line.
     """
+    encoding = editions.encoding(path)
+    value = F.col("value")
+    if not encoding.plain:  # Spark keeps bytes that are not UTF-8 as they are, and then nothing can read its tables
+        value = F.decode(value.cast("binary"), encoding.java)
     text = (
         spark.read.option(*_LITERAL)
         .text(f"file://{path}")
         .select(
-            F.col("value").alias("text"),
+            value.alias("text"),
             F.col("_metadata.file_block_start").alias("block"),
             F.monotonically_increasing_id().alias("id"),
         )

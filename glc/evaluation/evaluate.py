@@ -1,6 +1,7 @@
 """Measures of an experiment's predictions, on validation always and on the test where its truth exists."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from glc.errors import DataError
 from glc.evaluation import metrics
 from glc.neighbours import exact
 from glc.prediction import sets
-from glc.scores import Scores
 from glc.surveys import SurveyData
 from glc.types import Facts, StrPath
+
+SPLITS = ("valid", "test", sets.OPTIMISTIC)
+"""Surveys that are evaluated."""
 
 TRUTH = "truth"
 """Folder of a dataset with the labels of its test, if any; nothing but evaluation reads it."""
@@ -28,16 +31,20 @@ def write(
     out: Path,
     truth: pd.DataFrame | None = None,
     resamples: int = 2_000,
+    unscored: Sequence[str] = (),
 ) -> Facts:
     """Write ``metrics.json`` and a per-survey table ``surveys.parquet`` into `out`; return the metrics, a dict.
 
     truth : frame (surveyId, speciesId) of the test's labels, or None; a held-out test has its own
     resamples : of the bootstrap over spatial blocks that gives the interval of the sample-averaged F1
+    unscored : ids of test surveys that could not be read; they are no part of the test's metrics
 
-    The metrics are of ``valid``, ``test`` where its labels are known and, beside them, ``optimistic`` where nets were
-    cloned: what the paper of cross-fusion reports, by nets that have seen these validation labels.
+    The metrics are of the `SPLITS`: ``valid``, ``test`` where its labels are known, and ``optimistic`` where nets were
+    cloned: what the paper of cross-fusion reports, by nets that have seen these validation labels. The key
+    ``unscored`` is there only if there are such surveys.
     """
-    frames, result = [], {}
+    frames = []
+    result: Facts = {}
     for split in ("valid", "test"):
         scores = score_tables.read(scores_folder / split)
         if split == "valid":
@@ -57,7 +64,7 @@ def write(
         frame["nearest_train_m"] = _nearest_train(data, rows, fold)
         frame["actual"], frame["f1"] = -1, np.nan
         if actual is not None:
-            result[split] = measure(predicted, actual, labels.widen(scores.matrix, scores.species, species))
+            result[split] = measure(predicted, actual, labels.widen(scores.matrix, scores.species, species), fold)
             frame["actual"] = np.asarray(actual.sum(axis=1)).ravel()
             frame["f1"] = metrics.survey_f1(predicted, actual)
         if split == "valid":
@@ -68,8 +75,10 @@ def write(
         scores = score_tables.read(scores_folder / sets.OPTIMISTIC)
         actual = data.labels_of(data.rows_of(scores.surveys, data.train_name))
         predicted = sets.read(predictions_folder / sets.OPTIMISTIC, data.species)[-1]
-        optimistic = measure(predicted, actual, labels.widen(scores.matrix, scores.species, data.species))
-        result[sets.OPTIMISTIC] = optimistic
+        widened = labels.widen(scores.matrix, scores.species, data.species)
+        result[sets.OPTIMISTIC] = measure(predicted, actual, widened, scores.fold)
+    if unscored:
+        result["unscored"] = list(unscored)
     pd.concat(frames, ignore_index=True).to_parquet(Path(out) / "surveys.parquet", index=False)
     (Path(out) / "metrics.json").write_text(json.dumps(result, indent=1) + "\n")
     return result
@@ -96,8 +105,13 @@ def test_labels(data: SurveyData, truth: pd.DataFrame | None) -> tuple[np.ndarra
     return wider, sparse.csr_matrix((np.ones(len(truth), bool), (row, column)), shape=(len(ids), len(wider)))
 
 
-def measure(predicted: sparse.csr_matrix, actual: sparse.csr_matrix, scores: Scores) -> Facts:
+def measure(
+    predicted: sparse.csr_matrix, actual: sparse.csr_matrix, scores: sparse.csr_matrix, fold: np.ndarray
+) -> Facts:
     """All measures of sets and scores (CSR over one vocabulary), a dict of floats.
+
+    fold : (n,) int, whose model scored each survey. Scores of different models are not comparable, so that the area
+        under the ROC curve is the mean of the folds'; ``by_fold`` keeps each one's surveys, F1 and area
 
     Those of GeoLifeCLEF 2020, ``top_30`` and ``adaptive_top_30``, are there where every survey has one species.
     """
@@ -108,14 +122,28 @@ def measure(predicted: sparse.csr_matrix, actual: sparse.csr_matrix, scores: Sco
         "macro_f1": metrics.macro_f1(predicted, actual),
         "recall_at_25": metrics.top_k_recall(scores, actual, 25),
         "recall_at_100": metrics.top_k_recall(scores, actual, 100),
-        "macro_auc": metrics.macro_auc(scores, actual),
+        "macro_auc": float("nan"),
         "mean_set": float(predicted.sum() / predicted.shape[0]),
         "mean_species": float(actual.sum() / actual.shape[0]),
     }
     if (actual.sum(axis=1) == 1).all():
         label = np.asarray(actual.argmax(axis=1)).ravel()
         facts |= {"top_30": metrics.top_30(scores, label), "adaptive_top_30": metrics.adaptive_top_30(scores, label)}
-    return facts
+    by_fold = [_of_fold(number, fold == number, predicted, actual, scores) for number in np.unique(fold)]
+    areas = [row["macro_auc"] for row in by_fold if row["macro_auc"] == row["macro_auc"]]
+    facts["macro_auc"] = float(np.mean(areas)) if areas else float("nan")
+    return facts | ({"by_fold": by_fold} if len(by_fold) > 1 else {})
+
+
+def _of_fold(
+    number: int, rows: np.ndarray, predicted: sparse.csr_matrix, actual: sparse.csr_matrix, scores: sparse.csr_matrix
+) -> Facts:
+    return {
+        "fold": int(number),
+        "surveys": int(rows.sum()),
+        "sample_f1": metrics.sample_f1(predicted[rows], actual[rows]),
+        "macro_auc": metrics.macro_auc(scores[rows], actual[rows]),
+    }
 
 
 def bootstrap(values: np.ndarray, blocks: np.ndarray, resamples: int = 2_000, seed: int = 0) -> tuple[float, float]:

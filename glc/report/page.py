@@ -28,13 +28,15 @@ MEASURES = {
         "Surveys whose species passes a threshold for 30 species per survey (GeoLifeCLEF 2020)",
         ".1%",
     ),
-    "macro_auc": ("Area under the ROC curve, mean over species", ".4f"),
+    "macro_auc": ("Area under the ROC curve, mean over species, then over folds", ".4f"),
     "mean_set": ("Species predicted per survey, mean", ".1f"),
     "mean_species": ("Species present per survey, mean", ".1f"),
     "surveys": ("Surveys", ","),
     "folds": ("Folds fitted and scored", ","),
 }
 """Measures of `glc.evaluation.evaluate.measure`: what they are called on the page, and how they are rounded."""
+NO_MEASURES = ("sample_f1_low", "sample_f1_high", "by_fold")
+"""Other keys of the metrics of a split."""
 LEVELS = {
     "global": "of all surveys",
     "country": "of the country",
@@ -165,7 +167,7 @@ def _scores(story):
         )
         for row in story.baselines
     ]
-    names = [*MEASURES, *sorted({*valid, *(test or {})} - {*MEASURES, "sample_f1_low", "sample_f1_high"})]
+    names = [*MEASURES, *sorted({*valid, *(test or {})} - {*MEASURES, *NO_MEASURES})]
     splits = {"validation": valid, "test": test}
     if "optimistic" in story.metrics:
         splits["validation, optimistic"] = story.metrics["optimistic"]
@@ -175,6 +177,7 @@ def _scores(story):
         if name in valid or name in (test or {})
     ]
     scored = _split(story, "valid").groupby("fold")["f1"].agg(["size", "mean"])
+    areas = {row["fold"]: row["macro_auc"] for row in valid.get("by_fold", ())}
     alt = "Bars of F1 with intervals: " + ", ".join(f"{label} {value:.3f}" for label, value, *_ in rows)
     best = max(rows[1:], key=lambda row: row[1], default=None)
     return {
@@ -187,7 +190,7 @@ def _scores(story):
         "verdict": _verdict(valid, best),
         "splits": list(splits),
         "measures": measures,
-        "by_fold": [(fold, int(row["size"]), row["mean"]) for fold, row in scored.iterrows()],
+        "by_fold": [(fold, int(row["size"]), row["mean"], areas.get(fold)) for fold, row in scored.iterrows()],
     }
 
 
@@ -243,6 +246,7 @@ def _data(story):
         "datasets": {DATASETS.get(name, name): counts for name, counts in story.surveys.get("datasets", {}).items()},
         "examples": first.head(EXAMPLES).to_dict("records"),
         "examples_left": max(0, len(first) - EXAMPLES),
+        "unscored": story.surveys.get("unscored", []),
         "held_out": story.folds.get("held_out", 0),
     }
 

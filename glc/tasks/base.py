@@ -17,7 +17,7 @@ import luigi
 from luigi.task import flatten, task_id_str
 
 from glc import memory, storage
-from glc.errors import GlcError
+from glc.errors import DataError, GlcError
 from glc.tasks.console.task import ConsoleTask
 from glc.tasks.machine import machine
 from glc.tasks.parameters import VIRTUAL, DatasetParameter, RootParameter
@@ -114,7 +114,7 @@ class GlcTask(ConsoleTask):
             "version": self.version,
             "parameters": self.own_parameters(),
             "inputs": [task.identity for task in flatten(self.requires())],
-            "content": self.content(),
+            "content": self.known_content,
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -129,6 +129,20 @@ class GlcTask(ConsoleTask):
     def content(self) -> JSON:
         """What changes the bytes besides parameters and inputs, such as the content of files; JSON can hold it."""
         return None
+
+    @cached_property
+    def known_content(self) -> JSON:
+        """`content` when it was first asked for, which the identity is made of."""
+        return self.content()
+
+    def _refuse_changes(self) -> None:
+        """Raise a DataError when `content` is no longer that of the identity: the output would bear a wrong name."""
+        now = self.content()
+        if json.dumps(now, sort_keys=True) != json.dumps(self.known_content, sort_keys=True):
+            raise DataError(
+                f"{self.origin}: {_difference(self.known_content, now)} since the run was scheduled; what was read may "
+                "be neither the old nor the new state, so nothing was kept; run the same command again"
+            )
 
     @property
     def origin(self) -> str:
@@ -157,6 +171,7 @@ class GlcTask(ConsoleTask):
             ) as out:
                 with memory.peak() as peak:
                     self.write(out)
+                self._refuse_changes()
                 seconds = round(time.monotonic() - started, 1)
                 storage.note(out, seconds=seconds, peak_memory_mb=round(peak.bytes / 2**20))
             self.status(f"done in {time.monotonic() - started:.0f} s", 100)
@@ -170,6 +185,15 @@ class GlcTask(ConsoleTask):
     def published(self) -> list[Published]:
         """Copies of this output at stable places."""
         return []
+
+
+def _difference(before: JSON, now: JSON) -> str:
+    """What is not the same in two contents, for an error: the file's name where they list files."""
+    if isinstance(before, list) and isinstance(now, list):
+        entries = [entry for entry in before if entry not in now] or [entry for entry in now if entry not in before]
+        if entries and isinstance(entries[0], list | tuple):
+            return f"{entries[0][0]} has changed"
+    return "its files have changed"
 
 
 class ProductTask(GlcTask):

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from glc import storage
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.experiment import ExperimentProduct, ExperimentTask
 from glc.tasks.scores import Predictions
-from glc.tasks.surveys import ReadsTruth
+from glc.tasks.surveys import ReadsTruth, Surveys
 
 
 class Baselines(ReadsTruth, ExperimentTask):
@@ -42,6 +43,9 @@ class Evaluate(ReadsTruth, ExperimentProduct):
             self.read_surveys(),
             out,
             truth=self.read_truth(),
+            unscored=storage.manifest(self.clone(Surveys).folder)["unscored"],
         )
-        scores = ", ".join(f"{split} F1 {values['sample_f1']:.4f}" for split, values in metrics.items())
+        scores = ", ".join(
+            f"{split} F1 {metrics[split]['sample_f1']:.4f}" for split in evaluate.SPLITS if split in metrics
+        )
         self.status(f"{self.settings.name}: {scores}")

@@ -3,13 +3,14 @@
 import json
 from pathlib import Path
 
-from glc import editions, registry, world
+from glc import editions, registry, storage, world
 from glc.editions import Edition
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.experiment import ExperimentProduct
 from glc.tasks.report import Report
 from glc.tasks.scores import Predictions
+from glc.tasks.surveys import Surveys
 from glc.tasks.training import Fit
 from glc.types import JSON
 
@@ -50,14 +51,20 @@ class Submission(ExperimentProduct):
         return [Published(self.stable("submissions", ".csv"), self.folder / "submission.csv")]
 
     def write(self, out: Path) -> None:
-        from glc import storage, submission
+        from glc import scores, submission
 
-        path, data = out / "submission.csv", self.read_surveys()
+        path, surveys = out / "submission.csv", self.clone(Surveys).folder
+        ids = storage.read_table(surveys / "test_ids", "test_ids")["surveyId"].to_pylist()
+        wanted = submission.expected(ids, self.read_surveys())
         if self.ranked:
-            facts = submission.write_ranked_scores(self.input()["scores"].path, data, path)
+            facts = submission.write_ranked(scores.read(self.input()["scores"].path / "test"), path, wanted)
         else:
-            facts = submission.write_sets(self.input()["predictions"].path, data, path, self.edition.set_columns)
-        storage.note(out, **facts)
+            table = storage.read_table(self.input()["predictions"].path / "test", "predictions")
+            lists = table["species"].to_pylist()
+            facts = submission.write_sets(
+                table["surveyId"].to_pylist(), lists, path, wanted, header=self.edition.set_columns
+            )
+        storage.note(out, **facts, unscored=wanted.unread)
 
     def results(self) -> list[str]:
         """Lines that say where the results are, and the scores."""
@@ -66,6 +73,7 @@ class Submission(ExperimentProduct):
             f"{SPLITS[split]} F1 {values['sample_f1']:.4f}"
             + (f" [{values['sample_f1_low']:.4f}, {values['sample_f1_high']:.4f}]" if "sample_f1_low" in values else "")
             for split, values in metrics.items()
+            if split in SPLITS
         )
         return [
             f"{self.settings.name} on {self.subject}: {scores}",
@@ -73,6 +81,17 @@ class Submission(ExperimentProduct):
             f"  scores     {self.stable('metrics', '.json')}",
             f"  report     {self.stable('reports') / 'index.html'}",
             *self._left_out(),
+            *self._unscored(),
+        ]
+
+    def _unscored(self) -> list[str]:
+        names = storage.manifest(self.folder)["unscored"]
+        if not names:
+            return []
+        few = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+        return [
+            f"  unscored   {len(names):,} test surveys cannot be used and got the most frequent species: {few}",
+            '             (why: Quarantine in the report; surveys.incomplete = "fail" stops the run instead)',
         ]
 
     def _left_out(self) -> list[str]:

@@ -74,7 +74,7 @@ class Surveys(SurveysTask):
         dataset = editions.recognise(self.source)
         editions.check(dataset)
         self.status(f"reading {len(dataset.files)} tables of edition {dataset.edition.name}", 5)
-        facts = surveys.write(spark(), dataset, out, self.surveys.max_quarantine_fraction)
+        facts = surveys.write(spark(), dataset, out, self.surveys.max_quarantine_fraction, self.surveys.incomplete)
         storage.note(out, edition=dataset.edition.name, train=dataset.edition.train, test=dataset.edition.test, **facts)
 
 

@@ -1,9 +1,16 @@
 """Recognising layouts, and refusing bad files by their headers."""
 
+from io import StringIO
+
+import pandas as pd
 import pytest
 
-from glc import editions, registry
+from glc import editions, geo, registry
+from glc.editions import _text
+from glc.editions._areas import AREAS as AREAS_OF_EDITIONS
+from glc.editions._base import EUROPE
 from glc.errors import DataError
+from glc.world.areas import AREAS
 
 PA = "lon,lat,year,geoUncertaintyInM,areaInM2,region,country,speciesId,surveyId\n4.9,43.6,2019,10,9,ALPINE,Spain,7,1\n"
 TEST = "lon,lat,year,surveyId\n4.9,43.6,2019,1\n"
@@ -71,7 +78,9 @@ def test_genuine_folders_are_recognised(shared_data, folder, edition, datasets, 
 @pytest.mark.parametrize("folder", ["", "occurrences/"])
 def test_the_layout_of_2020_is_recognised_by_its_genuine_rows(shared_data, tmp_path, folder):
     rows = (shared_data / "fixtures" / "glc20_example_occurrences.csv").read_text()
-    write(tmp_path, {f"{folder}occurrences_{area}_train.csv": rows for area in ("fr", "us")})
+    american = pd.read_csv(StringIO(rows), sep=";").assign(lon=-100.0, lat=40.0).to_csv(sep=";", index=False)
+    both = {"fr": rows, "us": american}
+    write(tmp_path, {f"{folder}occurrences_{area}_train.csv": text for area, text in both.items()})
     dataset = editions.recognise(tmp_path)
     editions.check(dataset)
     assert (dataset.edition.name, dataset.datasets, dataset.has_test) == ("glc2020", ("po",), False)
@@ -139,6 +148,110 @@ def test_unusable_files_are_refused_by_name_before_spark(tmp_path, files, messag
     with pytest.raises(DataError, match=f"(?s){message}") as error:
         editions.check(dataset)
     assert "GLC24_PA_metadata" in str(error.value)
+
+
+HEAD = PA.splitlines()[0] + "\n"
+
+
+def train(*places):
+    """A training file with these places, as text of lon and lat."""
+    return HEAD + "".join(f"{place},2019,10,9,ALPINE,Spain,7,{number}\n" for number, place in enumerate(places))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (train(*["48.5,2.5"] * 20, "2.5,48.5"), "20 of the first 21 rows have lon and lat that look swapped, as in "
+         "line 2: found lon '48.5', lat '2.5'; expected lon -35.58 to 44.83 and lat 24.6 to 84.73 (GeoLifeCLEF 2024)"),
+        (train("3760000,2890000", "3760001.5,2890000"), "look projected, in metres.*gdaltransform -s_srs EPSG:3035"),
+        (train("-100.5,40.5"), "1 of the first 1 rows have a place outside the edition's area"),
+        (train(*['"4,9","43,6"'] * 3), "have a decimal comma, as in line 2: found lon '4,9', lat '43,6'"),
+        (train("east,north", "NA,NA"), "2 of the first 2 rows have a coordinate that is not a number"),
+        (train("4.9,43.6").encode("utf-16"), "the text is in UTF-16, expected UTF-8; try: iconv -f UTF-16"),
+        (train("4.9,43.6").encode("utf-16-le"), "the text is in UTF-16"),
+        (train("4.9,43.6").encode("utf-32"), "the text is in UTF-32"),
+        (bytes(range(256)) * 9, "found binary data, expected the text of a CSV"),
+        (b"a," * (1 << 20), "the first line has more than 1,048,576 characters"),
+        (f"{'x' * 500},{'y,' * 300}\n1\n", r"'surveyId' is missing; found \['x{60}…', .* and 272 more, expected"),
+    ],
+)  # fmt: skip
+def test_what_the_first_rows_tell_is_refused_before_spark(tmp_path, text, message):
+    message = message.replace("(", r"\(").replace(")", r"\)").replace("; ", ";.*")
+    dataset = editions.recognise(write(tmp_path, {"GLC24_PA_metadata_train.csv": text}))
+    with pytest.raises(DataError, match=message):
+        editions.check(dataset)
+
+
+def test_a_few_strange_places_are_left_to_the_quarantine(tmp_path):
+    text = train(*["4.9,43.6"] * 3, "48.5,2.5", "x,43", "3760000,2890000")
+    editions.check(editions.recognise(write(tmp_path, {"GLC24_PA_metadata_train.csv": text})))
+
+
+def test_genuine_and_virtual_surveys_lie_in_the_bounds_of_their_editions(shared_data):
+    for folder in ("medflora", "glc23_sample", "fixtures/glc22", "fixtures/glc24_pre_extracted"):
+        for table, path in editions.recognise(shared_data / folder).files:
+            columns = [table.columns[axis] for axis in ("lon", "lat")]
+            lon, lat = pd.read_csv(path, sep=table.separator, usecols=columns)[columns].to_numpy().T
+            west, south, east, north = table.bounds
+            assert ((west <= lon) & (lon <= east) & (south <= lat) & (lat <= north)).all(), path
+    for area, known in zip(AREAS, AREAS_OF_EDITIONS.values(), strict=True):
+        west, south, east, north = area.bounds
+        assert known[2][0] <= west < east <= known[2][2]
+        assert known[2][1] <= south < north <= known[2][3]
+    west, south, east, north = EUROPE
+    assert west <= geo.EUROPE[0] < geo.EUROPE[2] <= east
+    assert south <= geo.EUROPE[1] < geo.EUROPE[3] <= north
+
+
+LATIN = "ÎLE-DE-FRANCE, Provence-Alpes-Côte d'Azur, Alpes-de-Haute-Provence, Franche-Comté, Rhône-Alpes, Midi-Pyrénées"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "word"),
+    [
+        (LATIN.encode() + b"\n", "UTF-8", None),
+        (LATIN.encode("cp1252") + b"\n", "windows-1252", "Côte"),
+        (LATIN.encode("latin-1") * 3 + b"\n", "windows-1252", "Côte"),
+        (LATIN.encode() * 2 + b"\n" + LATIN.encode() + b"\nC\xf4te\n", "UTF-8; 1 lines hold other bytes", "C\ufffdte"),
+    ],
+)
+def test_the_encoding_of_a_file_is_recognised(tmp_path, text, encoding, word):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"lon,lat\n" * 3 + text)
+    assert str(editions.encoding(path)).startswith(encoding)
+    assert editions.encoding(path).plain == (word is None)
+    assert (word or "Côte") in "".join(line for _, line in _text.lines(path))
+
+
+def test_a_stray_quote_hides_no_repeated_id_and_ends_with_its_line(tmp_path):
+    rows = "".join(f"4.9,43.6,2019,{number}\n" for number in range(30_000))
+    rows = rows.replace("4.9,43.6,2019,100\n", '4.9,43.6,"2019,100\n')
+    files = {"GLC24_PA_metadata_train.csv": PA, "GLC24_PA_metadata_test.csv": "lon,lat,year,surveyId\n" + rows}
+    dataset = editions.recognise(write(tmp_path, files))
+    editions.check(dataset)
+    assert len(editions.test_ids(dataset)) == 29_999
+    write(tmp_path, files | {"GLC24_PA_metadata_test.csv": f"lon,lat,year,surveyId\n{rows}4.9,43.6,2019,600\n"})
+    with pytest.raises(DataError, match="found 600 in lines 602 and 30002"):
+        editions.check(editions.recognise(tmp_path))
+
+
+def test_ids_of_the_test_are_kept_as_the_file_writes_them(tmp_path):
+    test = "lon,lat,year,surveyId\n4,44,2019,007\nx,44,2019,1234567890123456789012345\n4,44,2019,\n4,44,2019,8.0\n"
+    dataset = editions.recognise(
+        write(tmp_path, {"GLC24_PA_metadata_train.csv": PA, "GLC24_PA_metadata_test.csv": test})
+    )
+    assert editions.test_ids(dataset) == [
+        ("GLC24_PA_metadata_test.csv", 2, "007"),
+        ("GLC24_PA_metadata_test.csv", 3, "1234567890123456789012345"),
+        ("GLC24_PA_metadata_test.csv", 5, "8.0"),
+    ]
+    ids = [editions.plain_id(name) for _, _, name in editions.test_ids(dataset)]
+    assert ids == ["7", "1234567890123456789012345", "8"]
+    (tmp_path / "other").mkdir()
+    header = "lon,lat,year,speciesId,surveyId,subset\n"
+    rows = "4,44,2019,1,1,train\n4,44,2019,2,2,test\n4,44,2019,3,2,test\n4,44,2019,3,3,test\n"
+    dataset = editions.recognise(write(tmp_path / "other", {"metadata.csv": header + rows}))
+    assert [name for _, _, name in editions.test_ids(dataset)] == ["2", "3"]
 
 
 def test_the_remedy_for_a_wrong_separator_mends_the_file(tmp_path, monkeypatch):

@@ -33,7 +33,13 @@ DIRTY = [  # (row, column, found, reason), None for a good row
     ("4.9,43.6,219,,,,,5,3", ("year", "219", q.BAD_DATE)),
     (f"{PLACE},,,,,,3", ("speciesId", None, q.NO_SPECIES)),
     (f"{PLACE},,,,,7.5,3", ("speciesId", "7.5", q.BAD_SPECIES)),
-    (f"{PLACE},,,,,-7,3", ("speciesId", "-7", q.BAD_SPECIES)),
+    (f"{PLACE},,,,,-7,3", ("speciesId", "-7", q.FAR_SPECIES)),
+    (f"{PLACE},,,,,99999999999,3", ("speciesId", "99999999999", q.FAR_SPECIES)),
+    (f"{PLACE},,,,,7,1234567890123456789012345", ("surveyId", "1234567890123456789012345", q.FAR_SURVEY)),
+    ('"4,9",43.6,2019,,,,,5,3', ("lon", "4,9", q.COMMA_PLACE)),
+    ("45.1,43.6,2019,,,,,5,3", ("lon", "45.1", q.OUTSIDE)),
+    ("43.6,4.9,2019,,,,,5,3", ("lat", "4.9", q.OUTSIDE)),
+    ("4.9," * 25_000, (None, ("4.9," * 50), q.FIELDS)),
     (f"{PLACE},,,,,7,", ("surveyId", None, q.NO_SURVEY)),
     (f"{PLACE},,,,,7,3a", ("surveyId", "3a", q.BAD_SURVEY)),
     (f"{PLACE},,,,,7", (None, f"{PLACE},,,,,7", q.FIELDS)),
@@ -41,8 +47,7 @@ DIRTY = [  # (row, column, found, reason), None for a good row
     ("4.9,43.7,2019,,,,,8,1", ("surveyId", "4.9, 43.7, 2019 where line 2 has 4.9, 43.6, 2019", q.DISAGREES)),
     ("4.9,43.6,2018,,,,,8,1", ("surveyId", "4.9, 43.6, 2018 where line 2 has 4.9, 43.6, 2019", q.DISAGREES)),
     ("4.9,43.6,2019.0,big,,,,9,1", None),
-    # the antipode of the centre of EPSG:3035 is not on it
-    ("-170,-52,2019,,,,,5,3", ("lon", "-170.0, -52.0", f"{q.OFF_MAP} EPSG:3035")),
+    ("-170,-52,2019,,,,,5,3", ("lon", "-170", q.OUTSIDE)),
 ]
 
 
@@ -113,7 +118,7 @@ def test_good_rows_become_occurrences_and_surveys(clean):
 
 def test_tables_have_their_schema_and_the_folder_nothing_else(clean):
     out, _ = clean
-    assert sorted(path.name for path in out.iterdir()) == ["occurrences", "quarantine", "surveys"]
+    assert sorted(path.name for path in out.iterdir()) == ["occurrences", "quarantine", "surveys", "test_ids"]
     for name in ("occurrences", "quarantine", "surveys"):
         assert sorted(path.name for path in (out / name).iterdir()) == ["pa_test.parquet", "pa_train.parquet"]
         table = storage.read_table(out / name, name)
@@ -133,10 +138,76 @@ def test_lines_of_windows_in_a_folder_of_an_odd_name_give_the_same_bytes_again(s
 def test_too_many_unusable_rows_stop_the_run_with_an_example_and_the_remedy(spark, tmp_path):
     dataset = dirty(tmp_path)
     with pytest.raises(
-        DataError, match=r"(?s)GLC24_PA_metadata_train.csv: 20 of 25 rows.*surveys.max_quarantine_fraction"
+        DataError, match=r"(?s)GLC24_PA_metadata_train.csv: 26 of 31 rows.*surveys.max_quarantine_fraction"
     ) as error:
         surveys.write(spark, dataset, tmp_path / "out", max_quarantine_fraction=0.5)
     assert "4 unknown date, as in line 14, column 'year': found None" in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def troubled(spark, tmp_path_factory):
+    """(dataset, output, facts): a test with rows that cannot be used, and presence-only occurrences in Latin-1."""
+    folder = tmp_path_factory.mktemp("troubled")
+    rows = "".join(f"4.9,43.6,2019,,,,,{7 + number % 2},{number}\n" for number in range(40))
+    (folder / "GLC24_PA_metadata_train.csv").write_text(f"{HEADER}\n{rows}")
+    (folder / "GLC24_PA_metadata_test.csv").write_text(
+        "lon,lat,year,surveyId\n5,44,2020,007\n,44,2020,12\n5,44,2020,1234567890123456789012345\n5,44,2020,9.0\n"
+    )
+    latin = "4.9,43.6,2019,,,ÎLE-DE-FRANCE,Côte d'Azur,5,1\n4.9,43.6,2019,,,ÎLE-DE-FRANCE, BIS,France,5,2\n"
+    (folder / "GLC24_PO_metadata_train.csv").write_bytes(f"{HEADER}\n{latin}".encode("latin-1"))
+    dataset = editions.recognise(folder)
+    return dataset, folder / "out", surveys.write(spark, dataset, folder / "out", max_quarantine_fraction=0.9)
+
+
+def test_test_surveys_that_cannot_be_used_are_named_as_the_file_has_them(troubled, tmp_path):
+    dataset, out, facts = troubled
+    huge = "1234567890123456789012345"
+    ids = storage.read_table(out / "test_ids", "test_ids").to_pandas()
+    assert ids["surveyId"].tolist() == ["007", "12", huge, "9.0"]
+    assert ids["line"].tolist() == [2, 3, 4, 5]
+    assert facts["unscored"] == ["12", huge]
+    with pytest.raises(
+        DataError, match=r"test.csv: 2 of 4 test surveys cannot be used, 12 in line 3.*surveys.incomplete"
+    ):
+        surveys._unscored(dataset, ids, out, "fail")
+    assert surveys._unscored(dataset, ids[ids["line"] == 2], out, "fail") == []
+    none = out.with_name("none") / "surveys"
+    none.mkdir(parents=True)
+    pq.write_table(schema.TABLES["surveys"].empty_table(), none / "pa_test.parquet")
+    with pytest.raises(DataError, match="no usable row of pa_test"):
+        surveys._unscored(dataset, ids, none.parent, "frequent")
+
+
+def test_lines_in_another_encoding_are_read_and_named_in_the_quarantine_too(troubled):
+    _, out, facts = troubled
+    (bad,) = storage.read_table(out / "quarantine", "quarantine", filters=[("dataset", "==", "po")]).to_pylist()
+    assert bad["found"] == "4.9,43.6,2019,,,ÎLE-DE-FRANCE, BIS,France,5,2"
+    (good,) = storage.read_table(out / "surveys", "surveys", filters=[("dataset", "==", "po")]).to_pylist()
+    assert (good["region"], good["country"]) == ("ÎLE-DE-FRANCE", "Côte d'Azur")
+    assert [file.get("encoding") for file in facts["files"]] == [None, None, "windows-1252"]
+
+
+def test_a_file_that_was_replaced_by_an_equal_one_has_changed(tmp_path):
+    dataset = dirty(tmp_path)
+    stamps = dataset.stamps()
+    surveys._refuse_changes(dataset, stamps)
+    path = tmp_path / "GLC24_PA_metadata_train.csv"
+    (tmp_path / "other").write_bytes(path.read_bytes())
+    (tmp_path / "other").replace(path)
+    with pytest.raises(DataError, match=r"GLC24_PA_metadata_train.csv: the file changed while it was read"):
+        surveys._refuse_changes(dataset, stamps)
+
+
+def test_a_place_off_the_projection_is_quarantined(spark):
+    # the antipode of the centre of EPSG:3035 is not on it; an edition of the whole world could have a survey there
+    rows = spark.sql(
+        "select lon, lat, cast(null as struct<column: string, found: string, reason: string>) as fault "
+        "from values (-170D, -52D), (10D, 52D) as t(lon, lat)"
+    )
+    (bad, _), (good, easting) = surveys._projected(rows, 3035, "lon").select("fault", "easting").collect()
+    assert tuple(bad) == ("lon", "-170.0, -52.0", f"{q.OFF_MAP} EPSG:3035")
+    assert good is None
+    assert easting == pytest.approx(4_321_000)
 
 
 def test_lines_are_physical_across_the_splits_of_a_file(spark, tmp_path):
@@ -179,7 +250,7 @@ def test_rows_of_an_unknown_subset_are_quarantined_once(spark, tmp_path):
 
 
 def test_a_training_file_without_a_usable_row_is_refused(spark, tmp_path):
-    (tmp_path / "GLC24_PA_metadata_train.csv").write_text("lon,lat,year,speciesId,surveyId\nx,44,2019,1,1\n")
+    (tmp_path / "GLC24_PA_metadata_train.csv").write_text("lon,lat,year,speciesId,surveyId\n4,44,2019,1,x\n")
     with pytest.raises(DataError, match="no usable row of pa_train"):
         surveys.write(spark, editions.recognise(tmp_path), tmp_path / "out", max_quarantine_fraction=1.0)
 

@@ -151,11 +151,43 @@ def test_measures_of_2020_are_there_for_single_labels_alone():
     scores = sparse.csr_matrix(rng.random((50, 90)))
     label = rng.integers(0, 90, 50)
     single = sparse.csr_matrix((np.ones(50, bool), (np.arange(50), label)), shape=(50, 90))
-    found = evaluate.measure(single, single, scores)
+    found = evaluate.measure(single, single, scores, np.zeros(50))
     assert found["top_30"] == pytest.approx(metrics.top_k_recall(scores, single, 30))
     assert 0 < found["adaptive_top_30"] < 1
     assert found["adaptive_top_30"] == metrics.adaptive_top_30(scores, label)
     double = single.tolil()
     double[0, (label[0] + 1) % 90] = True
     double = double.tocsr()
-    assert not {"top_30", "adaptive_top_30"} & set(evaluate.measure(double, double, scores))
+    assert not {"top_30", "adaptive_top_30"} & set(evaluate.measure(double, double, scores, np.zeros(50)))
+
+
+def test_the_area_under_the_curve_is_the_mean_of_the_folds_whose_scores_are_not_comparable():
+    rng = np.random.default_rng(3)
+    actual = sparse.csr_matrix(rng.random((90, 12)) < 0.3)
+    fold = np.repeat([0, 1, 4], 30)
+    # constant within a fold, and higher where a species is rarer: pooled, a model that knows nothing looks perverse
+    constant = np.empty((90, 12))
+    for number in np.unique(fold):
+        constant[fold == number] = 1 - actual[fold == number].mean(axis=0)
+    facts = evaluate.measure(actual, actual, sparse.csr_matrix(constant), fold)
+    assert facts["macro_auc"] == 0.5 != metrics.macro_auc(sparse.csr_matrix(constant), actual)
+    assert [(row["fold"], row["surveys"], row["macro_auc"]) for row in facts["by_fold"]] == [
+        (0, 30, 0.5),
+        (1, 30, 0.5),
+        (4, 30, 0.5),
+    ]
+    scores = sparse.csr_matrix(rng.random((90, 12)))
+    facts = evaluate.measure(actual, actual, scores, fold)
+    areas = [metrics.macro_auc(scores[fold == number], actual[fold == number]) for number in (0, 1, 4)]
+    assert facts["macro_auc"] == pytest.approx(np.mean(areas))
+    assert [row["macro_auc"] for row in facts["by_fold"]] == areas
+    alone = evaluate.measure(actual, actual, scores, np.full(90, -1))
+    assert alone["macro_auc"] == metrics.macro_auc(scores, actual)
+    assert "by_fold" not in alone
+
+
+def test_surveys_that_could_not_be_read_are_named(made):
+    data, folder = made
+    for names in ((), ("12x", "7")):
+        metrics_of_all = evaluate.write(folder / "predictions", folder / "scores", data, folder / "out", unscored=names)
+        assert metrics_of_all.get("unscored", []) == list(names)

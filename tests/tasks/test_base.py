@@ -1,12 +1,16 @@
 """What every task shares: parameters, identities, ids."""
 
+from pathlib import Path
+
 import luigi
 import pytest
 
-from glc.errors import ConfigError
+from glc import storage
+from glc.errors import ConfigError, DataError
 from glc.tasks import Examples, Fit, Folds, Neighbours, Predictions, Submission, Surveys, Tiles
+from glc.tasks.base import GlcTask
 from glc.tasks.location.pretraining import PretrainLocationOnTiles
-from tests.tasks.pipeline import TINY
+from tests.tasks.pipeline import TINY, run
 
 
 @pytest.mark.parametrize(
@@ -85,3 +89,43 @@ def test_neighbours_are_a_task_on_the_data(tmp_path):
     task = Neighbours(root=str(tmp_path), dataset=TINY, neighbours='{"k": 3}')
     assert task.neighbours.k == 3
     assert task.identity != Neighbours(root=str(tmp_path), dataset=TINY).identity
+
+
+class Copied(GlcTask):
+    """A copy of a file, which `meddle` is called with while it is read."""
+
+    source = luigi.Parameter(significant=False)
+    meddle = staticmethod(lambda path: None)
+    task_namespace = "test"
+
+    @property
+    def origin(self):
+        return self.source
+
+    def content(self):
+        path = Path(self.source)
+        return [(path.name, storage.file_digest(path))]
+
+    def write(self, out):
+        (out / "copy").write_bytes(Path(self.source).read_bytes())
+        self.meddle(Path(self.source))
+
+
+def test_what_is_read_after_it_changed_is_not_kept(tmp_path, monkeypatch):
+    source = tmp_path / "source.csv"
+    source.write_text("as scheduled")
+    task = Copied(root=str(tmp_path / "out"), source=str(source))
+    assert not task.complete()
+    source.write_text("half")
+    with pytest.raises(DataError, match=r"source.csv has changed since the run was scheduled.*run the same command"):
+        task.run()
+    assert not any(path.is_file() for path in (tmp_path / "out").rglob("*"))
+    source.write_text("as scheduled")
+    monkeypatch.setattr(Copied, "meddle", staticmethod(lambda path: path.write_text("while it was read")))
+    with pytest.raises(DataError, match="has changed"):
+        task.run()
+    assert not task.complete()
+    monkeypatch.undo()
+    source.write_text("as scheduled")
+    run(task)
+    assert (task.folder / "copy").read_text() == "as scheduled"
