@@ -29,10 +29,12 @@ ENCODER    =
 # of low-pass and location-tasks: a GeoTIFF; of low-pass and location-similarity: the picture
 RASTER     =
 OUT        = low-pass.png
-# of the tests: processes; of mutants: seed and number
+# of the tests: processes; of mutants, fuzz and torture: seed, number, seconds, number
 JOBS       = 2
 SEED       = 1
 N          = 40
+SECONDS    = 60
+KILLS      = 100
 # an activated environment is used; otherwise one is made here
 VENV      ?= $(or $(VIRTUAL_ENV),.venv)
 PYTHON    ?= $(shell command -v python3.11 || command -v python3)
@@ -219,8 +221,14 @@ test: $(READY)  ##+ before every commit: all tests except the slow ones (JOBS=2 
 test-all: $(READY)  ## the tests before every commit; all tests, under an hour
 	$(PYTEST) $(ARGS)
 
-mutants: $(READY)  ## break N random lines one by one; list what no test finds (SEED=, N=)
+mutants: $(READY)  ##+ break N random lines one by one; list what no test finds (SEED=, N=)
 	$(BIN)/python -m tests.mutants --seed $(SEED) --count $(N) $(ARGS)
+
+fuzz: $(READY)  ##+ break survey files and experiments at random
+	$(BIN)/python -m tests.fuzz --seed $(SEED) --seconds $(SECONDS) $(ARGS)
+
+torture: $(READY)  ## break N lines of code (SEED=); input files (SECONDS=); kill runs (KILLS=)
+	$(BIN)/python -m tests.torture --seed $(SEED) --kills $(KILLS) $(ARGS)
 
 lint: $(READY)  ##+ ruff, the import contracts and mypy
 	$(BIN)/ruff check .

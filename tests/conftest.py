@@ -2,7 +2,7 @@
 
 Three levels: `make test` before every commit (all that is not marked slow, in two processes), `make test-all` (slow
 ones too: what trains for minutes, or reads a large real dataset), and named long trials with targets of their own, as
-`make mutants` is.
+`make mutants`, `make fuzz` and `make torture` are.
 """
 
 import os

@@ -21,16 +21,23 @@ def experiment_path(name: str) -> Path:
     """Path of an experiment: ``conf/experiments/<name>.toml``, or `name` itself when it is a path."""
     path = Path(name)
     if path.suffix == ".toml" or len(path.parts) > 1:
-        if not path.is_file():
+        if not _is_file(path):
             raise ConfigError(f"{path}: no such experiment file; expected a TOML file or one of: {_known()}")
         return path.resolve()
     path = CONF / "experiments" / f"{name}.toml"
-    if not path.is_file():
+    if not _is_file(path):
         raise ConfigError(
             f"unknown experiment {name!r}; looked for {path}; expected one of: {_known()}, or the path of a TOML file"
             f"{did_you_mean(name, experiment_names())}"
         )
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than file systems take
+        return False
 
 
 def experiment_names() -> list[str]:
@@ -82,6 +89,9 @@ def load(variant: str | Path | Variant) -> Experiment:
 def _parse_file(path: Path) -> dict[str, JSON]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}: line {line} is not UTF-8, as TOML has to be; save the file as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
     if "name" in values:
@@ -96,7 +106,7 @@ def _based(base: JSON, path: Path) -> Variant:
             f"{path}: base: found {base!r}, expected the name of an experiment, or the path of a TOML file"
         )
     variant = Variant.parse(base)
-    if (path.parent / variant.base).is_file():
+    if _is_file(path.parent / variant.base):
         return Variant(str(path.parent / variant.base), variant.changes)
     try:
         experiment_path(variant.base)

@@ -106,7 +106,7 @@ def write(
     encodings = {dataset.relative(path): editions.encoding(path) for _, path in dataset.files}
     for name, encoding in encodings.items():
         if not encoding.plain:
-            log.warning("%s: read as %s, not UTF-8", name, encoding)
+            log.warning("%s: read as %s", name, encoding)
             for file in files:
                 if file["file"] == name:
                     file["encoding"] = str(encoding)

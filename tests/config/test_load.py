@@ -97,6 +97,21 @@ def test_an_impossible_experiment_is_refused_with_file_key_and_remedy(tmp_path, 
         config.load(path)
 
 
+def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b'model = "votes"\ndescription = "C\xf4te"\n')
+    with pytest.raises(ConfigError, match=r"mine.toml: line 2 is not UTF-8.*save the file as UTF-8"):
+        config.load(path)
+
+
+def test_a_name_too_long_for_a_file_is_an_unknown_one(tmp_path):
+    (tmp_path / "mine.toml").write_text(f'base = "{"9" * 400}"\n')
+    with pytest.raises(ConfigError, match=r"mine.toml: base: unknown experiment '9+'"):
+        config.load(tmp_path / "mine.toml")
+    with pytest.raises(ConfigError, match="no such experiment file"):
+        config.load(f"{'x' * 400}.toml")
+
+
 def test_an_unknown_experiment_lists_the_known_ones():
     with pytest.raises(ConfigError, match=r"unknown experiment 'vots'.*expected one of.*votes.*did you mean 'votes'"):
         config.load("vots")
