@@ -227,7 +227,7 @@ mutants: $(READY)  ##+ break N random lines one by one; list what no test finds 
 fuzz: $(READY)  ##+ break survey files and experiments at random
 	$(BIN)/python -m tests.fuzz --seed $(SEED) --seconds $(SECONDS) $(ARGS)
 
-torture: $(READY)  ## break N lines of code (SEED=); input files (SECONDS=); kill runs (KILLS=)
+torture: $(READY)  ## break code (N=), input files (SECONDS=), and running commands (KILLS=)
 	$(BIN)/python -m tests.torture --seed $(SEED) --kills $(KILLS) $(ARGS)
 
 lint: $(READY)  ##+ ruff, the import contracts and mypy
