@@ -2,6 +2,9 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
+
+from glc.types import StrPath
 
 
 class GlcError(Exception):
@@ -18,6 +21,24 @@ class DataError(GlcError):
 
 class MissingError(DataError):
     """There is no file at all of what was looked for."""
+
+
+class DamagedError(DataError):
+    """A finished output that is no longer what was written.
+
+    folder : of the output
+    path : of the file; actual, expected : in words
+    """
+
+    def __init__(self, folder: StrPath, path: StrPath, actual: str, expected: str) -> None:
+        super().__init__(folder, path, actual, expected)  # all of them: an error may travel between processes
+        self.folder, self.cause = Path(folder), f"{path}: found {actual}, expected {expected}"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.cause}; the output is damaged: run the same command with --repair (luigi: --machine-repair), or "
+            f"remove {self.folder}"
+        )
 
 
 def did_you_mean(word: object, choices: Iterable[object]) -> str:

@@ -2,8 +2,8 @@
 
 Every path of a table goes through this module, so that object stores can follow (there the manifest is written last).
 An output directory carries its data, then ``_SUCCESS``: a JSON manifest with row counts, columns, parameters,
-versions, and the checksum and size of each file (`contents`). A directory without ``_SUCCESS`` is a leftover, never an
-output.
+versions, the checksum and size of each file (`contents`), and its own checksum. A directory without ``_SUCCESS`` is a
+leftover, never an output; one whose files are no longer what the manifest says is damaged (`check`) and never read.
 """
 
 import contextlib
@@ -11,9 +11,10 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import platform
 import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,27 +22,106 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glc import __version__, schema
-from glc.errors import DataError
+from glc import __version__, schema, scratch
+from glc.errors import DamagedError, DataError
 from glc.types import JSON, Facts, StrPath
 
 MANIFEST = "_SUCCESS"
 Filters = list[tuple[str, str, object]]
 """Rows to read, as pyarrow has them: (column, operator, value), all of which must hold."""
-_VERSIONS = ("numpy", "pandas", "pyarrow", "pyspark", "torch", "pytorch-lightning", "petastorm", "scipy")
+Contents = Mapping[str, Mapping[str, JSON]]
+"""Path of a file relative to its folder -> ``bytes`` and ``sha256``."""
+LARGE = 64 * 2**20
+"""Bytes of a file; larger ones are compared by their size alone when an output is opened."""
+_CHECKSUM = "checksum"
+_VERSIONS = (
+    "luigi", "numpy", "pandas", "petastorm", "pyarrow", "pyspark", "pytorch-lightning", "rasterio", "scikit-learn",
+    "scipy", "timm", "torch", "xgboost-cpu",
+)  # fmt: skip
+_sound: set[tuple[str, int, int, str]] = set()
+"""Files that were compared with their checksum: path, size, modification time, sha256."""
 
 
 def exists(folder: StrPath) -> bool:
-    """Whether `folder` is a finished output."""
+    """Whether `folder` is a finished output; `check` says whether it is still what was written."""
     return (Path(folder) / MANIFEST).is_file()
 
 
 def manifest(folder: StrPath) -> Facts:
-    """The manifest of a finished output, a dict."""
+    """The manifest of a finished output, a dict; a DamagedError tells of one that is not what was written."""
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise DataError(f"{folder}: not a finished output ({MANIFEST} is missing); run the task that makes it")
-    return json.loads(path.read_text())
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedError(folder, path, f"{path.stat().st_size:,} bytes that are no JSON ({error})", "JSON") from None
+    if not isinstance(facts, dict) or _CHECKSUM not in facts or "contents" not in facts:
+        raise DamagedError(folder, path, "a manifest without the key 'contents' or 'checksum'", "both")
+    if facts[_CHECKSUM] != _checksum(facts):
+        raise DamagedError(folder, path, "a manifest that was changed after it was written", "one like its checksum")
+    return facts
+
+
+def check(
+    folder: StrPath, *, digests: bool = True, largest: int | None = LARGE, within: StrPath | None = None
+) -> None:
+    """Raise a DamagedError unless the files of a finished output are as its manifest says.
+
+    digests : also compare their sha256, once per process and file; otherwise only their sizes
+    largest : bytes of the largest file whose sha256 is compared; None: all
+    within : a folder inside `folder`; only files there are looked at
+    """
+    folder = Path(folder)
+    within = folder if within is None else Path(within)
+    facts = manifest(folder)
+    for name, file in facts["contents"].items():
+        if within == folder or (folder / name).is_relative_to(within):
+            _check_file(folder, folder / name, file, digests, largest)
+    for path in sorted(within.rglob("*.parquet")):  # a reader would take it for a part of its table
+        if str(path.relative_to(folder)) not in facts["contents"]:
+            raise DamagedError(folder, path, "a file that the manifest does not name", "none")
+    if within == folder and "merged" in facts:
+        for name, file in facts["merged"]["contents"].items():
+            _check_file(folder, Path(os.path.normpath(folder / facts["merged"]["into"] / name)), file, digests, largest)
+
+
+def check_file(path: StrPath) -> str:
+    """The sha256 of a file of a finished output; a DamagedError tells of one that is not as the manifest says."""
+    path = Path(path)
+    folder = output_of(path.parent)
+    if folder is None:
+        raise DataError(f"{path}: not in a finished output; run the task that makes it")
+    file = manifest(folder)["contents"].get(str(path.relative_to(folder)))
+    if file is None:
+        raise DamagedError(folder, path, "a file that the manifest does not name", "none")
+    _check_file(folder, path, file, True, None)
+    return file["sha256"]
+
+
+def output_of(folder: StrPath) -> Path | None:
+    """The finished output that `folder` is, or is inside; None for a bare folder."""
+    folder = Path(folder)
+    for place in (folder, *folder.parents[:3]):
+        path = place / MANIFEST
+        if path.is_file() and path.stat().st_size:  # Spark leaves empty ones in the folders of its tables
+            return place
+    return None
+
+
+def remove(folder: StrPath) -> None:
+    """Remove an output, its manifest first: what is left of an interrupted removal is no output."""
+    (Path(folder) / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(folder)
+
+
+def contents(folder: StrPath) -> dict[str, dict[str, JSON]]:
+    """Size and sha256 of all files below `folder`, by their relative path."""
+    return {
+        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file()
+    }
 
 
 @contextlib.contextmanager
@@ -53,33 +133,27 @@ def atomic_directory(folder: StrPath, **facts: JSON) -> Iterator[Path]:
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield scratch
-        noted = scratch / _NOTES
+    with scratch.folder(folder.parent, folder.name) as out:
+        yield out
+        noted = out / _NOTES
         if noted.exists():
             facts |= json.loads(noted.read_text())
             noted.unlink()
-        facts |= {
-            "glc": __version__,
-            "versions": _versions(),
-            "contents": {
-                str(path.relative_to(scratch)): {"bytes": path.stat().st_size, "sha256": file_digest(path)}
-                for path in sorted(scratch.rglob("*"))
-                if path.is_file()
-            },
-        }
-        (scratch / MANIFEST).write_text(json.dumps(facts, indent=1, default=str) + "\n")
-        scratch.chmod(0o755)
+        facts |= {"glc": __version__, "git": checkout(), "versions": _versions(), "contents": contents(out)}
+        facts = json.loads(json.dumps(facts, default=str))
+        text = json.dumps(facts | {_CHECKSUM: _checksum(facts)}, indent=1)
+        (out / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        out.chmod(0o755)
+        scratch.flush(out)
         if folder.exists():  # a leftover without manifest, or another process that finished first
             if exists(folder):
-                shutil.rmtree(scratch)
                 return
             shutil.rmtree(folder)
-        os.replace(scratch, folder)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
+        os.replace(out, folder)
+        scratch.flush_entry(folder.parent)
+    for name, file in facts["contents"].items():  # they have just been hashed
+        stat = os.stat(folder / name)
+        _sound.add((str(folder / name), stat.st_size, stat.st_mtime_ns, file["sha256"]))
 
 
 _NOTES = ".facts.json"
@@ -94,32 +168,51 @@ def note(scratch: StrPath, **facts: JSON) -> None:
 
 @contextlib.contextmanager
 def merged_into(folder: StrPath) -> Iterator[Path]:
-    """Yield a scratch folder; when the block ends its entries move into `folder`, replacing those of the same name."""
+    """Yield a scratch folder; when the block ends its entries move into `folder`, replacing those of the same name.
+
+    Files that are there already with the same content stay, and others are replaced one by one: whoever reads a folder
+    that is written once more never finds a file missing.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
-    try:
-        yield scratch
-        for entry in sorted(scratch.iterdir()):
-            place = folder / entry.name
-            if place.is_dir():
-                shutil.rmtree(place)
-            os.replace(entry, place)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with scratch.folder(folder, "part") as out:
+        yield out
+        scratch.flush(out)
+        for entry in sorted(out.iterdir()):
+            wanted = [entry, *sorted(entry.rglob("*"))]
+            for path in wanted:
+                _move(path, folder / path.relative_to(out))
+            names = {path.relative_to(out) for path in wanted}
+            for path in sorted((folder / entry.name).rglob("*"), reverse=True):
+                if path.relative_to(folder) not in names:
+                    path.rmdir() if path.is_dir() else path.unlink()
+        scratch.flush_entry(folder)
+
+
+def _move(path: Path, place: Path) -> None:
+    """Move a file to `place` unless the same is there; of a folder, make one."""
+    if path.is_dir():
+        if place.is_file():
+            place.unlink()
+        place.mkdir(exist_ok=True)
+        return
+    if place.is_dir():
+        shutil.rmtree(place)
+    same = place.is_file() and place.stat().st_size == path.stat().st_size and file_digest(place) == file_digest(path)
+    if not same:
+        os.replace(path, place)
 
 
 @contextlib.contextmanager
 def atomic_file(path: StrPath) -> Iterator[Path]:
-    """Yield a temporary Path next to `path` that becomes `path` when the block ends without an error."""
+    """Yield a temporary Path of the same name, which becomes `path` when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield scratch
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with scratch.folder(path.parent, path.name) as out:
+        yield out / path.name
+        scratch.flush_entry(out / path.name)
+        os.replace(out / path.name, path)
+        scratch.flush_entry(path.parent)
 
 
 def file_digest(path: StrPath) -> str:
@@ -149,13 +242,20 @@ def read_table(
 ) -> pa.Table:
     """Read a table of schema `name` from `folder` (all its parquet files) as a pyarrow table.
 
-    `columns` and `filters` are pyarrow's own; a DataError names the folder when there is nothing to read.
+    `columns` and `filters` are pyarrow's own; a DataError names the folder when there is nothing to read, and a
+    DamagedError the file that is not what was written.
     """
     folder = Path(folder)
     files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
     if not files:
         raise DataError(f"{folder}: no parquet file of a {name} table; run the task that makes it")
-    table = pq.read_table(files, columns=columns, filters=filters, schema=None)
+    output = output_of(folder)
+    if output is not None:
+        check(output, within=folder)
+    try:
+        table = pq.read_table(files, columns=columns, filters=filters, schema=None)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DamagedError(output or folder, _unreadable(files), str(error), f"a {name} table") from None
     wanted = schema.TABLES[name]
     missing = [column for column in (columns or wanted.names) if column not in table.column_names]
     if missing:
@@ -163,9 +263,62 @@ def read_table(
     return table
 
 
+def _unreadable(files: Sequence[Path]) -> Path:
+    """The first file that is no parquet; the first of all if each is one."""
+    for path in files:
+        try:
+            pq.read_metadata(path)
+        except (OSError, pa.ArrowInvalid):
+            return path
+    return files[0]
+
+
+def _check_file(folder: Path, path: Path, file: Mapping[str, JSON], digests: bool, largest: int | None) -> None:
+    try:
+        stat = os.stat(path)
+        if stat.st_size != file["bytes"]:
+            raise DamagedError(folder, path, f"{stat.st_size:,} bytes", f"{file['bytes']:,}")
+        key = str(path), stat.st_size, stat.st_mtime_ns, file["sha256"]
+        if not digests or (largest is not None and stat.st_size > largest) or key in _sound:
+            return
+        digest = file_digest(path)
+    except FileNotFoundError:
+        raise DamagedError(folder, path, "no such file", f"one of {file['bytes']:,} bytes") from None
+    except OSError as error:
+        raise DamagedError(folder, path, f"a file that cannot be read ({error.strerror})", "its content") from None
+    if digest != file["sha256"]:
+        raise DamagedError(folder, path, f"sha256 {digest[:12]}…", f"{file['sha256'][:12]}… (the content has changed)")
+    _sound.add(key)
+
+
+def _checksum(facts: Facts) -> str:
+    """sha256 of a manifest without its own checksum."""
+    text = json.dumps({key: value for key, value in facts.items() if key != _CHECKSUM}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def checkout() -> dict[str, JSON] | None:
+    """The ``commit`` of the checkout that this program runs from, and whether it is ``dirty``; None outside of one."""
+    top = Path(__file__).resolve().parents[1]
+    if not (top / ".git").exists():  # a wheel; its environment may lie in a checkout of something else
+        return None
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+
+    def git(*words: str) -> str:
+        command = ["git", "--no-optional-locks", "-C", str(top), *words]
+        return subprocess.run(command, env=plain, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", "glc", "tasks", "conf")
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed)}
+    except (OSError, subprocess.SubprocessError):  # no git, or a checkout that it does not trust
+        return None
+
+
 @lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
-    versions = {}
+    versions = {"python": platform.python_version()}
     for name in _VERSIONS:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)

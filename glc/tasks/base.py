@@ -5,10 +5,12 @@ reads, and the identities of its inputs. The output path and Luigi's own id foll
 new path here and downstream, and nowhere else, and two experiments that share a task run it once.
 """
 
+import contextlib
 import hashlib
 import json
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,12 +18,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import luigi
 from luigi.task import flatten, task_id_str
 
-from glc import memory, storage
+from glc import memory, scratch, storage
 from glc.errors import DataError, GlcError
 from glc.tasks.console.task import ConsoleTask
 from glc.tasks.machine import machine
+from glc.tasks.outputs import Output, Published, sound
 from glc.tasks.parameters import VIRTUAL, DatasetParameter, RootParameter
-from glc.types import JSON, Keywords
+from glc.types import JSON, Facts, Keywords
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,38 +33,6 @@ Requirements: TypeAlias = "GlcTask | Sequence[Requirements] | Mapping[str, Requi
 """What a task requires, in any of the shapes that Luigi takes."""
 Outputs: TypeAlias = luigi.Target | list[luigi.Target]
 """What a task leaves."""
-
-
-class Output(luigi.Target):
-    """A finished output directory (`glc.storage`), as a Luigi target."""
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-
-    def exists(self) -> bool:
-        return storage.exists(self.path)
-
-    def __repr__(self) -> str:
-        return f"Output({self.path})"
-
-
-class Published(luigi.Target):
-    """A copy at a stable place; it exists when it equals the product it was copied from."""
-
-    def __init__(self, path: str | Path, source: str | Path) -> None:
-        self.path, self.source = Path(path), Path(source)
-
-    def exists(self) -> bool:
-        return (
-            self.path.is_file()
-            and self.source.is_file()
-            and storage.file_digest(self.path) == storage.file_digest(self.source)
-        )
-
-    def publish(self) -> None:
-        """Copy the product to its stable place, whole or not at all."""
-        with storage.atomic_file(self.path) as scratch:
-            scratch.write_bytes(self.source.read_bytes())
 
 
 class GlcTask(ConsoleTask):
@@ -162,21 +133,72 @@ class GlcTask(ConsoleTask):
     def output(self) -> Outputs:
         return Output(self.folder)
 
-    def run(self) -> None:
-        if not storage.exists(self.folder):
-            started = time.monotonic()
-            parameters = self.own_parameters() | {"dataset": self.origin}
-            with storage.atomic_directory(
-                self.folder, task=self.task_family, identity=self.identity, parameters=parameters
-            ) as out:
-                with memory.peak() as peak:
-                    self.write(out)
-                self._refuse_changes()
-                seconds = round(time.monotonic() - started, 1)
-                storage.note(out, seconds=seconds, peak_memory_mb=round(peak.bytes / 2**20))
-            self.status(f"done in {time.monotonic() - started:.0f} s", 100)
+    def complete(self) -> bool:
+        return super().complete() and not (machine().repair and _to_be_repaired(self))
+
+    def run(self) -> "Iterator[list[GlcTask]] | None":
+        """Write the output and publish it; first the inputs are compared with their checksums.
+
+        returns : None, or where inputs were removed (``--repair``), what Luigi is to make first
+        """
+        removed = [task for task in self.reads() if not sound(task.folder)]
+        if removed:
+            return self._after(removed)
+        self._make()
+        return None
+
+    def _after(self, tasks: "list[GlcTask]") -> "Iterator[list[GlcTask]]":
+        yield tasks
+        self._make()
+
+    def _make(self) -> None:
+        if not sound(self.folder):
+            lock = self.folder.with_name(f".{self.folder.name}{scratch.LOCK}")
+            with scratch.locked(lock, lambda: self.status("another run is making this; waiting for it")):
+                if not sound(self.folder):
+                    self._write()
         for target in self.published():
             target.publish()
+
+    def _write(self) -> None:
+        started = time.monotonic()
+        with storage.atomic_directory(self.folder, **self._origins()) as out:
+            with memory.peak() as peak:
+                self.write(out)
+            self._refuse_changes()
+            seconds = round(time.monotonic() - started, 1)
+            storage.note(out, seconds=seconds, peak_memory_mb=round(peak.bytes / 2**20))
+        self.status(f"done in {time.monotonic() - started:.0f} s", 100)
+
+    def _origins(self) -> Facts:
+        """What the output is made from, for its manifest."""
+        parameters = self.own_parameters() | {"dataset": self.origin}
+        return {
+            "task": self.task_family,
+            "identity": self.identity,
+            "parameters": parameters,
+            "seeds": self.seeds(),
+            "inputs": [
+                {"task": task.task_family, "identity": task.identity, "folder": os.path.relpath(task.folder, self.root)}
+                for task in flatten(self.requires())
+            ],
+            "raw_files": self.raw_files(),
+            "published": {
+                os.path.relpath(target.path, self.root): target.source.name for target in self.published()
+            },
+        }
+
+    def reads(self) -> "list[GlcTask]":
+        """The tasks whose outputs `write` reads: by default those that are required."""
+        return flatten(self.requires())
+
+    def seeds(self) -> dict[str, int]:
+        """Seeds of everything random, by the path of their setting."""
+        return dict(_seeds(self.own_parameters()))
+
+    def raw_files(self) -> list[Facts]:
+        """Files from outside of ROOT that are read: ``path``, ``bytes`` and either ``sha256`` or ``modified``."""
+        return []
 
     def write(self, out: Path) -> None:
         """Write the output into the folder `out`, which becomes `folder` when this returns."""
@@ -251,3 +273,38 @@ def spark() -> "SparkSession":
     from glc.etl.spark import session
 
     return session(machine().spark_master, machine().spark_memory)
+
+
+_upstream: dict[Path, frozenset[Path]] = {}
+_broken: set[Path] = set()
+
+
+def _to_be_repaired(task: GlcTask) -> bool:
+    """Whether anything that `task` is made from was damaged, has been removed for it and is not there yet."""
+    return any(folder in _broken and not storage.exists(folder) for folder in _folders_above(task))
+
+
+def _folders_above(task: GlcTask) -> frozenset[Path]:
+    """Folders of everything that `task` is made from; each is looked at once, and removed if it is damaged."""
+    if task.folder not in _upstream:
+        folders: set[Path] = set()
+        for needed in flatten(task.requires()):
+            folders |= {needed.folder} | _folders_above(needed)
+            if storage.exists(needed.folder) and needed.folder not in _broken and not sound(needed.folder):
+                _broken.add(needed.folder)
+        _upstream[task.folder] = frozenset(folders)
+    return _upstream[task.folder]
+
+
+def _seeds(value: JSON, path: str = "") -> Iterator[tuple[str, int]]:
+    """(path, seed) of every key ``seed`` in settings, of which some are JSON as text."""
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        with contextlib.suppress(json.JSONDecodeError):
+            yield from _seeds(json.loads(value), path)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            below = f"{path}.{key}" if path else str(key)
+            if key == "seed":
+                yield below, inner
+            else:
+                yield from _seeds(inner, below)

@@ -37,6 +37,7 @@ class machine(luigi.Config):  # noqa: N801 - Luigi takes the section's name from
     accelerator = luigi.Parameter(default="auto", description="Lightning's accelerator: auto, cpu, gpu")
     wandb_mode = luigi.Parameter(default="offline", description="offline, online or disabled")
     wandb_project = luigi.Parameter(default="glc", description="W&B project")
+    repair = luigi.BoolParameter(default=False, description="remove damaged outputs and make them again")
     verbose = luigi.BoolParameter(default=False, description="show the log on the screen as well")
 
 
