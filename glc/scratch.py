@@ -27,11 +27,13 @@ _LONGEST = 100
 def folder(parent: StrPath, name: str) -> Iterator[Path]:
     """Yield a new folder in `parent` for what becomes `name`; what is left of it when the block ends is removed."""
     path, lock = _locked_folder(Path(parent), name)
+    process = os.getpid()
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
-        _release(lock)
+        if os.getpid() == process:  # not in one that was forked meanwhile
+            shutil.rmtree(path, ignore_errors=True)
+            _release(lock)
 
 
 @contextlib.contextmanager

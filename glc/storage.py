@@ -63,9 +63,7 @@ def manifest(folder: StrPath) -> Facts:
     return facts
 
 
-def check(
-    folder: StrPath, *, digests: bool = True, largest: int | None = LARGE, within: StrPath | None = None
-) -> None:
+def check(folder: StrPath, *, digests: bool = True, largest: int | None = LARGE, within: StrPath | None = None) -> None:
     """Raise a DamagedError unless the files of a finished output are as its manifest says.
 
     digests : also compare their sha256, once per process and file; otherwise only their sizes
@@ -225,6 +223,12 @@ def file_digest(path: StrPath) -> str:
 def _digest(path: str, size: int, mtime_ns: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def raw_file(path: StrPath) -> Facts:
+    """What a manifest says of a file from outside that was read."""
+    path = Path(path).resolve()
+    return {"path": str(path), "bytes": path.stat().st_size, "sha256": file_digest(path)}
 
 
 def write_table(table: pa.Table | pd.DataFrame, name: str, folder: StrPath, row_group_rows: int = 65_536) -> int:

@@ -46,6 +46,7 @@ def session(master: str = "local[2]", memory: str = "3g", shuffle_partitions: in
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.ansi.enabled", "false")
+        .config("spark.local.dir", tempfile.gettempdir())
         .config("spark.sql.warehouse.dir", os.path.join(tempfile.gettempdir(), "glc-spark-warehouse"))
         .getOrCreate()
     )

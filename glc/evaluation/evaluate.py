@@ -196,6 +196,11 @@ def _nearest_train(data: SurveyData, rows: np.ndarray, fold: np.ndarray) -> np.n
     return out
 
 
+def truth_files(folder: StrPath) -> list[Path]:
+    """A dataset's truth files."""
+    return sorted((Path(folder) / TRUTH).glob("*.csv"))
+
+
 def truth_digest(folder: StrPath) -> list[str]:
     """Digests of a dataset's truth files, a list."""
-    return [storage.file_digest(file) for file in sorted((Path(folder) / TRUTH).glob("*.csv"))]
+    return [storage.file_digest(file) for file in truth_files(folder)]

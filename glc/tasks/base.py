@@ -177,22 +177,20 @@ class GlcTask(ConsoleTask):
             "task": self.task_family,
             "identity": self.identity,
             "parameters": parameters,
-            "seeds": self.seeds(),
+            "seeds": self.random_seeds(),
             "inputs": [
                 {"task": task.task_family, "identity": task.identity, "folder": os.path.relpath(task.folder, self.root)}
                 for task in flatten(self.requires())
             ],
             "raw_files": self.raw_files(),
-            "published": {
-                os.path.relpath(target.path, self.root): target.source.name for target in self.published()
-            },
+            "published": {os.path.relpath(target.path, self.root): target.source.name for target in self.published()},
         }
 
     def reads(self) -> "list[GlcTask]":
         """The tasks whose outputs `write` reads: by default those that are required."""
         return flatten(self.requires())
 
-    def seeds(self) -> dict[str, int]:
+    def random_seeds(self) -> dict[str, int]:
         """Seeds of everything random, by the path of their setting."""
         return dict(_seeds(self.own_parameters()))
 

@@ -4,7 +4,7 @@ import json
 from functools import cached_property
 from pathlib import Path
 
-from glc import config
+from glc import config, registry
 from glc.tasks.base import DatasetTask, ProductTask
 from glc.tasks.parameters import ExperimentParameter, imagery_folder
 from glc.tasks.surveys import ReadsSurveys
@@ -46,6 +46,15 @@ class ExperimentTask(ReadsSurveys, DatasetTask):
 
     def own_parameters(self) -> dict[str, JSON]:
         return super().own_parameters() | {path: self.setting(path) for path in self.sections}
+
+    def random_seeds(self) -> dict[str, int]:
+        """Seeds of the sections and, where the model draws numbers, of its options."""
+        seeds = super().random_seeds()
+        if "model" in self.sections:
+            choice = self.settings.model
+            options = config.to_dict(config.options(registry.models.get(choice.name), choice, "model"))
+            seeds |= {"model.seed": options["seed"]} if "seed" in options else {}
+        return seeds
 
     def shown(self) -> dict[str, JSON]:
         """The settings that W&B shows of this task."""

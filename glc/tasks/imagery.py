@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
@@ -16,7 +17,7 @@ from glc.errors import ConfigError, MissingError, did_you_mean
 from glc.tasks.base import GlcTask, spark
 from glc.tasks.parameters import NameParameter, imagery_folder
 from glc.tasks.surveys import Surveys, SurveysTask, VirtualPart
-from glc.types import JSON
+from glc.types import JSON, Facts
 
 # the 2023 edition keys its series and its image tiles by columns of their own
 SERIES_COLUMN, IMAGE_COLUMN = "timeSerieID", "patchID"
@@ -74,6 +75,25 @@ class ImageryTask(SurveysTask):
     def files(self) -> list[JSON]:
         """What changes when the files change: names, sizes and times, or those of their folders."""
         raise NotImplementedError(f"{type(self).__name__} does not list its files")
+
+    def raw_files(self) -> list[Facts]:
+        listed = self.content() or []
+        return [
+            self._raw_folder(entry) if isinstance(entry, list) and isinstance(entry[0], tuple) else self._raw(entry)
+            for entry in listed
+        ]
+
+    def _raw(self, entry: Sequence[JSON]) -> Facts:
+        """What a manifest says of a file or folder, of (name, size if known, time)."""
+        name, *size, time_ns = entry
+        place = next((folder / name for folder in self.folders if (folder / name).exists()), Path(name))
+        facts = {"path": str(place), "modified": datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat()}
+        return facts | {"bytes": size[0]} if size else facts
+
+    def _raw_folder(self, tree: Sequence[tuple[str, int]]) -> Facts:
+        """The same of a tree of folders, (name, time) from its top down."""
+        top, _ = tree[0]
+        return self._raw((top, max(time_ns for _, time_ns in tree))) | {"folders": len(tree)}
 
     def relative(self, paths: Iterable[Path], folder: Path) -> list[JSON]:
         """(name below the `folder`, size, time) of files."""

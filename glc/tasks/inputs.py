@@ -1,17 +1,15 @@
 """What a model reads besides coordinates: the tables of an experiment's ``[[inputs]]``, and their content."""
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from glc import config, registry, schema, storage, world
+from glc import config, registry, schema, scratch, storage, world
 from glc.errors import ConfigError, MissingError
 from glc.tasks.base import DatasetTask, GlcTask
 from glc.tasks.experiment import ExperimentTask
@@ -106,6 +104,11 @@ class ReadsInputs(ExperimentTask):
             return super().setting(path)
         return [config.to_dict(replace(wanted, location=_resolved(wanted.location))) for wanted in self.settings.inputs]
 
+    def raw_files(self) -> list[Facts]:
+        choices = [wanted.location for wanted in self.settings.inputs if wanted.location.name == "encoder"]
+        paths = dict.fromkeys(location_encoder(choice)[0] for choice in choices)
+        return [*super().raw_files(), *map(storage.raw_file, paths)]
+
     @contextlib.contextmanager
     def open_features(
         self, *parts: tuple[str, ...], surveys: np.ndarray | None = None, training: bool = True
@@ -132,8 +135,8 @@ class ReadsInputs(ExperimentTask):
                 inputs.append(self._with_path(wanted))
                 sources.append(self._coordinates(parts or ((),)))
         memory = int(machine().imagery_memory_gb * 2**30)
-        with tempfile.TemporaryDirectory(dir=self.root, prefix=".imagery-") as scratch:
-            features = tables.read(inputs, sources, memory_bytes=memory, scratch=Path(scratch), surveys=surveys)
+        with scratch.folder(self.root, "imagery") as folder:
+            features = tables.read(inputs, sources, memory_bytes=memory, scratch=folder, surveys=surveys)
             graphs = [wanted for wanted in self.present if wanted.graph.name != "none"]
             if graphs:
                 features = features or net_features.Features({}, {}, {}, {})

@@ -21,7 +21,7 @@ from glc.sdm import nceas, norberg
 from glc.sdm.sites import Group, read_scores, write_scores
 from glc.tasks.base import GlcTask, ProductTask, Published, TableTask
 from glc.tasks.parameters import PathParameter
-from glc.types import JSON
+from glc.types import JSON, Facts
 
 BENCHMARKS = {"nceas": nceas, "norberg": norberg}
 MODELS = ("net", "maxent", "boosted", "forest")
@@ -59,6 +59,9 @@ class RegionTask(TablesTask):
 
     def content(self) -> JSON:
         return _digests(self.reader.files(self.data_folder, self.region))
+
+    def raw_files(self) -> list[Facts]:
+        return [storage.raw_file(path) for path in self.reader.files(self.data_folder, self.region)]
 
 
 class SdmCoordinates(RegionTask):
@@ -166,10 +169,20 @@ class Benchmark(TablesTask, TableTask):
         return tasks
 
     def content(self) -> JSON:
+        return [self.title, *self.remarks, *map(list, self.pairs), self.references, _digests(self.truths())]
+
+    def truths(self) -> list[Path]:
+        """The files with the truth of the test sites."""
         reader = BENCHMARKS[self.benchmark]
         truths = [reader.truths(self.data_folder, region).values() for region in reader.REGIONS]
-        paths = sorted({path for some in truths for path in some if path})
-        return [self.title, *self.remarks, *map(list, self.pairs), self.references, _digests(paths)]
+        return sorted({path for some in truths for path in some if path})
+
+    def raw_files(self) -> list[Facts]:
+        return [storage.raw_file(path) for path in self.truths()]
+
+    def reads(self) -> list[GlcTask]:
+        scores = flatten([task.requires() for task in self.requires()])
+        return [*super().reads(), *scores, *flatten([task.requires() for task in scores])]
 
     def published_scores(self, table: pd.DataFrame) -> pd.DataFrame | None:
         """Published figures to compare with, a frame like that of `evaluate.per_species`, NaN where unknown."""

@@ -1,5 +1,6 @@
 """Dataset to parquet: the virtual world, the surveys, the folds."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from glc.surveys import SurveyData
 from glc.surveys import read as read_survey_data
 from glc.tasks.base import DatasetTask, GlcTask, spark
 from glc.tasks.parameters import SectionParameter
-from glc.types import JSON
+from glc.types import JSON, Facts
 
 
 class VirtualPart(DatasetTask):
@@ -34,11 +35,16 @@ class VirtualPart(DatasetTask):
     def content(self) -> str:
         return repr(world.SIZES[self.virtual])
 
+    def random_seeds(self) -> dict[str, int]:
+        return {"world": world.SIZES[self.virtual].seed}
+
     def write(self, out: Path) -> None:
         self.status(f"making the {self.part} of the {self.virtual} virtual world")
         with storage.merged_into(self.world_folder) as scratch:
             world.write(world.SIZES[self.virtual], scratch, parts=(self.part,))
-        storage.note(out, world=self.virtual, part=self.part)
+            files = storage.contents(scratch)
+        into = os.path.relpath(self.world_folder, self.folder)
+        storage.note(out, world=self.virtual, part=self.part, merged={"into": into, "contents": files})
 
 
 class SurveysTask(DatasetTask):
@@ -67,6 +73,11 @@ class Surveys(SurveysTask):
 
     def content(self) -> JSON:
         return None if self.virtual else editions.recognise(self.dataset).fingerprint()
+
+    def raw_files(self) -> list[Facts]:
+        if self.virtual:
+            return []
+        return [storage.raw_file(path) for path in sorted({path for _, path in editions.recognise(self.dataset).files})]
 
     def write(self, out: Path) -> None:
         from glc.etl import surveys
@@ -137,6 +148,12 @@ class ReadsTruth(_Mixed):
         from glc.evaluation import evaluate
 
         return None if self.virtual else evaluate.truth_digest(self.dataset)
+
+    def raw_files(self) -> list[Facts]:
+        from glc.evaluation import evaluate
+
+        files = [] if self.virtual else evaluate.truth_files(self.dataset)
+        return [*super().raw_files(), *map(storage.raw_file, files)]
 
     def read_truth(self) -> pd.DataFrame | None:
         """Labels of the test, a frame (surveyId, speciesId), or None."""

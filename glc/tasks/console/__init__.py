@@ -12,12 +12,13 @@ Tasks that Python code runs with ``luigi.build`` print as Luigi does: the consol
 """
 
 import atexit
+import logging
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, TypeAlias
@@ -26,6 +27,7 @@ import luigi
 from luigi.retcodes import run_with_retcodes
 
 from glc import progress
+from glc.tasks import leftovers
 from glc.tasks.console import screen
 from glc.tasks.console.journal import Journal
 from glc.tasks.console.logs import Logs, explain
@@ -33,6 +35,7 @@ from glc.tasks.console.stages import Stages, describe
 from glc.tasks.console.task import ConsoleTask
 from glc.tasks.machine import machine, output_folder
 
+log = logging.getLogger(__name__)
 REPORT_EVERY = 0.5
 """Seconds between two reports of a bar; the scheduler's page gets one in `PAGE_EVERY`."""
 PAGE_EVERY = 5.0
@@ -50,6 +53,7 @@ class Console:
         self.view: screen.View | None = None
         self.scheduled: set[tuple[str, str]] = set()
         self.interrupted = False
+        self.temporary = ExitStack()
 
     @property
     def here(self) -> bool:
@@ -67,6 +71,9 @@ class Console:
             self.journal, self.stages, error_stream
         )
         self.view.start()
+        self.temporary.enter_context(leftovers.temporary_folder())
+        if removed := leftovers.remove(root):
+            log.info("removed what killed runs have left: %s", ", ".join(map(str, removed)))
         signal.signal(signal.SIGINT, self.interrupt)
 
     def schedule(self, task: luigi.Task, state: str) -> None:
@@ -110,6 +117,7 @@ class Console:
         for text in stages.failures:
             print(text, file=error_stream)
         error_stream.flush()
+        self.temporary.close()
 
 
 Handler: TypeAlias = Callable[..., None]

@@ -17,7 +17,7 @@ from glc.location.downstream import problems
 from glc.location.downstream.sources import ALL, Head, Source, rows
 from glc.tasks.base import GlcTask, ProductTask, Published
 from glc.tasks.parameters import PathParameter, SectionParameter
-from glc.types import JSON
+from glc.types import JSON, Facts
 
 FILES = {"location": problems.location_files, "habitats": problems.habitat_files}
 TARGETS = {"location": problems.LOCATION_TARGETS, "habitats": problems.HABITAT_TARGETS}
@@ -84,6 +84,9 @@ class LabelledTask(GlcTask):
     def content(self) -> JSON:
         return [[path.name, storage.file_digest(path)] for path in FILES[self.benchmark](self.places)]
 
+    def raw_files(self) -> list[Facts]:
+        return [storage.raw_file(path) for path in FILES[self.benchmark](self.places)]
+
     def problem(self) -> problems.Problem:
         """The coordinates and their labels."""
         if self.benchmark == "location":
@@ -108,6 +111,9 @@ class DownstreamScores(LabelledTask):
             options = repr(config.options(registry.locations.get(choice.name), choice, "features"))
         files = sorted([target, storage.file_digest(path)] for target, path in self.paths.items())
         return [super().content(), options, files]
+
+    def raw_files(self) -> list[Facts]:
+        return [*super().raw_files(), *map(storage.raw_file, sorted(set(self.paths.values())))]
 
     def write(self, out: Path) -> None:
         from glc.location.downstream import validation

@@ -148,6 +148,9 @@ class LocatedPlace(LocalisationTask):
     def requires(self) -> LocationErrors:
         return self.clone(LocationErrors)
 
+    def reads(self) -> list[GlcTask]:
+        return [*super().reads(), *self.requires().reads()]
+
     def published(self) -> list[Published]:
         name = f"at_{self.at.replace(',', '_')}"
         return [

@@ -13,7 +13,7 @@ from glc.tasks.imagery import ImageryTask, Tiles
 from glc.tasks.machine import training
 from glc.tasks.parameters import NameParameter, PathParameter, SectionParameter
 from glc.tasks.surveys import Surveys
-from glc.types import JSON
+from glc.types import JSON, Facts
 
 if TYPE_CHECKING:
     from glc.training.machine import Machine
@@ -94,9 +94,15 @@ class PretrainLocation(GlobeTask, EncoderTask):
     )
 
     def content(self) -> JSON:
+        return [[file.name, storage.file_digest(file)] for file in self.files()]
+
+    def files(self) -> list[Path]:
+        """The rasters."""
         path = Path(self.imagery)
-        files = sorted(path.glob("*.tif")) if path.is_dir() else [path]
-        return [[file.name, storage.file_digest(file)] for file in files]
+        return sorted(path.glob("*.tif")) if path.is_dir() else [path]
+
+    def raw_files(self) -> list[Facts]:
+        return [storage.raw_file(path) for path in self.files()]
 
     def usual(self) -> bool:
         return self.pretraining == Pretraining()
