@@ -86,6 +86,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the tasks and what is finished; run nothing.")
     ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Remove damaged outputs, and make them again.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Run an experiment: submission, metrics and report.
@@ -98,7 +99,7 @@ def run(
         from glc.cli import plan
 
         raise typer.Exit(plan.show({name: value for name, value in options.items() if value}))
-    _luigi("Submission", options, [*context.args, "--workers", str(workers)], verbose)
+    _luigi("Submission", options, [*context.args, "--workers", str(workers), *["--machine-repair"] * repair], verbose)
 
 
 @app.command(name="list")
@@ -143,6 +144,24 @@ def clean(
     """
     options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery, "task": task}
     _luigi("Clean", options, ["--downstream"] * downstream, verbose)
+
+
+@app.command()
+def verify(root: RootOption = "", verbose: VerboseOption = False) -> None:
+    """Compare every output with the checksums in its manifest.
+
+    Damaged ones are listed with what to do about them; then the exit code is 30.
+    """
+    _luigi("Verify", {"root": root}, [], verbose)
+
+
+@app.command()
+def provenance(
+    path: Annotated[str, typer.Argument(help="A submission, metrics, report or table, or an output in ROOT/store.")],
+    verbose: VerboseOption = False,
+) -> None:
+    """Print how a product was made: every step back to the raw files."""
+    _luigi("Provenance", {"path": path}, [], verbose)
 
 
 @app.command()

@@ -36,11 +36,13 @@ from glc.tasks.imagery import Cubes, Tabular, Tiles
 from glc.tasks.location.localisation import LocatedPlace, LocationErrors
 from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles
 from glc.tasks.neighbours import Neighbours
+from glc.tasks.provenance import Provenance
 from glc.tasks.report import Report
 from glc.tasks.scores import ClassicalScores, EnsembleScores, NetScores, Predictions
 from glc.tasks.submission import Submission
 from glc.tasks.surveys import Folds, Surveys, VirtualPart
 from glc.tasks.training import Examples, FineTune, Fit, FoldScores, Pretrain, Triplets
+from glc.tasks.verify import Verify
 
 if console.started_by_luigi():
     console.start(sys.argv[1:])
@@ -66,6 +68,7 @@ __all__ = [
     "Pretrain",
     "PretrainLocation",
     "PretrainLocationOnTiles",
+    "Provenance",
     "Report",
     "SpeciesEmbedding",
     "Submission",
@@ -73,5 +76,6 @@ __all__ = [
     "Tabular",
     "Tiles",
     "Triplets",
+    "Verify",
     "VirtualPart",
 ]
