@@ -303,6 +303,6 @@ def _seeds(value: JSON, path: str = "") -> Iterator[tuple[str, int]]:
         for key, inner in value.items():
             below = f"{path}.{key}" if path else str(key)
             if key == "seed":
-                yield below, inner
+                yield below, int(inner)
             else:
                 yield from _seeds(inner, below)
