@@ -6,16 +6,17 @@ from luigi.task import flatten
 from rich.text import Text
 
 from glc.cli import output
+from glc.errors import DamagedError
 from glc.tasks import Submission
 from glc.tasks.console.stages import describe
 
-STYLES = {"finished": "green", "would run": "bold", "not needed": "dim"}
+STYLES = {"finished": "green", "would run": "bold", "damaged": "red", "not needed": "dim"}
 
 
 def tasks(top) -> list[tuple]:
     """(task, state) of everything below `top`, requirements first.
 
-    state : finished; would run; not needed, as the part that is made from it is finished
+    state : finished; would run; damaged; not needed, as the part that is made from it is finished
     """
     order, needed = [], set()
 
@@ -26,15 +27,20 @@ def tasks(top) -> list[tuple]:
         if wanted:
             needed.add(task)
         if not known:
-            states[task] = task.complete()
+            try:
+                states[task] = "finished" if task.complete() else "would run"
+            except DamagedError:
+                states[task] = "damaged"
         for requirement in flatten(task.requires()):
-            walk(requirement, wanted and not states[task])
+            walk(requirement, wanted and states[task] != "finished")
         if not known:
             order.append(task)
 
     states = {}
     walk(top, True)
-    return [(task, "finished" if states[task] else "would run" if task in needed else "not needed") for task in order]
+    return [
+        (task, "not needed" if states[task] == "would run" and task not in needed else states[task]) for task in order
+    ]
 
 
 def show(options: dict[str, str]) -> int:
@@ -52,4 +58,6 @@ def show(options: dict[str, str]) -> int:
     counts = {state: sum(other == state for _, other in planned) for state in STYLES}
     text = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     print(f"\n{len(planned)} tasks: {text}; outputs go to {top.root}", file=sys.stdout)
+    if counts["damaged"]:
+        print("Damaged outputs stop a run; with --repair it makes them again. Details: glc verify", file=sys.stdout)
     return 0

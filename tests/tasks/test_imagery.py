@@ -1,6 +1,7 @@
 """Tiles and cubes as tasks, on the tiny virtual world and on genuine files."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import luigi
 import numpy as np
@@ -11,8 +12,8 @@ from numpy.testing import assert_allclose
 
 from glc import dct, storage
 from glc.errors import ConfigError, MissingError
-from glc.etl import cubes
-from glc.tasks import Cubes, Tiles
+from glc.etl import cubes, tiles
+from glc.tasks import Cubes, Tiles, VirtualPart
 from tests.tasks.pipeline import TINY, run
 
 
@@ -31,6 +32,20 @@ def test_tiles_of_images_are_their_low_frequencies(root):
     assert sum(facts["flags"].values()) == facts["rows"] == len(table)
     assert facts["flags"]["missing"] > 0, "the world leaves some images out, and none may be lost"
     assert run(Tiles(root=root, dataset=TINY, covariate="sentinel2")) == []
+
+
+def test_two_runs_that_cut_the_same_tiles_do_it_once(root, monkeypatch):
+    monkeypatch.setattr(Tiles, "status", lambda *words: None)
+    cut, write = [], tiles.write
+    monkeypatch.setattr(tiles, "write", lambda *words, **settings: cut.append(True) or write(*words, **settings))
+    task = Tiles(root=root, dataset=TINY, covariate="sentinel2", block="5")
+    run(task.clone(VirtualPart, part="images"))
+    with ThreadPoolExecutor(2) as pool:
+        for made in [pool.submit(task.run) for _ in range(2)]:
+            made.result()
+    assert cut == [True]
+    storage.check(task.folder)
+    assert not list(task.folder.parent.glob(".*"))
 
 
 def test_another_block_is_another_output(root):
