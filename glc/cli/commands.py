@@ -6,6 +6,7 @@ Imports wait until a command needs them, so that ``glc --help`` answers at once.
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -161,7 +162,8 @@ def provenance(
     verbose: VerboseOption = False,
 ) -> None:
     """Print how a product was made: every step back to the raw files."""
-    _luigi("Provenance", {"path": path}, [], verbose)
+    roots = [str(folder) for folder in Path(path).resolve().parents if (folder / "store").is_dir()]
+    _luigi("Provenance", {"path": path, "root": roots[0] if roots else ""}, [], verbose)
 
 
 @app.command()

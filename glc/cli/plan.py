@@ -2,6 +2,7 @@
 
 import sys
 
+import luigi
 from luigi.task import flatten
 from rich.text import Text
 
@@ -45,6 +46,7 @@ def tasks(top) -> list[tuple]:
 
 def show(options: dict[str, str]) -> int:
     """Print the plan of a Submission with these options; returns the exit code."""
+    luigi.configuration.get_config().set("machine", "repair", "false")  # a dry run removes nothing
     top = Submission.from_str_params(options)
     planned = tasks(top)
     table = output.table("", "task", "", "state")

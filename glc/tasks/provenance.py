@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import luigi
+
 from glc import storage
 from glc.errors import ConfigError, DamagedError, DataError
 from glc.tasks.console.task import ConsoleTask
@@ -98,7 +100,7 @@ def describe(root: Path, steps: list[Step]) -> list[str]:
             lines.append("    removed since: nothing more is known of it")
             continue
         facts = step.facts
-        settings = facts["parameters"] | {f"seed {name}": seed for name, seed in facts["seeds"].items()}
+        settings = facts["parameters"] | facts["seeds"]
         lines += [
             f"    {name} = {_short(value)}" for name, value in sorted(settings.items()) if value not in ("", None)
         ]
@@ -139,6 +141,8 @@ class Provenance(ConsoleTask):
     """Print how a product was made: each step back to the raw files, with identity, settings, versions and commit."""
 
     path = PathParameter("any", "give a file that glc has made", description="a product, or an output in ROOT/store")
+
+    root = luigi.Parameter(default="", significant=False, description="folder that the run's log goes to")
 
     lines: list[str] | None = None
 

@@ -36,7 +36,7 @@ class VirtualPart(DatasetTask):
         return repr(world.SIZES[self.virtual])
 
     def random_seeds(self) -> dict[str, int]:
-        return {"world": world.SIZES[self.virtual].seed}
+        return {"world.seed": world.SIZES[self.virtual].seed}
 
     def write(self, out: Path) -> None:
         self.status(f"making the {self.part} of the {self.virtual} virtual world")

@@ -234,7 +234,7 @@ def test_provenance_goes_from_a_product_back_to_the_raw_files(task):
     assert text.index(f"Sum {task.identity}") < text.index(f"Numbers {task.requires().identity}")
     assert text.endswith(f"raw files\n    {raw['path']}  5 bytes  sha256 {raw['sha256']}")
     assert storage.checkout()["commit"] in text
-    assert "seed seed = 7" in text
+    assert "seed = 7" in text
     assert "warning" not in text
     assert provenance(task.folder).splitlines()[1:] == text.splitlines()[1:]
     assert provenance(task.folder / "sum.csv").splitlines()[1:] == text.splitlines()[1:]
