@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from glc import config
-from glc.cli import doctor, experiments, status
+from glc.cli import commands, doctor, experiments, status
 from glc.cli.commands import app
 from glc.config import paths
 from glc.errors import ConfigError
@@ -137,6 +137,14 @@ def test_a_dry_run_lists_the_tasks_and_runs_none(tmp_path):
     assert "would run" in text
     assert "finished" not in text
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_hands_repair_on_to_luigi(monkeypatch):
+    handed = []
+    monkeypatch.setattr(commands, "_luigi", lambda task, options, more, verbose: handed.append(more))
+    glc("run", "votes")
+    glc("run", "votes", "--repair")
+    assert ["--machine-repair" in more for more in handed] == [False, True]
 
 
 @pytest.fixture

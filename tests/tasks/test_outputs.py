@@ -13,6 +13,7 @@ import luigi
 import pytest
 
 from glc import scratch, storage
+from glc.cli import plan
 from glc.errors import DamagedError, DataError
 from glc.tasks import Provenance, Verify, VirtualPart, leftovers
 from glc.tasks.base import GlcTask, ProductTask
@@ -170,6 +171,22 @@ def test_an_input_damaged_while_the_run_goes_on_is_made_again(task, repair):
     assert task.published()[0].path.read_text() == "6\n"
 
 
+@pytest.mark.slow
+def test_luigi_on_the_command_line_repairs_too(task):
+    (task.folder / "sum.csv").write_text("7\n")
+    command = [sys.executable, "-m", "luigi", "--module", "tests.tasks.test_outputs", "Sum"]
+    command += ["--root", task.root, "--source", task.source]
+    checkout = Path(__file__).resolve().parents[2]
+    done = subprocess.run(command, capture_output=True, timeout=120, text=True, cwd=checkout)
+    assert done.returncode == 35
+    assert "--machine-repair" in done.stderr
+    done = subprocess.run([*command, "--machine-repair"], capture_output=True, timeout=120, text=True, cwd=checkout)
+    assert done.returncode == 0
+    assert "warning: " in done.stderr
+    assert f"removed {task.folder}, which is made again" in done.stderr
+    assert (task.folder / "sum.csv").read_text() == "6\n"
+
+
 def test_a_task_that_another_run_makes_is_waited_for(tmp_path, monkeypatch):
     (tmp_path / "raw.txt").write_text("1 2 3")
     tasks = [Numbers(root=str(tmp_path / "out"), source=str(tmp_path / "raw.txt")) for _ in range(3)]
@@ -258,6 +275,13 @@ def test_provenance_of_what_glc_did_not_make_is_refused(task, tmp_path):
 def test_provenance_goes_on_where_an_output_was_removed_since(task):
     storage.remove(task.requires().folder)
     assert "removed since" in provenance(task.published()[0].path)
+
+
+def test_a_dry_run_shows_what_is_damaged_and_leaves_it(task):
+    (task.requires().folder / "numbers.txt").write_text("1")
+    storage.remove(task.folder)
+    assert plan.tasks(task) == [(task.requires(), "damaged"), (task, "would run")]
+    assert task.requires().folder.is_dir()
 
 
 def verify(root):
