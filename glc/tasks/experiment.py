@@ -48,12 +48,13 @@ class ExperimentTask(ReadsSurveys, DatasetTask):
         return super().own_parameters() | {path: self.setting(path) for path in self.sections}
 
     def random_seeds(self) -> dict[str, int]:
-        """Seeds of the sections and, where the model draws numbers, of its options."""
+        """Seeds of the sections and, where the model or the pre-training draws numbers, of their options."""
         seeds = super().random_seeds()
-        if "model" in self.sections:
-            choice = self.settings.model
-            options = config.to_dict(config.options(registry.models.get(choice.name), choice, "model"))
-            seeds |= {"model.seed": options["seed"]} if "seed" in options else {}
+        for section, members in (("model", registry.models), ("pretrain", registry.pretrainings)):
+            choice = getattr(self.settings, section)
+            if section in self.sections and choice.name != "none":
+                options = config.to_dict(config.options(members.get(choice.name), choice, section))
+                seeds |= {f"{section}.seed": options["seed"]} if "seed" in options else {}
         return seeds
 
     def shown(self) -> dict[str, JSON]:

@@ -43,6 +43,8 @@ def look(root: Path) -> Findings:
             continue
         try:
             facts = storage.manifest(folder)
+            for path, name in facts.get("published", {}).items():
+                products.setdefault(root / path, {})[facts["contents"][name]["sha256"]] = folder
             storage.check(folder, largest=None)
         except DamagedError as error:
             findings.damaged.append(f"{error.cause}\n    remedy: remove {error.folder}; the next run makes it again")
@@ -51,8 +53,6 @@ def look(root: Path) -> Findings:
         findings.outputs += 1
         findings.files += len(files)
         findings.bytes += sum(file["bytes"] for file in files)
-        for path, name in facts.get("published", {}).items():
-            products.setdefault(root / path, {})[facts["contents"][name]["sha256"]] = folder
     for path, made in sorted(products.items()):
         _look_at_product(path, made, findings)
     return findings

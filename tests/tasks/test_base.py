@@ -7,7 +7,19 @@ import pytest
 
 from glc import storage
 from glc.errors import ConfigError, DataError
-from glc.tasks import Examples, Fit, Folds, Neighbours, Predictions, Submission, Surveys, Tiles
+from glc.tasks import (
+    ClassicalScores,
+    Examples,
+    Fit,
+    Folds,
+    Neighbours,
+    Predictions,
+    Pretrain,
+    Submission,
+    Surveys,
+    Tiles,
+    VirtualPart,
+)
 from glc.tasks.base import GlcTask
 from glc.tasks.location.pretraining import PretrainLocationOnTiles
 from tests.tasks.pipeline import TINY, run
@@ -66,6 +78,22 @@ def test_an_id_is_there_also_where_the_identity_cannot_be(tmp_path):
         _ = task.identity
     assert task.task_id.startswith("Tiles_")
     assert task.task_id != Tiles(root=str(tmp_path), dataset=TINY, imagery_folder=str(tmp_path), size=64).task_id
+
+
+@pytest.mark.parametrize(
+    ("task", "experiment", "seeds"),
+    [
+        (VirtualPart, "", {"world.seed": 2024}),
+        (Folds, "", {"seed": 0}),
+        (Fit, "geolocation+train.seed=3", {"train.seed": 3}),
+        (ClassicalScores, "forest", {"model.seed": 0}),
+        (ClassicalScores, "votes", {}),
+        (Pretrain, "tile2vec+train.seed=3", {"pretrain.seed": 0}),
+    ],
+)
+def test_a_manifest_has_the_seeds_that_change_its_output(tmp_path, task, experiment, seeds):
+    named = {"experiment": experiment} if experiment else {}
+    assert task(root=str(tmp_path), dataset=TINY, **named).random_seeds() == seeds
 
 
 def test_a_virtual_world_has_an_identity_before_it_is_made(tmp_path):
