@@ -219,7 +219,7 @@ def _facts(path):
     return plain(json.loads(path.read_text()))
 
 
-_MEASURED = {"seconds", "peak_memory_mb", "contents", "parameters", "last_seconds", "inputs", "resumed"}
+_MEASURED = {"seconds", "peak_memory_mb", "checksum", "contents", "parameters", "last_seconds", "inputs", "resumed"}
 
 
 def undisturbed(label, folder):

@@ -167,7 +167,7 @@ class GlcTask(ConsoleTask):
                 self.write(out)
             self._refuse_changes()
             seconds = round(time.monotonic() - started, 1)
-            storage.note(out, seconds=seconds, peak_memory_mb=round(peak.bytes / 2**20))
+            storage.note(out, seconds=seconds, peak_memory_mb=round(peak.bytes / 2**20), raw_files=self.raw_files())
         self.status(f"done in {time.monotonic() - started:.0f} s", 100)
 
     def _origins(self) -> Facts:
@@ -182,7 +182,6 @@ class GlcTask(ConsoleTask):
                 {"task": task.task_family, "identity": task.identity, "folder": os.path.relpath(task.folder, self.root)}
                 for task in flatten(self.requires())
             ],
-            "raw_files": self.raw_files(),
             "published": {os.path.relpath(target.path, self.root): target.source.name for target in self.published()},
         }
 

@@ -77,7 +77,7 @@ class ImageryTask(SurveysTask):
         raise NotImplementedError(f"{type(self).__name__} does not list its files")
 
     def raw_files(self) -> list[Facts]:
-        listed = self.content() or []
+        listed = self.known_content or []
         return [
             self._raw_folder(entry) if isinstance(entry, list) and isinstance(entry[0], tuple) else self._raw(entry)
             for entry in listed
