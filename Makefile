@@ -104,6 +104,9 @@ status: $(READY)  ##+ glc status
 doctor: $(READY)  ## experiments by paper; what is finished, with scores; check this machine
 	@$(BIN)/glc doctor --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')
 
+verify: $(READY)  ## compare all outputs with their checksums
+	@$(BIN)/glc verify$(if $(ROOT), --root '$(ROOT)')
+
 ##@ Experiments: every name from `make list` is a target, such as `make votes`
 submission: $(READY)  ## EXPERIMENT on DATASET: submission, metrics and report
 	$(CENTRAL)$(BIN)/glc run '$(EXPERIMENT)' $(ON)

@@ -155,6 +155,9 @@ class ReadsTruth(_Mixed):
         files = [] if self.virtual else evaluate.truth_files(self.dataset)
         return [*super().raw_files(), *map(storage.raw_file, files)]
 
+    def reads(self) -> list[GlcTask]:
+        return [*super().reads(), *self.clone(Surveys).requires()]
+
     def read_truth(self) -> pd.DataFrame | None:
         """Labels of the test, a frame (surveyId, speciesId), or None."""
         from glc.evaluation import evaluate

@@ -2,6 +2,8 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
 
 import luigi
 import numpy as np
@@ -10,10 +12,10 @@ import pytest
 import rasterio
 from numpy.testing import assert_allclose
 
-from glc import dct, storage
+from glc import dct, editions, storage
 from glc.errors import ConfigError, MissingError
 from glc.etl import cubes, tiles
-from glc.tasks import Cubes, Tiles, VirtualPart
+from glc.tasks import Cubes, Surveys, Tiles, VirtualPart
 from tests.tasks.pipeline import TINY, run
 
 
@@ -106,6 +108,21 @@ def test_identity_follows_the_files_of_imagery_and_not_their_place(shared_data, 
     table = next(path for path in places[0].rglob("*.csv") if "series" in path.name.lower())
     table.write_text(table.read_text() + "\n")
     assert identities(places[0])[1] != series
+
+
+def test_a_manifest_will_name_the_raw_files(shared_data, root):
+    dataset = shared_data / "glc23_sample"
+    surveys = Surveys(root=root, dataset=str(dataset)).raw_files()
+    assert {Path(file["path"]) for file in surveys} == {path for _, path in editions.recognise(dataset).files}
+    assert all(file["sha256"] == storage.file_digest(file["path"]) for file in surveys)
+    series = Cubes(root=root, dataset=str(dataset), kind="series").raw_files()
+    assert len(series) >= 6
+    assert all(Path(file["path"]).stat().st_size == file["bytes"] for file in series)
+    for folder in Tiles(root=root, dataset=str(dataset)).raw_files():
+        below = [Path(folder["path"]), *(path for path in Path(folder["path"]).rglob("*") if path.is_dir())]
+        assert folder["folders"] == len(below) > 1
+        latest = max(path.stat().st_mtime for path in below)
+        assert datetime.fromisoformat(folder["modified"]).timestamp() == pytest.approx(latest, abs=1e-3)
 
 
 def test_what_the_named_folder_lacks_is_taken_from_the_datasets_own(shared_data, root, tmp_path):
