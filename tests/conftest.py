@@ -117,7 +117,7 @@ def _small_machine():
     import luigi
 
     config = luigi.configuration.get_config()
-    for key, value in (("spark_memory", "1g"), ("wandb_mode", "disabled")):
+    for key, value in (("memory_gb", "4"), ("wandb_mode", "disabled")):
         config.set("machine", key, value)
 
 

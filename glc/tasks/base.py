@@ -18,8 +18,9 @@ from luigi.task import flatten, task_id_str
 
 from glc import memory, storage
 from glc.errors import DataError, GlcError
+from glc.tasks import preflight
 from glc.tasks.console.task import ConsoleTask
-from glc.tasks.machine import machine
+from glc.tasks.machine import budget, machine
 from glc.tasks.parameters import VIRTUAL, DatasetParameter, RootParameter
 from glc.types import JSON, Keywords
 
@@ -95,6 +96,7 @@ class GlcTask(ConsoleTask):
     def __init__(self, *args: Keywords, **kwargs: Keywords) -> None:
         super().__init__(*args, **kwargs)
         self._made = True
+        preflight.before(self)
 
     def __hash__(self) -> int:
         return hash(self.task_id)
@@ -125,6 +127,9 @@ class GlcTask(ConsoleTask):
             for name, parameter in self.get_params()
             if parameter.significant
         }
+
+    def check(self) -> None:
+        """Raise a GlcError for what is known to make `write` fail; called of every unfinished task before any runs."""
 
     def content(self) -> JSON:
         """What changes the bytes besides parameters and inputs, such as the content of files; JSON can hold it."""
@@ -250,4 +255,4 @@ def spark() -> "SparkSession":
     """The process's Spark session with this machine's settings."""
     from glc.etl.spark import session
 
-    return session(machine().spark_master, machine().spark_memory)
+    return session(machine().spark_master, budget().spark)
