@@ -35,6 +35,7 @@ _WITHOUT_SPARK = (
     "tests/tasks/location/test_localisation.py",
     "tests/tasks/location/test_variants.py",
     "tests/tasks/test_console.py",
+    "tests/tasks/test_refusals.py",
     "tests/tasks/test_sdm.py",
 )
 # files that take long come first, so that no process is left alone with one at the end

@@ -80,10 +80,10 @@ class Switch(luigi.BoolParameter):
         super().__set_name__(owner, name)
         self.key = name
 
-    def normalize(self, x: object) -> bool:
-        return self.parse(x)
+    def parse(self, x: object) -> object:
+        return x  # an error here would lose its type: Luigi makes another of it
 
-    def parse(self, x: object) -> bool:
+    def normalize(self, x: object) -> bool:
         try:
             return super().parse(x)
         except ValueError:

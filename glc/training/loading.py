@@ -26,5 +26,7 @@ def load(path: StrPath) -> JSON:
         if name is None:
             raise ValueError(_FOREIGN) from error
         raise ValueError(f"it holds {name[1]}, which is code and not plain data") from error
-    except Exception as error:
-        raise ValueError(str(error).partition("\n")[0] or _FOREIGN) from error
+    except (OSError, RuntimeError) as error:
+        raise ValueError(str(error).partition("\n")[0]) from error
+    except Exception as error:  # what the unpickler meets in a file that is no pickle
+        raise ValueError(_FOREIGN) from error
