@@ -122,7 +122,7 @@ def check_root(root: Path) -> None:
             pass
     except OSError as error:
         raise ConfigError(
-            f"--root {root} (make: ROOT=): cannot be written ({error.strerror}); choose another folder, or free it"
+            f"--root {root} (make: ROOT=): cannot be written ({error.strerror}); choose another folder"
         ) from None
 
 

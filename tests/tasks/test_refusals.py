@@ -9,10 +9,13 @@ import os
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import luigi
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import torch
@@ -21,6 +24,7 @@ from rasterio.transform import from_origin
 
 from glc import config, memory, storage, world
 from glc.errors import ConfigError, DataError, GlcError, debugging, explain, run_command
+from glc.etl import cube_table, tiles
 from glc.location.downstream.__main__ import main as reference
 from glc.report import location, lowpass
 from glc.tasks import machine, preflight, scheduler
@@ -176,6 +180,10 @@ def cases(folder):
         "preset": (
             ("inria_2020.Table1", *TINY, "--preset", "gpus"),
             ("--preset (make: PRESET=): found 'gpus', expected one of: cpu, gpu",),
+        ),
+        "encoders": (
+            ("location_2024.Downstream", "--places", str(folder), "--encoders", "a.ckpt"),
+            ("--encoders (make: ENCODERS=): found 'a.ckpt', expected JSON",),
         ),
         "gpu": ((*GEOLOCATION, "--machine-accelerator", "gpu"), ("accelerator: found gpu", "accelerator = auto")),  # 58
         "key": ((*GEOLOCATION, "--machine-wandb-mode", "online"), ("WANDB_API_KEY", "wandb_mode = offline")),  # 56
@@ -362,6 +370,29 @@ def test_what_does_not_fit_on_disk_is_refused(tmp_path):
     storage.check_space(tmp_path, 1, "a table", "free some")
     with pytest.raises(DataError, match=r"a table needs 1,0\d\d,\d+.* GB on disk, [\d,.]+ GB are free; free some"):
         storage.check_space(tmp_path, 2**60, "a table", "free some")
+
+
+def test_cubes_that_do_not_fit_on_disk_are_refused_before_they_are_made(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=2 * 4 * 6 * 10 * 84 - 1))
+    with pytest.raises(DataError, match="cubes of 10 surveys needs"), cube_table.Scratch(tmp_path, (6, 10, 84)):
+        pytest.fail("was made")
+    with cube_table.Scratch(tmp_path, (6, 9, 84)) as values:
+        assert values.shape == (6, 9, 84)
+
+
+@pytest.mark.parametrize(
+    ("lon", "free", "words"), [(-98, 4 * 16 - 1, "1 tiles of elevation needs"), (2, 2**30, "covers none")]
+)
+def test_tiles_that_cannot_be_made_are_refused_before_they_are_cut(inputs, tmp_path, monkeypatch, lon, free, words):
+    places = pd.DataFrame({"dataset": ["po"], "surveyId": [1], "lon": [lon], "lat": [43.0]})
+    cut = partial(tiles.write, None, places, "elevation", inputs / "us", size=16, block=4)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=free))
+    with pytest.raises(DataError, match=words):
+        cut(tmp_path)
+    assert not list(tmp_path.rglob("*.parquet"))
+    if lon == -98:
+        monkeypatch.undo()
+        assert cut(tmp_path)["rows"] == 1
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,14 @@ def raster_file(*among: str, default: str) -> PathParameter:
 class EncodersParameter(luigi.DictParameter):
     """Label -> checkpoint, or label -> {target or *: checkpoint}, so that no encoder has seen its target's bands."""
 
+    def parse(self, x: str) -> JSON:
+        try:
+            return super().parse(x)
+        except ValueError as error:
+            raise ConfigError(
+                f'--encoders (make: ENCODERS=): found {x!r}, expected JSON such as \'{{"label": "PATH"}}\' ({error})'
+            ) from None
+
     def normalize(self, x: JSON) -> JSON:
         known = [ALL, *(target.name for targets in TARGETS.values() for target in targets)]
         encoders = {}
@@ -65,7 +73,7 @@ class EncodersParameter(luigi.DictParameter):
                         f"encoder {label!r}: unknown target {target!r}; expected some of: {', '.join(known)}"
                     )
                 if not Path(path).is_file():
-                    raise ConfigError(f"encoder {label!r}: {path}: no such file")
+                    raise ConfigError(f"--encoders (make: ENCODERS=): encoder {label!r}: {path}: no such file")
             encoders[label] = {target: str(Path(path).resolve()) for target, path in paths.items()}
         return super().normalize(encoders)
 
