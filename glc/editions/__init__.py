@@ -6,8 +6,8 @@ their headers and first rows, before anything slow starts.
 
 from glc.editions._base import Dataset, Edition, Table, recognise
 from glc.editions._check import check, header, test_ids
+from glc.editions._sample import coordinates
 from glc.editions._text import MOST_FIELDS, Encoding, encoding, plain_id
-from glc.editions.sample import coordinates
 
 __all__ = [
     "MOST_FIELDS",

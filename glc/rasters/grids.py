@@ -5,7 +5,7 @@ covariate's, and files that are turned, are warped on reading.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from rasterio.windows import Window
 
 from glc.covariates._base import Raster, column_name, natural
 from glc.errors import DataError
+from glc.types import StrPath
 
 _MEAN_PIXELS = 4_000_000
 
@@ -175,7 +176,7 @@ class Reader:
                 yield self.box(int(top), int(left), int(rows), int(cols))
 
 
-def find(covariate, folders):
+def find(covariate: Raster, folders: Iterable[StrPath]) -> list[Grid]:
     """The grids of a `glc.covariates.Raster` in `folders`: files that share their pixels are one grid.
 
     Bands of several areas that are called the same are one variable; the grids of the first area come first.

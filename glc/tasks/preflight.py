@@ -62,8 +62,8 @@ def check(task: Checked) -> None:
     machine()
     _check_scheduler()
     pending = _pending(task)
-    for one in pending:
-        one.check()
+    for unfinished in pending:
+        unfinished.check()
     if pending:
         check_root(Path(task.root))
 

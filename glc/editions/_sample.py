@@ -3,7 +3,8 @@
 import csv
 import math
 
-from glc.editions._base import Dataset, header
+from glc.editions._base import Dataset
+from glc.editions._check import header
 
 _LINES = 200
 
