@@ -53,8 +53,6 @@ endif
 
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.glc-installed
-# the state of the central scheduler is kept with the outputs
-LUIGID  = $(or $(ROOT),out)/luigid
 CENTRAL = $(if $(filter central,$(SCHEDULER)),LUIGI_CONFIG_PATH=conf/luigi-vm.cfg )
 # python -m luigi, not luigi: only it finds the top-level package tasks
 LUIGI   = $(CENTRAL)$(BIN)/python -m luigi --module
@@ -66,6 +64,13 @@ ON      = $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ENCODER)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: $(TARGETS) $(EXPERIMENTS)
+
+# a target that there is none of; + runs it under make -n too
+.DEFAULT:
+	+@near=$$(printf '%s\n' $(TARGETS) $(EXPERIMENTS) | '$(PYTHON)' -c 'import difflib, sys; \
+	  near = difflib.get_close_matches("$@", sys.stdin.read().split(), 3); \
+	  print("; did you mean " + ", ".join(near) + "?" if near else ".")' 2>/dev/null); \
+	  echo "no target or experiment '$@'$${near:-.} make help lists the targets, make list the experiments" >&2; exit 1
 
 # `## text` behind a target lists it; `##+` puts it on the line of the next one; `##@` starts a group
 help:  ## this list
@@ -85,8 +90,11 @@ venv: $(READY)  ## make the virtual environment and install (2.7 GB, about 4 min
 	@echo 'ready; to work in it: source $(BIN)/activate'
 
 $(READY): pyproject.toml
-	@test -x '$(BIN)/python' || $(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit( \
-	  f"$(PYTHON) is Python {v[0]}.{v[1]}, expected 3.11; try: make PYTHON=/path/to/python3.11")'
+	@test -x '$(BIN)/python' || { \
+	  version=$$('$(PYTHON)' -c 'import sys; print("Python %d.%d" % sys.version_info[:2])' 2>&1) || version='no working Python'; \
+	  test "$$version" = 'Python 3.11' || { \
+	    echo "PYTHON=$(PYTHON) is $${version:-no working Python}, expected 3.11;" \
+	      'try: make PYTHON=/path/to/python3.11' >&2; exit 1; }; }
 	test -x '$(BIN)/python' || $(PYTHON) -m venv '$(VENV)'
 	@echo 'installing into $(VENV): about 2.7 GB, 4 minutes'
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
@@ -201,10 +209,7 @@ location-similarity: $(READY)  ## map of similarity to a place by ENCODER, to OU
 
 ##@ Machine and development
 scheduler: $(READY)  ## the central scheduler, http://localhost:8082 (runs until Ctrl-C)
-	@mkdir -p '$(LUIGID)'
-	@echo 'http://localhost:8082 shows the DAG of: make submission SCHEDULER=central; its log is in $(LUIGID)'
-	LUIGI_CONFIG_PATH=conf/luigi.cfg $(BIN)/luigid --address 127.0.0.1 --port 8082 \
-	  --logdir '$(LUIGID)' --state-path '$(LUIGID)/state.pickle'
+	@$(BIN)/python -m glc.tasks.scheduler $(ARGS)
 
 world-check: $(READY)  ## signal of the virtual world: oracle, baselines, gain of each modality
 	$(BIN)/python -m glc.bench.world $(ARGS)

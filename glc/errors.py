@@ -1,10 +1,16 @@
 """Errors that name the place, what was found, what was expected, and the remedy."""
 
 import difflib
-from collections.abc import Iterable
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from glc.types import StrPath
+
+UNHANDLED = 40
+"""Exit code of an error before any task has run, as in ``[retcode]`` of luigi.cfg."""
 
 
 class GlcError(Exception):
@@ -45,3 +51,23 @@ def did_you_mean(word: object, choices: Iterable[object]) -> str:
     """Return ``'; did you mean X?'`` for the nearest of `choices`, or an empty string."""
     close = difflib.get_close_matches(str(word), [str(choice) for choice in choices], n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def debugging() -> bool:
+    """Whether errors come with their traceback: ``DEBUG=1`` in the environment."""
+    return os.environ.get("DEBUG", "") not in ("", "0")
+
+
+def explain(error: BaseException) -> str:
+    """What went wrong, for the user: our own errors speak for themselves, others need their type."""
+    text = f"error: {error}" if isinstance(error, GlcError) else f"error: {type(error).__name__}: {error}"
+    return "".join([*traceback.format_exception(error), text]) if debugging() else text
+
+
+def run_command(command: Callable[[], object]) -> None:
+    """Run the main function of a program; a GlcError ends it with its text on standard error and exit code 40."""
+    try:
+        command()
+    except GlcError as error:
+        print(explain(error), file=sys.stderr)
+        sys.exit(UNHANDLED)

@@ -1,4 +1,4 @@
-"""The peak of resident memory while a block runs: of this process and of those below it, Spark's Java among them."""
+"""Memory: how one budget is divided, what the machine has, and the peak of the processes while a block runs."""
 
 import contextlib
 import os
@@ -8,6 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+LEAST_GB = 2.0
+"""The smallest budget: Python with its libraries takes 0.7 GB, Java at its smallest 0.8, Spark's workers the rest."""
+JAVA_GB = 0.3
+"""What Java takes besides its heap."""
+PYTHON_GB = 0.7
+"""What the program takes before it has read anything: libraries, torch among them."""
+_CGROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where containers say their limit, version 2 and version 1."""
 _PROC = Path("/proc")
 _RESET_PEAK = "5"  # proc(5): sets VmHWM of the process back to what is resident now
 
@@ -29,6 +37,42 @@ class Peak:
     bytes: int = 0
     processes: int = 0
     method: str = ""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Parts of ``[machine] memory_gb``, in bytes.
+
+    java_heap : Spark's heap, a quarter
+    pixels : decoded imagery that Spark's Python workers hold while tiles are cut, an eighth, all workers together
+    readers : imagery of a net that stays in memory, a quarter; larger imagery is read from a scratch file
+    The rest is for the program itself: libraries, Java besides its heap, survey tables, examples (at most 1 GB in
+    memory), the model and its scores.
+    """
+
+    java_heap: int
+    pixels: int
+    readers: int
+
+    @property
+    def spark(self) -> str:
+        """The heap as Spark's settings write it."""
+        return f"{self.java_heap >> 20}m"
+
+
+def divide(gigabytes: float) -> Budget:
+    """The parts of a budget of so many GB (2**30 bytes): ``divide(4)`` is a heap of 1 GB, 0.5 for pixels, 1 to read."""
+    whole = gigabytes * 2**30
+    return Budget(java_heap=int(whole / 4), pixels=int(whole / 8), readers=int(whole / 4))
+
+
+def of_machine() -> float:
+    """Memory that this process may use, GB: the machine's, or the limit of its container if that is less."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in _CGROUPS:
+        with contextlib.suppress(OSError, ValueError):  # not there, or "max"
+            limits.append(int(path.read_text()))
+    return min(limits) / 2**30
 
 
 @contextlib.contextmanager

@@ -164,6 +164,15 @@ def note(scratch: StrPath, **facts: JSON) -> None:
     path.write_text(json.dumps(known | facts, default=str))
 
 
+def check_space(folder: StrPath, size: int, what: str, remedy: str) -> None:
+    """Raise a DataError when `what`, of `size` bytes, does not fit on the disk of the existing `folder`."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise DataError(
+            f"{folder}: {what} needs {size / 2**30:,.1f} GB on disk, {free / 2**30:,.1f} GB are free; {remedy}"
+        )
+
+
 @contextlib.contextmanager
 def merged_into(folder: StrPath) -> Iterator[Path]:
     """Yield a scratch folder; when the block ends its entries move into `folder`, replacing those of the same name.

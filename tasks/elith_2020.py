@@ -12,7 +12,7 @@ import pandas as pd
 from glc import storage
 from glc.report.markdown import markdown
 from glc.sdm import nceas
-from glc.tasks.sdm import MODELS, Benchmark
+from glc.tasks.sdm import MODELS, Benchmark, tables_folder
 from glc.types import JSON
 
 luigi.namespace("elith_2020", scope=__name__)
@@ -24,6 +24,7 @@ class Nceas(Benchmark):
     """AUC, PRG-AUC and correlation by region; scores of the regions whose truth is not in the folder."""
 
     benchmark = "nceas"
+    data_folder = tables_folder("NCEAS")
     title = "NCEAS benchmark (Elith et al. 2020): presence-only training, independent presence-absence tests"
     pairs = (
         *(("ensemble", name) for name in MODELS),

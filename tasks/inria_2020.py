@@ -13,6 +13,7 @@ from glc import config
 from glc.config import Variant
 from glc.tasks.base import Requirements
 from glc.tasks.inputs import available
+from glc.tasks.parameters import ChoiceParameter
 from glc.tasks.scores import ClassicalScores
 from glc.tasks.submission import Submission
 from glc.tasks.tables import CostTable, Row
@@ -40,7 +41,9 @@ class Table1(CostTable):
     """The four runs, and the fusion with whole patches and with corrupt ones, as the authors had to predict with."""
 
     title = "LIRMM / Inria 2020, Table 1: runs 1 to 4"
-    preset = luigi.ChoiceParameter(choices=tuple(PRESETS), default="cpu", description="size of the CNN: cpu or gpu")
+    preset = ChoiceParameter(
+        variable="PRESET", choices=tuple(PRESETS), default="cpu", description="size of the CNN: cpu or gpu"
+    )
 
     def table_name(self) -> str:
         return f"{super().table_name()}-{self.preset}"

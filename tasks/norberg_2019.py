@@ -8,7 +8,7 @@ The multi-species net compared with a forest per species (and the other models o
 import luigi
 
 from glc.sdm import norberg
-from glc.tasks.sdm import MODELS, Benchmark
+from glc.tasks.sdm import MODELS, Benchmark, tables_folder
 
 luigi.namespace("norberg_2019", scope=__name__)
 
@@ -17,6 +17,7 @@ class Communities(Benchmark):
     """AUC, PRG-AUC and correlation by community and partition."""
 
     benchmark = "norberg"
+    data_folder = tables_folder("NORBERG")
     title = "Norberg et al. 2019: communities, 600 sites to learn from and 600 to predict"
     pairs = (("net", "forest"), *(("ensemble", name) for name in MODELS))
     references = {"forest (reference)": norberg.REFERENCE}

@@ -15,6 +15,7 @@ from glc import config, storage
 from glc.config import Variant
 from glc.tasks.curves import Losses
 from glc.tasks.evaluate import Evaluate
+from glc.tasks.parameters import ChoiceParameter
 from glc.tasks.tables import Row, SeedTable
 from glc.tasks.training import fits
 from glc.types import JSON, Facts
@@ -58,7 +59,9 @@ _DIFFERENT = (
 class TighnariTable(SeedTable):
     """Rows that change the organisers' baseline, at the size of a preset."""
 
-    preset = luigi.ChoiceParameter(choices=tuple(PRESETS), default="cpu", description="sizes and epochs: cpu or gpu")
+    preset = ChoiceParameter(
+        variable="PRESET", choices=tuple(PRESETS), default="cpu", description="sizes and epochs: cpu or gpu"
+    )
     remarks: Sequence[str] = (_DIFFERENT,)
 
     def table_name(self) -> str:
@@ -216,7 +219,9 @@ class LossCurves(Losses):
     """Training and validation loss of a table's nets, and of the folds of cross-fusion (Figures 10 and 12)."""
 
     title = "Tighnari"
-    preset = luigi.ChoiceParameter(choices=tuple(PRESETS), default="cpu", description="sizes and epochs: cpu or gpu")
+    preset = ChoiceParameter(
+        variable="PRESET", choices=tuple(PRESETS), default="cpu", description="sizes and epochs: cpu or gpu"
+    )
     table = luigi.ChoiceParameter(choices=tuple(TABLES), var_type=int, default=3, description="whose nets are drawn")
 
     def table_name(self) -> str:

@@ -36,6 +36,7 @@ _WITHOUT_SPARK = (
     "tests/tasks/location/test_variants.py",
     "tests/tasks/test_console.py",
     "tests/tasks/test_outputs.py",
+    "tests/tasks/test_refusals.py",
     "tests/tasks/test_sdm.py",
 )
 # files that take long come first, so that no process is left alone with one at the end
@@ -118,7 +119,7 @@ def _small_machine():
     import luigi
 
     config = luigi.configuration.get_config()
-    for key, value in (("spark_memory", "1g"), ("wandb_mode", "disabled")):
+    for key, value in (("memory_gb", "4"), ("wandb_mode", "disabled")):
         config.set("machine", key, value)
 
 

@@ -170,8 +170,9 @@ def test_doctor_finds_what_is_missing_and_says_what_to_do(tmp_path, machine, mon
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setattr("sys.version_info", (3, 12, 1))
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    for key, value in (("wandb_mode", "online"), ("accelerator", "gpu"), ("spark_memory", "9000g")):
+    for key, value in (("wandb_mode", "online"), ("accelerator", "gpu"), ("memory_gb", "4")):
         machine(key, value)
+    monkeypatch.setattr("glc.cli.doctor.of_machine", lambda: 4.5)
     found = {check.what: check for check in doctor.checks(str(tmp_path), str(tmp_path / "file" / "out"))}
     assert {what for what, check in found.items() if check.state == "missing"} == {
         "Python",
@@ -184,6 +185,14 @@ def test_doctor_finds_what_is_missing_and_says_what_to_do(tmp_path, machine, mon
     assert all(check.remedy for check in found.values() if check.state != "ok")
     assert "no dataset" in found["dataset"].remedy or "not a dataset" in found["dataset"].remedy
     assert glc("doctor", "--root", str(tmp_path), code=1).splitlines()[-1].endswith("missing")
+
+
+def test_doctor_names_a_setting_that_cannot_be_used(machine):
+    machine("wandb_mode", "offlin")
+    text = glc("doctor", code=1)
+    assert "settings not usable" in text
+    assert "[machine] wandb_mode: found 'offlin'" in text
+    assert "1 needed things are missing" in text
 
 
 def test_an_unknown_experiment_ends_a_run_with_40_and_leaves_nothing(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from glc import config
+from glc.tasks import scheduler
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SETTINGS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "VENV", "VIRTUAL_ENV", "PYTHON", "LUIGI_CONFIG_PATH")
@@ -119,10 +120,8 @@ def test_the_central_scheduler_is_that_of_the_vm_settings():
     vm = (CHECKOUT / "conf/luigi-vm.cfg").read_text()
     assert re.search(r"^local_scheduler = false$", vm, re.MULTILINE)
     port = re.search(r"^default_scheduler_port = (\d+)$", vm, re.MULTILINE).group(1)
-    command = planned("scheduler", "ROOT=r")
-    assert f"--address 127.0.0.1 --port {port}" in command
-    assert "--logdir 'r/luigid'" in command
-    assert "mkdir -p 'r/luigid'" in make("-n", "scheduler", "ROOT=r")
+    assert planned("scheduler", "ARGS=--port 9000").endswith("python -m glc.tasks.scheduler --port 9000")
+    assert int(port) == scheduler.PORT
     assert "expected local or central" in make("SCHEDULER=remote", code=2)
 
 
@@ -163,6 +162,21 @@ def test_another_python_is_refused_before_an_environment_is_made(copy):
     fake.chmod(0o755)
     assert "is Python 3.12, expected 3.11; try: make PYTHON=" in make("venv", f"PYTHON={fake}", folder=copy, code=2)
     assert not (copy / ".venv").exists()
+
+
+@pytest.mark.parametrize("python", ["/no/such/python", "/bin/true", "/bin/cat"])
+def test_what_is_no_python_is_refused_with_the_remedy(copy, python):
+    text = make("venv", f"PYTHON={python}", folder=copy, code=2)
+    assert f"PYTHON={python} is no working Python, expected 3.11; try: make PYTHON=/path/to/python3.11" in text
+    assert not (copy / ".venv").exists()
+
+
+@pytest.mark.parametrize("options", [(), ("-n",)])
+def test_an_unknown_target_is_answered_with_the_nearest(options):
+    text = make(*options, "vote", code=2)
+    assert "no target or experiment 'vote'; did you mean votes? make help lists" in text
+    assert "No rule" not in text
+    assert "no target or experiment 'zzzzzz'. make help lists" in make(*options, "zzzzzz", code=2)
 
 
 def test_every_bench_is_run():

@@ -11,6 +11,7 @@ from scipy import fft
 from threadpoolctl import threadpool_limits
 
 from glc import dct
+from glc.errors import run_command
 from glc.progress import tqdm
 
 
@@ -67,4 +68,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

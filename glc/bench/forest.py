@@ -14,6 +14,7 @@ import numpy as np
 
 from glc import memory
 from glc.classical.random_forest import Forest, RandomForest, fit
+from glc.errors import run_command
 
 FEATURES = 27
 PAPER = (1_900_000, 30_000, 100)
@@ -167,4 +168,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

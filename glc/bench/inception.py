@@ -25,6 +25,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from glc import config
+from glc.errors import run_command
 from glc.nets import trainer
 from glc.nets.architectures import inception
 from glc.nets.inputs import features
@@ -131,4 +132,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

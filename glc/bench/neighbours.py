@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from glc import geo, storage
-from glc.errors import DataError
+from glc.errors import DataError, run_command
 from glc.etl.spark import session
 from glc.neighbours import exact, lsh, recall
 from glc.neighbours.places import load, to_table
@@ -117,4 +117,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -14,6 +14,7 @@ import torch
 from scipy import sparse
 
 from glc import config, storage
+from glc.errors import run_command
 from glc.nets import trainer
 from glc.nets.inputs import batches, features
 from glc.progress import tqdm
@@ -126,4 +127,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -21,7 +21,7 @@ from scipy.fft import dctn
 from glc import memory, world
 from glc.bench.neighbours import virtual_places
 from glc.covariates import Raster
-from glc.errors import DataError
+from glc.errors import DataError, run_command
 from glc.etl import tiles
 from glc.world import rasters
 
@@ -147,4 +147,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

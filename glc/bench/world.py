@@ -20,6 +20,7 @@ from rasterio.transform import rowcol
 from scipy.fft import dctn
 
 from glc import geo, world
+from glc.errors import run_command
 from glc.prediction.expected_f1 import best_sizes
 from glc.progress import tqdm
 from glc.world import cubes, environment, images, metadata, places, rasters, series, species
@@ -248,4 +249,4 @@ def _best_size(scores, labels):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(lambda: sys.exit(main()))

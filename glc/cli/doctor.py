@@ -1,7 +1,6 @@
 """``glc doctor``: is what a run needs there, and what to do if it is not."""
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,9 @@ from rich.text import Text
 from glc import editions, world
 from glc.cli import output
 from glc.errors import GlcError
-from glc.tasks.machine import machine, output_folder
+from glc.memory import of_machine
+from glc.tasks.machine import FILES, machine, output_folder
+from glc.tasks.preflight import has_gpu, has_wandb_key
 
 PYTHON = (3, 11)
 FREE_GB = 5
@@ -41,6 +42,10 @@ def checks(dataset: str = "", root: str = "") -> Iterator[Check]:
     """
     yield python()
     yield java()
+    usable = settings()
+    yield usable
+    if usable.state == "missing":  # the rest reads them
+        return
     yield memory()
     yield disk(Path(root).resolve() if root else output_folder())
     yield gpu()
@@ -71,20 +76,22 @@ def java() -> Check:
     return Check("Java", "ok", f"{version} at {home}")
 
 
-def gigabytes(text: str) -> float:
-    """Spark's memory setting in GB: 3g, 512m."""
-    match = re.fullmatch(r"(\d+)([kmgt])b?", text.lower())
-    return int(match[1]) * {"k": 1e-6, "m": 1e-3, "g": 1, "t": 1e3}[match[2]] if match else 0.0
+def settings() -> Check:
+    """The section [machine] of the settings."""
+    try:
+        machine()
+    except GlcError as error:
+        return Check("settings", "missing", "not usable", str(error))
+    return Check("settings", "ok", ", ".join(str(path) for path in FILES))
 
 
 def memory() -> Check:
-    """Memory of the machine against what Spark and the nets' imagery may take."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    wanted = gigabytes(machine().spark_memory) + machine().imagery_memory_gb
-    finding = f"{total:.0f} GB; Spark and imagery may take {wanted:.0f} GB"
-    if total >= wanted + 1:
+    """Memory of the machine against what a run may take."""
+    there, wanted = of_machine(), machine().memory_gb
+    finding = f"{there:.0f} GB; a run may take {wanted:g} GB"
+    if there >= wanted + 1:
         return Check("memory", "ok", finding)
-    return Check("memory", "note", finding, "lower spark_memory or imagery_memory_gb in luigi.cfg")
+    return Check("memory", "note", finding, "lower memory_gb in luigi.cfg: other programs need some of it")
 
 
 def disk(root: Path) -> Check:
@@ -106,7 +113,7 @@ def gpu() -> Check:
     wanted = machine().accelerator
     if torch.cuda.is_available():
         return Check("GPU", "ok", f"{torch.cuda.get_device_name(0)}; accelerator = {wanted}")
-    if wanted in ("gpu", "cuda"):
+    if wanted == "gpu" and not has_gpu():
         remedy = "set accelerator = auto in luigi.cfg, or install a torch with CUDA and the driver"
         return Check("GPU", "missing", f"none, but accelerator = {wanted}", remedy)
     return Check("GPU", "note", "none: neural networks train on the CPU", "experiments marked `for a GPU` take days")
@@ -116,12 +123,8 @@ def wandb() -> Check:
     """Whether runs can be logged as the settings want."""
     mode = machine().wandb_mode
     if mode != "online":
-        finding = {"offline": "offline: runs are written to ROOT/wandb", "disabled": "disabled"}.get(mode)
-        if finding is None:
-            return Check("W&B", "missing", f"wandb_mode = {mode}", "set offline, online or disabled in luigi.cfg")
-        return Check("W&B", "ok", finding)
-    netrc = Path.home() / ".netrc"
-    if os.environ.get("WANDB_API_KEY") or (netrc.is_file() and "api.wandb.ai" in netrc.read_text()):
+        return Check("W&B", "ok", "offline: runs are written to ROOT/wandb" if mode == "offline" else mode)
+    if has_wandb_key():
         return Check("W&B", "ok", "online")
     return Check(
         "W&B", "missing", "online, but there is no key", "wandb login, or set wandb_mode = offline in luigi.cfg"

@@ -6,6 +6,7 @@ their headers and first rows, before anything slow starts.
 
 from glc.editions._base import Dataset, Edition, Table, recognise
 from glc.editions._check import check, header, test_ids
+from glc.editions._sample import coordinates
 from glc.editions._text import MOST_FIELDS, Encoding, encoding, plain_id
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Encoding",
     "Table",
     "check",
+    "coordinates",
     "encoding",
     "header",
     "plain_id",

@@ -125,6 +125,8 @@ class Dataset:
 def recognise(folder: StrPath) -> Dataset:
     """Return the `Dataset` that the files under `folder` make; a DataError says what was looked for when none fits."""
     folder = Path(folder).resolve()
+    if folder.is_file():
+        raise DataError(f"{folder}: is a file, expected the folder that holds a dataset's survey CSVs")
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected the folder that holds a dataset's survey CSVs")
     editions = [registry.editions.get(name) for name in registry.editions.choices()]

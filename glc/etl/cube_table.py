@@ -5,6 +5,7 @@ zero, and counted. The shape and axes of the cubes stand in the parquet file's o
 """
 
 import logging
+import math
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -81,6 +82,9 @@ class Scratch:
 
     def __enter__(self):
         self.out.mkdir(parents=True, exist_ok=True)
+        # in the scratch file, and once more in the table
+        size = 2 * 4 * math.prod(self.shape)
+        storage.check_space(self.out, size, f"cubes of {self.shape[1]:,} surveys", "give ROOT more space")
         self.file = tempfile.NamedTemporaryFile(dir=self.out, prefix=".scratch-")
         if 0 in self.shape:
             return np.empty(self.shape, np.float32)

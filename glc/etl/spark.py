@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 _JAVA = ("11", "17")
 
 
-def session(master: str = "local[2]", memory: str = "3g", shuffle_partitions: int = 8) -> "SparkSession":
+def session(master: str = "local[2]", memory: str = "1g", shuffle_partitions: int = 8) -> "SparkSession":
     """Return the process's Spark session, starting it (4-6 s) when there is none.
 
     master : a Spark master URL
-    memory : of the driver, which in local mode does all the work.
+    memory : Java's heap in the driver, which in local mode does all the work
     The session is shared by the tasks of one process and stopped at its end.
     """
     from pyspark.sql import SparkSession

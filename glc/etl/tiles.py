@@ -25,6 +25,7 @@ from glc import registry, schema, storage
 from glc.covariates import Patches, Raster
 from glc.errors import ConfigError, DataError
 from glc.progress import tqdm
+from glc.rasters import grids
 from glc.rasters.cutter import FLAGS, RasterCutter
 from glc.rasters.images import ImageCutter
 from glc.types import Facts, StrPath
@@ -82,6 +83,10 @@ def write(
     job = _job(covariate, folders, frame, stage, size, block, memory_mb)
     try:
         pending = [part for part in range(len(job.identities)) if not job.whole(part)]
+        if block != "full" and not covariate.classes:  # pixels and maps of classes may be compressed to a fraction
+            rows = len(frame) * len(pending) // len(job.identities)
+            what = f"{rows:,} tiles of {covariate.name or covariate.title}"
+            storage.check_space(stage, rows * _row_bytes(job.cutter), what, "keep a smaller block, or free some space")
         _run(spark, job, pending, len(frame), f"tiles of {covariate.name or covariate.title}")
     finally:
         job.places.unlink(missing_ok=True)
@@ -167,12 +172,12 @@ def _save(table, path):
 
 def _job(covariate, folders, frame, stage, size, block, memory_mb):
     if covariate.kind == "rasters":
+        grids.check_cover(covariate, grids.find(covariate, folders), frame["lon"], frame["lat"])
         cutter = RasterCutter(covariate, folders, size, block, memory_mb)
     else:
         cutter = ImageCutter(covariate, folders, size, block, frame)
     frame = frame.iloc[cutter.order(frame)]
-    row_bytes = sum(length * np.dtype(dtype).itemsize for length, dtype in cutter.columns.values())
-    rows = int(np.clip(_PART_BYTES // row_bytes, 16, _PART_ROWS))
+    rows = int(np.clip(_PART_BYTES // _row_bytes(cutter), 16, _PART_ROWS))
     stage.mkdir(parents=True, exist_ok=True)
     (stage / QUARANTINE).mkdir(exist_ok=True)
     path = stage / f".places-{os.getpid()}.parquet"
@@ -193,6 +198,10 @@ def _job(covariate, folders, frame, stage, size, block, memory_mb):
         for start in range(0, len(frame), rows)
     )
     return Job(cutter, path, stage, identities)
+
+
+def _row_bytes(cutter):
+    return sum(length * np.dtype(dtype).itemsize for length, dtype in cutter.columns.values())
 
 
 def _run(spark, job, pending, surveys, what):

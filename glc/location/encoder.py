@@ -11,6 +11,7 @@ from glc.errors import DataError, GlcError
 from glc.location import features as feature_maps
 from glc.location import networks
 from glc.progress import tqdm
+from glc.training import loading
 from glc.types import Facts, StrPath
 
 KIND = "location encoder"
@@ -84,7 +85,7 @@ def write(path, kind, content, net):
 def read(path, kind, make):
     """The net in a file of that `kind`; `make` makes it from the file's values, without its weights."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = loading.load(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; expected a {kind}; {_REMEDY}") from None
     except Exception as error:

@@ -15,6 +15,7 @@ from glc import __version__, config
 from glc.errors import ConfigError, DataError, GlcError
 from glc.nets.inputs.features import Layout
 from glc.registry import models
+from glc.training import loading
 from glc.types import StrPath
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _net(content, checkpoint):
 def read(path):
     """The plain dict of a checkpoint; a DataError tells of one that is not there or cannot be read."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return loading.load(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such checkpoint; train the net first") from None
     except Exception as error:

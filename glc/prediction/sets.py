@@ -15,6 +15,9 @@ from glc.surveys import SurveyData
 from glc.types import Facts
 
 OPTIMISTIC = "optimistic"
+SINGLE_BLOCK = (
+    "one validation block cannot be cross-fitted; set validation.run to 2 or more, or validation.size_m smaller"
+)
 
 
 def write(
@@ -90,9 +93,7 @@ def _halves(blocks: np.ndarray) -> np.ndarray:
     """Two groups of whole blocks with about as many surveys each."""
     block, index, count = np.unique(blocks, return_inverse=True, return_counts=True)
     if len(block) < 2:
-        raise DataError(
-            "one validation block cannot be cross-fitted; set validation.run to 2 or more, or validation.size_m smaller"
-        )
+        raise DataError(SINGLE_BLOCK)
     order = np.argsort(-count, kind="stable")
     side = np.zeros(len(block), int)
     load = [0, 0]

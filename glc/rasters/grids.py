@@ -5,7 +5,7 @@ covariate's, and files that are turned, are warped on reading.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,10 +16,12 @@ from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.transform import rowcol
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
-from glc.covariates._base import column_name, natural
+from glc.covariates._base import Raster, column_name, natural
 from glc.errors import DataError
+from glc.types import StrPath
 
 _MEAN_PIXELS = 4_000_000
 
@@ -174,7 +176,7 @@ class Reader:
                 yield self.box(int(top), int(left), int(rows), int(cols))
 
 
-def find(covariate, folders):
+def find(covariate: Raster, folders: Iterable[StrPath]) -> list[Grid]:
     """The grids of a `glc.covariates.Raster` in `folders`: files that share their pixels are one grid.
 
     Bands of several areas that are called the same are one variable; the grids of the first area come first.
@@ -199,6 +201,23 @@ def find(covariate, folders):
     grids = sorted(_named(grids, covariate), key=lambda grid: order.index(grid.area))
     _check_areas(grids, covariate)
     return grids
+
+
+def check_cover(covariate: Raster, grids: Sequence[Grid], lon: ArrayLike, lat: ArrayLike) -> None:
+    """Raise a DataError when none of the places, degrees, is on any of a covariate's `grids`."""
+    lon, lat = np.asarray(lon, float), np.asarray(lat, float)
+    if not len(lon) or any((grid.pixels(lon, lat)[0] >= 0).any() for grid in grids):
+        return
+    path = grids[0].bands[0].path
+    with rasterio.open(path) as file:
+        crs, bounds = file.crs, file.bounds
+    west, south, east, north = transform_bounds(crs, "EPSG:4326", *bounds)
+    raise DataError(
+        f"{path}: covariate {covariate.name!r} covers none of the surveys: its pixels (CRS {crs}) "
+        f"span lon {west:.4g} to {east:.4g}, lat {south:.4g} to {north:.4g}, the surveys lon {lon.min():.4g} to "
+        f"{lon.max():.4g}, lat {lat.min():.4g} to {lat.max():.4g}; give the raster of the surveys' area, or correct "
+        "its CRS: gdal_edit.py -a_srs EPSG:CODE FILE"
+    )
 
 
 def spans_globe(grid: Grid) -> bool:

@@ -6,13 +6,12 @@ draws the similarity of the whole Earth to one place (the poster's C).
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from glc.errors import GlcError
+from glc.errors import ConfigError, run_command
 from glc.location.downstream.problems import LANDMARKS, Problem
 from glc.location.pretraining.sampling import POINTS, fibonacci
 from glc.report.figures import ACCENT, GREY, INK, SECOND, picture
@@ -184,19 +183,21 @@ def main(arguments=None):
     )
     parser.add_argument("--points", type=int, default=POINTS, help="places on the sphere (default: %(default)s)")
     chosen = parser.parse_args(arguments)
+    if not chosen.checkpoint:
+        raise ConfigError(
+            "CHECKPOINT: found nothing, expected the file of a pre-trained location encoder; try: make "
+            "location-similarity ENCODER=FILE (make location-encoder makes one)"
+        )
     from glc.location import LocationEncoder
 
-    try:
-        encoder = LocationEncoder.load(chosen.checkpoint)
-        places = fibonacci(chosen.points)
-        reference = encoder.embed(*([coordinate] for coordinate in chosen.at))[0]
-        title = f"Cosine similarity of embeddings{_at_sea(encoder)}"
-        similarity = similarity_map(chosen.out, *places, encoder.embed(*places), reference, chosen.at, title)
-    except GlcError as error:
-        sys.exit(str(error))
+    encoder = LocationEncoder.load(chosen.checkpoint)
+    places = fibonacci(chosen.points)
+    reference = encoder.embed(*([coordinate] for coordinate in chosen.at))[0]
+    title = f"Cosine similarity of embeddings{_at_sea(encoder)}"
+    similarity = similarity_map(chosen.out, *places, encoder.embed(*places), reference, chosen.at, title)
     print(f"similarity {similarity.min():.3f} to {similarity.max():.3f}, mean {similarity.mean():.3f}")
     print(chosen.out)
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

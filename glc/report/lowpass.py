@@ -7,7 +7,6 @@ python -m glc.report.lowpass RASTER OUT.png [--band B --at LON,LAT --size N --bl
 """
 
 import argparse
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from rasterio.warp import transform
 from scipy import fft
 
 from glc import dct
-from glc.errors import ConfigError, DataError, GlcError
+from glc.errors import ConfigError, DataError, run_command
 from glc.report.figures import picture
 from glc.report.place import parse_place
 
@@ -144,12 +143,11 @@ def main(arguments=None):
         "--terms", type=int, default=50, help="1-D coefficients; block² is the same budget (default: the paper's 50)"
     )
     chosen = parser.parse_args(arguments)
-    try:
-        window = read(chosen.raster, chosen.band, chosen.at, chosen.size)
-        title = f"{Path(chosen.raster).name}, band {chosen.band}"
-        flat, square = draw(window, chosen.out, chosen.block, chosen.terms, title)
-    except GlcError as error:
-        sys.exit(str(error))
+    if not chosen.raster:
+        raise ConfigError("RASTER: found nothing, expected a GeoTIFF; try: make low-pass RASTER=FILE.tif")
+    window = read(chosen.raster, chosen.band, chosen.at, chosen.size)
+    title = f"{Path(chosen.raster).name}, band {chosen.band}"
+    flat, square = draw(window, chosen.out, chosen.block, chosen.terms, title)
     last = chosen.size - 1
     print(f"rows {window.row} to {window.row + last}, columns {window.col} to {window.col + last}; ", end="")
     print(f"{window.valid.mean():.0%} of the pixels are valid")
@@ -160,4 +158,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -8,14 +8,13 @@ python -m glc.report.series FOLDER OUT.png --id ID [--dataset D --band B --terms
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from glc import dct
-from glc.errors import ConfigError, DataError, GlcError
+from glc.errors import ConfigError, DataError, run_command
 from glc.etl import series
 from glc.report.figures import picture
 
@@ -109,12 +108,9 @@ def main(arguments=None):
     parser.add_argument("--terms", type=int, default=64, help="coefficients kept (default: the paper's %(default)s)")
     parser.add_argument("--fewer", type=int, default=16, help="coefficients of a smoother curve (default: %(default)s)")
     chosen = parser.parse_args(arguments)
-    try:
-        values, first_year = read(chosen.folder, chosen.id, chosen.dataset)
-        terms = (chosen.terms, chosen.fewer)
-        errors = draw(values, first_year, chosen.out, chosen.band, terms, f"series {chosen.id}")
-    except GlcError as error:
-        sys.exit(str(error))
+    values, first_year = read(chosen.folder, chosen.id, chosen.dataset)
+    terms = (chosen.terms, chosen.fewer)
+    errors = draw(values, first_year, chosen.out, chosen.band, terms, f"series {chosen.id}")
     print(f"{np.isnan(values).mean():.0%} of the values are missing")
     for count, error in zip(terms, errors, strict=True):
         print(f"{chosen.band}: {count} of {values.shape[1]} coefficients, RMSE {error:.3g}")
@@ -122,4 +118,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -20,8 +20,9 @@ from luigi.task import flatten, task_id_str
 
 from glc import memory, scratch, storage
 from glc.errors import DataError, GlcError
+from glc.tasks import preflight
 from glc.tasks.console.task import ConsoleTask
-from glc.tasks.machine import machine
+from glc.tasks.machine import budget, machine
 from glc.tasks.outputs import Output, Published, sound
 from glc.tasks.parameters import VIRTUAL, DatasetParameter, RootParameter
 from glc.types import JSON, Facts, Keywords
@@ -66,6 +67,7 @@ class GlcTask(ConsoleTask):
     def __init__(self, *args: Keywords, **kwargs: Keywords) -> None:
         super().__init__(*args, **kwargs)
         self._made = True
+        preflight.before(self)
 
     def __hash__(self) -> int:
         return hash(self.task_id)
@@ -96,6 +98,9 @@ class GlcTask(ConsoleTask):
             for name, parameter in self.get_params()
             if parameter.significant
         }
+
+    def check(self) -> None:
+        """Raise a GlcError for what is known to make `write` fail; called of every unfinished task before any runs."""
 
     def content(self) -> JSON:
         """What changes the bytes besides parameters and inputs, such as the content of files; JSON can hold it."""
@@ -269,7 +274,7 @@ def spark() -> "SparkSession":
     """The process's Spark session with this machine's settings."""
     from glc.etl.spark import session
 
-    return session(machine().spark_master, machine().spark_memory)
+    return session(machine().spark_master, budget().spark)
 
 
 _upstream: dict[Path, frozenset[Path]] = {}

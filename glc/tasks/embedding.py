@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import luigi
 import pyarrow as pa
 
 from glc import storage
 from glc.neighbours.graph import Edges
 from glc.neighbours.node2vec import Walks
 from glc.tasks.base import ProductTask, Published
-from glc.tasks.parameters import SectionParameter
+from glc.tasks.parameters import ChoiceParameter, SectionParameter
 from glc.tasks.surveys import FoldedTask, ReadsSurveys
 
 
@@ -22,7 +21,7 @@ class SpeciesEmbedding(ReadsSurveys, FoldedTask, ProductTask):
 
     edges = SectionParameter(Edges, default=Edges(), description="k, radius_m, sources, damping, edges")
     walks = SectionParameter(Walks, default=Walks(), description="p, q, length, count, dim, window, epochs, seed")
-    method = luigi.ChoiceParameter(choices=("pca", "tsne"), default="pca", description="how vectors become points")
+    method = ChoiceParameter(choices=("pca", "tsne"), default="pca", description="how vectors become points")
 
     def published(self) -> list[Published]:
         stable = Path(self.root) / "embeddings" / self.subject / "species.png"

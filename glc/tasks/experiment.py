@@ -5,6 +5,9 @@ from functools import cached_property
 from pathlib import Path
 
 from glc import config, registry
+from glc.errors import DataError
+from glc.prediction import sets
+from glc.surveys import SurveyData
 from glc.tasks.base import DatasetTask, ProductTask
 from glc.tasks.parameters import ExperimentParameter, imagery_folder
 from glc.tasks.surveys import ReadsSurveys
@@ -43,6 +46,13 @@ class ExperimentTask(ReadsSurveys, DatasetTask):
     def validation(self) -> config.Validation:
         """The [validation] section."""
         return self.settings.validation
+
+    def read_surveys(self) -> SurveyData:
+        """The surveys with their folds; too few of them to decide on are refused here, before anything is trained."""
+        data = super().read_surveys()
+        if self.validation.run == 1 and data.places["block"].iloc[data.valid(0)].nunique() < 2:
+            raise DataError(sets.SINGLE_BLOCK)
+        return data
 
     def own_parameters(self) -> dict[str, JSON]:
         return super().own_parameters() | {path: self.setting(path) for path in self.sections}

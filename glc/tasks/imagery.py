@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from glc import covariates, editions, registry, storage
 from glc.errors import ConfigError, MissingError, did_you_mean
 from glc.tasks.base import GlcTask, spark
-from glc.tasks.parameters import NameParameter, imagery_folder
+from glc.tasks.machine import budget
+from glc.tasks.parameters import ChoiceParameter, NameParameter, imagery_folder
 from glc.tasks.surveys import Surveys, SurveysTask, VirtualPart
 from glc.types import JSON, Facts
 
@@ -133,6 +134,19 @@ class ImageryTask(SurveysTask):
         ids = pd.concat(ids).rename(columns={"series_id": name})
         return places.merge(ids, on=["dataset", "surveyId"], how="left")
 
+    def check_cover(self, names: Iterable[str]) -> None:
+        """Refuse rasters that cannot be opened, or that cover none of a few surveys of the dataset."""
+        from glc.rasters import grids
+
+        source = Path(self.clone(Surveys).source)
+        if "imagery" in self.requires() or not source.is_dir():  # a virtual world covers itself, or is not written yet
+            return
+        lon, lat = editions.coordinates(editions.recognise(source))
+        for name in names:
+            covariate = registry.covariates.get(name)
+            if covariate.kind == "rasters":
+                grids.check_cover(covariate, grids.find(covariate, self.folders), lon, lat)
+
     def parts_folder(self) -> Path:
         """Where finished parts of a broken-off run are found again."""
         return self.folder.parent / f".{self.folder.name}-parts"
@@ -157,13 +171,18 @@ class BlockParameter(luigi.Parameter[Block]):
 class Tiles(ImageryTask):
     """Tiles of a covariate around every survey: low DCT coefficients of each band, or its pixels (``--block full``)."""
 
-    covariate = NameParameter(registry.covariates, default="sentinel2", description="a registered covariate")
+    covariate = NameParameter(
+        registry.covariates, variable="COVARIATE", default="sentinel2", description="a registered covariate"
+    )
     size = luigi.IntParameter(default=128, description="side of a tile in pixels")
     block = BlockParameter(default=8, description='DCT coefficients kept per axis, or "full" for the pixels')
     resources = {"spark": 1}
 
     def world_part(self) -> str:
         return registry.covariates.get(self.covariate).kind
+
+    def check(self) -> None:
+        self.check_cover([self.covariate])
 
     def files(self) -> list[JSON]:
         covariate = registry.covariates.get(self.covariate)
@@ -195,15 +214,16 @@ class Tiles(ImageryTask):
         from glc.etl import tiles
 
         self.status(f"cutting tiles of {self.covariate}", 5)
-        resume = self.parts_folder()
+        resume, session = self.parts_folder(), spark()
         facts = tiles.write(
-            spark(),
+            session,
             self.with_own_id(IMAGE_COLUMN, "image_id"),
             self.covariate,
             self.folders,
             out,
             size=self.size,
             block=self.block,
+            memory_mb=budget().pixels / 2**20 / session.sparkContext.defaultParallelism,
             resume=resume,
         )
         shutil.rmtree(resume, ignore_errors=True)
@@ -213,7 +233,7 @@ class Tiles(ImageryTask):
 class Cubes(ImageryTask):
     """Cubes of every survey: ``series`` from the six quarterly tables, ``landsat`` or ``bioclim`` from cube files."""
 
-    kind = luigi.ChoiceParameter(choices=("series", "landsat", "bioclim"), default="bioclim")
+    kind = ChoiceParameter(variable="KIND", choices=("series", "landsat", "bioclim"), default="bioclim")
     max_corrupt_fraction = luigi.FloatParameter(
         default=0.05, description="a larger share of unusable cubes stops the run"
     )
@@ -267,7 +287,7 @@ class Tabular(ImageryTask):
     """Values of covariates at every survey, cleaned; from the contest's CSVs, else from the survey's own pixel."""
 
     covariates = RastersParameter(default=("bioclim", "elevation"), description="registered rasters")
-    source = luigi.ChoiceParameter(
+    source = ChoiceParameter(
         choices=("auto", "tables", "rasters"), default="auto", description="CSVs, pixels, or CSVs where there are any"
     )
     resources = {"spark": 1}
@@ -286,6 +306,14 @@ class Tabular(ImageryTask):
                 stat = path.stat()
                 facts.append((path.name, stat.st_size, stat.st_mtime_ns))
         return facts
+
+    def check(self) -> None:
+        from glc.etl import values
+
+        chosen = {name: registry.covariates.get(name) for name in self.covariates}
+        self.check_cover(
+            name for name, covariate in chosen.items() if not values.find(covariate, self.folders, self.source)[0]
+        )
 
     def write(self, out: Path) -> None:
         from glc.etl import tabular

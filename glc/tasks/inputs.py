@@ -15,7 +15,7 @@ from glc.tasks.base import DatasetTask, GlcTask
 from glc.tasks.experiment import ExperimentTask
 from glc.tasks.imagery import Cubes, ImageryTask, Tabular, Tiles
 from glc.tasks.location.encoder_file import location_encoder
-from glc.tasks.machine import machine
+from glc.tasks.machine import budget
 from glc.types import JSON, Facts, Keywords
 
 if TYPE_CHECKING:
@@ -134,9 +134,8 @@ class ReadsInputs(ExperimentTask):
             elif wanted.location.name != "none":
                 inputs.append(self._with_path(wanted))
                 sources.append(self._coordinates(parts or ((),)))
-        memory = int(machine().imagery_memory_gb * 2**30)
         with scratch.folder(self.root, "imagery") as folder:
-            features = tables.read(inputs, sources, memory_bytes=memory, scratch=folder, surveys=surveys)
+            features = tables.read(inputs, sources, memory_bytes=budget().readers, scratch=folder, surveys=surveys)
             graphs = [wanted for wanted in self.present if wanted.graph.name != "none"]
             if graphs:
                 features = features or net_features.Features({}, {}, {}, {})

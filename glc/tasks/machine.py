@@ -1,49 +1,194 @@
 """Machine settings: the section ``[machine]`` of ``conf/luigi.cfg``. None of them changes the bytes of an output.
 
 Importing this module makes Luigi read that file; a file named by ``LUIGI_CONFIG_PATH`` is read after it and wins.
+Settings are checked whenever they are read: an unknown key and a value that cannot be used raise a ConfigError that
+names the file (or the option), the key, what was found and what was expected.
 """
 
+import configparser
+import difflib
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import luigi
-from luigi.configuration import add_config_path
+from luigi.cmdline_parser import CmdlineParser
+from luigi.configuration import add_config_path, get_config
 
+from glc import memory
 from glc.config import paths
-from glc.errors import ConfigError
-from glc.types import JSON
+from glc.errors import ConfigError, did_you_mean
+from glc.types import JSON, Keywords
 
 if TYPE_CHECKING:
     from glc.training.machine import Machine, Wandb
 
-add_config_path(str(paths.CONF / "luigi.cfg"))
-_own = os.environ.get("LUIGI_CONFIG_PATH")
-if _own:
-    if not Path(_own).is_file():
-        raise ConfigError(f"LUIGI_CONFIG_PATH={_own}: no such file")
-    add_config_path(_own)
+_SHARED = paths.CONF / "luigi.cfg"
+_OWN = os.environ.get("LUIGI_CONFIG_PATH", "")
+FILES = [_SHARED, *([Path(_OWN)] if _OWN else [])]
+"""The files of settings, in the order in which they are read."""
+for _path in FILES:
+    if _path.is_file():  # `machine` refuses one that is not there
+        add_config_path(str(_path))
+
+SECTION = "machine"
+T = TypeVar("T")
+
+
+def _source(key: str) -> str:
+    """The option or the file and key that a setting was read from, for errors."""
+    parser = CmdlineParser.get_instance()
+    if parser is not None and vars(parser.known_args).get(f"{SECTION}_{key}"):
+        return f"--{SECTION}-{key.replace('_', '-')}"
+    for path in reversed(FILES):
+        content = configparser.RawConfigParser()
+        content.read(path)
+        if content.has_option(SECTION, key):
+            return f"{path}: [{SECTION}] {key}"
+    return f"[{SECTION}] {key}"
+
+
+class Setting(luigi.Parameter[T], Generic[T]):
+    """A setting that is checked when it is read.
+
+    read : makes the value of its text, or raises a ValueError, whose text may add a remedy
+    expected : what can be used, for the error
+    """
+
+    def __init__(self, read: Callable[[str], T], expected: str, **kwargs: Keywords) -> None:
+        self.read, self.expected = read, expected
+        super().__init__(**kwargs)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        super().__set_name__(owner, name)
+        self.key = name
+
+    def normalize(self, x: object) -> T:
+        try:
+            return self.read(str(x))
+        except ValueError as error:
+            remedy = f"; {error}" if str(error) else ""
+            raise ConfigError(f"{_source(self.key)}: found {x!r}, expected {self.expected}{remedy}") from None
+
+
+class Switch(luigi.BoolParameter):
+    """A setting that is true or false; on the command line its option alone is true."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        super().__set_name__(owner, name)
+        self.key = name
+
+    def parse(self, x: object) -> object:
+        return x  # an error here would lose its type: Luigi makes another of it
+
+    def normalize(self, x: object) -> bool:
+        try:
+            return super().parse(x)
+        except ValueError:
+            raise ConfigError(f"{_source(self.key)}: found {x!r}, expected true or false") from None
+
+
+def _choice(*words: str, description: str) -> Setting[str]:
+    """A setting that is one of some words, of which the first is the default."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(did_you_mean(text, words).removeprefix("; "))
+        return text
+
+    return Setting(read, f"one of: {', '.join(words)}", default=words[0], description=description)
+
+
+_MASTER = re.compile(
+    r"local(\[(\*|[1-9]\d*)(,\s*[1-9]\d*)?\])?|local-cluster\[\d+,\s*\d+,\s*\d+\]|spark://\S+:\d+(,\S+:\d+)*|yarn|k8s://\S+"
+)
+
+
+def _master(text: str) -> str:
+    if not _MASTER.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _budget(text: str) -> float:
+    gigabytes = float(text)
+    if not gigabytes >= memory.LEAST_GB:
+        heap = memory.divide(memory.LEAST_GB).java_heap / 2**30
+        raise ValueError(
+            f"Java takes {heap + memory.JAVA_GB:.1f} (a heap of {heap:.1f}), Python {memory.PYTHON_GB:.1f} before it "
+            f"has read anything, Spark's workers the rest"
+        )
+    there = memory.of_machine()
+    if gigabytes > there:
+        raise ValueError(f"this machine (or its container) has {there:.1f}; leave some of it to other programs")
+    return gigabytes
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError
+    return text
 
 
 class machine(luigi.Config):  # noqa: N801 - Luigi takes the section's name from the class
     """Cores, memory, places and loggers of the machine that runs the tasks."""
 
-    root = luigi.Parameter(default="out", description="folder of all outputs; relative to the checkout")
-    spark_master = luigi.Parameter(default="local[2]", description="Spark master URL")
-    spark_memory = luigi.Parameter(default="3g", description="memory of the Spark driver")
-    imagery_memory_gb = luigi.FloatParameter(
-        default=4, description="of a net's imagery; what is larger is read from disk"
+    root = Setting(_text, "a folder", default="out", description="folder of all outputs; relative to the checkout")
+    spark_master = Setting(
+        _master,
+        "local[CORES], local[*] or spark://HOST:PORT",
+        default="local[2]",
+        description="Spark master URL",
     )
-    accelerator = luigi.Parameter(default="auto", description="Lightning's accelerator: auto, cpu, gpu")
-    wandb_mode = luigi.Parameter(default="offline", description="offline, online or disabled")
-    wandb_project = luigi.Parameter(default="glc", description="W&B project")
-    repair = luigi.BoolParameter(default=False, description="remove damaged outputs and make them again")
-    verbose = luigi.BoolParameter(default=False, description="show the log on the screen as well")
+    memory_gb = Setting(
+        _budget,
+        f"GB for all processes together, from {memory.LEAST_GB:g} to what the machine has",
+        default=4.0,
+        description="memory of all processes of a run together, in GB: Java, Python, imagery",
+    )
+    accelerator = _choice("auto", "cpu", "gpu", description="what nets train on: auto, cpu, gpu")
+    wandb_mode = _choice("offline", "online", "disabled", description="offline, online or disabled")
+    wandb_project = Setting(_text, "a name", default="glc", description="W&B project")
+    repair = Switch(default=False, description="remove damaged outputs and make them again")
+    verbose = Switch(default=False, description="show the log on the screen as well")
+
+    @classmethod
+    def get_param_values(
+        cls, params: list[tuple[str, luigi.Parameter]], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> list[tuple[str, object]]:
+        """As Luigi calls it to read the settings; here what it would ignore is refused first."""
+        _refuse_unknown([name for name, _ in params])
+        return super().get_param_values(params, args, kwargs)
+
+
+def _refuse_unknown(known: list[str]) -> None:
+    """Refuse a file that is not there, a misspelt section ``[machine]``, and keys that it does not have."""
+    if _OWN and not Path(_OWN).is_file():
+        raise ConfigError(
+            f"LUIGI_CONFIG_PATH={_OWN}: no such file; expected settings such as those of {paths.CONF / 'luigi-vm.cfg'}"
+        )
+    settings = get_config()
+    for section in settings.sections():
+        if section != SECTION and difflib.get_close_matches(section, [SECTION], cutoff=0.8):
+            place = next((f"{path}: " for path in FILES if f"[{section}]" in path.read_text()), "")
+            raise ConfigError(f"{place}unknown section [{section}]; did you mean [{SECTION}]?")
+    for key in dict(settings.items(SECTION)) if settings.has_section(SECTION) else ():
+        if key.replace("-", "_") not in known and key not in settings.defaults():
+            raise ConfigError(
+                f"{_source(key)}: unknown key; expected some of: {', '.join(known)}{did_you_mean(key, known)}"
+            )
 
 
 def output_folder() -> Path:
     """The folder of all outputs where ``--root`` gives none: relative to the checkout, or to the working folder."""
     return (paths.home() / machine().root).resolve()
+
+
+def budget() -> memory.Budget:
+    """The parts of this machine's memory."""
+    return memory.divide(machine().memory_gb)
 
 
 def training(

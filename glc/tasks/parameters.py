@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -23,13 +23,40 @@ T = TypeVar("T")
 
 
 class NamedParameter(luigi.Parameter[T], Generic[T]):
-    """A parameter whose errors can name its `option` on the command line."""
+    """A parameter whose errors can name its `option` on the command line.
+
+    variable : of the Makefile that sets the option, for the errors; empty where none does
+    """
 
     option = ""
+
+    def __init__(self, *, variable: str = "", **kwargs: Keywords) -> None:
+        self.variable = variable
+        super().__init__(**kwargs)
 
     def __set_name__(self, owner: type, name: str) -> None:
         super().__set_name__(owner, name)
         self.option = f"--{name.replace('_', '-')}"
+
+    @property
+    def called(self) -> str:
+        """The option, and make's variable."""
+        return f"{self.option} (make: {self.variable}=)" if self.variable else self.option
+
+
+class ChoiceParameter(NamedParameter[str]):
+    """One of some words."""
+
+    def __init__(self, choices: Sequence[str], **kwargs: Keywords) -> None:
+        self.choices = tuple(choices)
+        super().__init__(**kwargs)
+
+    def normalize(self, x: str) -> str:
+        if x not in self.choices:
+            raise ConfigError(
+                f"{self.called}: found {x!r}, expected one of: {', '.join(self.choices)}{did_you_mean(x, self.choices)}"
+            )
+        return x
 
 
 class DatasetParameter(luigi.Parameter[str]):
@@ -105,7 +132,8 @@ class PathParameter(NamedParameter[str]):
 
     kind : "file", "folder", or "any"
     remedy : what to give instead, for the error
-    optional : nothing may be given; among : words that may stand in place of a path
+    optional : nothing may be given, otherwise a ConfigError asks for it
+    among : words that may be given instead of a path
     check : takes the resolved path and the option, and returns the path that is meant, or raises a ConfigError
     """
 
@@ -120,17 +148,22 @@ class PathParameter(NamedParameter[str]):
         **kwargs: Keywords,
     ) -> None:
         self.kind, self.remedy, self.among, self.check = kind, remedy, among, check
-        super().__init__(**(kwargs | ({"default": ""} if optional else {})))
+        self.optional = optional
+        super().__init__(**kwargs, default="")
 
     def normalize(self, x: str) -> str:
+        what = "file or folder" if self.kind == "any" else self.kind
+        if not x and not self.optional:
+            raise ConfigError(f"{self.called}: found nothing, expected a {what}; {self.remedy}")
         if not x or x in self.among:
             return x
         path = Path(x).resolve()
         there = {"file": path.is_file, "folder": path.is_dir, "any": path.exists}[self.kind]
         if not there():
-            what = "file or folder" if self.kind == "any" else self.kind
-            raise ConfigError(f"{self.option} {x}: no such {what}; {self.remedy}")
-        return str(self.check(path, self.option) if self.check else path)
+            actual = "folder" if path.is_dir() else "file"
+            finding = f"is a {actual}, expected a {what}" if path.exists() else f"no such {what}"
+            raise ConfigError(f"{self.called} {x}: {finding}; {self.remedy}")
+        return str(self.check(path, self.called) if self.check else path)
 
 
 class CountParameter(NamedParameter[int], luigi.IntParameter):
@@ -145,6 +178,12 @@ class CountParameter(NamedParameter[int], luigi.IntParameter):
             raise ConfigError(f"{self.option}: found {x}, expected at least {self.least} ({self.description})")
         return x
 
+    def parse(self, x: str) -> int:
+        try:
+            return int(x)
+        except ValueError:
+            raise ConfigError(f"{self.option}: found {x!r}, expected a whole number ({self.description})") from None
+
 
 class NameParameter(NamedParameter[str]):
     """The name of a member of a `registry`."""
@@ -154,7 +193,10 @@ class NameParameter(NamedParameter[str]):
         super().__init__(**kwargs)
 
     def normalize(self, x: str) -> str:
-        self.registry.get(x)
+        try:
+            self.registry.get(x)
+        except ConfigError as error:
+            raise ConfigError(f"{self.called}: {error}") from None
         return x
 
 
@@ -168,10 +210,6 @@ class CoordinatesParameter(NamedParameter[str]):
             lon, lat = parse_place(x)
         except argparse.ArgumentTypeError as error:
             raise ConfigError(f"{self.option}: {error}") from None
-        if not (abs(lon) <= 180 and abs(lat) <= 90):
-            raise ConfigError(
-                f"{self.option} {x}: expected degrees within ±180 and ±90, lon first: {self.option}=7.1,43.7"
-            )
         return f"{lon:g},{lat:g}"
 
 
@@ -182,5 +220,6 @@ def imagery_folder() -> PathParameter:
         "give the one that holds the rasters or images",
         optional=True,
         significant=False,
+        variable="IMAGERY",
         description="folder of the imagery, searched before the dataset's own",
     )

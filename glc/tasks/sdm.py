@@ -20,7 +20,7 @@ from glc.errors import ConfigError
 from glc.sdm import nceas, norberg
 from glc.sdm.sites import Group, read_scores, write_scores
 from glc.tasks.base import GlcTask, ProductTask, Published, TableTask
-from glc.tasks.parameters import PathParameter
+from glc.tasks.parameters import ChoiceParameter, PathParameter
 from glc.types import JSON, Facts
 
 BENCHMARKS = {"nceas": nceas, "norberg": norberg}
@@ -31,15 +31,21 @@ def _digests(paths: Sequence[Path]) -> list[list[str]]:
     return [[path.name, storage.file_digest(path)] for path in paths]
 
 
-class TablesTask(GlcTask):
-    """A task on tables of a benchmark; their content counts, not their path."""
-
-    data_folder = PathParameter(
+def tables_folder(variable: str = "") -> PathParameter:
+    """The folder of a benchmark's tables; `variable` is make's name of it."""
+    return PathParameter(
         "folder",
         "give the one that holds the benchmark's tables",
         significant=False,
+        variable=variable,
         description="folder of the benchmark's tables",
     )
+
+
+class TablesTask(GlcTask):
+    """A task on tables of a benchmark; their content counts, not their path."""
+
+    data_folder = tables_folder()
 
     @property
     def origin(self) -> str:
@@ -49,7 +55,7 @@ class TablesTask(GlcTask):
 class RegionTask(TablesTask):
     """A task on one region of a benchmark."""
 
-    benchmark = luigi.ChoiceParameter(choices=sorted(BENCHMARKS))
+    benchmark = ChoiceParameter(choices=sorted(BENCHMARKS))
     region = luigi.Parameter(description="of the benchmark")
 
     @property

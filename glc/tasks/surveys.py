@@ -4,14 +4,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import luigi
 import pandas as pd
 
 from glc import config, editions, storage, world
 from glc.surveys import SurveyData
 from glc.surveys import read as read_survey_data
 from glc.tasks.base import DatasetTask, GlcTask, spark
-from glc.tasks.parameters import SectionParameter
+from glc.tasks.parameters import ChoiceParameter, SectionParameter
 from glc.types import JSON, Facts
 
 
@@ -21,7 +20,7 @@ class VirtualPart(DatasetTask):
     All parts of a size share one dataset folder, ``ROOT/datasets/virtual-SIZE``, in the layout of the world's edition.
     """
 
-    part = luigi.ChoiceParameter(choices=world.PARTS, default="metadata", description="the part that is made")
+    part = ChoiceParameter(choices=world.PARTS, default="metadata", description="the part that is made")
 
     @property
     def world_folder(self) -> Path:

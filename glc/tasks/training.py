@@ -12,6 +12,7 @@ from glc.tasks.base import GlcTask
 from glc.tasks.experiment import ExperimentTask
 from glc.tasks.inputs import ReadsInputs
 from glc.tasks.machine import machine, training
+from glc.tasks.preflight import check_device, check_training
 from glc.types import JSON, Facts, MemberOptions
 
 ANY_FOLD = -1
@@ -57,6 +58,9 @@ class Pretrain(ReadsInputs, PretrainTask):
 
     sections = ("model", "inputs", "pretrain")
 
+    def check(self) -> None:
+        check_training()
+
     def requires(self) -> dict[str, GlcTask]:
         return {"triplets": self.clone(Triplets)} | self.input_tasks(*self.parts())
 
@@ -100,6 +104,9 @@ class Fit(ReadsInputs):
     sections: tuple[str, ...] = ("model", "po", "inputs", "pretrain", "train")
     fold = luigi.IntParameter(default=0, description="validation fold; the next one stops the training early")
     fast_dev_run = luigi.BoolParameter(description="one batch of everything, to try the wiring")
+
+    def check(self) -> None:
+        check_training()
 
     def requires(self) -> dict[str, GlcTask]:
         needs = super().requires() | {"examples": self.clone(Examples)} | self.input_tasks(*self.parts())
@@ -183,6 +190,9 @@ class FoldScores(ReadsInputs):
 
     sections = ("scores.keep", "predict")
     fold = luigi.IntParameter(default=0, description="validation fold of the net")
+
+    def check(self) -> None:
+        check_device()
 
     def requires(self) -> dict[str, GlcTask]:
         needs = super().requires() | {"examples": self.clone(Examples), "fit": fit_of(self, self.fold)}

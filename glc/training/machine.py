@@ -27,7 +27,8 @@ class Machine:
     accelerator : Lightning's; auto takes a GPU where there is one
     threads : of torch on the CPU; None leaves them
     workers : processes that read batches, see `glc.nets.inputs.batches.Batches`
-    memory_bytes : of the examples that are kept in memory, see there
+    memory_bytes : of the examples that are kept in memory, see there; not divided from ``[machine] memory_gb``, as
+        streamed examples come in another order, and machine settings change no score
     progress : whether a bar is shown
     fast_dev_run : one batch of training and validation, to see that everything runs
     wandb : what W&B is told of the run; None is disabled

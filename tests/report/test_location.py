@@ -7,7 +7,7 @@ from PIL import Image
 
 from glc import geo
 from glc.config.fields import Choice
-from glc.errors import ConfigError
+from glc.errors import ConfigError, DataError
 from glc.location import LocationEncoder
 from glc.location.downstream import problems
 from glc.report import location, location_errors
@@ -92,7 +92,7 @@ def test_the_command_draws_the_similarity_to_a_place(tmp_path, capsys):
     location.main([str(tmp_path / "e.ckpt"), str(tmp_path / "s.png"), "--at=-3.7,40.4", "--points", "500"])
     assert "similarity -" in capsys.readouterr().out
     assert min(size(tmp_path / "s.png")) > 300
-    with pytest.raises(SystemExit, match=r"none.ckpt: no such file"):
+    with pytest.raises(DataError, match=r"none.ckpt: no such file"):
         location.main([str(tmp_path / "none.ckpt"), str(tmp_path / "s.png")])
 
 

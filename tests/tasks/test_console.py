@@ -197,6 +197,12 @@ def test_a_failure_ends_with_its_cause_and_the_log(toy, workers):
     assert done.stdout == ""
 
 
+def test_debug_shows_the_traceback_of_a_failure(toy):
+    done = piped(toy, "--fault", "raise", DEBUG="1")
+    assert done.returncode == 30, done.stderr
+    assert "FAILED Part number 1: ValueError: the soil map is upside down\nTraceback" in done.stderr
+
+
 def test_a_second_run_repeats_only_the_results(toy):
     first, second = piped(toy), piped(toy)
     assert [line.split()[0] for line in second.stderr.splitlines()] == ["log"]
@@ -245,13 +251,15 @@ def test_a_mistyped_command_leaves_nothing_behind(toy):
     done = piped(toy, "--numbr", "1")
     assert done.returncode == 2
     assert "unrecognized arguments" in done.stderr
+    assert done.stderr.splitlines()[-1] == "error: unknown option --numbr; did you mean '--number'?"
     assert not (toy[0] / "out" / "logs").exists()
 
 
 def test_a_settings_file_that_is_not_there_is_refused(toy):
     done = piped(toy, LUIGI_CONFIG_PATH="/no/such.cfg")
-    assert done.returncode != 0
-    assert done.stderr.splitlines()[-1].endswith("LUIGI_CONFIG_PATH=/no/such.cfg: no such file")
+    assert done.returncode == 40
+    assert done.stderr.splitlines()[-1].startswith("error: LUIGI_CONFIG_PATH=/no/such.cfg: no such file")
+    assert "Traceback" not in done.stderr
 
 
 def test_the_journal_crosses_processes():

@@ -14,7 +14,7 @@ from glc.config import paths
 from glc.errors import ConfigError, DataError
 from glc.tasks import Clean, Evaluate, Folds, Surveys, machine
 from glc.tasks.scores import Predictions
-from glc.tasks.training import Fit
+from glc.tasks.training import Examples, Fit
 from tests.tasks.pipeline import NET, TINY, build, run, submission
 
 
@@ -150,11 +150,18 @@ def test_the_command_line_fails_with_the_cause_on_its_last_line(root, tmp_path):
     (tmp_path / "GLC24_PA_metadata_train.csv").write_text(f"{header},speciesId\n5,45,2020,1,3\n")
     (tmp_path / "GLC24_PA_metadata_test.csv").write_text(f"{header}\n5,45,2020,2\n")
     done = ask("Submission", "--experiment", "tile-cnn", "--dataset", str(tmp_path))
-    assert done.returncode == 35, done.stderr[-2000:]
-    last = done.stderr[done.stderr.rindex("FAILED Submission: MissingError:") :].strip()
-    assert len(last.splitlines()) == 1
+    assert done.returncode == 40, done.stderr[-2000:]
+    (last,) = done.stderr.splitlines()
     assert "no file of covariate 'sentinel2'" in last
     assert "IMAGERY=, --imagery-folder" in last
+
+
+def test_one_validation_block_is_refused_before_anything_is_trained(root):
+    task = Examples(root=root, dataset=TINY, experiment="geolocation+validation.run=1")
+    build(task.clone(Folds))
+    with pytest.raises(DataError, match=r"set validation.run to 2 or more"):
+        task.read_surveys()
+    assert len(task.clone(experiment="geolocation+validation.run=2").read_surveys().places)
 
 
 def test_defaults_hold_in_any_folder_and_a_named_configuration_wins(tmp_path):

@@ -5,6 +5,7 @@ python -m glc.location.downstream LOCATION [--habitats FOLDER]
 
 import argparse
 
+from glc.errors import ConfigError, run_command
 from glc.location.downstream import problems
 from glc.location.downstream.sources import Source
 from glc.location.downstream.validation import cross_validate
@@ -18,6 +19,11 @@ def main(argv=None):
     parser.add_argument("location", help="folder of location_tasks.parquet and location_query.parquet")
     parser.add_argument("--habitats", help="folder of surveys_train.csv and surveys_test.csv")
     arguments = parser.parse_args(argv)
+    if not arguments.location:
+        raise ConfigError(
+            "LOCATION: found nothing, expected the folder of labelled places; try: make location-reference "
+            "LOCATION=FOLDER"
+        )
     chosen = [problems.location(arguments.location)]
     if arguments.habitats:
         chosen.append(problems.habitats(arguments.habitats))
@@ -29,4 +35,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

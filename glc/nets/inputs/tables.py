@@ -4,7 +4,6 @@ Features of the place itself, such as a location encoder's, are computed here. W
 take goes to a scratch file.
 """
 
-import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -59,7 +58,12 @@ def read(
         shape = (np.count_nonzero(keep), *layout.shape)
         size = int(np.prod(shape)) * dtype.itemsize
         if size > left and scratch is not None:
-            _check_space(scratch, size, wanted.name)
+            storage.check_space(
+                scratch,
+                size,
+                f"input {wanted.name!r}",
+                "name fewer bands or a smaller block, give ROOT more space, or raise memory_gb of [machine]",
+            )
             array = np.memmap(Path(scratch) / f"{wanted.name}.values", dtype, "w+", shape=shape)
         else:
             array, left = np.empty(shape, dtype), left - size
@@ -83,15 +87,6 @@ def _fill(array, sources, every, keep):
     if start != len(every):
         raise DataError(f"{sources[0].folder}: one pass gave {start:,} rows, expected {len(every):,}")
     return known
-
-
-def _check_space(folder, size, name):
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise DataError(
-            f"{folder}: input {name!r} needs a file of {size / 2**30:,.1f} GiB, {free / 2**30:,.1f} GiB are free; "
-            "name fewer bands or a smaller block, give ROOT more space, or raise imagery_memory_gb of [machine]"
-        )
 
 
 class _Stored:

@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -27,10 +28,11 @@ import luigi
 from luigi.retcodes import run_with_retcodes
 
 from glc import progress
+from glc.errors import UNHANDLED, GlcError, debugging, explain
 from glc.tasks import leftovers
-from glc.tasks.console import screen
+from glc.tasks.console import options, screen
 from glc.tasks.console.journal import Journal
-from glc.tasks.console.logs import Logs, explain
+from glc.tasks.console.logs import Logs
 from glc.tasks.console.stages import Stages, describe
 from glc.tasks.console.task import ConsoleTask
 from glc.tasks.machine import machine, output_folder
@@ -46,6 +48,7 @@ class Console:
 
     def __init__(self, command: list[str]) -> None:
         self.pid = os.getpid()
+        self.command = command
         self.journal = Journal()
         self.verbose = "--machine-verbose" in command or machine().verbose
         self.logs = Logs(self.journal, command, self.verbose)
@@ -92,11 +95,11 @@ class Console:
             os.kill(self.pid, signal.SIGUSR1)
         raise KeyboardInterrupt
 
-    def uncaught(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    def uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """The excepthook: the message to the screen, the traceback to the log."""
         if not issubclass(kind, KeyboardInterrupt):
             self.journal.note("failure", text=explain(error))
-        self.logs.exception(kind, error, traceback)
+        self.logs.exception(kind, error, trace)
 
     def end(self) -> None:
         """Print results and failures, as the last lines."""
@@ -114,7 +117,7 @@ class Console:
             print(f"  log        {self.logs.path}", file=error_stream)
         if stages.interrupted:
             print("Interrupted. Finished stages are kept; the same command continues from there.", file=error_stream)
-        for text in stages.failures:
+        for text in [*stages.failures, *([] if self.view else options.suggestions(self.command))]:
             print(text, file=error_stream)
         error_stream.flush()
         self.temporary.close()
@@ -133,10 +136,14 @@ def run(command: list[str]) -> None:
 
 
 def start(command: list[str]) -> None:
-    """Have the console accompany the run of this Luigi command line."""
+    """Have the console accompany the run of this Luigi command line; settings that cannot be used end it here."""
     global _console
     if _console is None:
-        _console = Console(command)
+        try:
+            _console = Console(command)
+        except GlcError as error:
+            print(explain(error), file=sys.stderr)
+            sys.exit(UNHANDLED)
         sys.excepthook = _console.uncaught
         atexit.register(_console.end)
 
@@ -227,6 +234,8 @@ def _failed(console: Console, task: luigi.Task, error: BaseException | str) -> N
     if console.interrupted and isinstance(error, SystemExit):
         return  # Lightning's way out of an interrupt
     cause = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else error
+    if debugging() and isinstance(error, BaseException):
+        cause = f"{cause}\n{''.join(traceback.format_exception(error)).rstrip()}"
     facts = describe(task)
     label = " ".join(part for part in (facts["family"], facts["details"]) if part)
     console.journal.note("failure", text=f"FAILED {label}: {cause}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from glc.errors import GlcError
+from glc.errors import explain
 from glc.tasks.console.journal import Journal
 
 _FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -104,11 +104,6 @@ class Logs:
             return sys.stdout, sys.stderr
         out, error = (os.fdopen(os.dup(fd), "w") for fd in self._screen)
         return out, error
-
-
-def explain(error: BaseException) -> str:
-    """What went wrong: our own errors speak for themselves, others need their type."""
-    return f"error: {error}" if isinstance(error, GlcError) else f"error: {type(error).__name__}: {error}"
 
 
 def _file_name(command: list[str]) -> str:

@@ -16,7 +16,7 @@ from glc.errors import ConfigError
 from glc.location.downstream import problems
 from glc.location.downstream.sources import ALL, Head, Source, rows
 from glc.tasks.base import GlcTask, ProductTask, Published
-from glc.tasks.parameters import PathParameter, SectionParameter
+from glc.tasks.parameters import ChoiceParameter, PathParameter, SectionParameter
 from glc.types import JSON, Facts
 
 FILES = {"location": problems.location_files, "habitats": problems.habitat_files}
@@ -26,12 +26,13 @@ BLOCKS = {"location": "fold_block10", "habitats": "fold_block"}
 """The folds that choose what the predictions are made of."""
 
 
-def labelled_folder(what: str, optional: bool = False) -> PathParameter:
-    """A folder of labelled coordinates; its content counts, not its path."""
+def labelled_folder(what: str, variable: str = "LOCATION", optional: bool = False) -> PathParameter:
+    """A folder of labelled coordinates; its content counts, not its path. `variable` is make's name of it."""
     return PathParameter(
         "folder",
         "give the one that holds the tables of labelled coordinates",
         optional=optional,
+        variable=variable,
         significant=False,
         description=what,
     )
@@ -43,6 +44,7 @@ def raster_file(*among: str, default: str) -> PathParameter:
         "file",
         "give a GeoTIFF",
         optional=True,
+        variable="RASTER",
         among=among,
         significant=False,
         description=f"GeoTIFF for the raster-read rows, read only at labelled coordinates{default}",
@@ -51,6 +53,14 @@ def raster_file(*among: str, default: str) -> PathParameter:
 
 class EncodersParameter(luigi.DictParameter):
     """Label -> checkpoint, or label -> {target or *: checkpoint}, so that no encoder has seen its target's bands."""
+
+    def parse(self, x: str) -> JSON:
+        try:
+            return super().parse(x)
+        except ValueError as error:
+            raise ConfigError(
+                f'--encoders (make: ENCODERS=): found {x!r}, expected JSON such as \'{{"label": "PATH"}}\' ({error})'
+            ) from None
 
     def normalize(self, x: JSON) -> JSON:
         known = [ALL, *(target.name for targets in TARGETS.values() for target in targets)]
@@ -63,7 +73,7 @@ class EncodersParameter(luigi.DictParameter):
                         f"encoder {label!r}: unknown target {target!r}; expected some of: {', '.join(known)}"
                     )
                 if not Path(path).is_file():
-                    raise ConfigError(f"encoder {label!r}: {path}: no such file")
+                    raise ConfigError(f"--encoders (make: ENCODERS=): encoder {label!r}: {path}: no such file")
             encoders[label] = {target: str(Path(path).resolve()) for target, path in paths.items()}
         return super().normalize(encoders)
 
@@ -71,7 +81,7 @@ class EncodersParameter(luigi.DictParameter):
 class LabelledTask(GlcTask):
     """A task on one folder of labelled coordinates."""
 
-    benchmark = luigi.ChoiceParameter(choices=sorted(FILES), description="whose tables are read")
+    benchmark = ChoiceParameter(choices=sorted(FILES), description="whose tables are read")
     places = labelled_folder("folder of the tables")
     random_folds = luigi.IntParameter(default=1, description="random folds of location held out in turn")
     seeds = luigi.IntParameter(default=3, description="heads per target and fold")

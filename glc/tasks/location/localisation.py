@@ -18,7 +18,7 @@ from glc.report.markdown import markdown
 from glc.report.place import parse_place
 from glc.tasks.base import GlcTask, ProductTask, Published, Requirements
 from glc.tasks.location.pretraining import CHECKPOINTS, GlobeTask, PretrainLocation
-from glc.tasks.parameters import CoordinatesParameter, CountParameter, PathParameter, SectionParameter
+from glc.tasks.parameters import ChoiceParameter, CoordinatesParameter, CountParameter, PathParameter, SectionParameter
 from glc.types import JSON
 
 GALLERY, OVER, QUERIES = 100_000, "land", 4_000
@@ -56,6 +56,7 @@ class LocalisationTask(GlobeTask, ProductTask):
         optional=True,
         check=_encoder_folder,
         significant=False,
+        variable="ENCODER",
         description="location.ckpt, or its folder (default: pre-trained with --pretraining)",
     )
     pretraining = SectionParameter(
@@ -66,7 +67,7 @@ class LocalisationTask(GlobeTask, ProductTask):
     )
     threads = PretrainLocation.threads
     gallery = CountParameter(least=TOP, default=GALLERY, description="places that a tile is matched with")
-    over = luigi.ChoiceParameter(
+    over = ChoiceParameter(
         choices=("land", "sphere"),
         default=OVER,
         description="where gallery points lie: land, or the whole sphere (as in the poster)",

@@ -12,6 +12,7 @@ from glc.tasks.base import GlcTask, ProductTask, Published
 from glc.tasks.imagery import ImageryTask, Tiles
 from glc.tasks.machine import training
 from glc.tasks.parameters import NameParameter, PathParameter, SectionParameter
+from glc.tasks.preflight import check_training
 from glc.tasks.surveys import Surveys
 from glc.types import JSON, Facts
 
@@ -34,6 +35,7 @@ def imagery_file() -> PathParameter:
         "give a GeoTIFF of the globe's imagery, or a folder of them",
         check=_has_rasters,
         significant=False,
+        variable="GLOBE",
         description="GeoTIFF of many bands, or a folder of them",
     )
 
@@ -48,6 +50,9 @@ class EncoderTask(ProductTask):
         default="", significant=False, description="name in stable paths (default: encoder, or encoder-IDENTITY)"
     )
     threads = luigi.IntParameter(default=0, significant=False, description="CPU threads of torch; 0: all")
+
+    def check(self) -> None:
+        check_training()
 
     def usual(self) -> bool:
         """Whether everything that changes the encoder, except what it sees, is at its default."""

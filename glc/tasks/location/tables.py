@@ -24,7 +24,7 @@ class BenchmarksTask(EncodersTask):
     """A task on all benchmarks of labelled coordinates; its settings count through its inputs."""
 
     places = labelled_folder("folder of location_tasks.parquet and location_query.parquet")
-    habitats = labelled_folder("folder of surveys_train.csv and surveys_test.csv", optional=True)
+    habitats = labelled_folder("folder of surveys_train.csv and surveys_test.csv", "HABITATS", optional=True)
     random_folds = luigi.IntParameter(default=1, significant=False, description=LabelledTask.random_folds.description)
     seeds = luigi.IntParameter(default=3, significant=False, description=LabelledTask.seeds.description)
     head = SectionParameter(Head, default=Head(), significant=False, description=LabelledTask.head.description)

@@ -119,7 +119,7 @@ def test_what_cannot_be_used_is_refused_when_the_command_is_read(raster, tmp_pat
         localise(raster, tmp_path, encoder=str(tmp_path))
     with pytest.raises(ConfigError, match=r"--at: found 'Paris', expected LON,LAT"):
         localise(raster, tmp_path, at="Paris")
-    with pytest.raises(ConfigError, match=r"--at 43.7,97.1: expected degrees within"):
+    with pytest.raises(ConfigError, match=r"--at: found '43.7,97.1', expected degrees within"):
         localise(raster, tmp_path, at="43.7,97.1")
     with pytest.raises(ConfigError, match=r"^--gallery: found 9, expected at least 10 \(places that a tile"):
         localise(raster, tmp_path, gallery=9)

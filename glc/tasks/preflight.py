@@ -1,0 +1,158 @@
+"""What can be refused before anything runs: settings, scheduler, ROOT, and what each task of the run checks itself.
+
+Luigi makes the task of a command line once it has read it. `before` is called then: an error it raises ends the command
+with its text and exit code 40, before scheduling and before Spark.
+"""
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlparse
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+from luigi.task import flatten
+
+from glc.errors import ConfigError, GlcError
+from glc.tasks.machine import machine
+
+PATIENCE = 1.5
+"""Seconds to wait for the central scheduler."""
+WANDB_HOST = "api.wandb.ai"
+
+_checked: CmdlineParser | None = None
+"""The command line that has been checked."""
+
+
+class Checked(Protocol):
+    """What is asked of a task here."""
+
+    @property
+    def root(self) -> str:
+        """The folder of all outputs."""
+
+    @property
+    def task_family(self) -> str:
+        """Its name on a command line."""
+
+    def complete(self) -> bool:
+        """Whether it need not run."""
+
+    def requires(self) -> object:
+        """The tasks that run before it."""
+
+    def check(self) -> None:
+        """Raise a GlcError for what is known to make it fail."""
+
+
+def before(task: Checked) -> None:
+    """Check the command line's own task, once; every other task is none of this function's business."""
+    global _checked
+    command = CmdlineParser.get_instance()
+    if command is None or command is _checked or command.known_args.root_task != task.task_family:
+        return
+    _checked = command
+    check(task)
+
+
+def check(task: Checked) -> None:
+    """Raise the first GlcError that settings, files and headers give away about a run of `task`."""
+    machine()
+    _check_scheduler()
+    pending = _pending(task)
+    for unfinished in pending:
+        unfinished.check()
+    if pending:
+        check_root(Path(task.root))
+
+
+def _pending(top: Checked) -> list[Checked]:
+    """The tasks that would run, what they require first."""
+    states: dict[Checked, bool] = {}
+    order: list[Checked] = []
+
+    def walk(task: Checked) -> None:
+        if task in states:
+            return
+        states[task] = task.complete()
+        if not states[task]:
+            for requirement in flatten(task.requires()):
+                walk(requirement)
+            order.append(task)
+
+    try:
+        walk(top)
+    except GlcError:
+        raise
+    except Exception:
+        return []
+    return order
+
+
+def _check_scheduler() -> None:
+    """Refuse a number of workers that does nothing, and a central scheduler that does not answer."""
+    try:
+        core = luigi.interface.core()
+    except ValueError as error:
+        raise ConfigError(f"--workers, or [core] of luigi.cfg: {error}; expected whole numbers") from None
+    if core.workers < 1:
+        raise ConfigError(f"--workers ([core] workers of luigi.cfg): found {core.workers}, expected at least 1")
+    if core.local_scheduler:
+        return
+    url = urlparse(core.scheduler_url or f"http://{core.scheduler_host}:{core.scheduler_port}/")
+    try:
+        socket.create_connection((url.hostname or "", url.port or 80), timeout=PATIENCE).close()
+    except OSError as error:
+        raise ConfigError(
+            f"no central scheduler at {url.geturl()} ({error.strerror or error}); start one in another terminal: "
+            "make scheduler; or leave out SCHEDULER=central ([core] local_scheduler = true)"
+        ) from None
+
+
+def check_root(root: Path) -> None:
+    """Refuse a folder of outputs that is a file, is below one, or cannot be written."""
+    there = next(path for path in (root, *root.parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"--root {root} (make: ROOT=): {there} is a file, expected a folder; choose another")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"--root {root} (make: ROOT=): cannot be written ({error.strerror}); choose another folder"
+        ) from None
+
+
+def check_training() -> None:
+    """Refuse to train where the settings want a GPU or a key of W&B that is not there."""
+    check_device()
+    if machine().wandb_mode == "online" and not has_wandb_key():
+        raise ConfigError(
+            "[machine] wandb_mode: found online, but neither WANDB_API_KEY nor a key in ~/.netrc; try: wandb login, or "
+            "wandb_mode = offline (--machine-wandb-mode offline)"
+        )
+
+
+def check_device() -> None:
+    """Refuse a GPU that is not there."""
+    if machine().accelerator == "gpu" and not has_gpu():
+        raise ConfigError(
+            "[machine] accelerator: found gpu, but torch sees none; try: accelerator = auto (--machine-accelerator "
+            "auto), or install the driver and a torch with CUDA; glc doctor checks this"
+        )
+
+
+def has_gpu() -> bool:
+    """Whether torch sees a GPU."""
+    import torch  # takes seconds
+
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def has_wandb_key() -> bool:
+    """Whether W&B has a key, in the environment or in ~/.netrc."""
+    netrc = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
+    return bool(os.environ.get("WANDB_API_KEY")) or (netrc.is_file() and WANDB_HOST in netrc.read_text())

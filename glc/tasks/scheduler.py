@@ -1,0 +1,65 @@
+"""``make scheduler``: Luigi's central scheduler on loopback, with its state where only its user may write.
+
+    python -m glc.tasks.scheduler [--port N]
+
+The state is a pickle, which runs what it holds when it is read: whoever may write it may run code as its user. So it is
+not kept with the outputs, which others may share, but in ``$XDG_STATE_HOME/glc`` (``~/.local/state/glc``).
+"""
+
+import argparse
+import os
+import socket
+import stat
+from pathlib import Path
+
+from luigi.cmdline import luigid
+
+from glc.errors import ConfigError, run_command
+from glc.tasks import machine
+
+ADDRESS = "127.0.0.1"
+PORT = 8082
+
+
+def state_folder() -> Path:
+    """The folder of the scheduler's state and log, made if it is missing; nobody but its user may enter it."""
+    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "glc"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    facts = folder.stat()
+    if facts.st_uid != os.getuid():
+        raise ConfigError(f"{folder}: belongs to another user; set XDG_STATE_HOME to a folder of your own")
+    if stat.S_IMODE(facts.st_mode) != 0o700:
+        folder.chmod(0o700)
+    return folder
+
+
+def check_port(port: int) -> None:
+    """Refuse a port that another program listens on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ADDRESS, port))
+        except OSError as error:
+            raise ConfigError(
+                f"port {port} of {ADDRESS}: {error.strerror}; is a scheduler running already? See "
+                f"http://localhost:{port}. Otherwise: make scheduler ARGS='--port N', with default_scheduler_port = N "
+                "in conf/luigi-vm.cfg"
+            ) from None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the scheduler until Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m glc.tasks.scheduler", description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s")
+    port = parser.parse_args(arguments).port
+    machine.machine()
+    check_port(port)
+    folder = state_folder()
+    print(f"http://localhost:{port} shows the DAG of: make submission SCHEDULER=central", flush=True)
+    print(f"state and log: {folder}", flush=True)
+    state = str(folder / "state.pickle")
+    luigid(["--address", ADDRESS, "--port", str(port), "--logdir", str(folder), "--state-path", state])
+
+
+if __name__ == "__main__":
+    run_command(main)
