@@ -6,27 +6,26 @@ The same for ``glc run``, for ``luigi --module glc.tasks …`` and for ``python 
 - everything else (Luigi's, Spark's, Lightning's output, warnings) goes to ``ROOT/logs/<time>-<command>.log``, and with
   ``--verbose`` (``--machine-verbose`` behind ``luigi``, or ``verbose = true`` in luigi.cfg) to the screen too;
 - results end on standard output, failures and the place of the log on standard error. Exit codes are those of
-  ``[retcode]`` in luigi.cfg.
+  ``[retcode]`` in luigi.cfg; 130 after Ctrl-C and 143 after SIGTERM (`signals`).
 
 Tasks that Python code runs with ``luigi.build`` print as Luigi does: the console starts only with a command.
 """
 
 import atexit
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
 import luigi
 from luigi.retcodes import run_with_retcodes
 
 from glc import progress
-from glc.tasks.console import screen
+from glc.tasks.console import screen, signals
 from glc.tasks.console.journal import Journal
 from glc.tasks.console.logs import Logs, explain
 from glc.tasks.console.stages import Stages, describe
@@ -49,7 +48,6 @@ class Console:
         self.stages = Stages()
         self.view: screen.View | None = None
         self.scheduled: set[tuple[str, str]] = set()
-        self.interrupted = False
 
     @property
     def here(self) -> bool:
@@ -67,7 +65,6 @@ class Console:
             self.journal, self.stages, error_stream
         )
         self.view.start()
-        signal.signal(signal.SIGINT, self.interrupt)
 
     def schedule(self, task: luigi.Task, state: str) -> None:
         """Count a task among the stages."""
@@ -76,19 +73,11 @@ class Console:
             self.scheduled.add((task.task_id, state))
             self.journal.note(state, **describe(task))
 
-    def interrupt(self, *_: object) -> NoReturn:
-        """Stop at Ctrl-C: Luigi is asked for no more work, as Lightning turns the interrupt into a failed task."""
-        self.interrupted = True
-        if self.here:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            self.journal.note("interrupted")
-            os.kill(self.pid, signal.SIGUSR1)
-        raise KeyboardInterrupt
-
     def uncaught(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         """The excepthook: the message to the screen, the traceback to the log."""
-        if not issubclass(kind, KeyboardInterrupt):
-            self.journal.note("failure", text=explain(error))
+        if issubclass(kind, KeyboardInterrupt):
+            raise SystemExit(signals.code() or 130)  # Python would die of SIGINT, whichever signal it was
+        self.journal.note("failure", text=explain(error))
         self.logs.exception(kind, error, traceback)
 
     def end(self) -> None:
@@ -105,7 +94,7 @@ class Console:
         out.flush()
         if self.logs.path:
             print(f"  log        {self.logs.path}", file=error_stream)
-        if stages.interrupted:
+        if signals.code():
             print("Interrupted. Finished stages are kept; the same command continues from there.", file=error_stream)
         for text in stages.failures:
             print(text, file=error_stream)
@@ -121,7 +110,12 @@ _console: Console | None = None
 def run(command: list[str]) -> None:
     """Run a Luigi command line, such as ``["Submission", "--dataset", …]``, and exit with its code."""
     start(command)
-    run_with_retcodes(command)
+    try:
+        run_with_retcodes(command)
+    except (KeyboardInterrupt, SystemExit):
+        if signals.code():
+            sys.exit(signals.code())
+        raise
 
 
 def start(command: list[str]) -> None:
@@ -129,6 +123,7 @@ def start(command: list[str]) -> None:
     global _console
     if _console is None:
         _console = Console(command)
+        signals.catch()
         sys.excepthook = _console.uncaught
         atexit.register(_console.end)
 
@@ -180,6 +175,8 @@ def _cannot_be_asked(console: Console, task: luigi.Task) -> None:
 
 @_on(luigi.Event.START)
 def _started(console: Console, task: luigi.Task) -> None:
+    if not console.here:
+        signals.catch()
     console.schedule(task, "waiting")
     console.journal.note("running", **describe(task), at=time.time(), pid=os.getpid())
     reported = {"table": 0.0, "page": 0.0}
@@ -214,10 +211,10 @@ def _succeeded(console: Console, task: luigi.Task) -> None:
 @_on(luigi.Event.TIMEOUT)
 def _failed(console: Console, task: luigi.Task, error: BaseException | str) -> None:
     progress.report_to(None)
+    if signals.code():
+        return  # a library's way out of an interrupt
     console.schedule(task, "waiting")
     console.journal.note("failed", id=task.task_id, at=time.time())
-    if console.interrupted and isinstance(error, SystemExit):
-        return  # Lightning's way out of an interrupt
     cause = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else error
     facts = describe(task)
     label = " ".join(part for part in (facts["family"], facts["details"]) if part)
