@@ -7,6 +7,7 @@ new path here and downstream, and nowhere else, and two experiments that share a
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -145,6 +146,10 @@ class GlcTask(ConsoleTask):
         """Where this task's output is (or will be)."""
         return Path(self.root) / "store" / self.subject / f"{self.task_family}-{self.identity}"
 
+    def parts_folder(self) -> Path:
+        """Where finished parts of a run that was broken off are found again; removed when the output is finished."""
+        return self.folder.parent / f".{self.folder.name}-parts"
+
     def output(self) -> Outputs:
         return Output(self.folder)
 
@@ -159,6 +164,7 @@ class GlcTask(ConsoleTask):
                     self.write(out)
                 seconds = round(time.monotonic() - started, 1)
                 storage.note(out, seconds=seconds, peak_memory_mb=round(peak.bytes / 2**20))
+            shutil.rmtree(self.parts_folder(), ignore_errors=True)
             self.status(f"done in {time.monotonic() - started:.0f} s", 100)
         for target in self.published():
             target.publish()

@@ -1,7 +1,6 @@
 """Surveys and imagery to tables: tiles of rasters and images, cubes of series, values at the surveys."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
@@ -113,10 +112,6 @@ class ImageryTask(SurveysTask):
         ids = pd.concat(ids).rename(columns={"series_id": name})
         return places.merge(ids, on=["dataset", "surveyId"], how="left")
 
-    def parts_folder(self) -> Path:
-        """Where finished parts of a broken-off run are found again."""
-        return self.folder.parent / f".{self.folder.name}-parts"
-
 
 Block: TypeAlias = int | Literal["full"]
 """DCT coefficients kept per axis, or the pixels."""
@@ -175,7 +170,6 @@ class Tiles(ImageryTask):
         from glc.etl import tiles
 
         self.status(f"cutting tiles of {self.covariate}", 5)
-        resume = self.parts_folder()
         facts = tiles.write(
             spark(),
             self.with_own_id(IMAGE_COLUMN, "image_id"),
@@ -184,9 +178,8 @@ class Tiles(ImageryTask):
             out,
             size=self.size,
             block=self.block,
-            resume=resume,
+            resume=self.parts_folder(),
         )
-        shutil.rmtree(resume, ignore_errors=True)
         storage.note(out, **facts)
 
 

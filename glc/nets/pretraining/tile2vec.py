@@ -30,6 +30,7 @@ from glc.training import lightning
 from glc.training.history import HISTORY, History
 from glc.training.lightning import quiet, torch_threads, wandb_logger
 from glc.training.machine import MACHINE, Machine
+from glc.training.resume import prepare
 from glc.types import Facts
 
 MEASURES = ("triplet", "species", "satisfied", "alone", "norm")
@@ -118,6 +119,7 @@ class Tile2Vec(Pretraining):
                 for rows, shuffle in ((train, True), (valid, False))
             ]
             learner = Learner(net, options, table.n_classes)
+            resume = prepare(machine, loaders, features)
             curve = History(out / HISTORY, COLUMNS, COLUMNS, "pretrain.learning_rate")
             with wandb_logger(machine.wandb) as logger:
                 run = lightning.trainer(
@@ -126,9 +128,9 @@ class Tile2Vec(Pretraining):
                     epochs=options.epochs,
                     folder=out,
                     logger=logger,
-                    enable_checkpointing=False,
+                    resume=resume,
                 )
-                run.fit(learner, *loaders)
+                lightning.fit(run, learner, loaders, resume)
         last = {name: value for name, value in curve.rows[-1].items() if math.isfinite(value)}
         facts |= {f"last_{name}": value for name, value in last.items()} | {"model": model.name}
         save_encoder(out / ENCODER, net.encoder, facts)
