@@ -21,7 +21,7 @@ from glc.registry import losses
 from glc.training import lightning
 from glc.training.best import Best
 from glc.training.history import HISTORY, History
-from glc.training.lightning import quiet, torch_threads, wandb_logger
+from glc.training.lightning import quiet, repeatable, torch_threads, wandb_logger
 from glc.training.machine import MACHINE, Machine
 from glc.training.resume import prepare
 from glc.types import Facts
@@ -69,7 +69,7 @@ def fit(
     summaries = [summarise(folder, n_classes) for folder in (train, valid)]
     summaries[0] = with_inputs(summaries[0], features)
     with quiet(), tempfile.TemporaryDirectory(dir=out, prefix=".lightning-") as scratch:
-        with torch_threads(machine.threads):
+        with torch_threads(machine.threads), repeatable(machine.accelerator):
             pl.seed_everything(train_config.seed, verbose=False)
             settings = {"seed": train_config.seed, "workers": machine.workers, "features": features}
             settings |= {"memory_bytes": machine.memory_bytes}

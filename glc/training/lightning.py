@@ -130,6 +130,27 @@ def torch_threads(count: int | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def repeatable(accelerator: str) -> Iterator[None]:
+    """Results on a CPU do not depend on which of torch's threads comes first.
+
+    Without it the gradient of ``values[index]``, where an index repeats, is summed in the order in which threads come.
+
+    accelerator : Lightning's; on a GPU such kernels are slow, and not all exist
+    """
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    if accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available()):
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # that finds faults of kernels, and takes time
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
+
+
+@contextlib.contextmanager
 def wandb_logger(settings: Wandb | None) -> Iterator["WandbLogger | Literal[False]"]:
     """A W&B logger as Lightning wants it, or False; the run is finished when the block ends."""
     settings = dict(settings or {"mode": "disabled"})

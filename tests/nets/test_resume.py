@@ -122,7 +122,7 @@ def killed_after(steps):
         (PLACES, SELDOM, 0),  # read at each epoch, in random order
         (PLACES, STOPPED, 1 << 30),
         (TILES, SCHEDULED, 1 << 30),
-        (TIGHNARI, MIXED, 1 << 30),
+        pytest.param(TIGHNARI, MIXED, 1 << 30, marks=pytest.mark.slow),
     ],
     ids=["places-scheduled", "places-streamed", "places-stopped", "tiles-scheduled", "tighnari-mixup"],
 )

@@ -24,7 +24,7 @@ from glc.location.pretraining.scenes import draw, of_table
 from glc.progress import tqdm
 from glc.training import lightning
 from glc.training.history import HISTORY, History
-from glc.training.lightning import quiet, torch_threads, wandb_logger
+from glc.training.lightning import quiet, repeatable, torch_threads, wandb_logger
 from glc.training.machine import MACHINE, Machine
 from glc.training.resume import prepare
 from glc.types import Facts, StrPath
@@ -92,7 +92,12 @@ def fit(scenes, out, options, machine=MACHINE):
     learner.image.prepare(scenes.tiles, loaders[0].rows)
     history = History(out / HISTORY, COLUMNS, ("train_loss", "valid_loss"), "learning_rate")
     resume = prepare(machine, loaders)
-    with quiet(), torch_threads(machine.threads), wandb_logger(machine.wandb) as logger:
+    with (
+        quiet(),
+        torch_threads(machine.threads),
+        repeatable(machine.accelerator),
+        wandb_logger(machine.wandb) as logger,
+    ):
         trainer = lightning.trainer(
             [history],
             machine=machine,

@@ -28,7 +28,7 @@ from glc.nets.pretraining._base import Pretraining
 from glc.registry import losses, pretrainings
 from glc.training import lightning
 from glc.training.history import HISTORY, History
-from glc.training.lightning import quiet, torch_threads, wandb_logger
+from glc.training.lightning import quiet, repeatable, torch_threads, wandb_logger
 from glc.training.machine import MACHINE, Machine
 from glc.training.resume import prepare
 from glc.types import Facts
@@ -112,7 +112,7 @@ class Tile2Vec(Pretraining):
                     "as tile_cnn"
                 )
         train, valid, facts = triplets.split(table, features, options.holdout, options.seed, machine.progress)
-        with quiet(), torch_threads(machine.threads):
+        with quiet(), torch_threads(machine.threads), repeatable(machine.accelerator):
             net.prepare(triplets.summarise(table, train, features, str(folder)))
             loaders = [
                 triplets.Loader(table, rows, features, options.batch_size, options.radius_m, options.seed, shuffle)

@@ -327,3 +327,17 @@ def test_options_are_checked_and_registered():
     for key, value in (("species", "both"), ("margin", 0), ("holdout", 0.0), ("sources", ["test"]), ("batch_size", 1)):
         with pytest.raises(ConfigError, match=rf"{key}(\.0)?: found"):
             config.options(tile2vec.Tile2Vec, config.Choice("tile2vec", {key: value}), "x")
+
+
+def test_two_threads_give_the_same_bytes_each_time(pairs, world, tmp_path):
+    """The distant survey of several anchors is one and the same: its gradient is a sum whose order must not vary."""
+    wide = config.Choice("tile_cnn", MODEL.options | {"latent": 512})  # torch shares out no less
+    files = []
+    for number in range(2):
+        out = tmp_path / str(number)
+        out.mkdir()
+        made = tile2vec.Tile2Vec(options(epochs=1, batch_size=512, margin=5.0))
+        made.fit(pairs, world[1], out, model=wide, machine=Machine("cpu", threads=2, progress=False))
+        encoder = torch.load(out / "encoder.ckpt", weights_only=True)["encoder"]
+        files.append(b"".join(value.numpy().tobytes() for value in encoder.values()))
+    assert files[0] == files[1]
