@@ -150,12 +150,12 @@ def _usable(folder: Path) -> Path | None:
     if path is None:
         return None
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)[_KEY]["versions"]
+        writer = torch.load(path, map_location="cpu", weights_only=True)[_KEY]["versions"]
     except Exception as error:  # torch raises many kinds, by what is wrong with the file
         _log.warning("%s: cannot be read (%s); the training starts again", path, type(error).__name__)
         return None
-    if found != _versions():
-        _log.warning("%s: written by %s, found %s; the training starts again", path, found, _versions())
+    if writer != _versions():
+        _log.warning("%s: written by %s, expected %s; the training starts again", path, writer, _versions())
         return None
     return path
 

@@ -5,6 +5,7 @@ import pytest
 
 from glc.errors import ConfigError
 from glc.tasks import Examples, Fit, Folds, Neighbours, Predictions, Submission, Surveys, Tiles
+from glc.tasks.base import GlcTask
 from glc.tasks.location.pretraining import PretrainLocationOnTiles
 from tests.tasks.pipeline import TINY
 
@@ -85,3 +86,29 @@ def test_neighbours_are_a_task_on_the_data(tmp_path):
     task = Neighbours(root=str(tmp_path), dataset=TINY, neighbours='{"k": 3}')
     assert task.neighbours.k == 3
     assert task.identity != Neighbours(root=str(tmp_path), dataset=TINY).identity
+
+
+def test_parts_outlive_a_failure_and_go_when_the_output_is_finished(tmp_path):
+    class Slow(GlcTask):
+        fails = luigi.BoolParameter(significant=False)
+
+        @property
+        def origin(self):
+            return "here"
+
+        def status(self, message, percentage=None):
+            pass
+
+        def write(self, out):
+            self.parts_folder().mkdir(exist_ok=True)
+            (self.parts_folder() / "one").write_text("1")
+            if self.fails:
+                raise KeyError("failed")
+
+    with pytest.raises(KeyError):
+        Slow(root=str(tmp_path), fails=True).run()
+    task = Slow(root=str(tmp_path))
+    assert (task.parts_folder() / "one").exists()
+    task.run()
+    assert task.complete()
+    assert [path.name for path in task.folder.parent.iterdir()] == [task.folder.name]
