@@ -3,9 +3,11 @@
 import atexit
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +36,7 @@ def session(master: str = "local[2]", memory: str = "1g", shuffle_partitions: in
     os.environ["JAVA_HOME"] = java_home()
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    handler = signal.getsignal(signal.SIGINT)
     spark = (
         SparkSession.builder.master(master)
         .appName("glc")
@@ -50,6 +53,8 @@ def session(master: str = "local[2]", memory: str = "1g", shuffle_partitions: in
         .config("spark.sql.warehouse.dir", os.path.join(tempfile.gettempdir(), "glc-spark-warehouse"))
         .getOrCreate()
     )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)  # Spark has taken Ctrl-C from whoever runs this
     spark.sparkContext.setLogLevel("ERROR")
     atexit.register(spark.stop)
     return spark

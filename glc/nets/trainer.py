@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.tuner import Tuner
 from torchmetrics.classification import MultilabelF1Score
 
@@ -19,14 +19,18 @@ from glc.nets.inputs.batches import Batches, Summary, multi_hot, summarise, with
 from glc.nets.inputs.features import Features, Layout
 from glc.registry import losses
 from glc.training import lightning
+from glc.training.best import Best
 from glc.training.history import HISTORY, History
-from glc.training.lightning import quiet, torch_threads, wandb_logger
+from glc.training.lightning import quiet, repeatable, torch_threads, wandb_logger
 from glc.training.machine import MACHINE, Machine
+from glc.training.resume import prepare
 from glc.types import Facts
 
 TOP_K = 25
 TOPS = (1, 10, 30)  # accuracies beside cross-entropy (Deneu et al. 2020, section 3.2)
 _TOPS = tuple(f"valid_top{k}" for k in TOPS)
+MONITORS = {"f1": ("valid_f1", "max"), "loss": ("valid_loss", "min"), "top30": ("valid_top30", "max")}
+"""Measure of the best epoch, and whether higher or lower is better, by `config.Train.monitor`."""
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 _FINDER_SKIPS = 10  # first steps, whose running mean is of few batches
 _COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_f1", "learning_rate", "valid_f1_micro", "seconds")
@@ -57,14 +61,15 @@ def fit(
     machine : `glc.training.machine.Machine`
     returns : dict of best_epoch, epochs, the best epoch's history row, learning_rate, rows, seconds
 
-    The same seed, data and thread count give the same weights on a CPU.
+    The same seed, data and thread count give the same weights on a CPU, also where `machine.resume` holds a checkpoint
+    of a training that was killed and from which this one continues.
     """
     started = time.perf_counter()
     out = Path(out)
     summaries = [summarise(folder, n_classes) for folder in (train, valid)]
     summaries[0] = with_inputs(summaries[0], features)
     with quiet(), tempfile.TemporaryDirectory(dir=out, prefix=".lightning-") as scratch:
-        with torch_threads(machine.threads):
+        with torch_threads(machine.threads), repeatable(machine.accelerator):
             pl.seed_everything(train_config.seed, verbose=False)
             settings = {"seed": train_config.seed, "workers": machine.workers, "features": features}
             settings |= {"memory_bytes": machine.memory_bytes}
@@ -76,27 +81,31 @@ def fit(
             learner = Learner(model, train_config, n_classes, summaries[0], layouts, pretrained)
             if cloned:
                 clone(learner.net, *cloned)
-            if train_config.find_learning_rate and not machine.fast_dev_run:
+            resume = prepare(machine, loaders, features)
+            known = resume is not None and resume.checkpoint is not None  # a rate that was found is in the checkpoint
+            if train_config.find_learning_rate and not machine.fast_dev_run and not known:
                 _find_learning_rate(learner, loaders, machine.accelerator, scratch)
             columns = _COLUMNS + (_TOPS if learner.single else ())
             history = History(out / HISTORY, columns, ("train_loss", "valid_loss"), "train.learning_rate")
-            best = _best(train_config, scratch)
+            best = Best(*MONITORS[train_config.monitor])
+            stop = EarlyStopping(
+                best.monitor, patience=train_config.patience, mode=best.mode, check_on_train_epoch_end=False
+            )
             with wandb_logger(machine.wandb) as logger:
                 run = lightning.trainer(
-                    [*best, history],
+                    [best, stop, history],
                     machine=machine,
                     epochs=train_config.max_epochs,
                     folder=scratch,
                     logger=logger,
+                    resume=resume,
                     precision=PRECISIONS[train_config.precision],
                     check_val_every_n_epoch=1 if machine.fast_dev_run else train_config.validate_every,
                 )
-                run.fit(learner, *loaders)
-        if not machine.fast_dev_run:
-            kept = torch.load(best[0].best_model_path, map_location="cpu", weights_only=True)
-            learner.load_state_dict(kept["state_dict"])
+                lightning.fit(run, learner, loaders, resume)
+        learner.load_state_dict(best.weights)
     save(out / CHECKPOINT, learner.net, model, n_classes, layouts, _facts(summaries[0]), learner.link)
-    row = history.best(best[0].monitor, highest=best[0].mode == "max")
+    row = history.best(best.monitor, highest=best.mode == "max")
     measures = [name for name in columns if name.startswith(("train_", "valid_"))]
     return {name: row[name] for name in measures} | {
         "best_epoch": row["epoch"],
@@ -180,6 +189,12 @@ class Learner(pl.LightningModule):
         self.log_dict(measures, prog_bar=True, batch_size=len(targets))
         self.log("valid_f1_micro", self.micro)
 
+    def on_save_checkpoint(self, checkpoint: Facts) -> None:
+        checkpoint["learning_rate"] = self.learning_rate
+
+    def on_load_checkpoint(self, checkpoint: Facts) -> None:
+        self.learning_rate = checkpoint["learning_rate"]
+
     def configure_optimizers(self) -> Optimisers:
         settings = self.settings
         shared = {"lr": self.learning_rate, "weight_decay": settings.weight_decay, "fused": True}
@@ -209,14 +224,6 @@ def top_k_accuracy(logits, targets, ks):
     return torch.stack([hits[:, min(k, logits.shape[1]) - 1] for k in ks])
 
 
-def _best(train_config, folder):
-    """The callbacks that keep the best epoch and stop after it."""
-    monitors = {"f1": ("valid_f1", "max"), "loss": ("valid_loss", "min"), "top30": ("valid_top30", "max")}
-    monitor, mode = monitors[train_config.monitor]
-    keep = ModelCheckpoint(folder, "best", monitor=monitor, mode=mode, save_weights_only=True)
-    return [keep, EarlyStopping(monitor, patience=train_config.patience, mode=mode)]
-
-
 def _find_learning_rate(learner, loaders, accelerator, folder):
     start = learner.learning_rate
     trainer = pl.Trainer(
@@ -229,9 +236,10 @@ def _find_learning_rate(learner, loaders, accelerator, folder):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    finder = Tuner(trainer).lr_find(
-        learner, *loaders, min_lr=start / 1000, max_lr=start * 100, num_training=100, update_attr=False
-    )
+    with lightning.interruptible():
+        finder = Tuner(trainer).lr_find(
+            learner, *loaders, min_lr=start / 1000, max_lr=start * 100, num_training=100, update_attr=False
+        )
     # A tenth of the highest rate before the loss leaves its lowest. The finder's own suggestion, the steepest descent,
     # follows the noise of single batches where the loss falls slowly, as it does from a start at the class frequencies.
     losses = np.asarray(finder.results["loss"][_FINDER_SKIPS:])

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -135,6 +136,10 @@ class GlcTask(ConsoleTask):
         """Where this task's output is (or will be)."""
         return Path(self.root) / "store" / self.subject / f"{self.task_family}-{self.identity}"
 
+    def parts_folder(self) -> Path:
+        """Where finished parts of a run that was broken off are found again; removed when the output is finished."""
+        return self.folder.parent / f".{self.folder.name}-parts"
+
     def output(self) -> Outputs:
         return Output(self.folder)
 
@@ -173,6 +178,7 @@ class GlcTask(ConsoleTask):
             self._refuse_changes()
             seconds = round(time.monotonic() - started, 1)
             storage.note(out, seconds=seconds, peak_memory_mb=round(peak.bytes / 2**20), raw_files=self.raw_files())
+        shutil.rmtree(self.parts_folder(), ignore_errors=True)
         self.status(f"done in {time.monotonic() - started:.0f} s", 100)
 
     def _origins(self) -> Facts:

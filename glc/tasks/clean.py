@@ -16,6 +16,7 @@ from glc.tasks.submission import Submission
 class Clean(ConsoleTask):
     """Remove the output of one task (``--task``, default Submission) of an experiment on a dataset.
 
+    What a run that was broken off has left of it goes too.
     With ``--downstream`` everything that was made from it goes too. What other experiments share with this one
     (surveys, folds, neighbours) goes only when it is named.
     """
@@ -47,7 +48,7 @@ class Clean(ConsoleTask):
             named |= {task for task in below if any(upstream in named for upstream in _all_below(task, below))}
         self.removed = []
         for task in sorted(named, key=lambda task: str(task.folder)):
-            for path in [task.folder, *(target.path for target in task.published())]:
+            for path in [task.folder, task.parts_folder(), *(target.path for target in task.published())]:
                 if path.is_dir():
                     shutil.rmtree(path)
                 elif path.is_file():

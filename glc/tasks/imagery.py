@@ -1,7 +1,6 @@
 """Surveys and imagery to tables: tiles of rasters and images, cubes of series, values at the surveys."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,10 +146,6 @@ class ImageryTask(SurveysTask):
             if covariate.kind == "rasters":
                 grids.check_cover(covariate, grids.find(covariate, self.folders), lon, lat)
 
-    def parts_folder(self) -> Path:
-        """Where finished parts of a broken-off run are found again."""
-        return self.folder.parent / f".{self.folder.name}-parts"
-
 
 Block: TypeAlias = int | Literal["full"]
 """DCT coefficients kept per axis, or the pixels."""
@@ -214,7 +209,7 @@ class Tiles(ImageryTask):
         from glc.etl import tiles
 
         self.status(f"cutting tiles of {self.covariate}", 5)
-        resume, session = self.parts_folder(), spark()
+        session = spark()
         facts = tiles.write(
             session,
             self.with_own_id(IMAGE_COLUMN, "image_id"),
@@ -224,9 +219,8 @@ class Tiles(ImageryTask):
             size=self.size,
             block=self.block,
             memory_mb=budget().pixels / 2**20 / session.sparkContext.defaultParallelism,
-            resume=resume,
+            resume=self.parts_folder(),
         )
-        shutil.rmtree(resume, ignore_errors=True)
         storage.note(out, **facts)
 
 

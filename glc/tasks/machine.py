@@ -192,12 +192,20 @@ def budget() -> memory.Budget:
 
 
 def training(
-    root: str, group: str, name: str, settings: dict[str, JSON], threads: int | None = None, fast_dev_run: bool = False
+    root: str,
+    group: str,
+    name: str,
+    settings: dict[str, JSON],
+    *,
+    resume: Path,
+    threads: int | None = None,
+    fast_dev_run: bool = False,
 ) -> "Machine":
     """How a training runs here.
 
     root : folder of all outputs, below which W&B writes
     group, name, settings : of the run at W&B
+    resume : folder of the checkpoints to continue from
     threads : of torch; None: all; fast_dev_run : one batch of everything
     """
     from glc.training.machine import Machine  # torch takes seconds, which reading a command's options need not
@@ -210,4 +218,6 @@ def training(
         "config": settings,
         "dir": str(Path(root) / "wandb"),
     }
-    return Machine(accelerator=machine().accelerator, threads=threads, fast_dev_run=fast_dev_run, wandb=wandb)
+    return Machine(
+        accelerator=machine().accelerator, threads=threads, fast_dev_run=fast_dev_run, wandb=wandb, resume=resume
+    )

@@ -71,6 +71,7 @@ class Pretrain(ReadsInputs, PretrainTask):
     def write(self, out: Path) -> None:
         from glc.neighbours import triplets
 
+        say_resumed(self)
         member = registry.pretrainings.get(self.settings.pretrain.name)
         name = self.settings.name
         with self.open_features(*self.parts(), surveys=triplets.surveys(self.input()["triplets"].path)) as features:
@@ -79,7 +80,9 @@ class Pretrain(ReadsInputs, PretrainTask):
                 features,
                 out,
                 model=self.settings.model,
-                machine=training(self.root, name, f"{name}-{self.subject}-pretrain", self.shown()),
+                machine=training(
+                    self.root, name, f"{name}-{self.subject}-pretrain", self.shown(), resume=self.parts_folder()
+                ),
             )
         storage.note(out, **facts)
 
@@ -132,6 +135,7 @@ class Fit(ReadsInputs):
     def write(self, out: Path) -> None:
         from glc.nets import trainer
 
+        say_resumed(self)
         examples = self.input()["examples"].path
         train, start = self.train()
         name = self.settings.name
@@ -149,6 +153,7 @@ class Fit(ReadsInputs):
                     name,
                     f"{name}-{self.subject}-fold{self.fold}",
                     self.shown(),
+                    resume=self.parts_folder(),
                     fast_dev_run=self.fast_dev_run,
                 ),
                 **start,
@@ -225,6 +230,18 @@ def fit_of(task: ExperimentTask, fold: int) -> Fit:
 def fits(task: ExperimentTask) -> list[Fit]:
     """The trainings of all folds that the experiment of `task` runs."""
     return [fit_of(task, fold) for fold in range(task.validation.run)]
+
+
+def say_resumed(task: GlcTask) -> None:
+    """Say after which epoch a training continues that was killed.
+
+    task : that trains, with its checkpoints in its `parts_folder`
+    """
+    from glc.training.resume import finished_epochs
+
+    epochs = finished_epochs(task.parts_folder())
+    if epochs:
+        task.status(f"resuming after epoch {epochs}")
 
 
 def pretraining_options(settings: config.Experiment) -> MemberOptions:

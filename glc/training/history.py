@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from glc.errors import GlcError
+from glc.types import Facts
 
 HISTORY = "history.csv"
 
@@ -43,16 +44,26 @@ class History(Callback):
             "seconds": round(time.perf_counter() - self._started, 3),
         }
         self.rows.append({name: measured.get(name, math.nan) for name in self.columns})
-        with open(self.path, "w", newline="") as file:
-            writer = csv.DictWriter(file, self.columns)
-            writer.writeheader()
-            writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in self.rows)
+        self._write()
         for name in self.finite:
             if not math.isfinite(measured.get(name, 0.0)):
                 raise GlcError(
                     f"training diverged: {name} is {measured[name]} in epoch {trainer.current_epoch}; lower {self.key} "
                     f"(found {measured['learning_rate']:g}) or choose another loss"
                 )
+
+    def state_dict(self) -> Facts:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: Facts) -> None:
+        self.rows = state_dict["rows"]
+        self._write()
+
+    def _write(self) -> None:
+        with open(self.path, "w", newline="") as file:
+            writer = csv.DictWriter(file, self.columns)
+            writer.writeheader()
+            writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in self.rows)
 
     def best(self, monitor: str, highest: bool) -> dict[str, float]:
         """The row of the epoch that is best by the measure `monitor`."""

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import math
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from glc.errors import ConfigError
 from glc.progress import tqdm
 from glc.training.machine import Machine, Wandb
+from glc.training.resume import Loader, Resume, WholeFiles
 from glc.types import Keywords, StrPath
 
 if TYPE_CHECKING:
@@ -21,18 +23,27 @@ if TYPE_CHECKING:
 
 
 class Bar(pl.Callback):
-    """One bar over all batches of a training, in place of Lightning's bar for each epoch and each validation."""
+    """One bar over all batches of a training, in place of Lightning's bar for each epoch and each validation.
 
-    def __init__(self):
-        self.bar = tqdm(disable=True)
+    resumed : epochs that an earlier run has finished
+    """
+
+    def __init__(self, resumed: int = 0) -> None:
+        self.bar, self.resumed = tqdm(disable=True), resumed
 
     def on_train_start(self, trainer, module):
         batches = trainer.num_training_batches
         known = math.isfinite(batches) and trainer.max_epochs > 0
-        self.bar = tqdm(total=batches * trainer.max_epochs if known else None, unit="batch", leave=False)
+        self.bar = tqdm(
+            total=batches * trainer.max_epochs if known else None,
+            initial=batches * self.resumed if known else 0,
+            unit="batch",
+            leave=False,
+        )
 
     def on_train_epoch_start(self, trainer, module):
-        self.bar.set_description(f"epoch {trainer.current_epoch + 1} of at most {trainer.max_epochs}")
+        resumed = f", resuming after epoch {self.resumed}" if self.resumed else ""
+        self.bar.set_description(f"epoch {trainer.current_epoch + 1} of at most {trainer.max_epochs}{resumed}")
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         self.bar.update()
@@ -51,19 +62,27 @@ def trainer(
     epochs: int,
     folder: StrPath,
     logger: "WandbLogger | Literal[False]",
+    resume: Resume | None = None,
     **more: Keywords,
 ) -> pl.Trainer:
     """A Lightning trainer of `epochs` on one device, whose own files go to `folder`.
 
     machine : `glc.training.machine.Machine`; a fast_dev_run is not logged
     logger : of `wandb_logger`
+    resume : of `glc.training.resume.prepare`
     more : of ``pl.Trainer``
     """
     return pl.Trainer(
         accelerator=machine.accelerator,
         devices=1,
         max_epochs=epochs,
-        callbacks=[*callbacks, *([Bar()] if machine.progress else [])],
+        callbacks=[
+            *callbacks,
+            *([resume] if resume else []),
+            *([Bar(resume.epochs if resume else 0)] if machine.progress else []),
+        ],
+        plugins=[WholeFiles()],
+        enable_checkpointing=False,  # `Resume` writes them, `Best` keeps the best weights
         logger=False if machine.fast_dev_run else logger,
         default_root_dir=folder,
         enable_progress_bar=False,  # ours is among the callbacks
@@ -75,6 +94,30 @@ def trainer(
     )
 
 
+def fit(run: pl.Trainer, learner: pl.LightningModule, loaders: Sequence[Loader], resume: Resume | None = None) -> None:
+    """Train, from the last checkpoint where there is one; an interrupt is raised as it came.
+
+    run : of `trainer`
+    loaders : of training and validation
+    resume : that of `run`
+    """
+    with interruptible():
+        run.fit(learner, *loaders, ckpt_path=resume.checkpoint if resume else None)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise the KeyboardInterrupt that Lightning turns into ``SystemExit(1)``, which reads as a failed task."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, handler)  # Lightning ignores the second Ctrl-C, and all later ones
+        raise KeyboardInterrupt from None
+
+
 @contextlib.contextmanager
 def torch_threads(count: int | None) -> Iterator[None]:
     """Torch with `count` threads on a CPU; None or 0: as many as it has."""
@@ -84,6 +127,27 @@ def torch_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def repeatable(accelerator: str) -> Iterator[None]:
+    """Results on a CPU do not depend on which of torch's threads comes first.
+
+    Without it the gradient of ``values[index]``, where an index repeats, is summed in the order in which threads come.
+
+    accelerator : Lightning's; on a GPU such kernels are slow, and not all exist
+    """
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    if accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available()):
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # that finds faults of kernels, and takes time
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """How a training runs: what belongs to the machine, not to the experiment."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from glc.types import JSON
@@ -32,6 +33,8 @@ class Machine:
     progress : whether a bar is shown
     fast_dev_run : one batch of training and validation, to see that everything runs
     wandb : what W&B is told of the run; None is disabled
+    resume : folder of the checkpoints from which a training that was killed continues (`glc.training.resume`); it must
+        belong to this training alone; None: there are none
     """
 
     accelerator: str = "auto"
@@ -41,6 +44,7 @@ class Machine:
     progress: bool = True
     fast_dev_run: bool = False
     wandb: Wandb | None = None
+    resume: Path | None = None
 
 
 MACHINE = Machine()

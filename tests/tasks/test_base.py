@@ -157,3 +157,29 @@ def test_what_is_read_after_it_changed_is_not_kept(tmp_path, monkeypatch):
     source.write_text("as scheduled")
     run(task)
     assert (task.folder / "copy").read_text() == "as scheduled"
+
+
+def test_parts_outlive_a_failure_and_go_when_the_output_is_finished(tmp_path):
+    class Slow(GlcTask):
+        fails = luigi.BoolParameter(significant=False)
+
+        @property
+        def origin(self):
+            return "here"
+
+        def status(self, message, percentage=None):
+            pass
+
+        def write(self, out):
+            self.parts_folder().mkdir(exist_ok=True)
+            (self.parts_folder() / "one").write_text("1")
+            if self.fails:
+                raise KeyError("failed")
+
+    with pytest.raises(KeyError):
+        Slow(root=str(tmp_path), fails=True).run()
+    task = Slow(root=str(tmp_path))
+    assert (task.parts_folder() / "one").exists()
+    task.run()
+    assert task.complete()
+    assert [path.name for path in task.folder.parent.iterdir()] == [task.folder.name]

@@ -80,3 +80,11 @@ def test_nothing_outside_the_folder_of_outputs_is_named(finished, tmp_path):
     for task in finished.values():
         for path in (task.folder, *(target.path for target in task.published())):
             assert Path(path).is_relative_to(tmp_path)
+
+
+def test_what_a_run_that_was_broken_off_has_left_goes_too(finished, tmp_path):
+    parts = finished["ClassicalScores"].parts_folder()
+    parts.mkdir()
+    task = clean(tmp_path, task="ClassicalScores")
+    assert not parts.exists()
+    assert parts in task.removed

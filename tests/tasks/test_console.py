@@ -51,12 +51,18 @@ class Part(ConsoleTask):
             raise ValueError("the soil map is upside down")
         if self.fault == "warn":
             logging.getLogger("glc.toy").warning("3 rows are odd")
-        if self.fault == "wait" and self.number == 1:
+        if self.fault in ("wait", "convert", "swallow") and self.number == 1:
             try:
                 open(f"{self.root}/waiting", "w").close()
                 time.sleep(60)
             except KeyboardInterrupt:
-                raise SystemExit(1)  # as Lightning does
+                if self.fault == "wait":
+                    raise
+                if self.fault == "convert":
+                    raise SystemExit(1)  # as Lightning does
+                return
+            finally:
+                open(f"{self.root}/cleaned", "w").close()
         with self.output().open("w") as file:
             file.write("done")
 
@@ -229,22 +235,64 @@ def test_on_a_terminal_one_table_is_redrawn_in_place(toy):
     assert len([line for line in lines if line]) == 2 + COUNT + 3
 
 
-def test_ctrl_c_stops_after_the_task_that_is_running(toy):
+@pytest.mark.parametrize(
+    ("number", "fault", "workers", "code"),
+    [
+        (signal.SIGINT, "swallow", "1", 130),
+        (signal.SIGINT, "convert", "1", 130),
+        (signal.SIGTERM, "wait", "1", 143),
+        (signal.SIGINT, "wait", "2", 130),
+        (signal.SIGTERM, "convert", "2", 143),
+    ],
+)
+def test_a_signal_ends_the_run_at_once_and_the_task_cleans_up(toy, number, fault, workers, code):
     folder, command = toy
     run = subprocess.Popen(
-        [*command, "--fault", "wait"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--fault", fault, "--workers", workers],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    for _ in range(600):
-        if (folder / "out" / "waiting").exists():
-            break
-        time.sleep(0.1)
-    run.send_signal(signal.SIGINT)
-    out, err = run.communicate(timeout=60)
-    assert run.returncode != 0
+    deadline = time.monotonic() + 60
+    while not (folder / "out" / "waiting").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    run.send_signal(number)
+    out, err = run.communicate(timeout=30)
+    assert run.returncode == code
     assert out == ""
-    assert err.splitlines()[-1].startswith("Interrupted.")
-    assert "SystemExit" not in err
-    assert sorted(path.name for path in (folder / "out").glob("part-*")) == ["part-0"]
+    assert err.splitlines()[-1] == "Interrupted. Finished stages are kept; the same command continues from there."
+    assert "FAILED" not in err
+    assert "Traceback" not in err
+    # neither the task nor another after it has gone on, and what it had begun is gone
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["cleaned", "logs", "part-0", "waiting"]
+
+
+def test_processes_that_a_run_forks_die_of_the_signals_that_it_catches(tmp_path):
+    program = """
+import multiprocessing, os, signal, time
+from glc.tasks.console import signals
+signals.catch()
+codes = set()
+for _ in range(20):
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start()
+    child.terminate()
+    child.join(20)
+    codes.add(child.exitcode)
+print(codes == {-signal.SIGTERM}, signals.code())
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+except KeyboardInterrupt:
+    os.kill(os.getpid(), signal.SIGTERM)  # the second does not break off the cleaning up
+    print("cleaned", signals.code())
+try:
+    signals.check()
+except KeyboardInterrupt:
+    print("over")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["True 0", "cleaned 143", "over"], done.stderr
 
 
 def test_a_mistyped_command_leaves_nothing_behind(toy):

@@ -27,7 +27,7 @@ class Line(pl.LightningModule):
 
 def fit(folder, module, progress=True):
     machine = Machine("cpu", progress=progress)
-    run = trainer([], machine=machine, epochs=3, folder=folder, logger=False, enable_checkpointing=False)
+    run = trainer([], machine=machine, epochs=3, folder=folder, logger=False)
     run.fit(module, torch.utils.data.DataLoader(torch.ones(8, 1), batch_size=2))
 
 

@@ -24,8 +24,9 @@ from glc.location.pretraining.scenes import draw, of_table
 from glc.progress import tqdm
 from glc.training import lightning
 from glc.training.history import HISTORY, History
-from glc.training.lightning import quiet, torch_threads, wandb_logger
+from glc.training.lightning import quiet, repeatable, torch_threads, wandb_logger
 from glc.training.machine import MACHINE, Machine
+from glc.training.resume import prepare
 from glc.types import Facts, StrPath
 
 LOCATION, IMAGE = "location.ckpt", "image.ckpt"
@@ -90,16 +91,22 @@ def fit(scenes, out, options, machine=MACHINE):
     learner = Learner(scenes.bands, scenes.tiles.shape[-1], options)
     learner.image.prepare(scenes.tiles, loaders[0].rows)
     history = History(out / HISTORY, COLUMNS, ("train_loss", "valid_loss"), "learning_rate")
-    with quiet(), torch_threads(machine.threads), wandb_logger(machine.wandb) as logger:
+    resume = prepare(machine, loaders)
+    with (
+        quiet(),
+        torch_threads(machine.threads),
+        repeatable(machine.accelerator),
+        wandb_logger(machine.wandb) as logger,
+    ):
         trainer = lightning.trainer(
             [history],
             machine=machine,
             epochs=options.epochs,
             folder=out,
             logger=logger,
-            enable_checkpointing=False,
+            resume=resume,
         )
-        trainer.fit(learner, *loaders)
+        lightning.fit(trainer, learner, loaders, resume)
     facts = {name: value for name, value in history.rows[-1].items() if math.isfinite(value)}
     facts |= {
         "places": len(loaders[0].rows),

@@ -150,7 +150,7 @@ class Batches:
         self.rows = sum(summary.groups[index::count])
         self.in_memory = self.rows * (21 + 4 * summary.width) <= memory_bytes
         self._kept = None
-        self._passes = 0
+        self.begun = 0  # passes
 
     def __len__(self):
         return math.ceil(self.rows / self.batch_size)
@@ -170,8 +170,8 @@ class Batches:
                 yield ahead[0] | ahead[1].result()
 
     def _examples(self):
-        seed = self.seed + 1_000_003 * self._passes
-        self._passes += 1
+        seed = self.seed + 1_000_003 * self.begun
+        self.begun += 1
         if not self.in_memory:
             yield from self._read(self.batch_size, seed)
             return

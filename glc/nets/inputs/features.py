@@ -14,7 +14,7 @@ from scipy import sparse
 
 from glc.errors import DataError
 from glc.neighbours._base import RowSource
-from glc.types import JSON
+from glc.types import JSON, Facts
 
 _BYTES = 64 << 20  # of float32 values that are gathered at a time, where that is ours to choose
 
@@ -79,6 +79,7 @@ class Features:
     ) -> None:
         self.layouts, self._values, self._known = layouts, values, known
         self._index = {name: Index(pairs) for name, pairs in keys.items()}
+        self._generators: dict[str, np.random.Generator] = {}
 
     def add_graph(
         self,
@@ -102,7 +103,10 @@ class Features:
             self.layouts[name], values = Layout("graph", tuple(map(str, species)), 1, 1), _Rows(matrix)
         else:
             self.layouts[name], values = Layout("votes", tuple(map(str, species)), *matrix.shape[2:]), matrix
-        self._values[name] = values if hidden is None else _Hiding(values, hidden, seed)
+        if hidden is not None:
+            self._generators[name] = np.random.default_rng(seed)
+            values = _Hiding(values, hidden, self._generators[name])
+        self._values[name] = values
         self._known[name] = np.ones((len(keys), 1), bool)
         self._index[name] = Index(keys)
 
@@ -122,6 +126,15 @@ class Features:
                 taken[~np.broadcast_to(known, taken.shape[:2])] = np.nan
             imagery[name] = torch.from_numpy(taken)
         return imagery
+
+    def random_state(self) -> Facts:
+        """The states of the generators that draw which surveys show no neighbours, by input."""
+        return {name: rng.bit_generator.state for name, rng in self._generators.items()}
+
+    def set_random_state(self, state: Facts) -> None:
+        """Go back to a state that `random_state` returned."""
+        for name, rng in self._generators.items():
+            rng.bit_generator.state = state[name]
 
     def steps(self, count: int) -> list[slice]:
         """Slices of `count` surveys whose imagery takes bounded memory."""
@@ -183,8 +196,8 @@ class _Rows:
 class _Hiding:
     """Rows of which each is zero with its own probability, drawn again whenever the row is read."""
 
-    def __init__(self, values, hidden, seed):
-        self.values, self.hidden, self.rng = values, hidden, np.random.default_rng(seed)
+    def __init__(self, values, hidden, rng):
+        self.values, self.hidden, self.rng = values, hidden, rng
 
     def __getitem__(self, rows):
         taken = self.values[rows]

@@ -28,8 +28,9 @@ from glc.nets.pretraining._base import Pretraining
 from glc.registry import losses, pretrainings
 from glc.training import lightning
 from glc.training.history import HISTORY, History
-from glc.training.lightning import quiet, torch_threads, wandb_logger
+from glc.training.lightning import quiet, repeatable, torch_threads, wandb_logger
 from glc.training.machine import MACHINE, Machine
+from glc.training.resume import prepare
 from glc.types import Facts
 
 MEASURES = ("triplet", "species", "satisfied", "alone", "norm")
@@ -111,13 +112,14 @@ class Tile2Vec(Pretraining):
                     "as tile_cnn"
                 )
         train, valid, facts = triplets.split(table, features, options.holdout, options.seed, machine.progress)
-        with quiet(), torch_threads(machine.threads):
+        with quiet(), torch_threads(machine.threads), repeatable(machine.accelerator):
             net.prepare(triplets.summarise(table, train, features, str(folder)))
             loaders = [
                 triplets.Loader(table, rows, features, options.batch_size, options.radius_m, options.seed, shuffle)
                 for rows, shuffle in ((train, True), (valid, False))
             ]
             learner = Learner(net, options, table.n_classes)
+            resume = prepare(machine, loaders, features)
             curve = History(out / HISTORY, COLUMNS, COLUMNS, "pretrain.learning_rate")
             with wandb_logger(machine.wandb) as logger:
                 run = lightning.trainer(
@@ -126,9 +128,9 @@ class Tile2Vec(Pretraining):
                     epochs=options.epochs,
                     folder=out,
                     logger=logger,
-                    enable_checkpointing=False,
+                    resume=resume,
                 )
-                run.fit(learner, *loaders)
+                lightning.fit(run, learner, loaders, resume)
         last = {name: value for name, value in curve.rows[-1].items() if math.isfinite(value)}
         facts |= {f"last_{name}": value for name, value in last.items()} | {"model": model.name}
         save_encoder(out / ENCODER, net.encoder, facts)

@@ -142,14 +142,14 @@ class Loader:
     def __init__(self, table, rows, features, batch_size, radius_m, seed, shuffle):
         self.table, self.rows, self.features = table, rows, features
         self.batch_size, self.radius_m, self.seed, self.shuffle = batch_size, radius_m, seed, shuffle
-        self._passes = 0
+        self.begun = 0  # passes
 
     def __len__(self):
         return math.ceil(len(self.rows) / self.batch_size)
 
     def __iter__(self):
-        rng = np.random.default_rng([self.seed, self.shuffle, self._passes if self.shuffle else 0])
-        self._passes += 1
+        rng = np.random.default_rng([self.seed, self.shuffle, self.begun if self.shuffle else 0])
+        self.begun += 1
         # the held-out ones too are mixed, once and for all, so that a batch is not one neighbourhood
         rows = rng.permutation(self.rows)
         for start in range(0, len(rows), self.batch_size):

@@ -6,7 +6,7 @@ The same for ``glc run``, for ``luigi --module glc.tasks …`` and for ``python 
 - everything else (Luigi's, Spark's, Lightning's output, warnings) goes to ``ROOT/logs/<time>-<command>.log``, and with
   ``--verbose`` (``--machine-verbose`` behind ``luigi``, or ``verbose = true`` in luigi.cfg) to the screen too;
 - results end on standard output, failures and the place of the log on standard error. Exit codes are those of
-  ``[retcode]`` in luigi.cfg.
+  ``[retcode]`` in luigi.cfg; 130 after Ctrl-C and 143 after SIGTERM (`signals`).
 
 Tasks that Python code runs with ``luigi.build`` print as Luigi does: the console starts only with a command.
 """
@@ -14,7 +14,6 @@ Tasks that Python code runs with ``luigi.build`` print as Luigi does: the consol
 import atexit
 import logging
 import os
-import signal
 import sys
 import time
 import traceback
@@ -22,7 +21,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
 import luigi
 from luigi.retcodes import run_with_retcodes
@@ -30,7 +29,7 @@ from luigi.retcodes import run_with_retcodes
 from glc import progress
 from glc.errors import UNHANDLED, GlcError, debugging, explain
 from glc.tasks import leftovers
-from glc.tasks.console import options, screen
+from glc.tasks.console import options, screen, signals
 from glc.tasks.console.journal import Journal
 from glc.tasks.console.logs import Logs
 from glc.tasks.console.stages import Stages, describe
@@ -55,7 +54,6 @@ class Console:
         self.stages = Stages()
         self.view: screen.View | None = None
         self.scheduled: set[tuple[str, str]] = set()
-        self.interrupted = False
         self.temporary = ExitStack()
 
     @property
@@ -77,7 +75,6 @@ class Console:
         self.temporary.enter_context(leftovers.temporary_folder())
         if removed := leftovers.remove(root):
             log.info("removed what killed runs have left: %s", ", ".join(map(str, removed)))
-        signal.signal(signal.SIGINT, self.interrupt)
 
     def schedule(self, task: luigi.Task, state: str) -> None:
         """Count a task among the stages."""
@@ -86,19 +83,11 @@ class Console:
             self.scheduled.add((task.task_id, state))
             self.journal.note(state, **describe(task))
 
-    def interrupt(self, *_: object) -> NoReturn:
-        """Stop at Ctrl-C: Luigi is asked for no more work, as Lightning turns the interrupt into a failed task."""
-        self.interrupted = True
-        if self.here:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            self.journal.note("interrupted")
-            os.kill(self.pid, signal.SIGUSR1)
-        raise KeyboardInterrupt
-
     def uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """The excepthook: the message to the screen, the traceback to the log."""
-        if not issubclass(kind, KeyboardInterrupt):
-            self.journal.note("failure", text=explain(error))
+        if issubclass(kind, KeyboardInterrupt):
+            raise SystemExit(signals.code() or 130)  # Python would die of SIGINT, whichever signal it was
+        self.journal.note("failure", text=explain(error))
         self.logs.exception(kind, error, trace)
 
     def end(self) -> None:
@@ -115,7 +104,7 @@ class Console:
         out.flush()
         if self.logs.path:
             print(f"  log        {self.logs.path}", file=error_stream)
-        if stages.interrupted:
+        if signals.code():
             print("Interrupted. Finished stages are kept; the same command continues from there.", file=error_stream)
         for text in [*stages.failures, *([] if self.view else options.suggestions(self.command))]:
             print(text, file=error_stream)
@@ -132,7 +121,12 @@ _console: Console | None = None
 def run(command: list[str]) -> None:
     """Run a Luigi command line, such as ``["Submission", "--dataset", …]``, and exit with its code."""
     start(command)
-    run_with_retcodes(command)
+    try:
+        run_with_retcodes(command)
+    except (KeyboardInterrupt, SystemExit):
+        if signals.code():
+            sys.exit(signals.code())
+        raise
 
 
 def start(command: list[str]) -> None:
@@ -144,6 +138,7 @@ def start(command: list[str]) -> None:
         except GlcError as error:
             print(explain(error), file=sys.stderr)
             sys.exit(UNHANDLED)
+        signals.catch()
         sys.excepthook = _console.uncaught
         atexit.register(_console.end)
 
@@ -195,6 +190,8 @@ def _cannot_be_asked(console: Console, task: luigi.Task) -> None:
 
 @_on(luigi.Event.START)
 def _started(console: Console, task: luigi.Task) -> None:
+    if not console.here:
+        signals.catch()
     console.schedule(task, "waiting")
     console.journal.note("running", **describe(task), at=time.time(), pid=os.getpid())
     reported = {"table": 0.0, "page": 0.0}
@@ -229,10 +226,10 @@ def _succeeded(console: Console, task: luigi.Task) -> None:
 @_on(luigi.Event.TIMEOUT)
 def _failed(console: Console, task: luigi.Task, error: BaseException | str) -> None:
     progress.report_to(None)
+    if signals.code():
+        return  # a library's way out of an interrupt
     console.schedule(task, "waiting")
     console.journal.note("failed", id=task.task_id, at=time.time())
-    if console.interrupted and isinstance(error, SystemExit):
-        return  # Lightning's way out of an interrupt
     cause = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else error
     if debugging() and isinstance(error, BaseException):
         cause = f"{cause}\n{''.join(traceback.format_exception(error)).rstrip()}"

@@ -99,7 +99,6 @@ class Stages:
     results: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    interrupted: bool = False
     began: float = field(default_factory=time.time)
 
     def name(self, task: luigi.Task) -> None:
@@ -145,8 +144,6 @@ class Stages:
                     texts.append(note["text"])
             elif kind == "needs":
                 self.needs.setdefault(note["id"], []).append(note["other"])
-            elif kind == "interrupted":
-                self.interrupted = True
             elif kind in ("waiting", "present"):
                 stage = self.by_id.setdefault(note["id"], Stage(**note))
                 stage.state = kind if stage.state == "waiting" else stage.state

@@ -2,6 +2,8 @@
 
 import luigi
 
+from glc.tasks.console import signals
+
 
 class ConsoleTask(luigi.Task):
     """A task that shows its progress, and whose results are printed at the end of a run."""
@@ -16,6 +18,19 @@ class ConsoleTask(luigi.Task):
         self.set_status_message(message)  # type: ignore[misc]  # Luigi's worker sets it before a task runs
         if percentage is not None:
             self.set_progress_percentage(percentage)  # type: ignore[misc]
+
+    def on_success(self) -> str | None:
+        """Called by Luigi when the task is done: an interrupt that a library swallowed ends the run here."""
+        signals.check()
+        return super().on_success()
+
+    def on_failure(self, exception: BaseException) -> str:
+        """Called by Luigi when the task has failed: not of itself, where a library turned an interrupt into an error.
+
+        exception : what the task raised
+        """
+        signals.check()
+        return super().on_failure(exception)
 
     def results(self) -> list[str]:
         """Lines that say where the results are, and the scores; printed when the task is complete."""

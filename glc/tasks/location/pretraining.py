@@ -69,7 +69,14 @@ class EncoderTask(ProductTask):
     def machine(self) -> "Machine":
         """How the training runs."""
         name = f"location-{self.label or self.identity}"
-        return training(self.root, "location", name, self.own_parameters(), threads=self.threads or None)
+        return training(
+            self.root,
+            "location",
+            name,
+            self.own_parameters(),
+            resume=self.parts_folder(),
+            threads=self.threads or None,
+        )
 
     def results(self) -> list[str]:
         """Where the encoders and the curves are."""

@@ -16,6 +16,7 @@ from glc.location.pretraining.image_encoder import ImageEncoder
 from glc.location.pretraining.options import Pretraining
 from glc.location.pretraining.sampling import uniform
 from glc.location.pretraining.scenes import Scenes
+from glc.training import resume
 from glc.training.machine import Machine
 
 
@@ -201,3 +202,30 @@ def test_the_rate_rises_and_falls():
     assert all(a > b for a, b in pairwise(shares[10:]))
     assert shares[-1] < 0.001
     assert [train.share(1, 0), train.share(2, 1)] == [1, 1]
+
+
+def test_a_killed_training_ends_with_the_same_bytes(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(resume, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(resume, "SHARE", 1e9)
+    machine = Machine("cpu", threads=1, progress=False, resume=tmp_path / "parts")
+    step, steps = train.Learner.training_step, []
+
+    def killed(self, batch):
+        steps.append(1)
+        if len(steps) == 50:
+            raise KeyError("killed")
+        return step(self, batch)
+
+    (tmp_path / "killed").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Learner, "training_step", killed)
+        with pytest.raises(KeyError, match="killed"):
+            train.fit(scenes(), tmp_path / "killed", options(), machine)
+    assert resume.finished_epochs(tmp_path / "parts") == 2
+    (tmp_path / "again").mkdir()
+    facts = train.fit(scenes(), tmp_path / "again", options(), machine)
+    out, wanted = trained
+    assert {k: v for k, v in facts.items() if k != "seconds"} == {k: v for k, v in wanted.items() if k != "seconds"}
+    for name in (train.LOCATION, train.IMAGE):
+        weights = [torch.load(folder / name, weights_only=True)["state_dict"] for folder in (out, tmp_path / "again")]
+        assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())

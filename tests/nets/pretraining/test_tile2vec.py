@@ -19,6 +19,7 @@ from glc.nets.inputs.features import Features, Layout
 from glc.nets.pretraining import tile2vec, triplets
 from glc.registry import pretrainings
 from glc.surveys import SurveyData
+from glc.training import resume
 from glc.training.machine import Machine
 
 N, SPECIES = 1500, 400
@@ -327,3 +328,48 @@ def test_options_are_checked_and_registered():
     for key, value in (("species", "both"), ("margin", 0), ("holdout", 0.0), ("sources", ["test"]), ("batch_size", 1)):
         with pytest.raises(ConfigError, match=rf"{key}(\.0)?: found"):
             config.options(tile2vec.Tile2Vec, config.Choice("tile2vec", {key: value}), "x")
+
+
+def test_two_threads_give_the_same_bytes_each_time(pairs, world, tmp_path):
+    """The distant survey of several anchors is one and the same: its gradient is a sum whose order must not vary."""
+    wide = config.Choice("tile_cnn", MODEL.options | {"latent": 512})  # torch shares out no less
+    files = []
+    for number in range(2):
+        out = tmp_path / str(number)
+        out.mkdir()
+        made = tile2vec.Tile2Vec(options(epochs=1, batch_size=512, margin=5.0))
+        made.fit(pairs, world[1], out, model=wide, machine=Machine("cpu", threads=2, progress=False))
+        encoder = torch.load(out / "encoder.ckpt", weights_only=True)["encoder"]
+        files.append(b"".join(value.numpy().tobytes() for value in encoder.values()))
+    assert files[0] == files[1]
+
+
+def test_a_killed_pretraining_ends_with_the_same_bytes(pairs, world, tmp_path, monkeypatch):
+    monkeypatch.setattr(resume, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(resume, "SHARE", 1e9)
+    made = tile2vec.Tile2Vec(options(species="learned"))
+    step, steps = tile2vec.Learner.training_step, []
+
+    def killed(self, batch):
+        steps.append(1)
+        if len(steps) == 70:
+            raise KeyError("killed")
+        return step(self, batch)
+
+    def train(name, folder):
+        (tmp_path / name).mkdir()
+        machine = Machine("cpu", progress=False, resume=folder)
+        facts = made.fit(pairs, world[1], tmp_path / name, model=MODEL, machine=machine)
+        encoder = torch.load(tmp_path / name / "encoder.ckpt", weights_only=True)["encoder"]
+        rows = [{k: str(v) for k, v in row.items() if k != "seconds"} for row in history(tmp_path / name)]
+        return {k: v for k, v in facts.items() if "seconds" not in k}, rows, encoder
+
+    facts, rows, encoder = train("whole", None)
+    with monkeypatch.context() as patch:
+        patch.setattr(tile2vec.Learner, "training_step", killed)
+        with pytest.raises(KeyError, match="killed"):
+            train("killed", tmp_path / "parts")
+    assert 0 < resume.finished_epochs(tmp_path / "parts") < len(rows)
+    again = train("again", tmp_path / "parts")
+    assert again[:2] == (facts, rows)
+    assert all(torch.equal(again[2][name], value) for name, value in encoder.items())
