@@ -33,7 +33,7 @@ from tests.tasks.pipeline import TINY, run
         (Folds, {"validation": '{"counts": 3}'}, "^--validation: unknown key 'counts'"),
         (PretrainLocationOnTiles, {"pretraining": '{"dim": 0}'}, "^--pretraining: dim: found 0, expected at least 1"),
         (Tiles, {"covariate": "sentinel3"}, "unknown covariate 'sentinel3'.*did you mean"),
-        (Tiles, {"imagery_folder": "nowhere"}, "^--imagery-folder nowhere: no such folder; give the one that holds"),
+        (Tiles, {"imagery_folder": "nowhere"}, "^--imagery-folder .*nowhere: no such folder; give the one that holds"),
     ],
 )
 def test_what_is_wrong_is_refused_when_the_command_is_read(task, changes, message):
