@@ -116,6 +116,7 @@ class GlcTask(ConsoleTask):
         """Raise a DataError when `content` is no longer that of the identity: the output would bear a wrong name."""
         now = self.content()
         if json.dumps(now, sort_keys=True) != json.dumps(self.known_content, sort_keys=True):
+            shutil.rmtree(self.parts_folder(), ignore_errors=True)  # a later run would find them under the old name
             raise DataError(
                 f"{self.origin}: {_difference(self.known_content, now)} since the run was scheduled; what was read may "
                 "be neither the old nor the new state, so nothing was kept; run the same command again"

@@ -159,23 +159,34 @@ def test_what_is_read_after_it_changed_is_not_kept(tmp_path, monkeypatch):
     assert (task.folder / "copy").read_text() == "as scheduled"
 
 
+class Slow(GlcTask):
+    """A task with a part, which may fail, or change what it reads, when the part is finished."""
+
+    fails = luigi.BoolParameter(significant=False)
+    meddles = luigi.BoolParameter(significant=False)
+    source = "as scheduled"
+    task_namespace = "test"
+
+    @property
+    def origin(self):
+        return "here"
+
+    def content(self):
+        return self.source
+
+    def status(self, message, percentage=None):
+        pass
+
+    def write(self, out):
+        self.parts_folder().mkdir(exist_ok=True)
+        (self.parts_folder() / "one").write_text("1")
+        if self.fails:
+            raise KeyError("failed")
+        if self.meddles:
+            self.source = "changed"
+
+
 def test_parts_outlive_a_failure_and_go_when_the_output_is_finished(tmp_path):
-    class Slow(GlcTask):
-        fails = luigi.BoolParameter(significant=False)
-
-        @property
-        def origin(self):
-            return "here"
-
-        def status(self, message, percentage=None):
-            pass
-
-        def write(self, out):
-            self.parts_folder().mkdir(exist_ok=True)
-            (self.parts_folder() / "one").write_text("1")
-            if self.fails:
-                raise KeyError("failed")
-
     with pytest.raises(KeyError):
         Slow(root=str(tmp_path), fails=True).run()
     task = Slow(root=str(tmp_path))
@@ -183,3 +194,10 @@ def test_parts_outlive_a_failure_and_go_when_the_output_is_finished(tmp_path):
     task.run()
     assert task.complete()
     assert [path.name for path in task.folder.parent.iterdir()] == [task.folder.name]
+
+
+def test_parts_of_what_changed_meanwhile_are_not_found_again(tmp_path):
+    task = Slow(root=str(tmp_path), meddles=True)
+    with pytest.raises(DataError, match="since the run was scheduled"):
+        task.run()
+    assert not task.parts_folder().exists()
