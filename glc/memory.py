@@ -1,6 +1,8 @@
 """Memory: how one budget is divided, what the machine has, and the peak of the processes while a block runs."""
 
 import contextlib
+import ctypes
+import gc
 import os
 import resource
 import sys
@@ -96,6 +98,19 @@ def peak() -> Iterator[Peak]:
             measured.bytes, measured.processes, measured.method = sum(marks.values()), len(marks), "VmHWM"
         else:
             measured.bytes, measured.processes, measured.method = _since_start(), 1, "getrusage"
+
+
+def give_back() -> None:
+    """Give freed memory back to the system: pages that the C library and pyarrow keep for the next allocation.
+
+    A run is one process, so that what one task freed would count in every later one.
+    """
+    import pyarrow as pa
+
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    with contextlib.suppress(OSError, AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _see():

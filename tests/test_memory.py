@@ -114,3 +114,20 @@ def test_a_block_costs_little():
     with memory.peak():
         pass
     assert time.monotonic() - began < 1
+
+
+@needs_proc
+def test_freed_memory_is_given_back_to_the_system():
+    before, freed, given = alone(
+        """
+import json, os
+def resident(): return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+blocks = [bytes(60_000) + bytes([n % 256]) for n in range(4_000)]
+kept, full = blocks[::50], resident()
+del blocks
+freed = resident()
+memory.give_back()
+print(json.dumps([full, freed, resident()]))
+"""
+    )
+    assert before - freed < 60 < 150 < before - given

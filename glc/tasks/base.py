@@ -180,6 +180,7 @@ class GlcTask(ConsoleTask):
             seconds = round(time.monotonic() - started, 1)
             storage.note(out, seconds=seconds, peak_memory_mb=round(peak.bytes / 2**20), raw_files=self.raw_files())
         shutil.rmtree(self.parts_folder(), ignore_errors=True)
+        memory.give_back()
         self.status(f"done in {time.monotonic() - started:.0f} s", 100)
 
     def _origins(self) -> Facts:
