@@ -105,7 +105,7 @@ def test_a_deflated_member_that_is_damaged_or_encrypted_is_an_os_error(folder, t
         archives.opened(path).read("a", 5000)
     central = content.rindex(b"PK\1\2")
     path.write_bytes(content[: central + 8] + b"\1" + content[central + 9 :])
-    with pytest.raises(OSError, match="is encrypted, password required.*without one"):
+    with pytest.raises(OSError, match=r"is encrypted, password required.*without one"):
         archives.opened(path).read("a", 5000)
 
 
