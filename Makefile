@@ -248,5 +248,8 @@ format: $(READY)  ## check style and import contracts; fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+audit: $(READY)  ## known vulnerabilities of the installed packages, or "not checked"
+	$(BIN)/python -m tests.audit
+
 options: $(READY)  ## write docs/options.md and the schema of experiments from the code
 	$(BIN)/python -m glc.config.reference

@@ -43,7 +43,8 @@ def results(tmp_path, monkeypatch):
     keys = ("sample_f1", "sample_f1_low", "sample_f1_high")
     for name, splits in metrics.items():
         values = {split: dict(zip(keys, found, strict=False)) for split, found in splits.items()}
-        (folder / f"{name}.json").write_text(json.dumps(values))
+        values["valid"]["by_fold"] = [{"fold": 0, "sample_f1": 0.1}]
+        (folder / f"{name}.json").write_text(json.dumps(values | {"scheme": "block", "unscored": ["12x"]}))
     monkeypatch.setenv("GLC_ROOT", str(tmp_path))
     monkeypatch.setenv("GLC_DATASET", "place")
     backend = matplotlib.get_backend()

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from rich.text import Text
 
+from glc import config
 from glc.cli import output
 from glc.tasks.machine import output_folder
 
@@ -42,6 +43,8 @@ def show(root: str = "") -> None:
         for name, metrics, path in rows:
             day = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
             validation = score(metrics.get("valid"))
+            if caveat := config.caveat(metrics["scheme"]):
+                validation += f" ({caveat})"
             if "optimistic" in metrics:  # of nets that have seen the labels (train.clone)
                 validation += f" (optimistic: {score(metrics['optimistic'])})"
             table.add_row(Text(name), Text(validation), Text(score(metrics.get("test"))), day)

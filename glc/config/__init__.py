@@ -12,6 +12,7 @@ from glc.config.experiment import (
     Surveys,
     Train,
     Validation,
+    caveat,
 )
 from glc.config.fields import (
     EACH_ONCE,
@@ -73,6 +74,7 @@ __all__ = [
     "base_of",
     "build",
     "canonical",
+    "caveat",
     "experiment_names",
     "experiment_path",
     "file_name",

@@ -65,6 +65,14 @@ class Validation:
         return (fold + 1) % self.count
 
 
+def caveat(scheme: str) -> str:
+    """What a validation score has to be shown with; empty where whole blocks are held out.
+
+    scheme : of `Validation`, by which surveys were dealt to folds
+    """
+    return "" if scheme == "block" else f"{scheme} split: optimistic for new places"
+
+
 @section
 class Po:
     """How presence-only occurrences become training examples of a net (Miyaguchi et al. 2024, section 7)."""

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from glc.errors import DataError
+from glc.rasters import archives
 
 MAX_BYTES = 1 << 28
 """Larger files (or members of a zipped one) are refused: a cube of a survey has some kilobytes."""
@@ -118,10 +119,10 @@ def _zipped(path, content):
 
 
 def _member(archive, name, limit):
-    size = archive.getinfo(name).file_size
-    if size > limit:
-        raise ValueError(f"{name} of {size:,} bytes, expected at most {limit:,}")
-    return archive.read(name)
+    try:
+        return archives.member(archive, name, limit)
+    except OSError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _legacy(path, file):

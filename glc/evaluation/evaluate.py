@@ -32,12 +32,15 @@ def write(
     truth: pd.DataFrame | None = None,
     resamples: int = 2_000,
     unscored: Sequence[str] = (),
+    scheme: str = "block",
 ) -> Facts:
     """Write ``metrics.json`` and a per-survey table ``surveys.parquet`` into `out`; return the metrics, a dict.
 
     truth : frame (surveyId, speciesId) of the test's labels, or None; a held-out test has its own
     resamples : of the bootstrap over spatial blocks that gives the interval of the sample-averaged F1
     unscored : ids of test surveys that could not be read; they are no part of the test's metrics
+    scheme : how surveys were dealt to folds (`config.Validation`), for the key ``scheme``: scores of ``valid`` by
+        another than ``block`` are optimistic for new places
 
     The metrics are of the `SPLITS`: ``valid``, ``test`` where its labels are known, and ``optimistic`` where nets were
     cloned: what the paper of cross-fusion reports, by nets that have seen these validation labels. The key
@@ -77,6 +80,7 @@ def write(
         predicted = sets.read(predictions_folder / sets.OPTIMISTIC, data.species)[-1]
         widened = labels.widen(scores.matrix, scores.species, data.species)
         result[sets.OPTIMISTIC] = measure(predicted, actual, widened, scores.fold)
+    result["scheme"] = scheme
     if unscored:
         result["unscored"] = list(unscored)
     pd.concat(frames, ignore_index=True).to_parquet(Path(out) / "surveys.parquet", index=False)

@@ -62,7 +62,7 @@ class GraphFeature:
         """Values of all surveys, without the labels that a model of the fold must not see; no survey sees its own.
 
         data : all surveys of the dataset
-        fold : the validation fold, whose labels nobody sees
+        fold : the validation fold, whose labels neither its own nor training surveys see
         stop : the fold that stops the training, whose labels training surveys do not see
         options : the feature's own `Options`
         classes : (c,) ids of the net's species, ascending

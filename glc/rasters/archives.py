@@ -1,17 +1,24 @@
-"""Files of a folder, a tar or a zip, read by name at random: nothing is unpacked."""
+"""Files of a folder, a tar or a zip, read by name at random: nothing is unpacked, nothing larger than expected is read.
 
+A few bytes of a zip may unpack to gigabytes, so the size that is declared is compared with what the reader expects
+before any byte is unpacked, and unpacking ends at the declared size even if there is more.
+"""
+
+import os
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from glc.errors import DataError
 
 
 def opened(path):
-    """A source with ``read(name) -> bytes``, KeyError where there is no such file, for a folder, ``.tar`` or ``.zip``.
+    """A source with ``read(name, limit) -> bytes`` for a folder, ``.tar`` or ``.zip``.
 
-    Names are relative to the folder; in an archive they may also start with the archive's own name. A DataError tells
-    of an archive that cannot be read at random.
+    Names are relative to the folder; in an archive they may also start with the archive's own name. `read` raises
+    KeyError for a file that does not exist, and OSError for one of more than `limit` bytes or one that is damaged. A
+    DataError is raised for an archive that cannot be read at random.
     """
     path = Path(path)
     if path.is_dir():
@@ -25,13 +32,42 @@ def opened(path):
         ) from error
 
 
+def member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    """Content of a zip's member.
+
+    archive, name : the zip, and the member's name in it; KeyError where there is none
+    limit : most bytes that the member may declare
+    An OSError tells of one that declares more, is damaged, encrypted, or packed by another method than deflate.
+    """
+    info = archive.getinfo(name)
+    _check_size(info.file_size, limit)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # unpacked at once, however much it is
+        method = zipfile.compressor_names.get(info.compress_type, f"method {info.compress_type}")
+        raise OSError(f"found a file packed with {method}, expected one stored or deflated; pack the zip again")
+    try:
+        with archive.open(name) as file:
+            # not more than is declared: without a number, all that it holds would be unpacked
+            return file.read(info.file_size)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:  # damaged, or not as long as declared
+        raise OSError(str(error)) from error
+    except RuntimeError as error:
+        raise OSError(f"{error}; pack the zip again without one") from error
+
+
+def _check_size(size, limit):
+    if size > limit:
+        raise OSError(f"found {size:,} bytes, expected at most {limit:,}")
+
+
 class _Folder:
     def __init__(self, path):
         self.path = path
 
-    def read(self, name):
+    def read(self, name, limit):
         try:
-            return (self.path / name).read_bytes()
+            with open(self.path / name, "rb") as file:
+                _check_size(os.fstat(file.fileno()).st_size, limit)
+                return file.read(limit)
         except FileNotFoundError:
             raise KeyError(name) from None
 
@@ -41,11 +77,8 @@ class _Zip:
         self.file = zipfile.ZipFile(path)
         self.names = _shortened(path, (info.filename for info in self.file.infolist() if not info.is_dir()))
 
-    def read(self, name):
-        try:
-            return self.file.read(self.names[name])
-        except (zipfile.BadZipFile, EOFError) as error:  # the archive's own checksum does not fit
-            raise OSError(str(error)) from error
+    def read(self, name, limit):
+        return member(self.file, self.names[name], limit)
 
 
 class _Tar:
@@ -59,8 +92,9 @@ class _Tar:
                 tar.members = []  # millions of them; their places are enough
         self.places = {name: members[full] for name, full in _shortened(path, members).items()}
 
-    def read(self, name):
+    def read(self, name, limit):
         offset, size = self.places[name]
+        _check_size(size, limit)
         self.file.seek(offset)
         content = self.file.read(size)
         if len(content) < size:

@@ -317,4 +317,18 @@ def _warped(source, crs, bands, nodata):
     # without nodata, what the warp does not reach would read as zero: an alpha band tells it apart
     gaps = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
     resampling = Resampling.nearest if categorical else Resampling.bilinear
-    return WarpedVRT(source, crs=crs, resampling=resampling, **gaps)
+    return WarpedVRT(source, crs=crs, resampling=resampling, **gaps, **_upright(source, crs))
+
+
+def _upright(source, crs):
+    """Options of a `WarpedVRT` to `crs` that only turns its source; none where pixels have to be made anew."""
+    if CRS.from_user_input(crs) != source.crs:
+        return {}
+    own = source.transform
+    if own.b or own.d:
+        # GDAL would take a turned raster of 40 x 50 for one of another resolution, and blur it
+        return {"XSCALE": 1, "YSCALE": 1}
+    # GDAL itself leaves east in the west; the pixels are the same ones, in another order
+    west, north = min(own.c, own.c + own.a * source.width), max(own.f, own.f + own.e * source.height)
+    transform = rasterio.Affine(abs(own.a), 0, west, 0, -abs(own.e), north)
+    return {"transform": transform, "width": source.width, "height": source.height}

@@ -25,6 +25,8 @@ from glc.types import StrPath
 
 _OK, _MISSING, _CORRUPT = 0, 3, 4  # of rasters.FLAGS
 _SAMPLE, _BATCH, _BATCH_PLANES = 64, 256, 1_024
+_FILE_BYTES = 1 << 24  # of any image file, however small; larger ones may hold their pixels unpacked, twice
+_BLOCK_SIDE = 1024  # of what a file stores together and GDAL decodes at once, however small the image
 _UNREADABLE = (OSError, ValueError, RasterioError)
 _DRIVERS = {"JPEG": b"\xff\xd8", "PNG": b"\x89PNG", "GTiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")}
 
@@ -134,11 +136,12 @@ class ImageCutter:
         return pixels.dtype == np.uint8, pixels[middle].astype(np.float32), valid[middle]
 
     def _bytes(self, layer, dataset, survey):
+        limit = max(_FILE_BYTES, 2 * len(layer.bands) * layer.side**2 * np.dtype(np.float64).itemsize)
         for path, name in self._candidates(layer, dataset, survey):
             if path not in self.sources:
                 self.sources[path] = archives.opened(path)
             try:
-                return self.sources[path].read(name)
+                return self.sources[path].read(name, limit)
             except KeyError:
                 continue
         raise KeyError(self._where(layer, dataset, survey))
@@ -192,7 +195,8 @@ def decode(data, bands, side, nodata=None):
     """Pixels of an image file and which are valid, both (bands, side, side).
 
     data : bytes of a JPEG, PNG or TIFF; raises OSError or ValueError with the cause where it is not whole, not `side`
-        pixels square, or has another number of bands
+        pixels square, or has another number of bands. All of this but the first is asked of its header: a file of
+        100 kB may unpack to gigabytes
     """
     if not data:
         raise ValueError("found 0 bytes")
@@ -202,10 +206,18 @@ def decode(data, bands, side, nodata=None):
     with warnings.catch_warnings(), rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING=True):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # patches are only pixels
         with MemoryFile(data) as file, file.open(driver=driver) as source:
+            channels, high, wide = source.count, *source.shape
+            if (channels, high, wide) != (bands, side, side):
+                raise ValueError(
+                    f"found {channels} bands of {high} x {wide} pixels, expected {bands} of {side} x {side}"
+                )
+            stored_high, stored_wide = source.block_shapes[0]
+            if stored_high * stored_wide > max(side, _BLOCK_SIDE) ** 2:
+                raise ValueError(
+                    f"found blocks of {stored_high} x {stored_wide} pixels in an image of {side} x {side}, expected "
+                    f"at most {max(side, _BLOCK_SIDE)} x {max(side, _BLOCK_SIDE)}"
+                )
             pixels, own = source.read(), source.nodata
-    if pixels.shape != (bands, side, side):
-        channels, high, wide = pixels.shape
-        raise ValueError(f"found {channels} bands of {high} x {wide} pixels, expected {bands} of {side} x {side}")
     nodata = own if own is not None else nodata
     valid = np.ones(pixels.shape, bool) if nodata is None else pixels != nodata
     return pixels, valid & np.isfinite(pixels) if pixels.dtype.kind == "f" else valid

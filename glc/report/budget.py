@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from glc import dct, storage
 from glc.errors import DataError
-from glc.report.figures import ACCENT, GREY, WIDTH, picture
+from glc.report.figures import ACCENT, GREY, WIDTH, picture, plain_numbers
 from glc.report.tables import read_metrics
 from glc.types import Facts
 
@@ -147,6 +147,7 @@ def draw(frame: pd.DataFrame, out: Path) -> None:
         right.set_ylim(bottom=0)
         for ax, column in ((left, "psnr_db"), (right, "f1")):
             ax.set_xscale("log")
+            plain_numbers(ax.xaxis)
             ax.margins(x=0.12, y=0.12)
             ax.grid(axis="y")
             ax.set_xlabel("bytes a survey on disk")

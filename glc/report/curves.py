@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from glc.errors import ConfigError, DataError
-from glc.report.figures import FOLDS, INK, WIDTH, picture
+from glc.report.figures import FOLDS, INK, WIDTH, picture, plain_numbers
 from glc.types import StrPath
 
 _PANELS = (
@@ -81,6 +81,7 @@ def _panel(ax, panel, lines):
     wide = bool(name != "satisfied" and values.min() > 0 and values.max() > _WIDE * values.min())
     if wide:
         ax.set_yscale("log")
+        plain_numbers(ax.yaxis)
     if name == "satisfied":
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))

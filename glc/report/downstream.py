@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from glc import config
 from glc.location.downstream import tables
 from glc.location.downstream.problems import Problem
 from glc.location.downstream.validation import read_scores
@@ -33,7 +34,9 @@ def page(
         chosen[name] = json.loads((folder / "chosen.json").read_text(encoding="utf-8"))
         for column in reversed(problem.folds):
             rows = tables.table(own, problem, column)
-            parts.append(markdown(f"{name}, {column}", rows, tables.remarks(own, problem, column)))
+            # fold_random, or fold_block of some size
+            caveats = [f"A {config.caveat('random')}."] if column == "fold_random" else []
+            parts.append(markdown(f"{name}, {column}", rows, [*tables.remarks(own, problem, column), *caveats]))
     parts.append(markdown("What predicts the places without labels", tables.chosen(chosen), remarks))
     largest = json.loads(errors.read_text(encoding="utf-8"))
     parts.append(markdown("Errors of the blend, block folds", pd.DataFrame(largest["values"])))

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import style
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
 from glc import storage
 from glc.errors import ConfigError
@@ -34,6 +35,7 @@ STYLE = {
     "axes.edgecolor": "#8a9097",
     "axes.labelcolor": INK,
     "text.color": INK,
+    "text.parse_math": False,  # a name may hold dollar signs
     "xtick.color": INK,
     "ytick.color": INK,
     "axes.spines.top": False,
@@ -88,6 +90,17 @@ def axes(height=3.3):
     made.grid(axis="y")
     made.tick_params(length=0)
     return figure, made
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Write plain numbers at a logarithmic Axis: matplotlib's own are formulae, which this style does not parse."""
+    axis.set_major_formatter(_PlainLog(labelOnlyBase=True))
+    axis.set_minor_formatter(_PlainLog(labelOnlyBase=False))
+
+
+class _PlainLog(LogFormatter):
+    def __call__(self, x, pos=None):
+        return f"{x:g}" if super().__call__(x, pos) else ""  # empty where labels would be too many
 
 
 @drawn

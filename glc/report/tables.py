@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from glc import storage
+from glc import config, storage
 from glc.evaluation.gains import effect
 from glc.report.markdown import markdown
 from glc.types import JSON, Facts
@@ -38,9 +38,24 @@ class SeedRow:
     columns: Mapping[str, JSON] = field(default_factory=dict)
 
 
-def read_metrics(folder: Path) -> dict[str, Facts]:
-    """Split -> measure -> value, of a folder of `glc.evaluation.evaluate`."""
+def read_metrics(folder: Path) -> Facts:
+    """What `glc.evaluation.evaluate` wrote to a folder: split -> measure -> value, and the ``scheme`` of the folds."""
     return json.loads((folder / "metrics.json").read_text())
+
+
+def caveats(rows: Mapping[str, Path]) -> list[str]:
+    """Sentences on rows whose validation scores are optimistic for new places.
+
+    rows : label -> folder of `glc.evaluation.evaluate`
+    """
+    marked: dict[str, list[str]] = {}
+    for label, folder in rows.items():
+        marked.setdefault(config.caveat(read_metrics(folder)["scheme"]), []).append(label)
+    return [
+        f"Validation{'' if len(labels) == len(rows) else ' of ' + ', '.join(labels)} by a {text}."
+        for text, labels in marked.items()
+        if text
+    ]
 
 
 def write(

@@ -66,7 +66,8 @@ class DctBudget(ExperimentProduct):
             rows.append(budget.row(block, folders, full, self.evaluation(block).folder, self.sample))
         frame = budget.frame_of(rows)
         budget.draw(frame, out / "table.png")
-        tables.write(out, f"DCT budget of {self.settings.name}: {self.subject}", frame)
+        caveats = tables.caveats({str(block): self.evaluation(block).folder for block in self.blocks})
+        tables.write(out, f"DCT budget of {self.settings.name}: {self.subject}", frame, caveats)
         storage.note(out, rows=len(frame))
 
     def results(self) -> list[str]:

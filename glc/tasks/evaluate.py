@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from glc import storage
+from glc import config, storage
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.experiment import ExperimentProduct, ExperimentTask
 from glc.tasks.scores import Predictions
@@ -22,6 +22,8 @@ class Baselines(ReadsTruth, ExperimentTask):
 
 class Evaluate(ReadsTruth, ExperimentProduct):
     """Metrics on validation, and on the test where its truth exists: ``ROOT/metrics/<dataset>/<experiment>.json``."""
+
+    version = 2
 
     def predictions(self) -> Predictions:
         """The sets that are evaluated."""
@@ -44,8 +46,10 @@ class Evaluate(ReadsTruth, ExperimentProduct):
             out,
             truth=self.read_truth(),
             unscored=storage.manifest(self.clone(Surveys).folder)["unscored"],
+            scheme=self.validation.scheme,
         )
         scores = ", ".join(
             f"{split} F1 {metrics[split]['sample_f1']:.4f}" for split in evaluate.SPLITS if split in metrics
         )
-        self.status(f"{self.settings.name}: {scores}")
+        caveat = config.caveat(self.validation.scheme)
+        self.status(f"{self.settings.name}: {scores}{f' ({caveat})' if caveat else ''}")

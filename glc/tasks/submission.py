@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from glc import editions, registry, storage, world
+from glc import config, editions, registry, storage, world
 from glc.editions import Edition
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Evaluate
@@ -12,7 +12,7 @@ from glc.tasks.report import Report
 from glc.tasks.scores import Predictions
 from glc.tasks.surveys import Surveys
 from glc.tasks.training import Fit
-from glc.types import JSON
+from glc.types import JSON, Facts
 
 SPLITS = {"valid": "validation", "test": "test", "optimistic": "validation, by nets that saw its labels:"}
 
@@ -69,14 +69,8 @@ class Submission(ExperimentProduct):
     def results(self) -> list[str]:
         """Lines that say where the results are, and the scores."""
         metrics = json.loads(self.stable("metrics", ".json").read_text())
-        scores = ", ".join(
-            f"{SPLITS[split]} F1 {values['sample_f1']:.4f}"
-            + (f" [{values['sample_f1_low']:.4f}, {values['sample_f1_high']:.4f}]" if "sample_f1_low" in values else "")
-            for split, values in metrics.items()
-            if split in SPLITS
-        )
         return [
-            f"{self.settings.name} on {self.subject}: {scores}",
+            f"{self.settings.name} on {self.subject}: {f1_of_splits(metrics)}",
             f"  submission {self.stable('submissions', '.csv')}",
             f"  scores     {self.stable('metrics', '.json')}",
             f"  report     {self.stable('reports') / 'index.html'}",
@@ -99,3 +93,19 @@ class Submission(ExperimentProduct):
             return []
         names = self.clone(Fit).left_out
         return [f"  skipped (not in this dataset): {', '.join(names)}"] if names else []
+
+
+def f1_of_splits(metrics: Facts) -> str:
+    """Each split's F1 with its interval, if it has one.
+
+    metrics : what `glc.evaluation.evaluate.write` returns
+    """
+    caveat, texts = config.caveat(metrics["scheme"]), []
+    for split, name in SPLITS.items():
+        if split in metrics:
+            values = metrics[split]
+            text = f"{name} F1 {values['sample_f1']:.4f}"
+            if "sample_f1_low" in values:
+                text += f" [{values['sample_f1_low']:.4f}, {values['sample_f1_high']:.4f}]"
+            texts.append(f"{text} ({caveat})" if caveat and split == "valid" else text)
+    return ", ".join(texts)

@@ -67,13 +67,14 @@ class Table(ExperimentsTask):
 
         from glc.report import tables
 
-        lines = []
-        for row, task in zip(self.rows(), self.evaluations().values(), strict=True):
+        lines, tasks = [], self.evaluations()
+        for row, task in zip(self.rows(), tasks.values(), strict=True):
             metrics = tables.read_metrics(task.folder)
             measured = self.measured(metrics["valid"], metrics.get("test", {}))
             lines.append({"model": row.label, **measured, tables.PAPER: row.paper, **self.columns(task)})
         frame = pd.DataFrame(lines).dropna(axis=1, how="all")
-        tables.write(out, f"{self.title}: {self.subject}", frame, self.remarks)
+        caveats = tables.caveats({label: task.folder for label, task in tasks.items()})
+        tables.write(out, f"{self.title}: {self.subject}", frame, (*self.remarks, *caveats))
         storage.note(out, rows=len(frame))
 
     def measured(self, valid: Facts, test: Facts) -> Facts:
@@ -176,7 +177,8 @@ class SeedTable(Table):
         ]
         frame, shown = tables.seed_table(rows)
         title = f"{self.title}: {self.subject}, {self.seeds} seeds"
-        tables.write(out, title, frame, (*tables.SEEDS, *self.remarks), shown)
+        caveats = tables.caveats({label: runs[0].folder for label, runs in tasks.items()})
+        tables.write(out, title, frame, (*tables.SEEDS, *self.remarks, *caveats), shown)
         storage.note(out, rows=len(frame), seeds=self.seeds)
 
     def row_costs(self, runs: list[Evaluate]) -> Facts:

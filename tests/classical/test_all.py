@@ -20,7 +20,7 @@ every = pytest.mark.parametrize(
 @functools.cache
 def world():
     """Surveys, and values of three rasters at them, of which some are missing."""
-    data = survey_data(n_train=90, n_po=60, n_test=12, n_species=12, seed=2)
+    data = survey_data(n_train=90, n_po=60, n_test=12, n_species=12, seed=2, held_out=True)
     table = np.random.default_rng(0).normal(size=(len(data.places), 3)).astype(np.float32)
     table[::17, 1] = np.nan
     return data, table
@@ -71,11 +71,15 @@ def test_every_survey_is_scored_from_0_to_1_and_alike_each_time(name):
 
 
 @every
-def test_labels_of_the_validation_fold_are_not_seen_and_those_of_training_are(name):
+def test_labels_that_it_may_not_see_change_nothing_and_those_of_training_do(name):
+    """Those of the validation fold and of the test, as in `tests/test_no_leakage.py`."""
     data, _ = world()
-    values = first(name, 1)[1]
-    np.testing.assert_array_equal(scores(name, with_other_labels(data, data.valid(1)), 1), values)
-    assert np.abs(scores(name, with_other_labels(data, data.train(1)), 1) - values).max() > 0
+    for fold in (0, None):
+        values, seen = first(name, fold)[1], np.concatenate([data.train(fold), data.presence_only])
+        hidden = np.setdiff1d(np.arange(len(data.places)), seen)
+        assert set(data.test) | set(() if fold is None else data.valid(fold)) <= set(hidden)
+        np.testing.assert_array_equal(scores(name, with_other_labels(data, hidden), fold), values)
+    assert np.abs(scores(name, with_other_labels(data, data.train(0)), 0) - first(name, 0)[1]).max() > 0
 
 
 @every

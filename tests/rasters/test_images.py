@@ -1,7 +1,10 @@
 """Tiles of image files: real ones, made ones, and every way in which one can be bad."""
 
 import io
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
 import zipfile
 
@@ -80,6 +83,15 @@ def _jpeg(shape, side=SIDE):
     return file.getvalue()
 
 
+def _blocks_of(side):
+    """A TIFF of SIDE x SIDE pixels that stores them in one block of `side` x `side`."""
+    with rasterio.MemoryFile() as file:
+        profile = {"driver": "GTiff", "count": 1, "height": SIDE, "width": SIDE, "dtype": "uint8", "tiled": True}
+        with file.open(**profile, blockxsize=side, blockysize=side, compress="deflate") as made:
+            made.write(np.zeros((1, SIDE, SIDE), np.uint8))
+        return file.read()
+
+
 BAD = {
     "zero bytes": (b"", "found 0 bytes"),
     "truncated": (_jpeg(())[:-200], "premature end"),
@@ -87,6 +99,7 @@ BAD = {
     "wrong size": (_jpeg((), SIDE + 1), "found 1 bands of 33 x 33 pixels, expected 1 of 32 x 32"),
     "wrong channels": (_jpeg((3,)), "found 3 bands of 32 x 32 pixels, expected 1 of 32 x 32"),
     "truncated TIFF": (b"II*\0" + b"\0" * 30, "."),
+    "huge blocks": (_blocks_of(2048), "found blocks of 2048 x 2048 pixels in an image of 32 x 32"),
 }
 
 
@@ -103,6 +116,50 @@ def test_a_bad_file_is_told_of_and_costs_its_layer_alone(folder, case):
     assert list(valid["nir"]) == [1, 0, 1]
     assert (values["nir"][1] == round(float(cutter.means[3]))).all()
     assert list(valid["red"]) == [1, 1, 1]
+
+
+LIMITED = """
+import resource, sys
+import pandas as pd
+from tests.rasters.test_images import FLAGS, _cutter, _places
+cutter = _cutter(sys.argv[1], sample=[0])
+cutter.cut(_places([0]))
+pages = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (pages + (128 << 20),) * 2)
+_, _, rank, problems = cutter.cut(_places([0, 1, 2, 3]))
+print([str(FLAGS[flag]) for flag in rank])
+print(*(f"{row}: {cause}" for row, _, cause in problems), sep="\\n")
+"""
+
+
+def test_images_that_unpack_to_gigabytes_are_told_of_and_take_little_memory(tmp_path):
+    """128 MiB are enough for four surveys, of which three bring a bomb: a TIFF, a member of a zip, a sparse file."""
+    profile = {"driver": "GTiff", "count": 3, "height": 30_000, "width": 30_000, "dtype": "uint8", "tiled": True}
+    with rasterio.open(tmp_path / "bomb.tif", "w", **profile, compress="deflate", sparse_ok=True):
+        pass
+    assert (tmp_path / "bomb.tif").stat().st_size < 200_000
+    rgb = io.BytesIO()
+    Image.new("RGB", (SIDE, SIDE), "green").save(rgb, "png")
+    with zipfile.ZipFile(tmp_path / "rgb.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for survey in (0, 3):
+            file.writestr(f"{survey:02d}/{survey}.png", rgb.getvalue())
+        file.write(tmp_path / "bomb.tif", "01/1.png")
+        with file.open("02/2.png", "w") as member:
+            for _ in range(512):
+                member.write(bytes(1 << 20))
+    for survey in range(4):
+        path = tmp_path / "nir" / f"{survey:02d}" / f"{survey}.jpeg"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(_jpeg(()))
+    os.truncate(path, 1 << 40)
+    ran = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == [
+        "['ok', 'corrupt', 'corrupt', 'corrupt']",
+        "1: found 3 bands of 30000 x 30000 pixels, expected 3 of 32 x 32",
+        "2: found 536,870,912 bytes, expected at most 16,777,216",
+        "3: found 1,099,511,627,776 bytes, expected at most 16,777,216",
+    ]
 
 
 def test_missing_files_and_undeclared_datasets_are_told_of(folder):

@@ -1,0 +1,54 @@
+"""Spark's session listens on loopback only."""
+
+import ipaddress
+import os
+from pathlib import Path
+
+PROC = Path("/proc")
+LISTEN = "0A"
+
+
+def _children(pid: int) -> list[int]:
+    """Processes below `pid`, and itself."""
+    parents = {}
+    for folder in PROC.glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:  # ended meanwhile
+            continue
+    tree = [pid]
+    for member in tree:
+        tree += [child for child, parent in parents.items() if parent == member]
+    return tree
+
+
+def _listening(pids: list[int]) -> set[str]:
+    """Addresses that the processes listen on."""
+    inodes = set()
+    for pid in pids:
+        for link in (PROC / str(pid) / "fd").glob("*"):
+            try:
+                inodes.add(os.readlink(link))
+            except OSError:
+                continue
+    addresses = set()
+    for table in ("tcp", "tcp6"):
+        for line in (PROC / "net" / table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTEN and f"socket:[{fields[9]}]" in inodes:
+                raw = bytes.fromhex(fields[1].split(":")[0])
+                words = [raw[at : at + 4][::-1] for at in range(0, len(raw), 4)]  # each in the machine's order
+                addresses.add(str(ipaddress.ip_address(b"".join(words))))
+    return addresses
+
+
+def test_spark_and_its_workers_listen_on_loopback_alone(spark):
+    settings = spark.sparkContext.getConf()
+    assert settings.get("spark.driver.host") == settings.get("spark.driver.bindAddress") == "127.0.0.1"
+    assert settings.get("spark.ui.enabled") == "false"
+    assert spark.range(4).mapInPandas(lambda frames: frames, "id long").count() == 4  # starts the workers of Python
+    addresses = _listening(_children(os.getpid()))
+    assert addresses, "the driver listens on some port"
+    for address in map(ipaddress.ip_address, addresses):
+        mapped = address.ipv4_mapped if address.version == 6 else None  # Java opens sockets of both families
+        assert (mapped or address).is_loopback, f"listens on {address}"
