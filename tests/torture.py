@@ -46,7 +46,17 @@ RUNS = {
     "best": f"best{FOLDS}+model.members=['votes','frequency','geolocation{QUICK}']+compare_with=[]",
 }
 """What is run: a label and the experiment, small."""
-STAGES = ("Surveys", "Tiles", "Cubes", "Neighbours", "Pretrain", "Fit", "ClassicalScores", "StackScores", "VirtualPart")
+STAGES = (
+    "Surveys",
+    "Tiles",
+    "Cubes",
+    "Neighbours",
+    "Pretrain",
+    "Fit",
+    "ClassicalScores",
+    "EnsembleScores",
+    "VirtualPart",
+)
 """Stages that are aimed at."""
 LONGEST = 900
 """Seconds after which a run hangs."""
@@ -86,8 +96,8 @@ def start(experiment, root, log, *more, **changes):
 
 def at_work(root):
     """Names of the stages whose scratch folder is there."""
-    scratch = (path.name for path in Path(root).glob("store/*/.*") if path.is_dir())
-    made = (path.name for path in Path(root).glob("datasets/*/.parts/.*") if path.is_dir())
+    scratch = (path.name for path in Path(root).glob("store/*/.*.partial"))
+    made = Path(root).glob("datasets/*/.parts/.*.partial")
     names = {re.match(r"\.([A-Za-z]+)-", name) for name in scratch}
     parts = {"VirtualPart"} if any(made) else set()
     return {match[1] for match in names if match} | parts
@@ -115,10 +125,16 @@ def alive(root):
     return found
 
 
-def strike(process, root, tally, rng, typical):
+def stages_of(reference):
+    """Those of `STAGES` that a finished root has."""
+    made = {path.name.split("-")[0] for path in Path(reference).glob("store/*/*-*")} | {"VirtualPart"}
+    return [name for name in STAGES if name in made]
+
+
+def strike(process, root, stages, tally, rng, typical):
     """Wait for a moment and kill the run; whether it was killed before it ended."""
     if rng.random() < 0.5:
-        wanted = min(STAGES, key=lambda name: (tally.kills[name], rng.random()))
+        wanted = min(stages, key=lambda name: (tally.kills[name], rng.random()))
         limit = time.monotonic() + typical
         while time.monotonic() < limit and process.poll() is None and wanted not in at_work(root):
             time.sleep(0.02)
@@ -145,7 +161,7 @@ def chain(label, folder, reference, typical, tally, rng, most):
     with open(log, "wb") as file:
         while True:
             process = start(RUNS[label], root, file)
-            if tally.kills["all"] < most and strike(process, root, tally, rng, typical):
+            if tally.kills["all"] < most and strike(process, root, stages_of(reference), tally, rng, typical):
                 if living := alive(root):
                     tally.findings.append(f"{label}: lives on after the kill of its group: {living}")
                 continue
