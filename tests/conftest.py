@@ -34,6 +34,7 @@ _WITHOUT_SPARK = (
     "tests/tasks/location/test_downstream.py",
     "tests/tasks/location/test_localisation.py",
     "tests/tasks/location/test_variants.py",
+    "tests/tasks/test_broken_inputs.py",
     "tests/tasks/test_console.py",
     "tests/tasks/test_outputs.py",
     "tests/tasks/test_refusals.py",

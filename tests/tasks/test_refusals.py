@@ -4,7 +4,6 @@ No Spark is started: a case that reached it would need more than the time that o
 """
 
 import configparser
-import logging
 import os
 import socket
 import subprocess
@@ -19,11 +18,10 @@ import pandas as pd
 import pytest
 import rasterio
 import torch
-from luigi.retcodes import run_with_retcodes
 from rasterio.transform import from_origin
 
 from glc import config, memory, storage, world
-from glc.errors import ConfigError, DataError, GlcError, debugging, explain, run_command
+from glc.errors import ConfigError, DataError, debugging, explain, run_command
 from glc.etl import cube_table, tiles
 from glc.location.downstream.__main__ import main as reference
 from glc.report import location, lowpass
@@ -34,27 +32,6 @@ from glc.training import loading
 TINY = ("--dataset", "virtual:tiny")
 VOTES = ("Submission", *TINY, "--experiment", "votes")
 GEOLOCATION = ("Submission", *TINY, "--experiment", "geolocation")
-
-
-@pytest.fixture
-def refused(tmp_path, monkeypatch, caplog):
-    """Run a Luigi command that is refused; its message. Nothing is written."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("WANDB_API_KEY", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*command, code=40):
-        words = [*command] if "--root" in command else [*command, "--root", str(tmp_path / "out")]
-        with caplog.at_level(logging.ERROR), pytest.raises(SystemExit) as end:
-            run_with_retcodes(words)
-        assert end.value.code == code, caplog.text
-        error = caplog.records[-1].exc_info[1]
-        assert isinstance(error, GlcError), caplog.text
-        assert not (tmp_path / "out").exists()
-        assert "\n" not in str(error)
-        return str(error)
-
-    return run
 
 
 @pytest.fixture
