@@ -14,7 +14,12 @@ import glc
 from glc import config, registry
 from tests.test_makefile import CHECKOUT, targets
 
-WRITTEN = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (CHECKOUT / "docs").glob("*.md")))
+WRITTEN = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    *sorted(f"docs/{path.name}" for path in (CHECKOUT / "docs").glob("*.md")),
+)
 TEXTS = {name: (CHECKOUT / name).read_text() for name in WRITTEN}
 EXAMPLES = {
     path: block

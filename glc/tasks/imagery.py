@@ -166,6 +166,7 @@ class BlockParameter(luigi.Parameter[Block]):
 class Tiles(ImageryTask):
     """Tiles of a covariate around every survey: low DCT coefficients of each band, or its pixels (``--block full``)."""
 
+    version = 2
     covariate = NameParameter(
         registry.covariates, variable="COVARIATE", default="sentinel2", description="a registered covariate"
     )
@@ -280,6 +281,7 @@ class RastersParameter(luigi.ListParameter):
 class Tabular(ImageryTask):
     """Values of covariates at every survey, cleaned; from the contest's CSVs, else from the survey's own pixel."""
 
+    version = 2
     covariates = RastersParameter(default=("bioclim", "elevation"), description="registered rasters")
     source = ChoiceParameter(
         choices=("auto", "tables", "rasters"), default="auto", description="CSVs, pixels, or CSVs where there are any"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import luigi
 
-from glc import registry, storage
+from glc import config, registry, storage
 from glc.errors import ConfigError
 from glc.location.pretraining.options import Pretraining, TilePretraining
 from glc.tasks.base import GlcTask, ProductTask, Published
@@ -61,7 +61,7 @@ class EncoderTask(ProductTask):
     def stable(self, name: str) -> Path:
         """The stable path of a product."""
         standard = "encoder" if self.usual() else f"encoder-{self.identity}"
-        return Path(self.root) / "location" / self.subject / (self.label or standard) / name
+        return Path(self.root) / "location" / self.subject / config.file_name(self.label or standard) / name
 
     def published(self) -> list[Published]:
         return [Published(self.stable(name), self.folder / name) for name in (*CHECKPOINTS, "history.csv")]
