@@ -58,6 +58,7 @@ def test_all_routes_compress_the_same_pixels(raster, windows, tmp_path, monkeypa
     assert_allclose(np.stack(read), cut)
 
 
+@pytest.mark.slow
 def test_measure_gives_a_line_a_route(raster, windows):
     (path, _), (places, _, _) = raster, windows
     lines = tiles.measure(path, places, memory_mb=8, few=5)

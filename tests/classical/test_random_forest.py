@@ -29,6 +29,7 @@ def test_it_is_the_forest_of_scikit_learn():
     assert_allclose(ours.probabilities(asked), theirs.predict_proba(asked), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_our_trees_predict_as_well_as_those_of_scikit_learn():
     X, species = examples(3_000, 30)
     asked, truth = examples(2_000, 30, seed=1)

@@ -301,7 +301,7 @@ def test_genuine_glc23_rows_are_all_accounted_for(spark, shared_data, tmp_path):
         pytest.param("fixtures/glc22", marks=pytest.mark.slow),  # tests/tasks/test_tabular.py reads it too
         # the layout of the virtual world, and of medflora
         pytest.param("fixtures/glc24_pre_extracted", marks=pytest.mark.slow),
-        "fixtures/glc25_pre_extracted",
+        pytest.param("fixtures/glc25_pre_extracted", marks=pytest.mark.slow),
     ],
 )
 def test_genuine_folders_are_accounted_for_row_by_row(spark, shared_data, tmp_path, name):

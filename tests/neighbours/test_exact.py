@@ -269,6 +269,7 @@ def test_spark_splits_a_spot_where_all_places_lie(spark, tmp_path):
     assert_same(found, in_process(spot, spot, k=2, radius_m=1_000), atol=0)
 
 
+@pytest.mark.slow
 def test_spark_writes_an_empty_table_where_nobody_is_near(spark, tmp_path):
     west, east = places([0, 1], [45, 46], "pa_test"), places([20], [45])
     assert len(on_spark(spark, tmp_path / "far", west, east, k=1, radius_m=1_000)) == 0

@@ -259,6 +259,7 @@ def test_settings_survive_quotes_lists_and_umlauts():
     assert config.build(config.Experiment, tomllib.loads(page.as_toml(experiment)), "settings") == experiment
 
 
+@pytest.mark.slow
 def test_equal_stories_render_to_equal_bytes_in_another_process(rendered):
     variant = "net without test labels"
     code = (

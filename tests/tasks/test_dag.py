@@ -164,6 +164,7 @@ def test_one_validation_block_is_refused_before_anything_is_trained(root):
     assert len(task.clone(experiment="geolocation+validation.run=2").read_surveys().places)
 
 
+@pytest.mark.slow
 def test_defaults_hold_in_any_folder_and_a_named_configuration_wins(tmp_path):
     code = (
         "import luigi, glc.tasks; from glc.tasks.machine import machine; from glc.tasks import Submission;"

@@ -51,6 +51,7 @@ def test_series_and_climate_cubes_reach_their_nets(root):
         assert 0 < json.loads((task.folder / "metrics.json").read_text())["valid"]["sample_f1"] < 1
 
 
+@pytest.mark.slow
 def test_tile2vec_is_pretrained_once_for_all_folds_and_kept_as_it_is(root):
     import torch
 

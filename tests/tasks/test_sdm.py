@@ -133,6 +133,7 @@ def test_a_benchmark_without_any_truth_tells_where_the_scores_are(tmp_path, root
     assert pd.read_csv(task.folder / "table.csv").empty
 
 
+@pytest.mark.slow
 def test_published_scores_that_are_there_stand_beside(data, root, tmp_path):
     for path in data.rglob("*.parquet"):
         (tmp_path / path.relative_to(data)).parent.mkdir(exist_ok=True)

@@ -212,6 +212,7 @@ def features():
     return Features(layouts_of(aerial=AERIAL), {"aerial": pixels}, {"aerial": np.ones((48, 4), bool)}, {"aerial": keys})
 
 
+@pytest.mark.slow
 def test_the_trainer_trains_it_by_the_published_loss_and_optimiser(tmp_path, features):
     world(tmp_path / "train", np.arange(32))
     valid = world(tmp_path / "valid", np.arange(32, 48))
@@ -277,6 +278,7 @@ def read(path):
             return file.read().astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("GLC_SHARED_DATA" not in os.environ, reason="needs the shared data (GLC_SHARED_DATA)")
 def test_real_patches_pass_whole_through_the_published_net():
     folder = Path(os.environ["GLC_SHARED_DATA"]) / "fixtures/glc22"
