@@ -11,8 +11,9 @@ A chain passes when its last run exits with 0 and everything it left equals what
 metrics and tables by their bytes, parquet files by their rows, weights by their values. Only what measures time may
 differ. No scratch may be left over and no process may live on.
 
-After the kills come the trials of `SCENES`: a full disk, a root that cannot be written, one command twice at once, a
-stale lock, a scheduler that goes away and comes back.
+Every restart finds the locks and pid files of the killed run. After the kills come the trials of `SCENES`: a full disk,
+a root that cannot be written, one command twice at once, two experiments that share stages at once, a scheduler that
+goes away and comes back.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -306,6 +308,40 @@ def together(folder, reference):
     return [f"two experiments at once: scratch is left: {path}" for path in leftovers(root)]
 
 
+def scheduler_goes(folder, reference):
+    """The central scheduler is killed in the middle of a run and comes back: the run, or the next one, ends well."""
+    root, state = folder / "scheduler", folder / "state"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+
+    def serve():
+        server = subprocess.Popen(
+            [sys.executable, "-m", "glc.tasks.scheduler", "--port", port],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment(XDG_STATE_HOME=str(state)),
+            cwd=CHECKOUT,
+            start_new_session=True,
+        )
+        time.sleep(5)
+        return server
+
+    server = serve()
+    with open(folder / "scheduler.log", "wb") as log:
+        central = {"LUIGI_CONFIG_PATH": str(CHECKOUT / "conf" / "luigi-vm.cfg")}
+        run = start(RUNS["votes"], root, log, "--", "--scheduler-port", port, **central)
+        while run.poll() is None and "Surveys" not in at_work(root):
+            time.sleep(0.1)
+        kill(server)
+        time.sleep(3)
+        server = serve()
+        code = run.wait(LONGEST)
+    kill(server)
+    print(f"  the run whose scheduler went away exits with {code}")
+    return _ends_well("votes", root, folder, reference)
+
+
 def _ends_well(label, root, folder, reference):
     with open(folder / "again.log", "wb") as log:
         code = start(RUNS[label], root, log).wait(LONGEST)
@@ -314,7 +350,13 @@ def _ends_well(label, root, folder, reference):
     return [*differences(reference, root), *(f"scratch is left: {path}" for path in leftovers(root))]
 
 
-SCENES = {"full disk": full_disk, "root is a file": read_only, "the same twice": twice, "two at once": together}
+SCENES = {
+    "full disk": full_disk,
+    "root is a file": read_only,
+    "the same twice": twice,
+    "two at once": together,
+    "the scheduler goes and comes back": scheduler_goes,
+}
 
 
 def main(arguments=None):
