@@ -101,6 +101,6 @@ class Verify(ConsoleTask):
 
 def _summary(findings: Findings) -> str:
     return (
-        f"{findings.outputs:,} outputs ({findings.files:,} files, {findings.bytes / 1e9:.2f} GB) and "
+        f"{findings.outputs:,} outputs ({findings.files:,} files, {findings.bytes / 1e6:,.1f} MB) and "
         f"{findings.published:,} published files are as they were written"
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 import luigi
 import pytest
 
-from glc.tasks import Surveys
+from glc.tasks import Provenance, Surveys, VirtualPart
 from glc.tasks.console.journal import Journal
 from glc.tasks.console.screen import duration
 from glc.tasks.console.stages import Stages, describe
@@ -339,6 +339,28 @@ def test_a_stage_is_named_by_what_was_set():
 
     assert describe(Trained())["details"] == "fold 0"
     assert describe(Trained(fold=-1))["details"] == ""  # of no fold
+
+
+def test_a_task_is_described_though_a_path_of_it_has_no_default(tmp_path):
+    (tmp_path / "submission.csv").write_text("")
+    path = str(tmp_path / "submission.csv")
+    assert describe(Provenance(path=path))["family"] == "Provenance"
+
+
+def test_a_product_is_traced_on_the_command_line(tmp_path):
+    task = VirtualPart(dataset="virtual:tiny", root=str(tmp_path))
+    (tmp_path / "store").mkdir()
+    assert luigi.build([task], local_scheduler=True, log_level="WARNING")
+    command = [sys.executable, "-m", "glc", "provenance", str(task.folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert f"VirtualPart {task.identity}" in done.stdout
+    assert "the virtual world tiny, computed from its seed" in done.stdout
+    done = subprocess.run(
+        [*command[:-1], str(tmp_path / "submission.csv")], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 40
+    assert "no such file or folder; give a file that glc has made" in done.stderr
 
 
 def test_what_waits_is_listed_behind_what_it_needs():

@@ -158,8 +158,13 @@ def _on(event: str, kind: type[luigi.Task] = luigi.Task) -> Callable[[Handler], 
     def register(handler: Handler) -> Handler:
         @kind.event_handler(event)
         def call(task: luigi.Task, *facts: object) -> None:
-            if _console is not None:
+            if _console is None:
+                return
+            try:
                 handler(_console, task, *facts)
+            except Exception as error:  # Luigi logs and forgets it; the lines at the end would be missing unexplained
+                _console.journal.note("failure", text=f"the display of this run is not whole: {error!r}")
+                raise
 
         return handler
 

@@ -84,7 +84,7 @@ class Plain(View):
             self.titled = True
             present = len(stages.by_id) - stages.total
             before = f", {present} finished before" if present else ""
-            self.line(f"{stages.title}: {stages.total} stages to run{before}")
+            self.line(f"{stages.title}: {stages.total} stage{'' if stages.total == 1 else 's'} to run{before}")
         for text in self.new_warnings():
             self.line(f"warning: {text}")
         for stage in ended:

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 import luigi
 
+from glc.errors import GlcError
 from glc.tasks.console.journal import Journal
 from glc.types import Facts
 
@@ -32,10 +33,7 @@ def describe(task: luigi.Task) -> Description:
     values = task.to_str_params()
     details = []
     for name, parameter in task.get_params():
-        value = values[name]
-        usual = parameter.has_task_value(task.task_family, name) and parameter.serialize(
-            parameter.task_value(task.task_family, name)
-        )
+        value, usual = values[name], _usual(task, name, parameter)
         if name in _ELSEWHERE or not parameter.significant or len(value) > _LONGEST:
             continue
         if (value != usual or name in _ALWAYS) and not value.startswith(("{", "[", "/", "-")):
@@ -48,6 +46,15 @@ def describe(task: luigi.Task) -> Description:
         "experiment": values.get("experiment", ""),
         "dataset": dataset,
     }
+
+
+def _usual(task: luigi.Task, name: str, parameter: luigi.Parameter[object]) -> str | None:
+    """What a parameter is where nobody sets it, as text; None where it has to be set."""
+    try:
+        default = parameter.task_value(task.task_family, name)
+    except (GlcError, luigi.parameter.MissingParameterException):
+        return None
+    return str(parameter.serialize(default))
 
 
 @dataclass
@@ -147,6 +154,8 @@ class Stages:
             elif kind in ("waiting", "present"):
                 stage = self.by_id.setdefault(note["id"], Stage(**note))
                 stage.state = kind if stage.state == "waiting" else stage.state
+            elif note["id"] not in self.by_id:
+                continue  # the note that tells what it is could not be made, which is a failure of its own
             elif kind == "running":
                 self._start(note)
             else:
