@@ -178,9 +178,10 @@ def chain(label, folder, reference, typical, tally, rng, most):
     if code:
         tally.findings.append(f"{label}: a restarted run exits with {code}: {text}")
         return
-    tally.findings += [f"{label}: {what}" for what in differences(reference, root)]
-    tally.findings += [f"{label}: scratch is left: {path}" for path in leftovers(root)]
-    shutil.rmtree(root)
+    findings = [*differences(reference, root), *(f"scratch is left: {path}" for path in leftovers(root))]
+    tally.findings += [f"{label}: {what}; see {root}" for what in findings]
+    if not findings:
+        shutil.rmtree(root)
 
 
 def leftovers(root):
@@ -379,6 +380,7 @@ def main(arguments=None):
         before = tally.kills["all"]
         chain(label, folder, *references[label], tally, rng, chosen.kills)
         print(f"{label}: {tally.kills['all'] - before} kills, {len(tally.findings)} findings", flush=True)
+        print("".join(f"  {what}\n" for what in tally.findings), end="", flush=True)
     if "votes" in references:
         for name, scene in SCENES.items():
             findings = scene(folder, references["votes"][0])
