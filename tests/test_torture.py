@@ -51,5 +51,8 @@ def test_scratch_tells_what_is_at_work_and_is_not_to_be_left(tmp_path):
     (root / "store" / "virtual-tiny" / ".Fit-1b-x7.partial").mkdir()
     (root / "datasets" / "virtual-tiny" / ".parts" / ".metadata-2c-y.partial").mkdir(parents=True)
     assert torture.at_work(root) == {"Fit", "VirtualPart"}
-    assert torture.stages_of(root) == ["VirtualPart", "Fit"]
+    assert set(torture.stages_of(root)) == {"VirtualPart", "Fit"}
     assert len(torture.leftovers(root)) == 2
+    assert torture.done("Fit", root)
+    assert not torture.done("Tiles", root)
+    assert not torture.done("VirtualPart", root)

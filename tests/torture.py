@@ -133,16 +133,23 @@ def stages_of(reference):
     return [name for name in STAGES if name in made]
 
 
+def done(stage, root):
+    """Whether an output of a stage is there; there may be others of it to come."""
+    folders = "datasets/*/.parts" if stage == "VirtualPart" else f"store/*/{stage}-*"
+    return any(Path(root).glob(f"{folders}/_SUCCESS" if stage != "VirtualPart" else f"{folders}/*/_SUCCESS"))
+
+
 def strike(process, root, stages, tally, rng, typical):
     """Wait for a moment and kill the run; whether it was killed before it ended."""
-    if rng.random() < 0.5:
-        wanted = min(stages, key=lambda name: (tally.kills[name], rng.random()))
+    left = [name for name in stages if not done(name, root)]
+    if left and rng.random() < 0.5:
+        wanted = min(left, key=lambda name: (tally.kills[name], rng.random()))
         limit = time.monotonic() + typical
         while time.monotonic() < limit and process.poll() is None and wanted not in at_work(root):
             time.sleep(0.02)
         delay = rng.uniform(0, 3)
     else:
-        delay = rng.uniform(0, typical)
+        delay = rng.uniform(0, typical * rng.random())  # restarts have less left to do
     limit = time.monotonic() + delay
     while time.monotonic() < limit and process.poll() is None:
         time.sleep(0.02)

@@ -3,10 +3,10 @@
 from glc.editions._base import Table
 
 AREAS = {
-    "fr": ("France", 3035, (-5.6, 41.0, 10.0, 51.5)),
-    "us": ("United States", 5070, (-125.0, 24.0, -66.5, 49.6)),
+    "fr": ("France", 3035, (-8.0, 39.0, 12.0, 54.0)),
+    "us": ("United States", 5070, (-128.0, 22.0, -63.0, 52.0)),
 }
-"""Area in the names of files -> its country, the EPSG code of its projection, and its bounds in degrees."""
+"""Area in the names of files -> its country, the EPSG code of its projection, bounds in degrees with some margin."""
 
 
 def tables(stem, place, species):
