@@ -254,7 +254,17 @@ def _facts(path):
     return plain(json.loads(path.read_text()))
 
 
-_MEASURED = {"seconds", "peak_memory_mb", "checksum", "contents", "parameters", "last_seconds", "inputs", "resumed"}
+_MEASURED = {
+    "git",
+    "seconds",
+    "peak_memory_mb",
+    "checksum",
+    "contents",
+    "parameters",
+    "last_seconds",
+    "inputs",
+    "resumed",
+}
 
 
 def undisturbed(label, folder):
@@ -379,6 +389,7 @@ SCENES = {
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no other chain after these")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default=",".join(RUNS), help="labels of the runs that are killed")
     parser.add_argument("--folder", help="where to work; by default a temporary folder")
@@ -391,7 +402,8 @@ def main(arguments=None):
     for label in labels:
         references[label] = undisturbed(label, folder)
         print(f"{label}: undisturbed in {references[label][1]:.0f} s", flush=True)
-    while tally.kills["all"] < chosen.kills and not tally.findings:
+    until = time.monotonic() + 60 * chosen.minutes
+    while tally.kills["all"] < chosen.kills and not tally.findings and time.monotonic() < until:
         label = labels[tally.chains % len(labels)]
         before = tally.kills["all"]
         chain(label, folder, *references[label], tally, rng, chosen.kills)
