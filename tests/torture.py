@@ -255,6 +255,7 @@ def _facts(path):
 
 
 _MEASURED = {
+    "made",
     "git",
     "seconds",
     "peak_memory_mb",
