@@ -347,6 +347,22 @@ def test_a_task_is_described_though_a_path_of_it_has_no_default(tmp_path):
     assert describe(Provenance(path=path))["family"] == "Provenance"
 
 
+def test_stages_that_nobody_ran_are_told_when_none_failed(tmp_path):
+    journal, stages = Journal(), Stages()
+    task = Surveys(dataset="virtual:tiny", root=str(tmp_path))
+    journal.note("waiting", **describe(task))
+    stages.read(journal)
+    assert stages.not_run.startswith("1 of the stages were not run: another run may be at them")
+    journal.note("failure", text="FAILED Surveys: too blue")
+    stages.read(journal)
+    assert stages.not_run == ""
+    stages.failures.clear()
+    journal.note("running", **describe(task), at=0, pid=1)
+    journal.note("done", id=task.task_id, at=1)
+    stages.read(journal)
+    assert stages.not_run == ""
+
+
 def test_a_product_is_traced_on_the_command_line(tmp_path):
     task = VirtualPart(dataset="virtual:tiny", root=str(tmp_path))
     (tmp_path / "store").mkdir()

@@ -106,6 +106,8 @@ class Console:
             print(f"  log        {self.logs.path}", file=error_stream)
         if signals.code():
             print("Interrupted. Finished stages are kept; the same command continues from there.", file=error_stream)
+        elif stages.not_run:
+            print(stages.not_run, file=error_stream)
         for text in [*stages.failures, *([] if self.view else options.suggestions(self.command))]:
             print(text, file=error_stream)
         error_stream.flush()

@@ -140,6 +140,17 @@ class Stages:
             visit(id_)
         return [stage for stage in ordered.values() if stage.state == "waiting"]
 
+    @property
+    def not_run(self) -> str:
+        """Why stages are still waiting at the end of a run although none failed; empty where none is."""
+        waiting = len(self.waiting)
+        if not waiting or self.failures:
+            return ""
+        return (
+            f"{waiting} of the stages were not run: another run may be at them, or the central scheduler was restarted; "
+            "the same command continues from here"
+        )
+
     def read(self, journal: Journal) -> list[Stage]:
         """Take in the journal's new notes; the stages that ended meanwhile."""
         ended = []
