@@ -147,7 +147,7 @@ class Stages:
         if not waiting or self.failures:
             return ""
         return (
-            f"{waiting} of the stages were not run: another run may be at them, or the central scheduler was restarted; "
+            f"{waiting} of the stages were not run: another run may be at them, or the scheduler was restarted; "
             "the same command continues from here"
         )
 
