@@ -97,8 +97,6 @@ def net(name, data, out):
 
 
 def pretraining(name, data, out):
-    import torch
-
     from glc.neighbours import triplets
     from glc.training.machine import Machine
     from tests.nets.architectures.test_all import TILES
@@ -108,8 +106,7 @@ def pretraining(name, data, out):
     triplets.write(data, out, made.options, 0, 1)
     model = config.Choice("tile_cnn", {"channels": 8, "reduced": 4, "latent": 16})
     made.fit(out, imagery(data, TILES), out, model=model, machine=Machine("cpu", progress=False))
-    encoder = torch.load(out / "encoder.ckpt", weights_only=True)["encoder"]  # the file also holds seconds
-    return hashlib.sha256(b"".join(value.numpy().tobytes() for value in encoder.values())).hexdigest()
+    return hashlib.sha256((out / "encoder.ckpt").read_bytes()).hexdigest()
 
 
 def decoder(name, data, out):

@@ -132,7 +132,7 @@ class Tile2Vec(Pretraining):
                 )
                 lightning.fit(run, learner, loaders, resume)
         last = {name: value for name, value in curve.rows[-1].items() if math.isfinite(value)}
-        facts |= {f"last_{name}": value for name, value in last.items()} | {"model": model.name}
+        facts |= {f"last_{name}": value for name, value in last.items() if name != "seconds"} | {"model": model.name}
         save_encoder(out / ENCODER, net.encoder, facts)
         return facts | {"seconds": round(time.perf_counter() - started, 2)}
 
