@@ -293,7 +293,7 @@ def verify(root):
 def test_verify_counts_what_is_whole(task):
     (Path(task.root) / "store" / "toy" / "Half-1").mkdir()
     (text, unfinished) = verify(task.root)
-    assert "2 outputs (2 files, 0.00 GB) and 1 published files are as they were written" in text
+    assert "2 outputs (2 files, 0.0 MB) and 1 published files are as they were written" in text
     assert unfinished.endswith("Half-1")
 
 

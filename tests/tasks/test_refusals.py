@@ -21,6 +21,7 @@ import torch
 from rasterio.transform import from_origin
 
 from glc import config, memory, storage, world
+from glc.config import paths
 from glc.errors import ConfigError, DataError, debugging, explain, run_command
 from glc.etl import cube_table, tiles
 from glc.location.downstream.__main__ import main as reference
@@ -381,8 +382,9 @@ def test_tiles_that_cannot_be_made_are_refused_before_they_are_cut(inputs, tmp_p
     ],
 )
 def test_every_command_ends_with_one_line_and_the_code(tmp_path, command):
+    environment = os.environ | {"PYTHONPATH": str(paths.CHECKOUT)}  # tasks is in no installation
     done = subprocess.run(
-        [sys.executable, "-m", *command], capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False
+        [sys.executable, "-m", *command], capture_output=True, text=True, cwd=tmp_path, timeout=120, env=environment
     )
     assert done.returncode == 40, done.stderr
     assert done.stdout == ""

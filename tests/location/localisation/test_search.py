@@ -112,7 +112,7 @@ def test_encoders_of_two_trainings_are_no_pair(trained, tmp_path):
         search.Pair.load(tmp_path / "location.ckpt")
     (tmp_path / "image.ckpt").write_bytes((trained / "image.ckpt").read_bytes())
     assert search.Pair.load(tmp_path / "location.ckpt").options == OPTIONS
-    location.facts["seconds"] += 1
+    location.facts["steps"] += 1
     location.save(tmp_path / "location.ckpt")
     with pytest.raises(DataError, match=r"location.ckpt: does not belong to the same pre-training"):
         search.Pair.load(tmp_path / "location.ckpt")
