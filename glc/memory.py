@@ -63,7 +63,7 @@ class Budget:
 
 
 def divide(gigabytes: float) -> Budget:
-    """The parts of a budget of so many GB (2**30 bytes): ``divide(4)`` is a heap of 1 GB, 0.5 for pixels, 1 to read."""
+    """Divide a budget in GB (2**30 bytes): ``divide(4)`` gives a heap of 1 GB, 0.5 for pixels and 1 for readers."""
     whole = gigabytes * 2**30
     return Budget(java_heap=int(whole / 4), pixels=int(whole / 8), readers=int(whole / 4))
 

@@ -1,4 +1,4 @@
-"""No label decides its own score: the contract of whatever is registered and reads labels.
+"""No label decides its own score: the contract of every registered member that reads labels.
 
 Labels that a stage may not look at are replaced by their opposites, and what it makes must stay the same to the bit:
 those of the validation fold and of the test, in a world that holds out a fold as its test and so knows its labels.

@@ -85,7 +85,7 @@ def environment(**changes):
 
 
 def start(experiment, root, log, *more, **changes):
-    """Start a run as a process group of its own."""
+    """Start a run in a new process group."""
     return subprocess.Popen(
         command(experiment, root, *more),
         stdout=log,

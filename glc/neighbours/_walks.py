@@ -28,7 +28,7 @@ def alias_tables(indptr, indices, weights):
 
 @njit(nogil=True)
 def _begun(starts, length, seed):
-    """Walks that stand at their first node; the generator of numba is seeded."""
+    """Walks with only their first node filled in; seeds numba's generator."""
     np.random.seed(seed)
     walks = np.zeros((len(starts), length + 2), dtype=np.uint32)
     walks[:, 0] = starts

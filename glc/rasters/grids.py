@@ -321,7 +321,7 @@ def _warped(source, crs, bands, nodata):
 
 
 def _upright(source, crs):
-    """Options of a `WarpedVRT` to `crs` that only turns its source; none where pixels have to be made anew."""
+    """Options of a `WarpedVRT` to `crs` that only flips or turns its source; none where pixels must be resampled."""
     if CRS.from_user_input(crs) != source.crs:
         return {}
     own = source.transform

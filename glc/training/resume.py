@@ -36,7 +36,7 @@ class Loader(Protocol):
 
 
 class Draws(Protocol):
-    """Something that draws random numbers from generators of its own."""
+    """Something that keeps random generators besides the global ones."""
 
     def random_state(self) -> Facts:
         """The state of its generators, plain values."""

@@ -101,7 +101,7 @@ def fit(tables, out, folder, model, settings, **machine):
 
 @contextlib.contextmanager
 def killed_after(steps):
-    """Trainings end, as if killed, in the step after so many; those of the finder do not count."""
+    """Trainings end as if killed after this many steps; steps of the learning-rate finder do not count."""
     step, left = trainer.Learner.training_step, iter(range(steps))
 
     def counted(self, batch):

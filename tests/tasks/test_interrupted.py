@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 
 def start(program, *words):
-    """A run in a process group of its own."""
+    """A run in a new process group."""
     return subprocess.Popen(
         [sys.executable, "-c", program, *words],
         stdout=subprocess.PIPE,

@@ -25,7 +25,7 @@ def catch() -> None:
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt if a signal was received, whatever became of the one that it raised."""
+    """Raise KeyboardInterrupt if a signal was received, even if a library swallowed the first one."""
     if _received:
         raise KeyboardInterrupt
 

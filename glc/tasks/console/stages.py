@@ -166,7 +166,7 @@ class Stages:
                 stage = self.by_id.setdefault(note["id"], Stage(**note))
                 stage.state = kind if stage.state == "waiting" else stage.state
             elif note["id"] not in self.by_id:
-                continue  # the note that tells what it is could not be made, which is a failure of its own
+                continue  # its first note is missing because the display failed, which is reported separately
             elif kind == "running":
                 self._start(note)
             else:
