@@ -250,3 +250,11 @@ def test_the_wheel_holds_one_package_and_runs_from_an_empty_folder(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert str(submission) in done.stdout
+
+
+def test_an_option_of_luigi_wins_over_the_one_that_glc_gives(monkeypatch):
+    given = []
+    monkeypatch.setattr("glc.tasks.console.run", given.extend)
+    assert CliRunner().invoke(app, ["run", "votes", "--", "--workers", "0"]).exit_code == 0
+    assert given[-2:] == ["--workers", "0"]
+    assert given[:3] == ["Submission", "--experiment", "votes"]

@@ -100,7 +100,8 @@ def run(
         from glc.cli import plan
 
         raise typer.Exit(plan.show({name: value for name, value in options.items() if value}))
-    _luigi("Submission", options, [*context.args, "--workers", str(workers), *["--machine-repair"] * repair], verbose)
+    own = ["--workers", str(workers), *["--machine-repair"] * repair]
+    _luigi("Submission", options, [*own, *context.args], verbose)  # what follows -- is read last and wins
 
 
 @app.command(name="list")
