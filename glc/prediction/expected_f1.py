@@ -13,7 +13,7 @@ expectation is then also over a gamma distribution of the factor, of mean 1.
 """
 
 import numpy as np
-from scipy.stats import gamma
+from scipy.special import gammaincinv
 
 _CERTAIN = 0.99
 """A factor raises no probability above this."""
@@ -40,7 +40,7 @@ def curve(probabilities: np.ndarray, largest: int, nodes: int = 48, spread: floa
 
 def factors(spread: float) -> np.ndarray:
     """Equally likely values of a gamma distribution of mean 1 and this coefficient of variation."""
-    values = gamma.ppf((np.arange(_FACTORS) + 0.5) / _FACTORS, 1 / spread**2)
+    values = gammaincinv(1 / spread**2, (np.arange(_FACTORS) + 0.5) / _FACTORS)
     return values / values.mean()
 
 

@@ -39,6 +39,7 @@ def split_world():
     return dataclasses.replace(data, label_matrix=sparse.csr_matrix(labels)), truth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["species", "survey"])
 @pytest.mark.parametrize("predict", ["ridge", "nearest"])
 def test_species_are_scored_where_they_grow(mode, predict):

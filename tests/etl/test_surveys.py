@@ -126,6 +126,7 @@ def test_tables_have_their_schema_and_the_folder_nothing_else(clean):
         assert table.schema.types[:-1] == schema.TABLES[name].types[:-1]
 
 
+@pytest.mark.slow
 def test_lines_of_windows_in_a_folder_of_an_odd_name_give_the_same_bytes_again(spark, clean, tmp_path):
     out, _ = clean
     dataset = dirty(tmp_path / "virtual:a b[1]*{x}", newline="\r\n", start="\ufeff")
@@ -234,6 +235,7 @@ def test_lines_are_physical_across_the_splits_of_a_file(spark, tmp_path):
     assert facts["rows"] == n + 10
 
 
+@pytest.mark.slow
 def test_rows_of_an_unknown_subset_are_quarantined_once(spark, tmp_path):
     header = "lon,lat,year,speciesId,surveyId,subset\n"
     (tmp_path / "metadata.csv").write_text(

@@ -260,6 +260,7 @@ def test_spark_over_poles_and_date_line_is_brute_force(spark, tmp_path, radius_m
     assert_same(found, brute_force(globe, globe, 4, radius_m))
 
 
+@pytest.mark.slow
 def test_spark_splits_a_spot_where_all_places_lie(spark, tmp_path):
     spot = places(np.full(12_000, 3.25), np.full(12_000, 43.5))
     facts = exact.write(spark, spot, spot, tmp_path / "out", k=2, radius_m=1_000)

@@ -109,6 +109,7 @@ def test_one_strip_for_all_with_k_is_the_exact_table(spark, tmp_path):
     pd.testing.assert_frame_equal(found, wanted, rtol=0, atol=0.0015)
 
 
+@pytest.mark.slow
 def test_projections_are_never_mixed(spark, tmp_path):
     europe, america = places(60, 6), places(60, 7, "usa")
     # the same metres in two projections would be neighbours if they were compared
@@ -125,6 +126,7 @@ def test_projections_are_never_mixed(spark, tmp_path):
     assert facts["crs"] == [3035, 5070]
 
 
+@pytest.mark.slow
 def test_the_seed_decides(spark, tmp_path):
     frame = places(300, 8)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):

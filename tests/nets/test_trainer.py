@@ -204,6 +204,7 @@ def test_progress_is_reported_and_chatter_is_not_shown(tables, out, reports, cap
         assert chatter not in shown
 
 
+@pytest.mark.slow
 def test_wandb_offline_writes_where_it_is_told(tables, out, tmp_path, capfd):
     place = {"mode": "offline", "project": "glc", "group": "g", "name": "n", "config": {"k": 1}, "dir": tmp_path / "w"}
     fit(tables, out, config.Train(max_epochs=1), wandb=place)

@@ -154,6 +154,7 @@ def test_in_a_pipe_there_is_one_line_per_stage_then_the_results(toy, workers):
     assert Path(where.split()[1]).parent == toy[0] / "out" / "logs"
 
 
+@pytest.mark.slow
 def test_a_long_run_fits_on_a_page_and_counts_every_stage(toy):
     folder, command = toy
     command[command.index("--number") + 1] = "89"
@@ -166,6 +167,7 @@ def test_a_long_run_fits_on_a_page_and_counts_every_stage(toy):
     assert all(line.endswith(", and 2 more before it") for line in stages)
 
 
+@pytest.mark.slow
 def test_a_failure_in_a_long_run_has_its_own_line(toy):
     folder, command = toy
     command[command.index("--number") + 1] = "89"
@@ -176,6 +178,7 @@ def test_a_failure_in_a_long_run_has_its_own_line(toy):
     assert re.fullmatch(r" 2 of 90  Part number 1 +toy +failed after \d+ s", failure)
 
 
+@pytest.mark.slow
 def test_everything_else_is_in_the_log(toy):
     done = piped(toy)
     text = log(toy)
@@ -184,6 +187,7 @@ def test_everything_else_is_in_the_log(toy):
         assert chatter not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_verbose_shows_the_log_too(toy):
     done = piped(toy, "--machine-verbose")
     for chatter in ("CHATTER of python", "CHATTER of java", "CHATTER of glc", "Luigi Execution Summary"):
@@ -203,6 +207,7 @@ def test_a_failure_ends_with_its_cause_and_the_log(toy, workers):
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_debug_shows_the_traceback_of_a_failure(toy):
     done = piped(toy, "--fault", "raise", DEBUG="1")
     assert done.returncode == 30, done.stderr
@@ -215,6 +220,7 @@ def test_a_second_run_repeats_only_the_results(toy):
     assert second.stdout == first.stdout
 
 
+@pytest.mark.slow
 def test_warnings_are_shown_once(toy):
     done = piped(toy, "--fault", "warn")
     assert done.stderr.count("warning: 3 rows are odd") == 1

@@ -132,6 +132,7 @@ def test_bad_names_are_refused_before_anything_runs(root, tmp_path):
         Folds(root=root, dataset=TINY, validation={"sheme": "random"})
 
 
+@pytest.mark.slow
 def test_the_command_line_fails_with_the_cause_on_its_last_line(root, tmp_path):
     """What goes wrong in a task, or before any has run, ends in its exit code and leaves nothing half-written."""
 

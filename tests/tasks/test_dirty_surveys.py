@@ -38,6 +38,7 @@ def done(root, tmp_path_factory):
     return task, [row[header.index("surveyId")] for row in rows]
 
 
+@pytest.mark.slow
 def test_the_submission_has_every_survey_of_the_test_file_under_its_own_id(done):
     task, ids = done
     with open(task.stable("submissions", ".csv"), newline="") as file:

@@ -36,6 +36,7 @@ def test_a_tile_net_goes_from_images_to_a_submission_and_its_report_compares_it(
     assert run(Submission(root=root, dataset=TINY, experiment=f"{path}{SHORT}")) == []
 
 
+@pytest.mark.slow
 def test_other_bands_train_again_and_cut_no_tiles(root):
     families = run(evaluate(root, f'tile-cnn{SHORT}+inputs.0.bands=["nir","red"]'))
     assert "Fit" in families
@@ -44,6 +45,7 @@ def test_other_bands_train_again_and_cut_no_tiles(root):
     assert families.count("Tiles") == 1
 
 
+@pytest.mark.slow
 def test_series_and_climate_cubes_reach_their_nets(root):
     for experiment in (f"cube-cnn{SHORT}", f"tile-cnn-chosen{SHORT}"):
         task = evaluate(root, experiment)

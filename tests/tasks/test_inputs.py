@@ -153,6 +153,7 @@ def test_locations_are_of_the_surveys_that_are_asked_for(checkpoint, tmp_path, m
     assert task.facts == {"location_encoder": str(checkpoint)}
 
 
+@pytest.mark.slow
 def test_a_net_is_trained_and_judged_on_a_location_encoder(root, checkpoint):
     base = "geolocation+validation.scheme=random+validation.run=1+train.max_epochs=2+model.latent=8"
     task = Evaluate(

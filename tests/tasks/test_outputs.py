@@ -135,6 +135,7 @@ def test_a_published_file_edited_by_hand_is_restored(task):
     assert written == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["same", "other"])
 def test_repair_makes_damaged_inputs_again(task, repair, size):
     (task.requires().folder / "numbers.txt").write_text("3 2 9" if size == "same" else "4")
@@ -151,6 +152,7 @@ def test_repair_makes_what_lies_below_a_finished_product_again_and_no_more(task,
     assert written == ["Numbers"]
 
 
+@pytest.mark.slow
 def test_repair_of_a_product_in_the_store(task, repair):
     (task.folder / "sum.csv").write_text("7\n")
     assert pipeline.build(task) == (True, ["Sum"])
@@ -310,6 +312,7 @@ def test_verify_names_each_damaged_output_with_its_remedy(task):
     assert "1 outputs" in text
 
 
+@pytest.mark.slow
 def test_verify_of_the_command_line_fails_with_the_code_of_a_failed_task(task):
     (task.folder / "sum.csv").write_text("7\n")
     command = [sys.executable, "-m", "glc", "verify", "--root", task.root]

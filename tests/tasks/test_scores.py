@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from numpy.testing import assert_allclose
 
 from glc import scores as score_tables
@@ -17,6 +18,7 @@ def scores_of(root, experiment):
     return ClassicalScores(root=root, dataset=TINY, experiment=experiment)
 
 
+@pytest.mark.slow
 def test_the_forest_reads_the_rasters_at_the_surveys(root):
     task = scores_of(root, RUN1)
     assert {"Folds", "Tabular", "ClassicalScores"} <= set(run(task))

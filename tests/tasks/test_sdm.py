@@ -40,6 +40,7 @@ def benchmark(data, root):
     return elith_2020.Nceas(data_folder=str(data), root=str(root))
 
 
+@pytest.mark.slow
 def test_the_benchmark_writes_its_tables_and_the_scores_of_regions_without_truth(data, root):
     task = benchmark(data, root)
     assert luigi.build([task], local_scheduler=True, log_level="WARNING")

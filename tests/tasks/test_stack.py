@@ -32,6 +32,7 @@ def submission(root, text=STACK, name="joined"):
     return Submission(root=str(root), dataset="virtual:tiny", experiment=str(root / f"{name}.toml"))
 
 
+@pytest.mark.slow
 def test_a_stack_ends_in_a_submission_and_a_second_run_does_nothing(root):
     task = submission(root)
     assert luigi.build([task], local_scheduler=True, log_level="WARNING")
@@ -56,6 +57,7 @@ def test_a_stack_ends_in_a_submission_and_a_second_run_does_nothing(root):
     assert ran == []
 
 
+@pytest.mark.slow
 def test_boosted_trees_make_other_scores_of_the_same_members(root):
     weights = submission(root).clone(Predictions).scores()
     text = STACK.replace('name = "stack"', 'name = "stack", fit = "boosted", candidates = 30, trees = 5')

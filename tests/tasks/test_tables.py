@@ -115,6 +115,7 @@ class Seeded(SeedTable):
         ]
 
 
+@pytest.mark.slow
 def test_a_table_of_seeds_tells_gains_with_their_spread_and_what_they_cost(root):
     luigi.task_register.Register.clear_instance_cache()
     task = Seeded(root=root, dataset=TINY, seeds=2)

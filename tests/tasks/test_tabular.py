@@ -101,6 +101,7 @@ def test_every_survey_of_the_mediterranean_flora_has_values_or_a_flag(shared_dat
     assert_allclose(frame.loc[places.index, "elevation_altitude_m"], sampled.astype(float).filled(np.nan))
 
 
+@pytest.mark.slow
 def test_a_covariate_comes_from_the_named_folder_or_the_datasets_own(shared_data, root, tmp_path):
     dataset = tmp_path / "glc22"
     shutil.copytree(shared_data / "fixtures" / "glc22" / "observations", dataset / "observations")

@@ -242,6 +242,7 @@ def test_the_trainer_trains_it_by_the_published_loss_and_optimiser(tmp_path, fea
     assert (scores.argmax(axis=1) == valid["species"].str[0]).mean() == found["valid_top1"]
 
 
+@pytest.mark.slow
 def test_scores_of_either_run_follow_from_the_checkpoint_whatever_the_blocks(tmp_path, features):
     net = make(features.layouts).train()
     for module in net.modules():
