@@ -113,9 +113,11 @@ def test_status_shows_scores_with_intervals(tmp_path):
     folder.mkdir(parents=True)
     valid = {"sample_f1": 0.5, "sample_f1_low": 0.4, "sample_f1_high": 0.6}
     (folder / "votes+model.name=%22x%22.json").write_text(
-        json.dumps({"valid": valid, "test": {"sample_f1": 0.25}, "scheme": "block"})
+        json.dumps({"valid": valid, "test": {"sample_f1": 0.25}, "scheme": "block", "stop": "next"})
     )
-    (folder / "knn.json").write_text(json.dumps({"valid": valid | {"sample_f1": 0.55}, "scheme": "block"}))
+    (folder / "knn.json").write_text(
+        json.dumps({"valid": valid | {"sample_f1": 0.55}, "scheme": "block", "stop": "next"})
+    )
     lines = glc("status", "--root", str(tmp_path)).splitlines()
     assert lines[0] == "virtual-tiny"
     assert lines[2].startswith("knn  ")

@@ -147,7 +147,7 @@ SDM = {
 EXPERIMENT = {
     "glc.config.experiment:Surveys": {"max_quarantine_fraction": 0.05},
     "glc.config.experiment:Validation": {
-        "scheme": "block", "size_m": 30_000, "count": 10, "run": 3, "seed": 0, "held_out": 0.025,
+        "scheme": "block", "size_m": 30_000, "count": 10, "run": 3, "seed": 0, "stop": "next", "held_out": 0.025,
     },
     "glc.config.experiment:Po": {"use": "none", "radius_m": 3_000, "weight": 1.0, "min_species": 5},
     "glc.config.experiment:Input": {"block": 8, "size": 128, "coeffs": False, "optional": False},

@@ -32,6 +32,8 @@ from glc.surveys import TEST, SurveyData
 from tests.helpers import survey_data, with_other_labels
 
 FOLDS, FOLD, STOP = 4, 1, 2
+STOPS = pytest.mark.parametrize("stop", [STOP, None], ids=["next stops", "own stops"])
+"""The fold that stops a training; None: the evaluated one (``validation.stop = "own"``), which learns it no more."""
 MEMBERS = ("good", "noise", "baseline")
 ENSEMBLES: dict[str, tuple[dict[str, Any], ...]] = {
     "stack": ({"best": 8, "sampled": 4}, {"fit": "boosted", "candidates": 8, "trees": 4, "least": 1.0}),
@@ -85,12 +87,13 @@ def test_what_unread_surveys_are_given(data: SurveyData) -> None:
     assert given(with_other_labels(data, data.train())) != given(data)
 
 
+@STOPS
 @pytest.mark.parametrize("name", graphs.choices())
-def test_graph_features(data: SurveyData, name: str) -> None:
+def test_graph_features(data: SurveyData, name: str, stop: int | None) -> None:
     member = graphs.get(name)
 
     def values(changed: SurveyData) -> tuple[np.ndarray, Any]:
-        made, _ = member.features(changed, FOLD, STOP, member.Options(), data.species)
+        made, _ = member.features(changed, FOLD, stop, member.Options(), data.species)
         rows = made["matrix"][np.arange(len(data.places))]
         return np.asarray(rows.toarray() if sparse.issparse(rows) else rows), made.get("hidden")
 
@@ -99,8 +102,8 @@ def test_graph_features(data: SurveyData, name: str) -> None:
     after, hidden_after = values(with_other_labels(data, unseen(data, FOLD)))
     assert_array_equal(after[honest], first[honest], "training, stopping and validation surveys")
     assert_array_equal(values(with_other_labels(data, unseen(data, None)))[0], first, "also those of the test")
-    train = np.setdiff1d(data.train(FOLD), data.valid(STOP))
-    assert_array_equal(values(with_other_labels(data, unseen(data, FOLD, STOP)))[0][train], first[train])
+    train = np.setdiff1d(data.train(FOLD), unseen(data, FOLD, stop))
+    assert_array_equal(values(with_other_labels(data, unseen(data, FOLD, stop)))[0][train], first[train])
     assert (hidden is None) == (hidden_after is None)
     if hidden is not None:
         assert_array_equal(hidden_after, hidden)
@@ -122,40 +125,42 @@ def _same(first: Path, second: Path, but: tuple[str, ...] = ()) -> bool:
     return same and (first / examples.CLASSES).read_text() == (second / examples.CLASSES).read_text()
 
 
+@STOPS
 @pytest.mark.parametrize("use", ["none", "surveys", "pseudo"])
-def test_what_nets_learn_from(data: SurveyData, tmp_path: Path, use: str) -> None:
+def test_what_nets_learn_from(data: SurveyData, tmp_path: Path, use: str, stop: int | None) -> None:
     """Examples of training and early stopping, classes (whose weights in a loss follow), and pseudo-surveys."""
 
     def written(name: str, changed: SurveyData) -> Path:
         (tmp_path / name).mkdir()
         po = config.Po(use=use, radius_m=20_000, min_species=2)
-        examples.write(changed, tmp_path / name, fold=FOLD, stop=STOP, po=po)
+        examples.write(changed, tmp_path / name, fold=FOLD, stop=stop, po=po)
         return tmp_path / name
 
     first = written("first", data)
-    assert _same(first, written("fold", with_other_labels(data, unseen(data, FOLD))))
-    assert _same(first, written("stop", with_other_labels(data, unseen(data, FOLD, STOP))), but=("stop",))
+    assert _same(first, written("fold", with_other_labels(data, unseen(data, FOLD))), () if stop else ("stop",))
+    assert _same(first, written("stop", with_other_labels(data, unseen(data, FOLD, stop))), but=("stop",))
     assert not _same(first, tmp_path / "stop")
     assert not _same(first, written("train", with_other_labels(data, data.train(FOLD))), but=("stop",))
 
 
+@STOPS
 @pytest.mark.parametrize("name", pretrainings.choices())
-def test_what_encoders_are_pretrained_on(data: SurveyData, tmp_path: Path, name: str) -> None:
+def test_what_encoders_are_pretrained_on(data: SurveyData, tmp_path: Path, name: str, stop: int | None) -> None:
     options = pretrainings.get(name).Options(
         pairs=200, sources=("po", "train"), species="sum", radius_m=50_000.0, species_radius_m=5_000.0
     )
 
     def written(label: str, changed: SurveyData) -> Path:
         (tmp_path / label).mkdir()
-        triplets.write(changed, tmp_path / label, options, FOLD, STOP, progress=False)
+        triplets.write(changed, tmp_path / label, options, FOLD, stop, progress=False)
         return tmp_path / label
 
     first = written("first", data)
-    assert _same(first, written("hidden", with_other_labels(data, unseen(data, FOLD, STOP))))
+    assert _same(first, written("hidden", with_other_labels(data, unseen(data, FOLD, stop))))
     assert not _same(first, written("train", with_other_labels(data, data.train(FOLD))))
     seen = {tuple(pair) for pair in triplets.surveys(first)}
     ids = data.places["surveyId"].to_numpy()
-    assert not {survey for _, survey in seen} & set(ids[unseen(data, FOLD, STOP)]), "nor their imagery"
+    assert not {survey for _, survey in seen} & set(ids[unseen(data, FOLD, stop)]), "nor their imagery"
 
 
 @pytest.fixture(scope="module")

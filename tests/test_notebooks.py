@@ -44,7 +44,9 @@ def results(tmp_path, monkeypatch):
     for name, splits in metrics.items():
         values = {split: dict(zip(keys, found, strict=False)) for split, found in splits.items()}
         values["valid"]["by_fold"] = [{"fold": 0, "sample_f1": 0.1}]
-        (folder / f"{name}.json").write_text(json.dumps(values | {"scheme": "block", "unscored": ["12x"]}))
+        (folder / f"{name}.json").write_text(
+            json.dumps(values | {"scheme": "block", "stop": "next", "unscored": ["12x"]})
+        )
     monkeypatch.setenv("GLC_ROOT", str(tmp_path))
     monkeypatch.setenv("GLC_DATASET", "place")
     backend = matplotlib.get_backend()

@@ -43,7 +43,7 @@ def show(root: str = "") -> None:
         for name, metrics, path in rows:
             day = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
             validation = score(metrics.get("valid"))
-            if caveat := config.caveat(metrics["scheme"]):
+            if caveat := config.caveat(metrics["scheme"], metrics["stop"]):
                 validation += f" ({caveat})"
             if "optimistic" in metrics:  # of nets that have seen the labels (train.clone)
                 validation += f" (optimistic: {score(metrics['optimistic'])})"

@@ -100,7 +100,8 @@ class Stack(Ensemble):
 def check_member(name: str, member: config.Experiment, surveys: config.Surveys, validation: config.Validation) -> None:
     """Refuse the experiment `member`, called `name`, in a stack over other surveys or folds than its own.
 
-    surveys, validation : sections of the stack. Both must be equal, but for how many folds are run.
+    surveys, validation : sections of the stack. Both must be equal, except how many folds are run and, for a member
+        that is no net, which fold stops a training.
     """
     if models.get(member.model.name).ensemble:
         raise ConfigError(f"model.members: {name!r} is a {member.model.name} itself; name its members instead")
@@ -114,8 +115,9 @@ def check_member(name: str, member: config.Experiment, surveys: config.Surveys, 
         ("validation", validation, member.validation),
     ):
         own, theirs = config.to_dict(wanted), config.to_dict(actual)
+        free = {"run"} if models.get(member.model.name).kind == "net" else {"run", "stop"}
         for key in own:
-            if key != "run" and own[key] != theirs[key]:
+            if key not in free and own[key] != theirs[key]:
                 more = f"+validation.run={validation.run}" if key == "count" else ""
                 raise ConfigError(
                     f"model.members: {name!r} has {table}.{key} = {theirs[key]!r}, expected this experiment's own "

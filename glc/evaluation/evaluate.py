@@ -33,6 +33,7 @@ def write(
     resamples: int = 2_000,
     unscored: Sequence[str] = (),
     scheme: str = "block",
+    stop: str = "next",
 ) -> Facts:
     """Write ``metrics.json`` and a per-survey table ``surveys.parquet`` into `out`; return the metrics, a dict.
 
@@ -41,6 +42,8 @@ def write(
     unscored : ids of test surveys that could not be read; they are no part of the test's metrics
     scheme : how surveys were dealt to folds (`config.Validation`), for the key ``scheme``: scores of ``valid`` by
         another than ``block`` are optimistic for new places
+    stop : which fold stopped the training (`config.Validation`), for the key ``stop``: own makes scores of ``valid``
+        optimistic
 
     The metrics are of the `SPLITS`: ``valid``, ``test`` where its labels are known, and ``optimistic`` where nets were
     cloned: what the paper of cross-fusion reports, by nets that have seen these validation labels. The key
@@ -80,7 +83,7 @@ def write(
         predicted = sets.read(predictions_folder / sets.OPTIMISTIC, data.species)[-1]
         widened = labels.widen(scores.matrix, scores.species, data.species)
         result[sets.OPTIMISTIC] = measure(predicted, actual, widened, scores.fold)
-    result["scheme"] = scheme
+    result |= {"scheme": scheme, "stop": stop}
     if unscored:
         result["unscored"] = list(unscored)
     pd.concat(frames, ignore_index=True).to_parquet(Path(out) / "surveys.parquet", index=False)

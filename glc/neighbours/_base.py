@@ -57,13 +57,18 @@ class GraphFeature:
 
     @staticmethod
     def features(
-        data: SurveyData, fold: int, stop: int, options: MemberOptions, classes: np.ndarray, progress: bool = False
+        data: SurveyData,
+        fold: int,
+        stop: int | None,
+        options: MemberOptions,
+        classes: np.ndarray,
+        progress: bool = False,
     ) -> tuple[GraphInput, Facts]:
         """Values of all surveys, without the labels that a model of the fold must not see; no survey sees its own.
 
         data : all surveys of the dataset
         fold : the validation fold, whose labels neither its own nor training surveys see
-        stop : the fold that stops the training, whose labels training surveys do not see
+        stop : the fold that stops the training, whose labels training surveys do not see; None: `fold` itself
         options : the feature's own `Options`
         classes : (c,) ids of the net's species, ascending
         progress : show a bar

@@ -58,7 +58,12 @@ class Gfv(GraphFeature):
 
     @staticmethod
     def features(
-        data: SurveyData, fold: int, stop: int, options: Options, classes: np.ndarray, progress: bool = False
+        data: SurveyData,
+        fold: int,
+        stop: int | None,
+        options: Options,
+        classes: np.ndarray,
+        progress: bool = False,
     ) -> tuple[GraphInput, Facts]:
         """What `Features.add_graph` (glc.nets.inputs) takes, and facts; of all species, not only the `classes`."""
         graph = build(data, options, progress)

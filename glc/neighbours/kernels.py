@@ -47,7 +47,12 @@ class KernelVotes(GraphFeature):
 
     @staticmethod
     def features(
-        data: SurveyData, fold: int, stop: int, options: Options, classes: np.ndarray, progress: bool = False
+        data: SurveyData,
+        fold: int,
+        stop: int | None,
+        options: Options,
+        classes: np.ndarray,
+        progress: bool = False,
     ) -> tuple[GraphInput, Facts]:
         """What `glc.nets.inputs.features.Features.add_graph` takes, and facts; of the species `classes` alone."""
         made = Kernels(data, fold, stop, options, np.searchsorted(data.species, classes))

@@ -183,7 +183,7 @@ def _scores(story):
     return {
         "valid": valid,
         "test": test,
-        "caveat": config.caveat(story.experiment.validation.scheme),
+        "caveat": config.caveat(story.metrics["scheme"], story.metrics["stop"]),
         "score_rows": rows,
         "score_figure": figures.scores(alt, rows),
         "best": best,

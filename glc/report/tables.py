@@ -39,18 +39,19 @@ class SeedRow:
 
 
 def read_metrics(folder: Path) -> Facts:
-    """What `glc.evaluation.evaluate` wrote to a folder: split -> measure -> value, and the ``scheme`` of the folds."""
+    """What `glc.evaluation.evaluate` wrote to a folder: split -> measure -> value, and ``scheme``, ``stop``."""
     return json.loads((folder / "metrics.json").read_text())
 
 
 def caveats(rows: Mapping[str, Path]) -> list[str]:
-    """Sentences on rows whose validation scores are optimistic for new places.
+    """Sentences on rows whose validation scores are optimistic, for new places or at all.
 
     rows : label -> folder of `glc.evaluation.evaluate`
     """
     marked: dict[str, list[str]] = {}
     for label, folder in rows.items():
-        marked.setdefault(config.caveat(read_metrics(folder)["scheme"]), []).append(label)
+        metrics = read_metrics(folder)
+        marked.setdefault(config.caveat(metrics["scheme"], metrics["stop"]), []).append(label)
     return [
         f"Validation{'' if len(labels) == len(rows) else ' of ' + ', '.join(labels)} by a {text}."
         for text, labels in marked.items()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from glc import config, storage
+from glc import config, registry, storage
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.experiment import ExperimentProduct, ExperimentTask
 from glc.tasks.scores import Predictions
@@ -23,11 +23,18 @@ class Baselines(ReadsTruth, ExperimentTask):
 class Evaluate(ReadsTruth, ExperimentProduct):
     """Metrics on validation, and on the test where its truth exists: ``ROOT/metrics/<dataset>/<experiment>.json``."""
 
-    version = 2
+    sections = ("validation.stop",)
+    version = 3
 
     def predictions(self) -> Predictions:
         """The sets that are evaluated."""
         return self.clone(Predictions)
+
+    @property
+    def stop(self) -> str:
+        """Which fold stopped the training; next where nothing is trained by steps."""
+        kind = registry.models.get(self.settings.model.name).kind
+        return "next" if kind == "classical" else self.validation.stop
 
     def requires(self) -> dict[str, GlcTask]:
         predictions = self.predictions()
@@ -47,9 +54,10 @@ class Evaluate(ReadsTruth, ExperimentProduct):
             truth=self.read_truth(),
             unscored=storage.manifest(self.clone(Surveys).folder)["unscored"],
             scheme=self.validation.scheme,
+            stop=self.stop,
         )
         scores = ", ".join(
             f"{split} F1 {metrics[split]['sample_f1']:.4f}" for split in evaluate.SPLITS if split in metrics
         )
-        caveat = config.caveat(self.validation.scheme)
+        caveat = config.caveat(self.validation.scheme, self.stop)
         self.status(f"{self.settings.name}: {scores}{f' ({caveat})' if caveat else ''}")

@@ -100,7 +100,7 @@ def f1_of_splits(metrics: Facts) -> str:
 
     metrics : what `glc.evaluation.evaluate.write` returns
     """
-    caveat, texts = config.caveat(metrics["scheme"]), []
+    caveat, texts = config.caveat(metrics["scheme"], metrics["stop"]), []
     for split, name in SPLITS.items():
         if split in metrics:
             values = metrics[split]

@@ -103,8 +103,8 @@ class Folds(FoldedTask):
         return self.clone(Surveys)
 
     def own_parameters(self) -> dict[str, JSON]:
-        # how many of the folds are run does not change them
-        return {key: value for key, value in config.to_dict(self.validation).items() if key != "run"}
+        # how many of the folds are run, and which one stops a training, does not change them
+        return {key: value for key, value in config.to_dict(self.validation).items() if key not in ("run", "stop")}
 
     def write(self, out: Path) -> None:
         from glc.etl import folds

@@ -30,8 +30,8 @@ class PretrainTask(ExperimentTask):
         return pretraining_options(self.settings)
 
     @property
-    def stop(self) -> int:
-        """The fold that will stop the net's training early, which the encoder does not see either."""
+    def stop(self) -> int | None:
+        """The fold that will stop the net's training early, which the encoder does not see either; None: `fold`."""
         return self.validation.stopping_fold(self.fold)
 
 
@@ -44,6 +44,8 @@ class Triplets(PretrainTask):
         options = self.options
         # how the species are weighed does not change which they are
         facts = {key: getattr(options, key) for key in self.KEYS} | {"species": options.species != "none"}
+        if self.fold != ANY_FOLD:
+            facts |= {"stop": self.stop}
         return super().own_parameters() | facts
 
     def write(self, out: Path) -> None:
@@ -90,8 +92,8 @@ class Pretrain(ReadsInputs, PretrainTask):
 class Examples(ExperimentTask):
     """What a net reads for one fold: training and early-stopping examples, and the provenance of pseudo-surveys."""
 
-    sections = ("po",)
-    fold = luigi.IntParameter(default=0, description="validation fold; the next one stops the training early")
+    sections = ("po", "validation.stop")
+    fold = luigi.IntParameter(default=0, description="validation fold; it or the next one stops the training early")
 
     def write(self, out: Path) -> None:
         from glc.nets.inputs import examples
@@ -105,7 +107,7 @@ class Fit(ReadsInputs):
     """A trained net of one fold: checkpoint and learning curve."""
 
     sections: tuple[str, ...] = ("model", "po", "inputs", "pretrain", "train")
-    fold = luigi.IntParameter(default=0, description="validation fold; the next one stops the training early")
+    fold = luigi.IntParameter(default=0, description="validation fold; it or the next one stops the training early")
     fast_dev_run = luigi.BoolParameter(description="one batch of everything, to try the wiring")
 
     def check(self) -> None:

@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import expit
 
-from glc import scores, storage
+from glc import config, scores, storage
 from glc.ensembles import stack
 from glc.errors import ConfigError, DataError
 from tests.helpers import survey_data
@@ -238,3 +238,12 @@ def test_blocks_of_any_size_give_the_same_trees(tmp_path, monkeypatch):
 def test_bad_options_are_refused(bad):
     with pytest.raises(ConfigError, match=next(iter(bad))):
         stack.FitOptions(**bad)
+
+
+def test_a_net_stopped_by_its_own_fold_is_no_member_of_a_stack_that_does_not_say_so():
+    honest, own = config.Validation(), config.Validation(stop="own")
+    net, votes = (config.load(f"{name}+validation.stop=own") for name in ("geolocation", "votes"))
+    with pytest.raises(ConfigError, match=r"'net' has validation\.stop = 'own', expected this experiment's own 'next'"):
+        stack.check_member("net", net, config.Surveys(), honest)
+    stack.check_member("net", net, config.Surveys(), own)
+    stack.check_member("votes", votes, config.Surveys(), honest)  # which no fold stops

@@ -38,7 +38,7 @@ def write(made, truth=None):
 def test_validation_is_measured_by_hand(made):
     data, folder = made
     found = write(made)
-    assert set(found) == {"valid", "scheme"}
+    assert set(found) == {"valid", "scheme", "stop"}
     model = Frequency(Frequency.Options())
     f1 = []
     for fold in (0, 1):
@@ -57,7 +57,7 @@ def test_scores_of_nets_that_saw_the_labels_are_measured_apart(made):
     score_tables.write(knowing, folder / "scores" / sets.OPTIMISTIC)
     sets.write(folder / "scores", data, folder / "predictions", config.Choice("threshold", {"threshold": 0.5}))
     measured = write(made)
-    assert set(measured) == {"valid", sets.OPTIMISTIC, "scheme"}
+    assert set(measured) == {"valid", sets.OPTIMISTIC, "scheme", "stop"}
     assert measured[sets.OPTIMISTIC]["sample_f1"] == measured[sets.OPTIMISTIC]["macro_auc"] == 1
     assert measured["valid"]["sample_f1"] < 0.9
 
@@ -193,8 +193,8 @@ def test_surveys_that_could_not_be_read_are_named(made):
         assert metrics_of_all.get("unscored", []) == list(names)
 
 
-def test_metrics_say_how_surveys_were_dealt_to_folds(made):
+def test_metrics_say_how_surveys_were_dealt_to_folds_and_which_fold_stopped(made):
     data, folder = made
-    for scheme in ("block", "random"):
-        metrics_of_all = evaluate.write(folder / "predictions", folder / "scores", data, folder / "out", scheme=scheme)
-        assert metrics_of_all["scheme"] == scheme
+    for split in ({"scheme": "block", "stop": "next"}, {"scheme": "random", "stop": "own"}):
+        metrics_of_all = evaluate.write(folder / "predictions", folder / "scores", data, folder / "out", **split)
+        assert {key: metrics_of_all[key] for key in split} == split

@@ -114,7 +114,8 @@ def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0
         },
         quarantine=quarantine,
         folds={"surveys": {"0": 681, "1": 680}, "blocks": 812, "held_out": held_out, "seconds": 1.2},
-        metrics={split: measures(frame) for split, frame in frames.items() if split == "valid" or truth},
+        metrics={split: measures(frame) for split, frame in frames.items() if split == "valid" or truth}
+        | {"scheme": "block", "stop": "next"},
         per_survey=pd.concat(frames.values(), ignore_index=True),
         baselines=[
             {"level": level, "valid": value, "valid_low": value - 0.004, "valid_high": value + 0.005,

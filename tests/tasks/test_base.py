@@ -55,6 +55,7 @@ def test_a_task_depends_on_its_own_sections_and_on_what_it_is_made_from(tmp_path
     assert changed("geolocation+train.seed=3") == [False, False, False, True, True]
     assert changed("geolocation+po.use=surveys") == [False, False, True, True, True]
     assert changed("geolocation+validation.seed=3") == [False, True, True, True, True]
+    assert changed("geolocation+validation.stop=own") == [False, False, True, True, True]
     assert changed("geolocation+surveys.max_quarantine_fraction=0.5") == [True] * 5
     assert changed('geolocation+description="other words"+compare_with=["votes"]') == [False] * 5
 

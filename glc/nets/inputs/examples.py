@@ -16,18 +16,22 @@ from glc.types import Facts
 CLASSES = "classes.json"
 
 
-def write(data: SurveyData, out: Path, *, fold: int, stop: int, po: Po) -> Facts:
+def write(data: SurveyData, out: Path, *, fold: int, stop: int | None, po: Po) -> Facts:
     """Write the tables ``train`` and ``stop`` (early stopping) of one fold and the class list under `out`.
 
     data : `glc.surveys.SurveyData`
-    po : `config.Po`. Training sees neither the surveys of `fold`, which are
-    kept for validation, nor those of `stop`. Classes are the species of the training examples, in order of id; labels
-    of the stopping surveys outside them are left out (and counted).
+    fold : its surveys are kept for validation: training does not see them
+    stop : the fold that stops the training, which does not see it either; None: `fold` itself
+    po : `config.Po`. Classes are the species of the training examples, in order of id; labels of the stopping surveys
+        outside them are left out (and counted).
     returns : facts for the manifest
     """
     folds = data.places["fold"].to_numpy()
     train = data.train(fold)
-    stopping, train = train[folds[train] == stop], train[folds[train] != stop]
+    if stop is None:
+        stopping = data.valid(fold)
+    else:
+        stopping, train = train[folds[train] == stop], train[folds[train] != stop]
     if not len(train) or not len(stopping):
         raise DataError(
             f"fold {fold}: {len(train)} training and {len(stopping)} stopping surveys; choose fewer folds "

@@ -19,6 +19,16 @@ def test_training_sees_neither_its_fold_nor_the_stopping_fold(tmp_path):
     assert facts["train_examples"] == len(train)
 
 
+def test_the_evaluated_fold_itself_may_stop_the_training_which_does_not_see_it(tmp_path):
+    data = survey_data()
+    facts = examples.write(data, tmp_path, fold=0, stop=None, po=config.Po())
+    ids = data.places["surveyId"].to_numpy()
+    train, stop = (storage.read_table(tmp_path / part, "examples")["surveyId"].to_numpy() for part in ("train", "stop"))
+    assert set(stop) == set(ids[data.valid(0)])
+    assert set(train) == set(ids[data.train(0)])
+    assert facts["stop_surveys"] == len(stop)
+
+
 def test_species_are_class_indices_of_the_class_list(tmp_path):
     data = survey_data()
     examples.write(data, tmp_path, fold=0, stop=1, po=config.Po())
