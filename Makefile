@@ -15,6 +15,9 @@ COVARIATE  = sentinel2
 KIND       = bioclim
 # of the tables of Tighnari and of Inria: cpu (reduced sizes) or gpu (full ones)
 PRESET     = cpu
+# of the papers' tables: yes writes the Kaggle file of each row; a CSV with the columns row, public, private
+SUBMISSIONS =
+LEADERBOARD =
 # of nceas and norberg: folders of the benchmarks' tables
 NCEAS      =
 NORBERG    =
@@ -60,6 +63,7 @@ LUIGI   = $(CENTRAL)$(BIN)/python -m luigi --module
 PYTEST  = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PLAIN   = --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 ON      = $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ENCODER), --location-encoder '$(ENCODER)')
+ROWS    = $(ON)$(if $(SUBMISSIONS), --submissions)$(if $(LEADERBOARD), --leaderboard '$(LEADERBOARD)')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -139,38 +143,38 @@ cubes: $(READY)  ## tables of imagery: COVARIATE=sentinel2, KIND=series|landsat|
 
 ##@ Tables and figures of the papers
 dsgt-table1: $(READY)  ##+ NN and k-NN at 5, 10, 50 km, LSH compared with exact (DS@GT 2024, section 4.5)
-	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table1 $(ON)
+	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table1 $(ROWS)
 
 dsgt-table2: $(READY)  ##+ linear and nonlinear nets by loss (DS@GT 2024, table 2)
-	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table2 $(ON)
+	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table2 $(ROWS)
 
 dsgt-table3: $(READY)  ##+ nets on coordinates, tiles, series, tile2vec (DS@GT 2024, table 3; on a CPU ARGS='--pixel-epochs 3 --pairs 100000')
-	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table3 $(ON)
+	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table3 $(ROWS)
 
 dsgt-table4: $(READY)  ## DS@GT 2024, tables
-	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table4 $(ON)
+	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table4 $(ROWS)
 
 dsgt-alternatives: $(READY)  ## DS@GT 2024, section 7.1: from logistic regression to node2vec
-	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Alternatives $(ON)
+	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Alternatives $(ROWS)
 
 tile2vec-curves: $(READY)  ## DS@GT 2024, section 6.4: tile2vec with and without species
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Tile2vecCurves $(ON)
 
 tighnari-table1: $(READY)  ##+ nets of images (Tighnari 2024, table 1; PRESET=gpu for full sizes, ARGS='--only ViT' for one row)
-	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Table1 --preset '$(PRESET)' $(ON)
+	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Table1 --preset '$(PRESET)' $(ROWS)
 
 tighnari-table2: $(READY)  ##+ nets of time series (Tighnari 2024, table 2)
-	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Table2 --preset '$(PRESET)' $(ON)
+	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Table2 --preset '$(PRESET)' $(ROWS)
 
 tighnari-table3: $(READY)  ## Tighnari 2024: images, series, ablation
-	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Table3 --preset '$(PRESET)' $(ON)
+	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Table3 --preset '$(PRESET)' $(ROWS)
 
 tighnari-curves: $(READY)  ## Tighnari 2024, figures 10 and 12 (ARGS='--table 1')
 	$(LUIGI) tasks.tighnari_2024 tighnari_2024.LossCurves --preset '$(PRESET)' $(ON)
 
 inria-table1: DATASET = virtual:glc20
 inria-table1: $(READY)  ## LIRMM / Inria 2020, runs 1 to 4
-	$(LUIGI) tasks.inria_2020 inria_2020.Table1 --preset '$(PRESET)' $(ON)
+	$(LUIGI) tasks.inria_2020 inria_2020.Table1 --preset '$(PRESET)' $(ROWS)
 
 nceas: $(READY)  ##+ the NCEAS benchmark on the tables in NCEAS (ARGS='--background random')
 	$(LUIGI) tasks.elith_2020 elith_2020.Nceas --data-folder '$(NCEAS)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
@@ -198,7 +202,7 @@ location-tasks: $(READY)  ## compare encoders on labelled places (LOCATION=, GLO
 	$(LUIGI) tasks.location_2024 location_2024.$(if $(ENCODERS),Downstream,$(if $(GLOBE),Variants --imagery '$(GLOBE)',Downstream)) --places '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')$(if $(RASTER), --raster '$(RASTER)')$(if $(ENCODERS), --encoders '$(ENCODERS)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
 location-species: $(READY)  ## what ENCODER adds to the species nets (ARGS='--folds 2 --seeds 1')
-	$(LUIGI) tasks.location_2024 location_2024.Species $(ON)
+	$(LUIGI) tasks.location_2024 location_2024.Species $(ROWS)
 
 location-reference: $(READY)  ## the 10 (20) nearest places on the folds of LOCATION (and HABITATS)
 	$(BIN)/python -m glc.location.downstream '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')

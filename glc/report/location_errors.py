@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from glc import geo
 from glc.location.downstream.problems import Problem
-from glc.report import location
+from glc.report import location, papers
 from glc.types import Facts, StrPath
 
 POSTER = "Poster, (B): largest error below 500 mm, truth up to nearly 6,000 mm."
@@ -33,7 +33,8 @@ def draw(problem: Problem, held_out: StrPath, raster: StrPath | None, out: Path)
             largest, most = location.error_map(path, lon, lat, truth, own, target.title.capitalize(), target.unit)
             row = {"target": target.title, "unit": target.unit, "largest error": largest, "99 % below": most}
             row |= {"mean": float(np.abs(truth - own).mean()), "largest truth": float(truth.max())}
-            values.append(row | {"paper (not comparable)": POSTER if target.name == "prec_annual_mm" else ""})
+            poster = POSTER if target.name == "prec_annual_mm" else ""
+            values.append(row | {"paper": poster, "compared": papers.OTHER_DATA if poster else ""})
     country = places["country_code"].to_numpy()
     right = country == predicted["country_code"].to_numpy()
     location.class_map(out / "country_map.png", lon, lat, right, "Country")

@@ -2,22 +2,22 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from glc import config, storage
+from glc.evaluation import evaluate
 from glc.evaluation.gains import effect
 from glc.report.markdown import markdown
-from glc.types import JSON, Facts
+from glc.types import Facts
 
-PAPER = "paper (not comparable)"
 SEEDS = (
-    "F1 ± standard deviation over the seeds. gain: mean ± standard deviation of the differences, seed by seed, to the "
-    "row that it adds to, on the surveys that both evaluate; helps, harms: Student's 95 % interval of the mean leaves "
-    "out 0.",
+    "F1 ± standard deviation over the seeds; interval: of the mean over the seeds, by a bootstrap of spatial blocks. "
+    "gain: mean ± standard deviation of the differences, seed by seed, to the row that it adds to, on the surveys that "
+    "both evaluate; helps, harms: Student's 95 % interval of the mean leaves out 0.",
     "surveys: training surveys of a fold; evaluated: validation surveys; epochs and minutes: of training and scoring "
     "all folds, mean over the seeds, and counted again in rows that share their nets.",
 )
@@ -29,13 +29,13 @@ class SeedRow:
 
     label : of the row; over : label of the row that it adds to, or empty
     metrics : folders of `glc.evaluation.evaluate`, one per seed
-    columns : further columns, after the gains
+    columns : takes the row's figures, and gives further columns, after the gains
     """
 
     label: str
     over: str
     metrics: Sequence[Path]
-    columns: Mapping[str, JSON] = field(default_factory=dict)
+    columns: Callable[[Facts], Facts] = lambda figures: {}
 
 
 def read_metrics(folder: Path) -> Facts:
@@ -62,9 +62,14 @@ def caveats(rows: Mapping[str, Path]) -> list[str]:
 def write(
     out: Path, title: str, frame: pd.DataFrame, remarks: Sequence[str] = (), shown: pd.DataFrame | None = None
 ) -> None:
-    """Write ``table.csv`` of a frame, and ``table.md`` of it, or of the frame `shown` in its place."""
+    """Write ``table.csv`` of a frame, and ``table.md`` of it, or of the frame `shown` in its place.
+
+    Columns without any value are left out.
+    """
+    frame = _without_empty(frame)
+    shown = frame if shown is None else _without_empty(shown)
     frame.to_csv(out / "table.csv", index=False)
-    (out / "table.md").write_text(markdown(title, frame if shown is None else shown, remarks), encoding="utf-8")
+    (out / "table.md").write_text(markdown(title, shown, remarks), encoding="utf-8")
 
 
 def seed_table(rows: Sequence[SeedRow]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -80,11 +85,15 @@ def seed_table(rows: Sequence[SeedRow]) -> tuple[pd.DataFrame, pd.DataFrame]:
             text[f"{name} F1"] = _with_spread(gain["F1"], gain["spread"])
             verdict = f" ({gain['verdict']})" if gain["verdict"] else ""
             text[f"{name} gain"] = _with_spread(gain["gain"], gain["gain spread"], "+") + verdict
-        columns = {"optimistic F1": _optimistic(row.metrics), **row.columns}
+            if split == "valid":
+                low, high = _interval(row.metrics)
+                line |= {"low": low, "high": high}
+                text["95 % interval"] = f"[{low:.4f}, {high:.4f}]"
+        line["optimistic F1"] = text["optimistic F1"] = _optimistic(row.metrics)
+        columns = row.columns(line)
         lines.append(line | columns)
         shown.append(text | columns)
-    readable = pd.DataFrame(shown).dropna(axis=1, how="all")
-    return pd.DataFrame(lines).dropna(axis=1, how="all"), readable.loc[:, (readable != "").any()]
+    return _without_empty(pd.DataFrame(lines)), _without_empty(pd.DataFrame(shown))
 
 
 def costs(folders: Sequence[Path]) -> Facts:
@@ -117,6 +126,21 @@ def net_costs(fits: Sequence[Sequence[Path]], scores: Sequence[Path], evaluated:
         "parameters": f"{sum(weight.numel() for weight in net.parameters()):,}",
         "minutes": sum(facts["seconds"] for facts in trained + scored) / len(fits) / 60,
     }
+
+
+def _without_empty(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns that have a value in any row."""
+    return frame.loc[:, [(frame[name].notna() & (frame[name] != "")).any() for name in frame]]
+
+
+def _interval(folders: Sequence[Path]) -> tuple[float, float]:
+    """95 % interval of the validation F1, mean over the seeds, when whole spatial blocks are drawn again."""
+    frames = [
+        pd.read_parquet(folder / "surveys.parquet", columns=["split", "surveyId", "block", "f1"]) for folder in folders
+    ]
+    valid = pd.concat(frame[frame["split"] == "valid"] for frame in frames)
+    surveys = valid.groupby("surveyId").agg(f1=("f1", "mean"), block=("block", "first"))
+    return evaluate.bootstrap(surveys["f1"].to_numpy(), surveys["block"].to_numpy())
 
 
 def _survey_f1(folder: Path) -> dict[str, pd.Series]:

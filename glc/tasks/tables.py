@@ -2,32 +2,40 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import luigi
 
 from glc import config, registry, storage
 from glc.errors import ConfigError
+from glc.report import leaderboard as leaderboards
+from glc.report import papers
+from glc.report.papers import Paper, Reported
 from glc.tasks.base import DatasetTask, GlcTask, Requirements, TableTask
 from glc.tasks.evaluate import Evaluate
-from glc.tasks.parameters import CountParameter, imagery_folder
+from glc.tasks.parameters import CountParameter, PathParameter, imagery_folder
+from glc.tasks.submission import Submission
+from glc.tasks.surveys import Surveys
 from glc.tasks.training import FoldScores, fits, pretraining
 from glc.types import JSON, Facts
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line: a label, the experiment that fills it, and what the paper reports (as text).
+    """One line: a label, the experiment that fills it, and what the paper reports.
 
+    paper : its figures as text, which are shown alone, or `Reported` with those that can be compared
     over : label of the row that this one adds to, in a `SeedTable`; empty: the row before; None: to none
+    setting : what differs from the paper; empty: nothing (*as published*), or *ours* where the paper has no figure
     """
 
     label: str
     experiment: config.Variant
-    paper: str = ""
+    paper: str | Reported = ""
     over: str | None = ""
+    setting: str = ""
 
 
 class ExperimentsTask(TableTask, DatasetTask):
@@ -41,26 +49,70 @@ class ExperimentsTask(TableTask, DatasetTask):
 
 
 class Table(ExperimentsTask):
-    """Evaluate the experiments of `rows` on a dataset and print them as a Markdown table.
+    """Evaluate the experiments of `rows` on a dataset and print them as a Markdown table, with the paper's figures.
 
-    The paper's column is there for order and direction only: it was measured on another test set.
+    paper : what the paper's figures were measured on, or None for a table that is ours
+    remarks : sentences below the table
     """
 
+    paper: Paper | None = None
     remarks: Sequence[str] = ()
+    submissions = luigi.BoolParameter(significant=False, description="write the Kaggle file of each row, too")
+    leaderboard = PathParameter(
+        "file",
+        f"give a CSV with the columns {', '.join(leaderboards.COLUMNS)}",
+        optional=True,
+        significant=False,
+        variable="LEADERBOARD",
+        description=f"CSV of scores on the leaderboard, with the columns {', '.join(leaderboards.COLUMNS)}",
+    )
 
     def rows(self) -> list[Row]:
         """The lines of the table."""
         raise NotImplementedError(f"{type(self).__name__} does not define its rows")
 
+    def labels(self) -> list[str]:
+        """Labels of all lines, also of those that a run leaves out."""
+        return [row.label for row in self.rows()]
+
+    def reported(self, row: Row) -> Reported:
+        """What the paper reports of a row; its text is empty where the paper has no such row."""
+        return row.paper if isinstance(row.paper, Reported) else Reported(row.paper)
+
+    @property
+    def reduced(self) -> str:
+        """What the settings of this run take away from every published row, such as a preset's; empty for nothing."""
+        return ""
+
     def evaluations(self) -> dict[str, Evaluate]:
         """Label of a row -> the `Evaluate` of its experiment."""
         return {row.label: self.evaluation(row.experiment) for row in self.rows()}
 
+    def submission_tasks(self) -> dict[str, Submission]:
+        """Label of a row -> the `Submission` of its experiment, if submissions are wanted."""
+        if not self.submissions:
+            return {}
+        return {label: task.clone(Submission) for label, task in self.evaluations().items()}
+
     def requires(self) -> Requirements:
-        return self.evaluations()
+        return self.evaluations() | self.required_submissions()
+
+    def required_submissions(self) -> dict[str, Submission]:
+        """The submissions by a key that is no row's label."""
+        return {f"submission of {label}": task for label, task in self.submission_tasks().items()}
+
+    def check(self) -> None:
+        self.scores_of_leaderboard()
+
+    def scores_of_leaderboard(self) -> dict[str, dict[str, float]]:
+        """Label -> scores on the leaderboard, of the rows that ``--leaderboard`` names."""
+        return leaderboards.read(self.leaderboard, self.labels()) if self.leaderboard else {}
 
     def content(self) -> JSON:
-        return [self.title, *self.remarks, *([row.label, row.paper] for row in self.rows())]
+        given = storage.file_digest(self.leaderboard) if self.leaderboard else ""
+        paper = asdict(self.paper) if self.paper else None
+        rows = ([row.label, asdict(self.reported(row)), row.setting] for row in self.rows())
+        return [self.title, *self.remarks, paper, self.reduced, self.submissions, given, *rows]
 
     def write(self, out: Path) -> None:
         import pandas as pd
@@ -71,14 +123,14 @@ class Table(ExperimentsTask):
         for row, task in zip(self.rows(), tasks.values(), strict=True):
             metrics = tables.read_metrics(task.folder)
             measured = self.measured(metrics["valid"], metrics.get("test", {}))
-            lines.append({"model": row.label, **measured, tables.PAPER: row.paper, **self.columns(task)})
-        frame = pd.DataFrame(lines).dropna(axis=1, how="all")
+            lines.append({"model": row.label, **measured, **self.compared(row, measured, task), **self.columns(task)})
+        frame = pd.DataFrame(lines)
         caveats = tables.caveats({label: task.folder for label, task in tasks.items()})
-        tables.write(out, f"{self.title}: {self.subject}", frame, (*self.remarks, *caveats))
+        tables.write(out, f"{self.title}: {self.subject}", frame, (*self.sources(), *self.remarks, *caveats))
         storage.note(out, rows=len(frame))
 
     def measured(self, valid: Facts, test: Facts) -> Facts:
-        """Columns from the metrics of validation and test."""
+        """Columns from the metrics of validation and test; ``low`` and ``high`` are the interval of the first."""
         return {
             "validation F1": valid["sample_f1"],
             "low": valid["sample_f1_low"],
@@ -91,6 +143,69 @@ class Table(ExperimentsTask):
     def columns(self, task: Evaluate) -> Facts:
         """Further columns of the row that `task` fills."""
         return {}
+
+    def compared(self, row: Row, figures: Facts, task: Evaluate) -> Facts:
+        """Columns from the leaderboard's scores on: the paper's figures, how ours compare, and the settings of ours.
+
+        figures : column -> our figure of the row that `task` fills
+        """
+        given = self.scores_of_leaderboard().get(row.label, {})
+        scores = {column: given.get(column) for column in papers.LEADERBOARD}
+        same_data, reported = self.has_papers_data(task), self.reported(row)
+        comparable = {column: value for column, value in figures.items() if self._is_comparable(column, task)}
+        intervals = {"validation F1": (figures["low"], figures["high"])} if "low" in figures else {}
+        columns = scores | {
+            "paper": reported.text,
+            "compared": papers.compare(reported, comparable | scores, intervals, same_data=same_data),
+            "setting": self.setting_of(row),
+            "split": f"{task.validation.scheme}, {task.validation.run} of {task.validation.count} folds",
+        }
+        if self.submissions:
+            path = task.clone(Submission).published()[0].path
+            columns["submission"] = path.relative_to(self.root).as_posix()
+        return columns
+
+    def has_papers_data(self, task: Evaluate) -> bool:
+        """Whether the paper measured on the surveys of `task`; a virtual world is never that."""
+        if self.virtual or self.paper is None:
+            return False
+        facts = self._facts_of_surveys(task)
+        return self.paper.has_data(facts["edition"], facts["datasets"][facts["train"]]["surveys"])
+
+    def _is_comparable(self, column: str, task: Evaluate) -> bool:
+        """Whether a column is of the paper's split, if the data are the paper's."""
+        if column.startswith("test "):  # not where surveys for training were held out in place of a test
+            facts = self._facts_of_surveys(task)
+            return bool(facts["datasets"].get(facts["test"], {}).get("surveys"))
+        return self.paper is not None and self.paper.has_split(config.to_dict(task.validation))
+
+    def setting_of(self, row: Row) -> str:
+        """What differs from the paper, of the row and of the whole run, or *as published*; *ours* for other rows."""
+        if not self.reported(row).text:
+            return row.setting or (papers.OURS if self.paper else "")
+        validation = config.to_dict(config.load(row.experiment).validation)
+        differs = (row.setting, self.paper.other_split(validation) if self.paper else "", self.reduced)
+        return "; ".join(part for part in differs if part and part != papers.AS_PUBLISHED) or papers.AS_PUBLISHED
+
+    def sources(self) -> list[str]:
+        """Sentences on what the paper's figures, and ours, were measured on."""
+        if not any(self.reported(row).text for row in self.rows()):
+            return []
+        facts = self._facts_of_surveys(next(iter(self.evaluations().values())))
+        surveys = facts["datasets"][facts["train"]]["surveys"]
+        ours = f"Ours: {self.subject}, edition {facts['edition']}, {surveys:,} training surveys."
+        if self.paper is None:
+            return [ours, papers.LEGEND]
+        return [f"Paper: {self.paper.data}; {self.paper.split}; {self.paper.score}.", ours, papers.LEGEND]
+
+    def results(self) -> list[str]:
+        """The table, where it is, and where the submissions of its rows are."""
+        files = [f"submission {task.published()[0].path}  ({label})" for label, task in self.submission_tasks().items()]
+        return [*super().results(), *files]
+
+    def _facts_of_surveys(self, task: Evaluate) -> Facts:
+        """What is known of the surveys that `task` reads: the edition, and counts by dataset."""
+        return storage.manifest(task.clone(Surveys).folder)
 
 
 class CostTable(Table):
@@ -146,11 +261,22 @@ class SeedTable(Table):
             )
         return chosen
 
-    def requires(self) -> dict[str, list[Evaluate]]:
+    def labels(self) -> list[str]:
+        return [row.label for row in self.all_rows()]
+
+    def runs(self) -> dict[str, list[Evaluate]]:
+        """Label of a row -> the `Evaluate` of each seed."""
         return {
             row.label: [self.evaluation(row.experiment.changed(train={"seed": seed})) for seed in range(self.seeds)]
             for row in self.rows()
         }
+
+    def evaluations(self) -> dict[str, Evaluate]:
+        """Label of a row -> the `Evaluate` of its first seed, whose submission is written."""
+        return {label: runs[0] for label, runs in self.runs().items()}
+
+    def requires(self) -> Requirements:
+        return self.runs() | self.required_submissions()
 
     def content(self) -> JSON:
         return [super().content(), [self._over(row) for row in self.rows()]]
@@ -165,21 +291,23 @@ class SeedTable(Table):
     def write(self, out: Path) -> None:
         from glc.report import tables
 
-        tasks = self.requires()
+        tasks = self.runs()
         rows = [
             tables.SeedRow(
-                row.label,
-                self._over(row),
-                [run.folder for run in tasks[row.label]],
-                self.row_costs(tasks[row.label]) | self.columns(tasks[row.label][0]) | {tables.PAPER: row.paper},
+                row.label, self._over(row), [run.folder for run in tasks[row.label]], self._after_gains(row, tasks)
             )
             for row in self.rows()
         ]
         frame, shown = tables.seed_table(rows)
         title = f"{self.title}: {self.subject}, {self.seeds} seeds"
         caveats = tables.caveats({label: runs[0].folder for label, runs in tasks.items()})
-        tables.write(out, title, frame, (*tables.SEEDS, *self.remarks, *caveats), shown)
+        tables.write(out, title, frame, (*self.sources(), *tables.SEEDS, *self.remarks, *caveats), shown)
         storage.note(out, rows=len(frame), seeds=self.seeds)
+
+    def _after_gains(self, row: Row, tasks: Mapping[str, list[Evaluate]]) -> Callable[[Facts], Facts]:
+        runs = tasks[row.label]
+        costs = self.row_costs(runs) | self.columns(runs[0])
+        return lambda figures: self.compared(row, figures, runs[0]) | costs
 
     def row_costs(self, runs: list[Evaluate]) -> Facts:
         """What the nets behind the `Evaluate` of each seed take."""

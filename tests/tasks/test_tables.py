@@ -1,5 +1,9 @@
 """The tables of a paper: their experiments exist, and a small one runs and prints."""
 
+import dataclasses
+import shutil
+from pathlib import Path
+
 import luigi
 import pandas as pd
 import pytest
@@ -7,7 +11,9 @@ import torch
 
 from glc import config, storage
 from glc.config import Variant
-from glc.errors import ConfigError
+from glc.errors import ConfigError, DataError
+from glc.evaluation import evaluate
+from glc.report.papers import Paper, Reported
 from glc.tasks.tables import CostTable, Row, SeedTable
 from glc.tasks.training import Fit, FoldScores, fits
 from tasks import dsgt_2024, inria_2020, tighnari_2024
@@ -39,10 +45,10 @@ def test_every_run_of_2020_is_an_experiment_that_ends_in_ranked_species():
     rows = table.rows()
     assert [row.label[:5] for row in rows] == ["run 1", "run 2", "run 3", "run 4", "run 3", "run 4"]
     assert len({row.experiment for row in rows}) == 6
-    submissions = table.requires()["submissions"]
+    assert list(table.requires()) == [row.label for row in rows]
+    submissions = inria_2020.Table1(dataset="virtual:glc20-tiny", submissions=True).submission_tasks().values()
     assert [task.settings.name for task in submissions] == [config.load(row.experiment).name for row in rows]
     assert all(task.ranked for task in submissions)
-    assert list(table.requires()["rows"]) == [row.label for row in rows]
 
 
 def test_runs_of_2020_do_without_rasters_that_a_dataset_lacks(shared_data):
@@ -97,6 +103,76 @@ def test_a_table_has_a_line_for_each_experiment(root):
     assert "A remark." in text
     assert "| seconds | peak memory MB |" in text
     assert task.published()[0].path.is_file()
+    frame = pd.read_csv(task.folder / "table.csv").set_index("model")
+    assert frame.loc["top 5", ["paper", "compared", "setting"]].tolist() == ["about .2", "other data", "as published"]
+    assert frame.loc["top 10", ["paper", "compared"]].isna().all()
+    assert frame["split"].tolist() == ["block, 2 of 4 folds"] * 2
+    assert "Ours: virtual-tiny, edition glc2024, " in text
+    assert "submission" not in frame
+
+
+def test_rows_write_their_submissions_and_take_scores_of_the_leaderboard(root, tmp_path):
+    luigi.task_register.Register.clear_instance_cache()
+    given = tmp_path / "scores.csv"
+    given.write_text("row,public,private\ntop 10,.32774,\n")
+    task = Small(root=root, dataset=TINY, submissions=True, leaderboard=str(given))
+    run(task)
+    frame = pd.read_csv(task.folder / "table.csv").set_index("model")
+    assert frame["public"].isna().tolist() == [True, False]
+    assert frame.loc["top 10", "public"] == 0.32774
+    assert "private" not in frame
+    for label, path in frame["submission"].items():
+        assert (Path(root) / path).is_file()
+        assert f"submission {Path(root) / path}  ({label})" in task.results()
+    assert frame["submission"].nunique() == 2
+    given.write_text("row,public,private\ntop 1,.3,\n")
+    with pytest.raises(DataError, match="the table has no row 'top 1'; did you mean 'top 10'"):
+        Small(root=root, dataset=TINY, leaderboard=str(given)).check()
+    assert Small(root=root, dataset=TINY, leaderboard=str(given)).identity != task.identity
+
+
+class Compared(Small):
+    """The same rows, with a paper that measured on 2 of 4 folds of as many surveys."""
+
+    paper = Paper("the tiny world", "2 of 4 folds", "F1", ("glc2024",), 400, {"scheme": "block", "count": 4, "run": 2})
+
+    def rows(self):
+        top_5, top_10 = super().rows()
+        other_split = top_10.experiment.changed(validation={"run": 1})
+        figures = {"validation F1": 0.9, "public": 0.2}
+        return [
+            dataclasses.replace(top_5, paper=Reported(".9 / .2", figures)),
+            dataclasses.replace(top_10, paper=Reported(".9", {"validation F1": 0.9}), experiment=other_split),
+        ]
+
+
+@pytest.mark.slow
+def test_figures_are_compared_on_a_dataset_of_the_papers_edition_and_size(root, tmp_path):
+    luigi.task_register.Register.clear_instance_cache()
+    copied = tmp_path / "copied"
+    shutil.copytree(Path(root) / "datasets" / "virtual-tiny", copied, ignore=shutil.ignore_patterns(".parts"))
+    given = tmp_path / "scores.csv"
+    given.write_text("row,public,private\ntop 5,.205,\n")
+    for dataset, expected in ((str(copied), ["validation F1 DIFFERS, public CLOSE", "other data"]), (TINY, None)):
+        task = Compared(root=root, dataset=dataset, leaderboard=str(given))
+        run(task)
+        frame = pd.read_csv(task.folder / "table.csv").set_index("model")
+        assert frame["compared"].tolist() == (expected or ["other data"] * 2)
+        assert frame["setting"].tolist() == ["as published", "validation.run 1 (published: 2)"]
+        assert "Paper: the tiny world; 2 of 4 folds; F1." in task.results()[0]
+
+
+def test_settings_tell_the_split_and_the_preset_where_the_paper_has_figures():
+    table = tighnari_2024.Table3(dataset=TINY)
+    rows = {row.label: row for row in table.all_rows()}
+    assert table.setting_of(rows["baseline"]).endswith("preset cpu")
+    assert table.setting_of(rows["+ tables (ours)"]) == "ours"
+    assert table.reported(rows["baseline"]).values == {"validation F1": 0.4211, "public": 0.32774, "private": 0.32816}
+    assert table.reported(rows["+ threshold top-K"]).values["optimistic F1"] == 0.52655
+    assert table.reported(rows["+ output correction"]).values == {"public": 0.36478, "private": 0.36242}
+    inria = inria_2020.Table1(dataset="virtual:glc20-tiny")
+    forest = inria.rows()[0]
+    assert inria.reported(forest).values == {"test top-30": 0.2043, "test adaptive top-30": 0.213}
 
 
 class Seeded(SeedTable):
@@ -145,6 +221,10 @@ def test_a_table_of_seeds_tells_gains_with_their_spread_and_what_they_cost(root)
         for step in (Fit, FoldScores)
         for fold in (0, 1)
     ]
+    best = pd.concat(map(_validated, runs["three epochs"])).groupby("surveyId").agg({"f1": "mean", "block": "first"})
+    interval = evaluate.bootstrap(best["f1"].to_numpy(), best["block"].to_numpy())
+    assert frame.loc["three epochs", ["low", "high"]].tolist() == pytest.approx(interval)
+    assert frame.loc["three epochs", "compared"] == "other data"
     assert frame.loc["one epoch", "minutes"] == pytest.approx(sum(seconds) / 2 / 60)
     text = task.results()[0]
     assert "A table of seeds: virtual-tiny, 2 seeds" in text
