@@ -5,7 +5,7 @@
 Each of the `RUNS` is done once without any disturbance. Then, in turn and each time in an empty folder, it is started
 and its whole process group killed (SIGKILL) at a random moment, again and again until it ends by itself; then another
 run begins, until there were `--kills` kills. Every second kill is aimed: it waits until a stage of `STAGES` that was
-hit least is at work, and strikes within its first seconds; the others strike at any time.
+hit least is at work, and strikes within the time that it takes, 3 s at most; the others strike at any time.
 
 A chain passes when its last run exits with 0 and everything it left equals what the undisturbed run left: submission,
 metrics and tables by their bytes, parquet files by their rows, weights by their values. Only what measures time may
@@ -128,9 +128,12 @@ def alive(root):
 
 
 def stages_of(reference):
-    """Those of `STAGES` that a finished root has."""
-    made = {path.name.split("-")[0] for path in Path(reference).glob("store/*/*-*")} | {"VirtualPart"}
-    return [name for name in STAGES if name in made]
+    """Those of `STAGES` that a finished root has, with the seconds that the longest of each took."""
+    took = {"VirtualPart": 3.0}
+    for success in Path(reference).glob("store/*/*-*/_SUCCESS"):
+        name = success.parent.name.split("-")[0]
+        took[name] = max(took.get(name, 0.0), json.loads(success.read_text())["seconds"])
+    return {name: took[name] for name in STAGES if name in took}
 
 
 def done(stage, root):
@@ -144,10 +147,10 @@ def strike(process, root, stages, tally, rng, typical):
     left = [name for name in stages if not done(name, root)]
     if left and rng.random() < 0.5:
         wanted = min(left, key=lambda name: (tally.kills[name], rng.random()))
-        limit = time.monotonic() + typical
+        limit = time.monotonic() + 4 * typical  # the machine may be slower now
         while time.monotonic() < limit and process.poll() is None and wanted not in at_work(root):
             time.sleep(0.02)
-        delay = rng.uniform(0, 3)
+        delay = rng.uniform(0, min(3.0, stages[wanted]))
     else:
         delay = rng.uniform(0, typical * rng.random())  # restarts have less left to do
     limit = time.monotonic() + delay
