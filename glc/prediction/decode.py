@@ -5,7 +5,7 @@ one. What a decoder must and may offer is in `Decoder`.
 """
 
 from collections.abc import Callable
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge
@@ -147,7 +147,11 @@ class Threshold(Decoder):
 
 @decoders.register("threshold_top_k")
 class ThresholdTopK(Decoder):
-    """Species above θ, joined with the k best; (k, θ) maximise the sample-averaged F1 on validation (Tighnari, 3.7)."""
+    """Species above θ, joined with the k best or cut to them; (k, θ) maximise the sample-averaged F1 on validation.
+
+    Liu et al. 2024 (Tighnari), section 3.7, contradicts itself: eq. 14 joins both, the text before it filters the k
+    best by θ. No set is empty: where none of the k best is above θ the best one is predicted.
+    """
 
     @section
     class Options:
@@ -159,6 +163,9 @@ class ThresholdTopK(Decoder):
         """Highest θ that is tried."""
         step: Positive = 0.01
         """Step from one θ to the next."""
+        reading: Literal["union", "intersection"] = "union"
+        """union: species above θ or among the k best, eq. 14; intersection: those of the k best above θ, the prose of
+        section 3.7."""
 
         def __post_init__(self) -> None:
             require(self.lowest <= self.highest, "lowest", self, "at most highest")
@@ -170,19 +177,24 @@ class ThresholdTopK(Decoder):
         self.grid = np.empty((len(ks), len(thresholds)))
         by_k = _f1_of_sizes(ranked, np.minimum(ks[:, None], ranked.lengths))
         for column, threshold in enumerate(thresholds):
-            # the set holds max(k, above) species: the k best where k is larger, those above the threshold elsewhere
+            # the set holds the k best or those above the threshold: the larger (union) or the smaller (intersection)
             above = ranked.above(threshold)
             group = np.minimum(above, o.largest + 1)
             member = sparse.csr_matrix(
                 (np.ones(len(group)), (group, np.arange(len(group)))), (o.largest + 2, len(group))
             )
             of_k = np.cumsum(member @ by_k.T, axis=0)  # [g, k]: sum over surveys with at most g above
-            of_threshold = np.bincount(group, _f1_of_sizes(ranked, above), minlength=o.largest + 2)
-            beyond = of_threshold.sum() - np.cumsum(of_threshold)
-            self.grid[:, column] = (of_k[ks, ks - 1] + beyond[ks]) / len(group)
+            of_threshold = np.bincount(group, _f1_of_sizes(ranked, np.maximum(above, 1)), minlength=o.largest + 2)
+            below = np.cumsum(of_threshold)  # [g]: sum over surveys with at most g above
+            if o.reading == "union":
+                total = of_k[ks, ks - 1] + (of_threshold.sum() - below[ks])
+            else:
+                total = below[ks] + of_k[-1] - of_k[ks, ks - 1]
+            self.grid[:, column] = total / len(group)
         best = np.unravel_index(self.grid.argmax(), self.grid.shape)
         self.k, self.threshold = int(ks[best[0]]), float(thresholds[best[1]])
         self.facts = {
+            "reading": o.reading,
             "k": self.k,
             "threshold": round(self.threshold, 6),
             "validation_f1": float(self.grid.max()),
@@ -195,7 +207,8 @@ class ThresholdTopK(Decoder):
         return self
 
     def sizes(self, ranked: Ranked) -> np.ndarray:
-        return np.maximum(self.k, ranked.above(self.threshold))
+        larger = self.options.reading == "union"
+        return (np.maximum if larger else np.minimum)(self.k, ranked.above(self.threshold))
 
 
 @decoders.register("expected_f1")

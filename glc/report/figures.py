@@ -229,7 +229,7 @@ def calibration(points):
 
 @drawn
 def heat(grid):
-    """F1 on validation by k and threshold of the union of both (Tighnari, Figure 11), its best pair marked.
+    """F1 on validation by k and threshold of `threshold_top_k` (Tighnari, Figure 11), its best pair marked.
 
     grid : dict of k and threshold, ascending, and f1 (k, threshold)
     """

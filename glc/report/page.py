@@ -50,7 +50,14 @@ NEIGHBOUR_FACTS = {
     "without_neighbours": "surveys without any neighbour",
     "bucket_length": "bucket length used, m",
 }
+READINGS = {
+    "union": "the k best species and those above the threshold are predicted together",
+    "intersection": "those of the k best species that are above the threshold are predicted",
+}
+"""What the grid of `threshold_top_k` is of, by its option `reading`."""
 EXAMPLES = 40
+_DRAWN = ("calibration", "grid", "reading")
+"""Facts of a decoder that are in a figure or its caption."""
 
 
 @dataclass(frozen=True)
@@ -322,10 +329,11 @@ def _decoder(story):
     options = config.options(decoders.get(story.experiment.decode.name), story.experiment.decode, "decoder")
     return {
         "decoder_options": dataclasses.asdict(options),
-        "decoder_facts": {key: value for key, value in story.decoder.items() if key not in ("calibration", "grid")},
+        "decoder_facts": {key: value for key, value in story.decoder.items() if key not in _DRAWN},
         "grid_figure": figures.heat("F1 by k and threshold", story.decoder["grid"])
         if "grid" in story.decoder
         else None,
+        "grid_reading": READINGS.get(story.decoder.get("reading"), ""),
         "calibration_figure": figures.calibration("Presence rate by score", points) if points else None,
         "sizes_figure": figures.set_sizes("Distribution of species per survey", sizes, limit),
         "size_rows": [

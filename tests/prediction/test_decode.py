@@ -48,17 +48,47 @@ def test_threshold_keeps_the_best_where_none_is_above():
     assert sets.toarray().tolist() == [[True, True, False], [False, True, False]]
 
 
-def test_threshold_top_k_grid_is_the_brute_force_grid():
-    decoder, ranked, scores, labels = fitted("threshold_top_k", largest=12, lowest=0.2, highest=0.6, step=0.1)
+@pytest.mark.parametrize(("reading", "size"), [("union", np.maximum), ("intersection", np.minimum)])
+def test_threshold_top_k_grid_is_the_brute_force_grid(reading, size):
+    # above 0.6 many surveys have no species, above 0.2 some have more than twelve
+    options = {"largest": 12, "lowest": 0.2, "highest": 0.6, "step": 0.1, "reading": reading}
+    decoder, ranked, scores, labels = fitted("threshold_top_k", **options)
+    assert (ranked.above(0.6) == 0).any()
+    assert (ranked.above(0.2) > 12).any()
     for k in range(1, 13):
         for column, threshold in enumerate(np.arange(0.2, 0.65, 0.1)):
-            sizes = np.maximum(k, ranked.above(threshold))
+            sizes = np.maximum(size(k, ranked.above(threshold)), 1)
             wanted = metrics.sample_f1(ranked.take(sizes, scores.shape), labels)
             assert decoder.grid[k - 1, column] == pytest.approx(wanted, abs=1e-12)
     assert decoder.facts["validation_f1"] == pytest.approx(decoder.grid.max())
     grid = decoder.facts["grid"]
     at = grid["k"].index(decoder.facts["k"]), grid["threshold"].index(decoder.facts["threshold"])
     assert grid["f1"][at[0]][at[1]] == pytest.approx(decoder.grid.max(), abs=1e-5)
+
+
+def test_a_union_and_an_intersection_of_known_species():
+    matrix = sparse.csr_matrix(np.array([[0.9, 0.8, 0.7, 0.1], [0.4, 0.3, 0.2, 0.1]]))
+    sets = {}
+    for reading in ("union", "intersection"):
+        decoder = decode.make(config.Choice("threshold_top_k", {"reading": reading}))
+        decoder.k, decoder.threshold = 2, 0.5
+        sets[reading] = decode.decide(decoder, ranking.rank(matrix), matrix.shape).toarray().astype(int).tolist()
+    assert sets["union"] == [[1, 1, 1, 0], [1, 1, 0, 0]]
+    assert sets["intersection"] == [[1, 1, 0, 0], [1, 0, 0, 0]], "no set is empty"
+
+
+def test_both_readings_find_their_best_pair():
+    rich, poor = [0.9] * 6 + [0.05] * 4, [0.3] + [0.2] * 9
+    labels = sparse.csr_matrix(np.array([[1] * 6 + [0] * 4, [1] + [0] * 9], bool))
+    ranked = ranking.rank(sparse.csr_matrix(np.array([rich, poor])), labels)
+    best = {}
+    for reading in ("union", "intersection"):
+        options = {"reading": reading, "lowest": 0.25, "largest": 10}
+        best[reading] = decode.make(config.Choice("threshold_top_k", options)).fit(ranked).facts
+    assert best["intersection"]["validation_f1"] == 1
+    assert (best["intersection"]["k"], best["intersection"]["threshold"]) == (6, 0.25)
+    assert best["union"]["validation_f1"] == 1, "k of 1 and a threshold between 0.3 and 0.9"
+    assert best["union"]["k"] == 1
 
 
 def test_a_threshold_of_one_chooses_k_alone():

@@ -181,13 +181,22 @@ def test_missing_parts_say_why(rendered):
     assert "There are no test surveys to map." in text_of(rendered["no test survey"][1])
 
 
-def test_the_grid_of_a_decoder_is_drawn_and_not_listed(make_story, undrawn):
+@pytest.mark.parametrize(
+    ("reading", "caption"),
+    [
+        ("union", "when the k best species and those above the threshold are predicted together; the circle"),
+        ("intersection", "when those of the k best species that are above the threshold are predicted; the circle"),
+    ],
+)
+def test_the_grid_of_a_decoder_is_drawn_and_not_listed(make_story, undrawn, reading, caption):
     grid = {"k": [1, 2], "threshold": [0.1, 0.2], "f1": [[0.1, 0.2], [0.15, 0.12]]}
     story = dataclasses.replace(
-        make_story(valid=50, test=5), decoder={"k": 1, "threshold": 0.2, "validation_f1": 0.2, "grid": grid}
+        make_story(valid=50, test=5),
+        decoder={"reading": reading, "k": 1, "threshold": 0.2, "validation_f1": 0.2, "grid": grid},
     )
     told = text_of(page.render(story))
-    assert "the k best species and those above the threshold are predicted together" in told
+    assert " ".join(caption.split()) in " ".join(told.split())
+    assert "reading (fitted)" not in told
     assert "grid (fitted)" not in told
 
 
