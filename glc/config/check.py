@@ -117,7 +117,11 @@ def check(experiment: Experiment, known_experiment: Callable[[str], object]) -> 
         if entry.location.name != "none":
             _check_location(entry)
         if entry.tiles:
-            registry.covariates.get(entry.tiles)
+            if registry.covariates.get(entry.tiles).kind == "metadata":
+                raise ConfigError(
+                    f"inputs: found tiles {entry.tiles!r}, expected rasters or images; what the survey files say "
+                    f'has no tiles: read it in a table, table = ["{entry.tiles}"]'
+                )
             _check_bands(entry)
     names = [entry.name for entry in experiment.inputs]
     for name in names:

@@ -1,11 +1,14 @@
-"""The two kinds of covariates, as declarations: rasters that cover the surveys, and patches, one file per survey."""
+"""The kinds of covariates, as declarations.
+
+Rasters cover the surveys, patches are one file per survey, metadata are what the survey files themselves say.
+"""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from glc.errors import ConfigError, MissingError
 from glc.types import StrPath
@@ -94,6 +97,42 @@ class Raster:
         if not isinstance(self.nodata, dict):
             return self.nodata
         return next((value for glob, value in self.nodata.items() if fnmatchcase(Path(path).stem, glob)), None)
+
+
+@dataclass(eq=False)
+class Metadata:
+    """What the survey files themselves say of a survey: values and categories of the table ``surveys``, no tiles.
+
+    values : name of a column of values -> the column of the ``surveys`` table that it is
+    categories : the same for texts. Each becomes a column of zeros and ones per category of the training surveys; a
+        category that no training survey has is null
+    limits : glob of column names -> (lowest, highest) that is possible, as of a `Raster`; beyond them is null
+    name : given by the registry
+    """
+
+    kind: ClassVar[str] = "metadata"
+    """It has no files of its own."""
+    declared: ClassVar[tuple[str, ...]] = ()
+    """Names of bands: tiles have bands."""
+    beyond: ClassVar[None] = None
+    """What takes the place of values beyond the limits: null."""
+    title: str
+    values: dict[str, str] = field(default_factory=dict)
+    categories: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the ``surveys`` table that are read."""
+        return (*self.values.values(), *self.categories.values())
+
+    def find(self, folders: Iterable[StrPath]) -> NoReturn:
+        """Refuse to be cut into tiles."""
+        raise ConfigError(
+            f"covariate {self.name!r} ({self.title}) is read from the survey files and has no tiles; expected rasters "
+            f'or images; read it in a table: table = ["{self.name}"]'
+        )
 
 
 @dataclass(frozen=True, eq=False)

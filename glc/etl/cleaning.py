@@ -5,7 +5,8 @@ Rules (Liu et al. 2024, Tighnari, section 3.1), in this order:
 1. +-inf is null, as is nodata, a place outside a raster, a survey without a row.
 2. Beyond the covariate's physical limits is null; of human footprint, above 255 is 255 and below 0 is 1.
 3. Where no physical limit is known, as `RULE` says. The paper does not tell its own rule for outliers.
-4. A class is a column of zeros and ones; where none is known all are zero and ``<band>_null`` is one.
+4. A class, or a category of the survey files (region, country), is a column of zeros and ones; where none is known all
+   are zero and ``<band>_null`` is one. Categories are those of the training surveys; another one is not known.
 """
 
 import dataclasses
@@ -13,8 +14,9 @@ import fnmatch
 
 import numpy as np
 
-from glc.covariates import Raster
+from glc.covariates import Metadata, Raster
 from glc.errors import ConfigError
+from glc.etl.metadata import MetadataValues
 from glc.etl.values import TableValues
 from glc.rasters.values import RasterValues
 
@@ -34,14 +36,17 @@ _FIT_ROWS, _FIT_LEAST = 100_000, 100
 class Part:
     """A covariate, where its values come from, and what its columns are called."""
 
-    covariate: Raster
+    covariate: Raster | Metadata
     source: str
-    values: RasterValues | TableValues
+    values: RasterValues | TableValues | MetadataValues
 
     def __post_init__(self):
         prefix = self.covariate.name or "value"
         self.names = [f"{prefix}_{name}" for name in self.values.columns]
         self.classes = {f"{prefix}_{name}": codes for name, codes in self.values.classes.items()}
+        self.labels = {
+            f"{prefix}_{name}": self.values.labels.get(name, codes) for name, codes in self.values.classes.items()
+        }
 
     def declared(self, name):
         """Physical limits of a column."""
@@ -62,7 +67,9 @@ class Table:
             raise ConfigError(f"covariates: columns would share a name: {sorted(self.names)}; name each one once")
         self.classes = {name: codes for part in parts for name, codes in part.classes.items()}
         self.categories = {
-            name: [*(f"{name}_{code}" for code in codes), f"{name}_null"] for name, codes in self.classes.items()
+            name: [*(f"{name}_{label}" for label in labels), f"{name}_null"]
+            for part in parts
+            for name, labels in part.labels.items()
         }
         self.columns = [column for name in self.names for column in self.categories.get(name, [name])]
         self.limits = {name: part.declared(name) for part in parts for name in part.names if name not in self.classes}

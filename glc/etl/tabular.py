@@ -1,4 +1,4 @@
-"""The tabular modality: environmental values at every survey, cleaned (`glc.etl.cleaning`), one row per survey.
+"""The tabular modality: environmental values and metadata, cleaned (`glc.etl.cleaning`), one row per survey.
 
 Neither imputed nor scaled: means and deviations are fitted by who reads the table, on its own training fold.
 """
@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from glc import registry, schema, storage
-from glc.covariates import Raster
+from glc.covariates import Metadata, Raster
 from glc.errors import ConfigError, DataError
 from glc.etl import cleaning, values
+from glc.etl.metadata import MetadataValues
 from glc.progress import tqdm
 from glc.rasters.values import RasterValues
 from glc.types import Facts, StrPath
@@ -41,7 +42,7 @@ _ROWS = 16_384
 def write(
     spark: "SparkSession | None",
     places: pd.DataFrame | pa.Table,
-    covariates: Sequence[str | Raster],
+    covariates: Sequence[str | Raster | Metadata],
     folders: StrPath | Sequence[StrPath],
     out: StrPath,
     *,
@@ -51,14 +52,17 @@ def write(
     """Write ``out/tabular/part-*.parquet``: dataset, surveyId, flag, then float32 columns ``<covariate>_<name>``.
 
     spark : a session, or None to work in this process; its workers must see `folders` and `out` under the same paths
-    places : pandas frame or pyarrow table with dataset, surveyId, lon, lat (degrees), one row per survey
-    covariates : names of registered rasters, or `glc.covariates.Raster`; their order is that of the columns
+    places : pandas frame or pyarrow table with dataset, surveyId, lon, lat (degrees) and the columns of metadata that
+        are wanted, one row per survey
+    covariates : names of registered rasters or metadata, or `glc.covariates.Raster` or `Metadata`; their order is that
+        of the columns
     folders : a dataset's folder, or several, of which the first that has a covariate, as CSV or raster, is read
-    training : the surveys over which `cleaning.RULE` is computed, as `places`; by default all of `places`
+    training : the surveys over which `cleaning.RULE` is computed, and whose categories there are, as `places`; by
+        default all of `places`
     source : ``tables``, the contest's CSVs; ``rasters``, the survey's own pixel; ``auto``, the CSVs where there are any
     returns : facts, a dict of columns, categories {band: its columns}, rows, flags {flag: surveys}, per column nulls,
-        infinite, outliers and replaced (counts) and limits [lowest, highest] (null: none), sources {covariate: tables
-        or rasters}, unreadable (surveys on damaged pixels), fitted_on (surveys), rule, files, seconds
+        infinite, outliers and replaced (counts) and limits [lowest, highest] (null: none), sources {covariate: tables,
+        rasters or surveys}, unreadable (surveys on damaged pixels), fitted_on (surveys), rule, files, seconds
     flag : ok, or missing where nothing at all is known of the survey
     A DataError tells of files that are not there or are not what they should be.
     """
@@ -68,11 +72,13 @@ def write(
     folders = [folders] if isinstance(folders, str | Path) else list(folders)
     out = Path(out) / "tabular"
     out.mkdir(parents=True, exist_ok=True)
-    places = _frame(places)
-    training = places if training is None else _frame(training)
+    chosen = _chosen(covariates)
+    columns = _columns(chosen)
+    places = _frame(places, columns)
+    training = places if training is None else _frame(training, columns)
     with _scratch(out) as scratch:
         wanted = sorted({*places["dataset"], *training["dataset"]})
-        table = cleaning.Table([_part(name, folders, scratch, wanted, source) for name in _rasters(covariates)])
+        table = cleaning.Table([_part(covariate, folders, scratch, wanted, source, training) for covariate in chosen])
         table.fit(training)
         counts, flags, rows = _run(spark, table, places, out, scratch)
     if rows != len(places):
@@ -97,19 +103,32 @@ def write(
     }
 
 
-def _rasters(names):
-    rasters = [registry.covariates.get(name) if isinstance(name, str) else name for name in names]
-    if not rasters:
+def columns(names: Sequence[str | Raster | Metadata]) -> tuple[str, ...]:
+    """The columns of the ``surveys`` table that `places` must have for these covariates."""
+    return _columns(_chosen(names))
+
+
+def _columns(covariates):
+    own = [name for covariate in covariates if covariate.kind == "metadata" for name in covariate.columns]
+    return tuple(dict.fromkeys([*_PLACE, *own]))
+
+
+def _chosen(names):
+    chosen = [registry.covariates.get(name) if isinstance(name, str) else name for name in names]
+    if not chosen:
         raise ConfigError("covariates: found none, expected names of one or more rasters, such as bioclim, elevation")
-    for covariate in rasters:
-        if covariate.kind != "rasters":
+    for covariate in chosen:
+        if covariate.kind not in ("rasters", "metadata"):
             raise ConfigError(
-                f"covariates: {covariate.name!r} has one image per survey, expected rasters, such as bioclim"
+                f"covariates: {covariate.name!r} has one image per survey, expected rasters, such as bioclim, or "
+                "metadata"
             )
-    return rasters
+    return chosen
 
 
-def _part(covariate, folders, scratch, wanted, source):
+def _part(covariate, folders, scratch, wanted, source, training):
+    if covariate.kind == "metadata":
+        return cleaning.Part(covariate, "surveys", MetadataValues(covariate, training))
     tables, folder = values.find(covariate, folders, source)
     if not tables:
         return cleaning.Part(covariate, "rasters", RasterValues(covariate, [folder]))
@@ -183,12 +202,12 @@ def _scratch(out):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _frame(places):
+def _frame(places, columns):
     frame = places.to_pandas() if isinstance(places, pa.Table) else places
-    missing = [name for name in _PLACE if name not in frame.columns]
+    missing = [name for name in columns if name not in frame.columns]
     if missing:
-        raise DataError(f"places: column {missing[0]!r} is missing; found {list(frame.columns)}, expected {_PLACE}")
-    frame = frame[[*_PLACE]].reset_index(drop=True)
+        raise DataError(f"places: column {missing[0]!r} is missing; found {list(frame.columns)}, expected {columns}")
+    frame = frame[[*columns]].reset_index(drop=True)
     if frame.empty or frame["surveyId"].isna().any():
         raise DataError(f"places: found {len(frame)} surveys, some without id, expected one or more, each with its id")
     frame = frame.astype({"dataset": object, "surveyId": np.int64, "lon": float, "lat": float})

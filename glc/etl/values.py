@@ -39,7 +39,7 @@ class TableValues:
 
     def __init__(self, covariate, tables, scratch):
         self.scratch, self.files = Path(scratch), [str(path) for path in tables.values()]
-        self.columns, self.classes = None, {}
+        self.columns, self.classes, self.labels = None, {}, {}
         self.name = covariate.name
         self.datasets = set(tables)
         for dataset, path in tables.items():

@@ -28,6 +28,7 @@ class RasterValues:
         bands = [band for grid in self.grids for band in grid.bands]
         self.columns = list(grids.columns(self.grids))
         self.classes = {band.name: band.classes for band in bands if band.classes}
+        self.labels: dict[str, list[str]] = {}  # classes are called by their codes
         self.files = list(dict.fromkeys(band.path for band in bands))
 
     def read(self, places: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

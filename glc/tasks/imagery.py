@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glc import covariates, editions, registry, storage
+from glc.covariates import Raster
 from glc.errors import ConfigError, MissingError, did_you_mean
 from glc.tasks.base import GlcTask, spark
 from glc.tasks.machine import budget
@@ -35,6 +36,11 @@ class ImageryTask(SurveysTask):
         default=(),
         description="parts such as pa_train, po; or train, test: what the edition trains and tests on (default)",
     )
+
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        """Columns of `places`."""
+        return ("dataset", "surveyId", "lon", "lat")
 
     def world_part(self) -> str:
         """Part of the virtual world that holds the imagery."""
@@ -112,8 +118,7 @@ class ImageryTask(SurveysTask):
                 f"--datasets: found {unknown[0]!r}, expected some of: {', '.join(facts['datasets'])}"
                 f"{did_you_mean(unknown[0], facts['datasets'])}"
             )
-        columns = ["dataset", "surveyId", "lon", "lat"]
-        table = storage.read_table(folder / "surveys", "surveys", columns=columns)
+        table = storage.read_table(folder / "surveys", "surveys", columns=[*self.place_columns])
         return table.filter(pc.is_in(table["dataset"], pa.array(wanted)))
 
     def with_own_id(self, column: str, name: str) -> pd.DataFrame:
@@ -266,27 +271,44 @@ class Cubes(ImageryTask):
 
 
 class RastersParameter(luigi.ListParameter):
-    """Names of registered rasters."""
+    """Names of registered rasters and of metadata."""
 
     def normalize(self, x: Iterable[str]) -> tuple[str, ...]:
         names = tuple(super().normalize(x))
         if not names:
             raise ConfigError('--covariates: found none, expected a list such as \'["bioclim", "elevation"]\'')
         for name in names:
-            if registry.covariates.get(name).kind != "rasters":
-                raise ConfigError(f"--covariates: {name!r} is one image per survey, expected rasters, such as bioclim")
+            if registry.covariates.get(name).kind not in ("rasters", "metadata"):
+                raise ConfigError(
+                    f"--covariates: {name!r} is one image per survey, expected rasters, such as bioclim, or metadata"
+                )
         return names
 
 
 class Tabular(ImageryTask):
-    """Values of covariates at every survey, cleaned; from the contest's CSVs, else from the survey's own pixel."""
+    """Values of covariates at every survey, cleaned; from the contest's CSVs, else from the survey's own pixel.
+
+    Metadata, such as the year, are columns of the survey tables.
+    """
 
     version = 2
-    covariates = RastersParameter(default=("bioclim", "elevation"), description="registered rasters")
+    covariates = RastersParameter(default=("bioclim", "elevation"), description="registered rasters, or metadata")
     source = ChoiceParameter(
         choices=("auto", "tables", "rasters"), default="auto", description="CSVs, pixels, or CSVs where there are any"
     )
     resources = {"spark": 1}
+
+    @property
+    def rasters(self) -> dict[str, Raster]:
+        """The covariates that have files, by name."""
+        chosen = {name: registry.covariates.get(name) for name in self.covariates}
+        return {name: covariate for name, covariate in chosen.items() if covariate.kind == "rasters"}
+
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        from glc.etl import tabular
+
+        return tabular.columns(self.covariates)
 
     def world_part(self) -> str:
         return "rasters"
@@ -295,8 +317,7 @@ class Tabular(ImageryTask):
         from glc.etl import values
 
         facts = []
-        for name in self.covariates:
-            covariate = registry.covariates.get(name)
+        for covariate in self.rasters.values():
             tables, folder = values.find(covariate, self.folders, self.source)
             for path in tables.values() or covariate.find([folder]):
                 stat = path.stat()
@@ -306,9 +327,8 @@ class Tabular(ImageryTask):
     def check(self) -> None:
         from glc.etl import values
 
-        chosen = {name: registry.covariates.get(name) for name in self.covariates}
         self.check_cover(
-            name for name, covariate in chosen.items() if not values.find(covariate, self.folders, self.source)[0]
+            name for name, covariate in self.rasters.items() if not values.find(covariate, self.folders, self.source)[0]
         )
 
     def write(self, out: Path) -> None:

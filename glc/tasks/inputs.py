@@ -35,7 +35,15 @@ def input_task(
 
 
 def available(task: ExperimentTask, wanted: config.Input) -> bool:
-    """Whether the dataset of `task` has any of the input `wanted` at all; what is there but broken is an error."""
+    """Whether the dataset of `task` has any of the input `wanted` at all; what is there but broken is an error.
+
+    Metadata are columns of the survey tables, which every dataset has.
+    """
+    if wanted.table:
+        rasters = tuple(name for name in wanted.table if registry.covariates.get(name).kind != "metadata")
+        if not rasters:
+            return True
+        wanted = replace(wanted, table=rasters)
     if task.virtual and not task.imagery_folder:
         return set(wanted.table or (wanted.name,)) <= set(world.SIZES[task.virtual].shows)
     try:

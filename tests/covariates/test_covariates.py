@@ -4,8 +4,8 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from glc import registry
-from glc.covariates import Patches, Raster
+from glc import registry, schema
+from glc.covariates import Metadata, Patches, Raster
 from glc.covariates._base import column_name, file_name, natural, places
 from glc.errors import ConfigError, DataError
 
@@ -13,8 +13,13 @@ from glc.errors import ConfigError, DataError
 @pytest.mark.parametrize("name", registry.covariates.choices())
 def test_every_covariate_says_what_it_looks_for(name, tmp_path):
     covariate = registry.covariates.get(name)
-    assert isinstance(covariate, Raster | Patches)
+    assert isinstance(covariate, Raster | Patches | Metadata)
     assert covariate.name == name
+    if covariate.kind == "metadata":
+        assert set(covariate.columns) <= set(schema.TABLES["surveys"].names)
+        with pytest.raises(ConfigError, match=f'has no tiles.*table = \\["{name}"\\]'):
+            covariate.find([tmp_path])
+        return
     with pytest.raises(DataError, match=f"no file of covariate '{name}'.*expected one of: .*; put the files there"):
         covariate.find([tmp_path])
 

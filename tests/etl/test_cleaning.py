@@ -17,6 +17,7 @@ class Values:
 
     def __init__(self, classes=None, unreadable=(), **columns):
         self.columns, self.classes, self._unreadable = list(columns), classes or {}, list(unreadable)
+        self.labels = {}
         self._values = np.column_stack([np.asarray(values, float) for values in columns.values()])
 
     def read(self, places):

@@ -13,7 +13,7 @@ from rasterio.warp import transform_bounds
 from glc import registry, schema
 from glc.covariates import Raster
 from glc.errors import ConfigError, DataError
-from glc.etl import cleaning, tabular
+from glc.etl import cleaning, metadata, tabular
 from glc.rasters.cutter import FLAGS, RasterCutter
 from glc.rasters.values import RasterValues
 from tests.rasters.geotiffs import geotiff
@@ -415,3 +415,79 @@ def test_the_first_folder_that_has_a_covariate_wins_be_it_csv_or_raster(tmp_path
     assert facts["columns"][0] == "bioclim_bio1"
     facts = tabular.write(None, places, ["bioclim"], [named, own], tmp_path / "out", source="tables")
     assert facts["files"] == [str(own / "pre-extracted" / "environmental_vectors.csv")]
+
+
+def _surveys(n=8, dataset="pa_train"):
+    places = _places(np.linspace(0, 1, n), np.linspace(40, 41, n), dataset)
+    return places.assign(
+        year=2018,
+        areaInM2=100.0,
+        geoUncertaintyInM=10.0,
+        region="MEDITERRANEAN",
+        country=["France", "Spain"] * (n // 2),
+    )
+
+
+def test_metadata_are_values_and_one_hot_columns_of_the_training_surveys_categories(tmp_path):
+    train = _surveys()
+    train.loc[0, ["areaInM2", "region"]] = np.inf, None
+    train.loc[1, ["geoUncertaintyInM", "country"]] = -1, "Île-de-France"
+    facts, frame = _written(tmp_path, train, ["metadata", "coordinates"])
+    kinds = facts["categories"]
+    assert kinds["metadata_region"] == ["metadata_region_mediterranean", "metadata_region_null"]
+    assert kinds["metadata_country"] == [
+        f"metadata_country_{name}" for name in ("france", "spain", "ile_de_france", "null")
+    ]
+    assert facts["columns"] == [
+        *("metadata_year", "metadata_area_m2", "metadata_uncertainty_m"),
+        *kinds["metadata_region"],
+        *kinds["metadata_country"],
+        *("coordinates_lon", "coordinates_lat"),
+    ]
+    assert facts["sources"] == {"metadata": "surveys", "coordinates": "surveys"}
+    assert_array_equal(frame["metadata_area_m2"], [np.nan, *[100] * 7])
+    assert_array_equal(frame["metadata_uncertainty_m"], [10, np.nan, *[10] * 6])
+    assert facts["infinite"]["metadata_area_m2"] == facts["outliers"]["metadata_uncertainty_m"] == 1
+    assert_array_equal(frame[kinds["metadata_region"]], np.eye(2)[[1, *[0] * 7]])
+    assert_array_equal(frame[kinds["metadata_country"]], np.eye(4)[[0, 2, 0, 1, 0, 1, 0, 1]])
+    assert_allclose(frame[["coordinates_lon", "coordinates_lat"]], train[["lon", "lat"]], rtol=1e-6)
+
+
+def test_a_category_that_no_training_survey_has_is_null_and_makes_no_column(tmp_path):
+    train, test = _surveys(), _surveys(4, "pa_test").assign(country=["Spain", "Malta", "", None], region="BOREAL")
+    alone, _ = _written(tmp_path / "alone", train, ["metadata"])
+    facts, frame = _written(tmp_path, pd.concat([train, test]), ["metadata"], training=train)
+    assert facts["columns"] == alone["columns"]
+    columns = ["metadata_country_france", "metadata_country_spain", "metadata_country_null"]
+    of_test = frame[frame["dataset"] == "pa_test"]
+    assert_array_equal(of_test[columns], np.eye(3)[[1, 2, 2, 2]])
+    assert (of_test["metadata_region_null"] == 1).all()
+
+
+def test_years_far_from_those_of_training_are_null(tmp_path):
+    train = _surveys(200).assign(year=np.arange(200) % 5 + 2015)
+    train.loc[7, "year"] = 20_187
+    facts, frame = _written(tmp_path, train, ["metadata"])
+    assert facts["outliers"]["metadata_year"] == 1
+    assert np.flatnonzero(frame["metadata_year"].isna()).tolist() == [7]
+
+
+def test_names_of_categories_never_clash_and_rare_ones_share_the_null_column(monkeypatch):
+    monkeypatch.setattr(metadata, "MOST_CATEGORIES", 5)
+    often = ["A b", "a-b", "null", "Ελλάδα", "7"]
+    train = _surveys(18).assign(country=[*often * 3, "rare", "rarer", "rarest"])
+    values = metadata.MetadataValues(registry.covariates.get("metadata"), train)
+    assert values.known["country"] == sorted(often)
+    assert values.labels["country"] == ["7", "a_b", "a_b_2", "null_3", "4"]
+    codes = values.read(train)[0][:, values.columns.index("country")]
+    assert np.isnan(codes).tolist() == [False] * 15 + [True] * 3
+
+
+def test_metadata_need_their_columns_and_reach_the_workers_of_spark(tmp_path, spark):
+    with pytest.raises(DataError, match="column 'year' is missing"):
+        tabular.write(None, _places([0.0], [40.0]), ["metadata"], tmp_path, tmp_path / "out")
+    places = _surveys()
+    places.loc[2, "country"] = None
+    _, here = _written(tmp_path / "here", places, ["metadata"])
+    _, there = _written(tmp_path / "there", places, ["metadata"], spark)
+    pd.testing.assert_frame_equal(here, there)

@@ -177,7 +177,8 @@ class _Table(_Stored):
         super().__init__(folder, "tabular/part-*.parquet")
         if not self.files:
             raise DataError(f"{folder}: no table of values; run the task Tabular")
-        self.columns = _chosen(wanted.bands, storage.manifest(folder)["columns"], "table")
+        facts = storage.manifest(folder)
+        self.columns = _chosen(wanted.bands, facts["columns"], "table", facts["categories"])
         self.layout = Layout("table", self.columns, 1, 1)
 
     def blocks(self):
@@ -213,15 +214,18 @@ class _Places:
             yield ids[rows], values[:, :, None, None], np.isfinite(values)
 
 
-def _chosen(wanted, names, where):
-    """The bands of `names` that `wanted` names: itself, or all classes ``<band>_<class>`` of a categorical band."""
+def _chosen(wanted, names, where, categories=None):
+    """The bands of `names` that `wanted` names: itself, or all classes ``<band>_<class>`` of a categorical band.
+
+    categories : of a table, columns of each categorical band, whose classes may be called by words
+    """
     if not wanted:
         return tuple(names)
     chosen = []
     for band in wanted:
         own = [
             name for name in names if name == band or (name.startswith(f"{band}_") and name[len(band) + 1 :].isdigit())
-        ]
+        ] or (categories or {}).get(band, [])
         if not own:
             raise ConfigError(
                 f"inputs, {where}: unknown band {band!r}; expected some of: {', '.join(names)}"
