@@ -35,8 +35,9 @@ class Members:
 class Ensemble:
     """A model whose scores are made of those of other experiments, its members.
 
-    The members run on the folds of the ensemble, not on the number of folds that they run alone. A new one is one new
-    file in ``glc/ensembles``, named as the ensemble:
+    The members run on the folds of the ensemble, not on the number of folds that they run alone, except that nets with
+    cross-fusion (see `joins_cross_fused`) run all of theirs. A new one is one new file in ``glc/ensembles``, named as
+    the ensemble:
 
     >>> @models.register("median")
     ... class Median(Ensemble):
@@ -60,6 +61,10 @@ class Ensemble:
     """What it reads apart from its members: nothing."""
     learns: bool = True
     """Whether validation says how members are joined, each fold's as the other folds say; may follow from options."""
+    least_folds: ClassVar[int] = 2
+    """Folds that must be run where validation says how members are joined."""
+    joins_cross_fused: ClassVar[bool] = False
+    """Whether nets with cross-fusion may be members where one fold is run: their only honest scores are of that one."""
     reads_sets: bool = False
     """Whether it reads the members' predicted sets, too; may follow from options."""
 

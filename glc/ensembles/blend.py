@@ -26,8 +26,13 @@ from glc.types import Say
 class Blend(Ensemble):
     """The mean of several experiments' scores: of all, or of those that beat a `baseline`.
 
-    The members run on the folds of the blend, not on the number of folds that they run alone.
+    The members run on the folds of the blend, not on the number of folds that they run alone. Nets with cross-fusion
+    may be among them where the blend runs one fold, as the paper did: they are compared on their first fold, and the
+    nets of all their folds score the test.
     """
+
+    least_folds = 1  # one fold is chosen by in two halves
+    joins_cross_fused = True
 
     @section
     class Options:
@@ -58,13 +63,14 @@ class Blend(Ensemble):
 
     def write(self, members: Members, out: Path) -> None:
         if self.learns:
-            chosen = choose_by_sets([*members.sets[-1:], *members.sets[:-1]], members.data, members.folds)
+            chosen, halves = choose_by_sets([*members.sets[-1:], *members.sets[:-1]], members.data, members.folds)
         else:
-            chosen = everyone(len(members.names), members.folds)
+            chosen, halves = everyone(len(members.names), members.folds), None
         write(
             members.scores,
             out,
             chosen=chosen,
+            halves=halves,
             names=members.names,
             average=self.options.average,
             keep=members.keep,
@@ -79,26 +85,34 @@ def survey_f1(folder: Path, data: SurveyData) -> tuple[np.ndarray, np.ndarray, n
     return ids, fold, metrics.survey_f1(predicted, actual)
 
 
-def choose_by_sets(folders: Sequence[Path], data: SurveyData, folds: Sequence[int]) -> dict[int, np.ndarray]:
-    """`choose` from predictions.
+def choose_by_sets(
+    folders: Sequence[Path], data: SurveyData, folds: Sequence[int]
+) -> tuple[dict[int, np.ndarray], dict[int, int] | None]:
+    """`choose` from predictions: by folds, or where one fold was run by two halves of whole blocks.
 
     folders : the predictions of the baseline, and of each member; data : `glc.surveys.SurveyData`
+    returns : which members are in, and the half of each validation survey by its id, None where they are chosen by fold
     """
     sets_f1 = [survey_f1(folder, data) for folder in folders]
-    return choose(np.stack([f1 for _, _, f1 in sets_f1]), sets_f1[0][1], folds)
+    f1, (ids, fold, _) = np.stack([f1 for _, _, f1 in sets_f1]), sets_f1[0]
+    if len(folds) > 1:
+        return choose(f1, fold, folds), None
+    half = sets.halves(data.places["block"].to_numpy()[data.rows_of(ids, data.train_name)])
+    return choose(f1, half, (0, 1)), dict(zip(ids.tolist(), half.tolist(), strict=True))
 
 
-def choose(f1: np.ndarray, fold: np.ndarray, folds: Sequence[int]) -> dict[int, np.ndarray]:
-    """Which members blend the scores of each fold, and of the test: dict of fold -> (k,) bool.
+def choose(f1: np.ndarray, group: np.ndarray, groups: Sequence[int]) -> dict[int, np.ndarray]:
+    """Which members blend the scores of each group, and of the test: dict of group -> (k,) bool.
 
-    f1 : (1 + k, n) of the baseline and of k members at validation surveys; fold : (n,) theirs
+    f1 : (1 + k, n) of the baseline and of k members at validation surveys; group : (n,) theirs, folds or halves
 
-    A member is in where its mean F1 on the surveys of the other folds (of all, for the test) is above the baseline's.
-    Their sets were decided by decoders that were fitted on this fold, too, among others; nothing else knows its labels.
+    A member is in where its mean F1 on the surveys of the other groups (of all, for the test) is above the baseline's.
+    Their sets were decided by decoders that were fitted on this group, too, among others; nothing else knows its
+    labels.
     """
     members = {}
-    for left_out in [*folds, TEST]:
-        means = f1[:, fold != left_out].mean(axis=1)
+    for left_out in [*groups, TEST]:
+        means = f1[:, group != left_out].mean(axis=1)
         members[left_out] = means[1:] > means[0]
     return members
 
@@ -111,28 +125,35 @@ def write(
     names: Sequence[str],
     average: str,
     keep: int,
+    halves: Mapping[int, int] | None = None,
     progress: Say = print,
 ) -> None:
     """Write the blended ``valid`` and ``test`` scores of members under `out`.
 
     folders : the members' outputs, the baseline's last: it stands alone where no member is in; names : theirs
     chosen : of `choose`; average : of `glc.scores.AVERAGES`; keep : highest scores kept for each survey
+    halves : id of a validation survey -> its half, where members are chosen by halves of one fold
     """
     blend, rows = score_tables.AVERAGES[average], {}
-    for number, split in enumerate(("valid", "test")):
-        progress(f"blend: the mean of {len(folders)} models' {split} scores", 50 * number)
+    for step, split in enumerate(("valid", "test")):
+        progress(f"blend: the mean of {len(folders)} models' {split} scores", 50 * step)
         read = [score_tables.read(folder / split) for folder in folders]
-        parts = []
-        for fold, members in chosen.items():
-            if (fold == TEST) == (split == "test"):
+        group = read[0].fold
+        if halves is not None and split == "valid":
+            group = np.array([halves[survey] for survey in read[0].surveys.tolist()])
+        parts, places = [], []
+        for number, members in chosen.items():
+            if (number == TEST) == (split == "test"):
                 mine = [scores for scores, taken in zip(read, members, strict=False) if taken] or read[-1:]
-                parts.append(blend((scores.of_fold(fold) for scores in mine), keep))
-        rows[f"{split}_rows"] = score_tables.write(score_tables.stack(parts), out / split)
+                places.append(np.flatnonzero(group == number))
+                parts.append(blend((scores.rows(places[-1]) for scores in mine), keep))
+        joined = score_tables.stack(parts).rows(np.argsort(np.concatenate(places)))
+        rows[f"{split}_rows"] = score_tables.write(joined, out / split)
     facts = {
-        "test" if fold == TEST else str(fold): {
+        "test" if number == TEST else str(number) if halves is None else f"half {number + 1}": {
             "members": {name: float(taken) / max(members.sum(), 1) for name, taken in zip(names, members, strict=False)}
         }
-        for fold, members in chosen.items()
+        for number, members in chosen.items()
     }
     storage.note(out, **rows, model_facts=facts)
 

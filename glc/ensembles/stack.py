@@ -97,18 +97,26 @@ class Stack(Ensemble):
         )
 
 
-def check_member(name: str, member: config.Experiment, surveys: config.Surveys, validation: config.Validation) -> None:
+def check_member(
+    name: str,
+    member: config.Experiment,
+    surveys: config.Surveys,
+    validation: config.Validation,
+    joins_cross_fused: bool = False,
+) -> None:
     """Refuse the experiment `member`, called `name`, in a stack over other surveys or folds than its own.
 
     surveys, validation : sections of the stack. Both must be equal, except how many folds are run and, for a member
         that is no net, which fold stops a training.
+    joins_cross_fused : whether a net with cross-fusion may be a member where the stack runs one fold
     """
     if models.get(member.model.name).ensemble:
         raise ConfigError(f"model.members: {name!r} is a {member.model.name} itself; name its members instead")
-    if member.cross_fusion.use:
+    if member.cross_fusion.use and not (joins_cross_fused and validation.run == 1):
+        more = ", or run one fold alone: validation.run = 1" if joins_cross_fused else ""
         raise ConfigError(
             f"model.members: {name!r} has cross_fusion.use, whose scores are honest on the first fold alone; write "
-            f"{name}+cross_fusion.use=false"
+            f"{name}+cross_fusion.use=false{more}"
         )
     for table, wanted, actual in (
         ("surveys", surveys, member.surveys),

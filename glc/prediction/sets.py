@@ -37,7 +37,7 @@ def write(
     test = score_tables.read(scores_folder / "test")
     rows = data.rows_of(valid.surveys, data.train_name)
     actual = labels.widen(data.labels_of(rows), data.species, valid.species)
-    groups = valid.fold if len(np.unique(valid.fold)) > 1 else _halves(data.places["block"].to_numpy()[rows])
+    groups = valid.fold if len(np.unique(valid.fold)) > 1 else halves(data.places["block"].to_numpy()[rows])
     ranked = ranking.rank(valid.matrix, actual)
     sets = {"valid": decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups)}
     decoder = decode.make(choice).fit(ranked)
@@ -89,8 +89,11 @@ def _correct(
     return facts
 
 
-def _halves(blocks: np.ndarray) -> np.ndarray:
-    """Two groups of whole blocks with about as many surveys each."""
+def halves(blocks: np.ndarray) -> np.ndarray:
+    """Two groups of whole blocks with about as many surveys each, (n,) of 0 and 1.
+
+    blocks : (n,) spatial block of each survey; a DataError is raised where all are in one
+    """
     block, index, count = np.unique(blocks, return_inverse=True, return_counts=True)
     if len(block) < 2:
         raise DataError(SINGLE_BLOCK)

@@ -108,13 +108,16 @@ class EnsembleScores(ExperimentTask):
         """The `Predictions` of each member, by its name; a ConfigError refuses one of other surveys or folds."""
         from glc.ensembles.stack import check_member
 
-        if self.ensemble.learns and self.validation.run < 2:
-            raise ConfigError(f"validation.run: found {self.validation.run}, expected at least 2 to join models")
+        least = self.ensemble.least_folds
+        if self.ensemble.learns and self.validation.run < least:
+            raise ConfigError(f"validation.run: found {self.validation.run}, expected at least {least} to join models")
         members = {}
         for name in self.ensemble.names:
             member = config.Variant.parse(name)
-            check_member(name, config.load(member), self.surveys, self.validation)
-            run = member.changed(validation={"run": self.validation.run})
+            settings = config.load(member)
+            check_member(name, settings, self.surveys, self.validation, self.ensemble.joins_cross_fused)
+            # of cross-fusion the other folds' nets give test scores alone
+            run = member if settings.cross_fusion.use else member.changed(validation={"run": self.validation.run})
             members[name] = self.clone(Predictions, experiment=run)
         return members
 

@@ -88,13 +88,13 @@ def test_one_fold_is_decided_by_halves_of_its_blocks(world, tmp_path):
 def test_halves_are_whole_blocks_of_about_as_many_surveys():
     rng = np.random.default_rng(0)
     blocks = rng.permutation(np.repeat([7, 1, 5, 3, 9], [10, 6, 5, 4, 3]))
-    half = sets._halves(blocks)
+    half = sets.halves(blocks)
     assert set(half) == {0, 1}
     for block in np.unique(blocks):
         assert len(set(half[blocks == block])) == 1
     assert abs(2 * half.sum() - len(half)) <= 2
     with pytest.raises(DataError, match="one validation block cannot be cross-fitted"):
-        sets._halves(np.full(5, 3))
+        sets.halves(np.full(5, 3))
 
 
 def test_optimistic_scores_are_decided_by_the_honest_decoders(world, tmp_path):
