@@ -1,7 +1,8 @@
 """Tighnari: images, time series, tables and graph features, each through its encoder, fused by cross-attention.
 
 Liu et al. 2024, sections 3.3 to 3.5. The inputs' kinds say which part each plays: pixels and coeffs are the image,
-cubes the time series, table and graph what they are called; any may be left out, and a survey may lack any. Votes of
+cubes the time series, table and graph what they are called; any may be left out, and a survey may lack any. Tiles of
+several sizes, such as raster windows beside satellite images, have a net of images per size (ours). Votes of
 the surveys around (ours, `NeighbourVotes`) go past the fusion straight to the logits.
 
 The organisers' baseline is in the options too: an experiment with inputs of four bands of pixels and the two cubes, and
@@ -195,7 +196,7 @@ class NeighbourVotes(nn.Module):
 
 def encoders(options, layouts):
     """The encoder of each part that `layouts` have, by name of the part; a ConfigError tells of inputs of no part."""
-    from glc.nets.layers.encoders import Images, Series, Vectors
+    from glc.nets.layers.encoders import Series, Vectors, images
 
     parts = {}
     for name, layout in layouts.items():
@@ -217,7 +218,7 @@ def encoders(options, layouts):
     if "table" in parts:
         made["table"] = Vectors(parts["table"], options.table_width, options.table_width)
     if "image" in parts:
-        made["image"] = Images(
+        made["image"] = images(
             parts["image"], options.image, options.resize, options.pretrained, options.symmetries, **shared
         )
     if "graph" in parts:

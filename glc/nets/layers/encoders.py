@@ -96,6 +96,44 @@ class Images(nn.Module):
         return Encoded(pooled, tokens, present[:, None].expand(tokens.shape[:2]))
 
 
+class ImagesOfSizes(nn.Module):
+    """Tiles of several sizes to `Encoded`: those of each size through a net of their own, see `Images`.
+
+    The one S of eq. 6 is the nets' vectors side by side, its tokens those of one size after those of the next (ours:
+    the paper reads images of one size, and names raster windows as future work, section 5.2). Of a size that a survey
+    does not have the vector is 0. Random symmetries are drawn for each size.
+    """
+
+    def __init__(self, groups):
+        super().__init__()
+        self.groups = nn.ModuleList(groups)
+        self.width, self.token_width = sum(group.width for group in groups), groups[0].token_width
+
+    def prepare(self, summary):
+        for group in self.groups:
+            group.prepare(summary)
+
+    def forward(self, batch):
+        parts = [group(batch) for group in self.groups]
+        pooled = torch.cat([part.pooled * part.present[:, None] for part in parts], dim=1)
+        return Encoded(
+            pooled, *(torch.cat(tokens, dim=1) for tokens in zip(*(part[1:] for part in parts), strict=True))
+        )
+
+
+def images(layouts, *options, **more):
+    """The encoder of the tiles `layouts`: `Images`, or `ImagesOfSizes` where they differ in size.
+
+    options, more : of `Images`
+    """
+    sizes = dict.fromkeys(layout.size for layout in layouts.values())
+    groups = [
+        Images({name: layout for name, layout in layouts.items() if layout.size == size}, *options, **more)
+        for size in sizes
+    ]
+    return groups[0] if len(groups) == 1 else ImagesOfSizes(groups)
+
+
 class Series(nn.Module):
     """Cubes to `Encoded`, each through its own backbone (section 3.3).
 

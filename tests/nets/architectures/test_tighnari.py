@@ -230,6 +230,47 @@ def test_weights_of_the_image_net_are_taken_from_their_file(tmp_path):
     assert torch.equal(net.layer4[0].conv1.weight, source.layer4[0].conv1.weight)
 
 
+WINDOWS = {
+    "elevation": Layout("coeffs", ("elevation",), 8, 8, 32),
+    "bioclim": Layout("pixels", ("bio1", "bio12"), 16, 16, 16),
+}
+
+
+@pytest.mark.parametrize("fusion", ["hcam", "concat"])
+@pytest.mark.parametrize("tokens", ["pooled", "map"])
+def test_raster_windows_of_their_own_size_have_a_net_of_their_own(tmp_path, fusion, tokens):
+    layouts = LAYOUTS | WINDOWS
+    options = {"fusion": fusion, "tokens": tokens, "resize": 32}
+    net = make(layouts, **options).eval()
+    image = net.encoders["image"]
+    assert [group.maps.rows for group in image.groups] == [64, 32, 16]
+    assert [group.maps.channels for group in image.groups] == [4, 1, 2]
+    assert image.width == 3 * make(**options).encoders["image"].width
+    batch = batch_of(layouts, 4)
+    out = net(batch)
+    for name in WINDOWS:  # each window counts, and a survey may lack any of them, or all
+        assert not torch.allclose(net(batch | {name: batch[name] + 1}), out)
+        assert net(batch | {name: batch[name] * float("nan")}).isfinite().all()
+    nothing = {name: batch[name] * float("nan") for name in ("tiles", *WINDOWS)}
+    assert not image(batch | nothing).present.any()
+    assert net(batch | nothing).isfinite().all()
+    checkpoints.save(tmp_path / "model.ckpt", net, config.Choice("tighnari", SMALL | options), SPECIES, layouts, {})
+    assert torch.equal(checkpoints.load(tmp_path / "model.ckpt")[0](batch), out)
+
+
+def test_a_window_that_a_survey_lacks_adds_nothing_to_its_image_vector():
+    layouts = {"tiles": TILES} | WINDOWS
+    net = make(layouts, resize=32).eval().encoders["image"]
+    batch = batch_of(layouts, 3)
+    batch["elevation"][1] = float("nan")
+    made = net(batch)
+    vectors = made.pooled.unflatten(1, (3, -1)).abs().sum(dim=2) > 0
+    assert vectors.tolist() == [[True, True, True], [True, False, True], [True, True, True]]
+    known = made.known.unflatten(1, (3, -1)).all(dim=2)
+    assert torch.equal(known, vectors)
+    assert made.present.all()
+
+
 def test_checkpoint_round_trip(tmp_path):
     options = SMALL | {"tokens": "map", "image": "swin_tiny_patch4_window7_224"}
     net = make(**options).eval()
