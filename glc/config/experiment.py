@@ -134,7 +134,8 @@ class Input:
     cube: Literal["", "series", "landsat", "bioclim"] = ""
     """series (six quarterly tables), landsat or bioclim (cube files); or"""
     table: tuple[str, ...] = ()
-    """Names of rasters whose values at the survey are read; or"""
+    """Names of rasters whose values at the survey are read, and of what the survey files say: metadata (year, area,
+    uncertainty, one-hot region and country), coordinates; or"""
     graph: Annotated[Choice, Member("graphs", ("none",))] = NONE
     """gfv: species of the neighbours in the ecological graph; kernels: records around; both only of surveys that the
     fold may see; or"""

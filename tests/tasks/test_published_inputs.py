@@ -11,6 +11,7 @@ import pytest
 from glc import config, registry
 from glc.config import Variant
 from glc.etl import tabular
+from glc.tasks.scores import EnsembleScores, Predictions
 from glc.tasks.training import Fit
 from tasks import tighnari_2024
 from tests import files_of_editions
@@ -58,6 +59,18 @@ def presets():
 def test_the_presets_are_found_by_their_names():
     assert {"tighnari", "tighnari-published", "tighnari-gfv"} < set(presets())
     assert len([name for name in presets() if "+cross_fusion.use=true" in name]) == 1
+
+
+def test_the_mean_runs_one_fold_of_each_net_and_all_of_those_with_cross_fusion():
+    task = EnsembleScores(dataset="virtual:tiny", experiment="tighnari-mean")
+    runs = {name: member.validation.run for name, member in task.members.items()}
+    fused = {name for name, member in task.members.items() if member.settings.cross_fusion.use}
+    assert len(fused) == 2
+    assert runs == {name: 10 if name in fused else 1 for name in task.ensemble.names}
+    assert task.settings.postprocess.name == "lists"
+    published = EnsembleScores(dataset="virtual:tiny", experiment="tighnari-published").clone(Predictions)
+    joined = next(member for name, member in task.members.items() if name.startswith("tighnari-published"))
+    assert joined.scores().identity == published.scores().identity, "the published system's own nets"
 
 
 @pytest.fixture(scope="module", params=[f"20{year} {kind}" for year in YEARS for kind in ("values", "rasters")])

@@ -132,3 +132,25 @@ validation = {{ count = 4, run = 3 }}
     page = (root / "reports" / "virtual-tiny" / "blended" / "index.html").read_text()
     assert "This experiment combines others" in page
     assert (root / "submissions" / "virtual-tiny" / "blended.csv").is_file()
+
+
+@pytest.mark.slow
+def test_a_blend_of_one_fold_joins_a_net_with_cross_fusion(root):
+    one = "validation.count=4+validation.run=1"
+    net = "geolocation+validation.count=4+validation.run=2+train.max_epochs=1+cross_fusion.max_epochs=1"
+    text = f"""
+model = {{ name = "blend", baseline = "frequency+{one}", members = ["{net}+cross_fusion.use=true", "votes+{one}"] }}
+validation = {{ count = 4, run = 1 }}
+decode = {{ name = "threshold_top_k", reading = "intersection" }}
+postprocess = {{ name = "lists", sources = ["po"] }}
+"""
+    task = submission(root, text, "halves")
+    assert luigi.build([task], local_scheduler=True, log_level="WARNING")
+    below = task.clone(Predictions).scores()
+    fused, votes, _ = below.members.values()
+    assert (fused.validation.run, votes.validation.run) == (2, 1)
+    facts = storage.manifest(below.folder)["model_facts"]
+    assert list(facts) == ["half 1", "half 2", "test"]
+    valid, alone = (scores.read(folder / "valid") for folder in (below.folder, fused.scores().folder))
+    assert valid.surveys.tolist() == alone.surveys.tolist()
+    assert set(valid.fold) == {0}
