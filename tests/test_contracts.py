@@ -11,7 +11,7 @@ from torch import nn
 from glc import registry
 from glc.classical._base import Classical
 from glc.config import Positive, section
-from glc.covariates import Patches, Raster
+from glc.covariates import Metadata, Patches, Raster
 from glc.ensembles._base import Ensemble
 from glc.neighbours._base import GraphFeature
 from glc.nets.architectures._base import Net
@@ -65,7 +65,7 @@ def test_the_worked_example_runs(base):
         (registry.graphs, (GraphFeature,)),
         (registry.decoders, (Decoder,)),
         (registry.pretrainings, (Pretraining,)),
-        (registry.covariates, (Raster, Patches)),
+        (registry.covariates, (Raster, Patches, Metadata)),
     ],
 )
 def test_every_member_is_of_a_class_that_says_what_it_must_do(kind, bases):

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 from numpy.testing import assert_allclose
 
-from glc import registry, storage
+from glc import config, registry, storage
 from glc.config import Input
 from glc.errors import ConfigError, MissingError
 from glc.tasks.imagery import Tabular
@@ -54,6 +54,33 @@ def test_values_of_the_virtual_world_for_every_survey_once(root):
     told = storage.manifest(po.folder)
     assert (told["limits"], told["columns"]) == (facts["limits"], facts["columns"])
     assert not _read(po).duplicated("surveyId").any()
+
+
+def test_metadata_are_those_of_the_survey_tables(root):
+    task = Tabular(root=root, dataset=TINY, covariates=["metadata", "soil"])
+    assert {"Tabular"} <= set(run(task)) <= {"Tabular", "VirtualPart"}
+    frame = _read(task).set_index(["dataset", "surveyId"])
+    surveys = task.places().to_pandas().set_index(["dataset", "surveyId"]).loc[frame.index]
+    assert_allclose(frame["metadata_year"], surveys["year"])
+    facts = storage.manifest(task.folder)
+    assert facts["sources"] == {"metadata": "surveys", "soil": "rasters"}
+    of_country = frame[facts["categories"]["metadata_country"]]
+    assert (of_country.sum(axis=1) == 1).all()
+    country = surveys["country"].str.lower().str.replace(r"\W+", "_", regex=True)
+    country = country.where(country.isin(country.loc["pa_train"]), "null")
+    assert of_country.idxmax(axis=1).tolist() == ("metadata_country_" + country).tolist()
+    po = Tabular(root=root, dataset=TINY, covariates=["metadata", "soil"], datasets=["po"])
+    run(po)
+    assert storage.manifest(po.folder)["columns"] == facts["columns"]
+    assert (_read(po)["metadata_region_null"] == 1).all(), "presence-only files name no region"
+
+
+def test_every_dataset_has_metadata_and_no_tiles_of_them(root):
+    task = Tabular(root=root, dataset="virtual:glc20-tiny", covariates=["soil"])
+    assert available(task, Input(table=("metadata", "coordinates")))
+    assert not available(task, Input(table=("metadata", "elevation")))
+    with pytest.raises(ConfigError, match=r'found tiles \'metadata\'.*table = \["metadata"\]'):
+        config.load("tile-cnn+inputs.0.tiles=metadata")
 
 
 def test_covariates_that_cannot_be_tabulated_are_refused(root):
