@@ -187,6 +187,7 @@ class Table3(TighnariTable):
         "Cross-fusion: the nets of all folds are averaged for the test. Its honest validation is fold 0 alone, whose "
         "net is that of the row it adds to (so there is no difference); optimistic F1 is what the paper reports; "
         "the validation loss of cloned nets is optimistic too.",
+        "skipped: inputs that the dataset does not have; a virtual world has no human footprint. "
         "isolated: surveys without a neighbour whose labels they may see, hence without a graph vector. lists: surveys "
         "with a non-empty list of highly probable species.",
     )
@@ -247,10 +248,14 @@ class Table3(TighnariTable):
         }
 
     def columns(self, task: Evaluate) -> Facts:
-        """Isolated nodes and non-empty lists, which no seed changes."""
-        graphs = [storage.manifest(fit.folder).get("gfv") for fit in fits(task)]
+        """Inputs that the dataset lacks, isolated nodes and non-empty lists, which no seed changes."""
+        facts = [storage.manifest(fit.folder) for fit in fits(task)]
         lists = storage.manifest(task.predictions().folder).get("corrected")
-        return {"isolated": _isolated(graphs), "lists": _lists(lists)}
+        return {
+            "skipped": ", ".join(facts[0].get("left_out", ())),
+            "isolated": _isolated([of_fold.get("gfv") for of_fold in facts]),
+            "lists": _lists(lists),
+        }
 
 
 TABLES = {1: Table1, 2: Table2, 3: Table3}

@@ -180,7 +180,9 @@ def test_every_paper_has_its_section_with_the_same_columns():
 def test_every_row_is_numbered_and_its_commands_exist():
     wrong = []
     for heading, (_, *rows) in sections(PAGE).items():
-        for number, row in enumerate(rows, 1):
+        numbers = [int(row[0]) for row in rows]  # with gaps until all rows are in
+        assert numbers == sorted(set(numbers)), f"{heading}: the rows are out of order, or one is there twice"
+        for number, row in zip(numbers, rows, strict=True):
             wrong += problems(heading, number, row)
     assert wrong == []
 
