@@ -199,12 +199,16 @@ def test_values_and_graph_vectors_stand_beside_imagery(tmp_path):
     folder = tmp_path / "values"
     frame = pd.DataFrame({"dataset": ["pa_train", "pa_test"], "surveyId": [7, 8], "flag": "ok"})
     frame = frame.assign(height=np.float32([100, np.nan]), cover_2=np.float32([0, 1]))
+    country = ["country_france", "country_null"]
+    columns, frame = ["height", "cover_2", *country], frame.assign(**dict.fromkeys(country, np.float32(1)))
     with storage.atomic_directory(folder, task="Tabular") as out:
         (out / "tabular").mkdir()
-        wanted = schema.tabular(["height", "cover_2"])
+        wanted = schema.tabular(columns)
         pq.write_table(pa.Table.from_pandas(frame, wanted, preserve_index=False), out / "tabular/part-00000.parquet")
-        storage.note(out, columns=["height", "cover_2"])
-    found = tables.read((Input(table=("elevation", "landcover")),), [[folder]])
+        storage.note(out, columns=columns, categories={"cover": ["cover_2"], "country": country})
+    every = tables.read((Input(table=("elevation", "landcover"), bands=("country",)),), [[folder]])
+    assert every.layouts["table"].bands == ("country_france", "country_null"), "categories have words for numbers"
+    found = tables.read((Input(table=("elevation", "landcover"), bands=("height", "cover")),), [[folder]])
     matrix = sparse.csr_matrix(np.float32([[0, 2, 0], [1, 0, 3]]))
     found.add_graph("gfv", matrix, [5, 6, 9], np.array([[1, 7], [2, 8]]))
     assert found.layouts["table"] == features.Layout("table", ("height", "cover_2"), 1, 1)
