@@ -30,8 +30,9 @@ class Geolocation(Net):
     While training, all coordinates are displaced each time by an isotropic Gaussian of two dimensions: its direction is
     uniform and its length has the Rayleigh distribution, whose mean is ``sigma sqrt(pi / 2)``. A mean displacement of
     `jitter_m` therefore takes ``sigma = jitter_m / sqrt(pi / 2)`` on each axis. Coordinates are then standardised with
-    the mean and standard deviation of the training examples, which the checkpoint carries as buffers. Inputs that are
-    vectors (batch, feature, 1, 1), of locations or tables, are joined to them, standardised alike, not displaced.
+    the mean and standard deviation of the training examples (on each axis at least that of the displacement), which the
+    checkpoint carries as buffers. Inputs that are vectors (batch, feature, 1, 1), of locations or tables, are joined to
+    them, standardised alike, not displaced.
     """
 
     @section
@@ -90,8 +91,9 @@ class Geolocation(Net):
         for name, standard in self.standards.items():
             standard.prepare(summary.inputs[name])
         self.mean.copy_(torch.as_tensor(summary.place_mean))
-        std = torch.as_tensor(summary.place_std)
-        self.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))  # all examples on one line
+        # examples that share a coordinate, or nearly: displaced ones would be thousands of deviations wide
+        std = torch.as_tensor(summary.place_std).clamp(min=self.sigma_m)
+        self.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))
         if self.options.prior:
             start_at_frequencies(self.layers if self.options.architecture == "linear" else self.layers[-1], summary)
 

@@ -19,7 +19,7 @@ from petastorm import TransformSpec, make_batch_reader
 from petastorm.pytorch import BatchedDataLoader
 
 from glc import schema
-from glc.errors import DataError
+from glc.errors import ConfigError, DataError
 from glc.nets.inputs.features import Features, Moments
 from glc.progress import tqdm
 from glc.types import StrPath
@@ -138,6 +138,8 @@ class Batches:
         buffer_rows: int = 1 << 17,
         features: Features | None = None,
     ) -> None:
+        if workers < 1:  # Petastorm would wait for ever
+            raise ConfigError(f"workers: found {workers}, expected at least 1 thread that reads")
         self.features = features
         self.summary, self.batch_size, self.shuffle, self.seed = summary, batch_size, shuffle, seed
         self.shard, self.workers, self.buffer_rows = shard, workers, buffer_rows

@@ -73,6 +73,25 @@ def test_mean_displacement_is_jitter_m_in_every_direction():
     torch.testing.assert_close(shares, torch.full((8,), 1 / 8), atol=0.004, rtol=0)
 
 
+@pytest.mark.parametrize("features", ["coordinates", "fourier"])
+@pytest.mark.parametrize("std", [(0.0, 0.0), (0.0, 40_000.0), (30.0, 0.0)])
+def test_surveys_at_one_place_are_not_displaced_by_thousands_of_deviations(features, std):
+    net = make(n_classes=2, features=features).train()
+    net.prepare(SimpleNamespace(place_mean=(3_900_000.0, 2_300_000.0), place_std=std))
+    places = {"easting": torch.full((20,), 3_900_000.0), "northing": torch.full((20,), 2_300_000.0)}
+    torch.manual_seed(0)
+    deviations = net._of_place(places)[0]
+    assert deviations.abs().max() < 5
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(net(places), torch.ones(20, 2))
+    assert loss < 2  # that of a half is .69; it was hundreds
+
+
+def test_one_place_without_displacement_is_finite():
+    net = make(jitter_m=0.0)
+    net.prepare(SimpleNamespace(place_mean=(3_900_000.0, 2_300_000.0), place_std=(0.0, 0.0)))
+    assert torch.isfinite(net(batch())).all()
+
+
 def test_no_displacement_outside_training_or_with_none_asked_for():
     net = make().eval()
     torch.testing.assert_close(net(batch()), net(batch()), rtol=0, atol=0)

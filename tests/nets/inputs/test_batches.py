@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from glc import storage
-from glc.errors import DataError
+from glc.errors import ConfigError, DataError
 from glc.nets.inputs.batches import Batches, multi_hot, summarise
 
 N, CLASSES = 1000, 30
@@ -117,6 +117,11 @@ def test_shards_share_the_rows(summary, frame, settings):
 def test_more_shards_than_row_groups_are_refused(summary):
     with pytest.raises(DataError, match="12 row groups"):
         Batches(summary, 64, shard=(0, 13))
+
+
+def test_no_thread_that_reads_is_refused(summary):
+    with pytest.raises(ConfigError, match="workers: found 0, expected at least 1"):
+        Batches(summary, 10, workers=0)
 
 
 def test_several_files_and_lists_that_are_all_empty(tmp_path, frame):
