@@ -296,6 +296,7 @@ class Experiment:
     submission: Literal["", "sets", "ranked"] = ""
     """Format of the submission: sets; ranked, species with their scores, as of 2020; empty: that of the edition."""
     compare_with: tuple[str, ...] = ()
-    """Experiments that the report compares this one with, survey by survey."""
+    """Experiments that the report compares this one with, survey by survey; of those on other folds it shows the
+    score."""
     name: str = ""
     """Name of the experiment: that of its file, not a key in it."""

@@ -69,7 +69,8 @@ class Story:
     baselines : see `glc.evaluation.baselines.write`; decoder : facts of the fitted decoder
     histories : fold -> ``history.csv`` of its net; empty for models without gradient
     members : of joined experiments, fold -> name of each -> its weight; empty for others
-    compared : name of another experiment -> its per-survey table, or None where it was validated on other folds
+    compared : name of another experiment -> its per-survey table
+    elsewhere : name of another experiment that was validated on other folds -> its metrics
     """
 
     experiment: config.Experiment
@@ -83,7 +84,8 @@ class Story:
     decoder: Facts
     neighbours: Facts | None
     histories: dict[int, pd.DataFrame]
-    compared: dict[str, pd.DataFrame | None] = dataclasses.field(default_factory=dict)
+    compared: dict[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
+    elsewhere: dict[str, dict[str, Facts]] = dataclasses.field(default_factory=dict)
     members: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
 
 
@@ -96,14 +98,16 @@ def read(
     metrics: Path,
     baselines: Path,
     predictions: Path,
-    compared: dict[str, Path | None],
+    compared: dict[str, Path],
+    elsewhere: dict[str, Path],
     fits: dict[int, Path],
     neighbours: Path | None = None,
     joined: Path | None = None,
 ) -> Story:
     """The `Story` of an experiment, from the folders that its stages wrote.
 
-    compared : name of another experiment -> its evaluation, or None where it was validated on other folds
+    compared : name of another experiment -> its evaluation
+    elsewhere : the same, of those that were validated on other folds
     fits : fold -> trained net
     neighbours : the model's neighbour table
     joined : scores of a stack or blend
@@ -119,9 +123,8 @@ def read(
         baselines=json.loads((baselines / BASELINES).read_text()),
         decoder=storage.manifest(predictions)["fitted"],
         neighbours=storage.manifest(neighbours) if neighbours else None,
-        compared={
-            name: pd.read_parquet(folder / "surveys.parquet") if folder else None for name, folder in compared.items()
-        },
+        compared={name: pd.read_parquet(folder / "surveys.parquet") for name, folder in compared.items()},
+        elsewhere={name: json.loads((folder / "metrics.json").read_text()) for name, folder in elsewhere.items()},
         members={fold: facts["members"] for fold, facts in storage.manifest(joined)["model_facts"].items()}
         if joined
         else {},
@@ -205,12 +208,8 @@ def _scores(story):
 def _compared(story):
     rows = []
     for name, other in story.compared.items():
-        valid = test = None
-        if other is not None:
-            valid, test = (evaluate.compare(story.per_survey, other, split) for split in ("valid", "test"))
-        if other is None:
-            verdict = "validated on other folds, so not compared"
-        elif valid is None:
+        valid, test = (evaluate.compare(story.per_survey, other, split) for split in ("valid", "test"))
+        if valid is None:
             verdict = "no validation survey in common"
         elif valid["low"] > 0:
             verdict = "better"
@@ -219,6 +218,11 @@ def _compared(story):
         else:
             verdict = "no clear difference"
         rows.append((name, valid, test, verdict))
+    nothing = dict.fromkeys(("difference", "low", "high"))
+    for name, metrics in story.elsewhere.items():
+        own, other = story.metrics["valid"]["sample_f1"], metrics["valid"]["sample_f1"]
+        verdict = f"on other folds ({metrics['scheme']}; here {story.experiment.validation.scheme}), so not compared"
+        rows.append((name, {"surveys": 0, "own": own, "other": other, **nothing}, None, verdict))
     return {"compared": rows}
 
 

@@ -60,7 +60,8 @@ class Report(ExperimentProduct):
             metrics=needs["metrics"].folder,
             baselines=needs["baselines"].folder,
             predictions=needs["predictions"].folder,
-            compared={name: task.folder if self.same_folds(task) else None for name, task in self.compared().items()},
+            compared={name: task.folder for name, task in self.compared().items() if self.same_folds(task)},
+            elsewhere={name: task.folder for name, task in self.compared().items() if not self.same_folds(task)},
             fits={task.fold: task.folder for task in fits(self)} if self.kind == "net" else {},
             **optional,
         )

@@ -107,6 +107,15 @@ def test_verdict_weighs_the_score_against_the_best_baseline(make_story, undrawn,
     assert verdict in text_of(page.render(story))
 
 
+def test_an_experiment_on_other_folds_is_shown_with_its_score_and_not_compared(make_story, undrawn):
+    story = make_story(valid=50, test=5)
+    other = {"valid": {"sample_f1": 0.4321}, "scheme": "random"}
+    told = text_of(page.render(dataclasses.replace(story, elsewhere={"votes+validation.scheme=random": other})))
+    own = story.metrics["valid"]["sample_f1"]
+    assert f"votes+validation.scheme=random 0 0.4321 {own:.4f} – – to – on other folds (random; here block)" in told
+    assert "so not compared" not in text_of(page.render(story))
+
+
 def test_scores_of_nets_that_saw_the_labels_stand_apart_and_say_so(make_story, undrawn):
     story = make_story(valid=50, test=5)
     assert "optimistic" not in text_of(page.render(story))
