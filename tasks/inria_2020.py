@@ -47,6 +47,11 @@ class Table1(CostTable):
 
     title = "LIRMM / Inria 2020, Table 1: runs 1 to 4"
     paper = PAPER
+    measures = {
+        f"{name} {title}": (split, measure)
+        for split, name in (("valid", "validation"), ("test", "test"))
+        for measure, title in (("top_30", "top-30"), ("adaptive_top_30", "adaptive top-30"))
+    }
     preset = ChoiceParameter(
         variable="PRESET", choices=tuple(PRESETS), default="cpu", description="size of the CNN: cpu or gpu"
     )
@@ -109,8 +114,5 @@ class Table1(CostTable):
         ]
 
     def measured(self, valid: Facts, test: Facts) -> Facts:
-        return {
-            f"{split} {title}": metrics.get(measure)
-            for split, metrics in (("validation", valid), ("test", test))
-            for measure, title in (("top_30", "top-30"), ("adaptive_top_30", "adaptive top-30"))
-        }
+        metrics = {"valid": valid, "test": test}
+        return {column: metrics[split].get(measure) for column, (split, measure) in self.measures.items()}

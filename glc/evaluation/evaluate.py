@@ -46,7 +46,8 @@ def write(
         optimistic
 
     The metrics are of the `SPLITS`: ``valid``, ``test`` where its labels are known, and ``optimistic`` where nets were
-    cloned: what the paper of cross-fusion reports, by nets that have seen these validation labels. The key
+    cloned: what the paper of cross-fusion reports, by nets that have seen these validation labels. The table has the
+    columns ``top_30`` and ``adaptive_top_30`` where the metrics have them. The key
     ``unscored`` is there only if there are such surveys.
     """
     frames = []
@@ -70,7 +71,12 @@ def write(
         frame["nearest_train_m"] = _nearest_train(data, rows, fold)
         frame["actual"], frame["f1"] = -1, np.nan
         if actual is not None:
-            result[split] = measure(predicted, actual, labels.widen(scores.matrix, scores.species, species), fold)
+            widened = labels.widen(scores.matrix, scores.species, species)
+            result[split] = measure(predicted, actual, widened, fold)
+            if "top_30" in result[split]:
+                label = np.asarray(actual.argmax(axis=1)).ravel()
+                frame["top_30"] = metrics.in_top_30(widened, label)
+                frame["adaptive_top_30"] = metrics.in_adaptive_top_30(widened, label)
             frame["actual"] = np.asarray(actual.sum(axis=1)).ravel()
             frame["f1"] = metrics.survey_f1(predicted, actual)
         if split == "valid":

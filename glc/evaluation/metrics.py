@@ -52,6 +52,11 @@ def top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -> float:
 
     label : (n,) column of each survey's species in `scores`, -1 where it has none (Deneu et al. 2020, section 2.4)
     """
+    return float(in_top_30(scores, label, k).mean())
+
+
+def in_top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -> np.ndarray:
+    """Whether each survey counts for `top_30`, (n,) bool."""
     scores, label = scores.tocsr(), np.asarray(label)
     own, ends = _own_scores(scores, label), scores.indptr
     better = np.zeros(len(label), np.int64)
@@ -61,7 +66,7 @@ def top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -> float:
         ahead = scores.data[part] > own[row]
         ahead |= (scores.data[part] == own[row]) & (scores.indices[part] < label[row])
         better[rows] = np.bincount(row[ahead] - rows.start, minlength=rows.stop - rows.start)
-    return float(((own > 0) & (better < k)).mean())
+    return (own > 0) & (better < k)
 
 
 def adaptive_top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -> float:
@@ -70,9 +75,14 @@ def adaptive_top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -
     label : as in `top_30`; the threshold is `adaptive_threshold`, on average over the surveys at most `k` species lie
     above it. GeoLifeCLEF 2020's main measure (Deneu et al. 2020, section 2.4)
     """
+    return float(in_adaptive_top_30(scores, label, k).mean())
+
+
+def in_adaptive_top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -> np.ndarray:
+    """Whether each survey counts for `adaptive_top_30`, (n,) bool."""
     label = np.asarray(label)
     own = _own_scores(scores.tocsr(), label)
-    return float(((own > adaptive_threshold(scores, k)) & (label >= 0)).mean())
+    return (own > adaptive_threshold(scores, k)) & (label >= 0)
 
 
 def adaptive_threshold(scores: sparse.csr_matrix, k: int = 30, chunk: int = 4_000_000) -> float:

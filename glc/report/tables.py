@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from glc import config, storage
@@ -78,17 +79,16 @@ def seed_table(rows: Sequence[SeedRow]) -> tuple[pd.DataFrame, pd.DataFrame]:
     lines, shown = [], []
     for row in rows:
         line = {"model": row.label, "adds to": row.over}
-        text = dict(line)
+        text, known = dict(line), intervals(row.metrics)
         for split, name in (("valid", "validation"), ("test", "test")):
             gain = effect(f1[row.label], f1.get(row.over), split)
             line |= {f"{name} {key}": value for key, value in gain.items()}
             text[f"{name} F1"] = _with_spread(gain["F1"], gain["spread"])
             verdict = f" ({gain['verdict']})" if gain["verdict"] else ""
             text[f"{name} gain"] = _with_spread(gain["gain"], gain["gain spread"], "+") + verdict
-            if split == "valid":
-                low, high = _interval(row.metrics)
-                line |= {"low": low, "high": high}
-                text["95 % interval"] = f"[{low:.4f}, {high:.4f}]"
+            if split in known:
+                numbers, words = interval(f"{name} F1", known[split]["f1"])
+                line, text = line | numbers, text | words
         line["optimistic F1"] = text["optimistic F1"] = _optimistic(row.metrics)
         columns = row.columns(line)
         lines.append(line | columns)
@@ -133,14 +133,32 @@ def _without_empty(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.loc[:, [(frame[name].notna() & (frame[name] != "")).any() for name in frame]]
 
 
-def _interval(folders: Sequence[Path]) -> tuple[float, float]:
-    """95 % interval of the validation F1, mean over the seeds, when whole spatial blocks are drawn again."""
-    frames = [
-        pd.read_parquet(folder / "surveys.parquet", columns=["split", "surveyId", "block", "f1"]) for folder in folders
-    ]
-    valid = pd.concat(frame[frame["split"] == "valid"] for frame in frames)
-    surveys = valid.groupby("surveyId").agg(f1=("f1", "mean"), block=("block", "first"))
-    return evaluate.bootstrap(surveys["f1"].to_numpy(), surveys["block"].to_numpy())
+def intervals(folders: Sequence[Path]) -> dict[str, dict[str, tuple[float, float]]]:
+    """95 % intervals of the measures that each survey has: split -> measure (f1, top_30, ...) -> (low, high).
+
+    folders : of `glc.evaluation.evaluate`, one per seed; the mean of each survey is taken. Whole spatial blocks are
+        drawn again; on a test, whose surveys were not dealt to blocks, squares of 0.3 degrees.
+    """
+    surveys = pd.concat(pd.read_parquet(folder / "surveys.parquet") for folder in folders)
+    known = [name for name in ("f1", "top_30", "adaptive_top_30") if name in surveys]
+    result: dict[str, dict[str, tuple[float, float]]] = {}
+    for split, rows in surveys.groupby("split"):
+        merged = dict.fromkeys(known, "mean") | dict.fromkeys(("block", "lon", "lat"), "first")
+        part = rows.groupby("surveyId").agg(merged)
+        block = part["block"].to_numpy()
+        if len(np.unique(block)) == 1:
+            block = pd.factorize(pd.MultiIndex.from_arrays([part["lon"] // 0.3, part["lat"] // 0.3]))[0]
+        values = {name: part[name].to_numpy(np.float64) for name in known}
+        bounds = {name: evaluate.bootstrap(each, block) for name, each in values.items() if not np.isnan(each).any()}
+        if bounds:
+            result[str(split)] = bounds
+    return result
+
+
+def interval(column: str, bounds: tuple[float, float]) -> tuple[Facts, Facts]:
+    """The cells of a column's interval: as two numbers, and as text."""
+    low, high = bounds
+    return {f"{column} low": low, f"{column} high": high}, {f"{column} 95 %": f"[{low:.4f}, {high:.4f}]"}
 
 
 def _survey_f1(folder: Path) -> dict[str, pd.Series]:

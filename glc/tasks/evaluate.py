@@ -24,7 +24,7 @@ class Evaluate(ReadsTruth, ExperimentProduct):
     """Metrics on validation, and on the test where its truth exists: ``ROOT/metrics/<dataset>/<experiment>.json``."""
 
     sections = ("validation.stop",)
-    version = 3
+    version = 4
 
     def predictions(self) -> Predictions:
         """The sets that are evaluated."""

@@ -53,8 +53,10 @@ class Table(ExperimentsTask):
 
     paper : what the paper's figures were measured on, or None for a table that is ours
     remarks : sentences below the table
+    measures : column of `measured` -> split and column of the surveys' table by which it has an interval
     """
 
+    measures: Mapping[str, tuple[str, str]] = {"validation F1": ("valid", "f1"), "test F1": ("test", "f1")}
     paper: Paper | None = None
     remarks: Sequence[str] = ()
     submissions = luigi.BoolParameter(significant=False, description="write the Kaggle file of each row, too")
@@ -119,22 +121,28 @@ class Table(ExperimentsTask):
 
         from glc.report import tables
 
-        lines, tasks = [], self.evaluations()
+        lines, shown, tasks = [], [], self.evaluations()
         for row, task in zip(self.rows(), tasks.values(), strict=True):
             metrics = tables.read_metrics(task.folder)
-            measured = self.measured(metrics["valid"], metrics.get("test", {}))
-            lines.append({"model": row.label, **measured, **self.compared(row, measured, task), **self.columns(task)})
+            line: Facts = {"model": row.label}
+            text, bounds = dict(line), self.intervals([task])
+            for column, value in self.measured(metrics["valid"], metrics.get("test", {})).items():
+                numbers, words = tables.interval(column, bounds[column]) if column in bounds else ({}, {})
+                line |= {column: value, **numbers}
+                text |= {column: value, **words}
+            further = self.compared(row, line, [task]) | self.columns(task)
+            lines.append(line | further)
+            shown.append(text | further)
         frame = pd.DataFrame(lines)
         caveats = tables.caveats({label: task.folder for label, task in tasks.items()})
-        tables.write(out, f"{self.title}: {self.subject}", frame, (*self.sources(), *self.remarks, *caveats))
+        remarks = (*self.sources(), *self.remarks, *caveats)
+        tables.write(out, f"{self.title}: {self.subject}", frame, remarks, pd.DataFrame(shown))
         storage.note(out, rows=len(frame))
 
     def measured(self, valid: Facts, test: Facts) -> Facts:
-        """Columns from the metrics of validation and test; ``low`` and ``high`` are the interval of the first."""
+        """Columns from the metrics of validation and test."""
         return {
             "validation F1": valid["sample_f1"],
-            "low": valid["sample_f1_low"],
-            "high": valid["sample_f1_high"],
             "test F1": test.get("sample_f1"),
             "micro F1": valid["micro_f1"],
             "mean set": valid["mean_set"],
@@ -144,21 +152,33 @@ class Table(ExperimentsTask):
         """Further columns of the row that `task` fills."""
         return {}
 
-    def compared(self, row: Row, figures: Facts, task: Evaluate) -> Facts:
+    def intervals(self, runs: Sequence[Evaluate]) -> dict[str, tuple[float, float]]:
+        """Column -> 95 % interval of its measure, mean over `runs`, of the columns that have one."""
+        from glc.report import tables
+
+        known = tables.intervals([run.folder for run in runs])
+        return {
+            column: known[split][measure]
+            for column, (split, measure) in self.measures.items()
+            if measure in known.get(split, {})
+        }
+
+    def compared(self, row: Row, figures: Facts, runs: Sequence[Evaluate]) -> Facts:
         """Columns from the leaderboard's scores on: the paper's figures, how ours compare, and the settings of ours.
 
-        figures : column -> our figure of the row that `task` fills
+        figures : column -> our figure of the row that `runs` fill, one for each seed
         """
+        task = runs[0]
         given = self.scores_of_leaderboard().get(row.label, {})
         scores = {column: given.get(column) for column in papers.LEADERBOARD}
         same_data, reported = self.has_papers_data(task), self.reported(row)
         comparable = {column: value for column, value in figures.items() if self._is_comparable(column, task)}
-        intervals = {"validation F1": (figures["low"], figures["high"])} if "low" in figures else {}
+        intervals = self.intervals(runs) if same_data else {}
         columns = scores | {
             "paper": reported.text,
             "compared": papers.compare(reported, comparable | scores, intervals, same_data=same_data),
             "setting": self.setting_of(row),
-            "split": f"{task.validation.scheme}, {task.validation.run} of {task.validation.count} folds",
+            "split": _split(task),
         }
         if self.submissions:
             path = task.clone(Submission).published()[0].path
@@ -206,6 +226,13 @@ class Table(ExperimentsTask):
     def _facts_of_surveys(self, task: Evaluate) -> Facts:
         """What is known of the surveys that `task` reads: the edition, and counts by dataset."""
         return storage.manifest(task.clone(Surveys).folder)
+
+
+def _split(task: Evaluate) -> str:
+    """Scheme and folds of a validation, and whether the evaluated fold also stopped the training."""
+    validation = task.validation
+    own = ", which also stop the training" if task.stop == "own" else ""
+    return f"{validation.scheme}, {validation.run} of {validation.count} folds{own}"
 
 
 class CostTable(Table):
@@ -307,7 +334,7 @@ class SeedTable(Table):
     def _after_gains(self, row: Row, tasks: Mapping[str, list[Evaluate]]) -> Callable[[Facts], Facts]:
         runs = tasks[row.label]
         costs = self.row_costs(runs) | self.columns(runs[0])
-        return lambda figures: self.compared(row, figures, runs[0]) | costs
+        return lambda figures: self.compared(row, figures, runs) | costs
 
     def row_costs(self, runs: list[Evaluate]) -> Facts:
         """What the nets behind the `Evaluate` of each seed take."""

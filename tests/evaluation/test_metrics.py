@@ -80,6 +80,8 @@ def test_adaptive_top_k_by_hand():
     assert metrics.adaptive_top_30(scores, [1, 0], k=1) == 0.5
     # top-1 gives each survey one species; the adaptive measure gives both to the surer one
     assert metrics.top_30(scores, [1, 0], k=1) == 0.5
+    assert metrics.in_top_30(scores, [1, 0], k=1).tolist() == [False, True]
+    assert metrics.in_adaptive_top_30(scores, [1, 0], k=1).tolist() == [True, False]
     assert metrics.top_30(scores, [0, 0], k=1) == 1.0
     assert metrics.adaptive_top_30(scores, [0, 0], k=1) == 0.5
 

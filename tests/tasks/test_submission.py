@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from glc import storage, submission
-from glc.tasks import Folds, Submission
+from glc.tasks import Evaluate, Folds, Submission
 from tests.tasks.pipeline import run
 
 QUADRATS = "+validation.scheme=quadrats+validation.size_m=5000+validation.held_out=0.2+validation.count=20"
@@ -32,9 +32,13 @@ def test_the_world_of_2020_ends_in_ranked_species_and_its_measures(task):
     assert set(frame["id"]) == set(held)
     assert storage.manifest(task.clone(Folds).folder)["held_out"] == len(held) > 20
     metrics = json.loads((Path(task.root) / "metrics" / "virtual-glc20-tiny" / f"{name}.json").read_text())
+    by_survey = pd.read_parquet(task.clone(Evaluate).folder / "surveys.parquet")
     for split in ("valid", "test"):
         assert 0 < metrics[split]["adaptive_top_30"] <= 1
         assert 0.3 < metrics[split]["top_30"] <= 1  # 30 of 40 species, the commonest
+        part = by_survey[by_survey["split"] == split]
+        for measure in ("top_30", "adaptive_top_30"):
+            assert part[measure].mean() == pytest.approx(metrics[split][measure])
     # measured again from the file: the held-out occurrences have their own labels
     label = data.labels_of(data.test).argmax(axis=1).A1
     truth = pd.Series(data.species[label], index=held)

@@ -13,6 +13,7 @@ from glc import config, storage
 from glc.config import Variant
 from glc.errors import ConfigError, DataError
 from glc.evaluation import evaluate
+from glc.report import tables
 from glc.report.papers import Paper, Reported
 from glc.tasks.tables import CostTable, Row, SeedTable
 from glc.tasks.training import Fit, FoldScores, fits
@@ -107,10 +108,41 @@ def test_a_table_has_a_line_for_each_experiment(root):
     assert frame.loc["top 5", ["paper", "compared", "setting"]].tolist() == ["about .2", "other data", "as published"]
     assert frame.loc["top 10", ["paper", "compared"]].isna().all()
     assert frame["split"].tolist() == ["block, 2 of 4 folds"] * 2
+    metrics = tables.read_metrics(next(iter(task.evaluations().values())).folder)["valid"]
+    bounds = [metrics["sample_f1_low"], metrics["sample_f1_high"]]
+    assert frame.loc["top 5", ["validation F1 low", "validation F1 high"]].tolist() == pytest.approx(bounds)
+    assert "[{:.4f}, {:.4f}]".format(*bounds) in text
+    low, test, high = frame.loc["top 5", ["test F1 low", "test F1", "test F1 high"]]
+    assert low < test < high
     assert "Ours: virtual-tiny, edition glc2024, " in text
     assert "submission" not in frame
 
 
+def test_a_leaderboard_belongs_to_the_tables_rows_and_its_content_counts(tmp_path):
+    given = tmp_path / "scores.csv"
+    given.write_text("row,public,private\ntop 10,.32774,\n")
+    known = {"root": str(tmp_path), "dataset": TINY}
+    task = Small(**known, leaderboard=str(given))
+    task.check()
+    assert task.scores_of_leaderboard() == {"top 10": {"public": 0.32774}}
+    assert task.identity != Small(**known).identity
+    assert list(Small(**known, submissions=True).requires()) == [
+        "top 5",
+        "top 10",
+        "submission of top 5",
+        "submission of top 10",
+    ]
+    given.write_text("row,public,private\ntop 1,.3,\n")
+    luigi.task_register.Register.clear_instance_cache()
+    other = Small(**known, leaderboard=str(given))
+    assert other.identity != task.identity
+    with pytest.raises(DataError, match="the table has no row 'top 1'; did you mean 'top 10'"):
+        other.check()
+    with pytest.raises(ConfigError, match=r"--leaderboard \(make: LEADERBOARD=\) none.csv: no such file"):
+        Small(**known, leaderboard="none.csv")
+
+
+@pytest.mark.slow
 def test_rows_write_their_submissions_and_take_scores_of_the_leaderboard(root, tmp_path):
     luigi.task_register.Register.clear_instance_cache()
     given = tmp_path / "scores.csv"
@@ -125,10 +157,6 @@ def test_rows_write_their_submissions_and_take_scores_of_the_leaderboard(root, t
         assert (Path(root) / path).is_file()
         assert f"submission {Path(root) / path}  ({label})" in task.results()
     assert frame["submission"].nunique() == 2
-    given.write_text("row,public,private\ntop 1,.3,\n")
-    with pytest.raises(DataError, match="the table has no row 'top 1'; did you mean 'top 10'"):
-        Small(root=root, dataset=TINY, leaderboard=str(given)).check()
-    assert Small(root=root, dataset=TINY, leaderboard=str(given)).identity != task.identity
 
 
 class Compared(Small):
@@ -223,7 +251,7 @@ def test_a_table_of_seeds_tells_gains_with_their_spread_and_what_they_cost(root)
     ]
     best = pd.concat(map(_validated, runs["three epochs"])).groupby("surveyId").agg({"f1": "mean", "block": "first"})
     interval = evaluate.bootstrap(best["f1"].to_numpy(), best["block"].to_numpy())
-    assert frame.loc["three epochs", ["low", "high"]].tolist() == pytest.approx(interval)
+    assert frame.loc["three epochs", ["validation F1 low", "validation F1 high"]].tolist() == pytest.approx(interval)
     assert frame.loc["three epochs", "compared"] == "other data"
     assert frame.loc["one epoch", "minutes"] == pytest.approx(sum(seconds) / 2 / 60)
     text = task.results()[0]
