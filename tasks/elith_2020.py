@@ -69,6 +69,6 @@ class Nceas(Benchmark):
             markdown(
                 f"Context: Valavi et al. 2023, {context['species'].nunique()} species of these regions",
                 frame.reset_index(),
-                ("Their tests are means over five random folds that are not public: not the same protocol.",),
+                ("Their tests are means over five random folds that are not public: *other data*, so not compared.",),
             ),
         ]

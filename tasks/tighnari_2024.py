@@ -64,7 +64,7 @@ PAPER = Paper(
     score="F1 of validation (optimistic of cross-fusion) / public / private leaderboard; seconds per epoch on an A100",
     editions=("glc2024",),
     surveys=88_987,
-    validation={"scheme": "random", "count": 10, "run": 10},
+    validation={"scheme": "random", "count": 10, "run": 10, "stop": "own"},
 )
 _FIGURES = re.compile(r"(-|\.\d+) / (\.\d+) / (\.\d+)")
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import warnings
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,13 +14,32 @@ from glc.sdm._base import DistributionModel
 from glc.sdm.per_species import each_species
 from glc.sdm.sites import Examples
 
+BY_PRESENCES = (
+    (10, ("linear",)),
+    (15, ("linear", "quadratic")),
+    (80, ("linear", "quadratic", "hinge")),
+)
+"""Features of species with fewer presences than a number, as R's maxnet chooses them (Phillips et al. 2017); from the
+last number on product joins."""
+EVERY = ("linear", "quadratic", "hinge", "product")
+ELAPID = ("linear", "hinge", "product")
+"""What the library takes for every species."""
+
+
+def features_of(presences: int) -> tuple[str, ...]:
+    """Feature classes of a species with so many presences, as R's maxnet chooses them."""
+    return next((features for fewer_than, features in BY_PRESENCES if presences < fewer_than), EVERY)
+
 
 @sdms.register("maxent")
 class MaxEnt(DistributionModel):
-    """Penalised fit of linear, hinge and product features, elapid's own defaults; classes join one-hot."""
+    """Penalised fit of linear, quadratic, hinge and product features of the covariates; classes join one-hot."""
 
     @section
     class Options:
+        features: Literal["presences", "elapid"] = "presences"
+        """presences: by the number of presences, as R's maxnet: linear below 10, and quadratic from 10, hinge from 15,
+        product from 80 on; elapid: linear, hinge and product for every species, the library's default."""
         beta: Positive = 1.5
         """Multiplier of the penalties; larger is smoother."""
         seed: Seed = 0
@@ -42,10 +62,11 @@ class MaxEnt(DistributionModel):
         X = np.concatenate([presences, absences])
         varied = np.ptp(X, axis=0) > 0  # elapid divides by the range
         y = np.repeat([1, 0], [len(presences), len(absences)])
+        features = features_of(len(presences)) if self.options.features == "presences" else ELAPID
         with warnings.catch_warnings():
             # elapid calls scikit-learn by names that it deprecates
             warnings.simplefilter("ignore")
-            model = MaxentModel(beta_multiplier=self.options.beta, n_cpus=1)
+            model = MaxentModel(feature_types=list(features), beta_multiplier=self.options.beta, n_cpus=1)
             before = np.random.get_state()
             np.random.seed(self.options.seed)  # the solver below elapid draws from NumPy's global state
             try:

@@ -10,6 +10,7 @@ from glc.errors import ConfigError
 from glc.registry import sdms
 from glc.sdm import measures
 from glc.sdm.ensemble import rank_mean
+from glc.sdm.maxent import features_of
 from tests.sdm import world
 
 
@@ -50,6 +51,39 @@ def test_maxent_without_its_library_tells_the_extra(group, monkeypatch):
     monkeypatch.setitem(sys.modules, "elapid", None)
     with pytest.raises(ConfigError, match=r"the package elapid is not installed; try: pip install 'glc\[sdm\]'"):
         made("maxent").scores([(group.examples, group.sites)], place=False)
+
+
+@pytest.mark.parametrize(
+    ("presences", "expected"),
+    [
+        (1, "linear"),
+        (9, "linear"),
+        (10, "linear quadratic"),
+        (14, "linear quadratic"),
+        (15, "linear quadratic hinge"),
+        (79, "linear quadratic hinge"),
+        (80, "linear quadratic hinge product"),
+        (5_000, "linear quadratic hinge product"),
+    ],
+)
+def test_maxent_chooses_its_features_by_the_presences_as_maxnet_does(presences, expected, monkeypatch):
+    import elapid
+
+    assert " ".join(features_of(presences)) == expected
+    taken = []
+    fit = elapid.MaxentModel
+
+    def recorded(feature_types, **options):
+        taken.append(" ".join(feature_types))
+        return fit(feature_types=feature_types, **options)
+
+    monkeypatch.setattr(elapid, "MaxentModel", recorded)
+    if presences < 100:
+        rng = np.random.default_rng(0)
+        places = rng.normal(size=(presences, 2)), rng.normal(size=(200, 2)), rng.normal(size=(5, 2))
+        for features in ("presences", "elapid"):
+            assert np.isfinite(made("maxent", features=features)._one(*places)).all()
+        assert taken == [expected, "linear hinge product"]
 
 
 @pytest.mark.parametrize("loss", ["full", "asl", "hill"])
