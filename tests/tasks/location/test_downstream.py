@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from glc.config.fields import Choice
+from glc.config import Choice, Variant
 from glc.errors import ConfigError
 from glc.location import LocationEncoder
 from glc.location.downstream import sources
@@ -52,7 +52,7 @@ def asked(given, root, **changes):
         "raster": str(given / "r.tif"),
         "encoders": {"all bands": told, "without its own": {"altitude_m": blind, "*": told}},
         "seeds": 2,
-        "head": HEAD,
+        "experiment": Variant("location").changed(head=HEAD),
     }
     return location_2024.Downstream(root=str(root), **(wanted | changes))
 
@@ -146,7 +146,7 @@ def test_identity_follows_contents_and_settings_not_paths(given, root, tmp_path)
         identity(paths={"*": str(given / "blind.ckpt")}),
         identity(paths={"altitude_m": str(given / "told.ckpt")}),
         identity(seeds=2),
-        identity(head={"width": 8}),
+        identity(experiment="location+head.width=9"),
         identity(source=Source("features", Choice("xyz")), paths={}),
     ]
     assert len({first, *others}) == 7
