@@ -146,7 +146,7 @@ def test_identity_follows_contents_and_settings_not_paths(given, root, tmp_path)
         identity(paths={"*": str(given / "blind.ckpt")}),
         identity(paths={"altitude_m": str(given / "told.ckpt")}),
         identity(seeds=2),
-        identity(experiment="location+head.width=9"),
+        identity(head={"width": 8}),
         identity(source=Source("features", Choice("xyz")), paths={}),
     ]
     assert len({first, *others}) == 7
