@@ -9,6 +9,7 @@ from torch import nn
 from glc import config
 from glc.config import Count, Dropout, Positive, section
 from glc.registry import networks
+from glc.types import MemberOptions
 
 
 class Sine(nn.Module):
@@ -50,7 +51,7 @@ class Siren(nn.Sequential):
         dropout: Dropout = 0.0
         """Share of the values before each sine that is dropped while training: none; SatCLIP's code drops 0.5."""
 
-    def __init__(self, options, inputs, outputs):
+    def __init__(self, options: MemberOptions, inputs: int, outputs: int) -> None:
         layers = [Sine(inputs, options.hidden, options.omega_first, first=True, dropout=options.dropout)]
         more = range(options.layers - 1)
         layers += [Sine(options.hidden, options.hidden, options.omega, dropout=options.dropout) for _ in more]
@@ -71,7 +72,7 @@ class Mlp(nn.Sequential):
         layers: Count = 2
         """Hidden layers."""
 
-    def __init__(self, options, inputs, outputs):
+    def __init__(self, options: MemberOptions, inputs: int, outputs: int) -> None:
         widths = [inputs, *[options.hidden] * options.layers]
         layers = [part for pair in pairwise(widths) for part in (nn.Linear(*pair), nn.ReLU())]
         super().__init__(*layers, nn.Linear(options.hidden, outputs))

@@ -9,11 +9,24 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Protocol
 
 from glc.errors import DataError
+from glc.types import StrPath
 
 
-def opened(path):
+class Source(Protocol):
+    """Files by name, of a folder or an archive, see `opened`."""
+
+    @property
+    def top(self) -> list[str]: ...
+
+    def has(self, name: str) -> bool: ...
+
+    def read(self, name: str, limit: int) -> bytes: ...
+
+
+def opened(path: StrPath) -> Source:
     """A source with ``read(name, limit) -> bytes`` and ``has(name)`` for a folder, ``.tar`` or ``.zip``.
 
     Its ``top`` are the names of the files that are in no folder below it. Names are relative to the folder; in an

@@ -191,7 +191,7 @@ class ImageCutter:
         return np.concatenate(means), all_bytes
 
 
-def decode(data, bands, side, nodata=None):
+def decode(data: bytes, bands: int, side: int, nodata: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Pixels of an image file and which are valid, both (bands, side, side).
 
     data : bytes of a JPEG, PNG or TIFF; raises OSError or ValueError with the cause where it is not whole, not `side`

@@ -1,5 +1,6 @@
 """The image side: tiles of many bands to unit vectors, by a small CNN or a net of timm."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +13,7 @@ from glc.config import SOME, Count, Natural, Rate, section
 from glc.errors import DataError
 from glc.location import encoder
 from glc.registry import images
+from glc.types import Facts, MemberOptions, StrPath
 
 KIND = "image encoder"
 _VALUES = 1 << 25
@@ -24,7 +26,9 @@ class ImageEncoder(nn.Module):
     image : config.Choice of cnn (`Cnn`) or timm (`Timm`)
     """
 
-    def __init__(self, bands, size, image, dim, facts=None):
+    def __init__(
+        self, bands: Sequence[str], size: int, image: config.Choice, dim: int, facts: Facts | None = None
+    ) -> None:
         super().__init__()
         self.bands, self.size, self.choice, self.dim, self.facts = tuple(bands), size, image, dim, dict(facts or {})
         self.register_buffer("mean", torch.zeros(len(bands), 1, 1))
@@ -32,7 +36,7 @@ class ImageEncoder(nn.Module):
         member = images.get(image.name)
         self.net = member(config.options(member, image, "image"), len(bands), size, dim)
 
-    def prepare(self, tiles, rows=slice(None)):
+    def prepare(self, tiles: np.ndarray, rows: np.ndarray | slice = slice(None)) -> None:
         """Take the moments of the bands over the `rows` of `tiles` (n, band, row, col), and pretrained weights."""
         mean, std = np.zeros((2, len(self.bands)))
         rows = np.arange(len(tiles))[rows]
@@ -44,15 +48,15 @@ class ImageEncoder(nn.Module):
         self.scale.copy_(torch.as_tensor(scale)[:, None, None])
         self.net.prepare(self.bands)
 
-    def forward(self, tiles):
+    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
         return F.normalize(self.net(self.standard(tiles)), dim=1)
 
-    def standard(self, tiles):
+    def standard(self, tiles: torch.Tensor) -> torch.Tensor:
         """Tiles in deviations of their bands, 0 where nothing is known."""
         return ((tiles - self.mean) * self.scale).nan_to_num(nan=0, posinf=0, neginf=0)
 
     @torch.inference_mode()
-    def embed(self, tiles, batch=1024):
+    def embed(self, tiles: np.ndarray, batch: int = 1024) -> np.ndarray:
         """Unit vectors (n, dim) float32, an array, of an array of tiles; a DataError tells of another shape."""
         wanted = (len(self.bands), self.size, self.size)
         if np.ndim(tiles) != 4 or np.shape(tiles)[1:] != wanted:
@@ -69,14 +73,14 @@ class ImageEncoder(nn.Module):
         self.train(training)
         return out
 
-    def save(self, path):
+    def save(self, path: StrPath) -> None:
         """Write the encoder to `path`, whole or not at all."""
         image = config.to_dict(self.choice)
         content = {"bands": list(self.bands), "size": self.size, "image": image, "dim": self.dim, "facts": self.facts}
         encoder.write(path, KIND, content, self)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: StrPath) -> "ImageEncoder":
         """The encoder in the file `path`, on the CPU and in evaluation mode."""
         return encoder.read(path, KIND, cls._of)
 
@@ -111,7 +115,7 @@ class Cnn(nn.Module):
         channels: Annotated[tuple[Count, ...], SOME] = (64, 128, 128)
         """Channels of each convolution."""
 
-    def __init__(self, options, bands, size, dim):
+    def __init__(self, options: MemberOptions, bands: int, size: int, dim: int) -> None:
         super().__init__()
         layers, before = [], bands
         for number, channels in enumerate(options.channels):
@@ -125,10 +129,10 @@ class Cnn(nn.Module):
 
     start = "random weights"
 
-    def prepare(self, bands):
+    def prepare(self, bands: Sequence[str]) -> None:
         """Nothing: all weights start at random."""
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.layers(x)
 
 
@@ -147,7 +151,7 @@ class Timm(nn.Module):
         scale: Rate = 1.0
         """Share of the published widths."""
 
-    def __init__(self, options, bands, size, dim):
+    def __init__(self, options: MemberOptions, bands: int, size: int, dim: int) -> None:
         super().__init__()
         from glc.training import timm_nets
 
@@ -156,11 +160,11 @@ class Timm(nn.Module):
         self.linear = nn.Linear(width, dim)
 
     @property
-    def start(self):
+    def start(self) -> str:
         """What the net starts from, in words."""
         return "pre-trained weights" if self.options.weights else "random weights"
 
-    def prepare(self, bands):
+    def prepare(self, bands: Sequence[str]) -> None:
         """Take the weights of the file: here, for a trained encoder must load where that file is not."""
         if self.options.weights:
             from glc.training import timm_nets
@@ -168,7 +172,7 @@ class Timm(nn.Module):
             net, _ = timm_nets.backbone(*self._made, self.options.weights, scale=self.options.scale)
             self.net.load_state_dict(net.state_dict())
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.options.resize and x.shape[-1] != self.options.resize:
             x = F.interpolate(x, (self.options.resize,) * 2, mode="bilinear", align_corners=False)
         return self.linear(self.net(x))

@@ -6,7 +6,7 @@ beyond an edge or has no value takes that of the nearest pixel within half a til
 
 import fnmatch
 import glob
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -218,7 +218,7 @@ def _raster(path):
     return Raster("imagery of places", patterns=(pattern,), name=path.stem), folder
 
 
-def kept_bands(bands, leave_out, where):
+def kept_bands(bands: Sequence[str], leave_out: Iterable[str], where: StrPath) -> tuple[str, ...]:
     """`bands` without those that the globs of `leave_out` name; a ConfigError tells of a glob that names none."""
     for pattern in leave_out:
         if not fnmatch.filter(bands, pattern):
