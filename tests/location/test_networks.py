@@ -47,7 +47,7 @@ def test_shapes_and_that_every_weight_learns(name):
 
 def test_unknown_networks_and_options_are_refused():
     with pytest.raises(
-        ConfigError, match="unknown network 'sirens'; expected one of: siren, mlp; did you mean 'siren'"
+        ConfigError, match="unknown network 'sirens'; expected one of: mlp, siren; did you mean 'siren'"
     ):
         networks.make(Choice("sirens"), 2, 2)
     with pytest.raises(ConfigError, match="unknown key 'omega'"):
