@@ -22,13 +22,15 @@ LEADERBOARD =
 NCEAS      =
 NORBERG    =
 # of location-tasks: folders of labelled places, and encoders as JSON, '{"label": "PATH"}'
-LOCATION   =
+LOCATION   = virtual:globe
 HABITATS   =
 ENCODERS   =
-# of location-encoder, -localise and -tasks: a GeoTIFF of the world with many bands; of location-localise, -similarity and
-# nets that read one: an encoder
-GLOBE      =
+# of location-encoder, -localise and -tasks: imagery of the globe, a GeoTIFF of many bands, or a folder, zip or tar of
+# patches with an index.csv; of location-localise, -similarity and nets that read one: an encoder
+GLOBE      = virtual:globe
 ENCODER    =
+# of location-places: a folder of prec_monthly.tif, tmean_monthly.tif and altitude*.tif
+RASTERS    =
 # of low-pass and location-tasks: a GeoTIFF; of low-pass and location-similarity: the picture
 RASTER     =
 OUT        = low-pass.png
@@ -43,6 +45,8 @@ VENV      ?= $(or $(VIRTUAL_ENV),.venv)
 PYTHON    ?= $(shell command -v python3.11 || command -v python3)
 
 EXPERIMENTS := $(patsubst conf/experiments/%.toml,%,$(sort $(wildcard conf/experiments/*.toml)))
+# experiments of the location encoder, called location or location-…
+ENCODERS_OF := $(filter location location-%,$(EXPERIMENTS))
 BENCHES     := $(patsubst glc/bench/%.py,glc.bench.%,$(sort $(wildcard glc/bench/[a-z]*.py)))
 TARGETS     := $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*\#\#.*/\1/p' Makefile)
 
@@ -129,8 +133,11 @@ evaluate: $(READY)  ##+ only the metrics
 report: $(READY)  ## only the metrics; metrics and report
 	$(LUIGI) glc.tasks Report --experiment '$(EXPERIMENT)' $(ON)
 
-$(EXPERIMENTS): $(READY)
+$(filter-out $(ENCODERS_OF),$(EXPERIMENTS)): $(READY)
 	$(CENTRAL)$(BIN)/glc run $@ $(ON)
+
+$(ENCODERS_OF): $(READY)
+	$(CENTRAL)$(BIN)/glc run $@ --imagery '$(GLOBE)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
 clean-experiment: $(READY)  ## remove outputs of EXPERIMENT (ARGS='--task Fit --downstream')
 	$(BIN)/glc clean '$(EXPERIMENT)' $(PLAIN)$(if $(IMAGERY), --imagery '$(IMAGERY)')
@@ -189,17 +196,23 @@ species-embedding: $(READY)  ## node2vec vectors of the species, and their map
 	$(LUIGI) glc.tasks SpeciesEmbedding $(PLAIN)
 
 ##@ Location encoder
-location-encoder: $(READY)  ##+ pre-train the location encoder on GLOBE, a GeoTIFF of many bands (ARGS="--label NAME --pretraining 'JSON'")
-	$(LUIGI) glc.tasks.location.pretraining PretrainLocation --imagery '$(GLOBE)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+location-encoder location-localise location-tasks: EXPERIMENT = \
+  $(if $(filter virtual:% %.zip %.tar,$(GLOBE))$(wildcard $(GLOBE)/*.csv),location-patches,location)
+location-encoder: $(READY)  ##+ pre-train EXPERIMENT=location-… on GLOBE, a GeoTIFF of many bands or patches (ARGS='--label NAME')
+	$(LUIGI) glc.tasks PretrainLocation --experiment '$(EXPERIMENT)' --imagery '$(GLOBE)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
-location-tiles: $(READY)  ## pre-train on GLOBE=FILE.tif; on the tiles of DATASET
-	$(LUIGI) glc.tasks.location.pretraining PretrainLocationOnTiles --dataset '$(DATASET)'$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+location-tiles: EXPERIMENT = location-surveys
+location-tiles: $(READY)  ## pre-train on GLOBE=; on the tiles of DATASET
+	$(LUIGI) glc.tasks PretrainLocationOnTiles --experiment '$(EXPERIMENT)' --dataset '$(DATASET)'$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
-location-localise: $(READY)  ## find the places of image tiles (GLOBE=, ENCODER=, ARGS='--at=LON,LAT')
-	$(LUIGI) tasks.location_2024 location_2024.Localise --imagery '$(GLOBE)'$(if $(ENCODER), --encoder '$(ENCODER)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+location-localise: $(READY)  ## find the places of image tiles (ARGS='--image FILE' or '--at=LON,LAT')
+	$(LUIGI) tasks.location_2024 location_2024.Localise --experiment '$(EXPERIMENT)' --imagery '$(GLOBE)'$(if $(ENCODER), --encoder '$(ENCODER)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
-location-tasks: $(READY)  ## compare encoders on labelled places (LOCATION=, GLOBE= or ENCODERS=)
-	$(LUIGI) tasks.location_2024 location_2024.$(if $(ENCODERS),Downstream,$(if $(GLOBE),Variants --imagery '$(GLOBE)',Downstream)) --places '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')$(if $(RASTER), --raster '$(RASTER)')$(if $(ENCODERS), --encoders '$(ENCODERS)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+location-places: $(READY)  ##+ labelled places of country borders and RASTERS=FOLDER
+	$(LUIGI) glc.tasks LocationPlaces --rasters '$(RASTERS)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+
+location-tasks: $(READY)  ## make labelled places; compare encoders on them (LOCATION=)
+	$(LUIGI) tasks.location_2024 location_2024.$(if $(ENCODERS),Downstream,$(if $(GLOBE),Variants --imagery '$(GLOBE)',Downstream)) --experiment '$(EXPERIMENT)' --places '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')$(if $(RASTER), --raster '$(RASTER)')$(if $(ENCODERS), --encoders '$(ENCODERS)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
 location-species: $(READY)  ## what ENCODER adds to the species nets (ARGS='--folds 2 --seeds 1')
 	$(LUIGI) tasks.location_2024 location_2024.Species $(ROWS)

@@ -81,3 +81,5 @@ corrections = Registry("correction", "glc.prediction.correction", "glc.predictio
 graphs = Registry("graph", "glc.neighbours")
 sdms = Registry("species distribution model", "glc.sdm")
 locations = Registry("feature map of coordinates", "glc.location.features", "glc.location")
+networks = Registry("network", "glc.location.networks", "glc.location")
+images = Registry("image encoder", "glc.location.pretraining.image_encoder", "glc.location.pretraining")

@@ -2,8 +2,10 @@
 
     python -m luigi --module tasks.location_2024 location_2024.Downstream --places FOLDER [--habitats FOLDER]
     python -m luigi --module tasks.location_2024 location_2024.Variants --places FOLDER --imagery GLOBE
-    python -m luigi --module tasks.location_2024 location_2024.Localise --imagery GLOBE [--encoder FOLDER --at LON,LAT]
+    python -m luigi --module tasks.location_2024 location_2024.Localise --imagery GLOBE [--image FILE --at LON,LAT]
     python -m luigi --module tasks.location_2024 location_2024.Species --dataset FOLDER --location-encoder PATH
+
+GLOBE and the FOLDER of places may be virtual:globe; settings are in ``--experiment location-…``.
 
 Experiments A and B of the poster: frozen embeddings, a small head per target. Variants (ours): the same for encoders
 pre-trained without each target's bands. D: the place of an image tile.

@@ -65,7 +65,7 @@ def test_the_list_has_every_experiment_once_with_its_description():
 
 def test_the_list_is_by_paper_and_can_be_narrowed():
     papers = {experiments.listed(name).paper for name in config.experiment_names()}
-    assert {experiments.OWN, "DS@GT 2024", "LIRMM / Inria 2020", "Liu et al. 2024"} == papers
+    assert {experiments.OWN, "DS@GT 2024", "LIRMM / Inria 2020", "Liu et al. 2024", "Xiong 2024"} == papers
     assert experiments.listed("tighnari").paper == "Liu et al. 2024"
     text = glc("list", "inria")
     assert "inria-run4" in text
@@ -261,3 +261,14 @@ def test_an_option_of_luigi_wins_over_the_one_that_glc_gives(monkeypatch):
     assert CliRunner().invoke(app, ["run", "votes", "--", "--workers", "0"]).exit_code == 0
     assert given[-2:] == ["--workers", "0"]
     assert given[:3] == ["Submission", "--experiment", "votes"]
+
+
+def test_an_experiment_of_the_location_encoder_is_trained_on_imagery_of_the_globe(monkeypatch):
+    given = []
+    monkeypatch.setattr("glc.tasks.console.run", given.extend)
+    assert CliRunner().invoke(app, ["run", "location-patches"]).exit_code == 0
+    assert given[:5] == ["PretrainLocation", "--experiment", "location-patches", "--imagery", "virtual:globe"]
+    result = CliRunner().invoke(app, ["run", "location", "--dataset", "virtual:tiny"])
+    assert "expected --imagery" in str(result.exception)
+    text = glc("show", "location-published")
+    assert "regression = 0.0  # in location-patches: 10.0" in text

@@ -87,17 +87,19 @@ INRIA = {
 LOCATION = {
     "glc.location.features:Harmonics.Options": {"degree": 40, "inclusive": True},
     "glc.location.features:SphereCPlus.Options": {"scales": 16, "shortest": 0.01},
-    "glc.location.networks:Siren.Options": {"hidden": 512, "layers": 2, "omega_first": 30.0, "omega": 1.0},
+    "glc.location.networks:Siren.Options": {
+        "hidden": 512, "layers": 2, "omega_first": 30.0, "omega": 1.0, "dropout": 0.0,
+    },
     "glc.location.networks:Mlp.Options": {"hidden": 512, "layers": 2},
     "glc.location.pretraining.image_encoder:Cnn.Options": {"channels": (64, 128, 128)},
     "glc.location.pretraining.image_encoder:Timm.Options": {"resize": 0, "scale": 1.0},
-    "glc.location.pretraining.options:Pretraining": {
+    "glc.config.encoder:EncoderPretraining": {
         "dim": 32, "land_band": "land_percent", "land_least": 50.0, "bounds": (-180.0, -90.0, 180.0, 90.0),
         "places": 200_000, "size": 8, "holdout": 0.03, "apart_km": 50.0, "epochs": 5, "batch_size": 1_024,
         "learning_rate": 1e-3, "weight_decay": 0.01, "temperature": 0.07, "regression": 10.0, "seed": 0,
         "holdout_deg": 4.0,
     },
-    "glc.location.downstream.sources:Head": {
+    "glc.config.encoder:Head": {
         "kind": "mlp", "width": 128, "depth": 2, "dropout": 0.1, "epochs": 10, "least_steps": 300, "batch": 1_024,
         "learning_rate": 3e-3, "weight_decay": 0.01, "alpha": 1e-4, "precision": "float32",
     },

@@ -165,7 +165,7 @@ def of_module(name, words):
 def of_experiment(name):
     """Why an experiment, with its changes, does not load."""
     try:
-        config.load(name)
+        config.load_any(name)
     except ConfigError as error:
         return str(error)
     return ""

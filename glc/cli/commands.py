@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from glc.errors import ConfigError
+
 app = typer.Typer(
     name="glc",
     no_args_is_help=True,
@@ -77,9 +79,26 @@ def _options(
 def run(
     context: typer.Context,
     experiment: Experiment,
-    dataset: DatasetOption = "virtual:small",
+    dataset: Annotated[
+        str,
+        typer.Option(
+            "--dataset",
+            "-d",
+            help="Folder of a dataset, or virtual:SIZE (tiny, small, glc24, glc20-tiny, glc20).",
+            show_default="virtual:small",
+        ),
+    ] = "",
     root: RootOption = "",
-    imagery: ImageryOption = "",
+    imagery: Annotated[
+        str,
+        typer.Option(
+            "--imagery",
+            "--imagery-folder",
+            help="Folder of rasters, images and time series, searched before the dataset's own; of a location encoder "
+            "the imagery of the globe, virtual:globe if nothing is given.",
+            show_default=False,
+        ),
+    ] = "",
     location_encoder: Annotated[
         str, typer.Option("--location-encoder", help="File of a pre-trained location encoder.", show_default=False)
     ] = "",
@@ -90,18 +109,30 @@ def run(
     repair: Annotated[bool, typer.Option("--repair", help="Remove damaged outputs, and make them again.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Run an experiment: submission, metrics and report.
+    """Run an experiment: submission, metrics and report; or pre-train a location encoder.
 
     Finished stages are not repeated. Options of Luigi follow after `--`: glc run votes -- --machine-accelerator gpu.
     """
-    options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery}
-    options |= {"location_encoder": location_encoder}
+    from glc.config import is_of_encoder
+
+    options = {"experiment": experiment, "root": root}
+    if is_of_encoder(experiment):
+        if dataset or location_encoder:
+            raise ConfigError(
+                f"experiment {experiment}: found --dataset or --location-encoder, expected --imagery: it trains a "
+                "location encoder on imagery of the globe; of a dataset's own tiles: make location-tiles DATASET=FOLDER"
+            )
+        task, options = "PretrainLocation", options | {"imagery": imagery or "virtual:globe"}
+    else:
+        task = "Submission"
+        options |= {"dataset": dataset or "virtual:small", "imagery_folder": imagery}
+        options |= {"location_encoder": location_encoder}
     if dry_run:
         from glc.cli import plan
 
-        raise typer.Exit(plan.show({name: value for name, value in options.items() if value}))
+        raise typer.Exit(plan.show(task, {name: value for name, value in options.items() if value}))
     own = ["--workers", str(workers), *["--machine-repair"] * repair]
-    _luigi("Submission", options, [*own, *context.args], verbose)  # what follows -- is read last and wins
+    _luigi(task, options, [*own, *context.args], verbose)  # what follows -- is read last and wins
 
 
 @app.command(name="list")

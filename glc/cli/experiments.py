@@ -37,6 +37,9 @@ def listed(name: str) -> Listed:
 
 def _needs(values: dict[str, JSON]) -> Iterator[str]:
     """What a dataset must have besides presence-absence surveys; in brackets what is skipped if it is missing."""
+    if "location" in values:
+        yield "imagery of the globe, not surveys"
+        return
     model = values.get("model")
     for member in model.get("members", ()) if isinstance(model, dict) else ():
         yield from _needs(config.read(member))
@@ -82,12 +85,15 @@ def show_list(wanted: str = "") -> None:
 
 def show(name: str) -> None:
     """Print an experiment's settings as TOML; a comment gives the base's value where it differs."""
-    experiment = config.load(name)
+    experiment = config.load_any(name)
     base = config.base_of(name)
-    if base is None:
-        other, label = config.Experiment(model=experiment.model), "default"
+    other: config.Experiment | config.EncoderExperiment
+    if base is not None:
+        other, label = config.load_any(base), f"in {base}"
+    elif isinstance(experiment, config.EncoderExperiment):
+        other, label = config.EncoderExperiment(config.EncoderPretraining()), "default"
     else:
-        other, label = config.load(base), f"in {base}"
+        other, label = config.Experiment(model=experiment.model), "default"
     before, settings = dict(_settings(config.to_dict(other))), dict(_settings(config.to_dict(experiment)))
     changed = {key for key, value in settings.items() if key not in before or before[key] != value}
     screen = output.screen()

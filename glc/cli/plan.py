@@ -6,9 +6,9 @@ import luigi
 from luigi.task import flatten
 from rich.text import Text
 
+from glc import tasks as _tasks  # noqa: F401 - registers them by name
 from glc.cli import output
 from glc.errors import DamagedError
-from glc.tasks import Submission
 from glc.tasks.console.stages import describe
 
 STYLES = {"finished": "green", "would run": "bold", "damaged": "red", "not needed": "dim"}
@@ -44,10 +44,10 @@ def tasks(top) -> list[tuple]:
     ]
 
 
-def show(options: dict[str, str]) -> int:
-    """Print the plan of a Submission with these options; returns the exit code."""
+def show(task: str, options: dict[str, str]) -> int:
+    """Print the plan of a task (of `glc.tasks`) with these options; returns the exit code."""
     luigi.configuration.get_config().set("machine", "repair", "false")  # a dry run removes nothing
-    top = Submission.from_str_params(options)
+    top = luigi.task_register.Register.get_task_cls(task).from_str_params(options)
     planned = tasks(top)
     table = output.table("", "task", "", "state")
     for number, (task, state) in enumerate(planned, 1):

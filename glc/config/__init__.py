@@ -1,5 +1,6 @@
 """Experiments: their sections, loading and checking (`load`), and the frozen sections that they are made of."""
 
+from glc.config.encoder import EncoderExperiment, EncoderPretraining, Head, Localisation
 from glc.config.experiment import (
     CrossFusion,
     EncoderFile,
@@ -39,7 +40,17 @@ from glc.config.fields import (
     to_dict,
     value_of,
 )
-from glc.config.load import CONF, base_of, experiment_names, experiment_path, load, read
+from glc.config.load import (
+    CONF,
+    base_of,
+    experiment_names,
+    experiment_path,
+    is_of_encoder,
+    load,
+    load_any,
+    load_encoder,
+    read,
+)
 from glc.config.variant import Variant, file_name, to_toml
 
 __all__ = [
@@ -51,9 +62,13 @@ __all__ = [
     "Count",
     "CrossFusion",
     "Dropout",
+    "EncoderExperiment",
     "EncoderFile",
+    "EncoderPretraining",
     "Experiment",
+    "Head",
     "Input",
+    "Localisation",
     "Member",
     "Natural",
     "Neighbours",
@@ -78,7 +93,10 @@ __all__ = [
     "experiment_names",
     "experiment_path",
     "file_name",
+    "is_of_encoder",
     "load",
+    "load_any",
+    "load_encoder",
     "options",
     "prediction",
     "read",

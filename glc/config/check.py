@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import fields
 
 from glc import registry
+from glc.config.encoder import EncoderExperiment
 from glc.config.experiment import EncoderFile, Experiment, Input
 from glc.config.fields import build, options, prediction, require
 from glc.errors import ConfigError, did_you_mean
@@ -89,6 +90,17 @@ def _check_table(experiment: Experiment) -> None:
             f"inputs: found {names}, expected for model {name!r} one [[inputs]] with the rasters whose values it "
             'reads, such as table = ["bioclim", "soil"]'
         )
+
+
+def check_encoder(experiment: EncoderExperiment) -> None:
+    """Look up all that an experiment of the location encoder names, and validate the options."""
+    chosen = experiment.location
+    for key, kind in (("features", registry.locations), ("network", registry.networks), ("image", registry.images)):
+        choice = getattr(chosen, key)
+        try:
+            options(kind.get(choice.name), choice, kind.kind)
+        except ConfigError as error:
+            raise ConfigError(f"location.{key}: {error}") from None
 
 
 def check(experiment: Experiment, known_experiment: Callable[[str], object]) -> None:

@@ -1,14 +1,16 @@
 """Experiments read from ``conf/experiments/<name>.toml``, or any TOML, and checked; unknown keys are refused.
 
 A TOML may start from another experiment, ``base = "votes"``, and say only what differs. Its sections are in
-`glc.config.experiment`. Machine settings (cores, memory, root, scheduler) live in ``conf/luigi.cfg``.
+`glc.config.experiment`; those of a TOML with a ``[location]`` table, which is an experiment of the location encoder, in
+`glc.config.encoder`. Machine settings (cores, memory, root, scheduler) live in ``conf/luigi.cfg``.
 """
 
 import dataclasses
 import tomllib
 from pathlib import Path
 
-from glc.config.check import check
+from glc.config.check import check, check_encoder
+from glc.config.encoder import EncoderExperiment
 from glc.config.experiment import Experiment
 from glc.config.fields import build
 from glc.config.paths import CONF
@@ -75,15 +77,50 @@ def load(variant: str | Path | Variant) -> Experiment:
         other values without a new file, any number of ``+table.key=value``: ``votes+model.prior=500+validation.run=1``.
         The experiment is called by its canonical name.
     """
+    experiment = load_any(variant)
+    if isinstance(experiment, Experiment):
+        return experiment
+    raise ConfigError(
+        f"experiment {variant}: found one of the location encoder, which has a [location] table, expected one of "
+        f"species; run it with: glc run {experiment.name}"
+    )
+
+
+def load_encoder(variant: str | Path | Variant) -> EncoderExperiment:
+    """As `load`, an experiment of the location encoder."""
+    experiment = load_any(variant)
+    if isinstance(experiment, EncoderExperiment):
+        return experiment
+    raise ConfigError(
+        f"experiment {variant}: found one of species, expected one of the location encoder, whose TOML has a "
+        f"[location] table, such as: {', '.join(name for name in experiment_names() if is_of_encoder(name))}"
+    )
+
+
+def load_any(variant: str | Path | Variant) -> Experiment | EncoderExperiment:
+    """Read and validate an experiment of either kind, see `load`."""
     variant = Variant.parse(variant)
-    path = experiment_path(variant.base)
-    experiment = build(Experiment, read(variant), str(path))
-    experiment = dataclasses.replace(experiment, name=variant.name)
+    path, values = experiment_path(variant.base), read(variant)
+    experiment: Experiment | EncoderExperiment
     try:
-        check(experiment, lambda name: experiment_path(Variant.parse(name).base))
+        if _is_of_encoder(values):
+            experiment = dataclasses.replace(build(EncoderExperiment, values, str(path)), name=variant.name)
+            check_encoder(experiment)
+        else:
+            experiment = dataclasses.replace(build(Experiment, values, str(path)), name=variant.name)
+            check(experiment, lambda name: experiment_path(Variant.parse(name).base))
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
     return experiment
+
+
+def is_of_encoder(variant: str | Path | Variant) -> bool:
+    """Whether an experiment is one of the location encoder: its TOML, or its base's, has a ``[location]`` table."""
+    return _is_of_encoder(read(variant))
+
+
+def _is_of_encoder(values: dict[str, JSON]) -> bool:
+    return "location" in values and "model" not in values
 
 
 def _parse_file(path: Path) -> dict[str, JSON]:

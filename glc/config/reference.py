@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from glc import registry
+from glc.config.encoder import EncoderExperiment
 from glc.config.experiment import EncoderFile, Experiment, Input
 from glc.config.fields import Choice, Member, bound_words, is_section, keys, split
 from glc.config.paths import CONF
@@ -28,6 +29,8 @@ KINDS = {
     "losses": "Losses",
     "graphs": "Graphs",
     "locations": "Locations",
+    "networks": "Networks of a location encoder",
+    "images": "Image encoders of a location encoder",
     "pretrainings": "Pretrainings",
     "decoders": "Decoders",
     "corrections": "Postprocessing",
@@ -70,13 +73,16 @@ def schema() -> dict[str, JSON]:
         "type": "string",
         "description": "Experiment whose settings this one starts from; only what differs is written.",
     }
+    encoder = _section_schema(EncoderExperiment)["properties"]
     table["properties"] = {"base": base} | table["properties"]
+    table["properties"] |= {key: encoder[key] for key in encoder if key not in (*table["properties"], "name")}
     del table["required"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "An experiment of glc",
         **table,
-        "anyOf": [{"required": ["model"]}, {"required": ["base"]}],
+        "anyOf": [{"required": ["model"]}, {"required": ["location"]}, {"required": ["base"]}],
+        "not": {"required": ["model", "location"]},
         "$defs": {kind: _member_schema(members(kind)) for kind in KINDS},
     }
 
@@ -84,16 +90,14 @@ def schema() -> dict[str, JSON]:
 def page() -> str:
     """The option reference in Markdown: the sections of an experiment, then its members by kind."""
     parts = [_INTRODUCTION, "## An experiment\n", _table(Experiment, without=("name",))]
-    for key, annotation in keys(Experiment).items():
-        section = _inner(annotation)
-        if is_section(section):
-            title = f"[[{key}]]" if section is Input else f"[{key}]"
-            parts += [f"### `{title}`\n", f"{_first(section)}\n", _table(section)]
+    parts += _sections(Experiment)
     parts += ["### `[predict]`\n", "Each model defines its own; most have none.\n"]
     for name in registry.models.choices():
         prediction = registry.models.get(name).Prediction
         if keys(prediction):
             parts += [f"Of `{name}`:\n", _table(prediction)]
+    about = "One with a `[location]` table instead of a model: what a location encoder is pre-trained and tested by."
+    parts += ["## An experiment of the location encoder\n", f"{about}\n", *_sections(EncoderExperiment)]
     for kind, title in KINDS.items():
         parts += [f"## {title}\n", f"Of {', '.join(_named_by(kind))}.\n"]
         for name, options in members(kind).items():
@@ -115,6 +119,17 @@ def write() -> None:
 def texts() -> dict[Path, str]:
     """What each of the files should say."""
     return {SCHEMA: json.dumps(schema(), indent=1, ensure_ascii=False) + "\n", OPTIONS: page()}
+
+
+def _sections(experiment: type) -> list[str]:
+    """Title, meaning and table of each section of a kind of experiment."""
+    parts = []
+    for key, annotation in keys(experiment).items():
+        section = _inner(annotation)
+        if is_section(section):
+            title = f"[[{key}]]" if section is Input else f"[{key}]"
+            parts += [f"### `{title}`\n", f"{_first(section)}\n", _table(section)]
+    return parts
 
 
 _INTRODUCTION = """# Options
@@ -227,7 +242,9 @@ def _inner(annotation: Any) -> Any:
 
 def _named_by(kind: str) -> Iterator[str]:
     """The keys that name a member of a registry."""
-    for above, section in (("", Experiment), ("inputs.", Input), ("train.", keys(Experiment)["train"])):
+    tables = [("", Experiment), ("inputs.", Input), ("train.", keys(Experiment)["train"])]
+    tables.append(("location.", keys(EncoderExperiment)["location"]))
+    for above, section in tables:
         for key, annotation in keys(section).items():
             if any(isinstance(bound, Member) and bound.registry == kind for bound in split(annotation)[1]):
                 yield f"`{above}{key}`"

@@ -9,16 +9,30 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Protocol
 
 from glc.errors import DataError
+from glc.types import StrPath
 
 
-def opened(path):
-    """A source with ``read(name, limit) -> bytes`` for a folder, ``.tar`` or ``.zip``.
+class Source(Protocol):
+    """Files by name, of a folder or an archive, see `opened`."""
 
-    Names are relative to the folder; in an archive they may also start with the archive's own name. `read` raises
-    KeyError for a file that does not exist, and OSError for one of more than `limit` bytes or one that is damaged. A
-    DataError is raised for an archive that cannot be read at random.
+    @property
+    def top(self) -> list[str]: ...
+
+    def has(self, name: str) -> bool: ...
+
+    def read(self, name: str, limit: int) -> bytes: ...
+
+
+def opened(path: StrPath) -> Source:
+    """A source with ``read(name, limit) -> bytes`` and ``has(name)`` for a folder, ``.tar`` or ``.zip``.
+
+    Its ``top`` are the names of the files that are in no folder below it. Names are relative to the folder; in an
+    archive they may also start with the archive's own name. `read` raises KeyError for a file that does not exist, and
+    OSError for one of more than `limit` bytes or one that is damaged. A DataError is raised for an archive that cannot
+    be read at random.
     """
     path = Path(path)
     if path.is_dir():
@@ -63,6 +77,13 @@ class _Folder:
     def __init__(self, path):
         self.path = path
 
+    @property
+    def top(self):
+        return sorted(entry.name for entry in os.scandir(self.path) if entry.is_file())
+
+    def has(self, name):
+        return (self.path / name).is_file()
+
     def read(self, name, limit):
         try:
             with open(self.path / name, "rb") as file:
@@ -76,6 +97,13 @@ class _Zip:
     def __init__(self, path):
         self.file = zipfile.ZipFile(path)
         self.names = _shortened(path, (info.filename for info in self.file.infolist() if not info.is_dir()))
+
+    @property
+    def top(self):
+        return _top(self.names)
+
+    def has(self, name):
+        return name in self.names
 
     def read(self, name, limit):
         return member(self.file, self.names[name], limit)
@@ -92,6 +120,13 @@ class _Tar:
                 tar.members = []  # millions of them; their places are enough
         self.places = {name: members[full] for name, full in _shortened(path, members).items()}
 
+    @property
+    def top(self):
+        return _top(self.places)
+
+    def has(self, name):
+        return name in self.places
+
     def read(self, name, limit):
         offset, size = self.places[name]
         _check_size(size, limit)
@@ -100,6 +135,10 @@ class _Tar:
         if len(content) < size:
             raise OSError(f"the archive ends after {len(content)} of {size} bytes")
         return content
+
+
+def _top(names):
+    return sorted(name for name in names if "/" not in name)
 
 
 def _shortened(path, names):

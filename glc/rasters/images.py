@@ -191,18 +191,14 @@ class ImageCutter:
         return np.concatenate(means), all_bytes
 
 
-def decode(data, bands, side, nodata=None):
+def decode(data: bytes, bands: int, side: int, nodata: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Pixels of an image file and which are valid, both (bands, side, side).
 
     data : bytes of a JPEG, PNG or TIFF; raises OSError or ValueError with the cause where it is not whole, not `side`
         pixels square, or has another number of bands. All of this but the first is asked of its header: a file of
         100 kB may unpack to gigabytes
     """
-    if not data:
-        raise ValueError("found 0 bytes")
-    driver = next((name for name, starts in _DRIVERS.items() if data.startswith(starts)), None)
-    if driver is None:
-        raise ValueError(f"found a file that starts with {data[:12]!r}, expected a JPEG, PNG or TIFF")
+    driver = _driver(data)
     with warnings.catch_warnings(), rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING=True):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # patches are only pixels
         with MemoryFile(data) as file, file.open(driver=driver) as source:
@@ -221,6 +217,27 @@ def decode(data, bands, side, nodata=None):
     nodata = own if own is not None else nodata
     valid = np.ones(pixels.shape, bool) if nodata is None else pixels != nodata
     return pixels, valid & np.isfinite(pixels) if pixels.dtype.kind == "f" else valid
+
+
+def header(data: bytes) -> tuple[tuple[str, ...], int, int]:
+    """What an image file says of itself, without its pixels: names of its bands (empty: none), rows, columns.
+
+    data : as of `decode`
+    """
+    driver = _driver(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with MemoryFile(data) as file, file.open(driver=driver) as source:
+            return tuple(name or "" for name in source.descriptions), source.height, source.width
+
+
+def _driver(data):
+    if not data:
+        raise ValueError("found 0 bytes")
+    driver = next((name for name, starts in _DRIVERS.items() if data.startswith(starts)), None)
+    if driver is None:
+        raise ValueError(f"found a file that starts with {data[:12]!r}, expected a JPEG, PNG or TIFF")
+    return driver
 
 
 def _ids(places):

@@ -12,6 +12,7 @@ from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from glc import geo
 from glc.location.localisation.search import WITHIN_KM
 from glc.report.figures import ACCENT, GREY, INK, SECOND, picture
 from glc.report.location import points, world
@@ -47,35 +48,45 @@ def error_map(path: Path, frame: pd.DataFrame, land: Sequence[np.ndarray], title
         figure.suptitle(title, fontsize=9)
 
 
-def top_map(path: Path, at: tuple[float, float], best: pd.DataFrame, land: Sequence[np.ndarray], title: str) -> None:
+def top_map(
+    path: Path, at: tuple[float, float] | None, best: pd.DataFrame, land: Sequence[np.ndarray], title: str
+) -> None:
     """Map of the place `at` (lon, lat) and the best places for its tile (the poster's D), with ranks and distances.
 
+    at : None where nobody knows it: then the first place is the middle of the enlarged part
     best : frame in order of rank with lon, lat (degrees), km (great-circle, to `at`) and similarity
     land : as of `error_map`
     """
-    place = f"({degrees(round(at[1], 2), 'NS')}, {degrees(round(at[0], 2), 'EW')})"
+    known = at is not None
+    if known:
+        head = [f"★   ({degrees(round(at[1], 2), 'NS')}, {degrees(round(at[0], 2), 'EW')})", ""]
+        near = (best["km"] < _ZOOM_KM).to_numpy()
+    else:
+        head, at = [], (best["lon"].iloc[0], best["lat"].iloc[0])
+        near = geo.great_circle_m(*at, best["lon"], best["lat"]) < 1000 * _ZOOM_KM
+    head.append(f"rank, place, {'distance, ' if known else ''}cosine")
     lines = [
         f"{rank:>2}   {degrees(round(row.lat, 2), 'NS')}, {degrees(round(row.lon, 2), 'EW')}   "
-        f"{row.km:,.0f} km   {row.similarity:.3f}"
+        f"{f'{row.km:,.0f} km   ' if known else ''}{row.similarity:.3f}"
         for rank, row in enumerate(best.itertuples(), 1)
     ]
-    near = (best["km"] < _ZOOM_KM).to_numpy()
     with picture(path, (11.5, 4.6)) as figure:
         left, right = figure.subfigures(1, 2, width_ratios=(2.6, 1))
         ax = world(left.add_subplot())
         ax.set_title(title)
-        _candidates(ax, at, best, land, _NEAR_DEG)
+        _candidates(ax, at if known else None, best, land, _NEAR_DEG)
         table, zoom = right.subplots(2, 1, height_ratios=(1, 1.3))
         for panel in (table, zoom):
             panel.set_axis_off()
-        text = "\n".join([f"★   {place}", "", "rank, place, distance, cosine", *lines])
+        text = "\n".join([*head, *lines])
         table.text(0, 1, text, transform=table.transAxes, va="top", fontsize=7.5)
         if near.any():
             shown = best.assign(lon=_beside(at[0], best["lon"]))
             wide = 1 / max(np.cos(np.radians(at[1])), 0.2)  # degrees of longitude of one of latitude
             half = max(1.3 * (np.abs(shown.loc[near, ["lon", "lat"]] - at) / (wide, 1)).to_numpy().max(), 1.0)
             zoom.set_axis_on()
-            _candidates(zoom, at, shown, (_beside(at[0], land[0]), land[1]), wide * half / 7, size=6, offset=0)
+            nearby = (_beside(at[0], land[0]), land[1])
+            _candidates(zoom, at if known else None, shown, nearby, wide * half / 7, size=6, offset=0)
             zoom.set_xlim(at[0] - wide * half, at[0] + wide * half)
             zoom.set_ylim(at[1] - half, at[1] + half)
             zoom.set_aspect(wide)
@@ -95,7 +106,8 @@ def _beside(middle, lon):
 def _candidates(ax, at, best, land, near, size=0.5, offset=7):
     """Draw land, the true place and the best ones, the first of them larger, with their ranks."""
     points(ax, *land, colour="#dfe3e7", size=size)
-    ax.plot(*at, "*", color=SECOND, markeredgecolor="white", markersize=13, zorder=4)
+    if at is not None:
+        ax.plot(*at, "*", color=SECOND, markeredgecolor="white", markersize=13, zorder=4)
     first = np.arange(len(best)) == 0
     ax.scatter(
         best["lon"], best["lat"], s=np.where(first, 45, 22), color=ACCENT, edgecolors="white", linewidths=0.8, zorder=5

@@ -33,7 +33,9 @@ from glc.tasks.clean import Clean
 from glc.tasks.embedding import SpeciesEmbedding
 from glc.tasks.evaluate import Baselines, Evaluate
 from glc.tasks.imagery import Cubes, Tabular, Tiles
-from glc.tasks.location.localisation import LocatedPlace, LocationErrors
+from glc.tasks.location.globe import GlobePatches, VirtualGlobe
+from glc.tasks.location.localisation import LocatedImage, LocatedPlace, LocationErrors
+from glc.tasks.location.places import LocationPlaces
 from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.provenance import Provenance
@@ -60,8 +62,11 @@ __all__ = [
     "Fit",
     "FoldScores",
     "Folds",
+    "GlobePatches",
+    "LocatedImage",
     "LocatedPlace",
     "LocationErrors",
+    "LocationPlaces",
     "Neighbours",
     "NetScores",
     "Predictions",
@@ -77,5 +82,6 @@ __all__ = [
     "Tiles",
     "Triplets",
     "Verify",
+    "VirtualGlobe",
     "VirtualPart",
 ]

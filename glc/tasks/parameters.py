@@ -90,16 +90,27 @@ class ExperimentParameter(luigi.Parameter[config.Variant]):
 
     def normalize(self, x: str | config.Variant) -> config.Variant:
         variant = config.Variant.parse(x)
-        config.load(variant)
+        self.refuse(variant)
         path = config.experiment_path(variant.base)
         known = path.parent == config.CONF / "experiments"
         return variant if known else config.Variant(str(path), variant.changes)
+
+    def refuse(self, variant: config.Variant) -> None:
+        """Raise a ConfigError for an experiment that cannot be used."""
+        config.load(variant)
 
     def parse(self, x: str) -> config.Variant:
         return self.normalize(x)
 
     def serialize(self, x: config.Variant) -> str:
         return str(x)
+
+
+class EncoderExperimentParameter(ExperimentParameter):
+    """As `ExperimentParameter`, of an experiment of the location encoder."""
+
+    def refuse(self, variant: config.Variant) -> None:
+        config.load_encoder(variant)
 
 
 class SectionParameter(NamedParameter[T]):

@@ -3,13 +3,16 @@ import pytest
 from glc import config
 from glc.errors import ConfigError
 
+KEYS = ("validation", "po", "train", "model", "decode")
+
 
 @pytest.mark.parametrize("name", config.experiment_names())
 def test_every_experiment_loads_and_survives_a_round_trip(name):
-    experiment = config.load(name)
+    experiment = config.load_any(name)
     assert experiment.name == name
     assert experiment.description
-    for section in (experiment.validation, experiment.po, experiment.train, experiment.model, experiment.decode):
+    keys = ("location", "localisation", "head") if config.is_of_encoder(name) else KEYS
+    for section in (getattr(experiment, key) for key in keys):
         assert config.build(type(section), config.to_dict(section), "again") == section
 
 
@@ -193,3 +196,53 @@ def test_a_training_watches_what_its_loss_has():
     assert config.load("geolocation+train.loss=cross_entropy+train.monitor=top30").train.monitor == "top30"
     with pytest.raises(ConfigError, match=r"train\.monitor: found 'top30', expected one of 'f1', 'loss' with the loss"):
         config.load("geolocation+train.loss=asl+train.monitor=top30")
+
+
+def test_an_experiment_of_the_location_encoder_is_told_by_its_table(tmp_path):
+    assert config.is_of_encoder("location")
+    assert config.is_of_encoder("location-published")  # by its base
+    assert not config.is_of_encoder("votes")
+    assert config.load_encoder("location") == config.load_any("location")
+    with pytest.raises(ConfigError, match=r"found one of species, expected one of the location encoder, .*: location"):
+        config.load_encoder("votes")
+    with pytest.raises(ConfigError, match=r"found one of the location encoder, .*glc run location"):
+        config.load("location")
+    path = tmp_path / "both.toml"
+    path.write_text('model = "votes"\n[location]\n')
+    with pytest.raises(ConfigError, match="unknown key 'location'"):
+        config.load_any(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("location.epoch=3", "location: unknown key 'epoch'.*did you mean 'epochs'"),
+        ("location.epochs=0", "location.epochs: found 0, expected at least 1"),
+        ("location.network.name=sirn", "location.network: unknown network 'sirn'.*did you mean 'siren'"),
+        (
+            "location.network.name=siren+location.network.dropout=1.0",
+            "location.network: .*dropout: found 1.0, expected at least 0 and below 1",
+        ),
+        (
+            "location.image.name=resnet18",
+            "location.image: unknown image encoder 'resnet18'; expected one of: cnn, timm",
+        ),
+        (
+            "location.features.name=harmonics+location.features.degree=0",
+            "location.features: .*degree: found 0, expected 1 to",
+        ),
+        ("localisation.over=see", "localisation.over: found 'see', expected one of 'land', 'sphere'"),
+        ("head.kind=tree", "head.kind: found 'tree', expected one of 'mlp', 'linear'"),
+    ],
+)
+def test_what_a_location_encoder_cannot_have_is_refused(change, words):
+    with pytest.raises(ConfigError, match=words):
+        config.load_encoder(f"location+{change}")
+
+
+def test_the_published_location_encoder_is_as_the_poster_says():
+    published = config.load_encoder("location-published")
+    assert published.location.regression == 0
+    assert published.location.image.name == "timm"
+    assert (published.localisation.over, published.localisation.gallery) == ("sphere", 100_000)
+    assert not published.localisation.refine

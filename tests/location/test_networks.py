@@ -3,6 +3,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
+from glc import registry
 from glc.config import Choice
 from glc.errors import ConfigError
 from glc.location import networks
@@ -35,7 +36,7 @@ def test_before_each_sine_values_have_deviation_one_whatever_the_depth():
     assert last == pytest.approx(1, abs=0.1)
 
 
-@pytest.mark.parametrize("name", networks.NETWORKS)
+@pytest.mark.parametrize("name", registry.networks.choices())
 def test_shapes_and_that_every_weight_learns(name):
     net = networks.make(Choice(name, {"hidden": 32, "layers": 2}), 10, 4)
     out = net(torch.randn(7, 10))
@@ -46,10 +47,23 @@ def test_shapes_and_that_every_weight_learns(name):
 
 def test_unknown_networks_and_options_are_refused():
     with pytest.raises(
-        ConfigError, match="unknown network 'sirens'; expected one of: siren, mlp; did you mean 'siren'"
+        ConfigError, match="unknown network 'sirens'; expected one of: mlp, siren; did you mean 'siren'"
     ):
         networks.make(Choice("sirens"), 2, 2)
     with pytest.raises(ConfigError, match="unknown key 'omega'"):
         networks.make(Choice("mlp", {"omega": 1.0}), 2, 2)
     with pytest.raises(ConfigError, match="layers: found 0"):
         networks.make(Choice("siren", {"layers": 0}), 2, 2)
+
+
+def test_dropout_of_siren_is_in_front_of_the_sine_and_only_while_training():
+    x = torch.randn(64, 3)
+    net = networks.make(Choice("siren", {"hidden": 32, "dropout": 0.5}), 3, 4)
+    assert not torch.equal(net(x), net(x))
+    hidden = net[0](x)
+    assert 0.3 < float((hidden == 0).float().mean()) < 0.7  # sin(0): what is dropped before the sine is 0 behind it
+    net.eval()
+    assert torch.equal(net(x), net(x))
+    plain = networks.make(Choice("siren", {"hidden": 32}), 3, 4)
+    plain.load_state_dict(net.state_dict())
+    assert torch.equal(plain(x), net(x))

@@ -31,7 +31,17 @@ from tests.tasks.pipeline import TINY, run
         (Fit, {"experiment": "geolocation+model=3"}, "model: found 3, expected a name or a table"),
         (Fit, {"experiment": 'geolocation+inputs=[{tile="x"}]'}, "unknown key 'tile'"),
         (Folds, {"validation": '{"counts": 3}'}, "^--validation: unknown key 'counts'"),
-        (PretrainLocationOnTiles, {"pretraining": '{"dim": 0}'}, "^--pretraining: dim: found 0, expected at least 1"),
+        (
+            PretrainLocationOnTiles,
+            {"experiment": "location+location.dim=0"},
+            "location.dim: found 0, expected at least 1",
+        ),
+        (
+            PretrainLocationOnTiles,
+            {"experiment": "votes"},
+            "found one of species, expected one of the location encoder",
+        ),
+        (Fit, {"experiment": "location"}, "found one of the location encoder, .* run it with: glc run location"),
         (Tiles, {"covariate": "sentinel3"}, "unknown covariate 'sentinel3'.*did you mean"),
         (Tiles, {"imagery_folder": "nowhere"}, "^--imagery-folder .*nowhere: no such folder; give the one that holds"),
     ],

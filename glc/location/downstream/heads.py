@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from glc.config import Head
 from glc.errors import DataError
-from glc.location.downstream.sources import Head
 from glc.progress import tqdm
 
 HEAD = Head()

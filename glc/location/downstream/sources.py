@@ -1,9 +1,9 @@
-"""Settings of downstream tasks: features that describe coordinates, and what learns from them."""
+"""What describes coordinates in downstream tasks: features, rasters, encoders."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from glc.config import NONE, Choice, Count, Dropout, Member, Natural, NotNegative, Positive, require, section
+from glc.config import NONE, Choice, Member, require, section
 from glc.errors import ConfigError
 from glc.location.downstream.problems import Target
 
@@ -11,7 +11,6 @@ PLACES_ALONE = ("nearest", "kriging")
 """Kinds of sources that labelled places tell by themselves: no features, and no head to learn from them."""
 SOURCES = (*PLACES_ALONE, "features", "raster", "encoder")
 LEFT_OUT = ("", "own", "climate")
-HEADS = ("mlp", "linear")
 ALL = "*"
 """Of a path: for all targets that have none of their own."""
 DEGREES = (10, 20, 40)
@@ -36,35 +35,6 @@ class Source:
         require(
             possible or self.features.name == "none", "features", self, "none but of the kinds features and encoder"
         )
-
-
-@section
-class Head:
-    """Settings of a head and its training. A linear head uses only `alpha`, and no seed."""
-
-    kind: Literal[HEADS] = "mlp"
-    """mlp, or linear (ridge regression and logistic regression)."""
-    width: Count = 128
-    """Units of each hidden layer."""
-    depth: Count = 2
-    """Hidden layers."""
-    dropout: Dropout = 0.1
-    """Share of the units that is dropped while training."""
-    epochs: Count = 10
-    """Passes over the places."""
-    least_steps: Natural = 300
-    """Steps that are taken at least, where the epochs have fewer."""
-    batch: Count = 1024
-    """Places per step."""
-    learning_rate: Positive = 3e-3
-    """Step size of the optimiser."""
-    weight_decay: NotNegative = 1e-2
-    """Decoupled weight decay."""
-    alpha: NotNegative = 1e-4
-    """Of the linear heads: penalty of the squared weights of standardised features, added to the mean loss of a row."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """float32; or bfloat16: products in bfloat16 while training, weights, loss and predictions in float32. About four
-    times faster on a CPU that supports it (avx512_bf16, amx), slower on others."""
 
 
 def rows(

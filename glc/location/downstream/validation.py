@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from glc.config import Head
 from glc.errors import ConfigError
 from glc.location.downstream import kriging, nearest, problems
 from glc.location.downstream.heads import HEAD, Prediction, fit_predict
 from glc.location.downstream.problems import Problem
-from glc.location.downstream.sources import ALL, PLACES_ALONE, Head, Source
+from glc.location.downstream.sources import ALL, PLACES_ALONE, Source
 from glc.progress import tqdm
 from glc.types import StrPath
 

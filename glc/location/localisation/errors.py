@@ -10,8 +10,9 @@ import pandas as pd
 
 from glc import storage
 from glc.location.localisation import gallery, search
+from glc.location.pretraining import patches
 from glc.training.lightning import torch_threads
-from glc.types import Facts
+from glc.types import Facts, StrPath
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class Errors:
         """Write ``queries.parquet``, ``metrics.csv`` and ``gallery.parquet``."""
         self.queries.to_parquet(out / "queries.parquet", index=False)
         self.metrics.to_csv(out / "metrics.csv", index=False)
-        pd.DataFrame(dict(zip(("lon", "lat"), self.gallery, strict=True))).to_parquet(
-            out / "gallery.parquet", index=False
-        )
+        lon, lat = self.gallery
+        places = pd.DataFrame({"lon": lon, "lat": lat, "land": self.land})
+        places.to_parquet(out / "gallery.parquet", index=False)
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,13 @@ class Located:
     """The best places for one tile.
 
     best : frame of `search.ranked`
-    held_out : whether the tile lies in a square that the pre-training did not see
+    held_out : whether the tile lies in a square that the pre-training did not see; None: nobody says where it is
     gallery_on_land : (lon, lat) of the gallery's places on land
     title : of a picture
     """
 
     best: pd.DataFrame
-    held_out: bool
+    held_out: bool | None
     gallery_on_land: list[np.ndarray]
     title: str
 
@@ -80,7 +81,7 @@ def localise(
 ) -> Errors:
     """Match tiles of held-out places, and of places trained on, with a gallery of coordinates.
 
-    imagery : the raster of the pre-training
+    imagery : the raster of the pre-training, or what `patches.prepare` wrote of its patches
     checkpoint : its location encoder, with the image encoder next to it
     gallery_size : places that a tile is matched with, on land or, `on_sphere`, everywhere
     count : queries of either kind
@@ -92,9 +93,10 @@ def localise(
     pair, frames = search.Pair.load(checkpoint), []
     with torch_threads(threads):
         with stage("cutting tiles", 5):
-            asked, squares, lost = search.queries(imagery, pair, count)
+            draw = search.queries if pair.source == "raster" else search.patch_queries
+            asked, squares, lost = draw(imagery, pair, count)
         with stage("embedding the gallery", 20):
-            land = search.on_land(pair.stack(imagery), pair.options)
+            land = pair.on_land(imagery)
             at = gallery.spiral(gallery_size, None if on_sphere else land)
             vectors, spacing = pair.location.embed(*at, progress=True), gallery.spacing_km(*at)
         for kind, queries in asked.items():
@@ -126,18 +128,45 @@ def locate(
 
     The other parameters are those of `localise`.
     """
-    facts, pair = storage.manifest(errors), search.Pair.load(checkpoint)
-    stack, at = pair.stack(imagery), pd.read_parquet(errors / "gallery.parquet").to_numpy().T
+    pair = search.Pair.load(checkpoint)
+    tile = pair.tile(imagery, *place)
+    return _located(pair, tile, errors, place, best=best, refined=refined, threads=threads)
+
+
+def locate_image(
+    image: StrPath,
+    checkpoint: Path,
+    errors: Path,
+    place: tuple[float, float] | None,
+    *,
+    best: int,
+    refined: bool,
+    threads: int | None,
+) -> Located:
+    """The best places for an image of a user (experiment D of the poster).
+
+    image : GeoTIFF, PNG or JPEG with the bands of the encoder, see `patches.read_image`
+    place : where it is (lon, lat), for the distances; None: nobody knows
+    The other parameters are those of `locate`.
+    """
+    pair = search.Pair.load(checkpoint)
+    tile = patches.read_image(image, pair.image.bands, pair.image.size)
+    return _located(pair, tile, errors, place, best=best, refined=refined, threads=threads)
+
+
+def _located(pair, tile, errors, place, *, best, refined, threads):
+    facts, gallery_places = storage.manifest(errors), pd.read_parquet(errors / "gallery.parquet")
+    at = gallery_places[["lon", "lat"]].to_numpy().T
     with torch_threads(threads):
-        images = pair.image.embed(search.tile(stack, *place))
+        images = pair.image.embed(tile)
         candidates = search.search(images, pair.location.embed(*at), *at, best, progress=False)
         if refined:
             candidates = search.refine(pair.location, images, candidates, facts["gallery_spacing_km"], progress=False)
     ranked = search.ranked(place, candidates)
-    held_out = int(pair.square(*([degrees] for degrees in place))[0]) in facts["held_out_squares"]
-    land = search.on_land(stack, pair.options)(*at)
-    title = (
-        f"The {len(ranked)} best of {at.shape[1]:,} places{', refined' if refined else ''}; "
-        f"{'in a held-out square' if held_out else 'not held out'}"
-    )
+    title = f"The {len(ranked)} best of {at.shape[1]:,} places{', refined' if refined else ''}"
+    held_out = None
+    if place:
+        held_out = int(pair.square(*([degrees] for degrees in place))[0]) in facts["held_out_squares"]
+        title += f"; {'in a held-out square' if held_out else 'not held out'}"
+    land = gallery_places["land"].to_numpy()
     return Located(ranked, held_out, [degrees[land] for degrees in at], title)

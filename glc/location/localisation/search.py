@@ -13,12 +13,12 @@ import torch
 from scipy.spatial import cKDTree
 
 from glc import config, geo
+from glc.config import EncoderPretraining
 from glc.errors import ConfigError, DataError
 from glc.location.encoder import LocationEncoder
 from glc.location.localisation import gallery
-from glc.location.pretraining import sampling, scenes, train
+from glc.location.pretraining import patches, sampling, scenes, train
 from glc.location.pretraining.image_encoder import ImageEncoder
-from glc.location.pretraining.options import Pretraining
 from glc.progress import tqdm
 
 WITHIN_KM = (25, 200, 750, 2500)
@@ -28,6 +28,7 @@ ROUNDS, POINTS = 5, 16
 """Of a refinement: its rounds, and the points that each lays around a candidate."""
 _CHANCE = 100
 _AT_ONCE = 200_000
+_FARTHEST_KM = 100
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Pair:
 
     location: LocationEncoder
     image: ImageEncoder
-    options: Pretraining
+    options: EncoderPretraining
+    source: str = "raster"
+    """What it was pre-trained on: raster or patches."""
 
     @classmethod
     def load(cls, path):
@@ -49,26 +52,53 @@ class Pair:
                 "make location-encoder"
             )
         source = location.facts.get("source", "raster")
-        if source != "raster":
+        if source not in ("raster", "patches"):
             raise DataError(
-                f"{path}: found a pre-training on {source}, expected one on a raster, whose places can be drawn again; "
-                "give an encoder that was pre-trained on a GeoTIFF: make location-encoder GLOBE=FILE.tif"
+                f"{path}: found a pre-training on {source}, expected one on a raster or patches, whose places can be "
+                "drawn again; give an encoder that was pre-trained on these: make location-encoder GLOBE=FILE"
             )
         try:
-            options = config.value_of(Pretraining, location.facts["options"], "options")
+            options = config.value_of(EncoderPretraining, location.facts["options"], "options")
         except ConfigError as error:
-            raise DataError(f"{path}: {error}; give an encoder that was pre-trained on a GeoTIFF") from None
-        return cls(location, image, options)
+            raise DataError(f"{path}: {error}; give an encoder of this version") from None
+        return cls(location, image, options, source)
 
     def stack(self, path):
-        """The imagery at `path` as the image encoder sees it, an `imagery.Stack`; a DataError tells of other bands."""
+        """The rasters at `path` as the image encoder sees them, a `scenes.Stack`; a DataError tells of other bands."""
         stack = scenes.Stack(path, self.options.leave_out, self.options.size)
-        if stack.bands != self.image.bands:
+        self.refuse_other_bands(path, stack.bands)
+        return stack
+
+    def refuse_other_bands(self, path, bands):
+        """A DataError for imagery at `path` of other `bands` than the encoder's."""
+        if bands != self.image.bands:
             raise DataError(
-                f"{path}: found the bands {', '.join(stack.bands)}, expected those of the encoder, "
+                f"{path}: found the bands {', '.join(bands)}, expected those of the encoder, "
                 f"{', '.join(self.image.bands)}; give the imagery of its pre-training"
             )
-        return stack
+
+    def on_land(self, path):
+        """A function of lon, lat (n,) to whether places are on the land of a raster, or near one of the patches.
+
+        path : the raster of the pre-training, or what `patches.prepare` wrote
+        """
+        if self.source == "raster":
+            return on_land(self.stack(path), self.options)
+        seen = patches.scenes(path, self.options)
+        return patches.Near(seen.lon, seen.lat)
+
+    def tile(self, path, lon, lat):
+        """The tile (1, band, row, col) of one place, or the patch nearest to it; a DataError where there is none."""
+        if self.source == "raster":
+            return tile(self.stack(path), lon, lat)
+        seen = patches.scenes(path, self.options)
+        km = geo.great_circle_m(lon, lat, seen.lon, seen.lat) / 1000
+        if km.min() > _FARTHEST_KM:
+            raise DataError(
+                f"{path}: the patch nearest to lon {lon:g}, lat {lat:g} is {km.min():,.0f} km away, expected one "
+                f"within {_FARTHEST_KM} km; give another place, or an image of it: --image FILE"
+            )
+        return seen.tiles[np.array([km.argmin()])]
 
     def square(self, lon, lat):
         """Numbers (n,) of the squares of places: those that pre-training holds out whole."""
@@ -124,6 +154,24 @@ def queries(path, pair, n, seed=0, progress=True):
     parts[TRAINED] = drawn.lon[some], drawn.lat[some], drawn.tiles[some]
     made = {name: Queries(*part, _nearest_km(tree, *part[:2])) for name, part in parts.items()}
     return made, squares, {"left_out": int((~good).sum()), "trained_on_fewer": n - len(some)}
+
+
+def patch_queries(folder, pair, n, seed=0):
+    """As `queries`, of what `patches.prepare` wrote to `folder`: patches of the squares that pre-training held out."""
+    drawn = patches.scenes(folder, pair.options)
+    pair.refuse_other_bands(folder, drawn.bands)
+    rows, valid = train.split(drawn, pair.options)
+    _check_drawn(folder, pair, drawn, rows, valid)
+    squares = np.unique(pair.square(drawn.lon[valid], drawn.lat[valid]))
+    rng = np.random.default_rng([pair.options.seed, 2, seed])
+    tree = cKDTree(geo.unit_sphere(drawn.lon[rows], drawn.lat[rows]))
+    made, fewer = {}, {}
+    for name, part in ((HELD_OUT, valid), (TRAINED, rows)):
+        some = np.sort(rng.choice(part, min(n, len(part)), replace=False))
+        lon, lat = drawn.lon[some], drawn.lat[some]
+        made[name] = Queries(lon, lat, drawn.tiles[some], _nearest_km(tree, lon, lat))
+        fewer[f"{name.replace(' ', '_')}_fewer"] = n - len(some)
+    return made, squares, fewer
 
 
 def on_land(stack, options):
@@ -215,9 +263,9 @@ def tile(stack, lon, lat):
 
 
 def ranked(place, candidates):
-    """The `candidates` of one query: a frame of rank, lon, lat, km to `place` (lon, lat) and similarity."""
+    """The `candidates` of one query: a frame of rank, lon, lat, km to `place` (lon, lat; None: NaN) and similarity."""
     lon, lat, similarity = (values[0] for values in (candidates.lon, candidates.lat, candidates.similarity))
-    km = geo.great_circle_m(*place, lon, lat) / 1000
+    km = geo.great_circle_m(*place, lon, lat) / 1000 if place else np.full(len(lon), np.nan)
     return pd.DataFrame({"rank": np.arange(1, len(km) + 1), "lon": lon, "lat": lat, "km": km, "similarity": similarity})
 
 

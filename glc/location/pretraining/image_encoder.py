@@ -1,5 +1,6 @@
 """The image side: tiles of many bands to unit vectors, by a small CNN or a net of timm."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -11,50 +12,51 @@ from glc import config
 from glc.config import SOME, Count, Natural, Rate, section
 from glc.errors import DataError
 from glc.location import encoder
+from glc.registry import images
+from glc.types import Facts, MemberOptions, StrPath
 
 KIND = "image encoder"
+_VALUES = 1 << 25
 
 
 class ImageEncoder(nn.Module):
     """Tiles (n, band, row, col) of `size` pixels a side to unit vectors (n, dim) float32.
 
     bands : their names, in order; standardised by their own moments (`prepare`), what is not finite is their mean
-    image : config.Choice, cnn (`Cnn.Options`) or the name of a net of timm (`Timm`)
+    image : config.Choice of cnn (`Cnn`) or timm (`Timm`)
     """
 
-    def __init__(self, bands, size, image, dim, facts=None):
+    def __init__(
+        self, bands: Sequence[str], size: int, image: config.Choice, dim: int, facts: Facts | None = None
+    ) -> None:
         super().__init__()
         self.bands, self.size, self.choice, self.dim, self.facts = tuple(bands), size, image, dim, dict(facts or {})
         self.register_buffer("mean", torch.zeros(len(bands), 1, 1))
         self.register_buffer("scale", torch.ones(len(bands), 1, 1))
-        if image.name == "cnn":
-            self.net = Cnn(config.options(Cnn, image, "image"), len(bands), size, dim)
-        else:
-            self.net = Timm(config.options(Timm, image, "image"), len(bands), image.name, dim)
+        member = images.get(image.name)
+        self.net = member(config.options(member, image, "image"), len(bands), size, dim)
 
-    def prepare(self, tiles, rows=slice(None)):
+    def prepare(self, tiles: np.ndarray, rows: np.ndarray | slice = slice(None)) -> None:
         """Take the moments of the bands over the `rows` of `tiles` (n, band, row, col), and pretrained weights."""
         mean, std = np.zeros((2, len(self.bands)))
+        rows = np.arange(len(tiles))[rows]
         for band in range(len(self.bands)):  # one at a time: a copy of all tiles may not fit
-            values = tiles[rows, band].astype(np.float64)
-            values = values[np.isfinite(values)]
-            if len(values):
-                mean[band], std[band] = values.mean(), values.std()
+            mean[band], std[band] = _moments(tiles, rows, band)
         varies = std > 1e-6 * np.hypot(mean, std)
         scale = np.divide(1, std, out=np.zeros_like(std), where=varies)
         self.mean.copy_(torch.as_tensor(mean)[:, None, None])
         self.scale.copy_(torch.as_tensor(scale)[:, None, None])
-        self.net.prepare()
+        self.net.prepare(self.bands)
 
-    def forward(self, tiles):
+    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
         return F.normalize(self.net(self.standard(tiles)), dim=1)
 
-    def standard(self, tiles):
+    def standard(self, tiles: torch.Tensor) -> torch.Tensor:
         """Tiles in deviations of their bands, 0 where nothing is known."""
         return ((tiles - self.mean) * self.scale).nan_to_num(nan=0, posinf=0, neginf=0)
 
     @torch.inference_mode()
-    def embed(self, tiles, batch=1024):
+    def embed(self, tiles: np.ndarray, batch: int = 1024) -> np.ndarray:
         """Unit vectors (n, dim) float32, an array, of an array of tiles; a DataError tells of another shape."""
         wanted = (len(self.bands), self.size, self.size)
         if np.ndim(tiles) != 4 or np.shape(tiles)[1:] != wanted:
@@ -71,14 +73,14 @@ class ImageEncoder(nn.Module):
         self.train(training)
         return out
 
-    def save(self, path):
+    def save(self, path: StrPath) -> None:
         """Write the encoder to `path`, whole or not at all."""
         image = config.to_dict(self.choice)
         content = {"bands": list(self.bands), "size": self.size, "image": image, "dim": self.dim, "facts": self.facts}
         encoder.write(path, KIND, content, self)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: StrPath) -> "ImageEncoder":
         """The encoder in the file `path`, on the CPU and in evaluation mode."""
         return encoder.read(path, KIND, cls._of)
 
@@ -88,6 +90,23 @@ class ImageEncoder(nn.Module):
         return cls(content["bands"], content["size"], image, content["dim"], content["facts"])
 
 
+def _moments(tiles, rows, band):
+    """Mean and deviation of what is finite of a band, part by part: tiles may be a map of a file beyond memory."""
+    count, mean, squares = 0, 0.0, 0.0
+    step = max(_VALUES // tiles[0, band].size, 1)
+    for start in range(0, len(rows), step):
+        values = tiles[rows[start : start + step], band].astype(np.float64)
+        values = values[np.isfinite(values)]
+        if not len(values):
+            continue
+        own, total = values.mean(), count + len(values)
+        # Chan et al. 1979: moments of a part join those before it
+        squares += values.var() * len(values) + (own - mean) ** 2 * count * len(values) / total
+        mean, count = own if not count else mean + (own - mean) * len(values) / total, total
+    return mean, (squares / max(count, 1)) ** 0.5
+
+
+@images.register("cnn")
 class Cnn(nn.Module):
     """3x3 convolutions with batch norm and ReLU, each but the first halving the map, then a linear layer."""
 
@@ -96,7 +115,7 @@ class Cnn(nn.Module):
         channels: Annotated[tuple[Count, ...], SOME] = (64, 128, 128)
         """Channels of each convolution."""
 
-    def __init__(self, options, bands, size, dim):
+    def __init__(self, options: MemberOptions, bands: int, size: int, dim: int) -> None:
         super().__init__()
         layers, before = [], bands
         for number, channels in enumerate(options.channels):
@@ -108,42 +127,52 @@ class Cnn(nn.Module):
             layers, size = [*layers, nn.AdaptiveAvgPool2d(4)], 4
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * size * size, dim))
 
-    def prepare(self):
+    start = "random weights"
+
+    def prepare(self, bands: Sequence[str]) -> None:
         """Nothing: all weights start at random."""
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.layers(x)
 
 
+@images.register("timm")
 class Timm(nn.Module):
-    """A net of timm (`glc.training.timm_nets.backbone`) and a linear layer."""
+    """A net of timm and a linear layer; all of it is trained, from pre-trained weights where a file is given."""
 
     @section
     class Options:
+        net: str = "resnet18"
+        """Its name in timm."""
         resize: Natural = 0
         """Side in pixels that the net sees, bilinear; 0 leaves the tiles as they are."""
-        pretrained: str = ""
-        """Path of a weights file of the net; empty: random weights."""
+        weights: str = ""
+        """Pre-trained weights of the net: a file of them by timm's names; empty: random."""
         scale: Rate = 1.0
         """Share of the published widths."""
 
-    def __init__(self, options, bands, name, dim):
+    def __init__(self, options: MemberOptions, bands: int, size: int, dim: int) -> None:
         super().__init__()
         from glc.training import timm_nets
 
-        self.options, self._made = options, (name, bands)
-        self.net, width = timm_nets.backbone(name, bands, scale=options.scale)
+        self.options, self._made = options, (options.net, bands)
+        self.net, width = timm_nets.backbone(options.net, bands, scale=options.scale)
         self.linear = nn.Linear(width, dim)
 
-    def prepare(self):
-        """Take the pretrained weights: here, for a trained encoder must load where that file is not."""
-        if self.options.pretrained:
+    @property
+    def start(self) -> str:
+        """What the net starts from, in words."""
+        return "pre-trained weights" if self.options.weights else "random weights"
+
+    def prepare(self, bands: Sequence[str]) -> None:
+        """Take the weights of the file: here, for a trained encoder must load where that file is not."""
+        if self.options.weights:
             from glc.training import timm_nets
 
-            net, _ = timm_nets.backbone(*self._made, self.options.pretrained, scale=self.options.scale)
+            net, _ = timm_nets.backbone(*self._made, self.options.weights, scale=self.options.scale)
             self.net.load_state_dict(net.state_dict())
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.options.resize and x.shape[-1] != self.options.resize:
             x = F.interpolate(x, (self.options.resize,) * 2, mode="bilinear", align_corners=False)
         return self.linear(self.net(x))

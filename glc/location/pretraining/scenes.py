@@ -6,7 +6,7 @@ beyond an edge or has no value takes that of the nearest pixel within half a til
 
 import fnmatch
 import glob
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Scenes:
     """Places and their tiles: lon, lat (n,) degrees; tiles (n, band, row, col) float32, north-up; names of the bands.
 
     lost : number of places by the flag of their tile, and what became of it
-    source : ``raster`` of `draw`, ``tiles`` of `of_table`
+    source : ``raster`` of `draw`, ``tiles`` of `of_table`, ``patches`` of `patches.scenes`, whose tiles stay on disk
     """
 
     lon: np.ndarray
@@ -60,7 +60,7 @@ class Stack:
         self.cutter = RasterCutter(raster, [folder], size, "full", memory_mb)
         self.values = RasterValues(raster, [folder])
         self.all_bands = tuple(self.cutter.columns)
-        self.bands = _kept(self.all_bands, leave_out, path)
+        self.bands = kept_bands(self.all_bands, leave_out, path)
 
     @property
     def bounds(self) -> Bounds:
@@ -120,7 +120,7 @@ class Stack:
 def draw(path, options, progress=True):
     """`Scenes` of ``options.places`` places on the land of the raster `path`, uniform by area.
 
-    options : `glc.location.pretraining.options.Pretraining`. Places whose tile cannot be read are left
+    options : `glc.config.EncoderPretraining`. Places whose tile cannot be read are left
         out, and counted.
     """
     stack = Stack(path, options.leave_out, options.size)
@@ -152,7 +152,7 @@ def of_table(folder, surveys, side=8, leave_out=(), *, bounds=None, most=None, s
     if not paths:
         raise DataError(f"{folder}: no parquet file of tiles; run the task that makes them")
     facts, names = storage.manifest(folder), pq.read_schema(paths[0]).names
-    bands = _kept(tuple(name for name in names if f"{name}_valid" in names), leave_out, folder)
+    bands = kept_bands(tuple(name for name in names if f"{name}_valid" in names), leave_out, folder)
     keys = [pq.read_table(path, columns=["dataset", "surveyId", "flag"]).to_pandas() for path in paths]
     keys = pd.concat(keys, keys=range(len(paths)), names=["part", "row"]).reset_index()
     chosen, lost = _choose(surveys, keys, bounds, most, seed)
@@ -218,7 +218,7 @@ def _raster(path):
     return Raster("imagery of places", patterns=(pattern,), name=path.stem), folder
 
 
-def _kept(bands, leave_out, where):
+def kept_bands(bands: Sequence[str], leave_out: Iterable[str], where: StrPath) -> tuple[str, ...]:
     """`bands` without those that the globs of `leave_out` name; a ConfigError tells of a glob that names none."""
     for pattern in leave_out:
         if not fnmatch.filter(bands, pattern):

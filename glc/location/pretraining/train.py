@@ -15,11 +15,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from glc import config
+from glc.config import EncoderPretraining
 from glc.errors import DataError
 from glc.location.encoder import LocationEncoder
-from glc.location.pretraining import contrast, sampling
+from glc.location.pretraining import contrast, patches, sampling
 from glc.location.pretraining.image_encoder import ImageEncoder
-from glc.location.pretraining.options import Pretraining, TilePretraining
 from glc.location.pretraining.scenes import draw, of_table
 from glc.progress import tqdm
 from glc.training import lightning
@@ -41,11 +41,11 @@ COLUMNS = (
 )
 
 
-def pretrain(path: StrPath, out: StrPath, options: Pretraining, machine: Machine = MACHINE) -> Facts:
+def pretrain(path: StrPath, out: StrPath, options: EncoderPretraining, machine: Machine = MACHINE) -> Facts:
     """Draw places on the land of the raster `path`, cut their tiles, and `fit` an encoder on them.
 
     path : a GeoTIFF or a folder of them
-    options : `options.Pretraining`
+    options : `config.EncoderPretraining`
     machine : `glc.training.machine.Machine`
     """
     started = time.perf_counter()
@@ -54,14 +54,27 @@ def pretrain(path: StrPath, out: StrPath, options: Pretraining, machine: Machine
     return facts | fit(scenes, out, options, machine)
 
 
+def pretrain_on_patches(
+    folder: StrPath, out: StrPath, options: EncoderPretraining, machine: Machine = MACHINE
+) -> Facts:
+    """Take patches around the globe, and `fit` an encoder on them.
+
+    folder : what `patches.prepare` wrote
+    options : at most ``places`` of them, within ``bounds``
+    machine : `glc.training.machine.Machine`
+    """
+    scenes = patches.scenes(folder, options)
+    return {"drawn": scenes.lost} | fit(scenes, out, options, machine)
+
+
 def pretrain_on_tiles(
-    folder: StrPath, surveys: pd.DataFrame, out: StrPath, options: TilePretraining, machine: Machine = MACHINE
+    folder: StrPath, surveys: pd.DataFrame, out: StrPath, options: EncoderPretraining, machine: Machine = MACHINE
 ) -> Facts:
     """Take the tiles of `surveys` from a table, and `fit` an encoder on them.
 
     folder : a finished table of `glc.etl.tiles`
     surveys : frame with dataset, surveyId, lon, lat
-    options : `options.TilePretraining`; at most ``places`` places, within ``bounds``
+    options : `config.EncoderPretraining`; at most ``places`` places, within ``bounds``
     machine : `glc.training.machine.Machine`
     """
     started = time.perf_counter()
@@ -78,7 +91,7 @@ def fit(scenes, out, options, machine=MACHINE):
     out : an existing folder, gets ``location.ckpt``, ``image.ckpt`` (the last epoch's) and ``history.csv``, one row an
         epoch: losses (with 1,024 in a batch, of places that know nothing: log 1,024 = 6.9), shares of places whose own
         image is the most similar of the batch (images_found) and of images whose own place is, and τ
-    options : `glc.location.pretraining.options.Pretraining`
+    options : `glc.config.EncoderPretraining`
     machine : `glc.training.machine.Machine`
     returns : dict of the last row of the history, numbers of places, bands, steps, seconds
 
@@ -114,6 +127,7 @@ def fit(scenes, out, options, machine=MACHINE):
         "places_left_by_last_epoch": loaders[0].left,
         "bands": list(scenes.bands),
         "source": scenes.source,
+        "image_start": learner.image.net.start,
         "steps": trainer.global_step,
     }
     # without times: the same seed gives the same file, whose checksum is part of what is made with the encoder
@@ -187,12 +201,15 @@ def share(steps, step):
 class Loader:
     """Batches of the places `rows` of scenes: dicts of lon, lat (n,) float64 and tiles (n, band, row, col) float32.
 
+    `shuffled` gives each place the tile of another one.
+
     Each `iter` is the next of so many `passes`, all of as many batches: Lightning asks once how long an epoch is, and
     validates after a batch of that number. Places that fill no batch of the shortest pass are `left`.
     """
 
-    def __init__(self, scenes, rows, size, apart_km, seed, passes=1, progress=False):
+    def __init__(self, scenes, rows, size, apart_km, seed, passes=1, progress=False, shuffled=False):
         self.scenes, self.rows = scenes, rows
+        self.images = np.random.default_rng([seed, 3]).permutation(rows) if shuffled else rows
         batches = sampling.Batches(scenes.lon[rows], scenes.lat[rows], size, apart_km, seed)
         settings = {"desc": "drawing batches", "unit": "epoch", "disable": not progress, "leave": False}
         self.passes = [list(batches) for _ in tqdm(range(passes), **settings)]
@@ -206,11 +223,11 @@ class Loader:
         batches = self.passes[self.begun % len(self.passes)][: self.length]
         self.begun += 1
         for batch in batches:
-            rows = self.rows[batch]
+            rows, images = self.rows[batch], self.images[batch]
             yield {
                 "lon": torch.from_numpy(self.scenes.lon[rows]),
                 "lat": torch.from_numpy(self.scenes.lat[rows]),
-                "tiles": torch.from_numpy(self.scenes.tiles[rows]),
+                "tiles": torch.from_numpy(self.scenes.tiles[images]),
             }
 
 
@@ -232,6 +249,6 @@ def _loaders(scenes, options, epochs, progress):
             f"change the share (holdout = {options.holdout:g}), or take more places"
         )
     return [
-        Loader(scenes, parts[0], sizes[0], options.apart_km, options.seed, epochs, progress),
-        Loader(scenes, parts[1], sizes[1], 0.0, options.seed + 1),
+        Loader(scenes, parts[0], sizes[0], options.apart_km, options.seed, epochs, progress, options.shuffled),
+        Loader(scenes, parts[1], sizes[1], 0.0, options.seed + 1, shuffled=options.shuffled),
     ]

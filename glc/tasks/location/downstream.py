@@ -7,15 +7,18 @@ The tables are in folders that the user names; they are no dataset of an edition
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import luigi
 
 from glc import config, registry, storage
+from glc.config import Head
 from glc.errors import ConfigError
 from glc.location.downstream import problems
-from glc.location.downstream.sources import ALL, Head, Source, rows
+from glc.location.downstream.sources import ALL, Source, rows
 from glc.tasks.base import GlcTask, ProductTask, Published
+from glc.tasks.location.globe import NAMES, VirtualGlobe, name_of, virtual_part
 from glc.tasks.parameters import ChoiceParameter, PathParameter, SectionParameter
 from glc.types import JSON, Facts
 
@@ -26,12 +29,15 @@ BLOCKS = {"location": "fold_block10", "habitats": "fold_block"}
 """The folds that choose what the predictions are made of."""
 
 
-def labelled_folder(what: str, variable: str = "LOCATION", optional: bool = False) -> PathParameter:
+def labelled_folder(
+    what: str, variable: str = "LOCATION", optional: bool = False, among: Sequence[str] = ()
+) -> PathParameter:
     """A folder of labelled coordinates; its content counts, not its path. `variable` is make's name of it."""
     return PathParameter(
         "folder",
         "give the one that holds the tables of labelled coordinates",
         optional=optional,
+        among=among,
         variable=variable,
         significant=False,
         description=what,
@@ -82,26 +88,43 @@ class LabelledTask(GlcTask):
     """A task on one folder of labelled coordinates."""
 
     benchmark = ChoiceParameter(choices=sorted(FILES), description="whose tables are read")
-    places = labelled_folder("folder of the tables")
+    places = labelled_folder(f"folder of the tables, or {NAMES[0]}", among=NAMES)
     random_folds = luigi.IntParameter(default=1, description="random folds of location held out in turn")
     seeds = luigi.IntParameter(default=3, description="heads per target and fold")
-    head = SectionParameter(Head, default=Head(), description="settings of the heads")
+    head = SectionParameter(Head, default=Head(), description="the [head] section")
 
     @property
     def origin(self) -> str:
         return self.places
 
+    @property
+    def subject(self) -> str:
+        """The name of the folder, or of the virtual globe."""
+        return name_of(self.places) if self.places in NAMES else super().subject
+
+    def made(self) -> list[VirtualGlobe]:
+        """The task that makes the tables, of a virtual globe."""
+        part = virtual_part(self.places, "places", self.root)
+        return [part] if part else []
+
+    @property
+    def tables(self) -> Path:
+        """The folder of the tables."""
+        return next((task.folder for task in self.made()), Path(self.places))
+
     def content(self) -> JSON:
+        if self.made():
+            return [task.identity for task in self.made()]
         return [[path.name, storage.file_digest(path)] for path in FILES[self.benchmark](self.places)]
 
     def raw_files(self) -> list[Facts]:
-        return [storage.raw_file(path) for path in FILES[self.benchmark](self.places)]
+        return [] if self.made() else [storage.raw_file(path) for path in FILES[self.benchmark](self.places)]
 
     def problem(self) -> problems.Problem:
         """The coordinates and their labels."""
         if self.benchmark == "location":
-            return problems.location(self.places, self.random_folds)
-        return problems.habitats(self.places)
+            return problems.location(self.tables, self.random_folds)
+        return problems.habitats(self.tables)
 
 
 class DownstreamScores(LabelledTask):
@@ -114,6 +137,9 @@ class DownstreamScores(LabelledTask):
     paths = luigi.DictParameter[dict[str, str]](
         default={}, significant=False, description="target, or *: file of the raster or the encoder"
     )
+
+    def requires(self) -> list[VirtualGlobe]:
+        return self.made()
 
     def content(self) -> JSON:
         choice, options = self.source.features, ""

@@ -1,27 +1,28 @@
 """From image tiles to coordinates with both encoders: errors of held-out tiles, and a picture of one place.
 
-PretrainLocation (or --encoder) --- LocationErrors --+-- LocatedPlace (--at) --+-- Localisation
-                                                     +------------------------+
+PretrainLocation (or --encoder) --- LocationErrors --+-- LocatedPlace (--at), LocatedImage (--image) --+-- Localisation
+                                                     +---------------------------------------------------+
 """
 
 import contextlib
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import luigi
 
-from glc import storage
+from glc import config, storage
 from glc.errors import ConfigError
-from glc.location.pretraining.options import Pretraining
 from glc.report.markdown import markdown
 from glc.report.place import parse_place
 from glc.tasks.base import GlcTask, ProductTask, Published, Requirements
-from glc.tasks.location.pretraining import CHECKPOINTS, GlobeTask, PretrainLocation
-from glc.tasks.parameters import ChoiceParameter, CoordinatesParameter, CountParameter, PathParameter, SectionParameter
-from glc.types import JSON
+from glc.tasks.location.experiment import EncoderExperimentTask
+from glc.tasks.location.globe import GlobePatches, GlobeTask
+from glc.tasks.location.pretraining import CHECKPOINTS, PretrainLocation
+from glc.tasks.parameters import CoordinatesParameter, PathParameter
+from glc.types import JSON, Facts
 
-GALLERY, OVER, QUERIES = 100_000, "land", 4_000
 TOP = 10
 REMARKS = (
     "held out: new places in the squares (of 4° unless the pre-training says otherwise) that it did not see; trained "
@@ -47,7 +48,15 @@ def _encoder_folder(path: Path, option: str) -> Path:
     return folder
 
 
-class LocalisationTask(GlobeTask, ProductTask):
+@lru_cache(maxsize=16)
+def _size(folder: str) -> int:
+    """Side of what the image encoder in a folder sees, pixels."""
+    from glc.location.pretraining.image_encoder import ImageEncoder
+
+    return ImageEncoder.load(Path(folder) / CHECKPOINTS[1]).size
+
+
+class LocalisationTask(GlobeTask, EncoderExperimentTask, ProductTask):
     """A task on imagery, both encoders and a gallery; contents count, not paths."""
 
     encoder = PathParameter(
@@ -57,25 +66,14 @@ class LocalisationTask(GlobeTask, ProductTask):
         check=_encoder_folder,
         significant=False,
         variable="ENCODER",
-        description="location.ckpt, or its folder (default: pre-trained with --pretraining)",
-    )
-    pretraining = SectionParameter(
-        Pretraining,
-        default=Pretraining(),
-        significant=False,
-        description=PretrainLocation.pretraining.description,
+        description="location.ckpt, or its folder (default: pre-trained by the experiment)",
     )
     threads = PretrainLocation.threads
-    gallery = CountParameter(least=TOP, default=GALLERY, description="places that a tile is matched with")
-    over = ChoiceParameter(
-        choices=("land", "sphere"),
-        default=OVER,
-        description="where gallery points lie: land, or the whole sphere (as in the poster)",
-    )
-    queries = CountParameter(
-        default=QUERIES, description="query tiles to draw from held-out and, again, from training squares"
-    )
-    refine = luigi.BoolParameter(description="also climb from the best candidates to the highest similarity nearby")
+
+    @property
+    def refine(self) -> bool:
+        """Whether places are climbed to from the best candidates, too."""
+        return self.settings.localisation.refine
 
     def pretrained(self) -> PretrainLocation:
         """The task that makes the encoders where none are given."""
@@ -86,6 +84,17 @@ class LocalisationTask(GlobeTask, ProductTask):
         """The location encoder's file."""
         return Path(self.encoder or self.pretrained().folder) / CHECKPOINTS[0]
 
+    def prepared(self) -> list[GlobePatches]:
+        """The task that makes the patches as the encoder sees them; none of rasters."""
+        if not self.patches:
+            return []
+        return [self.clone(GlobePatches, size=_size(self.encoder) if self.encoder else self.settings.location.size)]
+
+    @property
+    def seen(self) -> str | Path:
+        """The rasters, or the prepared patches."""
+        return next((task.folder for task in self.prepared()), self.imagery)
+
 
 class LocationErrors(LocalisationTask):
     """How far from the truth tiles are located: held-out tiles, and tiles of the training.
@@ -94,8 +103,10 @@ class LocationErrors(LocalisationTask):
     and ``gallery.parquet``; also published in the encoder's folder of ``ROOT/location/<imagery>``.
     """
 
+    sections = ("localisation",)
+
     def requires(self) -> Requirements:
-        return [] if self.encoder else self.pretrained()
+        return [*([] if self.encoder else [self.pretrained()]), *self.prepared()]
 
     def content(self) -> JSON:
         files = [Path(self.encoder) / name for name in CHECKPOINTS] if self.encoder else []
@@ -108,8 +119,8 @@ class LocationErrors(LocalisationTask):
             encoder, folder = Path(self.encoder), Path(self.root) / "location" / self.subject
             if not encoder.is_relative_to(folder):  # its folder may be called as another's, or as the default's
                 encoder, standard = folder / encoder.name, False
-        standard &= (self.gallery, self.over, self.queries) == (GALLERY, OVER, QUERIES)
-        parts = ["localisation", *(["refined"] if self.refine else []), *([] if standard else [self.identity])]
+            standard &= self.settings.localisation == config.Localisation()
+        parts = ["localisation", *([] if standard else [self.identity])]
         return encoder / "-".join(parts) / name
 
     def published(self) -> list[Published]:
@@ -120,15 +131,15 @@ class LocationErrors(LocalisationTask):
         from glc.location.localisation import errors
         from glc.report import localisation as pictures
 
-        clock = Clock(self)
+        clock, wanted = Clock(self), self.settings.localisation
         result = errors.localise(
-            self.imagery,
+            self.seen,
             self.checkpoint,
-            gallery_size=self.gallery,
-            on_sphere=self.over == "sphere",
-            count=self.queries,
+            gallery_size=wanted.gallery,
+            on_sphere=wanted.over == "sphere",
+            count=wanted.queries,
             best=TOP,
-            refined=self.refine,
+            refined=wanted.refine,
             threads=self.threads,
             stage=clock,
         )
@@ -165,20 +176,77 @@ class LocatedPlace(LocalisationTask):
 
         errors, place = self.requires(), parse_place(self.at)
         result = locate(
-            self.imagery, self.checkpoint, errors.folder, place, best=TOP, refined=self.refine, threads=self.threads
+            self.seen, self.checkpoint, errors.folder, place, best=TOP, refined=self.refine, threads=self.threads
         )
         result.best.to_csv(out / "place.csv", index=False)
         pictures.top_map(out / "place.png", place, result.best, result.gallery_on_land, result.title)
         storage.note(out, held_out=result.held_out)
 
 
+class LocatedImage(LocalisationTask):
+    """The best places for an image of the user's own: a map with ranks, and a table.
+
+    Both are also published with the `LocationErrors`, as ``image_NAME``.
+    """
+
+    image = PathParameter(
+        "file",
+        "give a GeoTIFF, PNG or JPEG with the bands of the encoder",
+        significant=False,
+        description="GeoTIFF, PNG or JPEG with the bands of the encoder",
+    )
+    at = CoordinatesParameter(default="", description="where the image is, LON,LAT, if that is known")
+
+    def requires(self) -> LocationErrors:
+        return self.clone(LocationErrors)
+
+    def reads(self) -> list[GlcTask]:
+        return [*super().reads(), *self.requires().reads()]
+
+    def content(self) -> JSON:
+        return [Path(self.image).name, storage.file_digest(self.image)]
+
+    def raw_files(self) -> list[Facts]:
+        return [storage.raw_file(self.image)]
+
+    def published(self) -> list[Published]:
+        name = f"image_{config.file_name(Path(self.image).stem)}"
+        return [
+            Published(self.requires().stable(f"{name}{kind}"), self.folder / f"place{kind}")
+            for kind in (".png", ".csv")
+        ]
+
+    def write(self, out: Path) -> None:
+        from glc.location.localisation.errors import locate_image
+        from glc.report import localisation as pictures
+
+        errors, place = self.requires(), parse_place(self.at) if self.at else None
+        result = locate_image(
+            self.image, self.checkpoint, errors.folder, place, best=TOP, refined=self.refine, threads=self.threads
+        )
+        result.best.to_csv(out / "place.csv", index=False)
+        pictures.top_map(out / "place.png", place, result.best, result.gallery_on_land, result.title)
+
+
 class Localisation(luigi.WrapperTask, LocalisationTask):
-    """Errors of tiles that are placed by both encoders of a pre-training and, with ``--at``, the best places of one."""
+    """Errors of tiles that are placed by both encoders of a pre-training, and the best places of one tile or image.
+
+    ``--at`` names the place of the tile, ``--image`` an image of the user's own; with both, the image is there.
+    """
 
     at = CoordinatesParameter(default="", description="also draw the best places for the tile here, LON,LAT in degrees")
+    image = PathParameter(
+        "file",
+        "give a GeoTIFF, PNG or JPEG with the bands of the encoder",
+        optional=True,
+        significant=False,
+        description="also draw the best places for this image: GeoTIFF, PNG or JPEG with the bands of the encoder",
+    )
 
     def requires(self) -> list[LocalisationTask]:
         errors = self.clone(LocationErrors)
+        if self.image:
+            return [errors, self.clone(LocatedImage)]
         return [errors, self.clone(LocatedPlace)] if self.at else [errors]
 
     def published(self) -> list[Published]:

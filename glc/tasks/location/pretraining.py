@@ -1,4 +1,4 @@
-"""Imagery to a location encoder, pre-trained by contrasting coordinates with a raster stack, or an edition's tiles."""
+"""Imagery to a location encoder, pre-trained by contrasting coordinates with rasters, patches or an edition's tiles."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,11 +7,12 @@ import luigi
 
 from glc import config, registry, storage
 from glc.errors import ConfigError
-from glc.location.pretraining.options import Pretraining, TilePretraining
-from glc.tasks.base import GlcTask, ProductTask, Published
+from glc.tasks.base import GlcTask, ProductTask, Published, Requirements
 from glc.tasks.imagery import ImageryTask, Tiles
+from glc.tasks.location.experiment import EncoderExperimentTask
+from glc.tasks.location.globe import GlobePatches, GlobeTask
 from glc.tasks.machine import training
-from glc.tasks.parameters import NameParameter, PathParameter, SectionParameter
+from glc.tasks.parameters import EncoderExperimentParameter, NameParameter
 from glc.tasks.preflight import check_training
 from glc.tasks.surveys import Surveys
 from glc.types import JSON, Facts
@@ -20,47 +21,32 @@ if TYPE_CHECKING:
     from glc.training.machine import Machine
 
 CHECKPOINTS = ("location.ckpt", "image.ckpt")
+COVARIATE, SIZE = "sentinel2", 128
 
 
-def _has_rasters(path: Path, option: str) -> Path:
-    if path.is_dir() and not any(path.glob("*.tif")):
-        raise ConfigError(f"{option} {path}: no *.tif in this folder; expected at least one")
-    return path
-
-
-def imagery_file() -> PathParameter:
-    """A GeoTIFF, or a folder of them; the content counts, not the path."""
-    return PathParameter(
-        "any",
-        "give a GeoTIFF of the globe's imagery, or a folder of them",
-        check=_has_rasters,
-        significant=False,
-        variable="GLOBE",
-        description="GeoTIFF of many bands, or a folder of them",
-    )
-
-
-class EncoderTask(ProductTask):
+class EncoderTask(EncoderExperimentTask, ProductTask):
     """``location.ckpt`` and ``image.ckpt``, both encoders, and ``history.csv``, the curves of their training.
 
     All three are also published at ``ROOT/location/<imagery or dataset>/<label>``.
     """
 
+    sections = ("location",)
     label = luigi.Parameter(
-        default="", significant=False, description="name in stable paths (default: encoder, or encoder-IDENTITY)"
+        default="", significant=False, description="name in stable paths (default: that of the experiment)"
     )
     threads = luigi.IntParameter(default=0, significant=False, description="CPU threads of torch; 0: all")
 
     def check(self) -> None:
         check_training()
+        self.check_weights()
 
     def usual(self) -> bool:
-        """Whether everything that changes the encoder, except what it sees, is at its default."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what is usual")
+        """Whether what changes the encoder besides its experiment and its imagery is at its default."""
+        return True
 
     def stable(self, name: str) -> Path:
         """The stable path of a product."""
-        standard = "encoder" if self.usual() else f"encoder-{self.identity}"
+        standard = self.settings.name if self.usual() else f"{self.settings.name}-{self.identity}"
         return Path(self.root) / "location" / self.subject / config.file_name(self.label or standard) / name
 
     def published(self) -> list[Published]:
@@ -79,51 +65,60 @@ class EncoderTask(ProductTask):
         )
 
     def results(self) -> list[str]:
-        """Where the encoders and the curves are."""
-        return [f"{target.path.stem:9} {target.path}" for target in self.published()]
+        """Where the encoders and the curves are, and what the image net started from."""
+        paths = [f"{target.path.stem:9} {target.path}" for target in self.published()]
+        return [
+            *paths,
+            f"image net {self.settings.location.image.name}, from {storage.manifest(self.folder)['image_start']}",
+        ]
 
+    def weights(self) -> list[Path]:
+        """The file of the image net's pre-trained weights, where one is named; its content counts."""
+        named = self.settings.location.image.options.get("weights")
+        return [Path(named)] if named else []
 
-class GlobeTask(GlcTask):
-    """A task on imagery of a globe or a region; its content counts, not its path."""
-
-    imagery = imagery_file()
-
-    @property
-    def origin(self) -> str:
-        return self.imagery
-
-    @property
-    def subject(self) -> str:
-        """The raster's name, or the folder's."""
-        return Path(self.imagery).stem
+    def check_weights(self) -> None:
+        """Refuse weights that are no file before anything is trained."""
+        for path in self.weights():
+            if not path.is_file():
+                raise ConfigError(
+                    f"location.image.weights {path}: no such file; give the pre-trained weights of the net"
+                )
 
 
 class PretrainLocation(GlobeTask, EncoderTask):
-    """Encoders of coordinates on the land of a raster stack."""
+    """Encoders of coordinates on the land of rasters, or on patches around the globe."""
 
-    pretraining = SectionParameter(
-        Pretraining, default=Pretraining(), description="options of the pre-training, as JSON"
-    )
+    def requires(self) -> Requirements:
+        return {"patches": self.clone(GlobePatches, size=self.settings.location.size)} if self.patches else {}
 
     def content(self) -> JSON:
-        return [[file.name, storage.file_digest(file)] for file in self.files()]
+        # patches count through their task
+        return [
+            [file.name, storage.file_digest(file)] for file in (*self.files(), *filter(Path.is_file, self.weights()))
+        ]
 
     def files(self) -> list[Path]:
         """The rasters."""
+        if self.patches:
+            return []
         path = Path(self.imagery)
         return sorted(path.glob("*.tif")) if path.is_dir() else [path]
 
     def raw_files(self) -> list[Facts]:
-        return [storage.raw_file(path) for path in self.files()]
-
-    def usual(self) -> bool:
-        return self.pretraining == Pretraining()
+        return [storage.raw_file(path) for path in (*self.files(), *self.weights())]
 
     def write(self, out: Path) -> None:
         from glc.location.pretraining import train
 
-        self.status(f"training on {self.pretraining.places:,} places", 5)
-        storage.note(out, **train.pretrain(self.imagery, out, self.pretraining, self.machine()))
+        options = self.settings.location
+        if self.patches:
+            self.status("training on patches", 5)
+            folder = self.input()["patches"].path
+            storage.note(out, **train.pretrain_on_patches(folder, out, options, self.machine()))
+            return
+        self.status(f"training on {options.places:,} places", 5)
+        storage.note(out, **train.pretrain(self.imagery, out, options, self.machine()))
 
 
 class PretrainLocationOnTiles(EncoderTask, ImageryTask):
@@ -133,27 +128,31 @@ class PretrainLocationOnTiles(EncoderTask, ImageryTask):
     pixels.
     """
 
-    covariate = NameParameter(registry.covariates, default="sentinel2", description="a registered covariate with tiles")
-    size = luigi.IntParameter(default=128, description="side in pixels of the tiles that are cut")
-    pretraining = SectionParameter(
-        TilePretraining, default=TilePretraining(), description="options of the pre-training, as JSON"
+    experiment = EncoderExperimentParameter(
+        default="location-surveys",
+        significant=False,
+        description=EncoderExperimentTask.experiment.description,
     )
+    covariate = NameParameter(registry.covariates, default=COVARIATE, description="a registered covariate with tiles")
+    size = luigi.IntParameter(default=SIZE, description="side in pixels of the tiles that are cut")
 
     def requires(self) -> dict[str, GlcTask]:
-        return {"surveys": self.clone(Surveys), "tiles": self.clone(Tiles, block=self.pretraining.size)}
+        return {"surveys": self.clone(Surveys), "tiles": self.clone(Tiles, block=self.settings.location.size)}
 
     def content(self) -> JSON:
-        return None  # the files of the imagery count through the tiles
+        # the files of the imagery count through the tiles
+        return [[file.name, storage.file_digest(file)] for file in filter(Path.is_file, self.weights())]
 
     def usual(self) -> bool:
         # no identities: the default's covariate may have no files here
-        usual = type(self)(root=self.root, dataset=self.dataset)
-        return (self.own_parameters(), self.surveys) == (usual.own_parameters(), usual.surveys)
+        usual = {"covariate": COVARIATE, "size": SIZE, "datasets": (), "surveys": config.Surveys()}
+        return all(getattr(self, name) == value for name, value in usual.items())
 
     def write(self, out: Path) -> None:
         from glc.location.pretraining import train
 
         surveys = self.places().to_pandas()
+        options = self.settings.location
         self.status(f"training on tiles of up to {len(surveys):,} surveys", 5)
         tiles = self.input()["tiles"].path
-        storage.note(out, **train.pretrain_on_tiles(tiles, surveys, out, self.pretraining, self.machine()))
+        storage.note(out, **train.pretrain_on_tiles(tiles, surveys, out, options, self.machine()))

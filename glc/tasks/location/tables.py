@@ -12,26 +12,40 @@ from pathlib import Path
 import luigi
 
 from glc import storage
+from glc.config import Head
 from glc.location.downstream import problems
-from glc.location.downstream.sources import ALL, Head
+from glc.location.downstream.sources import ALL
 from glc.tasks.base import GlcTask, ProductTask, Published, TableTask
 from glc.tasks.location.downstream import DownstreamPredictions, EncodersTask, LabelledTask, labelled_folder
-from glc.tasks.parameters import SectionParameter
+from glc.tasks.location.experiment import EncoderExperimentTask
+from glc.tasks.location.globe import NAMES, name_of
 from glc.types import JSON
 
 
-class BenchmarksTask(EncodersTask):
-    """A task on all benchmarks of labelled coordinates; its settings count through its inputs."""
+class BenchmarksTask(EncodersTask, EncoderExperimentTask):
+    """A task on all benchmarks of labelled coordinates; its settings count through its inputs.
 
-    places = labelled_folder("folder of location_tasks.parquet and location_query.parquet")
+    Of the experiment the heads count; what it says of pre-training, only `EncoderVariants` reads.
+    """
+
+    places = labelled_folder(f"folder of location_tasks.parquet and location_query.parquet, or {NAMES[0]}", among=NAMES)
     habitats = labelled_folder("folder of surveys_train.csv and surveys_test.csv", "HABITATS", optional=True)
     random_folds = luigi.IntParameter(default=1, significant=False, description=LabelledTask.random_folds.description)
     seeds = luigi.IntParameter(default=3, significant=False, description=LabelledTask.seeds.description)
-    head = SectionParameter(Head, default=Head(), significant=False, description=LabelledTask.head.description)
+
+    @property
+    def head(self) -> Head:
+        """The [head] section."""
+        return self.settings.head
 
     @property
     def origin(self) -> str:
         return self.places
+
+    @property
+    def subject(self) -> str:
+        """The name of the folder, or of the virtual globe."""
+        return name_of(self.places) if self.places in NAMES else super().subject
 
     def predictions(self, benchmark: str) -> DownstreamPredictions:
         """The `DownstreamPredictions` of a benchmark."""

@@ -5,22 +5,23 @@ PretrainLocation (one per variant and seed) --- LocationTasks, with their checkp
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import luigi
 
+from glc.config import EncoderPretraining, Variant
 from glc.errors import ConfigError, DataError
 from glc.location.downstream import problems
 from glc.location.downstream.sources import ALL
-from glc.location.pretraining.options import Pretraining
 from glc.tasks.base import Outputs
 from glc.tasks.location.downstream import raster_file
-from glc.tasks.location.pretraining import CHECKPOINTS, PretrainLocation, imagery_file
+from glc.tasks.location.globe import NAMES, GlobeTask
+from glc.tasks.location.pretraining import CHECKPOINTS, PretrainLocation
 from glc.tasks.location.tables import BenchmarksTask, LocationTasks
-from glc.tasks.parameters import NONE, CountParameter, SectionParameter
+from glc.tasks.parameters import NONE, VIRTUAL, CountParameter
 from glc.types import JSON, Keywords
+from glc.world import globe
 
 log = logging.getLogger(__name__)
 
@@ -53,22 +54,15 @@ def rows(bands: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:
     return variants
 
 
-class EncoderVariants(BenchmarksTask):
+class EncoderVariants(BenchmarksTask, GlobeTask):
     """Encoders with all bands, without each target's own and without temperature and altitude, on downstream tasks.
 
-    The encoders, made by the same `pretraining` except for its ``leave_out`` (and its seed), are also published at
-    ``ROOT/location/<imagery>``: ``all-bands``, ``without-altitude`` and so on, followed by the identity where the
-    pretraining is not the default. Where it reads off the bands too (``regression``), one row's encoders are trained
-    again with the poster's loss alone. The tables, predictions and pictures are those of `LocationTasks`.
+    The encoders, made by the same experiment except for its ``leave_out`` (and its seed), are also published at
+    ``ROOT/location/<imagery>``: ``<experiment>-all-bands``, ``<experiment>-without-altitude`` and so on. Where it reads
+    off the bands too (``regression``), one row's encoders are trained again with the poster's loss alone. The tables,
+    predictions and pictures are those of `LocationTasks`.
     """
 
-    imagery = imagery_file()
-    pretraining = SectionParameter(
-        Pretraining,
-        default=Pretraining(),
-        significant=False,
-        description=PretrainLocation.pretraining.description,
-    )
     pretraining_seeds = CountParameter(
         default=1, significant=False, description="encoders per variant; the first uses the configured seed"
     )
@@ -77,12 +71,24 @@ class EncoderVariants(BenchmarksTask):
     tables = LocationTasks
     """The task that compares all rows."""
 
+    @property
+    def pretraining(self) -> EncoderPretraining:
+        """The [location] section."""
+        return self.settings.location
+
     @cached_property
     def bands(self) -> Sequence[str]:
         """Names of the bands that the pretraining sees."""
-        from glc.location.pretraining import scenes
+        return self.bands_of(self.pretraining)
 
-        return scenes.Stack(self.imagery, self.pretraining.leave_out).bands
+    def bands_of(self, options: EncoderPretraining) -> Sequence[str]:
+        """Names of the bands that a pre-training sees; a ConfigError where it leaves none."""
+        from glc.location.pretraining import patches, scenes
+
+        if not self.patches:
+            return scenes.Stack(self.imagery, options.leave_out).bands
+        every = globe.BANDS if self.imagery in NAMES else patches.Folder(self.imagery).layout(options.size).bands
+        return scenes.kept_bands(every, options.leave_out, self.imagery)
 
     @cached_property
     def variants(self) -> dict[str, dict[str, PretrainLocation]]:
@@ -108,14 +114,16 @@ class EncoderVariants(BenchmarksTask):
 
     def pretrained(self, without: tuple[str, ...], **changes: Keywords) -> PretrainLocation:
         """The `PretrainLocation`, with `changes`, that does not see the bands that begin as `without` says."""
-        leave_out = (*self.pretraining.leave_out, *(f"{own}*" for own in without))
-        chosen = replace(self.pretraining, leave_out=leave_out, **changes)
-        name = "-".join(["without", *without] if without else ["all", "bands"])
-        name += f"-seed-{chosen.seed}" if chosen.seed != self.pretraining.seed else ""
-        name += "-contrast-alone" if chosen.regression != self.pretraining.regression else ""
-        if self.pretraining != Pretraining():
-            name += f"-{self.clone(PretrainLocation, pretraining=chosen, label='').identity}"
-        return self.clone(PretrainLocation, pretraining=chosen, label=name)
+        chosen: Variant = self.experiment.changed(location=changes)
+        if without:
+            leave_out = [*self.pretraining.leave_out, *(f"{own}*" for own in without)]
+            chosen = chosen.changed(location={"leave_out": leave_out})
+        name = "-".join([self.settings.name, *(["without", *without] if without else ["all", "bands"])])
+        if changes.get("seed", self.pretraining.seed) != self.pretraining.seed:
+            name += f"-seed-{changes['seed']}"
+        if changes.get("regression", self.pretraining.regression) != self.pretraining.regression:
+            name += "-contrast-alone"
+        return self.clone(PretrainLocation, experiment=chosen, label=name)
 
     def pretraining_tasks(self) -> list[PretrainLocation]:
         """One `PretrainLocation` for each set of bands and seed."""
@@ -125,7 +133,7 @@ class EncoderVariants(BenchmarksTask):
         """The raster of the raster-read rows; empty: none."""
         if self.raster == NONE:
             return ""
-        return self.raster or (self.imagery if Path(self.imagery).is_file() else "")
+        return self.raster or ("" if self.patches or not Path(self.imagery).is_file() else self.imagery)
 
     def requires(self) -> list[PretrainLocation]:
         return self.checked
@@ -133,15 +141,19 @@ class EncoderVariants(BenchmarksTask):
     @cached_property
     def checked(self) -> list[PretrainLocation]:
         """The `pretraining_tasks`, once nothing is found that would only fail after their hours."""
-        from glc.location.pretraining import scenes
-
+        if self.places.startswith(VIRTUAL) != self.imagery.startswith(VIRTUAL):
+            raise ConfigError(
+                f"--places (make: LOCATION=) {self.places} and --imagery (make: GLOBE=) {self.imagery}: one is a "
+                "virtual globe and one is not: they show different planets; give both, or neither"
+            )
         for label in self.variants:
             if label in self.encoders:
                 raise ConfigError(f"encoder {label!r}: a variant has that label; choose a different one")
         for task in self.pretraining_tasks():
-            scenes.Stack(self.imagery, task.pretraining.leave_out)  # refuses to leave no band
-        chosen = [problems.location(self.places), *([problems.habitats(self.habitats)] if self.habitats else [])]
-        for problem in chosen if self.raster_read() else []:
+            self.bands_of(task.settings.location)  # refuses to leave no band
+        known = [] if self.places in NAMES else [problems.location(self.places)]
+        known += [problems.habitats(self.habitats)] if self.habitats else []
+        for problem in known if self.raster_read() else []:
             try:
                 problems.nearest_pixel(self.raster_read(), *problem.places[["lon", "lat"]].to_numpy().T)
             except DataError as error:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from glc.config import Head
 from glc.errors import ConfigError, DataError
 from glc.location.downstream.heads import Dropout, Prediction, fit_predict, known_classes
-from glc.location.downstream.sources import Head
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(600, 3)).astype(np.float32) * [1, 100, 0.01]

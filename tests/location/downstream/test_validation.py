@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
+from glc.config import Head
 from glc.config.fields import Choice
 from glc.errors import ConfigError
 from glc.location import LocationEncoder
 from glc.location.downstream import problems, validation
 from glc.location.downstream.heads import Prediction
-from glc.location.downstream.sources import ALL, Head, Source
+from glc.location.downstream.sources import ALL, Source
 from tests.location import places
 
 HEAD = Head(width=16, least_steps=60, batch=64, epochs=1)

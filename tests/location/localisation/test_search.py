@@ -8,19 +8,19 @@ import pytest
 import rasterio
 
 from glc import geo
+from glc.config import EncoderPretraining
 from glc.config.fields import Choice
 from glc.errors import ConfigError, DataError
 from glc.location import LocationEncoder
 from glc.location.localisation import gallery, search
 from glc.location.pretraining import sampling, scenes, train
 from glc.location.pretraining.image_encoder import ImageEncoder
-from glc.location.pretraining.options import Pretraining
 from glc.location.pretraining.sampling import fibonacci
 from glc.training.machine import Machine
 from tests.location import places
 from tests.rasters.geotiffs import geotiff
 
-OPTIONS = Pretraining(
+OPTIONS = EncoderPretraining(
     features=Choice("harmonics", {"degree": 4}),
     network=Choice("siren", {"hidden": 16}),
     image=Choice("cnn", {"channels": [8]}),
@@ -251,7 +251,7 @@ def test_a_tile_that_cannot_be_cut_is_told(asked, tmp_path):
 
 
 def test_the_gallery_of_the_real_land(shared_data):
-    options = Pretraining()
+    options = EncoderPretraining()
     stack = scenes.Stack(shared_data / "rasters_global" / "imagery_15m.tif", size=8)
     lon, lat = gallery.spiral(5000, search.on_land(stack, options))
     assert len(lon) == 5000

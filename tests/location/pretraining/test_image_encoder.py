@@ -19,7 +19,7 @@ def tiles(n=50, bands=3, size=8, seed=0):
         (Choice("cnn"), 8),
         (Choice("cnn"), 1),
         (Choice("cnn", {"channels": [8]}), 12),
-        (Choice("resnet18", {"scale": 0.25, "resize": 32}), 8),
+        (Choice("timm", {"net": "resnet18", "scale": 0.25, "resize": 32}), 8),
     ],
 )
 def test_unit_vectors_of_any_bands_and_sizes(image, size):
@@ -67,6 +67,6 @@ def test_other_tiles_nets_and_options_are_refused():
     with pytest.raises(DataError, match=r"shape \(2, 3, 8, 8\), expected .* \(n, 2, 8, 8\) of the bands red, nir"):
         encoder.embed(np.zeros((2, 3, 8, 8)))
     with pytest.raises(ConfigError, match="unknown net 'resnet19'"):
-        ImageEncoder(("a",), 8, Choice("resnet19"), 4)
+        ImageEncoder(("a",), 8, Choice("timm", {"net": "resnet19"}), 4)
     with pytest.raises(ConfigError, match="channels: found"):
         ImageEncoder(("a",), 8, Choice("cnn", {"channels": []}), 4)

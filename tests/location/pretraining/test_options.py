@@ -1,15 +1,16 @@
 import pytest
 
-from glc.config import build, canonical
+from glc.config import EncoderPretraining, build, canonical
 from glc.errors import ConfigError
-from glc.location.pretraining.options import Pretraining
 
 
 def test_a_section_is_the_same_after_its_canonical_form():
-    made = build(Pretraining, {"features": {"name": "harmonics", "degree": 10}, "leave_out": ["tmean_*"]}, "test")
+    made = build(
+        EncoderPretraining, {"features": {"name": "harmonics", "degree": 10}, "leave_out": ["tmean_*"]}, "test"
+    )
     assert made.leave_out == ("tmean_*",)
     assert made.features.options == {"degree": 10}
-    assert canonical(made) != canonical(Pretraining())
+    assert canonical(made) != canonical(EncoderPretraining())
 
 
 @pytest.mark.parametrize(
@@ -28,4 +29,4 @@ def test_a_section_is_the_same_after_its_canonical_form():
 )
 def test_values_that_cannot_be_are_refused(key, value):
     with pytest.raises(ConfigError, match=f"{key}: found"):
-        Pretraining(**{key: value})
+        EncoderPretraining(**{key: value})

@@ -5,12 +5,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 from glc import storage
+from glc.config import EncoderPretraining
 from glc.covariates import Raster
 from glc.dct import compress, expand
 from glc.errors import ConfigError, DataError
 from glc.etl import tiles
 from glc.location.pretraining import scenes
-from glc.location.pretraining.options import Pretraining
 from tests.rasters.geotiffs import geotiff, window
 
 NAMES = ("Altitude m", "tmean_01", "tmean_02", "land percent")
@@ -26,7 +26,9 @@ def raster(tmp_path):
 
 
 def options(**changes):
-    return Pretraining(**{"places": 200, "batch_size": 20, "size": 4, "bounds": (5.0, 39.0, 11.0, 45.0)} | changes)
+    return EncoderPretraining(
+        **{"places": 200, "batch_size": 20, "size": 4, "bounds": (5.0, 39.0, 11.0, 45.0)} | changes
+    )
 
 
 def test_tiles_are_the_pixels_around_the_places(raster):
@@ -192,7 +194,7 @@ def test_surveys_that_are_left_out_are_counted_by_their_cause(table):
 
 def test_the_real_globe(shared_data):
     path = shared_data / "rasters_global" / "imagery_15m.tif"
-    few = Pretraining(places=1100, batch_size=500, leave_out=("tmean_*", "altitude_*"))
+    few = EncoderPretraining(places=1100, batch_size=500, leave_out=("tmean_*", "altitude_*"))
     drawn = scenes.draw(path, few, progress=False)
     assert len(drawn.bands) == 13
     assert np.isfinite(drawn.tiles).all()

@@ -8,12 +8,11 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from glc.config import Choice
+from glc.config import Choice, EncoderPretraining
 from glc.errors import DataError
 from glc.location import LocationEncoder
 from glc.location.pretraining import sampling, train
 from glc.location.pretraining.image_encoder import ImageEncoder
-from glc.location.pretraining.options import Pretraining
 from glc.location.pretraining.sampling import uniform
 from glc.location.pretraining.scenes import Scenes
 from glc.training import resume
@@ -43,7 +42,7 @@ def options(**changes):
         "learning_rate": 1e-2,
         "regression": 0.0,
     }
-    return Pretraining(**small | changes)
+    return EncoderPretraining(**small | changes)
 
 
 def fit(out, data=None, **changes):

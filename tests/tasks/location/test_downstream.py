@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from glc.config.fields import Choice
+from glc.config import Choice, Variant
 from glc.errors import ConfigError
 from glc.location import LocationEncoder
 from glc.location.downstream import sources
@@ -52,7 +52,7 @@ def asked(given, root, **changes):
         "raster": str(given / "r.tif"),
         "encoders": {"all bands": told, "without its own": {"altitude_m": blind, "*": told}},
         "seeds": 2,
-        "head": HEAD,
+        "experiment": Variant("location").changed(head=HEAD),
     }
     return location_2024.Downstream(root=str(root), **(wanted | changes))
 

@@ -1,7 +1,5 @@
 """Geo-localisation as Luigi tasks, on a small raster: from nothing, and with encoders that are there."""
 
-import json
-
 import luigi
 import pandas as pd
 import pytest
@@ -11,13 +9,15 @@ from glc.errors import ConfigError
 from glc.tasks.location.localisation import LocatedPlace, LocationErrors
 from glc.tasks.location.pretraining import PretrainLocation
 from tasks.location_2024 import Localise
-from tests.tasks.location.small import SMALL
+from tests.tasks.location.small import small
 
 
 def localise(raster, root, **changes):
     luigi.task_register.Register.clear_instance_cache()
-    settings = {"gallery": 200, "queries": 40, "pretraining": json.dumps(SMALL)} | changes
-    return Localise(imagery=str(raster), root=str(root), **settings)
+    few = {"gallery": 200, "queries": 40}
+    tables = {key: changes.pop(key) for key in ("gallery", "over", "queries", "refine") if key in changes}
+    experiment = changes.pop("experiment", None) or small().changed(localisation=few | tables)
+    return Localise(imagery=str(raster), root=str(root), experiment=experiment, **changes)
 
 
 def run(task):
@@ -38,7 +38,8 @@ def test_from_nothing_to_errors_and_a_picture(raster, tmp_path):
     errors = task.clone(LocationErrors)
     folder = errors.stable("x").parent
     assert folder.parent.parent == root / "location" / "globe"
-    assert folder.name == f"localisation-refined-{errors.identity}"
+    assert folder.name == "localisation"
+    assert folder.parent.name == errors.experiment.file_name
     names = {"metrics.csv", "queries.parquet", "errors.png", "gallery.parquet", "at_7.25_42.png", "at_7.25_42.csv"}
     assert {path.name for path in folder.iterdir()} == names
     metrics = pd.read_csv(folder / "metrics.csv")
@@ -64,7 +65,7 @@ def test_from_nothing_to_errors_and_a_picture(raster, tmp_path):
 
 
 def test_encoders_that_are_there_are_taken(raster, tmp_path):
-    first = PretrainLocation(imagery=str(raster), root=str(tmp_path), pretraining=json.dumps(SMALL), label="mine")
+    first = PretrainLocation(imagery=str(raster), root=str(tmp_path), experiment=small(), label="mine")
     assert luigi.build([first], local_scheduler=True, log_level="WARNING")
     folder = tmp_path / "location" / "globe" / "mine"
     tasks = [localise(raster, tmp_path, encoder=str(path)) for path in (folder, folder / "location.ckpt")]
@@ -87,18 +88,20 @@ def test_identity_and_stable_paths_follow_from_what_changes_the_bytes(raster, tm
     assert errors(at="7,42").identity == one.identity
     for change in ({"gallery": 201}, {"queries": 41}, {"over": "sphere"}, {"refine": True}):
         assert errors(**change).identity != one.identity
-    assert errors(pretraining=json.dumps(SMALL | {"dim": 5})).identity != one.identity
-    usual = {"gallery": 100_000, "queries": 4_000, "pretraining": "{}"}
-    place = tmp_path / "location" / "globe" / "encoder"
+    assert errors(experiment=small(dim=5)).identity != one.identity
+    usual = {"experiment": "location"}
+    place = tmp_path / "location" / "globe" / "location"
     assert errors(**usual).stable("errors.png") == place / "localisation" / "errors.png"
-    assert errors(**usual, refine=True).stable("errors.png") == place / "localisation-refined" / "errors.png"
+    refined = errors(experiment="location+localisation.refine=true")
+    assert refined.stable("errors.png").parent.parent.name == "location+localisation.refine=true"
+    assert refined.pretrained().identity == errors(**usual).pretrained().identity
     places = [localise(raster, tmp_path, at=at, **usual).clone(LocatedPlace) for at in ("7,42", "7.0,42.0", "7,43")]
     assert places[0].identity == places[1].identity != places[2].identity
     assert places[0].published()[0].path == place / "localisation" / "at_7_42.png"
 
 
 def test_two_encoders_of_one_name_have_results_of_their_own(raster, tmp_path):
-    usual = {"gallery": 100_000, "queries": 4_000, "pretraining": "{}"}
+    usual = {"experiment": "location"}
     here = tmp_path / "location" / "globe"
     folders = [tmp_path / "a" / "encoder", tmp_path / "b" / "encoder", here / "encoder", here / "x"]
     for folder in folders:
@@ -121,9 +124,9 @@ def test_what_cannot_be_used_is_refused_when_the_command_is_read(raster, tmp_pat
         localise(raster, tmp_path, at="Paris")
     with pytest.raises(ConfigError, match=r"--at: found '43.7,97.1', expected degrees within"):
         localise(raster, tmp_path, at="43.7,97.1")
-    with pytest.raises(ConfigError, match=r"^--gallery: found 9, expected at least 10 \(places that a tile"):
+    with pytest.raises(ConfigError, match=r"localisation.gallery: found 9, expected at least 10"):
         localise(raster, tmp_path, gallery=9)
-    with pytest.raises(ConfigError, match=r"^--queries: found 0, expected at least 1"):
+    with pytest.raises(ConfigError, match=r"localisation.queries: found 0, expected at least 1"):
         localise(raster, tmp_path, queries=0)
     (tmp_path / "mine.ckpt").write_text("")
     told = r"--encoder .*: found a file called mine.ckpt, expected location.ckpt with image.ckpt in the same folder"

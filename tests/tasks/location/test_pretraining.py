@@ -1,7 +1,6 @@
 """Pre-training of a location encoder as a Luigi task, on a small raster."""
 
 import csv
-import json
 import shutil
 from pathlib import Path
 
@@ -10,22 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from glc import storage
+from glc import config, storage
+from glc.config import EncoderPretraining, Variant
 from glc.errors import ConfigError
 from glc.location import LocationEncoder
 from glc.location.pretraining.image_encoder import ImageEncoder
-from glc.location.pretraining.options import TilePretraining
 from glc.tasks import Tiles
 from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles
 from tests.rasters.geotiffs import geotiff
-from tests.tasks.location.small import SMALL
+from tests.tasks.location.small import SMALL, small
 from tests.tasks.pipeline import TINY, run
 
 
 def pretraining(raster, out, label="", **changes):
     luigi.task_register.Register.clear_instance_cache()
-    section = json.dumps(SMALL | changes)
-    return PretrainLocation(imagery=str(raster), root=str(out), pretraining=section, label=label)
+    return PretrainLocation(imagery=str(raster), root=str(out), experiment=small(**changes), label=label)
 
 
 def test_both_encoders_stand_at_their_stable_place_and_are_not_made_twice(raster, tmp_path):
@@ -66,23 +64,24 @@ def test_encoders_of_other_options_do_not_share_a_stable_place(raster, tmp_path)
     one, two = pretraining(raster, tmp_path), pretraining(raster, tmp_path, leave_out=["altitude_*"])
     assert one.published()[0].path != two.published()[0].path
     whole = PretrainLocation(imagery=str(raster), root=str(tmp_path))
-    assert whole.published()[0].path == tmp_path / "location" / "globe" / "encoder" / "location.ckpt"
+    assert whole.published()[0].path == tmp_path / "location" / "globe" / "location" / "location.ckpt"
 
 
 def test_what_cannot_be_read_is_refused_when_the_command_is(raster, tmp_path):
     with pytest.raises(ConfigError, match=r"--imagery .*none.tif: no such file"):
         PretrainLocation(imagery=str(tmp_path / "none.tif"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match=r"--imagery .*: no \*.tif"):
+    with pytest.raises(ConfigError, match=r"--imagery .*: no \*.tif and no CSV in this folder"):
         PretrainLocation(imagery=str(tmp_path / "empty"))
-    with pytest.raises(ConfigError, match=r"^--pretraining: unknown key 'epoch'.*did you mean 'epochs'"):
+    with pytest.raises(ConfigError, match=r"location.toml: location: unknown key 'epoch'.*did you mean 'epochs'"):
         pretraining(raster, tmp_path, epoch=3)
 
 
 def on_tiles(root, dataset=TINY, label="", **changes):
-    small = {key: value for key, value in SMALL.items() if key != "bounds"} | {"size": 8, "holdout": 0.2}
+    section = {key: value for key, value in SMALL.items() if key != "bounds"} | {"size": 8, "holdout": 0.2}
     luigi.task_register.Register.clear_instance_cache()
-    return PretrainLocationOnTiles(root=root, dataset=dataset, label=label, pretraining=json.dumps(small | changes))
+    experiment = Variant("location-surveys").changed(location=section | changes)
+    return PretrainLocationOnTiles(root=root, dataset=dataset, label=label, experiment=experiment)
 
 
 def test_an_edition_s_tiles_make_encoders_of_its_surveys(root):
@@ -108,17 +107,17 @@ def test_an_edition_s_tiles_make_encoders_of_its_surveys(root):
     facts = storage.manifest(other.folder)
     assert facts["places"] + facts["places_validated"] == 200
     assert other.stable("location.ckpt").is_file()
-    assert other.stable("location.ckpt").parent.name == f"encoder-{other.identity}"
+    assert other.stable("location.ckpt").parent.name == config.file_name(other.settings.name)
 
 
 def test_the_usual_tiles_are_those_that_nets_read(root):
     usual = PretrainLocationOnTiles(root=root, dataset=TINY)
     assert usual.requires()["tiles"].identity == Tiles(root=root, dataset=TINY).identity
-    assert usual.stable("x") == Path(root) / "location" / "virtual-tiny" / "encoder" / "x"
+    assert usual.stable("x") == Path(root) / "location" / "virtual-tiny" / "location-surveys" / "x"
     assert on_tiles(root, size=4).requires()["tiles"].block == 4
     parts = PretrainLocationOnTiles(root=root, dataset=TINY, datasets=["pa_test"])
     assert parts.requires()["tiles"].datasets == ("pa_test",)
-    assert parts.stable("x").parent.name == f"encoder-{parts.identity}"
+    assert parts.stable("x").parent.name == f"location-surveys-{parts.identity}"
     raster = PretrainLocationOnTiles(root=root, dataset=TINY, covariate="bioclim", size=16)
     assert raster.identity != usual.identity
     assert raster.requires()["tiles"].size == 16
@@ -134,7 +133,7 @@ def test_what_is_usual_needs_no_images_of_the_default(root, tmp_path):
     geotiff(rasters / "altitude_5m.tif", np.ones((1, 30, 30), np.int16), step=0.1)
     here = {"root": root, "dataset": str(tmp_path / "here"), "imagery_folder": str(rasters)}
     task = PretrainLocationOnTiles(**here, covariate="elevation")
-    assert task.stable("x").parent.name == f"encoder-{task.identity}"
+    assert task.stable("x").parent.name == f"location-surveys-{task.identity}"
     same = PretrainLocationOnTiles(root=root, dataset=TINY, label="x", threads=2)
     assert same.usual()
     for change in ({"size": 16}, {"datasets": ["po"]}, {"surveys": '{"max_quarantine_fraction":0.5}'}):
@@ -143,12 +142,10 @@ def test_what_is_usual_needs_no_images_of_the_default(root, tmp_path):
 
 def test_the_side_of_the_squares_counts(root):
     plain = on_tiles(root)
-    assert on_tiles(root, holdout_deg=4).identity == plain.identity
-    assert on_tiles(root, holdout_deg=1).identity != plain.identity
+    assert on_tiles(root, holdout_deg=4.0).identity == plain.identity
+    assert on_tiles(root, holdout_deg=1.0).identity != plain.identity
     with pytest.raises(ConfigError, match=r"holdout_deg: found 0.0, expected above 0 and at most 90"):
-        TilePretraining(holdout_deg=0.0)
-    with pytest.raises(ConfigError, match=r"land_band: found 'land_percent', expected none: the places are those of s"):
-        on_tiles(root, land_band="land_percent")
+        EncoderPretraining(holdout_deg=0.0)
 
 
 @pytest.mark.slow

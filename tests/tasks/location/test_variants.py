@@ -16,25 +16,20 @@ from glc.location import LocationEncoder
 from glc.location.downstream import sources
 from glc.location.downstream.problems import LOCATION_TARGETS
 from glc.location.downstream.sources import ALL
-from glc.location.pretraining.options import Pretraining
 from glc.tasks.location.variants import rows
 from tasks import location_2024
 from tests.location import places
 from tests.rasters.geotiffs import geotiff
+from tests.tasks.location.small import small
 
-TINY = Pretraining(
-    features=Choice("harmonics", {"degree": 3}),
-    network=Choice("siren", {"hidden": 8}),
-    image=Choice("cnn", {"channels": [4]}),
-    dim=4,
-    places=128,
-    size=2,
-    batch_size=32,
-    epochs=1,
-    apart_km=0.0,
-    regression=0.0,
-)
 HEAD = {"width": 8, "epochs": 1, "least_steps": 3, "batch": 256}
+WHOLE = [-180.0, -90.0, 180.0, 90.0]
+
+
+def tiny(**changes):
+    return small(**{"regression": 0.0, "bounds": WHOLE} | changes).changed(head=HEAD)
+
+
 ALL_BANDS = "encoder, all bands"
 WITHOUT_OWN = "encoder, without the target's bands"
 WITHOUT_CLIMATE = "encoder, without temperature and altitude"
@@ -61,10 +56,9 @@ def variants(given, root, **changes):
     wanted = {
         "places": str(given / "location"),
         "imagery": str(given / "globe.tif"),
-        "pretraining": TINY,
+        "experiment": tiny(),
         "threads": 1,
         "seeds": 1,
-        "head": HEAD,
     }
     return location_2024.Variants(root=str(root), **(wanted | changes))
 
@@ -76,9 +70,9 @@ def test_all_variants_are_pre_trained_and_set_side_by_side_once(given, tmp_path)
 
     bands = {}
     for one in task.requires():
-        (folder,) = (tmp_path / "location" / "globe").glob(f"{one.label}")
+        folder = one.stable("x").parent
         facts = LocationEncoder.load(folder / "location.ckpt").facts
-        bands[one.label.removesuffix(f"-{one.identity}")] = set(facts["bands"])
+        bands[one.label.removeprefix(f"{task.settings.name}-")] = set(facts["bands"])
         assert facts["options"]["seed"] == int("seed-1" in one.label)
     everything = {"altitude_m", "tmean_01_x10_degc", "land_percent"}
     left = {
@@ -134,10 +128,11 @@ def test_a_row_leaves_out_the_bands_that_are_there():
 
 
 def test_the_pretraining_s_own_settings_stay(given, root_free, caplog):
-    own = replace(TINY, leave_out=("tmean_*",), seed=4)
-    task = variants(given, root_free, pretraining=own, pretraining_seeds=2)
+    task = variants(given, root_free, experiment=tiny(leave_out=["tmean_*"], seed=4), pretraining_seeds=2)
+    own = task.settings.location
     with caplog.at_level(logging.INFO, "glc"):
-        made = {one.label.removesuffix(f"-{one.identity}"): one.pretraining for one in task.requires()}
+        name = f"{task.settings.name}-"
+        made = {one.label.removeprefix(name): one.settings.location for one in task.requires()}
     assert made == {
         "all-bands": own,
         "without-altitude": replace(own, leave_out=("tmean_*", "altitude*")),
@@ -152,16 +147,16 @@ def test_the_pretraining_s_own_settings_stay(given, root_free, caplog):
 
 
 def test_encoders_of_the_usual_pretraining_have_short_names(given, root_free):
-    task = variants(given, root_free, pretraining=Pretraining())
-    asked = {one.label: one for one in task.requires()}
+    task = variants(given, root_free, experiment="location")
+    asked = {one.label.removeprefix("location-"): one for one in task.requires()}
     alone = [f"{label}-contrast-alone" for label in ("all-bands", "without-altitude", "without-tmean")]
     assert set(asked) == {"all-bands", "without-altitude", "without-tmean", "without-altitude-tmean", *alone}
-    assert [asked[label].pretraining.regression for label in ("all-bands", *alone)] == [10, 0, 0, 0]
+    assert [asked[label].settings.location.regression for label in ("all-bands", *alone)] == [10, 0, 0, 0]
     row = task.variants[f"{WITHOUT_OWN}, poster's loss alone"]
     assert row["altitude_m"] == asked["without-altitude-contrast-alone"]
     assert row["country_code"] == asked["all-bands-contrast-alone"]
     stable = asked["without-altitude"].stable("location.ckpt")
-    assert stable == root_free / "location" / "globe" / "without-altitude" / "location.ckpt"
+    assert stable == root_free / "location" / "globe" / "location-without-altitude" / "location.ckpt"
 
 
 def test_the_raster_read_is_the_imagery_if_it_is_one_file(given, root_free, tmp_path):
@@ -176,7 +171,7 @@ def test_what_would_fail_after_the_training_is_refused_before(given, root_free, 
     with pytest.raises(ConfigError, match="--pretraining-seeds: found 0, expected at least 1"):
         variants(given, root_free, pretraining_seeds=0)
     with pytest.raises(ConfigError, match=r"leave_out: found 'red', which is not a band"):
-        variants(given, root_free, pretraining=replace(TINY, leave_out=("red",))).requires()
+        variants(given, root_free, experiment=tiny(leave_out=["red"])).requires()
     part = np.ones((2, 20, 20), np.float32)
     path = geotiff(tmp_path / "part.tif", part, step=1, west=5, north=45, names=("altitude_m", "land_percent"))
     with pytest.raises(DataError, match=r"places lie outside.*; or leave out the raster-read rows: --raster none"):
