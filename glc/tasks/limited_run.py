@@ -1,4 +1,4 @@
-"""The process of a `glc.tasks.limits.Limited` row: evaluates one experiment, or writes its submission, and says how far it is.
+"""The process of `glc.tasks.limits.Limited`: evaluates an experiment, or writes its submission, and says how far it is.
 
     python -m glc.tasks.limited_run FOLDER
 
