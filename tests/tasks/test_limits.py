@@ -15,7 +15,7 @@ from tests.tasks.pipeline import TINY, run
 
 QUICK = Variant("frequency").changed(validation={"scheme": "random", "run": 1})
 ENDLESS = Variant("xgboost").changed(
-    model={"trees": 10_000_000, "sources": ["train", "po"]}, validation={"scheme": "random", "run": 1}
+    model={"trees": 200_000, "sources": ["train", "po"]}, validation={"scheme": "random", "run": 1}
 )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from glc import config, storage
+from glc import config, registry, storage
 from glc.config import Variant
 from glc.errors import ConfigError, DataError
 from glc.evaluation import evaluate
@@ -110,8 +110,9 @@ def test_tile2vec_as_published_reads_the_satellite_and_sums_the_species_of_all_t
     settings = config.load("tile2vec-published")
     assert [wanted.tiles for wanted in settings.inputs] == ["sentinel2"]
     assert settings.train.freeze
-    options = settings.pretrain.options
-    assert (options["species"], options["species_of"], options["pairs"]) == ("sum", "triplet", 1_000_000)
+    options = config.options(registry.pretrainings.get("tile2vec"), settings.pretrain, "pretrain")
+    assert (options.species, options.species_of, options.pairs) == ("sum", "triplet", 1_000_000)
+    assert (options.radius_m, options.sources, options.loss.name) == (100_000, ("po",), "asl")
 
 
 def test_rows_of_table_3_and_4_that_are_not_ours_are_the_published_experiments():
