@@ -161,7 +161,7 @@ dsgt-table3: $(READY)  ##+ nets on coordinates, tiles, series, tile2vec (DS@GT 2
 dsgt-table4: $(READY)  ## DS@GT 2024, tables
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Table4 $(ROWS)
 
-dsgt-alternatives: $(READY)  ## DS@GT 2024, section 7.1: from logistic regression to node2vec
+dsgt-alternatives: $(READY)  ## DS@GT 2024, section 7.1, by row at most 60 minutes (ARGS='--minutes 5')
 	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Alternatives $(ROWS)
 
 tile2vec-curves: $(READY)  ## DS@GT 2024, section 6.4: tile2vec with and without species

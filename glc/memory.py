@@ -100,6 +100,18 @@ def peak() -> Iterator[Peak]:
             measured.bytes, measured.processes, measured.method = _since_start(), 1, "getrusage"
 
 
+def resident(process: int) -> int:
+    """Bytes that a process and its descendants hold in memory now, shared pages counted in each; 0 without /proc.
+
+    process : id
+    """
+    pages = 0
+    for each in _family(process):
+        with contextlib.suppress(OSError, IndexError):  # ended meanwhile
+            pages += int((_PROC / str(each) / "statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def give_back() -> None:
     """Give freed memory back to the system: pages that the C library and pyarrow keep for the next allocation.
 
@@ -122,16 +134,16 @@ def _see():
                 marks[process] = max(mark, marks.get(process, 0))
 
 
-def _family():
-    """Ids of this process, first, and of all processes below it; none where there is no /proc."""
+def _family(process=None):
+    """Ids of this (or that) process, first, and of all processes below it; none where there is no /proc."""
     children = {}
     for folder in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):  # ended meanwhile
             parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]  # a name may hold spaces and brackets
             children.setdefault(int(parent), []).append(int(folder.name))
-    family = [os.getpid()] if children else []
-    for process in family:
-        family.extend(children.get(process, ()))
+    family = [process or os.getpid()] if children else []
+    for each in family:
+        family.extend(children.get(each, ()))
     return family
 
 

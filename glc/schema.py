@@ -98,6 +98,8 @@ TABLES = {
             ("species", _SPECIES_LIST),
         ]
     ),
+    # class indices of the neighbours of `pairs`, row by row
+    "neighbour_species": pa.schema([("species", _SPECIES_LIST)]),
     # which occurrence gave which label of a pseudo-survey
     "provenance": pa.schema(
         [

@@ -46,8 +46,10 @@ DSGT = {
         "mode": "species", "predict": "ridge", "alpha": 0.01, "votes": 25, "coordinates": True, "withheld": 0.3,
     },
     "glc.classical.logistic:Logistic.Options": PLACE
+    | {"sources": ("train",)}
     | {"species": 10, "folds": 3, "grid": (1e-5, 1e-3, 0.1), "cell_m": 1_000, "iterations": 100, "seed": 0},
     "glc.classical.label_space:LabelSpace.Options": PLACE
+    | {"sources": ("train",)}
     | {"transform": "svd", "rank": 32, "regressor": "ridge", "alpha": 1.0, "trees": 100, "decoding": "reconstruct"}
     | {"k": 50, "seed": 0},
     "glc.nets.architectures.geolocation:Geolocation.Options": PLACE
@@ -58,14 +60,15 @@ DSGT = {
     },
     "glc.nets.pretraining.tile2vec:Tile2Vec.Options": {
         "pairs": 1_000_000, "radius_m": 100_000.0, "sources": ("po",), "margin": 0.1, "species": "none",
-        "species_radius_m": 3_000.0, "epochs": 5, "batch_size": 256, "learning_rate": 1e-3, "weight_decay": 1e-4,
+        "species_of": "anchor", "species_radius_m": 3_000.0, "epochs": 5, "batch_size": 256,
+        "learning_rate": 1e-3, "weight_decay": 1e-4,
         "holdout": 0.05, "seed": 0,
     },
     "glc.training.losses:Asymmetric.Options": {
         "gamma_pos": 1.0, "gamma_neg": 4.0, "clip": 0.05, "reduction": "sum",
     },
     "glc.training.losses:Hill.Options": {"lam": 1.5, "gamma": 2.0, "margin": 1.0, "reduction": "sum"},
-    "glc.training.losses:SigmoidF1.Options": {"S": -1.0, "E": 0.0, "average": "macro"},
+    "glc.training.losses:SigmoidF1.Options": {"S": -1.0, "E": 0.0, "average": "macro", "squeeze": False},
     "glc.training.losses:BinaryCrossEntropy.Options": {"reduction": "mean"},
     "glc.training.losses:CrossEntropy.Options": {"reduction": "mean"},
     "glc.prediction.decode:TopK.Options": {"k": 25},

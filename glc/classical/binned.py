@@ -13,6 +13,7 @@ from scipy import sparse
 from glc.classical._base import Classical
 from glc.classical._cells import Cells, Coordinates
 from glc.classical._classifiers import CLASSIFIERS
+from glc.classical._sources import TrainingSources, training_rows
 from glc.config import SOME, Count, NotNegative, Positive, Seed, section
 from glc.errors import DataError
 from glc.registry import models
@@ -33,7 +34,7 @@ class Binned(Classical):
     trial = {"bins": 3, "trees": 5}
 
     @section
-    class Options:
+    class Options(TrainingSources):
         bins: Annotated[int, Ge(2)] = 32
         """Groups of species with about as many records each."""
         classifier: Literal[tuple(CLASSIFIERS)] = "xgboost"
@@ -83,7 +84,7 @@ class Binned(Classical):
         rows: int = 4_096,
     ) -> sparse.csr_matrix:
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
-        train = data.train(fold)
+        train = training_rows(data, fold, self.options.sources)
         labels = data.labels_of(train).astype(np.float32)
         records = np.asarray(labels.sum(axis=0, dtype=float)).ravel()
         if not records.any():

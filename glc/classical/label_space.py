@@ -15,6 +15,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 from glc import dct
 from glc.classical._base import Classical
 from glc.classical._places import PlaceOptions, place_features
+from glc.classical._sources import TrainingSources, training_rows
 from glc.config import Count, NotNegative, Seed, section
 from glc.progress import tqdm
 from glc.registry import models
@@ -33,7 +34,7 @@ class LabelSpace(Classical):
     trial = {"rank": 4}
 
     @section
-    class Options(PlaceOptions):
+    class Options(PlaceOptions, TrainingSources):
         transform: Literal["svd", "dct"] = "svd"
         """Components of the labels: principal ones, or a DCT along the species by frequency."""
         rank: Count = 32
@@ -64,7 +65,7 @@ class LabelSpace(Classical):
         `facts` then tells the components used and the share of the labels' variance that they keep.
         """
         o = self.options
-        train = data.train(fold)
+        train = training_rows(data, fold, o.sources)
         known = data.labels_of(train).astype(np.float64)
         mean = np.asarray(known.mean(axis=0)).ravel()
         components = _COMPONENTS[o.transform](known, o.rank)

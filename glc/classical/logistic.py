@@ -9,6 +9,7 @@ from scipy import sparse, special
 
 from glc.classical._base import Classical
 from glc.classical._places import PlaceOptions, place_features
+from glc.classical._sources import TrainingSources, training_rows
 from glc.config import SOME, Count, NotNegative, Seed, section
 from glc.errors import DataError
 from glc.progress import tqdm
@@ -36,7 +37,7 @@ class Logistic(Classical):
     trial = {"species": 4, "grid": [1e-5], "folds": 2, "iterations": 5}
 
     @section
-    class Options(PlaceOptions):
+    class Options(PlaceOptions, TrainingSources):
         species: Annotated[int, Ge(2)] = 10
         """How many of the most frequent species are predicted."""
         folds: Annotated[int, Ge(2)] = 3
@@ -64,7 +65,7 @@ class Logistic(Classical):
         choosing the most frequent species, and the rows.
         """
         o = self.options
-        train = data.train(fold)
+        train = training_rows(data, fold, o.sources)
         records = data.labels_of(train).astype(np.int64)
         count = np.asarray(records.sum(axis=0)).ravel()
         chosen = np.argsort(-count, kind="stable")[: o.species]

@@ -16,6 +16,9 @@ from glc.progress import tqdm
 from glc.surveys import TEST, SurveyData
 from glc.types import Say
 
+FITS = "fits"
+"""What the bar of the fits, one per fold and one for the test, is called."""
+
 
 def write(
     model: Classical,
@@ -39,7 +42,7 @@ def write(
     """
     folds = list(folds)
     parts, facts = {}, {}
-    for done, fold in enumerate([*folds, TEST]):
+    for done, fold in enumerate(tqdm([*folds, TEST], desc=FITS, unit="fit", leave=False)):
         name = "test" if fold == TEST else str(fold)
         progress(
             f"{model.name}: scoring {'the test' if fold == TEST else f'fold {fold}'}", 100 * done // (len(folds) + 1)

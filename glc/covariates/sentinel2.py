@@ -7,15 +7,16 @@ RGB, NIR = ("red", "green", "blue"), ("nir",)
 
 
 def _2024(bands, kind):
-    small = kind.lower()
+    # those of presence-only surveys are a download of their own, not among Kaggle's files
+    files = {"pa_train": "PA_Train", "pa_test": "PA_Test", "po": "PO_Train"}
     return Layer(
         bands,
         128,
         {
-            f"pa_{split.lower()}": (
-                f"PA_{split}_SatellitePatches_{kind}/pa_{split.lower()}_patches_{small}/{{cd}}/{{ab}}/{{id}}.jpeg",
+            dataset: (
+                f"{name}_SatellitePatches_{kind}/{name.lower()}_patches_{kind.lower()}/{{cd}}/{{ab}}/{{id}}.jpeg",
             )
-            for split in ("Train", "Test")
+            for dataset, name in files.items()
         },
     )
 

@@ -22,6 +22,8 @@ from glc.surveys import SurveyData
 from glc.types import Facts, MemberOptions
 
 PAIRS, CLASSES = "pairs", "classes.json"
+NEIGHBOURS = "neighbour_species"
+"""The species of the neighbours, row by row as the pairs."""
 SOURCES = ("po", "train")
 _CUBES = 4  # edges of a cube in the radius: about half of the proposals are accepted
 _ROUNDS = 32  # proposals for an anchor before its neighbours are searched
@@ -174,12 +176,14 @@ def write(
     """Write the table ``pairs`` and, when labels are wanted, the class list under `out`; return facts.
 
     data : `glc.surveys.SurveyData`
-    options : of `glc.nets.pretraining.tile2vec.Tile2Vec`: pairs, radius_m, sources, species, species_radius_m, seed
+    options : of `glc.nets.pretraining.tile2vec.Tile2Vec`: pairs, radius_m, sources, species, species_of,
+        species_radius_m, seed
     fold : its validation surveys take no part
     stop : nor do those of this fold, which stops the training early
 
     The label of an anchor is every species of the source surveys within `species_radius_m` great-circle metres of it
-    (Miyaguchi et al. 2024, section 5.2.2); classes are the species of all sources, in order of id.
+    (Miyaguchi et al. 2024, section 5.2.2); classes are the species of all sources, in order of id. With `species_of`
+    ``triplet`` the labels of the neighbours are written too, to ``neighbour_species``.
     """
     rows = _sources(data, options.sources, fold, stop)
     places = data.places.iloc[rows]
@@ -191,8 +195,12 @@ def write(
         classes = np.flatnonzero(np.asarray(known.sum(axis=0)).ravel())
         if not len(classes):
             raise DataError("triplets: the sources have no species at all; choose species 'none', or other sources")
-        distinct, owner = np.unique(anchor, return_inverse=True)
+        both = options.species_of == "triplet"
+        distinct, owner = np.unique(np.concatenate([anchor, neighbour]) if both else anchor, return_inverse=True)
         matrix = species_within(places, known[:, classes], distinct, options.species_radius_m, progress)
+        if both:
+            owner, beside = np.split(owner, 2)
+            _write_neighbours(matrix, beside, out / NEIGHBOURS)
         (out / CLASSES).write_text(json.dumps([int(s) for s in data.species[classes]]))
         facts |= {"classes": len(classes), "labels": int(np.diff(matrix.indptr)[owner].sum())}
     _write(places, anchor, neighbour, distance, matrix, owner, out / PAIRS)
@@ -255,6 +263,15 @@ def _write(places, anchor, neighbour, distance, matrix, owner, folder):
             table |= {"neighbour_dataset": numbers[other], "neighbour_id": ids[other], "distance_m": distance[part]}
             table |= {"species": labels.to_lists(block, np.arange(block.shape[1]))}
             file.write_table(pa.table(table).cast(schema.TABLES["pairs"]), row_group_size=_ROWS)
+
+
+def _write_neighbours(matrix, owner, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    with pq.ParquetWriter(folder / "part-0.parquet", schema.TABLES["neighbour_species"], compression="zstd") as file:
+        for begin in range(0, len(owner), _ROWS):
+            block = matrix[owner[begin : begin + _ROWS]]
+            table = pa.table({"species": labels.to_lists(block, np.arange(block.shape[1]))})
+            file.write_table(table.cast(schema.TABLES["neighbour_species"]), row_group_size=_ROWS)
 
 
 def _chunks(sizes):

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glc import covariates, editions, registry, storage
+from glc import covariates, editions, registry, storage, world
 from glc.covariates import Raster
 from glc.errors import ConfigError, MissingError, did_you_mean
 from glc.tasks.base import GlcTask, spark
@@ -180,7 +180,9 @@ class Tiles(ImageryTask):
     resources = {"spark": 1}
 
     def world_part(self) -> str:
-        return registry.covariates.get(self.covariate).kind
+        kind = registry.covariates.get(self.covariate).kind
+        presence_only = kind == "images" and "po" in self.datasets
+        return world.PO_IMAGES if presence_only and world.PO_IMAGES in world.SIZES[self.virtual].modules else kind
 
     def check(self) -> None:
         self.check_cover([self.covariate])
@@ -198,6 +200,12 @@ class Tiles(ImageryTask):
                     f"covariate {self.covariate!r} has no images of {name} in this layout, only of "
                     f"{', '.join(sorted(known - {'train', 'test'}))}; leave these surveys out (po.use, "
                     "pretrain.sources), or read rasters, which cover all"
+                )
+            own = [template for layer in layers for template in layer.templates.get(name, ())]
+            if own and not any(covariates.places(folder, template) for template in own):
+                raise ConfigError(
+                    f"{folder}: no images of {name} of covariate {self.covariate!r}; expected {own[0]}; put them "
+                    "there, leave these surveys out (po.use, pretrain.sources), or read rasters, which cover all"
                 )
         templates = {name for layer in layers for group in layer.templates.values() for name in group}
         below = {path for template in templates for path, _ in covariates.places(folder, template)}

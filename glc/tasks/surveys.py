@@ -15,12 +15,14 @@ from glc.types import JSON, Facts
 
 
 class VirtualPart(DatasetTask):
-    """One part of the embedded virtual world: metadata, rasters, images, series or cubes.
+    """One part of the embedded virtual world: metadata, rasters, images, series, cubes or po_images.
 
     All parts of a size share one dataset folder, ``ROOT/datasets/virtual-SIZE``, in the layout of the world's edition.
     """
 
-    part = ChoiceParameter(choices=world.PARTS, default="metadata", description="the part that is made")
+    part = ChoiceParameter(
+        choices=(*world.PARTS, world.PO_IMAGES), default="metadata", description="the part that is made"
+    )
 
     @property
     def world_folder(self) -> Path:

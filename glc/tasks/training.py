@@ -46,6 +46,8 @@ class Triplets(PretrainTask):
         facts = {key: getattr(options, key) for key in self.KEYS} | {"species": options.species != "none"}
         if self.fold != ANY_FOLD:
             facts |= {"stop": self.stop}
+        if options.species != "none" and options.species_of != "anchor":
+            facts["species_of"] = options.species_of
         return super().own_parameters() | facts
 
     def write(self, out: Path) -> None:

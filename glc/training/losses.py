@@ -222,9 +222,11 @@ class SigmoidF1(Loss):
     """One minus a smooth F1 (Benedict et al. 2021): counts of true and false decisions by a sigmoid in place of a step.
 
     The sigmoid is ``1 / (1 + exp(-beta (u + eta)))`` with ``beta = -S`` and ``eta = E``, on the logits u (equation 7 of
-    the 2024 paper; the authors' code squeezes them through an ordinary sigmoid first). `average` ``macro`` takes the
-    F1 of each class over the batch, then the mean over classes, as the authors' code does; ``micro`` pools all classes.
-    Under macro a class without a positive in the batch costs 1 whatever the logits and gives no gradient.
+    the 2024 paper). The code of both papers takes for u the logits squeezed through an ordinary sigmoid, from 0 to 1:
+    `squeeze`. There S = -1 and E = 0 keep all decisions between .5 and .73, so the same S and E are another loss.
+    `average` ``macro`` takes the F1 of each class over the batch, then the mean over classes, as the authors' code
+    does; ``micro`` pools all classes. Under macro a class without a positive in the batch costs 1 whatever the logits
+    and gives no gradient.
     """
 
     @section
@@ -235,6 +237,8 @@ class SigmoidF1(Loss):
         """Shift of the sigmoid, a logit."""
         average: Literal["macro", "micro"] = "macro"
         """macro: the mean over classes; micro pools the counts of all classes."""
+        squeeze: bool = False
+        """Squeeze the logits through an ordinary sigmoid before S and E, as the authors' code does (not equation 7)."""
 
     def __call__(
         self,
@@ -243,7 +247,8 @@ class SigmoidF1(Loss):
         weights: torch.Tensor | None = None,
         class_weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        decided = torch.sigmoid(-self.options.S * (logits + self.options.E))
+        u = logits.sigmoid() if self.options.squeeze else logits
+        decided = torch.sigmoid(-self.options.S * (u + self.options.E))
         count = (lambda x: x.sum(dim=0)) if weights is None else (lambda x: weights @ x)
         hits, total = count(decided * targets), count(decided) + count(targets)  # total: 2 tp + fp + fn
         if self.options.average == "micro":

@@ -21,6 +21,9 @@ from glc.errors import DataError
 from glc.types import Keywords
 
 PARTS = ("metadata", "rasters", "images", "series", "cubes")
+"""What a world is made of."""
+PO_IMAGES = "po_images"
+"""A part that is made only where it is read: tiles of the presence-only surveys, of which there are many."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class World:
     """Size and seed of a virtual world in the layout of 2024."""
 
     edition: ClassVar[str] = "glc2024"
-    modules: ClassVar[dict[str, str]] = {part: part for part in PARTS}
+    modules: ClassVar[dict[str, str]] = {part: part for part in (*PARTS, PO_IMAGES)}
     """Part -> module of this package that writes it."""
     shows: ClassVar[tuple[str, ...]] = (
         *("bioclim", "elevation", "landcover", "landcover_modis", "soil", "sentinel2"),

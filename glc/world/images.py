@@ -25,7 +25,7 @@ _BATCH = 32
 
 
 def write(world, folder, datasets=("pa_train", "pa_test")):
-    """Write the tiles of `datasets` (pa_train, pa_test) below `folder`; a few surveys have none, or only RGB."""
+    """Write the tiles of `datasets` (pa_train, pa_test, po) below `folder`; a few surveys have none, or only RGB."""
     for dataset in datasets:
         surveys = surveys_of(world, dataset)
         with tqdm(total=len(surveys), desc=f"{dataset} tiles", unit="survey") as bar:
@@ -44,17 +44,19 @@ def write(world, folder, datasets=("pa_train", "pa_test")):
 
 def path(folder: Path, dataset: str, kind: str, survey: int) -> Path:
     """Where the tile of a survey lies: the last two digits of its id, the two before them, the id."""
-    split, name = dataset.removeprefix("pa_"), str(survey)
-    top = folder / f"PA_{split.title()}_SatellitePatches_{kind.upper()}" / f"pa_{split}_patches_{kind}"
+    name, split = str(survey), {"pa_train": "PA_Train", "pa_test": "PA_Test", "po": "PO_Train"}[dataset]
+    top = folder / f"{split}_SatellitePatches_{kind.upper()}" / f"{split.lower()}_patches_{kind}"
     return top / name[-2:] / name[-4:-2] / f"{name}.jpeg"
 
 
 def surveys_of(world, dataset):
-    """The frame of surveys of ``pa_train`` or ``pa_test``; a DataError for any other dataset."""
+    """The frame of surveys of ``pa_train``, ``pa_test`` or ``po``; a DataError for any other dataset."""
+    if dataset == "po":
+        return places.po(world)
     train, test = places.pa(world)
     known = {"pa_train": train, "pa_test": test}
     if dataset not in known:
-        raise DataError(f"virtual world: found dataset {dataset!r}, expected one of: {', '.join(known)}")
+        raise DataError(f"virtual world: found dataset {dataset!r}, expected one of: {', '.join(known)}, po")
     return known[dataset]
 
 

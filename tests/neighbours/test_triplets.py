@@ -18,6 +18,7 @@ from tests.helpers import survey_data
 
 def options(**changes):
     wanted = {"pairs": 3000, "radius_m": 30_000.0, "sources": ("po",), "species": "none", "species_radius_m": 15_000.0}
+    wanted["species_of"] = "anchor"
     return SimpleNamespace(**wanted | {"seed": 3} | changes)
 
 

@@ -89,6 +89,18 @@ def test_genuine_series_and_images_join_by_their_own_ids(shared_data, root):
     assert storage.manifest(task.folder)["flags"]["ok"] == 100
 
 
+def test_images_of_presence_only_surveys_are_a_part_of_their_own_and_asked_for_where_they_are_missing(
+    shared_data, root
+):
+    assert Tiles(root=root, dataset=TINY, datasets=["po"]).requires()["imagery"].part == "po_images"
+    assert Tiles(root=root, dataset=TINY).requires()["imagery"].part == "images"
+    assert Tiles(root=root, dataset=TINY, covariate="bioclim", datasets=["po"]).requires()["imagery"].part == "rasters"
+    alone = {"root": root, "dataset": str(shared_data / "fixtures" / "glc24_pre_extracted")}
+    assert Tiles(**alone).files()
+    with pytest.raises(ConfigError, match=r"no images of po of covariate 'sentinel2'; expected PO_Train_SatellitePatc"):
+        Tiles(**alone, datasets=["po"]).files()
+
+
 def test_identity_follows_the_files_of_imagery_and_not_their_place(shared_data, root, tmp_path):
     places = [tmp_path / name / "sample" for name in ("one", "two")]
     for place in places:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from glc import config, storage
+from glc import config, registry, storage
 from glc.config import Variant
 from glc.errors import ConfigError, DataError
 from glc.evaluation import evaluate
@@ -71,6 +71,73 @@ def test_the_losses_of_table_2_are_those_of_the_paper():
         for s in (-1, -15, -30):
             for e in (0, 1):
                 assert f"{architecture}, sigmoidF1 S {s} E {e}" in labels
+
+
+def test_sigmoid_f1_has_rows_of_both_readings_and_of_the_authors_code():
+    rows = {row.label: config.load(row.experiment).train.loss.options for row in dsgt_2024.Table2(dataset=TINY).rows()}
+    plain = rows["linear, sigmoidF1 S -15 E 1"]
+    assert "average" not in plain
+    assert "squeeze" not in plain
+    assert rows["linear, sigmoidF1 micro S -15 E 1"] == plain | {"average": "micro"}
+    assert rows["nonlinear, sigmoidF1 of the authors' code S -15 E 1"] == plain | {"squeeze": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "decoder"),
+    [
+        ("geolocation-published", "threshold"),
+        ("tile-cnn-published", "top_k"),
+        ("tile-cnn-rasters-published", "top_k"),
+        ("tile-cnn-chosen-published", "top_k"),
+        ("cube-cnn-published", "top_k"),
+        ("tile2vec-published", "top_k"),
+    ],
+)
+def test_what_dsgt_published_is_trained_and_decided_as_published(name, decoder):
+    settings = config.load(name)
+    loss = settings.train.loss
+    assert (loss.name, loss.options["gamma_pos"], loss.options["gamma_neg"]) == ("asl", 1.0, 4.0)
+    split = settings.validation
+    assert (split.scheme, split.count, split.run, split.stop) == ("random", 10, 1, "own")
+    assert split.stopping_fold(0) is None, "nine tenths to learn from, as 90-10 says"
+    assert settings.decode.name == decoder
+    assert settings.decode.options == ({"k": 20} if decoder == "top_k" else {"threshold": 0.5})
+    assert not settings.model.options.get("prior")
+    assert settings.compare_with == ()
+
+
+def test_tile2vec_as_published_reads_the_satellite_and_sums_the_species_of_all_three():
+    settings = config.load("tile2vec-published")
+    assert [wanted.tiles for wanted in settings.inputs] == ["sentinel2"]
+    assert settings.train.freeze
+    options = config.options(registry.pretrainings.get("tile2vec"), settings.pretrain, "pretrain")
+    assert (options.species, options.species_of, options.pairs) == ("sum", "triplet", 1_000_000)
+    assert (options.radius_m, options.sources, options.loss.name) == (100_000, ("po",), "asl")
+
+
+def test_rows_of_table_3_and_4_that_are_not_ours_are_the_published_experiments():
+    for table in (dsgt_2024.Table3(dataset=TINY), dsgt_2024.Table4(dataset=TINY)):
+        for row in table.rows():
+            if "(ours)" in row.label:
+                assert table.setting_of(row) == "ours", row.label
+            elif config.load(row.experiment).model.name not in ("frequency", "nearest"):
+                assert row.experiment.base.endswith("-published"), row.label
+    figures = {row.label: table.reported(row).text for row in table.rows()}
+    assert figures["geolocation, top 20, as published"] == ".161"
+    assert ".4089" in table.remarks[0]
+    assert ".152" in table.remarks[0]
+
+
+def test_alternatives_learn_from_all_rows_of_the_paper_within_limits():
+    table = dsgt_2024.Alternatives(dataset=TINY)
+    for row, task in zip(table.rows(), table.requires().values(), strict=True):
+        options = config.load(row.experiment).model.options
+        assert options.get("sources", options.get("edges", {}).get("sources")) == ["train", "po"], row.label
+        assert (task.minutes, task.memory_gb) == (60, 16)
+    ranks = [config.load(row.experiment).model.options["rank"] for row in table.rows() if "DCT" in row.label]
+    assert ranks == [4, 8, 32]
+    alone = dsgt_2024.Alternatives(dataset=TINY, sources=("train",))
+    assert alone.identity != table.identity
 
 
 def test_table_3_trains_each_model_once_for_both_decoders():

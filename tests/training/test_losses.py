@@ -22,6 +22,7 @@ CHOICES = [  # every loss that there is, and variants of some
     *((name, {}) for name in losses.choices()),
     ("asl", UNFOCUSED),
     ("sigmoid_f1", {"S": -15.0, "E": 1.0, "average": "micro"}),
+    ("sigmoid_f1", {"S": -15.0, "squeeze": True}),
     ("cross_entropy", {"reduction": "sum"}),
 ]
 
@@ -135,6 +136,16 @@ def test_sigmoid_f1_is_its_formula(S, E, average):
         fn = (w * (1 - decided) * TARGETS).sum(axis)
         wanted = 1 - np.mean(2 * tp / (2 * tp + fp + fn))
         assert call("sigmoid_f1", weights, S=S, E=E, average=average) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_squeezed_sigmoid_f1_is_that_of_its_authors_code():
+    logits = torch.tensor([[0.0, np.log(3)], [-np.log(3), 0.0]], dtype=torch.float64)  # squeezed: .5 .75, .25 .5
+    targets = torch.eye(2, dtype=torch.float64)
+    # S = -1, E = 0: decisions .622459 .679179, .562177 .622459; F1 of the classes .569851 and .540884
+    assert make("sigmoid_f1", squeeze=True)(logits, targets).item() == pytest.approx(1 - 0.5553675, abs=1e-6)
+    # S = -15, E = 1: all decisions are 1; F1 2 / 3 each
+    assert make("sigmoid_f1", squeeze=True, S=-15.0, E=1.0)(logits, targets).item() == pytest.approx(1 / 3, abs=1e-6)
+    assert make("sigmoid_f1")(logits, targets).item() != pytest.approx(1 - 0.5553675, abs=1e-2)
 
 
 def test_sigmoid_f1_class_weights_weight_the_classes():

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 from pathlib import Path
 
@@ -6,7 +7,9 @@ import pytest
 from PIL import Image
 
 from glc import world
+from glc.covariates._base import file_name, places
 from glc.errors import DataError
+from glc.registry import covariates
 from glc.world import SIZES, environment, images
 
 TINY = SIZES["tiny"]
@@ -56,6 +59,19 @@ def test_tiles_are_north_up():
     assert np.corrcoef(top, centre)[0, 1] > np.corrcoef(bottom, centre)[0, 1] + 0.05
 
 
+def test_presence_only_tiles_are_where_the_contests_are_and_the_covariate_finds_them(tmp_path):
+    few = dataclasses.replace(TINY, n_po_surveys=40, n_po_rows=60)
+    world.write(few, tmp_path, (world.PO_IMAGES,))
+    wanted = "PO_Train_SatellitePatches_NIR/po_train_patches_nir/01/23/1322301.jpeg"
+    assert images.path(Path(), "po", "nir", 1322301) == Path(wanted)
+    folder, layers = covariates.get("sentinel2").find([tmp_path])
+    surveys = images.surveys_of(few, "po")
+    for layer in layers:
+        ((place, below),) = places(folder, layer.templates["po"][0])
+        there = [(place / file_name(below, survey)).is_file() for survey in surveys.surveyId]
+        assert 0.8 < np.mean(there) <= 1
+
+
 def test_an_unknown_dataset_is_refused(tmp_path):
-    with pytest.raises(DataError, match="found dataset 'po', expected one of: pa_train, pa_test"):
-        world.write_images(TINY, tmp_path, datasets=("po",))
+    with pytest.raises(DataError, match="found dataset 'pb', expected one of: pa_train, pa_test, po"):
+        world.write_images(TINY, tmp_path, datasets=("pb",))

@@ -151,5 +151,8 @@ class TileCnn(Net):
 
 
 def head(latent, dropout, n_classes):
-    """The classifier: ReLU, dropout and one linear layer, (batch, latent) to logits (batch, class)."""
+    """The classifier: ReLU, dropout and one linear layer, (batch, latent) to logits (batch, class).
+
+    The paper's text has the linear layer alone. The ReLU is ours, as the dropout; the authors' code has one there, too.
+    """
     return nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(latent, n_classes))

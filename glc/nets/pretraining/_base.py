@@ -17,7 +17,8 @@ class Pretraining:
     """Self-supervised training of a net's `encoder` on pairs of surveys, before the net learns species.
 
     A new one is one new file in ``glc/nets/pretraining``, named as the pretraining. It must have `fit`, and its
-    `Options` all that `glc.neighbours.triplets.write` reads: pairs, radius_m, sources, species, species_radius_m, seed.
+    `Options` all that `glc.neighbours.triplets.write` reads: pairs, radius_m, sources, species, species_of,
+    species_radius_m, seed.
     """
 
     name: ClassVar[str] = ""

@@ -2,8 +2,9 @@
 
 Jean et al. 2019, as Miyaguchi et al. 2024 use it (section 5.2.2): a triplet is an anchor, a survey near it (see
 `glc.neighbours.triplets`) and a distant one; the triplet loss draws the first two together. Beside it may stand a loss
-of the species around the anchor. Their plain sum is as published, and there the species term, a sum over thousands of
-classes, drowns the other (section 6.4); the terms can be balanced instead.
+of the species around the anchor (the text does not say of whom; the authors' code adds those of the neighbour and of
+the distant one). Their plain sum is as published, and there the species term, a sum over thousands of classes, drowns
+the other (section 6.4); the terms can be balanced instead.
 """
 
 import math
@@ -50,7 +51,8 @@ class Tile2Vec(Pretraining):
 
     @section
     class Options:
-        """Pairs, radius, source and margin are as published; the rest is ours."""
+        """Number of pairs, radius and source are as published. The text gives no margin: 0.1 is that of the authors'
+        code. The rest is ours."""
 
         pairs: Count = 1_000_000
         """Anchors, each with a neighbour and a distant survey."""
@@ -59,12 +61,15 @@ class Tile2Vec(Pretraining):
         sources: Sources = ("po",)
         """Surveys of the pairs: po, presence-only; train, the training surveys of the fold."""
         margin: Positive = 0.1
-        """Margin of the triplet loss."""
+        """Margin of the triplet loss, which the paper does not give."""
         species: Literal["none", "sum", "normalised", "learned"] = "none"
         """How the loss of the species near the anchor joins: none; sum (as published); normalised: each term over the
         running mean of itself; learned: weights exp(-s) and penalties s (Kendall et al. 2018)."""
+        species_of: Literal["anchor", "triplet"] = "anchor"
+        """Whose species the loss asks for: the anchor's; or triplet: the sum of the losses of anchor, neighbour and
+        distant one, as in the authors' code."""
         species_radius_m: Positive = 3_000.0
-        """The species of an anchor are those of the source surveys within this distance, metres."""
+        """The species of a survey are those of the source surveys within this distance, metres."""
         loss: Annotated[Choice, Member("losses")] = field(default_factory=lambda: Choice("asl"))
         """Loss of the species."""
         epochs: Count = 5
@@ -102,7 +107,8 @@ class Tile2Vec(Pretraining):
         """
         started = time.perf_counter()
         options, out = self.options, Path(out)
-        table = triplets.read(folder, options.species != "none")
+        whole = options.species_of == "triplet"
+        table = triplets.read(folder, options.species != "none", whole and options.species != "none")
         pl.seed_everything(options.seed, verbose=False)
         net = make(model, table.n_classes, features.layouts if features else {})
         for part, module in (("encoder", net.encoder), ("head", net.head)):
@@ -218,9 +224,21 @@ class Learner(pl.LightningModule):
         }
         species = None
         if self.loss is not None:
-            species = self.loss(self.net.head(anchor), multi_hot(batch["species"], self.n_classes))
+            species = self._species(batch, anchor, neighbour, there)
             measures["species"] = (species, len(there))
         return triplet, species, measures
+
+    def _species(self, batch, anchor, neighbour, there):
+        """The loss of the anchors' species, or the sum of those of anchors, neighbours and distant ones."""
+        logits, wanted = self.net.head(anchor), multi_hot(batch["species"], self.n_classes)
+        loss = self.loss(logits, wanted)
+        if self.options.species_of == "anchor":
+            return loss
+        loss = loss + self.loss(self.net.head(neighbour), multi_hot(batch["neighbour_species"], self.n_classes))
+        if not there.any():
+            return loss
+        far = batch["distant"][there]  # other anchors of the batch
+        return loss + self.loss(logits[far], wanted[far])
 
     def _log(self, part, measures):
         for name, (value, count) in measures.items():

@@ -14,7 +14,7 @@ from glc.errors import DataError
 from glc.nets.inputs.batches import Summary, blocks
 from glc.nets.inputs.examples import CLASSES, read_classes
 
-PAIRS = "pairs"
+PAIRS, NEIGHBOURS = "pairs", "neighbour_species"
 _SCALARS = (
     "dataset",
     "surveyId",
@@ -31,13 +31,17 @@ _ROWS = 4096
 
 @dataclass(frozen=True)
 class Table:
-    """A table of pairs in memory: `columns` by name, and the species of row i, ``values[starts[i]:starts[i + 1]]``."""
+    """A table of pairs in memory: `columns` by name, and the species of row i, ``values[starts[i]:starts[i + 1]]``.
+
+    neighbours : the same two arrays, of the species of the neighbours; None where they are not wanted
+    """
 
     columns: dict[str, np.ndarray]
     values: np.ndarray
     starts: np.ndarray
     n_classes: int
     """1 where the pairs have no labels."""
+    neighbours: tuple[np.ndarray, np.ndarray] | None = None
 
     def surveys(self, rows, side):
         """(dataset number, survey id) of the anchors or the neighbours of `rows`; side : anchor or neighbour."""
@@ -45,16 +49,27 @@ class Table:
         return tuple(self.columns[name][rows] for name in names)
 
     def species(self, rows):
-        """Species of `rows`, (n, width) int32 padded with -1."""
-        counts = self.starts[rows + 1] - self.starts[rows]
-        padded = np.full((len(rows), max(int(counts.max(initial=0)), 1)), -1, np.int32)
-        inside = np.arange(padded.shape[1]) < counts[:, None]
-        padded[inside] = self.values[(self.starts[rows][:, None] + np.arange(padded.shape[1]))[inside]]
-        return padded
+        """Species of the anchors of `rows`, (n, width) int32 padded with -1."""
+        return _padded(self.values, self.starts, rows)
+
+    def neighbour_species(self, rows):
+        """Species of the neighbours of `rows`, (n, width) int32 padded with -1."""
+        return _padded(*self.neighbours, rows)
 
 
-def read(folder, labels):
-    """Read what `glc.neighbours.triplets.write` wrote into `folder`; `labels`: with the species of the anchors."""
+def _padded(values, starts, rows):
+    counts = starts[rows + 1] - starts[rows]
+    padded = np.full((len(rows), max(int(counts.max(initial=0)), 1)), -1, np.int32)
+    inside = np.arange(padded.shape[1]) < counts[:, None]
+    padded[inside] = values[(starts[rows][:, None] + np.arange(padded.shape[1]))[inside]]
+    return padded
+
+
+def read(folder, labels, neighbours=False):
+    """Read what `glc.neighbours.triplets.write` wrote into `folder`.
+
+    labels : with the species of the anchors; neighbours : and with those of their neighbours
+    """
     folder = Path(folder)
     files = sorted((folder / PAIRS).glob("*.parquet"))
     if not files:
@@ -72,10 +87,23 @@ def read(folder, labels):
             f"{folder}: {CLASSES} is missing, so the pairs have no species; sample them with the same pretrain options"
         )
     # ragged, so not through Petastorm, which would want every row as long as the longest
+    near = None
+    if neighbours:
+        if not (folder / NEIGHBOURS).is_dir():
+            raise DataError(
+                f"{folder}: {NEIGHBOURS} is missing, expected the species of the neighbours for "
+                "pretrain.species_of = 'triplet'; sample the pairs with the same pretrain options"
+            )
+        near = _lists(sorted((folder / NEIGHBOURS).glob("*.parquet")))
+    return Table(columns, *_lists(files), len(read_classes(folder)), near)
+
+
+def _lists(files):
+    """The column `species` of parquet files as all its values and where those of each row start."""
     lists = pq.read_table(files, columns=["species"])["species"].combine_chunks()
     counts = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
     starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-    return Table(columns, lists.flatten().to_numpy(zero_copy_only=False), starts, len(read_classes(folder)))
+    return lists.flatten().to_numpy(zero_copy_only=False), starts
 
 
 def split(table, features, holdout, seed, progress=False):
@@ -135,8 +163,9 @@ class Loader:
     A batch of n pairs is a dict of inputs: name -> (2n, band, row, col) float32, all anchors, then their neighbours;
     distant: (n,) int64, for each anchor the number of another anchor of the batch that is further than `radius_m`
     great-circle metres from it, chosen at random among them, -1 where the batch has none; species: (n, width) int32
-    class indices padded with -1. With `shuffle` each pass has its own order and choices, which follow from `seed` and
-    the number of the pass; without, all passes are the same.
+    class indices padded with -1; neighbour_species: the same of the neighbours, if the table has them. With `shuffle`
+    each pass has its own order and choices, which follow from `seed` and the number of the pass; without, all passes
+    are the same.
     """
 
     def __init__(self, table, rows, features, batch_size, radius_m, seed, shuffle):
@@ -159,11 +188,14 @@ class Loader:
         """The batch of these rows of the table."""
         sides = [self.table.surveys(rows, side) for side in ("anchor", "neighbour")]
         place = geo.unit_sphere(self.table.columns["lon"][rows], self.table.columns["lat"][rows])
-        return {
+        batch = {
             "inputs": self.features.of(*(np.concatenate(pair) for pair in zip(*sides, strict=True))),
             "distant": torch.from_numpy(distant(place, self.radius_m, rng)),
             "species": torch.from_numpy(self.table.species(rows)),
         }
+        if self.table.neighbours:
+            batch["neighbour_species"] = torch.from_numpy(self.table.neighbour_species(rows))
+        return batch
 
 
 def distant(place, radius_m, rng):

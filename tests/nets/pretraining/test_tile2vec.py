@@ -1,6 +1,7 @@
 """tile2vec on a small world whose imagery varies smoothly in space, under noise."""
 
 import csv
+import json
 import math
 
 import numpy as np
@@ -15,6 +16,7 @@ from glc import config, geo, schema
 from glc.errors import ConfigError, DataError, GlcError
 from glc.neighbours import triplets as sampling
 from glc.nets import checkpoints
+from glc.nets.inputs.batches import multi_hot
 from glc.nets.inputs.features import Features, Layout
 from glc.nets.pretraining import tile2vec, triplets
 from glc.registry import pretrainings
@@ -149,6 +151,41 @@ def test_a_batch_holds_anchors_then_neighbours_and_its_species(world, pairs):
         wanted = table.values[table.starts[row] : table.starts[row + 1]]
         assert len(wanted) > 0
         assert_array_equal(batch["species"][row][batch["species"][row] >= 0], wanted)
+
+
+def test_the_species_of_a_triplet_are_those_of_all_three_summed(world, tmp_path):
+    wanted = options(pairs=300, species="sum", species_of="triplet", species_radius_m=20_000.0)
+    sampling.write(world[0], tmp_path, wanted, fold=0, progress=False)
+    table = triplets.read(tmp_path, labels=True, neighbours=True)
+    rows = np.arange(60)
+    batch = triplets.Loader(table, rows, world[1], 60, 60_000.0, 0, False).batch(rows, np.random.default_rng(0))
+    places = world[0].places
+    near = places.set_index("surveyId").index.get_indexer(table.columns["neighbour_id"][rows])
+    metres = geo.great_circle_m(
+        places.lon.to_numpy()[near][:, None], places.lat.to_numpy()[near][:, None], places.lon, places.lat
+    )
+    around = ((metres <= 20_000).astype(float) @ world[0].label_matrix.astype(float)) > 0
+    classes = np.array(json.loads((tmp_path / "classes.json").read_text()))
+    for row in rows:
+        found = batch["neighbour_species"][row]
+        assert_array_equal(classes[found[found >= 0]], np.flatnonzero(around[row]))
+    torch.manual_seed(0)
+    net = checkpoints.make(MODEL, table.n_classes, world[1].layouts)
+    net.prepare(triplets.summarise(table, rows, world[1], "pairs"))
+    net.eval()
+    there = batch["distant"] >= 0
+    assert there.any()
+    with torch.inference_mode():
+        logits = net.head(net.encoder(batch["inputs"]))
+        own, other = (multi_hot(batch[name], table.n_classes) for name in ("species", "neighbour_species"))
+        losses = {}
+        for whose in ("anchor", "triplet"):
+            learner = tile2vec.Learner(net, options(species="sum", species_of=whose), table.n_classes).eval()
+            losses[whose] = learner.terms(batch)[1]
+        far = batch["distant"][there]
+        parts = [learner.loss(logits[:60], own), learner.loss(logits[60:], other), learner.loss(logits[far], own[far])]
+    torch.testing.assert_close(losses["anchor"], parts[0])
+    torch.testing.assert_close(losses["triplet"], sum(parts))
 
 
 def test_passes_are_shuffled_and_held_out_ones_are_not(world, pairs):
@@ -318,6 +355,8 @@ def test_what_cannot_be_pretrained_is_told(world, pairs, tmp_path):
     sampling.write(world[0], tmp_path / "bare", options(pairs=10), fold=0, progress=False)
     with pytest.raises(DataError, match=r"classes\.json is missing"):
         fit(tmp_path / "bare", world, tmp_path, species="sum")
+    with pytest.raises(DataError, match="neighbour_species is missing"):
+        fit(pairs, world, tmp_path, species="sum", species_of="triplet")
 
 
 def test_options_are_checked_and_registered():
