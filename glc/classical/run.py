@@ -27,6 +27,7 @@ def write(
     *,
     folds: Sequence[int],
     keep: int,
+    refit: bool = True,
     neighbours: pd.DataFrame | None = None,
     table: np.ndarray | None = None,
     progress: Say = print,
@@ -35,23 +36,29 @@ def write(
 
     model : `Classical`
     data : `glc.surveys.SurveyData`
+    refit : whether another fit to all training surveys scores the test; otherwise the mean of the folds' fits does
     neighbours : frame of schema ``neighbours`` or None
     table : for a model that ``reads`` one, what `read_table` gives
-    What the model saves of its fit for the test lies in ``model`` under `out`. The manifest also carries, under
-    ``model_facts``, for each fold (``0``, ..., ``test``) the `facts` of the fit, if there are any.
+    What the model saves of its last fit lies in ``model`` under `out`. The manifest also carries, under
+    ``model_facts``, for each fold (``0``, ..., and ``test`` of a refit) the `facts` of the fit, if there are any.
     """
-    folds = list(folds)
-    parts, facts = {}, {}
-    for done, fold in enumerate(tqdm([*folds, TEST], desc=FITS, unit="fit", leave=False)):
-        name = "test" if fold == TEST else str(fold)
-        progress(
-            f"{model.name}: scoring {'the test' if fold == TEST else f'fold {fold}'}", 100 * done // (len(folds) + 1)
-        )
-        queries = data.test if fold == TEST else data.valid(fold)
+    folds, none = list(folds), np.empty(0, np.int64)
+    fits = [*folds, TEST] if refit else folds
+    parts, tests, facts = {}, [], {}
+    for done, fold in enumerate(tqdm(fits, desc=FITS, unit="fit", leave=False)):
+        progress(f"{model.name}: scoring {'the test' if fold == TEST else f'fold {fold}'}", 100 * done // len(fits))
+        valid = none if fold == TEST else data.valid(fold)
+        test = none if refit and fold != TEST else data.test
+        queries = np.concatenate([valid, test])
         matrix = model.scores(data, None if fold == TEST else fold, queries, neighbours, table)
-        parts[fold] = score_tables.of_rows(data, queries, fold, score_tables.keep_best(matrix, keep))
+        matrix = score_tables.keep_best(matrix, keep)
+        if fold != TEST:
+            parts[fold] = score_tables.of_rows(data, valid, fold, matrix[: len(valid)])
+        if fold == TEST or not refit:
+            tests.append(score_tables.of_rows(data, test, TEST, matrix[len(valid) :]))
         if model.facts:
-            facts[name] = dict(model.facts)
+            facts["test" if fold == TEST else str(fold)] = dict(model.facts)
+    parts[TEST] = tests[0] if len(tests) == 1 else score_tables.mean(tests, keep)
     saved = out / "model"
     saved.mkdir()
     model.save(saved)

@@ -267,6 +267,9 @@ class Scores:
     """Number of highest scores kept per survey; with fewer species, all are kept."""
     average: Literal["probabilities", "logits"] = "probabilities"
     """What is averaged over the folds' nets for the test: probabilities; or logits, as Liu et al. 2024 (eq. 10)."""
+    refit: bool = True
+    """Whether a classical model is fitted once more, to all training surveys, to score the test; false: the mean of the
+    folds' models scores it, as nets always do and as Deneu et al. 2020 did with their forest."""
 
 
 @section

@@ -1,5 +1,6 @@
 """Examples tables in, one self-describing checkpoint out: the trainer (Lightning) every net shares."""
 
+import logging
 import tempfile
 import time
 from pathlib import Path
@@ -25,6 +26,8 @@ from glc.training.lightning import quiet, repeatable, torch_threads, wandb_logge
 from glc.training.machine import MACHINE, Machine
 from glc.training.resume import prepare
 from glc.types import Facts
+
+log = logging.getLogger(__name__)
 
 TOP_K = 25
 TOPS = (1, 10, 30)  # accuracies beside cross-entropy (Deneu et al. 2020, section 3.2)
@@ -102,6 +105,13 @@ def fit(
                     precision=PRECISIONS[train_config.precision],
                     check_val_every_n_epoch=1 if machine.fast_dev_run else train_config.validate_every,
                 )
+                why = lightning.without_bfloat16(run.strategy.root_device)
+                if train_config.precision == "bfloat16" and why:
+                    log.warning(
+                        "train.precision: products in bfloat16 save no time here, because %s; try "
+                        "+train.precision=float32",
+                        why,
+                    )
                 lightning.fit(run, learner, loaders, resume)
         learner.load_state_dict(best.weights)
     save(out / CHECKPOINT, learner.net, model, n_classes, layouts, _facts(summaries[0]), learner.link)

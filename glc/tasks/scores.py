@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 
 class ClassicalScores(ReadsInputs):
-    """Scores of a model that needs no gradient: each fold from the others, the test from all training surveys."""
+    """Scores of a model that needs no gradient: each fold from the others, the test from all training surveys.
 
-    sections = ("model", "inputs", "scores.keep", "validation.run")
+    With ``scores.refit = false`` the test is scored by the folds' models.
+    """
+
+    sections = ("model", "inputs", "scores.keep", "scores.refit", "validation.run")
 
     @cached_property
     def fitted(self) -> "Classical":
@@ -61,6 +64,7 @@ class ClassicalScores(ReadsInputs):
             out,
             folds=range(self.validation.run),
             keep=self.settings.scores.keep,
+            refit=self.settings.scores.refit,
             neighbours=neighbours,
             table=table,
             progress=self.status,

@@ -71,3 +71,27 @@ def test_a_model_gets_the_table_and_its_last_fit_is_kept(tmp_path):
     assert_allclose(found.matrix.toarray(), wanted, rtol=1e-6)
     facts = storage.manifest(tmp_path / "scores")["model_facts"]
     assert {name: facts[name]["training_surveys"] for name in facts} == {"0": 40, "1": 40, "test": 60}
+
+
+def test_without_a_refit_the_folds_models_score_the_test(tmp_path):
+    data, values = world()
+    model = RandomForest(RandomForest.Options(trees=4, depth=3))
+
+    def written(name, folds, refit):
+        with storage.atomic_directory(tmp_path / name) as out:
+            run.write(model, data, out, folds=folds, keep=25, refit=refit, table=values, progress=lambda *_: None)
+        folder = tmp_path / name
+        return (*(score_tables.read(folder / split) for split in ("valid", "test")), storage.manifest(folder))
+
+    valid, refitted, _ = written("refit", [0], True)
+    same, first, facts = written("fold 0", [0], False)
+    assert_array_equal(same.matrix.toarray(), valid.matrix.toarray())
+    assert_array_equal(first.surveys, refitted.surveys)
+    assert (first.fold == -1).all()
+    assert {name: fit["training_surveys"] for name, fit in facts["model_facts"].items()} == {"0": 40}
+    expected = model.scores(data, 0, data.test, None, values).toarray()
+    assert_allclose(first.matrix.toarray(), expected, rtol=1e-6)
+    assert np.abs(first.matrix.toarray() - refitted.matrix.toarray()).max() > 0.01
+    _, second, _ = written("fold 1", [1], False)
+    _, mean, _ = written("both", [0, 1], False)
+    assert_allclose(mean.matrix.toarray(), (first.matrix + second.matrix).toarray() / 2, rtol=1e-6)

@@ -272,13 +272,17 @@ def test_a_clone_of_another_net_is_refused(tables, tmp_path):
         fit(tables, second, fast_dev_run=True, cloned=(first / "model.ckpt", np.arange(CLASSES)))
 
 
-def test_bfloat16_trains_as_well(tables, out):
+def test_bfloat16_trains_as_well(tables, out, caplog):
     found = fit(
         tables, out, train_config=config.Train(max_epochs=15, batch_size=64, learning_rate=2e-2, precision="bfloat16")
     )
     assert found["valid_f1"] > 0.5  # half of the species at a place are its side's: by chance it would be .3
     state = torch.load(out / "model.ckpt", weights_only=True)["state_dict"]
     assert {value.dtype for value in state.values()} == {torch.float32}
+    assert "products in bfloat16 save no time here, because there is no GPU" in caplog.text
+    caplog.clear()
+    fit(tables, _made(out / "float32"), fast_dev_run=True)
+    assert "bfloat16" not in caplog.text
 
 
 SINGLE = config.Choice("cross_entropy")

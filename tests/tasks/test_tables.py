@@ -13,11 +13,12 @@ from glc import config, registry, storage
 from glc.config import Variant
 from glc.errors import ConfigError, DataError
 from glc.evaluation import evaluate
-from glc.report import tables
+from glc.report import runs, tables
 from glc.report.papers import Paper, Reported
 from glc.tasks.tables import CostTable, Row, SeedTable
 from glc.tasks.training import Fit, FoldScores, fits
 from tasks import dsgt_2024, inria_2020, tighnari_2024
+from tasks.inria_2020 import PRESETS
 from tests.tasks.pipeline import TINY, run
 
 
@@ -44,8 +45,8 @@ def test_every_row_is_a_valid_experiment_of_its_own(table):
 def test_every_run_of_2020_is_an_experiment_that_ends_in_ranked_species():
     table = inria_2020.Table1(dataset="virtual:glc20-tiny")
     rows = table.rows()
-    assert [row.label[:5] for row in rows] == ["run 1", "run 2", "run 3", "run 4", "run 3", "run 4"]
-    assert len({row.experiment for row in rows}) == 6
+    assert [row.label[:5] for row in rows] == ["run 1", "run 1", "run 2", "run 3", "run 4", "run 3", "run 4"]
+    assert len({row.experiment for row in rows}) == 7
     assert list(table.requires()) == [row.label for row in rows]
     submissions = inria_2020.Table1(dataset="virtual:glc20-tiny", submissions=True).submission_tasks().values()
     assert [task.settings.name for task in submissions] == [config.load(row.experiment).name for row in rows]
@@ -58,8 +59,47 @@ def test_runs_of_2020_do_without_rasters_that_a_dataset_lacks(shared_data):
     assert {row.label[:5] for row in alone.rows()} == {"run 2", "run 3"}
     assert "no rasters of bioclim, soil: run 1 and the fusion are skipped" in alone.remarks[-1]
     climate = inria_2020.Table1(**known, imagery_folder=str(shared_data / "rasters_eu"))
-    assert len(climate.rows()) == 6
+    assert len(climate.rows()) == 7
     assert "no rasters of soil: run 1 is fitted without them" in climate.remarks[-1]
+
+
+def _inria(preset="cpu"):
+    return inria_2020.Table1(dataset="virtual:glc20", preset=preset)
+
+
+def test_run_1_of_2020_is_fitted_again_for_the_test_only_in_a_row_of_ours():
+    (published, of_paper), (refitted, of_ours) = (
+        (config.load(row.experiment), _inria().setting_of(row)) for row in _inria().rows()[:2]
+    )
+    assert (published.validation.count, published.validation.run, published.scores.refit) == (200, 1, False)
+    scores = dataclasses.replace(published.scores, refit=True)
+    assert refitted == dataclasses.replace(published, name=refitted.name, scores=scores)
+    assert (of_paper, of_ours) == ("as published", "ours")
+
+
+def test_rows_of_2020_say_what_is_not_of_the_published_size():
+    settings = {size: {row.label: _inria(size).setting_of(row) for row in _inria(size).rows()} for size in PRESETS}
+    reduced = "101 px, stem stride 2, land cover as 34 layers, adamw, 8 epochs"
+    assert all(reduced in text for label, text in settings["cpu"].items() if "run 1" not in label)
+    assert f"The CNN of the preset cpu: {reduced}." in _inria("cpu").remarks
+    assert settings["gpu"]["run 3, Inception v3"] == "as published"
+    assert _inria("gpu").remarks == inria_2020.REMARKS
+    assert settings["gpu-bfloat16"]["run 3, Inception v3"] == "bfloat16"
+    assert config.load(PRESETS["gpu"]).train.precision == "float32"
+
+
+def test_figure_1_of_2020_is_published_with_table_1(tmp_path):
+    assert [target.path.suffix for target in _inria().published()] == [".md", ".csv", ".png"]
+    labels = ["run 1", "run $2"]
+    table = pd.DataFrame({"model": labels, "test top-30": [0.2, 0.3], "test adaptive top-30": [0.2, 0.1]})
+    assert runs.draw(table, tmp_path / "runs.svg") == "test"
+    text = (tmp_path / "runs.svg").read_text()
+    assert [text.count(word) for word in ("run 1", "run $2", "0.200", "0.300", "0.100")] == [1, 1, 2, 1, 1]
+    validation = table.rename(columns=lambda name: name.replace("test", "validation"))
+    assert runs.draw(validation, tmp_path / "runs.png") == "validation"
+    assert (tmp_path / "runs.png").stat().st_size > 5_000
+    with pytest.raises(DataError, match="expected 'test top-30' or 'validation top-30'"):
+        runs.draw(table[["model"]], tmp_path / "none.png")
 
 
 def test_the_losses_of_table_2_are_those_of_the_paper():

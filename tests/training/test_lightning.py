@@ -5,7 +5,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from glc.training.lightning import trainer
+from glc.training.lightning import trainer, without_bfloat16
 from glc.training.machine import Machine
 
 
@@ -47,3 +47,11 @@ def test_an_error_closes_the_bar_and_is_not_hidden(tmp_path, reports):
     with pytest.raises(ValueError, match="no more"):
         fit(tmp_path, Line(fails=True))
     assert reports
+
+
+@pytest.mark.parametrize(("known", "why"), [(True, ""), (False, "NVIDIA V100 only emulates them")])
+def test_a_gpu_says_whether_it_has_bfloat16(monkeypatch, known, why):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or known)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA V100")
+    assert without_bfloat16(torch.device("cuda")) == why
+    assert without_bfloat16(torch.device("cpu")) == "there is no GPU"
