@@ -11,8 +11,13 @@ from glc.errors import ConfigError, did_you_mean
 
 
 def _check_bands(wanted: Input) -> None:
-    """Look up the bands of an input where its covariate declares what it has."""
-    known = registry.covariates.get(wanted.tiles).declared
+    """Look up the bands and classes of an input where its covariate declares what it has."""
+    covariate = registry.covariates.get(wanted.tiles)
+    if wanted.classes_as == "codes" and not covariate.classes:
+        raise ConfigError(
+            f"inputs: tiles {wanted.tiles!r}: classes_as: found 'codes', expected 'declared': it has no classes"
+        )
+    known = covariate.declared
     unknown = [band for band in wanted.bands if known and band not in known and band.rpartition("_")[0] not in known]
     if unknown:
         raise ConfigError(

@@ -146,10 +146,16 @@ class Input:
     """DCT coefficients kept per axis of a tile; 0 keeps the pixels."""
     size: Annotated[int, Ge(2)] = 128
     """Side of a tile, pixels."""
+    classes_as: Literal["declared", "codes"] = "declared"
+    """Categorical bands of tiles. declared: as the covariate declares them, usually a channel of zeros and ones per
+    class; codes: class numbers as if they were measurements, one channel per band (Miyaguchi et al. 2024)."""
     coeffs: bool = False
     """Read the 64 1-D DCT coefficients of a series or landsat cube, laid out 8 x 8 as published, not its values."""
     years: tuple[int, ...] = ()
     """Years of a cube; none: all."""
+    by_year: bool = False
+    """Make a channel of each variable and year of a cube: the year's mean, missing where a month is. Otherwise a tile
+    CNN takes one mean over all years and months per variable."""
     optional: bool = False
     """Skip tiles, a cube, or rasters of a table that the dataset does not have; what is skipped is reported."""
     location: Annotated[Choice, Member("locations", ("none", "encoder"))] = NONE
@@ -164,6 +170,10 @@ class Input:
         of_a_series = self.cube in ("series", "landsat")
         require(not self.coeffs or of_a_series, "coeffs", self, "false: only series and landsat have them")
         require(not self.years or (self.cube and not self.coeffs), "years", self, "none: only cubes without coeffs")
+        require(
+            not self.by_year or (self.cube and not self.coeffs), "by_year", self, "false: only cubes without coeffs"
+        )
+        require(self.classes_as == "declared" or self.tiles, "classes_as", self, "'declared': only tiles have codes")
         require(not self.optional or self.stored, "optional", self, "false: only tiles, cubes and tables can be absent")
         if self.location.name != "none":
             require(not self.bands, "bands", self, "none: a location input uses all its features")

@@ -23,6 +23,9 @@ class Raster:
 
     patterns : globs relative to a dataset's folder, or tuples of globs taken together; the first with a match wins, and
         all its matches are files of the covariate, in natural order (bio2 before bio10)
+    whole : whether each glob of a tuple needs a match: a tuple with one that has none counts as having none at all
+    monthly : regular expression, with groups ``variable``, ``year`` and ``month``, of names (without their ends) of
+        files that hold one month each. The twelve of a variable and year are one band, their mean, ``tas_2001``
     areas : last words of file names that tell the area, ``FR`` of bio_1_FR.tif. Files that are called the same but for
         them are one variable, bio_1, of which a place has the value of the first area that knows one there
     bands : their names where the files' own are not good; as many as all files have bands. Otherwise a band is called
@@ -47,6 +50,8 @@ class Raster:
     """Which folder of a virtual world has its files, and that a survey's tile is cut from them."""
     title: str
     patterns: tuple[str | tuple[str, ...], ...]
+    whole: bool = False
+    monthly: str = ""
     bands: tuple[str, ...] = ()
     classes: dict[int, tuple[int, ...]] = field(default_factory=dict)
     classes_as: str = "onehot"
@@ -71,21 +76,21 @@ class Raster:
     def find(self, folders: Iterable[StrPath]) -> list[Path]:
         """Paths of the files below the first of `folders` that has any; a MissingError says what was looked for."""
         for folder in folders:
-            for globs in map(_together, self.patterns):
-                paths = {path for glob in globs for path in Path(folder).glob(glob) if path.is_file()}
-                if paths:
+            for pattern in self.patterns:
+                if self._has(folder, pattern):
+                    paths = {path for glob in _together(pattern) for path in _files(folder, glob)}
                     return sorted(paths, key=natural)
         globs = [f"{group[0]} and the like" if len(group) > 1 else group[0] for group in map(_together, self.patterns)]
         raise MissingError(_nothing(self, folders, globs))
 
     def there(self, folder: StrPath) -> bool:
         """Whether `folder` has any of the files."""
-        return any(
-            path.is_file()
-            for pattern in self.patterns
-            for glob in _together(pattern)
-            for path in Path(folder).glob(glob)
-        )
+        return any(self._has(folder, pattern) for pattern in self.patterns)
+
+    def _has(self, folder, pattern):
+        """Whether `folder` has a file of any, or where they are `whole` of each, glob of a pattern."""
+        has = (any(_files(folder, glob)) for glob in _together(pattern))
+        return all(has) if self.whole else any(has)
 
     def area_of(self, path: StrPath) -> tuple[str, str]:
         """(name without its end and area, area) of a file; the area is empty where its name tells none."""
@@ -223,6 +228,10 @@ def column_name(text: str) -> str:
 def natural(path: StrPath) -> list[int | str]:
     """Sort key that puts bio2 before bio10."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
+
+
+def _files(folder, glob):
+    return (path for path in Path(folder).glob(glob) if path.is_file())
 
 
 def _together(pattern):

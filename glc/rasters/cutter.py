@@ -44,7 +44,7 @@ class RasterCutter:
         for column in (column for boxes in self.boxes for column in boxes.columns):
             _, dtype = self.columns.get(column.name, (column.length, column.dtype))  # of another area
             self.columns[column.name] = (column.length, np.result_type(dtype, column.dtype).type)
-        self.files = list(dict.fromkeys(band.path for boxes in self.boxes for band in boxes.grid.bands))
+        self.files = list(dict.fromkeys(path for boxes in self.boxes for path in boxes.grid.files))
 
     def order(self, places: pd.DataFrame) -> np.ndarray:
         """Row numbers of the frame `places` (surveyId, lon, lat) in the order in which reading is cheapest."""
@@ -84,7 +84,7 @@ class RasterCutter:
                 rows, tiles = numbers[mine], which[mine]
                 values[name][rows], valid[name][rows] = made[name][tiles], share[name][tiles]
                 ranks[name][rows] = state[tiles]
-            files = ", ".join(dict.fromkeys(band.path for band in boxes.grid.bands))
+            files = ", ".join(boxes.grid.files)
             problems += [(i, files, causes[w]) for i, w in zip(numbers, which, strict=True) if w in causes]
         return values, valid, np.max(list(ranks.values()), axis=0), problems
 

@@ -5,8 +5,10 @@ covariate's, and files that are turned, are warped on reading.
 """
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import rasterio
@@ -28,13 +30,17 @@ _MEAN_PIXELS = 4_000_000
 
 @dataclass(frozen=True)
 class Band:
-    """One band of a file: `index` counts from 1; `classes` are its codes where it is categorical."""
+    """One band of a file: `index` counts from 1; `classes` are its codes where it is categorical.
+
+    months : of a year's mean, the bands that it is the mean of; its own path and index are those of the first
+    """
 
     name: str
     path: str
     index: int
     dtype: str
     classes: tuple[int, ...] = ()
+    months: tuple["Band", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,11 @@ class Grid:
     warped: bool
     nodata: float | None
     area: str = ""
+
+    @property
+    def files(self) -> list[str]:
+        """Paths of the files that its bands are read from, each once."""
+        return list(dict.fromkeys(member.path for band in self.bands for member in band.months or (band,)))
 
     def pixels(self, lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns, (n,) int64 each, of places in degrees; -1 where a place is not on the grid.
@@ -90,10 +101,14 @@ class Reader:
 
     def __init__(self, grid: Grid, stack: contextlib.ExitStack) -> None:
         self.grid = grid
-        self.files = {}
-        for band in grid.bands:
-            self.files.setdefault(band.path, []).append(band)
-        self.open = {path: stack.enter_context(_opened(path, grid, bands)) for path, bands in self.files.items()}
+        self.files: dict[str, tuple[list[int], list[Band]]] = {}
+        """Path -> numbers of the grid's bands that it has a part of, and its own bands, in the same order."""
+        for number, band in enumerate(grid.bands):
+            for member in band.months or (band,):
+                numbers, members = self.files.setdefault(member.path, ([], []))
+                numbers.append(number)
+                members.append(member)
+        self.open = {path: stack.enter_context(_opened(path, grid, bands)) for path, (_, bands) in self.files.items()}
 
     def box(self, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Values and which of them are valid: two arrays (bands, height, width); invalid values are arbitrary.
@@ -107,11 +122,21 @@ class Reader:
         high, wide = min(top + height, rows) - top - above, min(left + width, cols) - left - before
         if high > 0 and wide > 0:
             inside = (slice(above, above + high), slice(before, before + wide))
-            place = {band: i for i, band in enumerate(self.grid.bands)}
-            for path, bands in self.files.items():
-                at = ([place[band] for band in bands], *inside)
-                window = Window(left + before, top + above, wide, high)
-                values[at], valid[at] = self._read(self.open[path], bands, window)
+            window = Window(left + before, top + above, wide, high)
+            seen = set()
+            for path, (numbers, members) in self.files.items():
+                read = self._read(self.open[path], members, window)
+                for number, band_values, band_valid in zip(numbers, *read, strict=True):
+                    at = (number, *inside)
+                    if number not in seen:
+                        values[at], valid[at] = band_values, band_valid
+                    else:  # another month of the year
+                        values[at] += band_values
+                        valid[at] &= band_valid
+                    seen.add(number)
+            for number, band in enumerate(self.grid.bands):
+                if band.months:
+                    values[(number, *inside)] /= len(band.months)
         return values, valid
 
     def _read(self, source, bands, window):
@@ -196,7 +221,7 @@ def find(covariate: Raster, folders: Iterable[StrPath]) -> list[Grid]:
                 f"{paths[0]}: {len(paths)} file(s) of covariate {covariate.name!r} have {number} bands, expected "
                 f"{len(covariate.bands)}: {', '.join(covariate.bands)}; is it another product?"
             )
-    grids = [Grid(tuple(bands), *grid) for grid, bands in groups.items()]
+    grids = [Grid(_yearly(bands, covariate), *grid) for grid, bands in groups.items()]
     order = ["", *covariate.areas]
     grids = sorted(_named(grids, covariate), key=lambda grid: order.index(grid.area))
     _check_areas(grids, covariate)
@@ -281,6 +306,29 @@ def _describe(path, covariate, number):
             return (tuple(shape), tuple(block), transform, crs, warped, nodata), bands
     except RasterioIOError as error:
         raise DataError(f"{path}: cannot be opened as a raster: {error}; expected a GeoTIFF; copy it again") from error
+
+
+def _yearly(bands, covariate):
+    """`bands` of one grid, those of a year's twelve months joined to one; a DataError names a month that is missing."""
+    if not covariate.monthly:
+        return tuple(bands)
+    years, joined = {}, []
+    for band in bands:
+        month = re.fullmatch(covariate.monthly, Path(band.path).stem)
+        if month:
+            years.setdefault((month["variable"], month["year"]), []).append((int(month["month"]), band))
+        else:
+            joined.append(band)
+    for names, months in years.items():
+        numbers, members = zip(*sorted(months, key=lambda month: month[0]), strict=True)
+        if numbers != tuple(range(1, 13)):
+            raise DataError(
+                f"{members[0].path}: found months {', '.join(map(str, numbers))} of {' '.join(names)} with these "
+                "pixels, expected 1 to 12, each once; add or remove files, or warp them to one grid"
+            )
+        first = replace(members[0], name="_".join(names), dtype=value_type(members).name)
+        joined.append(replace(first, months=members))
+    return tuple(joined)
 
 
 def _named(grids, covariate):

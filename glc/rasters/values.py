@@ -29,7 +29,7 @@ class RasterValues:
         self.columns = list(grids.columns(self.grids))
         self.classes = {band.name: band.classes for band in bands if band.classes}
         self.labels: dict[str, list[str]] = {}  # classes are called by their codes
-        self.files = list(dict.fromkeys(band.path for band in bands))
+        self.files = list(dict.fromkeys(path for grid in self.grids for path in grid.files))
 
     def read(self, places: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Values at the frame `places` (lon, lat): (n, columns) float64, and surveys whose pixel cannot be read."""

@@ -1,5 +1,6 @@
 """Surveys and imagery to tables: tiles of rasters and images, cubes of series, values at the surveys."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -177,6 +178,7 @@ class Tiles(ImageryTask):
     )
     size = luigi.IntParameter(default=128, description="side of a tile in pixels")
     block = BlockParameter(default=8, description='DCT coefficients kept per axis, or "full" for the pixels')
+    codes = luigi.BoolParameter(default=False, description="take class numbers as if they were measurements")
     resources = {"spark": 1}
 
     def world_part(self) -> str:
@@ -223,11 +225,12 @@ class Tiles(ImageryTask):
         from glc.etl import tiles
 
         self.status(f"cutting tiles of {self.covariate}", 5)
+        covariate = registry.covariates.get(self.covariate)
         session = spark()
         facts = tiles.write(
             session,
             self.with_own_id(IMAGE_COLUMN, "image_id"),
-            self.covariate,
+            dataclasses.replace(covariate, classes={}) if self.codes else covariate,
             self.folders,
             out,
             size=self.size,

@@ -30,8 +30,8 @@ def input_task(
         return task.clone(Cubes, kind=wanted.cube, datasets=datasets, **changes)
     if wanted.table:
         return task.clone(Tabular, covariates=wanted.table, datasets=datasets, **changes)
-    block = str(wanted.block or "full")
-    return task.clone(Tiles, covariate=wanted.tiles, size=wanted.size, block=block, datasets=datasets, **changes)
+    settings = {"size": wanted.size, "block": str(wanted.block or "full"), "codes": wanted.classes_as == "codes"}
+    return task.clone(Tiles, covariate=wanted.tiles, **settings, datasets=datasets, **changes)
 
 
 def available(task: ExperimentTask, wanted: config.Input) -> bool:

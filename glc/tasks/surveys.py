@@ -20,6 +20,7 @@ class VirtualPart(DatasetTask):
     All parts of a size share one dataset folder, ``ROOT/datasets/virtual-SIZE``, in the layout of the world's edition.
     """
 
+    version = 2
     part = ChoiceParameter(
         choices=(*world.PARTS, world.PO_IMAGES), default="metadata", description="the part that is made"
     )

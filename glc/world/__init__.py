@@ -34,7 +34,7 @@ class World:
     modules: ClassVar[dict[str, str]] = {part: part for part in (*PARTS, PO_IMAGES)}
     """Part -> module of this package that writes it."""
     shows: ClassVar[tuple[str, ...]] = (
-        *("bioclim", "elevation", "landcover", "landcover_modis", "soil", "sentinel2"),
+        *("bioclim", "climate_years", "elevation", "landcover", "landcover_modis", "soil", "sentinel2"),
         *("series_cube", "bioclim_cube"),
     )
     """Covariates and cubes that the parts show."""

@@ -135,3 +135,12 @@ def anomalies(seed):
     rng = generator(seed, "weather")
     trend = 0.04 * (np.arange(len(YEARS)) - len(YEARS) / 2)
     return trend[:, None] + rng.normal(0, 0.9, (len(YEARS), 12)), rng.lognormal(0, 0.25, (len(YEARS), 12))
+
+
+def weather(seed, year):
+    """As `anomalies`, of any one year: two arrays (12,)."""
+    if year in YEARS:
+        return tuple(months[year - YEARS[0]] for months in anomalies(seed))
+    rng = generator(seed, "weather", year)
+    warmer = 0.04 * (year - YEARS[0] - len(YEARS) / 2)
+    return warmer + rng.normal(0, 0.9, 12), rng.lognormal(0, 0.25, 12)

@@ -1,4 +1,5 @@
-"""GeoTIFFs of the virtual world over the European polygon: climate (float), elevation and soil (int), land cover twice.
+"""GeoTIFFs of the virtual world over the European polygon: climate (float), also of three years, elevation and soil
+(int), land cover twice.
 
 All are EPSG:4326, north-up, tiled and compressed, and written window by window in bounded memory; the sea and a few
 gaps on land are nodata (near the coast, the MODIS layers call the sea water). Bands carry their names as descriptions.
@@ -21,6 +22,9 @@ from glc.world.fields import noise, plane, texture
 
 FOLDER = "EnvironmentalRasters"
 CLIMATE = f"{FOLDER}/Climate/bioclim.tif"
+CLIMATE_YEARS = {year: f"{FOLDER}/Climate/Yearly/climate_{year}.tif" for year in (2001, 2010, 2019)}
+CLIMATE_VARIABLES = ("pr", "tas", "tasmax", "tasmin")
+"""Monthly precipitation (mm), and mean, highest and lowest temperature (deg C): the contest's monthly variables."""
 ELEVATION = f"{FOLDER}/Elevation/elevation.tif"
 LAND_COVER = f"{FOLDER}/LandCover/landcover.tif"
 LAND_COVER_MODIS = f"{FOLDER}/LandCover/LandCover_MODIS_Terra-Aqua_500m.tif"
@@ -51,10 +55,11 @@ class Grid:
 
 
 def write(world, folder, larger_than=None):
-    """Write the five rasters below `folder`; the elevation's pixels take at least `larger_than` bytes uncompressed."""
+    """Write the rasters below `folder`; the elevation's pixels take at least `larger_than` bytes uncompressed."""
     seed, step = world.seed, world.raster_step
     bands = [f"bio{i + 1}" for i in range(19)]
     write_bands(folder / CLIMATE, Grid(step), "float32", -9999.0, bands, lambda *at: climate(seed, *at))
+    _write_years(seed, folder, Grid(step))
     write_bands(folder / SOIL, Grid(step / 4), "int16", -32768, _SOIL_BANDS, lambda *at: _soil(seed, *at))
     _write_land_cover(seed, folder, Grid(step / 4))
     _write_elevation(seed, folder / ELEVATION, Grid(step / 2), larger_than)
@@ -80,12 +85,29 @@ def bioclim(monthly):
 
 def climate(seed, lon, lat):
     """The 19 bioclimatic variables of places of any shape: (19, *shape) float32, -9999 at sea and in a few gaps."""
+    known, monthly = _monthly(seed, lon, lat)
+    bands = np.full((19, *lon.shape), -9999, np.float32)
+    bands[:, known] = np.round(bioclim(monthly).T, 2)
+    return bands
+
+
+def climate_of_years(seed, lon, lat, years):
+    """Means over the months of each year: (year, 4, *shape) float32 of `CLIMATE_VARIABLES`, gaps as in `climate`."""
+    known, monthly = _monthly(seed, lon, lat)
+    bands = np.full((len(years), 4, *lon.shape), -9999, np.float32)
+    for of_year, year in zip(bands, years, strict=True):
+        warmer, wetter = environment.weather(seed, year)
+        means = [(monthly[:, 0] * wetter).mean(axis=1), *(monthly[:, 1:].mean(axis=2).T + warmer.mean())]
+        of_year[:, known] = np.round(np.stack(means), 2)
+    return bands
+
+
+def _monthly(seed, lon, lat):
+    """Where the climate is known, a mask of the places' shape, and the monthly normals there, (n, 4, 12)."""
     x, y = plane(lon, lat)
     normals = environment.climate(seed, lon, lat, environment.elevation(seed, lon, lat))
     known = (environment.land(seed, lon, lat) > 0) & (noise(seed, "climate gaps", x, y, 40_000) < 2.3)
-    bands = np.full((19, *lon.shape), -9999, np.float32)
-    bands[:, known] = np.round(bioclim(environment.monthly(*(z[known] for z in normals))).T, 2)
-    return bands
+    return known, environment.monthly(*(z[known] for z in normals))
 
 
 def _soil(seed, lon, lat):
@@ -105,6 +127,19 @@ def write_bands(path, grid, dtype, nodata, bands, make):
     with _open(path, grid.width, grid.height, grid.transform, dtype, nodata, bands) as raster:
         for window, lon, lat in tqdm(list(grid.windows()), desc=path.name, unit="strip"):
             raster.write(make(lon, lat), window=window)
+
+
+def _write_years(seed, folder, grid):
+    """The climate of single years, a file each."""
+    shape = (grid.width, grid.height, grid.transform, "float32", -9999.0)
+    with contextlib.ExitStack() as stack:
+        rasters = [
+            stack.enter_context(_open(folder / path, *shape, [f"{name} {year}" for name in CLIMATE_VARIABLES]))
+            for year, path in CLIMATE_YEARS.items()
+        ]
+        for window, lon, lat in tqdm(list(grid.windows()), desc="climate of years", unit="strip"):
+            for raster, bands in zip(rasters, climate_of_years(seed, lon, lat, list(CLIMATE_YEARS)), strict=True):
+                raster.write(bands, window=window)
 
 
 def _write_land_cover(seed, folder, grid):

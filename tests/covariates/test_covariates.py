@@ -49,6 +49,32 @@ def test_the_first_folder_that_has_it_wins_and_files_are_in_natural_order(tmp_pa
     assert [path.name for path in found] == ["bio_1.tif", "bio_2.tif", "bio_10.tif"]
 
 
+@pytest.mark.parametrize(
+    ("folder", "name", "count"),
+    [
+        ("EnvironmentalRasters/Climate/Yearly", "climate_{year}.tif", 3),
+        ("EnvironmentalRasters/Climate/Climatic_Monthly_1979-2019", "CHELSA_pr_{month:02d}_{year}_V.2.1.tif", 36),
+        (".", "CHELSA_pr_{month:02d}_{year}_V.2.1.tif", 36),
+    ],
+)
+def test_the_climate_of_years_is_found_if_all_three_are_there(tmp_path, folder, name, count):
+    covariate, other = registry.covariates.get("climate_years"), registry.covariates.get("bioclim")
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    for year in (2001, 2002, 2010):
+        for month in range(1, 13):
+            (tmp_path / folder / name.format(year=year, month=month)).touch()
+    assert not covariate.there(tmp_path)
+    with pytest.raises(DataError, match="no file of covariate 'climate_years'"):
+        covariate.find([tmp_path])
+    for month in range(1, 13):
+        (tmp_path / folder / name.format(year=2019, month=month)).touch()
+    assert covariate.there(tmp_path)
+    found = covariate.find([tmp_path])
+    assert len(found) == count
+    assert not any("2002" in path.name for path in found)
+    assert not other.there(tmp_path)
+
+
 def test_tile_paths_follow_the_last_four_digits():
     assert file_name("rgb/{cd}/{ab}/{id}.jpeg", 3018575) == "rgb/75/85/3018575.jpeg"
     assert file_name("{cd}/{ab}/{id}", 7) == "07/00/7"

@@ -320,3 +320,47 @@ def test_a_mirrored_raster_of_another_crs_is_upright_after_the_warp(tmp_path):
         tiles = RasterCutter(raster, [tmp_path], 8, "full", 64).cut(places)[0]["x"].reshape(-1, 8, 8)
         assert_allclose(tiles[:, 4, 4], lon, atol=grid.transform.a)
         assert_allclose(np.diff(tiles, axis=2), grid.transform.a, rtol=0.1)
+
+
+MONTHLY = r"CHELSA_(?P<variable>[a-z]+)_(?P<month>\d{1,2})_(?P<year>\d{4})_V\.2\.1"
+
+
+def _months(folder, values, variable="tas", year=2001, **layout):
+    """A file per month, as the contest has them; `values` is (12, rows, cols)."""
+    for month, band in enumerate(values, start=1):
+        geotiff(folder / f"CHELSA_{variable}_{month:02d}_{year}_V.2.1.tif", band[None], **layout)
+
+
+def _climate(folder, **declared):
+    covariate = Raster("test", patterns=("CHELSA_*.tif",), monthly=MONTHLY, **declared)
+    return covariate, grids.find(covariate, [folder])
+
+
+def test_the_months_of_a_year_are_one_band_their_mean(tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.integers(2_500, 3_000, (2, 12, 40, 50)).astype("uint16")
+    values[0, 3, 5, 7] = 65535  # one month is not known there
+    for year, of_year in zip((2001, 2010), values, strict=True):
+        _months(tmp_path, of_year, year=year, nodata=65535, scales=[0.1], offsets=[-273.15])
+    covariate, (grid,) = _climate(tmp_path)
+    assert [band.name for band in grid.bands] == ["tas_2001", "tas_2010"]
+    assert len(grid.files) == 24
+    with grid.open() as reader:
+        box, valid = reader.box(-2, 3, 20, 30)
+        assert_allclose(reader.means()[1], (values[1] * 0.1 - 273.15).mean(), rtol=1e-5)
+    expected = (values * 0.1 - 273.15).mean(axis=1)[:, :18, 3:33]
+    assert not valid[:, :2].any()
+    assert not valid[0, 7, 4]
+    assert (~valid[:, 2:]).sum() == 1
+    assert_allclose(box[:, 2:][valid[:, 2:]], expected[valid[:, 2:]], atol=1e-3)
+    at = pd.DataFrame({"lon": [5.045], "lat": [44.915]})  # row 8, column 4
+    assert_allclose(RasterValues(covariate, [tmp_path]).read(at)[0], [expected[:, 8, 1]], atol=1e-3)
+
+
+def test_a_year_that_lacks_a_month_is_refused(tmp_path):
+    _months(tmp_path, np.zeros((11, 8, 8), "float32"))
+    with pytest.raises(DataError, match=r"found months 1, .*, 11 of tas 2001 with these pixels, expected 1 to 12"):
+        _climate(tmp_path)
+    geotiff(tmp_path / "CHELSA_tas_12_2001_V.2.1.tif", np.zeros((1, 4, 4), "float32"))
+    with pytest.raises(DataError, match="warp them to one grid"):
+        _climate(tmp_path)

@@ -6,7 +6,7 @@ from scipy.ndimage import map_coordinates
 
 from glc import world
 from glc.bench.world import sample
-from glc.world import SIZES, environment, places, rasters
+from glc.world import SIZES, cubes, environment, places, rasters
 
 TINY = SIZES["tiny"]
 
@@ -26,6 +26,7 @@ def folder(tmp_path_factory):
         (rasters.LAND_COVER, 1, "uint8", 0),
         (rasters.LAND_COVER_MODIS, 13, "uint8", 255),
         (rasters.SOIL, 4, "int16", -32768),
+        *((path, 4, "float32", -9999) for path in rasters.CLIMATE_YEARS.values()),
     ],
 )
 def test_layout_and_gaps(folder, path, bands, dtype, nodata):
@@ -53,6 +54,35 @@ def test_cell_centres_hold_the_environment_of_their_place(folder):
         lon, lat = (np.array(z) for z in raster.xy(rows[:50], columns[:50]))
         temperature = environment.climate(TINY.seed, lon, lat, environment.elevation(TINY.seed, lon, lat))[0]
         assert_allclose(raster.read(1)[rows[:50], columns[:50]], temperature, atol=0.01)
+
+
+def test_the_climate_of_a_year_is_that_of_the_cubes_and_keeps_space(folder):
+    train, _ = places.pa(TINY)
+    normal = sample(folder / rasters.CLIMATE, train)
+    known = np.isfinite(normal).all(axis=1)
+    lon, lat = train["lon"].to_numpy()[known], train["lat"].to_numpy()[known]
+    cube = cubes.cubes(TINY.seed, lon, lat, np.random.default_rng(0)).mean(axis=3)  # a year is known or not
+    warmer, _ = environment.anomalies(TINY.seed)
+    years = {year: sample(folder / path, train)[known] for year, path in rasters.CLIMATE_YEARS.items()}
+    for year in (2001, 2010):
+        at = cube[:, :, year - 2000]
+        there = np.isfinite(at[:, 1])
+        # the cube is of the place, the raster of the middle of its cell of 0.4 degrees
+        assert np.corrcoef(at[there, 1], years[year][there, 1])[0, 1] > 0.8
+        assert_allclose(years[year][:, 1] - normal[known, 0], warmer[year - 2000].mean(), atol=0.02)
+    later = years[2019][:, 1] - years[2001][:, 1]
+    assert_allclose(later, later[0], atol=0.02)
+    assert abs(later[0]) > 0.1
+    assert all(values[:, 1].std() > 2 for values in years.values())
+    assert all((values[:, 2] > values[:, 3]).all() for values in years.values())
+
+
+def test_weather_of_a_year_does_not_depend_on_others():
+    warmer, wetter = environment.anomalies(TINY.seed)
+    assert_allclose(environment.weather(TINY.seed, 2018), [warmer[18], wetter[18]])
+    later = environment.weather(TINY.seed, 2019)
+    assert_allclose(environment.weather(TINY.seed, 2019), later)
+    assert not np.allclose(environment.weather(TINY.seed, 2020), later)
 
 
 def test_bioclim_of_a_known_year():

@@ -144,7 +144,7 @@ class _Cubes(_Stored):
         where = f"cube {wanted.cube!r}"
         chosen = _chosen(wanted.bands, names, where)
         self.take = [names.index(name) for name in chosen]
-        self.column, self.years = "cube", None
+        self.column, self.years, self.by_year = "cube", None, False
         if wanted.coeffs:
             side = int(np.sqrt(facts["terms"]))
             if side * side != facts["terms"]:
@@ -158,6 +158,12 @@ class _Cubes(_Stored):
             self.years = (axis, _years(wanted.years, self.shape[axis], facts, where))
             rows, cols = (len(wanted.years) if at == axis else n for at, n in ((1, rows), (2, cols)))
         self.layout = Layout("cube", chosen, rows, cols)
+        self.by_year = wanted.by_year
+        if self.by_year:
+            axis = list(facts["axes"]).index("year")
+            years = wanted.years or range(facts["years"][0], facts["years"][1] + 1)
+            self.months = 5 - (axis + 1)  # where the months of a batch are: after surveys, variables and years
+            self.layout = Layout("cube", tuple(f"{name}_{year}" for name in chosen for year in years), 1, 1)
 
     def blocks(self):
         for block in batches.blocks(self.files, ["surveyId", self.column]):
@@ -165,6 +171,8 @@ class _Cubes(_Stored):
             if self.years:
                 axis, numbers = self.years
                 values = np.take(values, numbers, axis=axis + 1)
+            if self.by_year:
+                values = values.mean(axis=self.months).reshape(-1, *self.layout.shape)
             yield block["surveyId"], values, np.isfinite(values).any(axis=(2, 3))
 
 
