@@ -188,7 +188,16 @@ class Table3(CostTable):
                 _public("did not converge, .02", 0.02),
                 "",
             ),
-            "tile CNN, chosen bands": (Variant("tile-cnn-chosen-published"), "no large gain over RGB-NIR", ""),
+            "tile CNN, + land cover as 118 layers of single classes + 19 bioclim": (
+                Variant("tile-cnn-rasters-published").changed({"inputs.1.classes_as": "declared"}),
+                "",
+                "",
+            ),
+            "tile CNN, chosen bands": (
+                Variant("tile-cnn-chosen-published"),
+                "no large gain over RGB-NIR",
+                "four climate variables, means of the year",
+            ),
             "CNN of the time series": (Variant("cube-cnn-published"), _public(".10", 0.1), ""),
         }
         for label, (pretrain, paper) in _TILE2VEC.items():

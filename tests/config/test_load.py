@@ -61,6 +61,18 @@ def test_every_experiment_loads_and_survives_a_round_trip(name):
             "coeffs: found True, expected false: only series",
         ),
         (
+            'model = "tile_cnn"\n[[inputs]]\ntiles = "bioclim"\nby_year = true',
+            "by_year: found True, expected false: only cubes without coeffs",
+        ),
+        (
+            'model = "tile_cnn"\n[[inputs]]\ncube = "bioclim"\nclasses_as = "codes"',
+            "classes_as: found 'codes', expected 'declared': only tiles",
+        ),
+        (
+            'model = "tile_cnn"\n[[inputs]]\ntiles = "bioclim"\nclasses_as = "codes"',
+            "tiles 'bioclim': classes_as: found 'codes', expected 'declared': it has no classes",
+        ),
+        (
             'model = "votes"\n[[inputs]]\ntiles = "bioclim"',
             "model 'votes' is not a neural network and reads no imagery",
         ),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from glc import config, storage
+from glc import config, registry, storage
 from glc.errors import ConfigError, DataError
 from glc.tasks import DctBudget, Evaluate, SpeciesEmbedding, Submission, Tiles
 from glc.tasks.curves import Curves
@@ -47,9 +47,34 @@ def test_other_bands_train_again_and_cut_no_tiles(root):
 
 @pytest.mark.slow
 def test_series_and_climate_cubes_reach_their_nets(root):
-    for experiment in (f"cube-cnn{SHORT}", f"tile-cnn-chosen{SHORT}"):
+    for experiment in (f"cube-cnn{SHORT}", f"tile-cnn-chosen-cubes{SHORT}"):
         task = evaluate(root, experiment)
         assert "Cubes" in run(task)
+        assert 0 < json.loads((task.folder / "metrics.json").read_text())["valid"]["sample_f1"] < 1
+
+
+def test_class_codes_and_the_climate_of_years_are_tiles(root):
+    facts = {}
+    for codes in (False, True):
+        task = Tiles(root=root, dataset=TINY, covariate="landcover_modis", size=16, block="2", codes=codes)
+        run(task)
+        facts[codes] = storage.manifest(task.folder)["bands"]
+    declared = registry.covariates.get("landcover_modis")
+    assert tuple(facts[True]) == declared.bands
+    assert len(facts[False]) == 3 + sum(map(len, declared.classes.values()))
+    task = Tiles(root=root, dataset=TINY, covariate="climate_years", size=16, block="2")
+    run(task)
+    known = {f"{name}_{year}" for name in ("pr", "tas", "tasmax", "tasmin") for year in (2001, 2010, 2019)}
+    assert set(storage.manifest(task.folder)["bands"]) == known
+    chosen = evaluate(root, "tile-cnn-rasters+inputs.1.classes_as=codes").clone(Fit, fold=0)
+    assert [tiles.codes for name, tiles in chosen.input_tasks().items() if "landcover_modis" in name] == [True]
+
+
+@pytest.mark.slow
+def test_the_chosen_bands_and_the_raw_layers_of_the_paper_reach_the_net(root):
+    for experiment in (f"tile-cnn-chosen{SHORT}", f"tile-cnn-rasters{SHORT}+inputs.1.classes_as=codes"):
+        task = evaluate(root, experiment)
+        assert "Cubes" not in run(task)
         assert 0 < json.loads((task.folder / "metrics.json").read_text())["valid"]["sample_f1"] < 1
 
 

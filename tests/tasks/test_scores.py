@@ -11,7 +11,8 @@ from glc.classical.random_forest import Forest, on_rasters
 from glc.tasks.scores import ClassicalScores
 from tests.tasks.pipeline import TINY, run
 
-RUN1 = "inria-run1+validation.count=5+validation.run=2+model.trees=10"
+PUBLISHED = "inria-run1+validation.count=5+validation.run=2+model.trees=10"
+RUN1 = f"{PUBLISHED}+scores.refit=true"
 
 
 def scores_of(root, experiment):
@@ -35,6 +36,8 @@ def test_the_forest_reads_the_rasters_at_the_surveys(root):
     assert facts["training_surveys_off_rasters"] > 0
     assert 0 < facts["values_imputed"] < 27 * facts["training_surveys"]
     assert run(scores_of(root, RUN1)) == []
+    assert run(scores_of(root, PUBLISHED)) == ["ClassicalScores"]
+    assert set(storage.manifest(scores_of(root, PUBLISHED).folder)["model_facts"]) == {"0", "1"}
 
 
 def test_only_a_model_that_reads_a_table_depends_on_it(root):

@@ -17,7 +17,7 @@ from glc import world
 
 FROZEN = Path(__file__).with_name("frozen.json")
 NAMES = ("tiny", "glc20-tiny")
-FEW = 6
+FEW = 8
 
 
 def numbers(path):

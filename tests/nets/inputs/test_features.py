@@ -1,5 +1,8 @@
 """Imagery by survey, from tables of tiles and cubes as the tasks write them."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -8,13 +11,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from glc import schema, storage
+from glc import dct, registry, schema, storage
 from glc.config import Choice, Input
 from glc.errors import ConfigError, DataError
 from glc.etl import cubes
+from glc.etl import tiles as tiles_etl
 from glc.location import LocationEncoder
 from glc.location import features as feature_maps
 from glc.nets.inputs import batches, features, tables
+from glc.nets.layers.maps import Maps
+from tests.rasters.geotiffs import geotiff
 
 RNG = np.random.default_rng(5)
 IDS = {"pa_train": [30, 10, 20], "pa_test": [10, 40], "po": [20]}
@@ -39,6 +45,21 @@ def tiles(tmp_path):
             pq.write_table(pa.Table.from_pandas(table, wanted, preserve_index=False), out / f"part-{part:05d}.parquet")
         storage.note(out, bands=list(values), size=16, block=2)
     return folder, values
+
+
+SATELLITE = Input("sentinel2", bands=("red",), block=2, size=16)
+
+
+def tiles_of(tmp_path):
+    """A table of tiles of the surveys 1, 2 and 3, one band that is the same everywhere."""
+    folder = tmp_path / "satellite"
+    if not folder.exists():
+        columns = {"dataset": "pa_train", "surveyId": [1, 2, 3], "flag": "ok", "red": [[1.0] * 4] * 3, "red_valid": 1.0}
+        table = pa.Table.from_pandas(pd.DataFrame(columns), schema.tiles({"red": np.float32}), preserve_index=False)
+        with storage.atomic_directory(folder, task="Tiles") as out:
+            pq.write_table(table, out / "part-00000.parquet")
+            storage.note(out, bands=["red"], size=16, block=2)
+    return folder
 
 
 def gather(found, *surveys):
@@ -168,6 +189,84 @@ def test_cubes_by_year_band_and_terms(tmp_path):
     )
     with pytest.raises(ConfigError, match="found year 2021, expected years of 2000 to 2020"):
         tables.read((Input(cube="landsat", years=(2021,)),), [[folder]])
+
+
+def maps_of(found, *surveys):
+    """What a tile CNN sees of the surveys, standardised over them: (survey, channel, row, col)."""
+    batch = found.of(schema.dataset_numbers([dataset for dataset, _ in surveys]), [survey for _, survey in surveys])
+    moments = found.moments(schema.dataset_numbers([dataset for dataset, _ in surveys]), [s for _, s in surveys])
+    maps = Maps(found.layouts)
+    maps.prepare(SimpleNamespace(inputs=moments))
+    return maps.eval()(batch).numpy()
+
+
+SURVEYS = [("pa_train", number) for number in (1, 2, 3)]
+
+
+def test_a_trend_over_years_in_a_cube_reaches_the_net(tmp_path):
+    climate = np.repeat(np.random.default_rng(0).normal(280, 5, (3, 4, 1, 12)), 19, axis=2).astype(np.float32)
+    climate[1] = climate[0]
+    climate[1] += np.linspace(-3, 3, 19, dtype=np.float32)[:, None]  # the same mean, with a trend
+    climate[2, :, 0, 4] = np.nan
+    source, folder = tmp_path / "cubes", tmp_path / "output"
+    source.mkdir()
+    for survey, cube in enumerate(climate, start=1):
+        np.save(source / f"GLC24-PA-train-bioclimatic_monthly_{survey}_cube.npy", cube)
+    with storage.atomic_directory(folder, task="Cubes") as out:
+        places = pd.DataFrame({"dataset": "pa_train", "surveyId": [1, 2, 3]})
+        storage.note(out, **cubes.write_files(places, source, out, kind="bioclim"))
+    years = (2000, 2009, 2018)
+    found = tables.read((SATELLITE, Input(cube="bioclim", years=years, by_year=True)), [[tiles_of(tmp_path)], [folder]])
+    layout = found.layouts["bioclim_cube"]
+    names = storage.manifest(folder)["names"]
+    assert layout == features.Layout("cube", tuple(f"{name}_{year}" for name in names for year in years), 1, 1)
+    values = gather(found, *SURVEYS)["bioclim_cube"][:, :, 0, 0].reshape(3, 4, 3)
+    assert_allclose(values[:2], climate[:2, :, [0, 9, 18]].mean(axis=3), rtol=1e-6)
+    assert np.isnan(values[2, :, 0]).all()
+    assert np.isfinite(values[2, :, 1:]).all()
+    first, trend, _ = maps_of(found, *SURVEYS)[:, 1:, 0, 0]
+    assert np.abs(first - trend).max() > 0.5
+    at_once = tables.read((SATELLITE, Input(cube="bioclim", years=years)), [[tiles_of(tmp_path)], [folder]])
+    first, trend, _ = maps_of(at_once, *SURVEYS)[:, 1:, 0, 0]
+    assert_allclose(first, trend, atol=1e-3)
+
+
+def test_tiles_of_the_climate_of_years_keep_years_and_space(tmp_path):
+    (tmp_path / "Climate" / "EnvironmentalRasters" / "Climate" / "Yearly").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    normal = rng.normal(10, 3, (1, 60, 90)).astype(np.float32)
+    normal[:, :, 30:60] = normal[:, :, :30]  # the second survey lies in a copy of the first's surroundings
+    for year, warmer in ((2001, -2), (2010, 0), (2019, 2)):
+        values = normal.copy()
+        values[:, :, 30:60] += warmer
+        path = tmp_path / "Climate" / f"EnvironmentalRasters/Climate/Yearly/tas_{year}.tif"
+        geotiff(path, values, names=(f"tas {year}",))
+    # columns 15, 45 and 75 of pixels of 0.01 degrees from lon 5 on
+    places = pd.DataFrame({"dataset": "pa_train", "surveyId": [1, 2, 3], "lon": [5.155, 5.455, 5.755], "lat": 44.695})
+    with storage.atomic_directory(tmp_path / "tiles", task="Tiles") as out:
+        storage.note(out, **tiles_etl.write(None, places, "climate_years", tmp_path / "Climate", out, size=16, block=4))
+    found = tables.read((Input("climate_years", block=4, size=16),), [[tmp_path / "tiles"]])
+    assert found.layouts["climate_years"].bands == ("tas_2001", "tas_2010", "tas_2019")
+    first, trend, _ = maps_of(found, *SURVEYS)
+    assert_allclose(first[1], trend[1], atol=1e-4)
+    assert (np.abs(first - trend)[[0, 2], 0, 0] > 0.5).all()
+    assert (np.abs(first[:, 1:, 1:]) > 0.05).mean() > 0.8
+
+
+def test_class_codes_are_read_as_measurements(tmp_path):
+    codes = np.random.default_rng(0).integers(1, 17, (13, 40, 40)).astype("uint8")
+    path = tmp_path / "EnvironmentalRasters" / "LandCover" / "LandCover_MODIS_Terra-Aqua_500m.tif"
+    path.parent.mkdir(parents=True)
+    geotiff(path, codes, nodata=255)
+    places = pd.DataFrame(
+        {"dataset": "pa_train", "surveyId": [1], "lon": [5.205], "lat": [44.795]}
+    )  # row 20, column 20
+    covariate = replace(registry.covariates.get("landcover_modis"), classes={})
+    with storage.atomic_directory(tmp_path / "tiles", task="Tiles") as out:
+        storage.note(out, **tiles_etl.write(None, places, covariate, tmp_path, out, size=16, block=4))
+    wanted = Input("landcover_modis", bands=("prop1", "type1"), classes_as="codes", block=4, size=16)
+    got = gather(tables.read((wanted,), [[tmp_path / "tiles"]]), ("pa_train", 1))["landcover_modis"][0]
+    assert_allclose(got, dct.compress(codes[[8, 0], 12:28, 12:28].astype(float), 4), atol=1e-4)
 
 
 @pytest.mark.parametrize("memory_bytes", [1 << 30, 0], ids=["memory", "streamed"])
