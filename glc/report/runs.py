@@ -26,14 +26,14 @@ def draw(table: pd.DataFrame, out: Path, title: str = "") -> str:
         raise DataError(f"runs: found columns {list(table)}, expected 'test top-30' or 'validation top-30'")
     table = table.sort_values(f"{split} adaptive top-30", ascending=False, kind="stable")
     places = np.arange(len(table))
-    with picture(out, (1.4 * WIDTH, 1.3 + 0.5 * len(table))) as figure:
+    with picture(out, (1.6 * WIDTH, 1.3 + 0.62 * len(table))) as figure:
         ax = figure.add_subplot()
         ax.grid(axis="x")
         ax.tick_params(length=0)
         for shift, (measure, colour) in zip((-0.19, 0.19), MEASURES.items(), strict=True):
             bars = ax.barh(places + shift, table[f"{split} {measure}"], 0.36, color=colour, label=measure)
             ax.bar_label(bars, fmt="%.3f", padding=3, fontsize=8)
-        ax.set_yticks(places, [textwrap.fill(label, 38) for label in table["model"]])
+        ax.set_yticks(places, [textwrap.fill(label, 42) for label in table["model"]])
         ax.invert_yaxis()
         ax.margins(x=0.12)
         ax.set_xlabel(f"accuracy on the {split} occurrences")
