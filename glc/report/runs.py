@@ -21,6 +21,7 @@ def draw(table: pd.DataFrame, out: Path, title: str = "") -> str:
     returns : the split whose accuracies are drawn
     A DataError tells that the table has neither.
     """
+    table = table.dropna(axis=1, how="all")
     split = next((name for name in ("test", "validation") if f"{name} top-30" in table), "")
     if not split:
         raise DataError(f"runs: found columns {list(table)}, expected 'test top-30' or 'validation top-30'")

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import luigi
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -96,6 +97,7 @@ def test_figure_1_of_2020_is_published_with_table_1(tmp_path):
     text = (tmp_path / "runs.svg").read_text()
     assert [text.count(word) for word in ("run 1", "run $2", "0.200", "0.300", "0.100")] == [1, 1, 2, 1, 1]
     validation = table.rename(columns=lambda name: name.replace("test", "validation"))
+    validation["test top-30"] = np.nan
     assert runs.draw(validation, tmp_path / "runs.png") == "validation"
     assert (tmp_path / "runs.png").stat().st_size > 5_000
     with pytest.raises(DataError, match="expected 'test top-30' or 'validation top-30'"):
