@@ -188,7 +188,7 @@ class Table3(CostTable):
                 _public("did not converge, .02", 0.02),
                 "",
             ),
-            "tile CNN, + land cover as 118 layers of single classes + 19 bioclim": (
+            "tile CNN, + land cover as 118 layers of single classes + 19 bioclim (ours)": (
                 Variant("tile-cnn-rasters-published").changed({"inputs.1.classes_as": "declared"}),
                 "",
                 "",
