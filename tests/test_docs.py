@@ -94,7 +94,8 @@ def test_the_experiments_of_the_pages_load(tmp_path):
     assert loaded["experiments1"].model.options["prior"] == 3_000
     assert loaded["experiments1"].validation == config.load("votes").validation
     assert [entry.name for entry in loaded["imagery0"].inputs] == ["sentinel2", "series_cube"]
-    assert [entry.size for entry in loaded["imagery1"].inputs] == [128, 32]
+    assert [entry.name for entry in loaded["imagery1"].inputs] == ["landcover_modis", "climate_years", "bioclim_cube"]
+    assert [entry.size for entry in loaded["imagery2"].inputs] == [128, 32]
 
 
 def anchors(text):
