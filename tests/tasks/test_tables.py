@@ -148,6 +148,21 @@ def test_what_dsgt_published_is_trained_and_decided_as_published(name, decoder):
     assert settings.compare_with == ()
 
 
+def test_land_cover_and_climate_are_read_as_published():
+    rasters = config.load("tile-cnn-rasters-published").inputs
+    assert [(wanted.name, wanted.classes_as, wanted.bands) for wanted in rasters] == [
+        ("sentinel2", "declared", ()),
+        ("landcover_modis", "codes", ()),
+        ("bioclim", "declared", ()),
+    ]
+    chosen = config.load("tile-cnn-chosen-published").inputs
+    assert [(wanted.name, wanted.classes_as, wanted.bands) for wanted in chosen] == [
+        ("sentinel2", "declared", ()),
+        ("landcover_modis", "codes", ("prop1", "prop2", "prop3")),
+        ("climate_years", "declared", ()),
+    ]
+
+
 def test_tile2vec_as_published_reads_the_satellite_and_sums_the_species_of_all_three():
     settings = config.load("tile2vec-published")
     assert [wanted.tiles for wanted in settings.inputs] == ["sentinel2"]
