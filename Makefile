@@ -18,6 +18,8 @@ PRESET     = cpu
 # of the papers' tables: yes writes the Kaggle file of each row; a CSV with the columns row, public, private
 SUBMISSIONS =
 LEADERBOARD =
+# of nets of images: folder of pre-trained weights, <timm name>.safetensors or .pth
+WEIGHTS    =
 # of nceas and norberg: folders of the benchmarks' tables
 NCEAS      =
 NORBERG    =
@@ -66,7 +68,8 @@ LUIGI   = $(CENTRAL)$(BIN)/python -m luigi --module
 # a file's tests share their outputs, so they run in one process; long files start first (tests/conftest.py)
 PYTEST  = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PLAIN   = --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
-ON      = $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ENCODER), --location-encoder '$(ENCODER)')
+PLACED  = $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ENCODER), --location-encoder '$(ENCODER)')
+ON      = $(PLACED)$(if $(WEIGHTS), --weights-folder '$(WEIGHTS)')
 ROWS    = $(ON)$(if $(SUBMISSIONS), --submissions)$(if $(LEADERBOARD), --leaderboard '$(LEADERBOARD)')
 
 .DEFAULT_GOAL := help

@@ -40,6 +40,7 @@ _WITHOUT_SPARK = (
     "tests/tasks/test_published_inputs.py",
     "tests/tasks/test_refusals.py",
     "tests/tasks/test_sdm.py",
+    "tests/tasks/test_weights.py",
 )
 # files that take long come first, so that no process is left alone with one at the end
 _LONG = (*_SPARK, "tests/nets/")

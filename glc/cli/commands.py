@@ -102,6 +102,14 @@ def run(
     location_encoder: Annotated[
         str, typer.Option("--location-encoder", help="File of a pre-trained location encoder.", show_default=False)
     ] = "",
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights-folder",
+            help="Folder of pre-trained weights, <timm name>.safetensors or .pth.",
+            show_default=False,
+        ),
+    ] = "",
     workers: Annotated[int, typer.Option(min=1, help="Tasks that run at the same time.")] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the tasks and what is finished; run nothing.")
@@ -117,6 +125,11 @@ def run(
 
     options = {"experiment": experiment, "root": root}
     if is_of_encoder(experiment):
+        if weights:
+            raise ConfigError(
+                f"experiment {experiment}: found --weights-folder, expected the option of its net of images; try: glc "
+                f"run '{experiment}+location.image.weights=\"{weights}\"'"
+            )
         if dataset or location_encoder:
             raise ConfigError(
                 f"experiment {experiment}: found --dataset or --location-encoder, expected --imagery: it trains a "
@@ -126,7 +139,7 @@ def run(
     else:
         task = "Submission"
         options |= {"dataset": dataset or "virtual:small", "imagery_folder": imagery}
-        options |= {"location_encoder": location_encoder}
+        options |= {"location_encoder": location_encoder, "weights_folder": weights}
     if dry_run:
         from glc.cli import plan
 

@@ -114,6 +114,8 @@ def fit(
                     )
                 lightning.fit(run, learner, loaders, resume)
         learner.load_state_dict(best.weights)
+    # not where its weights came from: they are in it, and another machine has other paths
+    model = config.Choice(model.name, {key: value for key, value in model.options.items() if key != "weights"})
     save(out / CHECKPOINT, learner.net, model, n_classes, layouts, _facts(summaries[0]), learner.link)
     row = history.best(best.monitor, highest=best.mode == "max")
     measures = [name for name in columns if name.startswith(("train_", "valid_"))]

@@ -16,6 +16,7 @@ from glc.tasks.experiment import ExperimentTask
 from glc.tasks.imagery import Cubes, ImageryTask, Tabular, Tiles
 from glc.tasks.location.encoder_file import location_encoder
 from glc.tasks.machine import budget
+from glc.tasks.weights import Backbone, backbone, with_file
 from glc.types import JSON, Facts, Keywords
 
 if TYPE_CHECKING:
@@ -107,7 +108,10 @@ class ReadsInputs(ExperimentTask):
         return [wanted for wanted in self.present if wanted.stored]
 
     def setting(self, path: str) -> JSON:
-        """With the options of locations in full, and a location encoder's content in place of its path."""
+        """With the options of locations in full, and the content of an encoder or of weights in place of their path."""
+        if path == "model" and self.backbone:
+            file = self.backbone.file
+            return config.to_dict(with_file(self.settings.model, storage.file_digest(file) if file else ""))
         if path != "inputs":
             return super().setting(path)
         return [config.to_dict(replace(wanted, location=_resolved(wanted.location))) for wanted in self.settings.inputs]
@@ -115,7 +119,25 @@ class ReadsInputs(ExperimentTask):
     def raw_files(self) -> list[Facts]:
         choices = [wanted.location for wanted in self.settings.inputs if wanted.location.name == "encoder"]
         paths = dict.fromkeys(location_encoder(choice)[0] for choice in choices)
-        return [*super().raw_files(), *map(storage.raw_file, paths)]
+        weights = [self.backbone.file] if self.backbone and self.backbone.file and "model" in self.sections else []
+        return [*super().raw_files(), *map(storage.raw_file, [*paths, *weights])]
+
+    @cached_property
+    def backbone(self) -> Backbone | None:
+        """The net of timm that reads tiles, of the inputs that there are."""
+        if not any(wanted.tiles for wanted in self.settings.inputs):
+            return None
+        return backbone(self.settings) if any(wanted.tiles for wanted in self.present) else None
+
+    def model(self) -> config.Choice:
+        """The net, whose image net names its file of weights; says how that fits."""
+        if not self.backbone:
+            return self.settings.model
+        match = self.backbone.check()
+        if match is None:
+            return with_file(self.settings.model, "")
+        self.status(f"weights of {match.note()}")
+        return with_file(self.settings.model, str(self.backbone.file))
 
     @contextlib.contextmanager
     def open_features(

@@ -7,9 +7,9 @@ from glc import config, editions, registry, storage, world
 from glc.editions import Edition
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Evaluate
-from glc.tasks.experiment import ExperimentProduct
+from glc.tasks.experiment import ExperimentProduct, ExperimentTask
 from glc.tasks.report import Report
-from glc.tasks.scores import Predictions
+from glc.tasks.scores import EnsembleScores, Predictions
 from glc.tasks.surveys import Surveys
 from glc.tasks.training import Fit
 from glc.types import JSON, Facts
@@ -75,6 +75,7 @@ class Submission(ExperimentProduct):
             f"  scores     {self.stable('metrics', '.json')}",
             f"  report     {self.stable('reports') / 'index.html'}",
             *self._left_out(),
+            *self._random_weights(),
             *self._unscored(),
         ]
 
@@ -93,6 +94,20 @@ class Submission(ExperimentProduct):
             return []
         names = self.clone(Fit).left_out
         return [f"  skipped (not in this dataset): {', '.join(names)}"] if names else []
+
+    def _random_weights(self) -> list[str]:
+        """A line on nets of images that did not start from pre-trained weights."""
+        tasks: list[ExperimentTask] = [self]
+        if registry.models.get(self.settings.model.name).kind == "ensemble":
+            tasks = list(self.clone(EnsembleScores).members.values())
+        nets = [task for task in tasks if registry.models.get(task.settings.model.name).kind == "net"]
+        backbones = [self.clone(Fit, experiment=task.experiment).backbone for task in nets]
+        names = dict.fromkeys(backbone.name for backbone in backbones if backbone and not backbone.file)
+        if not names:
+            return []
+        return [
+            f"  random weights: {', '.join(names)}; --weights-folder FOLDER (make: WEIGHTS=) gives pre-trained ones"
+        ]
 
 
 def f1_of_splits(metrics: Facts) -> str:

@@ -64,6 +64,8 @@ class Pretrain(ReadsInputs, PretrainTask):
 
     def check(self) -> None:
         check_training()
+        if self.backbone:
+            self.backbone.check()
 
     def requires(self) -> dict[str, GlcTask]:
         return {"triplets": self.clone(Triplets)} | self.input_tasks(*self.parts())
@@ -83,7 +85,7 @@ class Pretrain(ReadsInputs, PretrainTask):
                 self.input()["triplets"].path,
                 features,
                 out,
-                model=self.settings.model,
+                model=self.model(),
                 machine=training(
                     self.root, name, f"{name}-{self.subject}-pretrain", self.shown(), resume=self.parts_folder()
                 ),
@@ -114,6 +116,8 @@ class Fit(ReadsInputs):
 
     def check(self) -> None:
         check_training()
+        if self.backbone:
+            self.backbone.check()
 
     def requires(self) -> dict[str, GlcTask]:
         needs = super().requires() | {"examples": self.clone(Examples)} | self.input_tasks(*self.parts())
@@ -148,7 +152,7 @@ class Fit(ReadsInputs):
                 examples / "train",
                 examples / "stop",
                 out,
-                model=self.settings.model,
+                model=self.model(),
                 train_config=train,
                 n_classes=storage.manifest(examples)["classes"],
                 features=features,
@@ -162,7 +166,8 @@ class Fit(ReadsInputs):
                 ),
                 **start,
             )
-        storage.note(out, **summary, **self.facts)
+        match = self.backbone.check() if self.backbone else None
+        storage.note(out, **summary, **self.facts, **({"weights": match.facts()} if match else {}))
 
 
 class FineTune(Fit):

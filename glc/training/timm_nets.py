@@ -1,21 +1,17 @@
 """timm's nets as backbones; `glc.nets` has made torchvision, which timm needs, importable."""
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
 from glc.errors import ConfigError, did_you_mean
-from glc.types import Keywords, StrPath
+from glc.types import Keywords
 
 
-def backbone(
-    name: str, channels: int, pretrained: StrPath | None = None, scale: float = 1.0, **settings: Keywords
-) -> tuple[nn.Module, int]:
+def backbone(name: str, channels: int, scale: float = 1.0, **settings: Keywords) -> tuple[nn.Module, int]:
     """A net of timm without its classifier, mapping (batch, channels, row, col) to (batch, features).
 
-    pretrained : path of a weights file of that net (timm adapts the first layer to the channels), or None for random
-        weights; nothing is ever fetched
+    Its weights are random; `glc.training.weights` gives it those of a file.
+
     scale : share of the published widths, above 0 and at most 1; depths, heads and kernels stay, widths are rounded to
         what the heads divide. The first layers of ResNet (64) and Xception (32, 64), and the last hidden one of
         MobileNetV3 (1280), stay as wide as published: timm fixes them.
@@ -28,32 +24,11 @@ def backbone(
         raise ConfigError(
             f"backbone: unknown net {name!r} of timm{did_you_mean(name, timm.list_models())}; see timm.list_models()"
         )
-    if pretrained:
-        if scale != 1:
-            raise ConfigError(
-                f"scale: found {scale} with pretrained weights ({pretrained}), expected 1: the file's tensors have "
-                "the published widths; leave one of the two out"
-            )
-        if not Path(pretrained).is_file():
-            raise ConfigError(
-                f"pretrained: found no file {pretrained}, expected weights of {name}; make it where there is a "
-                f"network: python -c \"import timm, torch; torch.save(timm.create_model('{name}', "
-                f"pretrained=True).state_dict(), '{pretrained}')\""
-            )
-        settings |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(pretrained)}}
     create = timm.create_model
     if scale != 1:
         create, narrow = _narrow(name, scale)
         settings |= narrow
     net = create(name, num_classes=0, in_chans=channels, **settings)
-    if pretrained:  # timm leaves at random what a file does not have
-        weights = timm.models.load_state_dict(str(pretrained))
-        lacking = [key for key in net.state_dict() if key not in weights and not key.endswith("num_batches_tracked")]
-        if lacking:
-            raise ConfigError(
-                f"pretrained: {pretrained} holds no {lacking[0]} (and lacks {len(lacking)} tensors in all), expected "
-                f"the weights of {name} by timm's names; save them from timm"
-            )
     return net, net.num_features
 
 

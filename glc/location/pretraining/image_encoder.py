@@ -37,7 +37,7 @@ class ImageEncoder(nn.Module):
         self.net = member(config.options(member, image, "image"), len(bands), size, dim)
 
     def prepare(self, tiles: np.ndarray, rows: np.ndarray | slice = slice(None)) -> None:
-        """Take the moments of the bands over the `rows` of `tiles` (n, band, row, col), and pretrained weights."""
+        """Take the moments of the bands over the `rows` of `tiles` (n, band, row, col), and pre-trained weights."""
         mean, std = np.zeros((2, len(self.bands)))
         rows = np.arange(len(tiles))[rows]
         for band in range(len(self.bands)):  # one at a time: a copy of all tiles may not fit
@@ -147,7 +147,7 @@ class Timm(nn.Module):
         resize: Natural = 0
         """Side in pixels that the net sees, bilinear; 0 leaves the tiles as they are."""
         weights: str = ""
-        """Pre-trained weights of the net: a file of them by timm's names; empty: random."""
+        """Pre-trained weights of the net: a file, or a folder with <its name>.safetensors or .pth; empty: random."""
         scale: Rate = 1.0
         """Share of the published widths."""
 
@@ -155,22 +155,24 @@ class Timm(nn.Module):
         super().__init__()
         from glc.training import timm_nets
 
-        self.options, self._made = options, (options.net, bands)
-        self.net, width = timm_nets.backbone(options.net, bands, scale=options.scale)
+        self.options = options
+        self.net, width = timm_nets.backbone(options.net, bands, options.scale)
         self.linear = nn.Linear(width, dim)
 
     @property
     def start(self) -> str:
         """What the net starts from, in words."""
-        return "pre-trained weights" if self.options.weights else "random weights"
+        from glc.training.weights import named
+
+        return "pre-trained weights" if named(self.options.weights) else "random weights"
 
     def prepare(self, bands: Sequence[str]) -> None:
         """Take the weights of the file: here, for a trained encoder must load where that file is not."""
-        if self.options.weights:
-            from glc.training import timm_nets
+        from glc.training import weights
 
-            net, _ = timm_nets.backbone(*self._made, self.options.weights, scale=self.options.scale)
-            self.net.load_state_dict(net.state_dict())
+        if weights.named(self.options.weights):
+            weights.check(self.options.weights, self.options.net, self.options.scale)
+            weights.take(self.net, self.options.weights, self.options.net, bands)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.options.resize and x.shape[-1] != self.options.resize:

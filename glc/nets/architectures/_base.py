@@ -77,8 +77,17 @@ class Net(nn.Module):
         self.options, self.n_classes, self.layouts = options, n_classes, layouts
         self.encoder = self.head = None
 
+    @classmethod
+    def backbone(cls, options: MemberOptions) -> tuple[str, float]:
+        """The net of timm that reads the tiles and that the option `weights`, which it then has, gives weights to.
+
+        options : the net's own `Options`
+        returns : (timm's name, share of its published widths); the name is empty where there is no such net
+        """
+        return "", 1.0
+
     def prepare(self, summary: Summary) -> None:
-        """Learn what comes before the gradient: moments of the inputs, class frequencies, pretrained weights.
+        """Learn what comes before the gradient: moments of the inputs, class frequencies, pre-trained weights.
 
         summary : counts and moments of the training examples; called once, before training, not on loading
         """

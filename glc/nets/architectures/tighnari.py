@@ -65,8 +65,9 @@ class Tighnari(Net):
         xception41)."""
         image: str = "swin_tiny_patch4_window7_224"
         """A net of timm (efficientnet_b0, convnext_base, vit_base_patch16_224)."""
-        pretrained: str = ""
-        """Weights file (on this machine) of the image net; empty: random weights."""
+        weights: str = ""
+        """Pre-trained weights of the image net: a file, or a folder with <its name>.safetensors or .pth; random: none;
+        empty: the folder of the command line, if it names one."""
         resize: Natural = 224
         """Side in pixels that images are resized to; 0 leaves them."""
         fusion: Literal["hcam", "concat"] = "hcam"
@@ -113,6 +114,10 @@ class Tighnari(Net):
         def __post_init__(self) -> None:
             require(self.fused % self.heads == 0, "heads", self, f"a divisor of fused = {self.fused}")
 
+    @classmethod
+    def backbone(cls, options: MemberOptions) -> tuple[str, float]:
+        return options.image, options.scale
+
     def __init__(self, options: MemberOptions, n_classes: int, layouts: "dict[str, Layout]") -> None:
         super().__init__(options, n_classes, layouts)
         self.mixup = options.mixup
@@ -130,7 +135,7 @@ class Tighnari(Net):
         self.head = nn.Sequential(nn.Dropout(options.dropout), nn.Linear(self.fusion.width, n_classes))
 
     def prepare(self, summary: "Summary") -> None:
-        """Take the inputs' moments, the image net's pretrained weights, and, for `prior`, the class counts."""
+        """Take the inputs' moments, the image net's weights, and, for `prior`, the class counts."""
         for module in (*self.encoders.values(), *self.votes.values()):
             module.prepare(summary)
         if self.votes and self.encoders:
@@ -219,7 +224,7 @@ def encoders(options, layouts):
         made["table"] = Vectors(parts["table"], options.table_width, options.table_width)
     if "image" in parts:
         made["image"] = images(
-            parts["image"], options.image, options.resize, options.pretrained, options.symmetries, **shared
+            parts["image"], options.image, options.resize, options.weights, options.symmetries, **shared
         )
     if "graph" in parts:
         joined = compressed({part: (encoder.width, encoder.token_width) for part, encoder in made.items()})

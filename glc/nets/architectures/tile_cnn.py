@@ -15,6 +15,7 @@ from glc.nets.layers.heads import start_at_frequencies
 from glc.nets.layers.maps import Maps, common_size
 from glc.registry import models
 from glc.training import timm_nets
+from glc.training import weights as weight_files
 from glc.types import MemberOptions
 
 if TYPE_CHECKING:
@@ -43,11 +44,11 @@ class Encoder(nn.Module):
         symmetries=True,
         grid=8,
         backbone="cnn",
-        pretrained="",
+        weights="",
     ):
         super().__init__()
         self.maps = Maps(layouts, symmetries, common_size(layouts) if expand else 0)
-        self._backbone, self._pretrained = backbone, pretrained
+        self._backbone, self._weights = backbone, weights
         self.latent = latent
         if backbone == "cnn":
             rows, cols = self.maps.rows, self.maps.cols
@@ -70,11 +71,11 @@ class Encoder(nn.Module):
         self.linear = nn.Linear(width, latent)
 
     def prepare(self, summary):
-        """Take the moments of the inputs from `summary`, and the pretrained weights of a timm backbone."""
+        """Take the moments of the inputs from `summary`, and the weights of a timm backbone with their scale of RGB."""
         self.maps.prepare(summary)
-        if self._pretrained:  # here, for a trained checkpoint must load where that file is not
-            layers, _ = timm_nets.backbone(self._backbone, self.maps.channels, self._pretrained)
-            self.layers.load_state_dict(layers.state_dict())
+        if weight_files.named(self._weights):  # here, for a trained checkpoint must load where that file is not
+            weight_files.take(self.layers, self._weights, self._backbone, self.maps.bands)
+            self.maps.normalise(*weight_files.normalisation(self.layers))
 
     def forward(self, batch):
         maps = self.maps(batch).contiguous(memory_format=torch.channels_last)  # a third less time on a CPU
@@ -121,15 +122,20 @@ class TileCnn(Net):
         """Learn from the pixels (128 x 128 as published) that the coefficients are expanded to, not from them."""
         backbone: str = "cnn"
         """cnn, or a convolutional net of timm in place of the convolutions, such as tf_efficientnetv2_s."""
-        pretrained: str = ""
-        """Weights file (on this machine) of a timm backbone; empty: random weights."""
+        weights: str = ""
+        """Pre-trained weights of a timm backbone: a file, or a folder with <its name>.safetensors or .pth; random:
+        none; empty: the folder of the command line, if it names one."""
         symmetries: bool = True
         """While training, turn and mirror every survey's tiles at random (section 4.4)."""
         grid: Count = 8
         """Larger maps are averaged to grid x grid before the linear layer (ours)."""
 
         def __post_init__(self) -> None:
-            require(not (self.pretrained and self.backbone == "cnn"), "pretrained", self, "none but of a timm backbone")
+            require(not (self.weights and self.backbone == "cnn"), "weights", self, "none but of a timm backbone")
+
+    @classmethod
+    def backbone(cls, options: MemberOptions) -> tuple[str, float]:
+        return ("" if options.backbone == "cnn" else options.backbone), 1.0
 
     def __init__(self, options: MemberOptions, n_classes: int, layouts: "dict[str, Layout]") -> None:
         super().__init__(options, n_classes, layouts)

@@ -32,6 +32,8 @@ class Layout:
     cols: int
     size: int = 0
     """Side in pixels of the tiles; 0 for cubes."""
+    levels: int = 0
+    """Largest value of pixels of 8 bits, 255; 0 of all others."""
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -112,9 +112,11 @@ class _Tiles(_Stored):
         facts = storage.manifest(folder)
         self.columns = _chosen(wanted.bands, facts["bands"], f"tiles {wanted.tiles!r}")
         side = wanted.block or wanted.size
-        self.layout = Layout("coeffs" if wanted.block else "pixels", self.columns, side, side, facts["size"])
         types = pq.read_schema(self.files[0])
         self.dtype = np.result_type(*(types.field(name).type.value_type.to_pandas_dtype() for name in self.columns))
+        levels = 255 if self.dtype == np.uint8 else 0
+        kind = "coeffs" if wanted.block else "pixels"
+        self.layout = Layout(kind, self.columns, side, side, facts["size"], levels)
 
     def blocks(self):
         side = self.layout.rows

@@ -15,6 +15,7 @@ from glc.nets.layers.maps import Maps, common_size
 from glc.nets.layers.temporal_swin import TemporalSwin
 from glc.nets.layers.temporal_vit import TemporalVit
 from glc.training import timm_nets
+from glc.training import weights as weight_files
 
 _NOISE = 1e-6
 """What spreads less than this share of its largest value is what float32 leaves of a constant."""
@@ -26,18 +27,17 @@ class Vision(nn.Module):
     Tokens are the last map of the net, row after row, less its class tokens; the vector is what its classifier would
     read. Maps are resized (bilinear) to size x size, or with 0 left as they are.
 
-    pretrained : path of a weights file, read by `prepare`; empty: random weights
+    weights : file or folder of weights (`glc.training.weights`), read by `prepare`; empty: random weights
     scale : share of the net's published widths, see `glc.training.timm_nets.backbone`
     small : for cubes, the first layer of a plain ResNet (resnet18, resnet34, ...) steps by 1 and pools nothing, as in
         the organisers' baseline
     """
 
-    def __init__(self, name, channels, rows, cols, size=0, pretrained="", small=False, checkpointing=False, scale=1.0):
+    def __init__(self, name, channels, rows, cols, size=0, weights="", small=False, checkpointing=False, scale=1.0):
         super().__init__()
-        self._name, self._channels, self._pretrained = name, channels, pretrained
+        self._name, self._weights, self._scale = name, weights, scale
         self.size = (size, size) if size else (rows, cols)
-        self._settings = _fixed(name, self.size) | {"scale": scale}
-        self.net, self.token_width = timm_nets.backbone(name, channels, **self._settings)
+        self.net, self.token_width = timm_nets.backbone(name, channels, scale, **_fixed(name, self.size))
         self.width = getattr(self.net, "head_hidden_size", None) or self.token_width
         if small and _plain_resnet(name):
             self.net.conv1 = nn.Conv2d(channels, self.net.conv1.out_channels, 3, padding=1, bias=False)
@@ -45,11 +45,12 @@ class Vision(nn.Module):
         if checkpointing:
             self.net.set_grad_checkpointing(True)
 
-    def prepare(self):
-        """Take the pretrained weights; a ConfigError says where to get a file that is not there."""
-        if self._pretrained:  # here, for a trained checkpoint must load where that file is not
-            net, _ = timm_nets.backbone(self._name, self._channels, self._pretrained, **self._settings)
-            self.net.load_state_dict(net.state_dict())
+    def prepare(self, maps):
+        """Take the weights of the file, and let `maps` be normalised as theirs were; do nothing without one."""
+        if weight_files.named(self._weights):  # here, for a trained checkpoint must load where that file is not
+            weight_files.check(self._weights, self._name, self._scale)
+            weight_files.take(self.net, self._weights, self._name, maps.bands)
+            maps.normalise(*weight_files.normalisation(self.net))
 
     def forward(self, x):
         if x.shape[-2:] != self.size:
@@ -75,20 +76,22 @@ class Images(nn.Module):
     layouts : of pixels, or of coefficients, which are expanded to pixels, at once to `resize` where that is smaller
         than the tiles and no coefficient is lost; see `glc.nets.layers.maps.Maps`
     resize : side in pixels that the net sees (the paper resizes 128 to 224); 0 leaves them; the others as of `Vision`
+
+    With weights, 8-bit red, green and blue are normalised as the images that these were trained on.
     """
 
-    def __init__(self, layouts, name, resize=224, pretrained="", symmetries=False, checkpointing=False, scale=1.0):
+    def __init__(self, layouts, name, resize=224, weights="", symmetries=False, checkpointing=False, scale=1.0):
         super().__init__()
         self.maps = Maps(layouts, symmetries, _expanded(layouts, resize))
         rows, cols = self.maps.rows, self.maps.cols
         self.net = Vision(
-            name, self.maps.channels, rows, cols, resize, pretrained, checkpointing=checkpointing, scale=scale
+            name, self.maps.channels, rows, cols, resize, weights, checkpointing=checkpointing, scale=scale
         )
         self.width, self.token_width = self.net.width, self.net.token_width
 
     def prepare(self, summary):
         self.maps.prepare(summary)
-        self.net.prepare()
+        self.net.prepare(self.maps)
 
     def forward(self, batch):
         tokens, pooled = self.net(self.maps(batch))

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from glc import dct as numpy_dct
 from glc.errors import ConfigError
 from glc.nets.layers import dct
+from glc.training.weights import RGB
 
 _NOISE = 1e-6
 """What spreads less than this share of its band's largest term is what float32 leaves of a constant."""
@@ -36,7 +37,8 @@ class Maps(nn.Module):
     def __init__(self, layouts, symmetries=True, expand=0):
         super().__init__()
         self.layouts, self.symmetries, self.expand = dict(layouts), symmetries, expand
-        self.channels = sum(len(layout.bands) for layout in layouts.values())
+        self.bands = [band for layout in layouts.values() for band in layout.bands]
+        self.channels = len(self.bands)
         self.rows, self.cols, self._terms = _shape(layouts, expand)
         for number, layout in enumerate(layouts.values()):
             self.register_buffer(f"mean_{number}", torch.zeros(layout.shape))
@@ -49,6 +51,20 @@ class Maps(nn.Module):
             scale = np.divide(1, std, out=np.zeros_like(std), where=std > 0)
             getattr(self, f"mean_{number}").copy_(torch.as_tensor(mean))
             getattr(self, f"scale_{number}").copy_(torch.as_tensor(scale))
+
+    def normalise(self, mean, std):
+        """Standardise 8-bit red, green and blue by the mean and deviation of other images; call it after `prepare`.
+
+        mean, std : of red, green and blue from 0 to 1, such as `glc.training.weights.normalisation` gives
+        Other bands, reflectances of 16 bits and coefficients stay as they are, by the moments of the training examples.
+        """
+        for number, layout in enumerate(self.layouts.values()):
+            if layout.levels:
+                for channel, band in enumerate(layout.bands):
+                    if band in RGB:
+                        colour = RGB.index(band)
+                        getattr(self, f"mean_{number}")[channel] = layout.levels * mean[colour]
+                        getattr(self, f"scale_{number}")[channel] = 1 / (layout.levels * std[colour])
 
     def forward(self, batch):
         which = None

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import luigi
 
 from glc import config, registry, storage
-from glc.errors import ConfigError
 from glc.tasks.base import GlcTask, ProductTask, Published, Requirements
 from glc.tasks.imagery import ImageryTask, Tiles
 from glc.tasks.location.experiment import EncoderExperimentTask
@@ -15,7 +14,7 @@ from glc.tasks.machine import training
 from glc.tasks.parameters import EncoderExperimentParameter, NameParameter
 from glc.tasks.preflight import check_training
 from glc.tasks.surveys import Surveys
-from glc.types import JSON, Facts
+from glc.types import JSON, Facts, MemberOptions
 
 if TYPE_CHECKING:
     from glc.training.machine import Machine
@@ -74,16 +73,28 @@ class EncoderTask(EncoderExperimentTask, ProductTask):
 
     def weights(self) -> list[Path]:
         """The file of the image net's pre-trained weights, where one is named; its content counts."""
-        named = self.settings.location.image.options.get("weights")
-        return [Path(named)] if named else []
+        image = self._pretrained_image()
+        if image is None:
+            return []
+        from glc.training.weights import find  # torch takes seconds
+
+        path = Path(image.weights)
+        return [find(path, image.net) if path.is_dir() else path]
 
     def check_weights(self) -> None:
-        """Refuse weights that are no file before anything is trained."""
-        for path in self.weights():
-            if not path.is_file():
-                raise ConfigError(
-                    f"location.image.weights {path}: no such file; give the pre-trained weights of the net"
-                )
+        """Refuse weights that are not there, or that do not fit the net, before anything is trained."""
+        image = self._pretrained_image()
+        if image is not None:
+            from glc.training.weights import check
+
+            check(image.weights, image.net, image.scale)
+
+    def _pretrained_image(self) -> MemberOptions | None:
+        """Options of the image net, if it starts from weights."""
+        image = self.settings.location.image
+        if not image.options.get("weights"):
+            return None
+        return config.options(registry.images.get(image.name), image, "image")
 
 
 class PretrainLocation(GlobeTask, EncoderTask):

@@ -222,11 +222,13 @@ def test_weights_of_the_image_net_are_taken_from_their_file(tmp_path):
     import timm
 
     layouts = {"tiles": TILES}
-    with pytest.raises(ConfigError, match=r"pretrained: found no file .*none\.pth, expected weights of resnet10t"):
-        make(layouts, pretrained=str(tmp_path / "none.pth"))
+    with pytest.raises(
+        ConfigError, match=r"weights: found no file or folder .*none\.pth, expected weights of resnet10t"
+    ):
+        make(layouts, weights=str(tmp_path / "none.pth"))
     source = timm.create_model("resnet10t")
     torch.save(source.state_dict(), tmp_path / "resnet.pth")
-    net = make(layouts, pretrained=str(tmp_path / "resnet.pth")).encoders["image"].net.net
+    net = make(layouts, weights=str(tmp_path / "resnet.pth")).encoders["image"].net.net
     assert torch.equal(net.layer4[0].conv1.weight, source.layer4[0].conv1.weight)
 
 

@@ -73,14 +73,14 @@ def test_weights_of_a_backbone_are_taken_from_their_file_when_training_is_prepar
 
     torch.manual_seed(5)
     source = timm.create_model("resnet10t", in_chans=4)
-    torch.save(source.state_dict(), tmp_path / "resnet.pth")
-    options = {"backbone": "resnet10t", "pretrained": str(tmp_path / "resnet.pth")}
+    torch.save(source.state_dict(), tmp_path / "resnet10t.pth")
+    options = {"backbone": "resnet10t", "weights": str(tmp_path)}
     net = make(3, **options)
     assert not torch.equal(net.encoder.layers.layer4[0].conv1.weight, source.layer4[0].conv1.weight)
     net.prepare(summary())
     assert torch.equal(net.encoder.layers.layer4[0].conv1.weight, source.layer4[0].conv1.weight)
-    (tmp_path / "resnet.pth").unlink()
-    with pytest.raises(ConfigError, match="found no file"):
+    (tmp_path / "resnet10t.pth").unlink()
+    with pytest.raises(ConfigError, match=r"has no resnet10t\.safetensors or resnet10t\.pth"):
         make(3, **options).prepare(summary())
     choice = config.Choice("tile_cnn", options)
     checkpoints.save(tmp_path / "model.ckpt", net, choice, 3, {"tiles": TILES}, {})
@@ -93,7 +93,7 @@ def test_no_inputs_and_impossible_options_are_refused():
         make(layouts={})
     with pytest.raises(ConfigError, match="unknown net 'vgg99'"):
         make(backbone="vgg99")
-    for options in ({"channels": 0}, {"reduced": 0}, {"latent": 0}, {"grid": 0}, {"dropout": 1.0}, {"pretrained": "x"}):
+    for options in ({"channels": 0}, {"reduced": 0}, {"latent": 0}, {"grid": 0}, {"dropout": 1.0}, {"weights": "x"}):
         with pytest.raises(ConfigError, match=f"{next(iter(options))}: found"):
             make(**options)
 

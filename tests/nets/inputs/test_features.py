@@ -88,6 +88,19 @@ def test_tiles_are_found_by_dataset_and_survey(tiles, tmp_path, memory_bytes):
     assert_allclose(got["sentinel2"][5], block[5])
 
 
+@pytest.mark.parametrize(("dtype", "block", "levels"), [(np.uint8, 0, 255), (np.float32, 0, 0), (np.float32, 4, 0)])
+def test_the_levels_of_pixels_of_eight_bits_are_known(tmp_path, dtype, block, levels):
+    with storage.atomic_directory(tmp_path / "tiles", task="Tiles") as out:
+        frame = pd.DataFrame(
+            {"dataset": ["po"], "surveyId": [1], "flag": ["ok"], "red": [[7] * 16], "red_valid": [1.0]}
+        )
+        wanted = schema.tiles({"red": dtype})
+        pq.write_table(pa.Table.from_pandas(frame, wanted, preserve_index=False), out / "part-00000.parquet")
+        storage.note(out, bands=["red"], size=4, block=block or "full")
+    found = tables.read((Input("sentinel2", block=block, size=4),), [[tmp_path / "tiles"]])
+    assert found.layouts["sentinel2"].levels == levels
+
+
 def test_a_survey_with_one_bad_layer_keeps_the_good_ones(tiles):
     folder, values = tiles
     path = folder / "part-00000.parquet"

@@ -129,6 +129,20 @@ def test_pixels_are_standardised_by_band():
     torch.testing.assert_close(prepared({"pixels": PIXELS}, batch)(batch), wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_eight_bits_of_colour_are_normalised_by_given_moments_and_other_bands_by_their_own():
+    colours = Layout("pixels", ("nir", "green", "red"), 16, 16, 16, levels=255)
+    layouts = {"pixels": PIXELS, "colours": colours}  # the first holds red and green too, but of no known depth
+    batch = draw(layouts, 30)
+    maps = prepared(layouts, batch)
+    own = maps(batch)
+    maps.normalise((0.5, 0.4, 0.3), (0.2, 0.1, 0.05))
+    made = maps(batch)
+    torch.testing.assert_close(made[:, :3], own[:, :3])
+    green, red = batch["colours"][:, 1] / 255, batch["colours"][:, 2] / 255
+    torch.testing.assert_close(made[:, 3], (green - 0.4) / 0.1, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(made[:, 4], (red - 0.5) / 0.2, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("expand", [0, 64])
 def test_constant_bands_become_zero_though_float32_leaves_noise_of_them(expand):
     tiles = torch.full((20, 2, 64, 64), 2931.7)

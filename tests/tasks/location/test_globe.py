@@ -104,7 +104,9 @@ def test_pre_trained_weights_count_by_content_and_are_asked_for_before_training(
         experiment = small(image={"name": "timm", "net": "resnet18", "weights": str(path)})
         return PretrainLocation(root=str(tmp_path), imagery=str(raster), experiment=experiment)
 
-    with pytest.raises(ConfigError, match=r"location.image.weights .*none.pth: no such file"):
+    with pytest.raises(
+        ConfigError, match=r"weights: found no file or folder .*none\.pth, expected weights of resnet18"
+    ):
         task(tmp_path / "none.pth").check()
     (tmp_path / "a.pth").write_text("a")
     first = task(tmp_path / "a.pth").identity
