@@ -25,9 +25,9 @@ TIGHNARI = {
     "glc.nets.architectures.tighnari:Tighnari.Options": {
         "temporal": "swin", "image": "swin_tiny_patch4_window7_224", "resize": 224, "fusion": "hcam",
         "tokens": "pooled", "width": 96, "scale": 1.0, "fused": 256, "heads": 8, "hidden": 0, "table_width": 128,
-        "graph_hidden": 512, "graph_tokens": 8, "graph_drop": 0.0, "dropout": 0.1, "mixup": 0.4, "fill": "tensor",
-        "trim": True, "symmetries": False, "checkpointing": False, "prior": True, "votes_prior": 1500.0,
-        "votes_rate": 50.0,
+        "graph_hidden": 512, "graph_tokens": 8, "graph_drop": 0.0, "dropout": 0.1, "mixup": 0.4,
+        "mixup_probability": 1.0, "fill": "tensor", "trim": True, "symmetries": False, "checkpointing": False,
+        "prior": True, "votes_prior": 1500.0, "votes_rate": 50.0,
     },
 }  # fmt: skip
 # Miyaguchi et al. 2024 (DS@GT): sections 4 to 7; Jean et al. 2019 for tile2vec; Ridnik, Zhang, Benedict for the losses

@@ -44,7 +44,7 @@ class Validation:
     """How training surveys are split into folds, and how many folds are run."""
 
     scheme: Literal["block", "random", "quadrats"] = "block"
-    """block: whole squares of `size_m` go to one fold; random: each survey by itself (the 90-10 of the 2024 paper);
+    """block: whole squares of `size_m` go to one fold; random: each survey by itself (as both papers of 2024);
     quadrats: as random, after a share `held_out` of the squares is held out if the dataset has no test (2020)."""
     size_m: Positive = 30_000
     """Side of the squares, metres; GeoLifeCLEF 2020's quadrats have 5,000."""

@@ -27,8 +27,9 @@ def assign(surveys, validation, hold_out=False):
 
     surveys : pyarrow table or pandas frame of one dataset with surveyId, easting, northing (metres) and crs
     validation : `config.Validation`; ``block`` deals whole squares of ``size_m`` so that the folds are even in
-        surveys (Tighnari 2024); ``random`` and ``quadrats`` deal each survey by itself (the 90-10 split of Miyaguchi
-        et al. 2024; Deneu et al. 2020, section 3.2, who train on 90 %, stop by 5 % and look at 5 %: 20 folds)
+        surveys (ours); ``random`` and ``quadrats`` deal each survey by itself (the 90-10 split of Miyaguchi et al.
+        2024, the ten parts of Liu et al. 2024; Deneu et al. 2020, section 3.2, who train on 90 %, stop by 5 % and look
+        at 5 %: 20 folds)
     hold_out : give whole blocks to fold -1, which stands in for the test of a dataset that has none: blocks with about
         a tenth of the surveys; under ``quadrats`` a share ``held_out`` of the blocks themselves, drawn at random
         however many surveys they hold (Deneu et al. 2020, section 2.1: 2.5 % of the squares of 5 km)

@@ -157,7 +157,7 @@ class Learner(pl.LightningModule):
         if self.frozen:
             self.net.encoder.requires_grad_(False)
         member = losses.get(train_config.loss.name)
-        self.mixup = self.net.mixup
+        self.mixup, self.mixup_probability = self.net.mixup, self.net.mixup_probability
         if self.mixup and not member.soft_targets:
             able = ", ".join(repr(name) for name in losses.choices() if losses.get(name).soft_targets)
             raise ConfigError(
@@ -183,7 +183,8 @@ class Learner(pl.LightningModule):
             self.net.encoder.eval()  # Lightning has set all of it to training: batch statistics would drift
 
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        if self.mixup:
+        # nothing is drawn where all batches are mixed
+        if self.mixup and (self.mixup_probability == 1 or torch.rand(()) < self.mixup_probability):
             batch, targets = mixup(batch, multi_hot(batch["species"], self.n_classes), self.mixup)
             loss = self.loss(self.net(batch).float(), targets, batch["weight"], self.class_weights)
         else:

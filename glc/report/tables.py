@@ -20,7 +20,8 @@ SEEDS = (
     "gain: mean ± standard deviation of the differences, seed by seed, to the row that it adds to, on the surveys that "
     "both evaluate; helps, harms: Student's 95 % interval of the mean leaves out 0.",
     "surveys: training surveys of a fold; evaluated: validation surveys; epochs and minutes: of training and scoring "
-    "all folds, mean over the seeds, and counted again in rows that share their nets.",
+    "all folds, mean over the seeds, and counted again in rows that share their nets; seconds per epoch: of training "
+    "with its validation, mean over all epochs.",
 )
 
 
@@ -106,16 +107,18 @@ def costs(folders: Sequence[Path]) -> Facts:
 
 
 def net_costs(fits: Sequence[Sequence[Path]], scores: Sequence[Path], evaluated: int) -> Facts:
-    """Surveys, epochs, parameters, minutes and losses of the nets of one row.
+    """Surveys, epochs, parameters, minutes, seconds per epoch and losses of the nets of one row.
 
     fits : outputs of the trainings, of each seed those of all folds
     scores : outputs of their predictions
     evaluated : validation surveys
     """
     from glc.nets import checkpoints
+    from glc.training.history import HISTORY
 
     trained = [storage.manifest(folder) for folders in fits for folder in folders]
     scored = [storage.manifest(folder) for folder in scores]
+    epochs = [pd.read_csv(folder / HISTORY)["seconds"] for folders in fits for folder in folders]
     net = checkpoints.load(fits[0][0] / checkpoints.CHECKPOINT)[0]
     return {
         "training loss": sum(facts["train_loss"] for facts in trained) / len(trained),
@@ -125,6 +128,7 @@ def net_costs(fits: Sequence[Sequence[Path]], scores: Sequence[Path], evaluated:
         "epochs": sum(facts["epochs"] for facts in trained) / len(fits),
         "parameters": f"{sum(weight.numel() for weight in net.parameters()):,}",
         "minutes": sum(facts["seconds"] for facts in trained + scored) / len(fits) / 60,
+        "seconds per epoch": float(pd.concat(epochs).mean()),
     }
 
 

@@ -317,7 +317,7 @@ def test_figures_are_compared_on_a_dataset_of_the_papers_edition_and_size(root, 
 def test_settings_tell_the_split_and_the_preset_where_the_paper_has_figures():
     table = tighnari_2024.Table3(dataset=TINY)
     rows = {row.label: row for row in table.all_rows()}
-    assert table.setting_of(rows["baseline"]).endswith("preset cpu")
+    assert table.setting_of(rows["baseline"]).endswith("preset cpu; random weights")
     assert table.setting_of(rows["+ tables (ours)"]) == "ours"
     assert table.reported(rows["baseline"]).values == {"validation F1": 0.4211, "public": 0.32774, "private": 0.32816}
     assert table.reported(rows["+ threshold top-K"]).values["optimistic F1"] == 0.52655
@@ -378,6 +378,12 @@ def test_a_table_of_seeds_tells_gains_with_their_spread_and_what_they_cost(root)
     assert frame.loc["three epochs", ["validation F1 low", "validation F1 high"]].tolist() == pytest.approx(interval)
     assert frame.loc["three epochs", "compared"] == "other data"
     assert frame.loc["one epoch", "minutes"] == pytest.approx(sum(seconds) / 2 / 60)
+    epochs = [
+        pd.read_csv(run.clone(Fit, fold=fold).folder / "history.csv")["seconds"]
+        for run in runs["three epochs"]
+        for fold in (0, 1)
+    ]
+    assert frame.loc["three epochs", "seconds per epoch"] == pytest.approx(pd.concat(epochs).mean())
     text = task.results()[0]
     assert "A table of seeds: virtual-tiny, 2 seeds" in text
     assert "±" in text
@@ -421,6 +427,65 @@ def test_rows_that_differ_in_decoding_or_correction_share_their_nets():
     assert fits(cross)[1].identity != fits(rows["+ HCAM"])[1].identity
 
 
+PUBLISHED = {"scheme": "random", "count": 10, "run": 10, "stop": "own"}
+"""The split of Liu et al. 2024: ten random parts, each of which also stops the training of its net."""
+
+
+@pytest.mark.parametrize("preset", tighnari_2024.PRESETS)
+@pytest.mark.parametrize("table", [tighnari_2024.Table1, tighnari_2024.Table2, tighnari_2024.Table3])
+def test_rows_of_the_paper_train_with_mixup_on_random_folds_and_blocks_are_ours(table, preset):
+    task = table(dataset=TINY, preset=preset)
+    for row in task.all_rows():
+        settings = config.load(row.experiment)
+        validation = config.to_dict(settings.validation)
+        if task.reported(row).text:
+            assert "(ours)" not in row.label
+            assert (settings.model.options["mixup"], settings.model.options.get("mixup_probability", 1)) == (0.4, 1)
+            assert (validation["scheme"], validation["stop"]) == ("random", "own")
+            assert ("validation" in task.setting_of(row)) == (preset == "cpu")
+            assert preset == "cpu" or PUBLISHED.items() <= validation.items()
+        else:
+            assert "(ours)" in row.label or row.label == "+ threshold top-K, intersection"
+            assert task.setting_of(row) == "ours"
+        assert (validation["scheme"] == "block") == ("spatial blocks" in row.label)
+    blocks = [row for row in task.all_rows() if "spatial blocks" in row.label]
+    assert blocks[0].over is None
+    assert all("spatial blocks" in row.over for row in blocks[1:])
+
+
+@pytest.mark.parametrize("name", ["official-baseline", "tighnari-published", "tighnari-mean"])
+def test_published_experiments_are_validated_as_in_the_paper(name):
+    settings = config.load(name)
+    assert (PUBLISHED | {"run": settings.validation.run}).items() <= config.to_dict(settings.validation).items()
+    if name != "tighnari-mean":
+        assert settings.validation.run == 10
+        assert settings.model.options["mixup"] == 0.4
+
+
+def test_tables_say_where_image_nets_start_from_random_weights(tmp_path):
+    def made(preset="gpu"):
+        luigi.task_register.Register.clear_instance_cache()
+        return [table(dataset=TINY, preset=preset) for table in tighnari_2024.TABLES.values()]
+
+    for task in made():
+        assert task.title.endswith(", random weights")
+        assert task.setting_of(task.all_rows()[0]) == "random weights"
+        assert not any("random weights" in row.label for row in task.all_rows())
+    settings = luigi.configuration.get_config()
+    settings.set("weights", "folder", str(tmp_path))
+    try:
+        for task in made():
+            assert "random" not in task.title
+            assert task.table_name().endswith("-gpu-weights")
+            assert task.setting_of(task.all_rows()[0]) == "as published"
+            (row,) = [row for row in task.all_rows() if "random weights" in row.label]
+            assert config.load(row.experiment).model.options["weights"] == "random"
+        with pytest.raises(ConfigError, match=r"--preset: found cpu with --weights-folder .*expected gpu"):
+            made("cpu")[0].check()
+    finally:
+        settings.remove_section("weights")
+
+
 @pytest.mark.parametrize("preset", tighnari_2024.PRESETS)
 def test_presets_change_widths_resolution_and_epochs_alone(preset):
     fixed = ("temporal", "image", "fusion", "tokens", "heads")
@@ -441,7 +506,7 @@ def test_presets_change_widths_resolution_and_epochs_alone(preset):
 
 
 def test_curves_are_of_the_nets_that_a_table_trains():
-    for number, nets in ((1, 4), (2, 6), (3, 12)):
+    for number, nets in ((1, 8), (2, 12), (3, 17)):
         groups = tighnari_2024.LossCurves(dataset=TINY, table=number).requires()
         assert len(groups["nets"]) == len({fit.identity for fit in groups["nets"].values()}) == nets
         folds = groups.get("folds of cross-fusion with HCAM, GFV", {})

@@ -55,6 +55,8 @@ class Net(nn.Module):
     """(batch, latent) to logits, for a pretraining that learns species too; None: there is none."""
     mixup: float = 0.0
     """Alpha that the trainer gives to `glc.nets.inputs.augment.mixup`; 0 for none."""
+    mixup_probability: float = 1.0
+    """Share of the batches that the trainer mixes."""
     at_once: int | None = None
     """Most surveys that are predicted together, for a net of large maps; None: no bound."""
 

@@ -43,6 +43,7 @@ class Tighnari(Net):
     encoders : by part; fusion : their `Encoded` to one vector; head : dropout and the last linear layer of eq. 8
     votes : `NeighbourVotes` by input of that kind, whose logits are added: the net starts from them alone
     mixup : alpha that the trainer gives to `glc.nets.inputs.augment.mixup`; 0 for none
+    mixup_probability : share of the batches that it mixes
     """
 
     trial = {
@@ -96,6 +97,8 @@ class Tighnari(Net):
         """Share of the features before the last layer that is dropped while training."""
         mixup: NotNegative = 0.4
         """Alpha of the Beta distribution (ours, the paper gives none); 0 for no mixup."""
+        mixup_probability: Rate = 1.0
+        """Share of the batches that are mixed, drawn at random; the paper mixes all, other entries of that year 0.4."""
         fill: Literal["tensor", "training"] = "tensor"
         """Nulls of a cube take the mean of its other values (section 3.1); training: the training mean."""
         trim: bool = True
@@ -120,7 +123,7 @@ class Tighnari(Net):
 
     def __init__(self, options: MemberOptions, n_classes: int, layouts: "dict[str, Layout]") -> None:
         super().__init__(options, n_classes, layouts)
-        self.mixup = options.mixup
+        self.mixup, self.mixup_probability = options.mixup, options.mixup_probability
         votes = {name: layout for name, layout in layouts.items() if layout.kind == "votes"}
         self.votes = nn.ModuleDict({name: NeighbourVotes(layout, n_classes, options) for name, layout in votes.items()})
         rest = {name: layout for name, layout in layouts.items() if name not in votes}

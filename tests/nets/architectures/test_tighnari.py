@@ -467,5 +467,14 @@ def test_the_trainer_mixes_training_batches_and_wants_a_loss_that_takes_shares(m
         learner.training_step(batch)
     assert any(((targets > 0) & (targets < 1)).any() for targets in seen)
     seen.clear()
+    learner.mixup_probability = 0.4
+    for _ in range(300):
+        learner.training_step(batch)
+    mixed = sum(bool(((targets > 0) & (targets < 1)).any()) for targets in seen)
+    whole = sum(bool(((targets == 0) | (targets == 1)).all()) for targets in seen)
+    # half of the orders of two surveys change nothing
+    assert 30 < mixed < 90
+    assert mixed + whole == 300
+    seen.clear()
     learner._step(batch)
     assert set(seen[0].unique().tolist()) == {0.0, 1.0}, "validation is never mixed"
