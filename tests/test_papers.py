@@ -143,8 +143,9 @@ def of_luigi(words):
 
 @functools.cache
 def _machine_options():
-    """Options that every task has: those of ``[machine]``."""
-    return [f"machine_{name}" for name, _ in Register.get_task_cls("machine").get_params()]
+    """Options that every task has: those of ``[machine]``, and where encoders and weights are."""
+    sections = ("machine", "location", "weights")
+    return [f"{section}_{name}" for section in sections for name, _ in Register.get_task_cls(section).get_params()]
 
 
 def of_module(name, words):
