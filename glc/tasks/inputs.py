@@ -17,7 +17,7 @@ from glc.tasks.imagery import Cubes, ImageryTask, Tabular, Tiles
 from glc.tasks.location.encoder_file import location_encoder
 from glc.tasks.machine import budget
 from glc.tasks.weights import Backbone, backbone, with_file
-from glc.types import JSON, Facts, Keywords
+from glc.types import JSON, Facts, Keywords, StrPath
 
 if TYPE_CHECKING:
     from glc.nets.inputs.features import Features
@@ -119,8 +119,10 @@ class ReadsInputs(ExperimentTask):
     def raw_files(self) -> list[Facts]:
         choices = [wanted.location for wanted in self.settings.inputs if wanted.location.name == "encoder"]
         paths = dict.fromkeys(location_encoder(choice)[0] for choice in choices)
-        weights = [self.backbone.file] if self.backbone and self.backbone.file and "model" in self.sections else []
-        return [*super().raw_files(), *map(storage.raw_file, [*paths, *weights])]
+        files: list[StrPath] = list(paths)
+        if "model" in self.sections and self.backbone and self.backbone.file:
+            files.append(self.backbone.file)
+        return [*super().raw_files(), *map(storage.raw_file, files)]
 
     @cached_property
     def backbone(self) -> Backbone | None:

@@ -75,7 +75,7 @@ class Submission(ExperimentProduct):
             f"  scores     {self.stable('metrics', '.json')}",
             f"  report     {self.stable('reports') / 'index.html'}",
             *self._left_out(),
-            *self._random_weights(),
+            *self._weights(),
             *self._unscored(),
         ]
 
@@ -95,19 +95,20 @@ class Submission(ExperimentProduct):
         names = self.clone(Fit).left_out
         return [f"  skipped (not in this dataset): {', '.join(names)}"] if names else []
 
-    def _random_weights(self) -> list[str]:
-        """A line on nets of images that did not start from pre-trained weights."""
+    def _weights(self) -> list[str]:
+        """Lines on what the nets of images started from: weights, and how they fit; or random ones."""
         tasks: list[ExperimentTask] = [self]
         if registry.models.get(self.settings.model.name).kind == "ensemble":
             tasks = list(self.clone(EnsembleScores).members.values())
         nets = [task for task in tasks if registry.models.get(task.settings.model.name).kind == "net"]
         backbones = [self.clone(Fit, experiment=task.experiment).backbone for task in nets]
-        names = dict.fromkeys(backbone.name for backbone in backbones if backbone and not backbone.file)
-        if not names:
-            return []
-        return [
-            f"  random weights: {', '.join(names)}; --weights-folder FOLDER (make: WEIGHTS=) gives pre-trained ones"
-        ]
+        matches = {backbone.name: backbone.check() for backbone in backbones if backbone}
+        lines = [f"  weights    {match.note()}" for match in matches.values() if match]
+        at_random = [name for name, match in matches.items() if not match]
+        if at_random:
+            remedy = "--weights-folder FOLDER (make: WEIGHTS=) gives pre-trained ones"
+            lines.append(f"  random weights: {', '.join(at_random)}; {remedy}")
+        return lines
 
 
 def f1_of_splits(metrics: Facts) -> str:

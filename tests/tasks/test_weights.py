@@ -93,13 +93,15 @@ def test_what_does_not_fit_is_refused_before_training(named, change, words):
         fit(BASELINE + change).check()
 
 
-def test_the_last_lines_of_a_submission_name_random_weights(named):
+def test_the_last_lines_of_a_submission_say_what_its_image_nets_started_from(named):
     def lines(experiment):
         luigi.task_register.Register.clear_instance_cache()
-        return Submission(root="out", dataset=TINY, experiment=experiment)._random_weights()
+        return Submission(root="out", dataset=TINY, experiment=experiment)._weights()
 
     remedy = "--weights-folder FOLDER (make: WEIGHTS=) gives pre-trained ones"
-    assert lines(BASELINE) == []
+    (line,) = lines(BASELINE)
+    assert line.startswith(f"  weights    {NET}: ")
+    assert line.endswith(f"tensors from {named}/{NET}.pth, the head is new")
     assert lines(f"{BASELINE}+model.weights=random") == [f"  random weights: {NET}; {remedy}"]
     luigi.configuration.get_config().set("weights", "folder", "")
     assert lines(BASELINE) == [f"  random weights: {NET}; {remedy}"]
