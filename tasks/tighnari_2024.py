@@ -173,7 +173,7 @@ class TighnariTable(SeedTable):
 
     def trainings(self) -> dict[str, dict[str, tuple[Variant, int]]]:
         """Learning curves that are worth a look: title -> label -> (experiment, fold); rows that share a net once."""
-        found: dict[str, tuple[Variant, int]] = {}
+        nets: dict[str, tuple[Variant, int]] = {}
         shown: set[str] = set()
         for row in self.all_rows():
             settings = config.load(row.experiment)
@@ -181,9 +181,9 @@ class TighnariTable(SeedTable):
                 [settings.model, settings.inputs, settings.train, config.to_dict(settings.validation) | {"run": 0}]
             )
             if trained not in shown and not settings.cross_fusion.use:
-                found[row.label] = (row.experiment, 0)
+                nets[row.label] = (row.experiment, 0)
             shown.add(trained)
-        return {"nets": found}
+        return {"nets": nets}
 
 
 class Table1(TighnariTable):
