@@ -156,7 +156,7 @@ class LimitedTable(Table):
                 metrics = tables.read_metrics(task.folder)
                 measured = self.measured(metrics["valid"], metrics.get("test", {}))
                 finished[row.label] = task.folder
-            compared = self.compared(row, measured, self.evaluation(row.experiment))
+            compared = self.compared(row, measured, [self.evaluation(row.experiment)])
             if not measured:
                 compared.pop("submission", None)
             costs = {name: facts[name] for name in ("seconds", "peak memory MB")}

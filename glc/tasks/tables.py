@@ -166,14 +166,14 @@ class Table(ExperimentsTask):
     def compared(self, row: Row, figures: Facts, runs: Sequence[Evaluate]) -> Facts:
         """Columns from the leaderboard's scores on: the paper's figures, how ours compare, and the settings of ours.
 
-        figures : column -> our figure of the row that `runs` fill, one for each seed
+        figures : column -> our figure of the row that `runs` fill, one for each seed; empty for a row without a score
         """
         task = runs[0]
         given = self.scores_of_leaderboard().get(row.label, {})
         scores = {column: given.get(column) for column in papers.LEADERBOARD}
         same_data, reported = self.has_papers_data(task), self.reported(row)
         comparable = {column: value for column, value in figures.items() if self._is_comparable(column, task)}
-        intervals = self.intervals(runs) if same_data else {}
+        intervals = self.intervals(runs) if same_data and figures else {}
         columns = scores | {
             "paper": reported.text,
             "compared": papers.compare(reported, comparable | scores, intervals, same_data=same_data),
