@@ -133,6 +133,9 @@ evaluate: $(READY)  ##+ only the metrics
 report: $(READY)  ## only the metrics; metrics and report
 	$(LUIGI) glc.tasks Report --experiment '$(EXPERIMENT)' $(ON)
 
+data-page: $(READY)  ## DATASET as a page: places, species, features, graph, one survey's imagery (ARGS='--survey ID')
+	$(LUIGI) glc.tasks DataPage $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')
+
 $(filter-out $(ENCODERS_OF),$(EXPERIMENTS)): $(READY)
 	$(CENTRAL)$(BIN)/glc run $@ $(ON)
 

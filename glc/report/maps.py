@@ -52,7 +52,7 @@ def surveys(lon, lat, values, label, limits):
 
 
 def frame_degrees(ax: Axes, bounds: tuple[float, float, float, float]) -> None:
-    """Show `bounds`, degrees (west, south, east, north), on `ax`, a degree as long east as north at the mean latitude."""
+    """Show `bounds`, degrees (west, south, east, north), on `ax`, as long east as north at the mean latitude."""
     west, south, east, north = bounds
     ax.set_xlim(west, east)
     ax.set_ylim(south, north)
