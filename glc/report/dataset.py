@@ -434,7 +434,7 @@ def _graph(contents):
         within = (radii <= 10_000).mean()
         section.pictures.append(Picture(
             figures.radii("Distribution of the radii of clusters of surveys", radii / 1000),
-            f"Radii of {len(radii):,} clusters: 5 or more training surveys linked by steps of at most "
+            f"Radii of clusters ({len(radii):,}): 5 or more training surveys linked by steps of at most "
             f"{LINK_M / 1000:g} km; from the centre to the farthest. Median {np.median(radii) / 1000:.1f} km; "
             f"{within:.0%} within the 10 km that Tighnari found. How it chose its clusters is not published.",
         ))  # fmt: skip
@@ -480,6 +480,7 @@ def _survey(contents, folders, shown, survey):
         f"Survey {place['surveyId']} ({_name(place['dataset'])}) at {degrees(round(place['lat'], 4), 'NS')}, "
         f"{degrees(round(place['lon'], 4), 'EW')}: {how}."
     )
+    section.texts.append("Images as in Tighnari, Figure 2; DS@GT, Figure 4; Inria, Figure 2.")
     part = contents.parts[place["dataset"]]
     known = part.sample[part.sample["surveyId"] == place["surveyId"]]
     if len(known):

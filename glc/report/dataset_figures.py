@@ -19,7 +19,9 @@ _OTHERS = ("#009E73", "#CC79A7", "#8C6D31")
 
 
 def colours(names: list[str]) -> dict[str, tuple[str, int]]:
-    """Name of a part -> its colour and how far up it is drawn."""
+    """Name of a part -> its colour and how far up it is drawn; presence-only ones are pale where others lie on them."""
+    if len(names) == 1:
+        return {names[0]: (ACCENT, 3)}
     others = iter(_OTHERS)
     return {name: _PARTS.get(name) or (next(others, GREY), 2) for name in names}
 
@@ -192,7 +194,8 @@ def degrees(values):
     upper, lower = figure.subplots(2, 1)
     for ax, transform, label in ((upper, np.asarray, "degree, km"), (lower, np.sqrt, "root of the degree")):
         top = max(float(transform(own).max()) for own in values.values())
-        edges = np.linspace(0, top, 41)
+        most = max(map(len, values.values()))
+        edges = np.linspace(0, top, int(np.clip(2 * np.sqrt(most), 8, 40)) + 1)
         for name, (colour, _) in colours(list(values)).items():
             share = np.histogram(transform(values[name]), edges)[0] / len(values[name])
             ax.stairs(share, edges, color=colour, linewidth=1.5, label=name if ax is upper else None)

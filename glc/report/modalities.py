@@ -66,8 +66,8 @@ class Picture:
 def find(folders: Sequence[Path]) -> Imagery:
     """The `Imagery` of a dataset's `folders`; files that contradict each other count as absent, with the reason."""
     patches, rasters, taken, absent = [], [], set(), []
-    for name in registry.covariates.choices():
-        covariate = registry.covariates.get(name)
+    every = [registry.covariates.get(name) for name in registry.covariates.choices()]
+    for covariate in sorted(every, key=lambda member: member.classes_as == "onehot"):  # twins: maps of classes first
         try:
             where, layers = covariate.find(folders) if covariate.kind == "images" else (None, ())
             files = covariate.find(folders) if covariate.kind == "rasters" else [where, *layers_of(layers)]
@@ -133,15 +133,18 @@ def choose(imagery: Imagery, candidates: pd.DataFrame) -> tuple[int, str]:
             break
     return (
         row,
-        f"of {len(candidates):,} surveys that were looked at, the first with {best} of {most} modalities that files show",
+        f"of {len(candidates):,} surveys looked at, the first with {best} of {most} kinds of images, series and cubes",
     )
 
 
 def images(covariate: Patches, folders: Sequence[Path], rows: pd.DataFrame) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """(band -> pixels (survey, side, side), flags (survey,)) of the surveys `rows`."""
+    """(band -> pixels (survey, side, side), flags (survey,)) of the surveys `rows`; no bands where none has a file."""
     layers = covariate.find(folders)[1]
     size = min(layer.side for layer in layers)
-    cutter = ImageCutter(covariate, folders, size, "full", rows)
+    try:
+        cutter = ImageCutter(covariate, folders, size, "full", rows)
+    except DataError:  # none of these surveys has an image that can be read; others may
+        return {}, np.full(len(rows), "missing", object)
     values, _, rank, _ = cutter.cut(rows)
     return {name: pixels.reshape(-1, size, size) for name, pixels in values.items()}, FLAGS[rank]
 
@@ -416,7 +419,7 @@ def folded(named, first, ticks, label):
         ax.set_yticks(np.arange(len(ticks)) + 0.5, ticks if number % 2 == 0 else [""] * len(ticks), fontsize=7)
         if number % 2 == 0:
             ax.set_ylabel(label)
-        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.tick_params(length=0)
     return figure
 
