@@ -36,7 +36,7 @@ def places(groups):
     figure = Figure(figsize=(WIDTH, height), layout="constrained", dpi=200)
     FigureCanvasAgg(figure)
     ax = figure.add_subplot()
-    coastline(ax, (west, south, east, north))
+    coastline(ax, (west, south, east, north), zorder=2.5)  # many presence-only places would hide it
     _scatter(ax, groups)
     frame_degrees(ax, (west, south, east, north))
     shades = [colour for colour, _ in colours(list(groups)).values()]
@@ -50,7 +50,7 @@ def _scatter(ax, groups, project=None):
     for name, (colour, level) in colours(list(groups)).items():
         own = groups[name]
         x, y = own.T if project is None else project(*own.T)
-        size = float(np.clip(6_000 / len(own), 0.6, 14))
+        size = float(np.clip(6_000 / len(own), 0.5 if level == 2 else 1.8, 14))
         ax.scatter(
             x, y, s=size, color=colour, linewidths=0, rasterized=True, zorder=level, label=f"{name} ({len(own):,})"
         )

@@ -64,12 +64,15 @@ def frame_degrees(ax: Axes, bounds: tuple[float, float, float, float]) -> None:
     ax.tick_params(length=3)
 
 
-def coastline(ax: Axes, bounds: tuple[float, float, float, float], crs: int = 4326, borders: bool = True) -> None:
-    """Draw the coasts, and the borders of countries, within `bounds` on `ax`, below points and lines.
+def coastline(
+    ax: Axes, bounds: tuple[float, float, float, float], crs: int = 4326, borders: bool = True, zorder: float = 0.7
+) -> None:
+    """Draw the coasts, and the borders of countries, within `bounds` on `ax`.
 
     bounds : degrees (west, south, east, north)
     crs : EPSG code of the axes
     borders : whether those between countries are drawn
+    zorder : what lies below and above, as matplotlib counts it; as it is, they lie under points and lines
     """
     west, south, east, north = bounds
     if east - west > 360:  # a margin around the globe
@@ -77,7 +80,7 @@ def coastline(ax: Axes, bounds: tuple[float, float, float, float], crs: int = 43
     lines = basemap.world().outline((west, south, east, north), crs, borders)
     for kind, colour, width in (("border", "#cfd3d8", 0.6), ("coast", "#868d95", 0.7)):
         # above the grid, so that it is one raster with the points: a detailed coast weighs as much as they would
-        ax.add_collection(LineCollection(lines[kind], colors=colour, linewidths=width, zorder=0.7, rasterized=True))
+        ax.add_collection(LineCollection(lines[kind], colors=colour, linewidths=width, zorder=zorder, rasterized=True))
 
 
 def colour_limits(values):
