@@ -260,6 +260,8 @@ def _prevalence(section, training):
         return
     groups = training.sample[column].value_counts()
     groups = groups[groups >= LEAST].index[:4]
+    groups = groups if len(groups) > 1 else groups[:0]  # a single one is nearly all
+    by = f", by {column}" if len(groups) else ""
     leading = [species for species, _ in training.species.most_common(10)]
     rows = []
     for species in leading:
@@ -267,7 +269,7 @@ def _prevalence(section, training):
         shares = [has[training.sample[column] == group].mean() for group in groups]
         rows.append([str(species), f"{has.mean():.1%}", *(f"{share:.1%}" for share in shares)])
     section.tables.append(
-        Table(f"Share of training surveys that have the 10 leading species, by {column}",
+        Table(f"Share of training surveys that have the 10 leading species{by}",
               ("Species", "All", *map(str, groups)), rows)
     )  # fmt: skip
 
@@ -301,7 +303,8 @@ def _features(contents, folders):
         )
     order, left = order[:CORRELATED], order[CORRELATED:]
     if left:
-        section.absent.append(f"Left out for lack of space: {', '.join(left)}.")
+        more = f" and {len(left) - CORRELATED} more" if len(left) > CORRELATED else ""
+        section.absent.append(f"Left out for lack of space: {', '.join(left[:CORRELATED])}{more}.")
     if len(order) < 2:
         section.absent.append("Fewer than two features have values, so there are no correlations.")
         return section
@@ -480,7 +483,8 @@ def _survey(contents, folders, shown, survey):
         f"Survey {place['surveyId']} ({_name(place['dataset'])}) at {degrees(round(place['lat'], 4), 'NS')}, "
         f"{degrees(round(place['lon'], 4), 'EW')}: {how}."
     )
-    section.texts.append("Images as in Tighnari, Figure 2; DS@GT, Figure 4; Inria, Figure 2.")
+    if imagery.patches:
+        section.texts.append("Images as in Tighnari, Figure 2; DS@GT, Figure 4; Inria, Figure 2.")
     part = contents.parts[place["dataset"]]
     known = part.sample[part.sample["surveyId"] == place["surveyId"]]
     if len(known):

@@ -131,6 +131,8 @@ def choose(imagery: Imagery, candidates: pd.DataFrame) -> tuple[int, str]:
             best, row = int(has.max()), int(group.index[has.argmax()])
         if best == most:
             break
+    if not most:
+        return row, "the first of a random few"
     return (
         row,
         f"of {len(candidates):,} surveys looked at, the first with {best} of {most} kinds of images, series and cubes",
