@@ -67,6 +67,7 @@ def find(folders: Sequence[Path]) -> Imagery:
     """The `Imagery` of a dataset's `folders`; files that contradict each other count as absent, with the reason."""
     patches, rasters, taken, absent = [], [], set(), []
     every = [registry.covariates.get(name) for name in registry.covariates.choices()]
+    every = [member for member in every if member.kind in ("images", "rasters")]
     for covariate in sorted(every, key=lambda member: member.classes_as == "onehot"):  # twins: maps of classes first
         try:
             where, layers = covariate.find(folders) if covariate.kind == "images" else (None, ())
@@ -94,13 +95,13 @@ def find(folders: Sequence[Path]) -> Imagery:
                 kinds.setdefault(kind, folder)
             except MissingError:
                 continue
-    for found, what in (
+    for there, what in (
         (patches, "images of the surveys"),
         (rasters, "rasters"),
         (tables or "landsat" in kinds, "quarterly series"),
         ("bioclim" in kinds, "monthly climate cubes"),
     ):
-        if not found:
+        if not there:
             absent.append(f"The dataset's folders hold no {what}.")
     return Imagery(tuple(folders), tuple(patches), tuple(rasters), tables, kinds, tuple(absent))
 
@@ -378,6 +379,7 @@ def bands_over_time(time, named):
         ax.plot(time, line, color=BAND_COLOURS[name], linewidth=1, label=name)
     ax.set_ylabel("value of the series")
     _years(ax)
+    ax.set_xlim(time[0], time[-1])  # a series that ends early does so visibly
     figure.legend(loc="outside lower center", ncols=6, handlelength=1.2, columnspacing=1.2)
     return figure
 
@@ -418,7 +420,11 @@ def folded(named, first, ticks, label):
         ax.set_title(
             f"{name}: {known.min():.4g} to {known.max():.4g}" if len(known) else f"{name}: missing", fontsize=8
         )
-        ax.set_yticks(np.arange(len(ticks)) + 0.5, ticks if number % 2 == 0 else [""] * len(ticks), fontsize=7)
+        ax.set_yticks(
+            np.arange(len(ticks)) + 0.5,
+            ticks if number % 2 == 0 else [""] * len(ticks),
+            fontsize=7 if len(ticks) < 6 else 5.5,
+        )
         if number % 2 == 0:
             ax.set_ylabel(label)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))

@@ -38,7 +38,8 @@ class DataPage(ImageryTask, ProductTask):
     def files(self) -> list[JSON]:
         tables: list[ImageryTask] = [self.clone(Cubes, kind=kind) for kind in ("series", "landsat", "bioclim")]
         for name in registry.covariates.choices():
-            tables.append(self.clone(Tiles, covariate=name))
+            if registry.covariates.get(name).kind in ("images", "rasters"):
+                tables.append(self.clone(Tiles, covariate=name))
             if registry.covariates.get(name).kind == "rasters":
                 tables.append(self.clone(Tabular, covariates=(name,), source="auto"))
         entries = []
