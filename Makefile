@@ -136,6 +136,9 @@ evaluate: $(READY)  ##+ only the metrics
 report: $(READY)  ## only the metrics; metrics and report
 	$(LUIGI) glc.tasks Report --experiment '$(EXPERIMENT)' $(ON)
 
+data-page: $(READY)  ## look at DATASET as a page (ARGS='--survey ID' shows that one)
+	$(LUIGI) glc.tasks DataPage $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')
+
 $(filter-out $(ENCODERS_OF),$(EXPERIMENTS)): $(READY)
 	$(CENTRAL)$(BIN)/glc run $@ $(ON)
 

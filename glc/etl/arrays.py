@@ -18,6 +18,7 @@ import numpy as np
 
 from glc.errors import DataError
 from glc.rasters import archives
+from glc.types import StrPath
 
 MAX_BYTES = 1 << 28
 """Larger files (or members of a zipped one) are refused: a cube of a survey has some kilobytes."""
@@ -55,7 +56,7 @@ class _Tensor(NamedTuple):
     stride: tuple
 
 
-def read(path):
+def read(path: StrPath) -> np.ndarray:
     """Read the one array of a ``.npy`` or ``.pt`` file (zipped or legacy form of ``torch.save``), executing nothing.
 
     returns : ndarray of bool, integer or float type, native byte order, contiguous

@@ -178,6 +178,22 @@ def folders(folder: StrPath, kind: str) -> list[Path]:
     return paths
 
 
+def locate(places: pd.DataFrame, folder: StrPath, kind: str) -> list[Path | None]:
+    """The cube file below `folder` of each survey, or None.
+
+    places : frame with dataset, surveyId
+    kind : of `KINDS`
+    """
+    keyed = sorted_places(places[["dataset", "surveyId"]].assign(row=np.arange(len(places))))
+    which, names, _ = _find_files(keyed, folder, KINDS[kind].pattern)
+    paths: list[Path | None] = [None] * len(places)
+    for row, survey, number in zip(keyed["row"], keyed["surveyId"], which, strict=True):
+        if number >= 0:
+            before, after = names[number]
+            paths[row] = Path(f"{before}{survey}{after}")
+    return paths
+
+
 def _file_name(pattern):
     return re.compile(rf"(?i)(.*{pattern}_0*)(\d+)(_cube\.(?:npy|pt))")
 

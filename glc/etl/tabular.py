@@ -103,6 +103,22 @@ def write(
     }
 
 
+def numbers(places: pd.DataFrame, covariate: Raster, folders: Sequence[StrPath], source: str = "auto") -> pd.DataFrame:
+    """The cleaned values of one covariate at a few surveys, in memory: its columns that are no categories.
+
+    places, folders, source : as of `write`; the rule for outliers is computed over `places`
+    returns : frame (survey, column) in the order of `places`, NaN where nothing is known
+    """
+    places = places.reset_index(drop=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        wanted = sorted(set(places["dataset"]))
+        table = cleaning.Table([_part(covariate, list(folders), Path(scratch), wanted, source, places)])
+        table.fit(places)
+        made, _, _ = table.clean(table.read(places)[0])
+    frame = pd.DataFrame(made, columns=table.columns)
+    return frame.drop(columns=[column for columns in table.categories.values() for column in columns])
+
+
 def columns(names: Sequence[str | Raster | Metadata]) -> tuple[str, ...]:
     """The columns of the ``surveys`` table that `places` must have for these covariates."""
     return _columns(_chosen(names))

@@ -16,7 +16,7 @@ from glc import geo
 from glc.location.localisation.search import WITHIN_KM
 from glc.report.figures import ACCENT, GREY, INK, SECOND, picture
 from glc.report.location import points, world
-from glc.report.maps import degrees
+from glc.report.maps import coastline, degrees
 
 _COLOURS = ListedColormap(colormaps["plasma_r"](np.linspace(0.08, 0.92, len(WITHIN_KM) + 1)))
 _NEAR_DEG = 7.0
@@ -87,8 +87,10 @@ def top_map(
             zoom.set_axis_on()
             nearby = (_beside(at[0], land[0]), land[1])
             _candidates(zoom, at if known else None, shown, nearby, wide * half / 7, size=6, offset=0)
-            zoom.set_xlim(at[0] - wide * half, at[0] + wide * half)
-            zoom.set_ylim(at[1] - half, at[1] + half)
+            west, east, south, north = (*(at[0] + wide * half * side for side in (-1, 1)), at[1] - half, at[1] + half)
+            coastline(zoom, (west, south, east, north))
+            zoom.set_xlim(west, east)
+            zoom.set_ylim(south, north)
             zoom.set_aspect(wide)
             zoom.tick_params(labelsize=7)
             for axis in (zoom.xaxis, zoom.yaxis):

@@ -15,7 +15,7 @@ from glc.errors import ConfigError, run_command
 from glc.location.downstream.problems import LANDMARKS, Problem
 from glc.location.pretraining.sampling import POINTS, fibonacci
 from glc.report.figures import ACCENT, GREY, INK, SECOND, picture
-from glc.report.maps import PALETTE, colour_limits, degrees
+from glc.report.maps import PALETTE, coastline, colour_limits, degrees
 from glc.report.place import parse_place
 from glc.types import StrPath
 
@@ -151,7 +151,8 @@ def _add(rows, panel, part, right):
 
 
 def world(ax):
-    """`ax` with the whole Earth in degrees (EPSG:4326)."""
+    """`ax` with the coasts of the whole Earth in degrees (EPSG:4326)."""
+    coastline(ax, (-180, -90, 180, 90), borders=False)
     ax.set_xlim(-180, 180)
     ax.set_ylim(-90, 90)
     ax.set_aspect("equal")

@@ -136,11 +136,12 @@ def render(story: Story) -> str:
     """The page of a `Story` as HTML text: no file or address outside of it is asked for; equal stories, equal bytes."""
     parts = (_scores, _compared, _data, _distance, _neighbours, _learning, _decoder, _maps, _settings)
     facts = {name: value for part in parts for name, value in part(story).items()}
-    return _template().render(story=story, experiment=story.experiment, **facts)
+    return template("report.html.j2").render(story=story, experiment=story.experiment, **facts)
 
 
 @functools.cache
-def _template():
+def template(name: str) -> jinja2.Template:
+    """A page's template in this folder; what it is given is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -149,7 +150,7 @@ def _template():
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"whole": _whole, "shown": shown}
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def shown(value, form=".4f"):

@@ -18,7 +18,7 @@ from glc.errors import ConfigError, DataError, run_command
 from glc.etl import series
 from glc.report.figures import picture
 
-_COLOURS = {
+BAND_COLOURS = {
     "red": "#D55E00",
     "green": "#009E73",
     "blue": "#0072B2",
@@ -76,7 +76,7 @@ def draw(values, first_year, out, band="blue", terms=(64, 16), title=""):
     with picture(out, (10.5, 3.4)) as figure:
         left, right = figure.subplots(1, 2, sharex=True)
         for name, line in zip(series.BANDS, values, strict=True):
-            left.plot(time, line, color=_COLOURS[name], linewidth=1, label=name)
+            left.plot(time, line, color=BAND_COLOURS[name], linewidth=1, label=name)
         left.set_title(f"(a) {title or 'six bands'}")
         left.set_ylabel("value of the series")
         right.plot(time, own, color="black", marker="o", markersize=2.5, linewidth=0, label=f"{band}, as it is")

@@ -30,6 +30,7 @@ import sys
 from glc.tasks import console
 from glc.tasks.budget import DctBudget
 from glc.tasks.clean import Clean
+from glc.tasks.data_page import DataPage
 from glc.tasks.embedding import SpeciesEmbedding
 from glc.tasks.evaluate import Baselines, Evaluate
 from glc.tasks.imagery import Cubes, Tabular, Tiles
@@ -54,6 +55,7 @@ __all__ = [
     "ClassicalScores",
     "Clean",
     "Cubes",
+    "DataPage",
     "DctBudget",
     "EnsembleScores",
     "Evaluate",

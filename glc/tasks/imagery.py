@@ -124,9 +124,12 @@ class ImageryTask(SurveysTask):
 
     def with_own_id(self, column: str, name: str) -> pd.DataFrame:
         """`places` with the ids of `column` of the survey tables as the column `name`, where the tables have it."""
+        return self.add_own_id(self.places().to_pandas(), column, name)
+
+    def add_own_id(self, places: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
+        """The same of any frame `places` with dataset, surveyId."""
         from glc.etl import series
 
-        places = self.places().to_pandas()
         if self.virtual:
             return places
         ids = [

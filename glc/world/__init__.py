@@ -56,6 +56,11 @@ class World:
     block_m: float = 50_000
     seed: int = 2024
 
+    @property
+    def surveys(self) -> int:
+        """Surveys that images and series are made of."""
+        return self.n_pa + self.n_test
+
 
 @dataclass(frozen=True)
 class OccurrenceWorld:
@@ -73,6 +78,11 @@ class OccurrenceWorld:
     raster_step: float
     """Cell size of the bioclimatic raster, degrees; soil is twice as fine."""
     seed: int = 2020
+
+    @property
+    def surveys(self) -> int:
+        """Surveys that images are made of."""
+        return self.n
 
 
 Size = World | OccurrenceWorld

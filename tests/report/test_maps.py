@@ -1,6 +1,7 @@
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 
 from glc.report import maps
 
@@ -30,7 +31,7 @@ def test_each_survey_is_at_its_place_in_its_colour():
     rng = np.random.default_rng(2)
     lon, lat, values = rng.uniform(0, 9, 40), rng.uniform(40, 50, 40), rng.uniform(0, 0.5, 40)
     ax = drawn_axes(lon, lat, values, (0, 0.4))
-    (points,) = ax.collections
+    (points,) = (drawn for drawn in ax.collections if isinstance(drawn, PathCollection))
     ours = np.column_stack([lon, lat, matplotlib.colormaps["viridis"](np.minimum(values / 0.4, 1))])
     theirs = np.column_stack([points.get_offsets(), points.get_facecolors()])
     np.testing.assert_allclose(theirs[np.argsort(theirs[:, 0])], ours[np.argsort(ours[:, 0])])
@@ -76,3 +77,15 @@ def test_colours_end_at_the_98_percent_quantile():
 )
 def test_degrees(value, ends, told):
     assert maps.degrees(value, ends) == told
+
+
+def test_the_coast_lies_under_the_points():
+    """Corsica's coast is drawn with the surveys: the raster inside the SVG is larger than of the same place at sea."""
+    svg = maps.surveys("map", [8.6, 9.5], [41.5, 42.9], [0.1, 0.2], "F1", (0, 1))
+    sea = maps.surveys("map", [-40.6, -39.5], [41.5, 42.9], [0.1, 0.2], "F1", (0, 1))
+    assert len(svg) > len(sea) + 5_000
+
+
+def test_coasts_are_drawn_where_the_extent_is_wider_than_the_globe():
+    svg = maps.surveys("map", [-180, 180], [-60, 70], [0.1, 0.2], "F1", (0, 1))
+    assert svg.startswith("<svg")
