@@ -36,7 +36,7 @@ def places(groups):
     figure = Figure(figsize=(WIDTH, height), layout="constrained", dpi=200)
     FigureCanvasAgg(figure)
     ax = figure.add_subplot()
-    coastline(ax, (west, south, east, north), zorder=5)  # dense places along a coast would hide it
+    coastline(ax, (west, south, east, north), above=True)
     _scatter(ax, groups)
     frame_degrees(ax, (west, south, east, north))
     shades = [colour for colour, _ in colours(list(groups)).values()]

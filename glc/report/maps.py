@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from glc import basemap
-from glc.report.figures import WIDTH, drawn
+from glc.report.figures import INK, WIDTH, drawn
 
 PALETTE = "viridis"
 _LEAST_SPAN = 0.2  # degrees shown around a single survey
@@ -65,22 +65,24 @@ def frame_degrees(ax: Axes, bounds: tuple[float, float, float, float]) -> None:
 
 
 def coastline(
-    ax: Axes, bounds: tuple[float, float, float, float], crs: int = 4326, borders: bool = True, zorder: float = 0.7
+    ax: Axes, bounds: tuple[float, float, float, float], crs: int = 4326, borders: bool = True, above: bool = False
 ) -> None:
     """Draw the coasts, and the borders of countries, within `bounds` on `ax`.
 
     bounds : degrees (west, south, east, north)
     crs : EPSG code of the axes
     borders : whether those between countries are drawn
-    zorder : what lies below and above, as matplotlib counts it; as it is, they lie under points and lines
+    above : whether they lie above points and lines, darker, where dense points along a coast would hide it
     """
     west, south, east, north = bounds
     if east - west > 360:  # a margin around the globe
         west, east = -180, 180
     lines = basemap.world().outline((west, south, east, north), crs, borders)
-    for kind, colour, width in (("border", "#cfd3d8", 0.6), ("coast", "#868d95", 0.7)):
+    shades = {"border": "#8a9097", "coast": INK} if above else {"border": "#cfd3d8", "coast": "#868d95"}
+    zorder = 5 if above else 0.7
+    for kind, colour in shades.items():
         # above the grid, so that it is one raster with the points: a detailed coast weighs as much as they would
-        ax.add_collection(LineCollection(lines[kind], colors=colour, linewidths=width, zorder=zorder, rasterized=True))
+        ax.add_collection(LineCollection(lines[kind], colors=colour, linewidths=0.7, zorder=zorder, rasterized=True))
 
 
 def colour_limits(values):
