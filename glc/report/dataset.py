@@ -330,7 +330,7 @@ def _features(contents, folders):
         if name == "year":
             chosen = sorted(chosen)
         if len(chosen) < 2:
-            section.absent.append(f"Fewer than two of {name} have {LEAST} surveys, so nothing is shown by {name}.")
+            section.absent.append(f"Nothing is shown by {name}: fewer than two have {LEAST} training surveys.")
             continue
         label = {group: f"{group:g}" if name == "year" else str(group) for group in chosen}
         own = [feature for feature in order if feature != name]
