@@ -42,8 +42,8 @@ def read(path: StrPath, labels: Collection[str]) -> dict[str, dict[str, float]]:
         label = line[0].strip()
         if label not in labels:
             raise DataError(
-                f"{path}, line {number}: the table has no row {label!r}{did_you_mean(label, labels)}; its rows are the "
-                "first column of its .csv file"
+                f"{path}, line {number}: found the row {label!r}, expected a label from the first column of the "
+                f"table's .csv file{did_you_mean(label, labels)}"
             )
         if label in scores:
             raise DataError(f"{path}, line {number}: row {label!r} is there twice; keep one")

@@ -54,7 +54,7 @@ def test_species_are_scored_where_they_grow(mode, predict):
     assert got[truth[queries]].mean() > 3 * got[~truth[queries]].mean()
 
 
-@pytest.mark.parametrize("mode", ["species", "survey"])
+@pytest.mark.parametrize("mode", [pytest.param("species", marks=pytest.mark.slow), "survey"])
 def test_labels_of_the_fold_and_of_the_test_do_not_matter(mode):
     data = survey_data(held_out=True)
     queries = np.concatenate([data.valid(1), data.test])

@@ -211,6 +211,7 @@ def test_a_place_off_the_projection_is_quarantined(spark):
     assert easting == pytest.approx(4_321_000)
 
 
+@pytest.mark.slow
 def test_lines_are_physical_across_the_splits_of_a_file(spark, tmp_path):
     n = 30_000
     ids = np.arange(n)

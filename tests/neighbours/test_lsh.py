@@ -101,6 +101,7 @@ def test_pairs_are_true_neighbours_at_great_circle_distances(spark, tmp_path):
     assert facts["crs"] == [3035]
 
 
+@pytest.mark.slow
 def test_one_strip_for_all_with_k_is_the_exact_table(spark, tmp_path):
     queries, sources = places(200, 4, "pa_test"), places(300, 5)
     lsh.write(spark, queries, sources, tmp_path / "out", bucket_length=1e9, k=4, radius_m=40_000)

@@ -35,7 +35,9 @@ def distances(places):
     return geo.great_circle_m(lon[:, None], lat[:, None], lon, lat)
 
 
-@pytest.mark.parametrize(("rounds", "at_once"), [(32, 4_000_000), (1, 4_000_000), (0, 50)])
+@pytest.mark.parametrize(
+    ("rounds", "at_once"), [(32, 4_000_000), (1, 4_000_000), pytest.param(0, 50, marks=pytest.mark.slow)]
+)
 def test_anchors_and_neighbours_are_uniform(monkeypatch, rounds, at_once):
     """Whether by proposals, by both or by search alone, in whatever chunks."""
     monkeypatch.setattr(triplets, "_ROUNDS", rounds)

@@ -121,7 +121,7 @@ def killed_after(steps):
         (PLACES, SCHEDULED, 1 << 30),
         (PLACES, SELDOM, 0),  # read at each epoch, in random order
         (PLACES, STOPPED, 1 << 30),
-        (TILES, SCHEDULED, 1 << 30),
+        pytest.param(TILES, SCHEDULED, 1 << 30, marks=pytest.mark.slow),
         pytest.param(TIGHNARI, MIXED, 1 << 30, marks=pytest.mark.slow),
     ],
     ids=["places-scheduled", "places-streamed", "places-stopped", "tiles-scheduled", "tighnari-mixup"],

@@ -58,6 +58,7 @@ def wanted(**more):
     ]
 
 
+@pytest.mark.slow
 def test_optional_inputs_that_are_not_there_are_left_out_and_named(root, tmp_path):
     (tmp_path / "altitude_5m.tif").write_bytes(b"only its name is looked at")
     task = fit(wanted(optional=True), root, imagery_folder=str(tmp_path))

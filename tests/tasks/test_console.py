@@ -369,6 +369,7 @@ def test_stages_that_nobody_ran_are_told_when_none_failed(tmp_path):
     assert stages.not_run == ""
 
 
+@pytest.mark.slow
 def test_a_product_is_traced_on_the_command_line(tmp_path):
     task = VirtualPart(dataset="virtual:tiny", root=str(tmp_path))
     (tmp_path / "store").mkdir()

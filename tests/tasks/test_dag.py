@@ -67,6 +67,7 @@ def test_a_changed_parameter_reruns_only_what_depends_on_it(root):
     assert not {"Surveys", "Folds", "Examples", "Fit", "FoldScores", "NetScores"} & families
 
 
+@pytest.mark.slow
 def test_a_run_that_breaks_off_resumes_where_it_was(root, monkeypatch):
     experiment = NET + "+train.seed=5"
     task = submission(root, experiment)

@@ -131,6 +131,7 @@ class TwoCurves(Curves):
         return {how: tile2vec.changed(pretrain={"species": how}) for how in ("none", "normalised")}
 
 
+@pytest.mark.slow
 def test_curves_stand_at_a_stable_place(root):
     task = TwoCurves(root=root, dataset=TINY)
     run(task)

@@ -118,6 +118,7 @@ def test_a_truth_that_comes_later_changes_the_tables_and_fits_nothing_anew(data,
     assert [one.path.name for one in nz.published()] == ["NZ_plant_scores.parquet"]
 
 
+@pytest.mark.slow
 def test_a_benchmark_without_any_truth_tells_where_the_scores_are(tmp_path, root, monkeypatch):
     monkeypatch.setattr(nceas, "REGIONS", ("NZ",))
     world.write_nceas(tmp_path, "NZ", truth=False, seed=1)

@@ -108,6 +108,7 @@ def test_settings_that_make_no_stack_are_refused(root, text, complaint):
         submission(root, text, "useless").complete()
 
 
+@pytest.mark.slow
 def test_a_blend_is_the_mean_of_the_members_that_beat_the_baseline(root):
     members = [f"{name}+{FOLDS}" for name in ("votes", "frequency+model.level=district", "knn+model.k=1")]
     text = f"""

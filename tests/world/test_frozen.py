@@ -57,6 +57,7 @@ def facts(name, folder):
     return made | {f"{'/'.join(parts)} {suffix}": [count] for (parts, suffix), count in known.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_world_stays_as_it_is(name, tmp_path):

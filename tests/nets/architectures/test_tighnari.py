@@ -78,8 +78,8 @@ def test_widths_of_the_published_parts():
     [
         ("resnet18", {(19, 12): 6, (4, 21): 3}, 512),
         ("efficientnet_b0", 4, 1280),
-        ("mobilenetv3_large_100", 4, 1280),
-        ("xception41", 4, 2048),
+        pytest.param("mobilenetv3_large_100", 4, 1280, marks=pytest.mark.slow),
+        pytest.param("xception41", 4, 2048, marks=pytest.mark.slow),
         ("swin", {(19, 12): 6, (4, 21): 2}, 192),
         ("vit", {(19, 12): 24, (4, 21): 8}, 192),
     ],
@@ -108,7 +108,12 @@ def test_every_backbone_of_cubes(name, tokens, width):
 
 @pytest.mark.parametrize(
     ("name", "tokens"),
-    [("efficientnet_b0", 4), ("swin_tiny_patch4_window7_224", 4), ("vit_base_patch16_224", 16), ("convnext_base", 4)],
+    [
+        ("efficientnet_b0", 4),
+        ("swin_tiny_patch4_window7_224", 4),
+        pytest.param("vit_base_patch16_224", 16, marks=pytest.mark.slow),
+        pytest.param("convnext_base", 4, marks=pytest.mark.slow),
+    ],
 )
 def test_every_backbone_of_images(name, tokens):
     torch.manual_seed(0)
@@ -238,8 +243,16 @@ WINDOWS = {
 }
 
 
-@pytest.mark.parametrize("fusion", ["hcam", "concat"])
-@pytest.mark.parametrize("tokens", ["pooled", "map"])
+@pytest.mark.parametrize(
+    ("fusion", "tokens"),
+    [
+        ("hcam", "pooled"),
+        *(
+            pytest.param(*pair, marks=pytest.mark.slow)
+            for pair in (("hcam", "map"), ("concat", "pooled"), ("concat", "map"))
+        ),
+    ],
+)
 def test_raster_windows_of_their_own_size_have_a_net_of_their_own(tmp_path, fusion, tokens):
     layouts = LAYOUTS | WINDOWS
     options = {"fusion": fusion, "tokens": tokens, "resize": 32}
@@ -283,7 +296,7 @@ def test_checkpoint_round_trip(tmp_path):
     assert torch.equal(loaded(batch), net(batch))
 
 
-@pytest.mark.parametrize("fusion", ["hcam", "concat"])
+@pytest.mark.parametrize("fusion", ["hcam", pytest.param("concat", marks=pytest.mark.slow)])
 def test_it_learns_what_one_of_its_modalities_tells(fusion):
     layouts = {name: LAYOUTS[name] for name in ("landsat_cube", "environment", "graph")}
     rng = np.random.default_rng(0)

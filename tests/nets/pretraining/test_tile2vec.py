@@ -305,7 +305,9 @@ def test_learned_weights_are_kendalls_and_find_the_balance():
     assert_allclose(balance(torch.tensor(0.5), torch.tensor(20.0))[1], [2, 1 / 20], rtol=1e-3)
 
 
-@pytest.mark.parametrize("mode", ["sum", "normalised", "learned"])
+@pytest.mark.parametrize(
+    "mode", ["sum", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("normalised", "learned"))]
+)
 def test_species_join_in_every_mode(world, pairs, tmp_path, mode):
     fit(pairs, world, tmp_path, species=mode, epochs=3)
     rows = history(tmp_path)
@@ -369,6 +371,7 @@ def test_options_are_checked_and_registered():
             config.options(tile2vec.Tile2Vec, config.Choice("tile2vec", {key: value}), "x")
 
 
+@pytest.mark.slow
 def test_two_threads_give_the_same_bytes_each_time(pairs, world, tmp_path):
     """The distant survey of several anchors is one and the same: its gradient is a sum whose order must not vary."""
     wide = config.Choice("tile_cnn", MODEL.options | {"latent": 512})  # torch shares out no less

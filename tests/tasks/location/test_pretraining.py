@@ -84,6 +84,7 @@ def on_tiles(root, dataset=TINY, label="", **changes):
     return PretrainLocationOnTiles(root=root, dataset=dataset, label=label, experiment=experiment)
 
 
+@pytest.mark.slow
 def test_an_edition_s_tiles_make_encoders_of_its_surveys(root):
     task = on_tiles(root, label="first")
     assert {"Tiles", "PretrainLocationOnTiles"} <= set(run(task))
