@@ -108,7 +108,8 @@ class Folder:
             )
         if size > side:
             raise ConfigError(
-                f"location.size: found {size}, expected at most {side}, the side of the patches in {self.path}"
+                f"location.size: found {size}, expected at most {side}, the side of the patches in {self.path}; append "
+                f"+location.size={side} to the experiment's name"
             )
         return next(layout for layout in seen.values() if (len(layout.bands), layout.side) == (bands, side))
 
