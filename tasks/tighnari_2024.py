@@ -83,7 +83,7 @@ class TighnariTable(SeedTable):
     )
     paper = PAPER
     heading: str
-    """The title, but for what the image nets start from."""
+    """The title, without what the image nets start from."""
 
     @property
     def title(self) -> str:  # type: ignore[override]

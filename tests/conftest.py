@@ -7,6 +7,7 @@ ones too: what trains for minutes, or reads a large real dataset), and named lon
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,18 @@ def reports():
     progress.report_to(lambda *report: heard.append(report))
     yield heard
     progress.report_to(None)
+
+
+@pytest.fixture
+def browser_dom(tmp_path):
+    """Path of a page, and more options of Chromium -> the document as the browser has it after its scripts ran."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no chromium in PATH: pages are not looked at in a real browser")
+    headless = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+
+    def dom(path, *options):
+        command = [*headless, *options, "--virtual-time-budget=3000", "--dump-dom", path.as_uri()]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+    return dom

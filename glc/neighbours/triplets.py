@@ -199,8 +199,8 @@ def write(
         distinct, owner = np.unique(np.concatenate([anchor, neighbour]) if both else anchor, return_inverse=True)
         matrix = species_within(places, known[:, classes], distinct, options.species_radius_m, progress)
         if both:
-            owner, beside = np.split(owner, 2)
-            _write_neighbours(matrix, beside, out / NEIGHBOURS)
+            owner, owner_of_neighbour = np.split(owner, 2)
+            _write_neighbours(matrix, owner_of_neighbour, out / NEIGHBOURS)
         (out / CLASSES).write_text(json.dumps([int(s) for s in data.species[classes]]))
         facts |= {"classes": len(classes), "labels": int(np.diff(matrix.indptr)[owner].sum())}
     _write(places, anchor, neighbour, distance, matrix, owner, out / PAIRS)

@@ -1,4 +1,4 @@
-"""One survey as the models see it: its images, rasters, series and cubes, each beside what their low DCT terms keep.
+"""One survey as the models see it: its images, rasters, series and cubes, each next to what its low DCT terms keep.
 
 After Tighnari 2024, Figures 1 and 2; Miyaguchi et al. 2024, Figures 4 to 6; and Estopinan et al. 2020, Figure 2. Only
 the files of the survey that is shown are read, and those of a few candidates, of which the one with most modalities is

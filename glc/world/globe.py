@@ -25,15 +25,14 @@ from rasterio.io import MemoryFile
 from scipy.spatial import cKDTree
 
 from glc import geo
+from glc.location.downstream import tables
 from glc.progress import tqdm
 from glc.world.fields import generator
 
 PARTS = ("patches", "raster", "places")
 PATCHES, RASTER = "patches.zip", "globe.tif"
-TASKS, QUERY = "location_tasks.parquet", "location_query.parquet"
 BANDS = ("red", "green", "blue", "nir")
 RASTER_BANDS = ("altitude_m", "tmean_annual_c", "prec_annual_mm", "land_percent")
-BLOCK_DEG, FOLDS = 10, 5
 _WAVES = 96
 _CONTINENTS = 6
 _LAND = 0.3
@@ -187,12 +186,7 @@ def _write_places(globe, folder):
     frame["tmean_annual_c"] = here.tmean_c.astype(np.float32)
     frame["altitude_m"] = here.altitude_m.astype(np.float32)
     frame["koeppen_main"] = _koeppen(here)
-    frame["fold_random"] = (rng.permutation(len(frame)) % FOLDS).astype(np.int8)
-    _, block = np.unique(np.floor(frame[["lat", "lon"]].to_numpy() / BLOCK_DEG), axis=0, return_inverse=True)
-    frame["fold_block10"] = (rng.permutation(block.max() + 1) % FOLDS).astype(np.int8)[block.ravel()]
-    labelled = frame["fold_block10"] < FOLDS - 1
-    frame[labelled].to_parquet(folder / TASKS, index=False)
-    frame.loc[~labelled, ["lat", "lon"]].to_parquet(folder / QUERY, index=False)
+    tables.write(frame, rng, folder)
 
 
 def _koeppen(here):

@@ -16,6 +16,7 @@ import pandas as pd
 from glc import basemap, storage
 from glc.covariates import Raster
 from glc.errors import DataError
+from glc.location.downstream import tables
 from glc.location.pretraining import sampling
 from glc.rasters.values import RasterValues
 from glc.types import Facts, StrPath
@@ -31,8 +32,6 @@ RASTERS = {
         "altitude in m", patterns=("altitude*.tif", "elev*.tif"), limits={"*": (-500, 9_000)}, name="altitude"
     ),
 }
-TASKS, QUERY = "location_tasks.parquet", "location_query.parquet"
-BLOCK_DEG, FOLDS = 10, 5
 _SUMMER = np.arange(3, 9)  # April to September
 
 
@@ -54,7 +53,7 @@ def write(rasters: StrPath, out: Path, places: int, seed: int = 0, borders: StrP
     frame["country_code"], frame["continent"] = codes[number], "world"
     prec, tmean, altitude = (_values(rasters, name, frame) for name in RASTERS)
     known = (number >= 0) & np.isfinite(np.hstack([prec, tmean, altitude])).all(axis=1)
-    if known.sum() < 2 * FOLDS:
+    if known.sum() < 2 * tables.FOLDS:
         raise DataError(
             f"{rasters}: {known.sum():,} of {places:,} places on land have a value in all rasters, expected most; give "
             "rasters of the world, or draw more places"
@@ -64,12 +63,7 @@ def write(rasters: StrPath, out: Path, places: int, seed: int = 0, borders: StrP
     frame["altitude_m"] = altitude[:, 0].astype(np.float32)
     frame = frame[known].reset_index(drop=True)
     frame["koeppen_main"] = koeppen(prec[known], tmean[known])
-    frame["fold_random"] = (rng.permutation(len(frame)) % FOLDS).astype(np.int8)
-    _, block = np.unique(np.floor(frame[["lat", "lon"]].to_numpy() / BLOCK_DEG), axis=0, return_inverse=True)
-    frame["fold_block10"] = (rng.permutation(block.max() + 1) % FOLDS).astype(np.int8)[block.ravel()]
-    labelled = frame["fold_block10"] < FOLDS - 1
-    frame[labelled].to_parquet(out / TASKS, index=False)
-    frame.loc[~labelled, ["lat", "lon"]].to_parquet(out / QUERY, index=False)
+    labelled = tables.write(frame, rng, out)
     counts = {"places": int(labelled.sum()), "query": int((~labelled).sum()), "without_value": int((~known).sum())}
     return counts | {"countries": int(frame["country_code"].nunique())}
 

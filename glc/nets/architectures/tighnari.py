@@ -2,7 +2,7 @@
 
 Liu et al. 2024, sections 3.3 to 3.5. The inputs' kinds say which part each plays: pixels and coeffs are the image,
 cubes the time series, table and graph what they are called; any may be left out, and a survey may lack any. Tiles of
-several sizes, such as raster windows beside satellite images, have a net of images per size (ours). Votes of
+several sizes, such as raster windows and satellite images, have a net of images per size (ours). Votes of
 the surveys around (ours, `NeighbourVotes`) go past the fusion straight to the logits.
 
 The organisers' baseline is in the options too: an experiment with inputs of four bands of pixels and the two cubes, and
