@@ -25,7 +25,7 @@ from rasterio.io import MemoryFile
 from scipy.spatial import cKDTree
 
 from glc import geo
-from glc.location.downstream import tables
+from glc.location.downstream import labelled
 from glc.progress import tqdm
 from glc.world.fields import generator
 
@@ -186,7 +186,7 @@ def _write_places(globe, folder):
     frame["tmean_annual_c"] = here.tmean_c.astype(np.float32)
     frame["altitude_m"] = here.altitude_m.astype(np.float32)
     frame["koeppen_main"] = _koeppen(here)
-    tables.write(frame, rng, folder)
+    labelled.write(frame, rng, folder)
 
 
 def _koeppen(here):

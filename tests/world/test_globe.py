@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from glc.location.downstream import problems, tables
+from glc.location.downstream import labelled, problems
 from glc.location.pretraining import patches
 from glc.world import globe
 
@@ -24,7 +24,7 @@ def made(tmp_path_factory):
 def test_it_is_exact_from_its_seed(made, tmp_path):
     for part in globe.PARTS:
         globe.write(TINY, tmp_path, part)
-    for name in (globe.PATCHES, globe.RASTER, tables.TASKS, tables.QUERY):
+    for name in (globe.PATCHES, globe.RASTER, labelled.TASKS, labelled.QUERY):
         assert (made / name).read_bytes() == (tmp_path / name).read_bytes()
     lon, lat = np.linspace(-170, 170, 50), np.linspace(-80, 80, 50)
     other = globe.ground(replace(TINY, seed=1), lon, lat)

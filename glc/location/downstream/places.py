@@ -16,7 +16,7 @@ import pandas as pd
 from glc import basemap, storage
 from glc.covariates import Raster
 from glc.errors import DataError
-from glc.location.downstream import tables
+from glc.location.downstream import labelled
 from glc.location.pretraining import sampling
 from glc.rasters.values import RasterValues
 from glc.types import Facts, StrPath
@@ -53,7 +53,7 @@ def write(rasters: StrPath, out: Path, places: int, seed: int = 0, borders: StrP
     frame["country_code"], frame["continent"] = codes[number], "world"
     prec, tmean, altitude = (_values(rasters, name, frame) for name in RASTERS)
     known = (number >= 0) & np.isfinite(np.hstack([prec, tmean, altitude])).all(axis=1)
-    if known.sum() < 2 * tables.FOLDS:
+    if known.sum() < 2 * labelled.FOLDS:
         raise DataError(
             f"{rasters}: {known.sum():,} of {places:,} places on land have a value in all rasters, expected most; give "
             "rasters of the world, or draw more places"
@@ -63,8 +63,8 @@ def write(rasters: StrPath, out: Path, places: int, seed: int = 0, borders: StrP
     frame["altitude_m"] = altitude[:, 0].astype(np.float32)
     frame = frame[known].reset_index(drop=True)
     frame["koeppen_main"] = koeppen(prec[known], tmean[known])
-    labelled = tables.write(frame, rng, out)
-    counts = {"places": int(labelled.sum()), "query": int((~labelled).sum()), "without_value": int((~known).sum())}
+    kept = labelled.write(frame, rng, out)
+    counts = {"places": int(kept.sum()), "query": int((~kept).sum()), "without_value": int((~known).sum())}
     return counts | {"countries": int(frame["country_code"].nunique())}
 
 

@@ -1,28 +1,71 @@
-"""Tables of labelled places: dealt to folds, with one fold's labels held back."""
+"""Scores of downstream tasks as tables: one row per source, one column per target, mean ± deviation over seeds."""
 
-from pathlib import Path
+from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
-TASKS, QUERY = "location_tasks.parquet", "location_query.parquet"
-"""Labelled places, and places of the held-out fold without labels."""
-BLOCK_DEG, FOLDS = 10, 5
-"""Side of the blocks whose places share a fold, degrees, and folds; the last one's labels are held back."""
+from glc.location.downstream.blending import Chosen
+from glc.location.downstream.problems import Problem
+from glc.location.downstream.validation import POOLED
 
 
-def write(frame: pd.DataFrame, rng: np.random.Generator, folder: Path) -> np.ndarray:
-    """Deal places to random folds and to folds of whole blocks, and write `TASKS` and `QUERY`.
+def table(scores: pd.DataFrame, problem: Problem, column: str) -> pd.DataFrame:
+    """Scores of all held-out places of the folds `column`: a frame of text, one row per source.
 
-    frame : lon, lat and labels of each place; gets the columns ``fold_random`` and ``fold_block10``
-    rng : deals
-    folder : of the files
-    returns : (n,) bool, the places with labels
+    scores : frame of `glc.location.downstream.validation.Result.scores` and ``row``
+    A source has one figure without a spread where it draws nothing, and none for a target that it was not asked.
     """
-    frame["fold_random"] = (rng.permutation(len(frame)) % FOLDS).astype(np.int8)
-    _, block = np.unique(np.floor(frame[["lat", "lon"]].to_numpy() / BLOCK_DEG), axis=0, return_inverse=True)
-    frame["fold_block10"] = (rng.permutation(block.max() + 1) % FOLDS).astype(np.int8)[block.ravel()]
-    labelled = (frame["fold_block10"] < FOLDS - 1).to_numpy()
-    frame[labelled].to_parquet(folder / TASKS, index=False)
-    frame.loc[~labelled, ["lat", "lon"]].to_parquet(folder / QUERY, index=False)
-    return labelled
+    part = scores[(scores["folds"] == column) & (scores["fold"] == POOLED)]
+    statistics = part.groupby(["row", "target", "measure"], sort=False)["score"].agg(["mean", "std", "count"])
+    lines = {label: {"row": label} for label in part["row"].unique()}
+    for target in problem.targets:
+        for measure in _measures(target, problem):
+            head = f"{target.title}, {measure}"
+            for label, line in lines.items():
+                key = (label, target.name, measure)
+                line[head] = _text(*statistics.loc[key]) if key in statistics.index else ""
+    return pd.DataFrame(list(lines.values()))
+
+
+def remarks(scores: pd.DataFrame, problem: Problem, column: str) -> list[str]:
+    """What the table of the folds `column` does not show, a list of sentences."""
+    part = scores[(scores["folds"] == column) & (scores["fold"] != "blend")]
+    folds = sorted(part.loc[part["fold"] != POOLED, "fold"].unique())
+    pooled = part[part["fold"] == POOLED]
+    sentences = [
+        f"{int(pooled['places'].max()):,} places, held out in {len(folds)} fold{'s' if len(folds) > 1 else ''}; mean ± "
+        "standard deviation over seeds of the head, of all held-out places together."
+    ]
+    for target in problem.targets:
+        unseen = pooled.loc[pooled["target"] == target.name, "unseen"].max()
+        if unseen > 0:
+            sentences.append(f"{unseen:.1%} of them have a {target.title} that their training folds lack.")
+    missing = {target.title: int(problem.places[target.name].isna().sum()) for target in problem.targets}
+    sentences += [
+        f"{count:,} places have no {title} and do not count there." for title, count in missing.items() if count
+    ]
+    return sentences
+
+
+def chosen(weights: Mapping[str, Mapping[str, Chosen]]) -> pd.DataFrame:
+    """What predicts the places without labels, a frame: target, the sources with their weights, and those not asked.
+
+    weights : benchmark -> target -> {mean of: source -> weight, not asked: source -> reason}
+    """
+    lines = []
+    for benchmark in weights.values():
+        for target, choice in benchmark.items():
+            mean = ", ".join(f"{count} × {label}" for label, count in choice["mean of"].items())
+            without = "; ".join(f"{label}: {reason}" for label, reason in choice["not asked"].items())
+            lines.append({"target": target, "mean of": mean, "not asked, as they may know the target": without})
+    return pd.DataFrame(lines)
+
+
+def _measures(target, problem):
+    if target.kind == "value":
+        return ["R²"]
+    return ["accuracy", "top-5 accuracy"] if problem.name == "habitats" else ["accuracy"]
+
+
+def _text(mean, spread, count):
+    return f"{mean:.3f}" if count < 2 else f"{mean:.3f} ± {spread:.3f}"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from glc.errors import DataError, MissingError
-from glc.location.downstream import places, problems, tables
+from glc.location.downstream import labelled, places, problems
 from tests.rasters.geotiffs import geotiff
 
 
@@ -61,7 +61,7 @@ def test_places_have_the_country_and_the_values_where_they_are(given, tmp_path):
     again = tmp_path / "again"
     again.mkdir()
     places.write(rasters, again, 400, borders=borders)
-    pd.testing.assert_frame_equal(pd.read_parquet(again / tables.TASKS), pd.read_parquet(tmp_path / tables.TASKS))
+    pd.testing.assert_frame_equal(pd.read_parquet(again / labelled.TASKS), pd.read_parquet(tmp_path / labelled.TASKS))
 
 
 def test_the_rasters_are_asked_for(given, tmp_path):
