@@ -72,6 +72,25 @@ class SurveyData:
         """Labels of `rows`, boolean CSR over `species`."""
         return self.label_matrix[rows]
 
+    def with_places(self, places: pd.DataFrame, fold: int = TEST) -> "tuple[SurveyData, np.ndarray]":
+        """These surveys and `places`, without labels, after them; and the row numbers (n,) of those.
+
+        places : frame with the columns of `places`; ids get negative numbers that no survey has
+        fold : the validation fold that the places are taken for; -1: they are test surveys
+        """
+        start, count = len(self.places), len(places)
+        least = min(0, int(self.places["surveyId"].min()) if start else 0)
+        asked = places.assign(
+            dataset=self.train_name if self.held_out or fold != TEST else self.test_name,
+            surveyId=least - 1 - np.arange(count),
+            fold=np.full(count, fold, self.places["fold"].dtype),
+        )
+        both = pd.concat([self.places, asked[self.places.columns]], ignore_index=True)
+        empty = sparse.csr_matrix((count, len(self.species)), dtype=bool)
+        labels = sparse.vstack([self.label_matrix, empty], format="csr", dtype=bool)
+        wider = SurveyData(both, self.species, labels, self.train_name, self.test_name, self.held_out)
+        return wider, np.arange(start, start + count)
+
     def rows_of(self, surveys: np.ndarray, dataset: str) -> np.ndarray:
         """Row numbers of survey ids of one dataset, (n,); a DataError tells of ids that it lacks."""
         rows = np.flatnonzero((self.places["dataset"] == dataset).to_numpy())

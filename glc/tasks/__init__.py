@@ -38,6 +38,7 @@ from glc.tasks.location.globe import GlobePatches, VirtualGlobe
 from glc.tasks.location.localisation import LocatedImage, LocatedPlace, LocationErrors
 from glc.tasks.location.places import LocationPlaces
 from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles
+from glc.tasks.model import Model
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.provenance import Provenance
 from glc.tasks.report import Report
@@ -69,6 +70,7 @@ __all__ = [
     "LocatedPlace",
     "LocationErrors",
     "LocationPlaces",
+    "Model",
     "Neighbours",
     "NetScores",
     "Predictions",
