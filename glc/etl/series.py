@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from glc import editions
 from glc.editions._base import SEPARATORS
 from glc.errors import DataError, MissingError
 from glc.progress import tqdm
@@ -149,6 +150,26 @@ def series_ids(
     if twice.any():
         raise DataError(f"{path}: {survey_column} {frame['surveyId'][twice].iloc[0]} has two {series_column}; keep one")
     return frame[["surveyId", "series_id"]].sort_values("surveyId", ignore_index=True)
+
+
+def with_own_id(places: pd.DataFrame, dataset: StrPath, column: str, name: str) -> pd.DataFrame:
+    """Surveys with the id that their series or images are called by, where the survey tables have one.
+
+    places : frame with dataset and surveyId
+    dataset : folder of the survey tables
+    column : of these tables, ``timeSerieID`` or ``patchID``
+    name : what the column is to be called; null where a survey has none
+    returns : `places`, with the column if any table has it
+    """
+    ids = [
+        series_ids(path, table.columns["surveyId"], column, table.separator).assign(dataset=table.dataset)
+        for table, path in editions.recognise(dataset).files
+        if column in editions.header(path, table)
+    ]
+    if not ids:
+        return places
+    own = pd.concat(ids).rename(columns={"series_id": name})
+    return places.merge(own, on=["dataset", "surveyId"], how="left")
 
 
 def _read_table(path, ids, values, seen, corrupt, bar):
