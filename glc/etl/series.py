@@ -152,24 +152,19 @@ def series_ids(
     return frame[["surveyId", "series_id"]].sort_values("surveyId", ignore_index=True)
 
 
-def with_own_id(places: pd.DataFrame, dataset: StrPath, column: str, name: str) -> pd.DataFrame:
-    """Surveys with the id that their series or images are called by, where the survey tables have one.
+def own_ids(dataset: editions.Dataset, column: str) -> pd.DataFrame | None:
+    """The ids that the series or images of surveys are called by: frame (surveyId, series_id, dataset).
 
-    places : frame with dataset and surveyId
-    dataset : folder of the survey tables
+    dataset : the survey tables
     column : of these tables, ``timeSerieID`` or ``patchID``
-    name : what the column is to be called; null where a survey has none
-    returns : `places`, with the column if any table has it
+    returns : one row per survey that has an id, or None where no table has the column
     """
     ids = [
         series_ids(path, table.columns["surveyId"], column, table.separator).assign(dataset=table.dataset)
-        for table, path in editions.recognise(dataset).files
+        for table, path in dataset.files
         if column in editions.header(path, table)
     ]
-    if not ids:
-        return places
-    own = pd.concat(ids).rename(columns={"series_id": name})
-    return places.merge(own, on=["dataset", "surveyId"], how="left")
+    return pd.concat(ids) if ids else None
 
 
 def _read_table(path, ids, values, seen, corrupt, bar):

@@ -132,7 +132,10 @@ class ImageryTask(SurveysTask):
 
         if self.virtual:
             return places
-        return series.with_own_id(places, self.dataset, column, name)
+        ids = series.own_ids(editions.recognise(self.dataset), column)
+        if ids is None:
+            return places
+        return places.merge(ids.rename(columns={"series_id": name}), on=["dataset", "surveyId"], how="left")
 
     def check_cover(self, names: Iterable[str]) -> None:
         """Refuse rasters that cannot be opened, or that cover none of a few surveys of the dataset."""

@@ -46,7 +46,7 @@ def read(
     layouts, values, known, keys, left = {}, {}, {}, {}, memory_bytes
     kept = None if surveys is None else Index(np.unique(surveys, axis=0))
     for wanted, outputs in zip(inputs, folders, strict=True):
-        kind = _Tiles if wanted.tiles else _Cubes if wanted.cube else _Table if wanted.table else _Places
+        kind = _stored(wanted) if wanted.stored else _Places
         sources = [kind(wanted, source) for source in outputs]
         layout, dtype = sources[0].layout, np.result_type(*(source.dtype for source in sources))
         for source in sources[1:]:
@@ -69,6 +69,18 @@ def read(
         layouts[wanted.name], values[wanted.name], keys[wanted.name] = layout, array, every[keep]
         known[wanted.name] = _fill(array, sources, every, keep)
     return Features(layouts, values, known, keys)
+
+
+def layout_of(wanted: Input, folder: Path) -> Layout:
+    """The `Layout` of an input that is stored, of the kind tiles, cube or table.
+
+    folder : an output of Tiles, Cubes or Tabular
+    """
+    return _stored(wanted)(wanted, folder).layout
+
+
+def _stored(wanted):
+    return _Tiles if wanted.tiles else _Cubes if wanted.cube else _Table
 
 
 def _fill(array, sources, every, keep):
