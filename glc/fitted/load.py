@@ -22,7 +22,7 @@ from glc.prediction.correction import correct
 from glc.types import Facts, StrPath
 
 if TYPE_CHECKING:
-    from glc.fitted.inputs import InputsAt
+    from glc.fitted.inputs import InputsAt, Reader
 
 _LISTED = 25
 """Species that a prediction lists at least, where so many have a score."""
@@ -82,15 +82,22 @@ class FittedExperiment:
         places : frame of `places`
         allow_missing : predict with training means where no place has any imagery, instead of raising a DataError
         """
-        values = {}
-        for scorer in self._scorer.members or [self._scorer]:
-            if scorer.inputs:
-                from glc.fitted import inputs
+        return {name: reader.read(places, allow_missing) for name, reader in self._readers.items()}
 
-                values[scorer.settings.name] = inputs.read(
-                    scorer.inputs, places, [self.imagery_folder, *self.facts["imagery_folders"]], allow_missing
-                )
-        return values
+    @cached_property
+    def _readers(self) -> "dict[str, Reader]":
+        from glc.fitted.inputs import Reader
+
+        folders = [self.imagery_folder] if self.imagery_folder else []
+        known = self.data.places.loc[
+            self.data.places["dataset"].isin([self.data.train_name, self.data.test_name]),
+            ["dataset", "surveyId", "lon", "lat"],
+        ]
+        return {
+            scorer.settings.name: Reader(scorer.inputs, folders, surveys=known, model_folder=scorer.folder)
+            for scorer in self._scorer.members or [self._scorer]
+            if scorer.inputs
+        }
 
     def scores(
         self, places: pd.DataFrame, values: "Mapping[str, InputsAt] | None" = None, fold: int | None = None

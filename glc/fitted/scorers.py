@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from glc import scores as score_tables
 from glc.errors import ConfigError, DataError
 from glc.fitted import layout
 from glc.surveys import TEST, SurveyData
+from glc.types import Facts
 
 if TYPE_CHECKING:
     from glc.fitted.inputs import InputsAt
@@ -29,17 +30,17 @@ class Source:
 
     settings : the experiment
     scores : folder of its scores
+    describe : writes what the inputs need into a folder and returns facts about them (`glc.fitted.inputs.describe`)
     fits : fold -> (folder of the trained net, folder of its examples); empty for a model that is no net
     members : of an ensemble
-    inputs : facts about the inputs (`glc.fitted.inputs.describe`), None where the model reads none
     table : (surveys, feature) values of rasters that a classical model is fitted to, None where it reads none
     """
 
     settings: config.Experiment
     scores: Path
     fits: Mapping[int, tuple[Path, Path]]
+    describe: Callable[[Path], Facts]
     members: Sequence["Source"] = ()
-    inputs: Mapping[str, object] | None = None
     table: np.ndarray | None = None
 
 
@@ -47,7 +48,8 @@ def write(source: Source, folder: Path) -> None:
     """Copy what scores the experiment of `source` into the new `folder`."""
     folder.mkdir(parents=True)
     settings = config.to_dict(source.settings)
-    content = {"settings": settings, "folds": sorted(source.fits), "inputs": source.inputs}
+    inputs = {} if source.members else source.describe(folder)
+    content = {"settings": settings, "folds": sorted(source.fits), "inputs": inputs}
     (folder / layout.SETTINGS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     for fold, (fit, examples) in source.fits.items():
         own = folder / str(fold)
@@ -75,7 +77,7 @@ class PlaceScorer:
         self.folder, self.data = folder, data
         content = json.loads((folder / layout.SETTINGS).read_text(encoding="utf-8"))
         self.folds: list[int] = content["folds"]
-        self.inputs = content["inputs"]
+        self.inputs: Facts = content["inputs"] if content["inputs"].get("inputs") else {}
         self.settings = config.build(config.Experiment, content["settings"], str(folder / layout.SETTINGS))
         self.keep = self.settings.scores.keep
 

@@ -13,8 +13,7 @@ from glc.tasks.outputs import Output, PublishedFolder
 from glc.tasks.scores import ClassicalScores, EnsembleScores, Predictions
 from glc.tasks.submission import f1_of_splits
 from glc.tasks.surveys import Surveys
-from glc.tasks.training import Examples, fits
-from glc.types import Facts
+from glc.tasks.training import Examples, Fit, fits
 
 if TYPE_CHECKING:
     from glc.fitted.scorers import Source
@@ -64,7 +63,6 @@ class Model(ExperimentProduct):
             "dataset": self.subject,
             "edition": known["edition"],
             "inputs": [wanted.name for task in self.parts() for wanted in task.settings.inputs],
-            "imagery_folders": self._imagery_folders(),
             "scores": {"F1": f1_of_splits(evaluated)},
             "citation": known.get("citation"),
             "provenance": {
@@ -76,10 +74,6 @@ class Model(ExperimentProduct):
         }
         storage.note(out, **save.write(source, data, out, decoder=predictions / "decoder.npz", facts=facts))
 
-    def _imagery_folders(self) -> list[str]:
-        folders = [self.imagery_folder, str(self.clone(Surveys).source)]
-        return [str(Path(folder).resolve()) for folder in folders if folder]
-
     def _source(self, task: ExperimentTask) -> "Source":
         """Where the tasks of an experiment left what scores it."""
         from glc.classical import run
@@ -88,7 +82,7 @@ class Model(ExperimentProduct):
         scores = task.clone(Predictions).scores()
         if isinstance(scores, EnsembleScores):
             members = [self._source(member) for member in scores.members.values()]
-            return Source(task.settings, scores.folder, {}, members)
+            return Source(task.settings, scores.folder, {}, lambda folder: {}, members)
         trained = {
             fit.fold: (fit.folder, fit.clone(Examples).folder)
             for fit in (fits(task) if registry.models.get(task.settings.model.name).kind == "net" else [])
@@ -98,7 +92,8 @@ class Model(ExperimentProduct):
             for wanted in scores.stored:
                 folder = scores.input()["input table"].path
                 table = run.read_table(folder, self.read_surveys(), wanted.bands)
-        return Source(task.settings, scores.folder, trained, inputs=_inputs(scores), table=table)
+        reader = scores if isinstance(scores, ClassicalScores) else task.clone(Fit)
+        return Source(task.settings, scores.folder, trained, reader.input_facts, table=table)
 
     def results(self) -> list[str]:
         """Lines that say where the folder is and how to use it."""
@@ -112,13 +107,10 @@ def _needs(task: ExperimentTask) -> Mapping[str, GlcTask]:
     """What of an experiment's tasks is read: its nets, and the tables that a classical model was fitted to."""
     kind = registry.models.get(task.settings.model.name).kind
     if kind == "net":
-        return {f"{name} {fit.fold}": need for fit in fits(task) for name, need in _trained(fit).items()}
+        trained = {f"{name} {fit.fold}": need for fit in fits(task) for name, need in _trained(fit).items()}
+        return trained | task.clone(Fit).input_tasks()
     return {"scores": task.clone(Predictions).scores()}
 
 
 def _trained(fit: ExperimentTask) -> dict[str, GlcTask]:
     return {"fit": fit, "examples": fit.clone(Examples)}
-
-
-def _inputs(scores: ExperimentTask) -> Facts | None:
-    return None
