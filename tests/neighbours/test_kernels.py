@@ -136,3 +136,24 @@ def test_gfv_hides_training_surveys_as_its_mask_says(data):
         gfv.Options(mask="all")
     # not left out of what names an option set, for a task's identity is that of the options as they are written
     assert '"mask":"none"' in config.canonical(gfv.Options())
+
+
+@pytest.mark.parametrize(("rows", "hidden"), [("test", False), ("valid", True)])
+@pytest.mark.parametrize("name", ["kernels", "gfv"])
+def test_a_place_sees_what_a_survey_there_sees(data, name, rows, hidden):
+    member = graphs.get(name)
+    places = data.places.assign(year=2020, region="ALPINE")
+    data = dataclasses.replace(data, places=places)
+    options = config.options(
+        member, config.Choice(name, {"scales_m": list(SCALES)} if name == "kernels" else {}), "graph"
+    )
+    asked = data.test if rows == "test" else data.valid(FOLD)
+    made, _ = member.features(data, FOLD, STOP, options, data.species)
+    around = member.anywhere(data, FOLD, STOP, options, data.species, hidden)(data.places.iloc[asked])
+    wanted, got = (
+        sparse.csr_matrix(each.reshape(len(asked), -1) if name == "kernels" else each).toarray()
+        for each in (made["matrix"][asked], around["matrix"])
+    )
+    assert wanted.any()
+    assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+    assert_array_equal(around["species"], made["species"])
