@@ -159,8 +159,9 @@ class NetScorer(PlaceScorer):
         prediction = config.prediction(net, self.settings.predict)
         classes = self._classes[fold]
         ids = places["surveyId"].to_numpy() if places["surveyId"].is_unique else -1 - np.arange(len(places))
-        asked = places.assign(dataset=schema.dataset_numbers(places["dataset"]), surveyId=ids)
-        features = self._features(places, asked, values, fold, sees_all)
+        named = places.assign(surveyId=ids)
+        asked = named.assign(dataset=schema.dataset_numbers(places["dataset"]))
+        features = self._features(named, asked, values, fold, sees_all)
         features, _ = net.prediction_features(features, self.data, prediction)
         blocks = checkpoints.predict_blocks(checkpoint, asked, features, prediction=prediction)
         kept = [score_tables.keep_best(block, self.keep) for block in blocks]
@@ -175,7 +176,7 @@ class NetScorer(PlaceScorer):
     def _features(self, places, asked, values, fold, sees_all) -> "Features | None":
         from glc.nets.inputs.features import Features
 
-        features = values[self.settings.name].features(asked) if self.settings.name in values else None
+        features = values[self.settings.name].features(places) if self.settings.name in values else None
         for wanted in self.settings.inputs:
             if wanted.graph.name != "none":
                 features = features or Features({}, {}, {}, {})
