@@ -219,6 +219,18 @@ def test_a_raster_in_another_crs_is_reprojected_and_reported(fitted, tmp_path):
     assert np.mean(found == wanted) > 0.8
 
 
+def test_tiles_of_a_raster_in_another_crs_are_warped_and_reported(dataset, tmp_path):
+    folder, data = dataset
+    facts, _ = described([Input(tiles="elevation", block=2, size=8)], folder, data, tmp_path)
+    name = "EnvironmentalRasters/Elevation/elevation.tif"
+    warped(folder / name, tmp_path / "laea" / name, "EPSG:3035")
+    reader = inputs.Reader(facts, [tmp_path / "laea"])
+    assert any("EPSG:3035, warped to EPSG:4326 to cut tiles" in note for note in reader.notes)
+    values = reader.read(data.places)
+    assert values.imagery["elevation"].shape == (len(data.places), 1, 2, 2)
+    assert values.known["elevation"].mean() > 0.9
+
+
 def test_rasters_of_another_product_are_refused_or_reported(fitted, tmp_path):
     folder, _, facts, _ = fitted
     path = tmp_path / "EnvironmentalRasters" / "Elevation" / "elevation.tif"
