@@ -1,9 +1,9 @@
 """The inputs of a fitted model at any place: tables, tiles, cubes and features of coordinates, but no graphs.
 
 Values and tiles of rasters are made by what the tasks ``Tabular`` and ``Tiles`` use. What exists per survey only
-(images, series, cubes, rows of CSVs) is looked up by a place's ``surveyId``; a place without it is NaN. Of NaN most nets
-make the training mean (`glc.nets.layers.maps`, `geolocation`); `tighnari` leaves out what it does not have, as in
-training; `random_forest` takes the training mean of a value, and the frequencies of species where there is none at all.
+(images, series, cubes, rows of CSVs) is looked up by a place's ``surveyId``; a place without it is NaN. Of NaN most
+nets make the training mean (`glc.nets.layers.maps`, `geolocation`); `tighnari` leaves out what it does not have, as in
+training; `random_forest` takes the training mean of a value, and the frequencies of species where there is none.
 """
 
 import logging
