@@ -6,7 +6,7 @@ Both give the same: a float array (survey, column), NaN where nothing is known, 
 import csv
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ class TableValues:
     its band 3, and a column alone its band 1.
     """
 
-    def __init__(self, covariate, tables, scratch):
+    def __init__(self, covariate: Raster, tables: Mapping[str | None, Path], scratch: StrPath) -> None:
         self.scratch, self.files = Path(scratch), [str(path) for path in tables.values()]
         self.columns, self.classes, self.labels = None, {}, {}
         self.name = covariate.name
@@ -87,7 +87,7 @@ class TableValues:
     def _path(self, dataset, kind):
         return self.scratch / f"{self.name}-{dataset}-{kind}.npy"
 
-    def read(self, places):
+    def read(self, places: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """As of `RasterValues`, of the frame `places` (dataset, surveyId); nothing is unreadable."""
         table = np.full((len(places), len(self.columns)), np.nan)
         wanted = places["surveyId"].to_numpy()
@@ -126,7 +126,7 @@ def find(covariate: Raster, folders: Iterable[StrPath], source: str = "auto") ->
         raise MissingError(f"{error}{hint}") from None
 
 
-def tables(covariate, folder):
+def tables(covariate: Raster, folder: StrPath) -> dict[str | None, Path]:
     """The contest's CSVs of a covariate in a folder: {dataset: path}, maybe empty; {None: path} where one serves all.
 
     Names as in ``GLC24-PA-train-human_footprint.csv``, with or without the year, hyphens for underscores, flat or

@@ -137,7 +137,7 @@ def _tiles(wanted, folder, folders, data):
     covariate = tiles_of(wanted)
     entry = {"kind": covariate.kind, "layout": layout_of(wanted, folder).to_dict()}
     if covariate.kind == "images":
-        datasets = [data.train_name, *([] if data.held_out else [data.test_name])]
+        datasets = [data.train_name, *data.places["dataset"].iloc[data.test].unique()]
         sample = data.places[data.places["dataset"].isin(datasets)]
         learned = ImageCutter(covariate, folders, wanted.size, wanted.block or "full", sample).learned
         entry |= {"means": learned.means.tolist(), "all_bytes": bool(learned.all_bytes)}

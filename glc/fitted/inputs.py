@@ -1,8 +1,9 @@
 """The inputs of a fitted model at any place: tables, tiles, cubes and features of coordinates, but no graphs.
 
 Values and tiles of rasters are made by what the tasks ``Tabular`` and ``Tiles`` use. What exists per survey only
-(images, series, cubes, rows of CSVs) is looked up by a place's ``surveyId``; a place without it is NaN, of which nets
-make the training mean, and so do the classical models that read tables (`glc.classical.random_forest`).
+(images, series, cubes, rows of CSVs) is looked up by a place's ``surveyId``; a place without it is NaN. Of NaN most
+nets make the training mean (`glc.nets.layers.maps`, `geolocation`); `tighnari` leaves out what it does not have, as in
+training; `random_forest` takes the training mean of a value, and the frequencies of species where there is none.
 """
 
 import logging
@@ -71,7 +72,7 @@ class InputsAt:
 
     def table(self) -> np.ndarray | None:
         """What a classical model reads, (n, columns) float32, the table as it is now; None where it has none."""
-        return next((frame.to_numpy(np.float32) for frame in self.tables.values()), None)
+        return next((frame.to_numpy(np.float32, copy=True) for frame in self.tables.values()), None)
 
 
 class Reader:

@@ -132,7 +132,7 @@ def test_at_the_surveys_places_the_inputs_are_those_of_the_tables(fitted):
 
 
 def test_a_place_that_is_no_survey_has_its_rasters_and_lacks_what_only_surveys_have(fitted):
-    _folder, data, facts, _ = fitted
+    _, data, facts, _ = fitted
     survey = data.places[data.places["dataset"] == "pa_train"].iloc[[3]]
     places = anywhere(survey["lon"], survey["lat"], year=survey["year"].to_numpy(), country=None)
     values = inputs.read(facts, places)
@@ -160,7 +160,7 @@ def test_changed_values_of_a_table_reach_the_net(fitted):
 
 
 def test_where_all_imagery_is_missing_a_prediction_is_refused_unless_allowed(fitted, tmp_path):
-    folder, _data, facts, _ = fitted
+    folder, _, facts, _ = fitted
     moved = facts | {"folders": [str(tmp_path / "gone")]}
     with pytest.raises(DataError, match=r"none of the 2 places has a value of .*sentinel2.*table.*--imagery-folder"):
         inputs.read(moved, anywhere([10.0, 11.0], [45.0, 46.0]), [tmp_path])
@@ -219,8 +219,20 @@ def test_a_raster_in_another_crs_is_reprojected_and_reported(fitted, tmp_path):
     assert np.mean(found == wanted) > 0.8
 
 
+def test_tiles_of_a_raster_in_another_crs_are_warped_and_reported(dataset, tmp_path):
+    folder, data = dataset
+    facts, _ = described([Input(tiles="elevation", block=2, size=8)], folder, data, tmp_path)
+    name = "EnvironmentalRasters/Elevation/elevation.tif"
+    warped(folder / name, tmp_path / "laea" / name, "EPSG:3035")
+    reader = inputs.Reader(facts, [tmp_path / "laea"])
+    assert any("EPSG:3035, warped to EPSG:4326 to cut tiles" in note for note in reader.notes)
+    values = reader.read(data.places)
+    assert values.imagery["elevation"].shape == (len(data.places), 1, 2, 2)
+    assert values.known["elevation"].mean() > 0.9
+
+
 def test_rasters_of_another_product_are_refused_or_reported(fitted, tmp_path):
-    folder, _data, facts, _ = fitted
+    folder, _, facts, _ = fitted
     path = tmp_path / "EnvironmentalRasters" / "Elevation" / "elevation.tif"
     path.parent.mkdir(parents=True)
     with rasterio.open(folder / path.relative_to(tmp_path)) as source:
@@ -260,7 +272,7 @@ def csvs(dataset, tmp_path):
 
 
 def test_rows_of_csvs_are_found_by_their_survey(csvs):
-    _own, _, data, facts, outputs = csvs
+    _, _, data, facts, outputs = csvs
     places = data.places.sample(frac=1, random_state=1)
     values = inputs.read(facts, places, surveys=data.places)
     wanted = run.read_table(outputs["table"], data)[places.index]
@@ -290,7 +302,7 @@ def test_rasters_take_the_place_of_csvs_only_where_they_have_the_same_values(csv
 
 
 def test_the_id_of_a_survey_elsewhere_is_not_that_survey(fitted):
-    _folder, data, facts, _ = fitted
+    _, data, facts, _ = fitted
     train = data.places[data.places["dataset"] == "pa_train"]
     places = anywhere([train["lon"].iloc[0] + 1, train["lon"].iloc[1]], [train["lat"].iloc[0], train["lat"].iloc[1]])
     places["surveyId"] = train["surveyId"].to_numpy()[:2]
@@ -347,6 +359,7 @@ def test_a_block_of_places_is_read_by_windows(dataset, tmp_path, monkeypatch):
     assert_array_equal(values.tables["table"].to_numpy()[:, 0], pixels[0, row, col])
 
 
+@pytest.mark.slow  # `lint-imports` says the same of pyspark
 def test_inputs_are_read_without_spark_luigi_and_petastorm():
     code = (
         "import sys; import glc.fitted.inputs, glc.fitted.imagery, glc.nets.inputs.selection; "
