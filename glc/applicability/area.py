@@ -17,6 +17,8 @@ from glc.errors import DataError
 from glc.types import StrPath
 
 FILE = "applicability.npz"
+SURVEYS = "surveys.parquet"
+"""Next to it in the output of the task: validation and test surveys with what `fit` and `at` say of them."""
 _FORMAT = 1
 
 

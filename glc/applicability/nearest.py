@@ -8,7 +8,6 @@ _TREE_DIMENSIONS = 6.0
 _BLOCK = 4_000_000  # distances held at once
 _QUERIES, _POINTS = 512, 4_096  # of one product, whose result stays in the cache
 _EXACT = 20_000  # points up to which all pairs are measured
-_SAMPLE = 4_000
 
 
 class Nearest:
@@ -72,31 +71,30 @@ class Nearest:
         return np.sqrt(squared)
 
 
-def mean_distance(points: np.ndarray, exact: int = _EXACT, sample: int = _SAMPLE, seed: int = 0) -> tuple[float, float]:
+def mean_distance(points: np.ndarray, exact: int = _EXACT, seed: int = 0) -> tuple[float, float]:
     """Mean distance over all pairs of different points, and the half width of its 95 % interval.
 
     points : (n, d) float64, finite, at least two; equal ones are different points
-    exact : number of points up to which all pairs are measured, so that the half width is 0
-    sample : points of a random sample, each measured to all others, where there are more
+    exact : number of points of which all pairs are measured, so that the half width is 0; of more points, a random
+        sample of as many is taken, whose mean is a U-statistic (Hoeffding 1948)
     seed : of the sample
     """
     count = len(points)
     if count < 2:
         raise ValueError(f"points: found {count}, expected at least two for a mean distance")
-    centred = points - points.mean(axis=0)
-    rows = np.arange(count)
     if count > exact:
-        rows = np.sort(np.random.default_rng(seed).choice(count, sample, replace=False))
+        points = points[np.random.default_rng(seed).choice(count, exact, replace=False)]
+    centred = points - points.mean(axis=0)
     squares = (centred**2).sum(axis=1)
-    means = np.empty(len(rows))
-    step = max(1, _BLOCK // count)
-    for start in range(0, len(rows), step):
-        part = rows[start : start + step]
+    means = np.empty(len(points))
+    step = max(1, _BLOCK // len(points))
+    for start in range(0, len(points), step):
+        part = slice(start, start + step)
         squared = squares[part, None] + squares
         squared -= 2 * (centred[part] @ centred.T)
-        squared[np.arange(len(part)), part] = 0  # rounding would leave a distance of a point to itself
         np.maximum(squared, 0, out=squared)
-        means[start : start + step] = np.sqrt(squared, out=squared).sum(axis=1) / (count - 1)
-    left_out = 1 - len(rows) / count
-    half_width = 1.96 * means.std(ddof=1) * np.sqrt(left_out / len(rows)) if left_out else 0.0
-    return float(means.mean()), float(half_width)
+        own = np.arange(squared.shape[0])
+        squared[own, start + own] = 0  # rounding would leave a distance of a point to itself
+        means[part] = np.sqrt(squared, out=squared).sum(axis=1) / (len(points) - 1)
+    left_out = 1 - len(points) / count
+    return float(means.mean()), float(2 * 1.96 * means.std(ddof=1) * np.sqrt(left_out / len(points)))

@@ -32,19 +32,27 @@ class Space:
     weight: np.ndarray
 
     @classmethod
-    def of_table(cls, values: pd.DataFrame, weights: Mapping[str, float] | None = None) -> "Space":
+    def of_table(
+        cls,
+        values: pd.DataFrame,
+        weights: Mapping[str, float] | None = None,
+        categories: Mapping[str, Sequence[str]] | None = None,
+    ) -> "Space":
         """Columns standardised by their training mean and standard deviation, times their weight.
 
         values : frame (n, d) of the training places, numbers, NaN where missing
-        weights : importance per column; a negative one (permutation made the score better) counts as 0, as in CAST; a
-            column without one as 0 where any are given; default: all 1
+        weights : importance per column or categorical band; a negative one (permutation made the score better) counts
+            as 0, as in CAST; a column without one as 0 where any are given; default: all 1
+        categories : band -> its columns, 1 for the class of a place and 0 for others. Two classes are one standard
+            deviation apart however rare they are: standardised, a rare one would outweigh all other predictors
 
         Source: Meyer & Pebesma 2021, equations 1 and 2. The standard deviation is that of n - 1, as R's ``scale``.
         """
-        names = tuple(map(str, values.columns))
-        weight = _weights(names, weights)
-        matrix = values.to_numpy(np.float64)
-        mean, scale = _moments(matrix)
+        names, categories = tuple(map(str, values.columns)), categories or {}
+        weight = _weights(names, weights, categories)
+        mean, scale = _moments(values.to_numpy(np.float64))
+        classes = {column for columns in categories.values() for column in columns}
+        scale = np.where([name in classes for name in names], np.sqrt(2), scale)
         if not (weight * scale).any():
             raise DataError(
                 f"predictors: none of {', '.join(names[:8])} both varies over the training places and has a weight "
@@ -113,16 +121,20 @@ def _moments(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(scale > 1e-9 * np.maximum(np.abs(mean), 1e-30), scale, 0.0)
 
 
-def _weights(names: Sequence[str], weights: Mapping[str, float] | None) -> np.ndarray:
+def _weights(
+    names: Sequence[str], weights: Mapping[str, float] | None, categories: Mapping[str, Sequence[str]]
+) -> np.ndarray:
     if weights is None:
         return np.ones(len(names))
-    unknown = [name for name in weights if name not in names]
+    known = [*names, *categories]
+    unknown = [name for name in weights if name not in known]
     if unknown:
         raise ConfigError(
-            f"weights: unknown predictor {unknown[0]!r}, expected some of: {', '.join(names)}"
-            f"{did_you_mean(unknown[0], names)}"
+            f"weights: unknown predictor {unknown[0]!r}, expected some of: {', '.join(known)}"
+            f"{did_you_mean(unknown[0], known)}"
         )
-    values = np.array([weights.get(name, 0.0) for name in names], np.float64)
+    of_classes = {column: weights.get(band, 0.0) for band, columns in categories.items() for column in columns}
+    values = np.array([weights.get(name, of_classes.get(name, 0.0)) for name in names], np.float64)
     if not np.isfinite(values).all():
         raise ConfigError("weights: found a weight that is no number, expected numbers; 0 leaves a predictor out")
     return np.maximum(values, 0.0)

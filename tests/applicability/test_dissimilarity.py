@@ -89,7 +89,7 @@ def test_mean_distance_of_a_sample_is_within_its_error():
     exact, none = mean_distance(points)
     assert_allclose(exact, pdist(points).mean(), rtol=1e-9)
     assert none == 0
-    errors = [mean_distance(points, exact=100, sample=300, seed=seed) for seed in range(40)]
+    errors = [mean_distance(points, exact=300, seed=seed) for seed in range(40)]
     within = [abs(mean - exact) <= half for mean, half in errors]
     assert sum(within) >= 34  # 95 % of 40 is 38
     assert max(half for _, half in errors) < 0.1 * exact
@@ -127,6 +127,19 @@ def test_constant_predictors_and_weights_of_zero_count_for_nothing():
     found, missing = among.index(odd)
     assert_allclose(found, 0, atol=1e-12)
     assert not missing.any()
+
+
+def test_classes_are_one_standard_deviation_apart_however_rare():
+    number = np.tile([0.0, 1.0], 50)
+    values = pd.DataFrame({"warm": number, "soil_1": 1.0, "soil_2": 0.0, "soil_3": 0.0})
+    values.loc[7, ["soil_1", "soil_2"]] = 0.0, 1.0
+    space = Space.of_table(values, {"warm": 1.0, "soil": 3.0}, {"soil": ["soil_1", "soil_2", "soil_3"]})
+    points, _ = space.points(values.iloc[[0, 1, 7]])
+    apart = cdist(points, points)
+    assert_allclose(apart[0, 1], 1 / number.std(ddof=1))
+    assert_allclose(apart[1, 2], 3)  # a standard deviation, times the weight of the classes' band
+    other, _ = space.points(pd.DataFrame({"warm": [1.0], "soil_1": 0.0, "soil_2": 0.0, "soil_3": 1.0}))
+    assert_allclose(cdist(other, points)[0, [1, 2]], 3)  # a class that no training place has
 
 
 def test_coordinates_are_points_on_the_sphere():
