@@ -59,7 +59,7 @@ class Applicability(ReadsInputs):
         else:
             space = Space.of_coordinates()
         self.status(f"dissimilarity of {len(train):,} training surveys by {space.kind}", 20)
-        evaluated = pd.read_parquet(self.input()["metrics"].path / "surveys.parquet")
+        evaluated = pd.read_parquet(self.clone(Evaluate).folder / "surveys.parquet")
         valid, test = (evaluated[evaluated["split"] == split] for split in ("valid", "test"))
         places = data.places.iloc[train]
         known = valid.set_index("surveyId").reindex(places["surveyId"])
