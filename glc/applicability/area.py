@@ -12,7 +12,7 @@ from glc.applicability import dissimilarity as dissimilarities
 from glc.applicability import profile as profiles
 from glc.applicability.dissimilarity import Dissimilarity
 from glc.applicability.profile import ErrorProfile
-from glc.applicability.space import Space
+from glc.applicability.space import COORDINATES, Space
 from glc.errors import DataError
 from glc.types import StrPath
 
@@ -124,8 +124,10 @@ def fit(
     if not measured.any():
         return Applicability(index), frame
     columns = [frame[name].to_numpy()[measured] for name in ("score", "dissimilarity", "nearest_train_m", "block")]
-    frame.loc[measured, "expected"] = profiles.crossfitted(*columns, groups=fold[measured])
-    return Applicability(index, profiles.fit(*columns, measure=measure)), frame
+    # of coordinates one variable follows from the other
+    variables = (profiles.DISTANCE,) if space.kind == COORDINATES else (profiles.DISSIMILARITY, profiles.DISTANCE)
+    frame.loc[measured, "expected"] = profiles.crossfitted(*columns, groups=fold[measured], variables=variables)
+    return Applicability(index, profiles.fit(*columns, measure=measure, variables=variables)), frame
 
 
 def _profile(facts: dict, arrays: dict[str, np.ndarray]) -> ErrorProfile:

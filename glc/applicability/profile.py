@@ -1,12 +1,12 @@
 """The error profile: the score to expect of a prediction, by its dissimilarity and its distance to training data."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import nnls
 
 from glc.errors import DataError
 from glc.types import Facts
@@ -72,13 +72,20 @@ class ErrorProfile:
 
 
 def fit(
-    score: np.ndarray, dissimilarity: np.ndarray, distance_m: np.ndarray, blocks: np.ndarray, measure: str = "f1"
+    score: np.ndarray,
+    dissimilarity: np.ndarray,
+    distance_m: np.ndarray,
+    blocks: np.ndarray,
+    measure: str = "f1",
+    variables: Sequence[str] = (DISSIMILARITY, DISTANCE),
 ) -> ErrorProfile:
     """The profile of validation surveys, each scored by a model that has not seen its block.
 
     score : (n,) of each survey, such as its F1; surveys where it is NaN are left out
     dissimilarity, distance_m : (n,) to the training surveys that this model did see
     blocks : (n,) int, the spatial block of each
+    measure : what the score is
+    variables : those that may enter
 
     The profile is ``best - a(dissimilarity) - b(log distance)``, where a and b are piecewise linear between quantiles
     and never fall: non-negative least squares. Which of the two variables enter, and with how many ranges, is what has
@@ -93,7 +100,7 @@ def fit(
         raise DataError(
             f"error profile: found no validation survey with {measure}, dissimilarity and distance, expected some"
         )
-    losses = _losses(score, values, blocks)
+    losses = _losses(score, values, blocks, variables)
     names, steps = min(losses, key=lambda choice: losses[choice])  # the simplest of equals, which comes first
     knots, best, drops = _fit(score, values, names, steps)
     reach_distance, reach_dissimilarity = _reach(values[DISSIMILARITY], np.asarray(distance_m, float)[known])
@@ -124,7 +131,12 @@ def fit(
 
 
 def crossfitted(
-    score: np.ndarray, dissimilarity: np.ndarray, distance_m: np.ndarray, blocks: np.ndarray, groups: np.ndarray
+    score: np.ndarray,
+    dissimilarity: np.ndarray,
+    distance_m: np.ndarray,
+    blocks: np.ndarray,
+    groups: np.ndarray,
+    variables: Sequence[str] = (DISSIMILARITY, DISTANCE),
 ) -> np.ndarray:
     """What profiles that have not seen a survey's group expect of it, (n,) float64, NaN where they do not cover it.
 
@@ -135,7 +147,8 @@ def crossfitted(
         held_out = groups == group
         if held_out.all() or not np.isfinite(score[~held_out]).any():
             continue
-        profile = fit(*(values[~held_out] for values in (score, dissimilarity, distance_m, blocks)))
+        known = [values[~held_out] for values in (score, dissimilarity, distance_m, blocks)]
+        profile = fit(*known, variables=variables)
         expected[held_out] = profile.expected(dissimilarity[held_out], distance_m[held_out])
     return expected
 
@@ -145,11 +158,12 @@ def log_distance(distance_m: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(np.asarray(distance_m, float), _NEAREST_M))
 
 
-def _losses(score, values, blocks):
+def _losses(score, values, blocks, variables):
     """Choice (variables, steps) -> mean squared error on held-out blocks, simple choices first."""
     number = np.unique(blocks, return_inverse=True)[1].ravel()
     groups = np.random.default_rng(0).permutation(number.max() + 1)[number] % _GROUPS
-    choices = [(names, steps) for names in _CHOICES for steps in (_STEPS if names else (0,))]
+    possible = [names for names in _CHOICES if set(names) <= set(variables)]
+    choices = [(names, steps) for names in possible for steps in (_STEPS if names else (0,))]
     if len(np.unique(groups)) < 2:
         return {((), 0): float(((score - score.mean()) ** 2).mean())}
     losses = {}
@@ -169,6 +183,8 @@ def _losses(score, values, blocks):
 
 def _fit(score, values, names, steps):
     """Knots and drops of each variable of `names`, and the score at the first knots."""
+    from scipy.optimize import nnls  # a prediction does not wait for what only a fit needs
+
     knots = {name: _knots(values[name], steps) for name in names}
     if not names:
         return {}, float(score.mean()), {}

@@ -13,6 +13,7 @@ import pandas as pd
 from glc import config, storage
 from glc.applicability import area
 from glc.applicability.area import Applicability
+from glc.applicability.space import COORDINATES
 from glc.evaluation import evaluate
 from glc.evaluation.baselines import BASELINES
 from glc.registry import decoders
@@ -290,6 +291,7 @@ def _trust(story):
     fitted = story.applicability
     profile = fitted.profile if fitted else None
     return {
+        "trust_km": trust.radius_m(fitted) / 1000 if fitted and fitted.kind == COORDINATES else None,
         "trust_rows": trust.rows(story.trusted) if fitted else [],
         "trust_parts": trust.parts(profile) if profile else [],
         "trust_figure": trust.figure(fitted, story.trusted) if profile else None,

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from glc import geo
 from glc.applicability.area import Applicability
 from glc.applicability.profile import DISSIMILARITY, ErrorProfile
+from glc.applicability.space import COORDINATES
 from glc.evaluation import evaluate
 from glc.report import figures
 from glc.report.figures import ACCENT, INK, drawn
@@ -49,11 +51,17 @@ def parts(profile: ErrorProfile) -> list[dict[str, float]]:
     return frame.to_dict("records")
 
 
+def radius_m(applicability: Applicability) -> float:
+    """Metres from a training survey at which the area of applicability ends, for dissimilarity by coordinates."""
+    index = applicability.dissimilarity
+    return float(geo.arc(index.threshold * index.mean_distance / geo.EARTH_RADIUS_M))
+
+
 def figure(applicability: Applicability, surveys: pd.DataFrame) -> str:
     """The error profile as SVG text: over distance and dissimilarity, or over distance alone if one gives the other."""
     valid = surveys[(surveys["split"] == "valid") & surveys["score"].notna() & surveys["dissimilarity"].notna()]
     measure = applicability.profile.measure.upper() if applicability.profile.measure == "f1" else "score"
-    if applicability.kind == "coordinates":
+    if applicability.kind == COORDINATES:
         return _line(
             f"Expected {measure} by distance, with what validation surveys show", applicability, valid, measure
         )
@@ -79,14 +87,18 @@ def _line(applicability, valid, measure):
         ax.errorbar(at, mean, error, color=INK, fmt="o", markersize=4, elinewidth=1, capsize=2, label=label)
     far = max(profile.facts["farthest_m"] / 1000, km.max())
     line = np.geomspace(max(km.min(), 0.01) / 3, far * 1.5, 400)
-    # of coordinates the index follows from the distance
-    slope = np.median(valid["dissimilarity"].to_numpy() / np.maximum(valid["nearest_train_m"].to_numpy(), 1))
-    expected = profile.expected(np.minimum(line * 1000 * slope, profile.facts["most_dissimilar"]), line * 1000)
+    index = geo.chord(line * 1000) * geo.EARTH_RADIUS_M / applicability.dissimilarity.mean_distance
+    expected = profile.expected(np.minimum(index, profile.facts["most_dissimilar"]), line * 1000)
     validated = line >= profile.facts["nearest_m"] / 1000
     ax.plot(line[validated], expected[validated], color=ACCENT, linewidth=1.8, label="expected")
     ax.plot(line[~validated], expected[~validated], ":", color=ACCENT, linewidth=1.4, label="expected at least")
-    threshold = applicability.dissimilarity.threshold / slope / 1000
-    ax.axvline(threshold, color="#8a9097", linestyle="--", linewidth=1.1, label="end of the area of applicability")
+    ax.axvline(
+        radius_m(applicability) / 1000,
+        color="#8a9097",
+        linestyle="--",
+        linewidth=1.1,
+        label="end of the area of applicability",
+    )
     ax.set_xscale("log")
     figures.plain_numbers(ax.xaxis)
     ax.set_ylim(bottom=0)

@@ -11,7 +11,9 @@ from glc.surveys import SurveyData
 from glc.tasks.base import GlcTask
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.inputs import ReadsInputs, input_task
+from glc.tasks.parameters import PathParameter
 from glc.tasks.scores import EnsembleScores
+from glc.types import JSON
 
 
 class Applicability(ReadsInputs):
@@ -22,6 +24,17 @@ class Applicability(ReadsInputs):
     """
 
     sections = ("inputs",)
+    importance = PathParameter(
+        "file",
+        "write one with the columns `column` and `mean`",
+        optional=True,
+        significant=False,
+        description="table of permutation importance by which predictors count: columns `column` and `mean`",
+    )
+
+    def content(self) -> JSON:
+        # of an experiment that reads no table it changes nothing
+        return storage.file_digest(self.importance) if self.importance and self.tables else None
 
     @cached_property
     def members(self) -> "list[Applicability]":
@@ -34,7 +47,7 @@ class Applicability(ReadsInputs):
     @cached_property
     def tables(self) -> dict[str, tuple[GlcTask, tuple[str, ...]]]:
         """Name -> the table of an input and the bands that are read of it."""
-        own = {
+        own: dict[str, tuple[GlcTask, tuple[str, ...]]] = {
             f"table {wanted.name} of {self.settings.name}": (input_task(self, wanted), wanted.bands)
             for wanted in self.stored
             if wanted.table
@@ -50,12 +63,14 @@ class Applicability(ReadsInputs):
     def write(self, out: Path) -> None:
         from glc.applicability import area
         from glc.applicability.space import Space
+        from glc.applicability.weights import read as read_weights
 
         data = self.read_surveys()
         predictors, categories = self._predictors(data)
         train = data.train()
         if self.tables:
-            space = Space.of_table(predictors.iloc[train], categories=categories)
+            weights = read_weights(self.importance) if self.importance else None
+            space = Space.of_table(predictors.iloc[train], weights, categories)
         else:
             space = Space.of_coordinates()
         self.status(f"dissimilarity of {len(train):,} training surveys by {space.kind}", 20)
