@@ -180,11 +180,16 @@ class _Fold:
             for column, value, here, area, index in zip(columns, values.T, truth.T, areas, indices, strict=True):
                 rows.append((self.number, species[column], int(here.sum()), area, index))
                 if len(draws):
-                    own = draws[:, block[first[here]]]
-                    sums["auc"].add(_ratio(own @ measures.placements(value, here), own.sum(axis=1)))
+                    own = block[first[here]]
+                    count_drawn = draws @ np.bincount(own, minlength=len(blocks))
+                    won = np.bincount(own, measures.placements(value, here), len(blocks))
+                    sums["auc"].add(_ratio(draws @ won, count_drawn))
                     inside, expected = measures.moving_windows(value, value[here])
-                    drawn = _ratio(own @ inside, own.sum(axis=1)[:, None]) / expected
-                    sums["boyce"].add(measures.rank_correlation(drawn))
+                    of_block = sparse.csr_matrix(
+                        (np.ones(len(own)), (own, np.arange(len(own)))), (len(blocks), len(own))
+                    )
+                    drawn = _ratio(draws @ (of_block @ inside.astype(float)), count_drawn[:, None])
+                    sums["boyce"].add(measures.rank_correlation(drawn / expected))
             bar.update(len(columns))
         bar.close()
         types = {"fold": np.int32, "speciesId": np.int32, "sites": np.int64, "auc": float, "boyce": float}
