@@ -131,7 +131,8 @@ def measure(
         values = [value for part in parts if (value := part.values[name]) is not None]
         facts[name] = float(np.mean(values)) if values else None
         if resamples:
-            low, high = _interval([(part.values[name], part.drawn[name]) for part in parts])
+            drawn = [(part.values[name], part.drawn[name]) for part in parts]
+            low, high = _interval(drawn, facts[name] if name == "boyce" else None)
             facts |= {f"{name}_low": low, f"{name}_high": high}
     return facts | {"by_fold": [part.facts() for part in parts]}, table
 
@@ -233,7 +234,8 @@ def at_sites(
     cells = geo.block_ids(places["easting"], places["northing"], SITE_M, places["crs"])
     _, first, site, size = np.unique(cells, return_index=True, return_inverse=True, return_counts=True)
     member = sparse.csr_matrix((np.ones(len(site)), (site, np.arange(len(site)))), (len(first), len(site)))
-    mean = (sparse.diags(1 / size) @ member @ scores.astype(np.float64)).tocsr()
+    # back to float32: equal scores have equal means, whose rounding would otherwise be ranked
+    mean = (sparse.diags(1 / size) @ member @ scores.astype(np.float64)).tocsr().astype(np.float32)
     present = (member @ actual.astype(np.float64)) > 0
     return first, mean, present.tocsr()
 
@@ -250,8 +252,14 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
 
 
-def _interval(parts: Sequence[tuple[float | None, np.ndarray]]) -> tuple[float | None, float | None]:
-    """95 % interval of the mean of the folds, from each one's (value, draws); a fold of one block keeps its value."""
+def _interval(
+    parts: Sequence[tuple[float | None, np.ndarray]], centre: float | None
+) -> tuple[float | None, float | None]:
+    """95 % interval of the mean of the folds, from each one's (value, draws); a fold of one block keeps its value.
+
+    centre : what the mean of the draws is moved to, if they are biased: presences that are drawn twice leave fewer
+        windows with any, and the Boyce index of a draw is lower for it
+    """
     total = _Mean(max(len(drawn) for _, drawn in parts))
     for value, drawn in parts:
         total.add(drawn if len(drawn) else np.full(len(total.count), np.nan if value is None else value))
@@ -259,7 +267,7 @@ def _interval(parts: Sequence[tuple[float | None, np.ndarray]]) -> tuple[float |
     means = means[~np.isnan(means)]
     if not len(means):
         return None, None
-    low, high = np.quantile(means, [0.025, 0.975])
+    low, high = np.quantile(means, [0.025, 0.975]) + (0 if centre is None else centre - means.mean())
     return float(low), float(high)
 
 

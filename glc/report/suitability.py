@@ -6,31 +6,26 @@ from glc.report import figures, maps, page
 from glc.types import Facts
 
 MEASURES = {
-    "auc": (
-        "AUC against target-group sites",
-        ".4f",
-        "The chance that a site where a species was recorded scores higher than a site where only other species were: "
-        "0.5 says nothing, 1 is perfect, and knowing where people look is no advantage.",
-    ),
-    "boyce": (
-        "Continuous Boyce index",
-        ".4f",
-        "Whether a species is recorded at a larger share of the sites the higher they score: 1 if always, 0 if scores "
-        "say nothing, below 0 if they mislead; it is not defined for scores that are the same everywhere.",
-    ),
-    **{
-        f"recall_at_{k}": (
-            f"Top-{k} recall",
-            ".1%",
-            f"The share of held-out records whose species is among the {k} that score best at their place; a place has "
-            "more species than were recorded, so that 100% is out of reach.",
-        )
-        for k in suitability.TOPS
-    },
+    "auc": ("AUC against target-group sites", "AUC", ".4f"),
+    "boyce": ("Continuous Boyce index", "Boyce", ".4f"),
+    **{f"recall_at_{k}": (f"Top-{k} recall", f"Top {k}", ".1%") for k in suitability.TOPS},
 }
-"""Measures of `glc.evaluation.suitability`: their name, how they are rounded, and how they are read."""
-LEVELS = {name: f"share of the records {words.removeprefix('of ')}" for name, words in page.LEVELS.items()} | {
-    "global": "share of all records"
+"""Measures of `glc.evaluation.suitability`: their name, a short one, and how they are rounded."""
+READINGS = {
+    "AUC against target-group sites": "The chance that a site where a species was recorded scores higher than a site "
+    "where only other species were: 0.5 says nothing, 1 is perfect, and knowing where people look is no advantage.",
+    "Continuous Boyce index": "Whether a species is recorded at a larger share of the sites the higher they score: 1 "
+    "if always, 0 if scores say nothing, below 0 if they mislead; it is noisy for species of few sites, and not "
+    "defined for scores that are the same everywhere.",
+    "Top-k recall": "The share of held-out records whose species is among the k that score best at their place; the "
+    "others of the k may grow there too, so it says how much is found and not how much is wrong.",
+}
+"""How each measure is read."""
+LEVELS = {
+    "global": "frequency everywhere",
+    "country": "frequency in the country",
+    "region": "frequency in the region",
+    "district": "frequency in the district",
 }
 MOST = 20
 """Species in the table of those with the most sites."""
@@ -62,12 +57,12 @@ def _measures(story: page.Story) -> Facts:
         "valid": valid,
         "test": test,
         "caveat": config.caveat(story.metrics["scheme"], story.metrics["stop"]),
-        "readings": [(title, how) for title, _, how in MEASURES.values()],
+        "readings": READINGS.items(),
         "measures": [
             (title, form, *(valid[f"{key}{end}"] for end in ("", "_low", "_high")), (test or {}).get(key))
-            for key, (title, form, _) in MEASURES.items()
+            for key, (title, _, form) in MEASURES.items()
         ],
-        "titles": [title for title, *_ in MEASURES.values()],
+        "titles": [short for _, short, _ in MEASURES.values()],
         "score_rows": [(label, [_shown(of, key) for key in MEASURES]) for label, of, _ in rows],
         "score_figure": figures.scores(alt, bars, "AUC, mean over species, then over folds") if bars else None,
         "best": best,
@@ -78,7 +73,7 @@ def _measures(story: page.Story) -> Facts:
 
 
 def _shown(values: Facts, key: str) -> str:
-    return page.shown(values[key], MEASURES[key][1])
+    return page.shown(values[key], MEASURES[key][2])
 
 
 def _species(story: page.Story) -> Facts:

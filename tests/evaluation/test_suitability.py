@@ -77,8 +77,9 @@ def test_a_species_with_too_few_sites_is_left_out_and_counted():
 
 
 def test_a_constant_model_has_an_auc_of_a_half_and_no_boyce_index():
-    records = [(site, site % 2) for site in range(40)]
-    facts, _ = measured(records, np.full((40, 2), 0.2))
+    # several records per site: means of equal scores are equal
+    records = [(site, site % 2) for site in range(40) for _ in range(1 + site % 7)]
+    facts, _ = measured(records, np.full((len(records), 2), 0.1234567))
     assert facts["auc"] == facts["auc_low"] == facts["auc_high"] == 0.5
     assert facts["boyce"] is facts["boyce_low"] is None
     json.dumps(facts, allow_nan=False)
@@ -129,7 +130,7 @@ def test_intervals_draw_whole_blocks_of_presences_again():
         drawn.append(np.mean([np.average(shares[s], weights=times[block[truth[:, s]]]) for s in (0, 1)]))
     assert_allclose([facts["auc_low"], facts["auc_high"]], np.quantile(drawn, [0.025, 0.975]), atol=0.01)
     assert facts["auc_low"] < facts["auc"] < facts["auc_high"]
-    assert facts["boyce_low"] < facts["boyce"] < facts["boyce_high"]
+    assert facts["boyce_low"] < facts["boyce"] < facts["boyce_high"]  # though draws are lower on average
 
 
 @pytest.fixture(scope="module")

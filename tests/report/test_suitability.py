@@ -64,11 +64,12 @@ def test_no_f1_is_given_and_the_page_says_relative_suitability(rendered):
 def test_measures_have_their_values_and_a_sentence_on_how_to_read_them(rendered):
     story, html = rendered
     valid, told = story.metrics["valid"], text_of(html)
-    for key, (title, form, how) in report.MEASURES.items():
+    for key, (title, _, form) in report.MEASURES.items():
         low, high = (format(valid[f"{key}_{end}"], form) for end in ("low", "high"))
         assert f"{title} {format(valid[key], form)} {low}–{high}" in told
+    for title, how in report.READINGS.items():
         assert f"{title} {how}" in told
-    assert "share of all records 0.5000 –" in told
+    assert "frequency everywhere 0.5000 –" in told
     for row in valid["by_fold"]:
         assert f"{row['fold']} {row['records']} {row['sites']} {row['species']} {row['species_left_out']}" in told
 
