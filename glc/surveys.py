@@ -29,6 +29,8 @@ class SurveyData:
     species : (m,) int32, the sorted ids of all species in training labels, presence-only ones included
     label_matrix : (n, m) boolean CSR; rows of the dataset's own test set are empty
     train_name, test_name, held_out : datasets that are trained and tested on; whether the test is a held-out fold
+    relative : whether the dataset has presence-only records alone, of which nobody listed all species of a place:
+        scores are relative suitability, and no set of species can be right or wrong
     """
 
     places: pd.DataFrame
@@ -37,6 +39,7 @@ class SurveyData:
     train_name: str
     test_name: str
     held_out: bool
+    relative: bool = False
 
     @cached_property
     def _trainable(self) -> np.ndarray:
@@ -67,6 +70,16 @@ class SurveyData:
         if self.train_name == "po":
             return np.zeros(0, int)
         return np.flatnonzero((self.places["dataset"] == "po").to_numpy())
+
+    def labelled(self, source: str, fold: int | None = None) -> np.ndarray:
+        """Row numbers of the labelled surveys of a source that a model of `fold` may see (None: all of them).
+
+        source : train, or po. Where there are presence-only records alone, they are po and none is train: to learn
+            from ``train`` means from surveys that list all species
+        """
+        if self.relative:
+            source = {"po": "train", "train": "po"}[source]
+        return self.train(fold) if source == "train" else self.presence_only
 
     def labels_of(self, rows: np.ndarray) -> sparse.csr_matrix:
         """Labels of `rows`, boolean CSR over `species`."""
@@ -117,5 +130,11 @@ def read(surveys_folder: StrPath, folds_folder: StrPath) -> SurveyData:
         values[training] = own[column].to_numpy()
         places[column] = values
     return SurveyData(
-        places, species, matrix, facts["train"], facts["test"], bool(storage.manifest(folds_folder)["held_out"])
+        places,
+        species,
+        matrix,
+        facts["train"],
+        facts["test"],
+        bool(storage.manifest(folds_folder)["held_out"]),
+        relative=bool(facts.get("presence_only")),
     )

@@ -69,6 +69,15 @@ class Classical:
         self.facts: Facts = {}
         """Plain values about the last fit, for manifest and report; set by `fit`, and by its `Scorer`."""
 
+    @classmethod
+    def needs_surveys(cls, options: MemberOptions) -> str:
+        """Why it cannot do without presence-absence surveys, and what to use instead; empty where it can.
+
+        options : the model's own `Options`
+        returns : text that follows a colon; in it NAME stands for the experiment's name
+        """
+        return ""
+
     def neighbours(self) -> Neighbours | None:
         """The neighbour table that `scores` reads; None where it reads none."""
         return None

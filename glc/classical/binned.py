@@ -10,10 +10,10 @@ import pandas as pd
 from annotated_types import Ge
 from scipy import sparse
 
-from glc.classical._base import Classical, Scorer
+from glc.classical._base import Scorer
 from glc.classical._cells import Cells, Coordinates
 from glc.classical._classifiers import CLASSIFIERS
-from glc.classical._sources import TrainingSources, training_rows
+from glc.classical._sources import ChoosesSources, TrainingSources, training_rows
 from glc.config import SOME, Count, NotNegative, Positive, Seed, section
 from glc.errors import DataError
 from glc.registry import models
@@ -21,7 +21,7 @@ from glc.surveys import SurveyData
 
 
 @models.register("binned")
-class Binned(Classical):
+class Binned(ChoosesSources):
     """Species binned by frequency: expected presences from P(bin | coordinates).
 
     Every record of a training survey is an example of its species' bin. A species scores

@@ -7,7 +7,8 @@ import pandas as pd
 from scipy import sparse
 
 from glc import geo
-from glc.classical._base import Classical, Scorer
+from glc.classical._base import Scorer
+from glc.classical._sources import ChoosesSources
 from glc.config import Count, Positive, Sources, section
 from glc.registry import models
 from glc.surveys import SurveyData
@@ -16,7 +17,7 @@ LEVELS = ("global", "country", "region", "district")
 
 
 @models.register("frequency")
-class Frequency(Classical):
+class Frequency(ChoosesSources):
     """The organisers' baseline: the share of the training surveys in an area that have a species."""
 
     @section
@@ -31,8 +32,7 @@ class Frequency(Classical):
         """Surveys that are counted: train, po or both."""
 
     def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
-        pools = {"train": data.train(fold), "po": data.presence_only}
-        pool = np.concatenate([pools[name] for name in self.options.sources])
+        pool = np.concatenate([data.labelled(name, fold) for name in self.options.sources])
         pool_labels = data.labels_of(pool)
         overall = sparse.csr_matrix(pool_labels.mean(axis=0), dtype=np.float32)
         names = pd.Index(pd.unique(pd.Series(self._areas(data.places.iloc[pool]))))

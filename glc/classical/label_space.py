@@ -13,9 +13,9 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, svds
 
 from glc import dct
-from glc.classical._base import Classical, Scorer
+from glc.classical._base import Scorer
 from glc.classical._places import PlaceOptions, place_features
-from glc.classical._sources import TrainingSources, training_rows
+from glc.classical._sources import ChoosesSources, TrainingSources, training_rows
 from glc.config import Count, NotNegative, Seed, section
 from glc.progress import tqdm
 from glc.registry import models
@@ -23,7 +23,7 @@ from glc.surveys import SurveyData
 
 
 @models.register("label_space")
-class LabelSpace(Classical):
+class LabelSpace(ChoosesSources):
     """Labels predicted from coordinates through `rank` components of the label space.
 
     Decoded by ``reconstruct``, a score is mean + Z V^T, cut to 0..1. Decoded by ``nearest``, as the paper thought of,

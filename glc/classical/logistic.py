@@ -8,9 +8,9 @@ import pandas as pd
 from annotated_types import Ge
 from scipy import sparse, special
 
-from glc.classical._base import Classical, Scorer
+from glc.classical._base import Scorer
 from glc.classical._places import PlaceOptions, place_features
-from glc.classical._sources import TrainingSources, training_rows
+from glc.classical._sources import ChoosesSources, TrainingSources, training_rows
 from glc.config import SOME, Count, NotNegative, Seed, section
 from glc.errors import DataError
 from glc.progress import tqdm
@@ -21,7 +21,7 @@ _VALUES_PER_PARTITION = 1_000_000
 
 
 @models.register("logistic")
-class Logistic(Classical):
+class Logistic(ChoosesSources):
     """The first of the alternatives of Miyaguchi et al. 2024, section 7.1.1.
 
     Every occurrence of one of the most frequent species in a training survey is one case, its class the species, its

@@ -8,7 +8,8 @@ from annotated_types import Gt, Le
 from scipy import sparse
 
 from glc import config
-from glc.classical._base import Classical, Scorer
+from glc.classical._base import Scorer
+from glc.classical._sources import ChoosesSources
 from glc.config import Count, Natural, NotNegative, OpenShare, Sources, section
 from glc.neighbours import exact
 from glc.registry import models
@@ -16,7 +17,7 @@ from glc.surveys import SurveyData
 
 
 @models.register("nearest")
-class Nearest(Classical):
+class Nearest(ChoosesSources):
     """NN and k-NN: a species scores the share of the neighbours that have it.
 
     With the decoder ``all`` every species of the neighbours is predicted, as in the paper; with ``top_k`` the most
@@ -48,8 +49,7 @@ class Nearest(Classical):
 
     def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
         """The neighbours of any place, found exactly whatever `method` the surveys' own were found by."""
-        pools = {"train": data.train(fold), "po": data.presence_only}
-        pool = np.concatenate([pools[name] for name in self.options.sources])
+        pool = np.concatenate([data.labelled(name, fold) for name in self.options.sources])
         sources, labels = data.places.iloc[pool], data.labels_of(pool).astype(np.float32)
 
         def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
@@ -100,8 +100,7 @@ class Nearest(Classical):
         source = np.concatenate([np.zeros(0, int), *(pair[1] for pair in weights)])
         lonely = np.setdiff1d(np.arange(len(queries)), at)
         if len(lonely):
-            pools = {"train": data.train(fold), "po": data.presence_only}
-            pool = np.concatenate([pools[name] for name in self.options.sources])
+            pool = np.concatenate([data.labelled(name, fold) for name in self.options.sources])
             asked = places.iloc[queries[lonely]]
             at = np.concatenate([at, lonely])
             source = np.concatenate([source, pool[_nearest_one(asked, places.iloc[pool])]])

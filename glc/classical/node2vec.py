@@ -9,11 +9,13 @@ import pandas as pd
 from scipy import sparse
 
 from glc.classical._base import Classical, Scorer
+from glc.classical._sources import without_po
 from glc.config import Count, OpenShare, Positive, section
 from glc.neighbours import graph, node2vec
 from glc.neighbours.node2vec import Walks
 from glc.registry import models
 from glc.surveys import SurveyData
+from glc.types import MemberOptions
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,10 @@ class Node2Vec(Classical):
         withheld: OpenShare = 0.3
         """Of the mode survey: share of the training surveys, whole blocks, that are in the graph without their
         species."""
+
+    @classmethod
+    def needs_surveys(cls, options: MemberOptions) -> str:
+        return without_po(options.edges.sources, "edges.sources")
 
     def scores(
         self,
@@ -207,6 +213,8 @@ def nearest_votes(known, labels, asked, votes):
 
 def _pool(data, train, sources):
     pools = {"train": train, "po": data.presence_only}
+    if data.relative:  # presence-only records are what is trained on
+        pools = {"train": data.presence_only, "po": train}
     return np.concatenate([pools[name] for name in sources])
 
 

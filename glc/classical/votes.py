@@ -12,6 +12,7 @@ from glc.config import SOME, NotNegative, Positive, section
 from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
 from glc.registry import models
 from glc.surveys import SurveyData
+from glc.types import MemberOptions
 
 _ROWS = 1_024
 """Places whose shares are in memory at once."""
@@ -39,6 +40,12 @@ class Votes(Classical):
         """Records that the coarser scale counts for."""
         po_weight: NotNegative = 1.0
         """Weight of a presence-only record (0: left out); a species of a presence-absence survey has 1."""
+
+    @classmethod
+    def needs_surveys(cls, options: MemberOptions) -> str:
+        if options.po_weight:
+            return ""
+        return "model.po_weight: found 0, which leaves presence-only records out; write NAME+model.po_weight=1"
 
     def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
         train, po = data.train(fold), data.presence_only

@@ -62,6 +62,8 @@ class Edition:
     """A competition year: its tables, and the names of the datasets it trains and tests on.
 
     markers : globs that a folder must also have to be of this edition, where file names alone do not tell
+    single_label : a contest in which each occurrence has the one species that is asked for, so that its predictions are
+        right or wrong; other datasets that train on presence-only records have relative suitability alone
     submission : ``sets`` of species a survey, or ``ranked`` species with their scores (`glc.submission`)
     set_columns : header of a submission of sets
     name : given by the registry
@@ -72,6 +74,7 @@ class Edition:
     train: str = "pa_train"
     test: str = "pa_test"
     markers: tuple[str, ...] = ()
+    single_label: bool = False
     submission: str = "sets"
     set_columns: tuple[str, str] = ("surveyId", "predictions")
     name: str = ""
@@ -101,6 +104,11 @@ class Dataset:
     def datasets(self) -> tuple[str, ...]:
         """Names of the datasets that have a file, in the edition's order."""
         return tuple(dict.fromkeys(table.dataset for table, _ in self.files))
+
+    @property
+    def presence_only(self) -> bool:
+        """Whether it has presence-only records alone, and is no contest of single labels."""
+        return self.edition.train == "po" and not self.edition.single_label
 
     @property
     def has_test(self) -> bool:

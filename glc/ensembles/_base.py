@@ -94,6 +94,21 @@ class Ensemble:
         """
         self.options = options
 
+    @classmethod
+    def needs_surveys(cls, options: MemberOptions) -> str:
+        """Why it cannot do without presence-absence surveys, and what to use instead; empty where it can.
+
+        options : the ensemble's own `Options`
+        returns : text that follows a colon; in it NAME stands for the experiment's name
+        """
+        if not cls(options).learns:
+            return ""
+        return (
+            f"model {cls.name!r} learns how to join its members from validation surveys, of which all species must be "
+            f"known; use one of its members instead ({', '.join(options.members)}), or a blend without "
+            "a baseline"
+        )
+
     @property
     def names(self) -> Sequence[str]:
         """Names of the experiments whose scores are read."""

@@ -68,7 +68,7 @@ def write(
         frame.insert(0, "split", split)
         frame["fold"] = fold
         frame["predicted"] = np.asarray(predicted.sum(axis=1)).ravel()
-        frame["nearest_train_m"] = _nearest_train(data, rows, fold)
+        frame["nearest_train_m"] = nearest_train(data, rows, fold)
         frame["actual"], frame["f1"] = -1, np.nan
         if actual is not None:
             widened = labels.widen(scores.matrix, scores.species, species)
@@ -199,7 +199,7 @@ def read_truth(folder: StrPath) -> pd.DataFrame | None:
     return pd.concat([pd.read_csv(file, usecols=["surveyId", "speciesId"]) for file in files], ignore_index=True)
 
 
-def _nearest_train(data: SurveyData, rows: np.ndarray, fold: np.ndarray) -> np.ndarray:
+def nearest_train(data: SurveyData, rows: np.ndarray, fold: np.ndarray) -> np.ndarray:
     """Great-circle metres from each survey to the nearest training survey that its model saw."""
     out = np.empty(len(rows))
     for f in np.unique(fold):

@@ -158,6 +158,15 @@ class Predictions(ExperimentTask):
     sections = ("decode", "postprocess")
     version = 2
 
+    def check(self) -> None:
+        super().check()
+        if self.presence_only:
+            raise ConfigError(
+                f"Predictions: {self.subject} has presence-only records alone: scores are relative suitability, and no "
+                "decoder can say how many species are present; for metrics and report try: glc run "
+                f"{self.settings.name} --dataset {self.dataset}"
+            )
+
     def scores(self) -> ExperimentTask:
         """The task that scores the experiment's model."""
         return self.clone(SCORES[registry.models.get(self.settings.model.name).kind])

@@ -14,13 +14,16 @@ from glc.tasks.surveys import Surveys
 from glc.tasks.training import Fit
 from glc.types import JSON, Facts
 
+NO_SUBMISSION = "of presence-only records alone no set of species can be decided"
 SPLITS = {"valid": "validation", "test": "test", "optimistic": "validation, by nets that saw its labels:"}
 
 
 class Submission(ExperimentProduct):
     """The validated file ``ROOT/submissions/<dataset>/<experiment>.csv``, with its metrics and report.
 
-    Its format is the edition's: Kaggle's species sets, or the ranked species with their scores of 2020.
+    Its format is the edition's: Kaggle's species sets, or the ranked species with their scores of 2020. There is no
+    such file of presence-only records alone, because no set of species can be decided: metrics and report are the
+    result.
     """
 
     @property
@@ -36,21 +39,25 @@ class Submission(ExperimentProduct):
         return editions.recognise(self.dataset).edition
 
     def content(self) -> JSON:
+        if self.presence_only:
+            return "none"
         return "ranked" if self.ranked else self.edition.set_columns
 
     def requires(self) -> dict[str, GlcTask]:
         predictions = self.clone(Predictions)
-        needs = super().requires() | {
-            "predictions": predictions,
-            "metrics": self.clone(Evaluate),
-            "report": self.clone(Report),
-        }
-        return needs | ({"scores": predictions.scores()} if self.ranked else {})
+        needs = super().requires() | ({} if self.presence_only else {"predictions": predictions})
+        needs |= {"metrics": self.clone(Evaluate), "report": self.clone(Report)}
+        return needs | ({"scores": predictions.scores()} if self.ranked and not self.presence_only else {})
 
     def published(self) -> list[Published]:
+        if self.presence_only:
+            return []
         return [Published(self.stable("submissions", ".csv"), self.folder / "submission.csv")]
 
     def write(self, out: Path) -> None:
+        if self.presence_only:
+            storage.note(out, unscored=[])
+            return
         from glc import scores, submission
 
         path, surveys = out / "submission.csv", self.clone(Surveys).folder
@@ -69,9 +76,10 @@ class Submission(ExperimentProduct):
     def results(self) -> list[str]:
         """Lines that say where the results are, and the scores."""
         metrics = json.loads(self.stable("metrics", ".json").read_text())
+        submission = self.stable("submissions", ".csv")
         return [
-            f"{self.settings.name} on {self.subject}: {f1_of_splits(metrics)}",
-            f"  submission {self.stable('submissions', '.csv')}",
+            f"{self.settings.name} on {self.subject}: {in_words(metrics)}",
+            f"  submission {f'none: {NO_SUBMISSION}' if self.presence_only else submission}",
             f"  scores     {self.stable('metrics', '.json')}",
             f"  report     {self.stable('reports') / 'index.html'}",
             *self._left_out(),
@@ -109,6 +117,19 @@ class Submission(ExperimentProduct):
             remedy = "--weights-folder FOLDER (make: WEIGHTS=) gives pre-trained ones"
             lines.append(f"  random weights: {', '.join(at_random)}; {remedy}")
         return lines
+
+
+def in_words(metrics: Facts) -> str:
+    """The scores of validation and test, on one line.
+
+    metrics : as `Evaluate` publishes them
+    """
+    if "relative" not in metrics:
+        return f1_of_splits(metrics)
+    from glc.evaluation import suitability
+
+    caveat = config.caveat(metrics["scheme"], metrics["stop"])
+    return f"relative suitability, {suitability.in_words(metrics)}{f' ({caveat})' if caveat else ''}"
 
 
 def f1_of_splits(metrics: Facts) -> str:
