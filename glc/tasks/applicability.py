@@ -84,7 +84,7 @@ class Applicability(ReadsInputs):
                 "fold": places["fold"].to_numpy(),
                 "block": places["block"].to_numpy(),
                 "nearest_train_m": known["nearest_train_m"].to_numpy(),
-                "score": known["f1"].to_numpy(),
+                "score": np.asarray(known.get("f1", np.nan)),
             }
         )
         applicability, frame = area.fit(space, predictors.iloc[train], frame)
@@ -92,7 +92,7 @@ class Applicability(ReadsInputs):
         valid = frame[frame["surveyId"].isin(valid["surveyId"])].assign(split="valid")
         at = applicability.at(predictors.iloc[data.test], test["nearest_train_m"].to_numpy())
         test = test[["split", "surveyId", "fold", "block", "nearest_train_m"]].assign(
-            score=test["f1"],
+            score=test.get("f1", np.nan),
             dissimilarity=at["dissimilarity"].to_numpy(),
             inside=at["inside"].to_numpy(),
             expected=at["expected_f1"].to_numpy(),
