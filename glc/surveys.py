@@ -109,6 +109,6 @@ def read_species(surveys_folder: StrPath) -> pd.DataFrame:
 
 
 def read_survey_names(surveys_folder: StrPath) -> pd.DataFrame | None:
-    """Ids of surveys as the edition's files write them: a frame dataset, surveyId, name; None where they are numbers."""
+    """Ids of surveys as the files write them, a frame dataset, surveyId, name; None where they are numbers."""
     folder = Path(surveys_folder) / "survey_names"
     return storage.read_table(folder, "survey_names").to_pandas() if folder.is_dir() else None

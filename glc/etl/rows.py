@@ -89,7 +89,8 @@ def read(spark: "SparkSession", dataset: Dataset, table: Table, path: Path, text
     reads = [(value(name) if name in names else F.lit(None).cast("string")).alias(name) for name in table.reads]
     # each select is evaluated once a row: the checks below use these columns many times
     frame = text.select(
-        "line", "text", corrupt.alias("corrupt"), split.alias("subset"), *([F.struct(*reads).alias("reads")] if reads else []),
+        "line", "text", corrupt.alias("corrupt"), split.alias("subset"),
+        *([F.struct(*reads).alias("reads")] if reads else []),
         *(column.alias(f"raw_{ours}") for ours, column in (absent | raw).items()),
     )  # fmt: skip
     frame, subset = _claimed(frame, dataset, table, path)

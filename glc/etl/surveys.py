@@ -49,8 +49,8 @@ def write(
     returns : dict of ``files`` (for each file and dataset: rows, kept, quarantined, reasons, unreadable values, and the
         encoding where it is not UTF-8), ``datasets`` (occurrences, surveys, species), the sums ``rows``, ``kept``,
         ``quarantined``, ``unscored``, the ids of test surveys that cannot be used, as the file writes them, ``species``
-        (number, how many are named, kinds of ids that were text), and ``citation`` (doi, title, rights, and ``licences``
-        with the number of rows) where the edition knows it
+        (number, how many are named, kinds of ids that were text), and where the edition knows it ``citation`` (doi,
+        title, rights, and ``licences`` with the number of rows)
     A DataError is raised for more quarantined rows than allowed, a training or test dataset without a usable row, a
     file that changes while it is read, and any row that is neither written nor quarantined.
     """
@@ -172,10 +172,10 @@ def _on_one_map(staged):
     """Rows without a CRS projected to the one that suits most of them."""
     free = staged.where("crs is null and fault is null and lon is not null and lat is not null")
     shares = "array(0.01D, 0.99D)"
-    (found,) = free.selectExpr(f"percentile(lon, {shares}) as lon", f"percentile(lat, {shares}) as lat").collect()
-    if found["lon"] is None:
+    (range_,) = free.selectExpr(f"percentile(lon, {shares}) as lon", f"percentile(lat, {shares}) as lat").collect()
+    if range_["lon"] is None:
         return staged
-    crs = geo.suitable_crs(found["lon"][0], found["lat"][0], found["lon"][1], found["lat"][1])
+    crs = geo.suitable_crs(range_["lon"][0], range_["lat"][0], range_["lon"][1], range_["lat"][1])
     log.info("projected to EPSG:%d, which suits the records", crs)
     loose = staged.where("crs is null").drop("easting", "northing").withColumn("crs", F.lit(crs))
     return staged.where("crs is not null").unionByName(rows.projected(loose, crs, "lon"))
