@@ -1,6 +1,7 @@
 """Tables, editions and datasets: how a folder of survey CSVs is described and recognised."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -154,6 +155,10 @@ class Edition:
         """The dataset with its tables bound to the section [surveys] of an experiment."""
         return dataset
 
+    def also_read(self, dataset: "Dataset") -> Sequence[Path]:
+        """Files besides those of the tables on which it depends what is read, such as a description of columns."""
+        return ()
+
     def species(self, dataset: "Dataset") -> "pd.DataFrame | None":
         """Names of species from a file that has one row per species: a frame of text.
 
@@ -182,6 +187,11 @@ class Dataset:
         return tuple(dict.fromkeys(table.dataset for table, _ in self.files))
 
     @property
+    def paths(self) -> list[Path]:
+        """Every file that is read, each once."""
+        return sorted({*(path for _, path in self.files), *self.edition.also_read(self)}, key=self.relative)
+
+    @property
     def train(self) -> str:
         """Name of the dataset that is trained on; the edition's first choice where none of them is there."""
         choices = (self.edition.train, *self.edition.or_train)
@@ -202,12 +212,12 @@ class Dataset:
 
     def fingerprint(self) -> list[tuple[str, str]]:
         """(name, sha256) of the metadata files, and the edition: equal for equal input, wherever it lies."""
-        paths = sorted({path for _, path in self.files}, key=self.relative)
-        return [("edition", self.edition.name), *((self.relative(path), storage.file_digest(path)) for path in paths)]
+        digests = ((self.relative(path), storage.file_digest(path)) for path in self.paths)
+        return [("edition", self.edition.name), *digests]
 
     def stamps(self) -> dict[str, tuple[int, ...]]:
         """What of each file changes when it is replaced, even by an equal one: inode, size, times."""
-        stats = {self.relative(path): os.stat(path) for _, path in self.files}
+        stats = {self.relative(path): os.stat(path) for path in self.paths}
         return {name: (at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns) for name, at in stats.items()}
 
 
