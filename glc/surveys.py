@@ -29,6 +29,7 @@ class SurveyData:
     species : (m,) int32, the sorted ids of all species in training labels, presence-only ones included
     label_matrix : (n, m) boolean CSR; rows of the dataset's own test set are empty
     train_name, test_name, held_out : datasets that are trained and tested on; whether the test is a held-out fold
+    widens : whether records add over all of their uncertainty where an experiment does not say (the edition's)
     """
 
     places: pd.DataFrame
@@ -37,6 +38,7 @@ class SurveyData:
     train_name: str
     test_name: str
     held_out: bool
+    widens: bool = False
 
     @cached_property
     def _trainable(self) -> np.ndarray:
@@ -97,9 +99,8 @@ def read(surveys_folder: StrPath, folds_folder: StrPath) -> SurveyData:
         values = np.full(len(places), absent, kind)
         values[training] = own[column].to_numpy()
         places[column] = values
-    return SurveyData(
-        places, species, matrix, facts["train"], facts["test"], bool(storage.manifest(folds_folder)["held_out"])
-    )
+    held_out = bool(storage.manifest(folds_folder)["held_out"])
+    return SurveyData(places, species, matrix, facts["train"], facts["test"], held_out, facts["widens"])
 
 
 def read_species(surveys_folder: StrPath) -> pd.DataFrame:

@@ -119,6 +119,8 @@ class Edition:
 
     tolerated : reasons of the quarantine that do not count for surveys.max_quarantine_fraction, because the edition
         leaves such rows out by choice
+    widens : whether geoUncertaintyInM says how far a record may be from its place, so that votes and kernels spread it
+        out where an experiment does not say
     train, or_train : the dataset that is trained on; if it has no file, the first of `or_train` that has one
     markers : globs that a folder must also have to be of this edition, where file names alone do not tell
     submission : ``sets`` of species a survey, or ``ranked`` species with their scores (`glc.submission`)
@@ -135,6 +137,7 @@ class Edition:
     set_columns: tuple[str, str] = ("surveyId", "predictions")
     or_train: tuple[str, ...] = ()
     tolerated: tuple[str, ...] = ()
+    widens: bool = False
     name: str = ""
 
     def find(self, folder: StrPath) -> tuple[tuple[Table, Path], ...]:
