@@ -260,7 +260,7 @@ class DatasetTask(GlcTask):
     """A task on a dataset, whose content counts, not its path."""
 
     dataset = DatasetParameter(
-        default="virtual:small", significant=False, description="folder of a dataset, or virtual:SIZE"
+        default="virtual:small", significant=False, description="folder or archive of a dataset, or virtual:SIZE"
     )
 
     @property
@@ -274,8 +274,11 @@ class DatasetTask(GlcTask):
 
     @property
     def subject(self) -> str:
-        """The dataset's name in paths: the folder's, or virtual-SIZE."""
-        return f"virtual-{self.virtual}" if self.virtual else super().subject
+        """The dataset's name in paths: the folder's, the archive's without its ending, or virtual-SIZE."""
+        if self.virtual:
+            return f"virtual-{self.virtual}"
+        path = Path(self.dataset)
+        return path.stem if path.is_file() else path.name
 
 
 def spark() -> "SparkSession":
