@@ -6,7 +6,7 @@ as it writes them; those that could not be read get the most frequent species of
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,14 +51,19 @@ class Expected:
         return [name for name, survey in zip(self.ids, self.surveys, strict=True) if not survey]
 
 
-def expected(test_ids: Sequence[str], data: SurveyData) -> Expected:
+def expected(test_ids: Sequence[str], data: SurveyData, survey_names: Mapping[str, int] | None = None) -> Expected:
     """What a submission for `data` has to hold.
 
     test_ids : ids of the dataset's own test, as its file writes them; a held-out test has those of its surveys
+    survey_names : text by which the test's surveys are called -> their ids, where their ids are text
     """
     known = [str(survey) for survey in data.places["surveyId"].to_numpy()[data.test]]
-    ids = known if data.held_out else list(test_ids)
-    plain = [editions.plain_id(name) for name in ids]
+    names = {str(survey): name for name, survey in (survey_names or {}).items()}
+    ids = [names.get(survey, survey) for survey in known] if data.held_out else list(test_ids)
+    if survey_names is None:
+        plain = [editions.plain_id(name) for name in ids]
+    else:
+        plain = [str(survey_names.get(name, "")) for name in ids]
     read = set(known)
     labels_of_training = data.labels_of(data.train())
     counts = np.asarray(labels_of_training.sum(axis=0)).ravel()

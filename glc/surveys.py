@@ -32,6 +32,7 @@ class SurveyData:
     train_name, test_name, held_out : datasets that are trained and tested on; whether the test is a held-out fold
     relative : whether the dataset has presence-only records alone, of which nobody listed all species of a place:
         scores are relative suitability, and no set of species can be right or wrong
+    widens : whether records add over all of their uncertainty where an experiment does not say (the edition's)
     """
 
     places: pd.DataFrame
@@ -41,6 +42,7 @@ class SurveyData:
     test_name: str
     held_out: bool
     relative: bool = False
+    widens: bool = False
 
     @cached_property
     def _trainable(self) -> np.ndarray:
@@ -136,6 +138,19 @@ def read(surveys_folder: StrPath, folds_folder: StrPath) -> SurveyData:
         matrix,
         facts["train"],
         facts["test"],
-        bool(storage.manifest(folds_folder)["held_out"]),
+        held_out=bool(storage.manifest(folds_folder)["held_out"]),
         relative=bool(facts.get("presence_only")),
+        widens=facts["widens"],
     )
+
+
+def read_species(surveys_folder: StrPath) -> pd.DataFrame:
+    """Species of a surveys output: a frame speciesId (ascending), name and key (text or None)."""
+    frame = storage.read_table(Path(surveys_folder) / "species", "species").to_pandas()
+    return frame.astype({"name": object, "key": object})
+
+
+def read_survey_names(surveys_folder: StrPath) -> pd.DataFrame | None:
+    """Ids of surveys as the files write them, a frame dataset, surveyId, name; None where they are numbers."""
+    folder = Path(surveys_folder) / "survey_names"
+    return storage.read_table(folder, "survey_names").to_pandas() if folder.is_dir() else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from glc import registry, storage
 from glc.prediction import sets
+from glc.surveys import read_species
 from glc.tasks.applicability import Applicability
 from glc.tasks.base import GlcTask, Outputs
 from glc.tasks.evaluate import Evaluate
@@ -77,7 +78,7 @@ class Model(ExperimentProduct):
                 "checkout": storage.checkout(),
             },
         }
-        written = save.write(source, data, out, decoder=decoder, facts=facts)
+        written = save.write(source, data, out, decoder=decoder, names=read_species(surveys), facts=facts)
         shutil.copyfile(self.clone(Applicability).folder / area.FILE, out / area.FILE)
         storage.note(out, **written)
 

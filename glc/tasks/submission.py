@@ -5,6 +5,7 @@ from pathlib import Path
 
 from glc import config, editions, registry, storage, world
 from glc.editions import Edition
+from glc.surveys import read_survey_names
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.experiment import ExperimentProduct, ExperimentTask
@@ -62,7 +63,12 @@ class Submission(ExperimentProduct):
 
         path, surveys = out / "submission.csv", self.clone(Surveys).folder
         ids = storage.read_table(surveys / "test_ids", "test_ids")["surveyId"].to_pylist()
-        wanted = submission.expected(ids, self.read_surveys())
+        data = self.read_surveys()
+        names = read_survey_names(surveys)
+        if names is not None:
+            names = names[names["dataset"] == (data.train_name if data.held_out else data.test_name)]
+        called = None if names is None else dict(zip(names["name"], names["surveyId"], strict=True))
+        wanted = submission.expected(ids, data, called)
         if self.ranked:
             facts = submission.write_ranked(scores.read(self.input()["scores"].path / "test"), path, wanted)
         else:

@@ -58,8 +58,9 @@ class SurveysTask(DatasetTask):
 
 
 class Surveys(SurveysTask):
-    """Survey CSVs to typed tables: occurrences, surveys with label lists, and the quarantine."""
+    """Survey files to typed tables: occurrences, surveys with label lists, species with names, and the quarantine."""
 
+    version = 2
     resources = {"spark": 1}
 
     def requires(self) -> list[VirtualPart]:
@@ -79,19 +80,20 @@ class Surveys(SurveysTask):
     def raw_files(self) -> list[Facts]:
         if self.virtual:
             return []
-        return [storage.raw_file(path) for path in sorted({path for _, path in editions.recognise(self.dataset).files})]
+        return [storage.raw_file(path) for path in editions.recognise(self.dataset).paths]
 
     def write(self, out: Path) -> None:
         from glc.etl import surveys
 
         dataset = editions.recognise(self.source)
         editions.check(dataset)
+        dataset = dataset.edition.prepare(dataset, self.surveys)
         self.status(f"reading {len(dataset.files)} tables of edition {dataset.edition.name}", 5)
         facts = surveys.write(spark(), dataset, out, self.surveys.max_quarantine_fraction, self.surveys.incomplete)
         # there only if it is so: the manifests of all other datasets stay as they are
         alone = {"presence_only": True} if dataset.presence_only else {}
         edition = dataset.edition
-        storage.note(out, edition=edition.name, train=edition.train, test=edition.test, **alone, **facts)
+        storage.note(out, edition=edition.name, train=dataset.train, test=edition.test, **alone, **facts)
 
 
 class FoldedTask(SurveysTask):

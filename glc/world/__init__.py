@@ -3,7 +3,8 @@
 Virtual species with niches live on smooth, spatially correlated fields (`environment`), are visited by surveys
 (`places`), and are seen or missed there (`species`, `metadata`); `rasters`, `images` and `series` show the same fields
 as a satellite or a climate model would. The world of 2020 has single-label occurrences in France and the USA
-(`occurrences`), aerial `patches` and rasters of both (`area_rasters`). Every part is written on its own and depends on
+(`occurrences`), aerial `patches` and rasters of both (`area_rasters`). A download of GBIF has records of Europe with
+all their dirt (`records`). Every part is written on its own and depends on
 the seed alone. `check` proves that the signal is real. The same bytes come from the same seed on one machine;
 processors that round differently may disagree on a presence in many millions.
 """
@@ -31,6 +32,8 @@ class World:
     """Size and seed of a virtual world in the layout of 2024."""
 
     edition: ClassVar[str] = "glc2024"
+    presence_only: ClassVar[bool] = False
+    """Whether it has presence-only records alone, and is no contest of single labels."""
     modules: ClassVar[dict[str, str]] = {part: part for part in (*PARTS, PO_IMAGES)}
     """Part -> module of this package that writes it."""
     shows: ClassVar[tuple[str, ...]] = (
@@ -67,6 +70,7 @@ class OccurrenceWorld:
     """Size and seed of a virtual world in the layout of 2020: every occurrence has one species."""
 
     edition: ClassVar[str] = "glc2020"
+    presence_only: ClassVar[bool] = False
     modules: ClassVar[dict[str, str]] = {"metadata": "occurrences", "rasters": "area_rasters", "images": "patches"}
     shows: ClassVar[tuple[str, ...]] = (
         *("bioclim", "soil", "aerial", "altitude_patches", "landcover_patches", "landcover_onehot"),
@@ -85,7 +89,38 @@ class OccurrenceWorld:
         return self.n
 
 
-Size = World | OccurrenceWorld
+@dataclass(frozen=True)
+class RecordWorld:
+    """Size and seed of a virtual download of GBIF: presence-only records as a Darwin Core archive."""
+
+    edition: ClassVar[str] = "darwincore"
+    presence_only: ClassVar[bool] = True
+    modules: ClassVar[dict[str, str]] = {"metadata": "records", "rasters": "record_rasters"}
+    shows: ClassVar[tuple[str, ...]] = World.shows[:6]
+    name: str
+    n: int
+    """Records."""
+    n_species: int
+    raster_step: float
+    """Cell size of the climate rasters, degrees; soil, land cover and elevation are twice as fine."""
+    seed: int = 2026
+
+    @property
+    def surveys(self) -> int:
+        """Surveys that images are made of."""
+        return 0
+
+    @property
+    def as_world(self) -> World:
+        """The world in the layout of 2024 whose presence-only records these are."""
+        n_pa, known = 400, max(self.n_species * 4 // 5, 1)
+        return World(
+            self.name, n_pa, n_pa * known // 5, 60, self.n, self.n * 2 // 3, self.n_species, known, self.raster_step,
+            seed=self.seed,
+        )  # fmt: skip
+
+
+Size = World | OccurrenceWorld | RecordWorld
 
 SIZES: dict[str, Size] = {
     "tiny": World("tiny", 400, 4_800, 60, 3_000, 2_300, 60, 48, 0.4),
@@ -93,6 +128,7 @@ SIZES: dict[str, Size] = {
     "glc24": World("glc24", 88_987, 1_483_637, 4_716, 5_079_797, 3_845_533, 11_255, 5_016, 0.05),
     "glc20-tiny": OccurrenceWorld("glc20-tiny", 300, 40, 0.25),
     "glc20": OccurrenceWorld("glc20", 6_000, 150, 0.05),
+    "gbif": RecordWorld("gbif", 12_000, 60, 0.25),
 }
 
 
