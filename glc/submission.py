@@ -51,12 +51,13 @@ class Expected:
         return [name for name, survey in zip(self.ids, self.surveys, strict=True) if not survey]
 
 
-def expected(test_ids: Sequence[str], data: SurveyData) -> Expected:
+def expected(test_ids: Sequence[str], data: SurveyData, split: str = "test") -> Expected:
     """What a submission for `data` has to hold.
 
     test_ids : ids of the dataset's own test, as its file writes them; a held-out test has those of its surveys
+    split : which of ``data.tests``
     """
-    known = [str(survey) for survey in data.places["surveyId"].to_numpy()[data.test]]
+    known = [str(survey) for survey in data.places["surveyId"].to_numpy()[data.test[data.tests[split]]]]
     ids = known if data.held_out else list(test_ids)
     plain = [editions.plain_id(name) for name in ids]
     read = set(known)

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from glc import registry, storage
+from glc import registry, schema, storage
 from glc.errors import DataError
 from glc.types import StrPath
 
@@ -18,7 +18,7 @@ EUROPE = (-35.58, 24.6, 44.83, 84.73)
 class Table:
     """One CSV of an edition: which file it is and which of its columns are ours.
 
-    dataset : po, pa_train, pa_test or po_test; the labels of a ``*_test`` dataset are never read
+    dataset : of `glc.schema.DATASETS`; the labels of a test are never read
     patterns : globs relative to the dataset's folder; the first with a match wins, and it must match one file
     columns, optional : our column -> the file's column; those of `columns` must be there
     where : (the file's column, value): only these rows belong to the dataset; the file's other tables name the rest
@@ -43,7 +43,7 @@ class Table:
     @property
     def labelled(self) -> bool:
         """Whether species are read from this table."""
-        return not self.dataset.endswith("_test")
+        return not any(schema.is_test(self.dataset, test) for test in ("pa_test", "po_test"))
 
     def find(self, folder: StrPath) -> Path | None:
         """Path of this table's file under `folder`, or None; a DataError when several match one pattern."""
@@ -61,6 +61,9 @@ class Table:
 class Edition:
     """A competition year: its tables, and the names of the datasets it trains and tests on.
 
+    test : or what the names of its datasets begin with, of an edition with several tests (``pa_test`` of pa_test_ood)
+    truth : (dataset, glob) of CSVs with labels of a test, surveyId and speciesId, which nothing but the evaluation
+        reads; dataset is empty where a file does not tell the test. One that is a test's own file may lack labels
     markers : globs that a folder must also have to be of this edition, where file names alone do not tell
     submission : ``sets`` of species a survey, or ``ranked`` species with their scores (`glc.submission`)
     set_columns : header of a submission of sets
@@ -74,6 +77,7 @@ class Edition:
     markers: tuple[str, ...] = ()
     submission: str = "sets"
     set_columns: tuple[str, str] = ("surveyId", "predictions")
+    truth: tuple[tuple[str, str], ...] = (("", "truth/*.csv"),)
     name: str = ""
 
     def find(self, folder: StrPath) -> tuple[tuple[Table, Path], ...]:
@@ -105,7 +109,21 @@ class Dataset:
     @property
     def has_test(self) -> bool:
         """Whether the test surveys are there; if not, spatial blocks are held out instead."""
-        return self.edition.test in self.datasets
+        return bool(self.tests)
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Names of the datasets that are tested on and have a file."""
+        return tuple(name for name in self.datasets if schema.is_test(name, self.edition.test))
+
+    def truth(self) -> list[tuple[str, Path]]:
+        """(dataset or empty, path) of the files with labels of a test; only an evaluation asks."""
+        return [
+            (dataset, path)
+            for dataset, glob in self.edition.truth
+            for path in sorted(self.folder.glob(glob))
+            if path.is_file()
+        ]
 
     def relative(self, path: StrPath) -> str:
         """Path of a file as its quarantine rows and errors name it: relative to the folder, with forward slashes."""

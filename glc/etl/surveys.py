@@ -126,14 +126,18 @@ def _unscored(dataset, ids, out, incomplete):
     """Ids of the test surveys none of whose rows could be used; a DataError if there must be none."""
     if not len(ids):
         return []
-    kept = pq.read_table(out / "surveys" / f"{dataset.edition.test}.parquet", columns=["surveyId"])
-    known = {str(survey) for survey in kept["surveyId"].to_pylist()}
-    if not known:
-        raise DataError(
-            f"{dataset.folder}: no usable row of {dataset.edition.test}; correct its file, or remove it to hold out "
-            "training surveys as the test"
-        )
-    lost = ids[[editions.plain_id(text) not in known for text in ids["surveyId"]]]
+    lost = []
+    for test in dataset.tests:
+        kept = pq.read_table(out / "surveys" / f"{test}.parquet", columns=["surveyId"])
+        known = {str(survey) for survey in kept["surveyId"].to_pylist()}
+        if not known:
+            raise DataError(
+                f"{dataset.folder}: no usable row of {test}; correct its file, or remove it"
+                f"{' to hold out training surveys as the test' if len(dataset.tests) == 1 else ''}"
+            )
+        own = ids[ids["file"].isin([dataset.relative(path) for table, path in dataset.files if table.dataset == test])]
+        lost.append(own[[editions.plain_id(text) not in known for text in own["surveyId"]]])
+    lost = pd.concat(lost)
     if len(lost) and incomplete == "fail":
         first = lost.iloc[0]
         raise DataError(

@@ -56,8 +56,6 @@ class Evaluate(ReadsTruth, ExperimentProduct):
             scheme=self.validation.scheme,
             stop=self.stop,
         )
-        scores = ", ".join(
-            f"{split} F1 {metrics[split]['sample_f1']:.4f}" for split in evaluate.SPLITS if split in metrics
-        )
+        scores = ", ".join(f"{split} F1 {metrics[split]['sample_f1']:.4f}" for split in evaluate.splits(metrics))
         caveat = config.caveat(self.validation.scheme, self.stop)
         self.status(f"{self.settings.name}: {scores}{f' ({caveat})' if caveat else ''}")

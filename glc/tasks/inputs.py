@@ -186,7 +186,8 @@ class ReadsInputs(ExperimentTask):
         """Frames of the surveys of `parts`, tuples of datasets; () means what the dataset trains and tests on."""
         data = self.read_surveys()
         name, columns = data.places["dataset"], ["dataset", "surveyId", "lon", "lat"]
-        return [data.places.loc[name.isin(part or (data.train_name, data.test_name)), columns] for part in parts]
+        own = {data.train_name, *(dataset for dataset in name.unique() if schema.is_test(dataset, data.test_name))}
+        return [data.places.loc[name.isin(part or own), columns] for part in parts]
 
     def _add_graphs(self, features: "Features", graphs: list[config.Input], training: bool) -> None:
         """Give `features` the neighbours' labels as this task's fold may see them; its own surveys' never enter.
