@@ -30,6 +30,38 @@ def _transformer(crs):
     return Transformer.from_crs(4326, crs, always_xy=True)
 
 
+AREAS = (
+    (3035, (-35.58, 24.6, 44.83, 84.73)),
+    (5070, (-128.0, 22.0, -63.0, 52.0)),
+    (2193, (160.0, -55.0, 180.0, -25.0)),
+    (3577, (105.0, -50.0, 160.0, -5.0)),
+    (6931, (-180.0, 50.0, 180.0, 90.0)),
+    (6932, (-180.0, -90.0, 180.0, -50.0)),
+)
+"""(EPSG code, bounds in degrees): Europe, the contiguous USA, New Zealand, Australia, the Arctic, the Antarctic."""
+_GLOBE = 6933  # EASE-Grid 2.0: cylindrical, of equal areas
+_UTM_WIDTH, _UTM_LAT = 9.0, 84.0
+
+
+def suitable_crs(west: float, south: float, east: float, north: float) -> int:
+    """EPSG code of a metric projection for data within these bounds in degrees.
+
+    The projection of Europe or of the contiguous USA where these hold the bounds; else the UTM zone of the centre, if
+    the bounds are at most 9 degrees wide and high; else that of a continent or pole; else one of the globe.
+    """
+
+    def within(bounds: tuple[float, float, float, float]) -> bool:
+        return bounds[0] <= west and bounds[1] <= south and east <= bounds[2] and north <= bounds[3]
+
+    home = next((crs for crs, bounds in AREAS[:2] if within(bounds)), None)
+    if home:
+        return home
+    if max(east - west, north - south) <= _UTM_WIDTH and max(abs(south), abs(north)) <= _UTM_LAT:
+        zone = min(int(((west + east) / 2 + 180) // 6), 59) + 1
+        return (32_600 if south + north >= 0 else 32_700) + zone
+    return next((crs for crs, bounds in AREAS if within(bounds)), _GLOBE)
+
+
 def unit_sphere(lon: ArrayLike, lat: ArrayLike) -> np.ndarray:
     """(n, 3) float64 points on the unit sphere for degrees `lon`, `lat`."""
     lon, lat = np.radians(np.asarray(lon, float)), np.radians(np.asarray(lat, float))

@@ -49,6 +49,13 @@ TABLES = {
     "occurrences": pa.schema([*_SURVEY, ("speciesId", pa.int32())]),
     # one row per survey; `species` is sorted, distinct and empty (never null) for test surveys
     "surveys": pa.schema([*_SURVEY, ("species", _SPECIES_LIST)]),
+    # what was looked for and not found; a null speciesId: the survey has no species. Only where the edition says so
+    "absences": pa.schema([*_SURVEY, ("speciesId", pa.int32())]),
+    # every species of the labels and absences, ascending; null where the edition does not say. key: GBIF's, or the text
+    # that is the id in the edition's files
+    "species": pa.schema([("speciesId", pa.int32()), ("name", pa.string()), ("key", pa.string())]),
+    # ids of surveys as the edition's files write them; only where these are text
+    "survey_names": pa.schema([("dataset", pa.string()), ("surveyId", pa.int64()), ("name", pa.string())]),
     # rows that could not be used; line 1 is the header
     "quarantine": pa.schema(
         [

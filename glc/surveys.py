@@ -117,3 +117,15 @@ def read(surveys_folder: StrPath, folds_folder: StrPath) -> SurveyData:
     return SurveyData(
         places, species, matrix, facts["train"], facts["test"], bool(storage.manifest(folds_folder)["held_out"])
     )
+
+
+def read_species(surveys_folder: StrPath) -> pd.DataFrame:
+    """Species of a surveys output: a frame speciesId (ascending), name and key (text or None)."""
+    frame = storage.read_table(Path(surveys_folder) / "species", "species").to_pandas()
+    return frame.astype({"name": object, "key": object})
+
+
+def read_survey_names(surveys_folder: StrPath) -> pd.DataFrame | None:
+    """Ids of surveys as the files write them, a frame dataset, surveyId, name; None where they are numbers."""
+    folder = Path(surveys_folder) / "survey_names"
+    return storage.read_table(folder, "survey_names").to_pandas() if folder.is_dir() else None

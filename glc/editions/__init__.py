@@ -1,19 +1,27 @@
-"""What a competition year is: its files, their columns, what it trains and tests on. One module per edition.
+"""What a competition year, or one's own data, is: its files, their columns, what it trains and tests on.
+
+One module per edition.
 
 ``recognise(folder)`` finds the edition that a folder's files belong to; ``check(dataset)`` refuses unusable files from
 their headers and first rows, before anything slow starts.
 """
 
-from glc.editions._base import Dataset, Edition, Table, recognise
+from glc.editions._base import ABSENT, EMPTY, Dataset, Edition, Rules, Table, recognise
 from glc.editions._check import check, header, test_ids
 from glc.editions._sample import coordinates
+from glc.editions._source import Lines, Source
 from glc.editions._text import MOST_FIELDS, Encoding, encoding, plain_id
 
 __all__ = [
+    "ABSENT",
+    "EMPTY",
     "MOST_FIELDS",
     "Dataset",
     "Edition",
     "Encoding",
+    "Lines",
+    "Rules",
+    "Source",
     "Table",
     "check",
     "coordinates",

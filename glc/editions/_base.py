@@ -3,29 +3,66 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from glc import registry, schema, storage
+from glc.editions._source import PLAIN, Source
 from glc.errors import DataError
-from glc.types import StrPath
+from glc.types import Facts, StrPath
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from glc.config import Surveys
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
 EUROPE = (-35.58, 24.6, 44.83, 84.73)
 """The area of use of EPSG:3035: west, south, east, north in degrees."""
 
+FAULT = ("fault_column", "fault_found", "fault_reason")
+"""Columns in which rules of an edition say why a row cannot be used: text, all null for a row that can."""
+
+ABSENT, EMPTY = "absent", "empty"
+"""Values of the column ``status``: the species was looked for and is not there; the survey has no species at all."""
+
+
+class Rules(Protocol):
+    """Rules of an edition about rows that no column says alone, such as a date in parts or a place in another datum.
+
+    Called with a frame of text, None where empty, with the columns `Table.reads` (those that the file lacks are None);
+    returns a frame of as many rows with some of our columns as text, which replace what `Table.columns` says, and
+    possibly those of `FAULT`. A function of a module, or a partial of one: Spark's workers import it.
+    """
+
+    def __call__(self, frame: "pd.DataFrame", /) -> "pd.DataFrame": ...
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """One CSV of an edition: which file it is and which of its columns are ours.
+    """One file of an edition: which it is, how its rows are read, and which of its columns are ours.
 
     dataset : of `glc.schema.DATASETS`; the labels of a test are never read
     patterns : globs relative to the dataset's folder; the first with a match wins, and it must match one file
-    columns, optional : our column -> the file's column; those of `columns` must be there
+    columns, optional : our column -> the file's column; those of `columns` must be there. Ours are surveyId, lon, lat,
+        year, date, speciesId, and in `optional` geoUncertaintyInM, areaInM2, country, region, speciesName, speciesKey
+        (of GBIF), licence, status (`ABSENT`, `EMPTY` or null)
     where : (the file's column, value): only these rows belong to the dataset; the file's other tables name the rest
+    crs : EPSG code of the metric projection; 0: chosen by where the records are (`glc.geo.suitable_crs`)
     by_place_and_date : the file's ids are of occurrences; rows of one place and date are one survey, called by the
         smallest of their ids. The mapping then has the column ``date`` (ISO, or unix seconds of a local midnight)
+    same_survey : columns besides place and date in which rows of one survey agree, if `by_place_and_date`
     one_row_per_survey : a repeated surveyId is an error (files of what is to be submitted)
     bounds : west, south, east, north of the edition's area in degrees; a row outside is quarantined
+    source : how the file becomes lines of text
+    quote : character that encloses fields with a separator in them; empty: none does
+    names : names of the columns, where the first line does not say them
+    header_lines : lines before the first row
+    text_ids : surveyId, speciesId where these may be text. If any of the dataset is no integer, all of that kind are
+        numbered from 1 in the order of their text, and the tables ``species`` and ``survey_names`` keep the text
+    rules, reads : rules of the edition, and the file's columns that they need; a column of `columns` that the rules
+        make may be missing from the file if it is also in `made`
+    made : our columns that the rules make
     """
 
     dataset: str
@@ -39,6 +76,21 @@ class Table:
     by_place_and_date: bool = False
     one_row_per_survey: bool = False
     bounds: tuple[float, float, float, float] = EUROPE
+    same_survey: tuple[str, ...] = ()
+    source: Source = PLAIN
+    quote: str = '"'
+    names: tuple[str, ...] = ()
+    header_lines: int = 1
+    text_ids: tuple[str, ...] = ()
+    rules: Rules | None = None
+    reads: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
+
+    @property
+    def needed(self) -> list[str]:
+        """Columns that the file must have."""
+        named = [theirs for ours, theirs in self.columns.items() if ours not in self.made]
+        return [*dict.fromkeys(named), *([self.where[0]] if self.where else [])]
 
     @property
     def labelled(self) -> bool:
@@ -59,8 +111,14 @@ class Table:
 
 @dataclass(eq=False)
 class Edition:
-    """A competition year: its tables, and the names of the datasets it trains and tests on.
+    """A competition year, or one's own data: its tables, and the names of the datasets it trains and tests on.
 
+    A subclass may find its tables in another way (`find`), bind them to settings (`prepare`), name species that the
+    rows do not name (`species`), and say how the data are to be cited (`citation`).
+
+    tolerated : reasons of the quarantine that do not count for surveys.max_quarantine_fraction, because the edition
+        leaves such rows out by choice
+    train, or_train : the dataset that is trained on; if it has no file, the first of `or_train` that has one
     test : or what the names of its datasets begin with, of an edition with several tests (``pa_test`` of pa_test_ood)
     truth : (dataset, glob) of CSVs with labels of a test, surveyId and speciesId, which nothing but the evaluation
         reads; dataset is empty where a file does not tell the test. One that is a test's own file may lack labels
@@ -78,10 +136,15 @@ class Edition:
     submission: str = "sets"
     set_columns: tuple[str, str] = ("surveyId", "predictions")
     truth: tuple[tuple[str, str], ...] = (("", "truth/*.csv"),)
+    or_train: tuple[str, ...] = ()
+    tolerated: tuple[str, ...] = ()
     name: str = ""
 
     def find(self, folder: StrPath) -> tuple[tuple[Table, Path], ...]:
-        """``((table, path), ...)`` of the tables whose files are under `folder`; empty when it is another edition's."""
+        """``((table, path), ...)`` of the tables whose files are under `folder`; empty when it is another edition's.
+
+        folder : of the dataset, or one file, such as an archive
+        """
         if not all(any(Path(folder).glob(marker)) for marker in self.markers):
             return ()
         return tuple((table, path) for table in self.tables if (path := table.find(folder)))
@@ -90,6 +153,22 @@ class Edition:
         """What its folders hold, as text for an error."""
         files = dict.fromkeys(table.patterns[0] for table in self.tables)
         return " and ".join([" or ".join(files), *self.markers])
+
+    def prepare(self, dataset: "Dataset", settings: "Surveys") -> "Dataset":
+        """The dataset with its tables bound to the section [surveys] of an experiment."""
+        return dataset
+
+    def species(self, dataset: "Dataset") -> "pd.DataFrame | None":
+        """Names of species from a file that has one row per species: a frame of text.
+
+        returns : frame speciesId (as the rows of surveys write it), name, key (GBIF's); or None. They come before names
+            that the rows give
+        """
+        return None
+
+    def citation(self, dataset: "Dataset") -> Facts | None:
+        """How the data are cited: doi, title, rights (text or null each); None for an edition that does not know."""
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +184,12 @@ class Dataset:
     def datasets(self) -> tuple[str, ...]:
         """Names of the datasets that have a file, in the edition's order."""
         return tuple(dict.fromkeys(table.dataset for table, _ in self.files))
+
+    @property
+    def train(self) -> str:
+        """Name of the dataset that is trained on; the edition's first choice where none of them is there."""
+        choices = (self.edition.train, *self.edition.or_train)
+        return next((name for name in choices if name in self.datasets), self.edition.train)
 
     @property
     def has_test(self) -> bool:
@@ -129,6 +214,10 @@ class Dataset:
         """Path of a file as its quarantine rows and errors name it: relative to the folder, with forward slashes."""
         return Path(path).relative_to(self.folder).as_posix()
 
+    def file_name(self, table: Table, path: StrPath) -> str:
+        """The same of a table's file, with the member of an archive behind it."""
+        return "/".join(filter(None, (self.relative(path), table.source.member)))
+
     def fingerprint(self) -> list[tuple[str, str]]:
         """(name, sha256) of the metadata files, and the edition: equal for equal input, wherever it lies."""
         paths = sorted({path for _, path in self.files}, key=self.relative)
@@ -143,12 +232,14 @@ class Dataset:
 def recognise(folder: StrPath) -> Dataset:
     """Return the `Dataset` that the files under `folder` make; a DataError says what was looked for when none fits."""
     folder = Path(folder).resolve()
-    if folder.is_file():
-        raise DataError(f"{folder}: is a file, expected the folder that holds a dataset's survey CSVs")
-    if not folder.is_dir():
+    if not folder.exists():
         raise DataError(f"{folder}: no such folder; expected the folder that holds a dataset's survey CSVs")
     editions = [registry.editions.get(name) for name in registry.editions.choices()]
     candidates = {edition: files for edition in editions if (files := edition.find(folder))}
+    if not candidates and folder.is_file():
+        raise DataError(
+            f"{folder}: is a file, expected the folder of a dataset's survey CSVs, or the zip of a GBIF download"
+        )
     if not candidates:
         wanted = "".join(f"\n  {edition.name}: {edition.looks_for()}" for edition in editions)
         raise DataError(f"{folder}: not a dataset of any edition; looked there for{wanted}")
@@ -160,4 +251,6 @@ def recognise(folder: StrPath) -> Dataset:
     rivals = [edition.name for edition in candidates if fit(edition) == fit(best)]
     if len(rivals) > 1:
         raise DataError(f"{folder}: holds files of {' and '.join(rivals)}; expected one edition; move the others away")
+    if folder.is_file():
+        return Dataset(folder.stem, folder.parent, best, candidates[best])
     return Dataset(folder.name, folder, best, candidates[best])

@@ -24,7 +24,7 @@ def check(dataset: Dataset) -> None:
     coordinates that are no numbers, swapped, projected, or outside the edition's area.
     """
     edition = dataset.edition
-    if edition.train not in dataset.datasets:
+    if dataset.train not in dataset.datasets:
         wanted = [pattern for table in edition.tables if table.dataset == edition.train for pattern in table.patterns]
         raise DataError(
             f"{dataset.folder}: recognised as {edition.name} by {dataset.relative(dataset.files[0][1])}, but its "
@@ -32,7 +32,8 @@ def check(dataset: Dataset) -> None:
         )
     for table, path in dataset.files:
         names = header(path, table)
-        if not any(True for _ in _text.lines(path)):
+        table.source.size(path)
+        if not any(True for _ in table.source.lines(path, table.header_lines)):
             raise DataError(f"{path}: found a header and no rows, expected survey rows; fetch the file again")
         if table.one_row_per_survey:
             _refuse_repeated_ids(path, table)
@@ -42,14 +43,13 @@ def check(dataset: Dataset) -> None:
 def header(path: StrPath, table: Table) -> list[str]:
     """Column names in the file's first line; a DataError when they are not what `table` needs."""
     path = Path(path)
-    line = _text.first_line(path)
-    if not line.strip():
-        finding = "a blank first line" if path.stat().st_size else "an empty file"
-        raise DataError(
-            f"{path}: found {finding}, expected a header with {list(table.columns.values())}; fetch it again"
-        )
-    names = _text.split(line, table.separator)
-    needed = [*table.columns.values(), *([table.where[0]] if table.where else [])]
+    names, needed = [*table.names], table.needed
+    line = "" if names else table.source.first_line(path)
+    if not names:
+        if not line.strip():
+            finding = "a blank first line" if path.stat().st_size else "an empty file"
+            raise DataError(f"{path}: found {finding}, expected a header with {needed}; fetch it again")
+        names = _text.split(line, table.separator, table.quote)
     missing = [column for column in needed if column not in names]
     if missing:
         for separator, word in SEPARATORS.items():
@@ -63,7 +63,7 @@ def header(path: StrPath, table: Table) -> list[str]:
             f"{path}: column {missing[0]!r} is missing; found {_shown(names)}, expected {needed}"
             f"{did_you_mean(missing[0], names)}; rename or add the column in the first line"
         )
-    for column in [*needed, *table.optional.values()]:
+    for column in dict.fromkeys([*needed, *table.optional.values(), *table.reads]):
         if names.count(column) > 1:
             raise DataError(f"{path}: column {column!r} appears {names.count(column)} times in the header; keep one")
     return names
@@ -74,8 +74,8 @@ def survey_ids(path: StrPath, table: Table) -> Iterator[tuple[int, str]]:
     names = header(path, table)
     at = names.index(table.columns["surveyId"])
     subset = names.index(table.where[0]) if table.where else None
-    for line, text in _text.lines(path):
-        row = _text.split(text, table.separator)
+    for line, text in table.source.lines(path, table.header_lines):
+        row = _text.split(text, table.separator, table.quote)
         mine = subset is None or (len(row) > subset and table.where is not None and row[subset] == table.where[1])
         if mine and len(row) > at and row[at]:
             yield line, row[at]
@@ -87,7 +87,7 @@ def test_ids(dataset: Dataset) -> list[tuple[str, int, str]]:
     for table, path in dataset.files:
         if table.dataset in dataset.tests:
             for line, survey in survey_ids(path, table):
-                ids.setdefault((table.dataset, survey), (dataset.relative(path), line, survey))
+                ids.setdefault((table.dataset, survey), (dataset.file_name(table, path), line, survey))
     return list(ids.values())
 
 
@@ -111,9 +111,7 @@ def _refuse_repeated_ids(path: Path, table: Table) -> None:
 def _refuse_first_rows(path: Path, table: Table, names: list[str], edition: Edition) -> None:
     """Raise a DataError when nearly all of the first rows have the same fault in their coordinates."""
     columns = [table.columns[axis] for axis in ("lon", "lat")]
-    at = [names.index(column) for column in columns]
-    rows = [(line, _text.split(text, table.separator)) for line, text in islice(_text.lines(path), FIRST_ROWS)]
-    places = [(line, [row[i] for i in at]) for line, row in rows if len(row) == len(names)]
+    places = coordinates_as_text(path, table, names, FIRST_ROWS)
     west, south, east, north = table.bounds
 
     def inside(lon: float, lat: float) -> bool:
@@ -168,6 +166,29 @@ def _refuse_first_rows(path: Path, table: Table, names: list[str], edition: Edit
                 f"{path}: {len(bad):,} of the first {len(places):,} rows have {what}, as in line {line}: found "
                 f"{columns[0]} {place[0]!r}, {columns[1]} {place[1]!r}; {remedy}"
             )
+
+
+def coordinates_as_text(path: Path, table: Table, names: list[str], count: int) -> list[tuple[int, list[str]]]:
+    """(line, [lon, lat] as text, '' where there is none) of the first `count` rows that have all their fields."""
+    rows = [
+        (line, row)
+        for line, text in islice(table.source.lines(path, table.header_lines), count)
+        if len(row := _text.split(text, table.separator, table.quote)) == len(names)
+    ]
+    at = [names.index(table.columns[axis]) if axis not in table.made else -1 for axis in ("lon", "lat")]
+    if table.rules is None or not {"lon", "lat"} & {*table.made}:
+        return [(line, [row[i] for i in at]) for line, row in rows]
+    import pandas as pd
+
+    text = {
+        name: [row[names.index(name)] or None if name in names else None for _, row in rows] for name in table.reads
+    }
+    ruled = table.rules(pd.DataFrame(text, dtype=object, index=range(len(rows))))
+    axes = [
+        ruled[axis].fillna("").tolist() if axis in ruled else [row[i] for _, row in rows]
+        for axis, i in zip(("lon", "lat"), at, strict=True)
+    ]
+    return [(line, list(place)) for (line, _), *place in zip(rows, *axes, strict=True)]
 
 
 def _numbers(place: list[str]) -> tuple[float, float] | None:

@@ -4,7 +4,7 @@ import codecs
 import csv
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -152,17 +152,27 @@ def first_line(path: StrPath) -> str:
     return line.rstrip("\n")
 
 
-def lines(path: StrPath) -> Iterator[tuple[int, str]]:
-    """(number, text) of the data lines of a file that are not blank; the header is line 1."""
+def lines(path: StrPath, header_lines: int = 1) -> Iterator[tuple[int, str]]:
+    """(number, text) of the lines of a file after its `header_lines` that are not blank; the first line is 1."""
     with open(path, encoding=_python(path), errors="replace") as file:
-        for number, line in enumerate(file, start=1):
-            if number > 1 and line.strip():
-                yield number, line.rstrip("\n")
+        yield from numbered(file, header_lines)
 
 
-def split(line: str, separator: str) -> list[str]:
-    """Fields of one line, stripped; a quote that is never closed ends with the line, as it does for Spark."""
-    return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
+def numbered(file: Iterable[str], header_lines: int) -> Iterator[tuple[int, str]]:
+    """The same of an open text file."""
+    for number, line in enumerate(file, start=1):
+        if number > header_lines and line.strip():
+            yield number, line.rstrip("\n")
+
+
+def split(line: str, separator: str, quote: str = '"') -> list[str]:
+    """Fields of one line, stripped; a quote that is never closed ends with the line, as it does for Spark.
+
+    quote : the character that encloses fields; empty: none does
+    """
+    if not quote:
+        return [field.strip() for field in line.split(separator)]
+    return [field.strip() for field in next(csv.reader([line], delimiter=separator, quotechar=quote), [])]
 
 
 def plain_id(text: str) -> str:

@@ -5,11 +5,12 @@ columns that a survey can do without (geoUncertaintyInM, areaInM2) never cost th
 null and is counted as unreadable.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from glc.editions import EMPTY
 from glc.errors import DataError
 
 FIELDS = "wrong number of fields"
@@ -70,7 +71,14 @@ def date(text):
     )
 
 
-def fault(names: Mapping[str, str], bounds: Bounds, subset: tuple[str, Sequence[str]] | None = None) -> Column:
+def fault(
+    names: Mapping[str, str],
+    bounds: Bounds,
+    subset: tuple[str, Sequence[str]] | None = None,
+    required: Iterable[str] | None = None,
+    text_ids: Sequence[str] = (),
+    ruled: tuple[str, str, str] | list[str] | None = None,
+) -> Column:
     """First reason against a row: a struct of the file's column, the value found and the reason; null for a good row.
 
     names : our column -> the file's column, for those that the file has. The frame has each as read in ``raw_<ours>``
@@ -78,6 +86,10 @@ def fault(names: Mapping[str, str], bounds: Bounds, subset: tuple[str, Sequence[
         true where the fields could not be told apart
     bounds : west, south, east, north of the edition's area, degrees
     subset : (the file's column, known values) of the frame's ``subset``, where a file has one
+    required : our columns that may not be missing; None: all of `names`
+    text_ids : surveyId, speciesId where these may be text
+    ruled : columns of the frame with the file's column, the value and the reason by which rules of the edition refuse a
+        row, null where they do not
 
     It is one text of SQL: as expressions of Python it took 500 calls of Java, a second a file.
     """
@@ -87,6 +99,8 @@ def fault(names: Mapping[str, str], bounds: Bounds, subset: tuple[str, Sequence[
         ways.append((f"subset is null or subset not in ({', '.join(map(_quoted, known))})", column, "subset", SUBSET))
 
     def against(ours: str, reason: str, condition: str) -> None:
+        if ours == "speciesId" and "status" in names:
+            condition = f"({condition}) and not (raw_status <=> {_quoted(EMPTY)})"
         ways.append((condition, names[ours], f"raw_{ours}", reason))
 
     west, south, east, north = bounds
@@ -103,21 +117,27 @@ def fault(names: Mapping[str, str], bounds: Bounds, subset: tuple[str, Sequence[
     for ours, missing, recognised, unreadable, limits in checks:
         if ours not in names:
             continue
-        if missing:
+        if missing and (required is None or ours in required):
             against(ours, missing, f"raw_{ours} is null")
+        if ours in text_ids:
+            continue
         if recognised:
             reason, pattern = recognised
             against(ours, reason, f"{ours} is null and raw_{ours} rlike {_quoted(pattern)}")
         if unreadable:
-            against(ours, unreadable, f"{ours} is null")
+            against(ours, unreadable, f"{ours} is null and raw_{ours} is not null")
         if limits:
             low, high, reason = limits
             against(ours, reason, f"{ours} not between {low!r}D and {high!r}D")
-    cases = (
+    cases = [
         f"when {condition} then named_struct('column', {f'cast({_quoted(column)} as string)' if column else _NULL}, "
         f"'found', cast({value} as string), 'reason', {_quoted(reason)})"
         for condition, column, value, reason in ways
-    )
+    ]
+    if ruled:
+        column, value, reason = ruled
+        case = f"when {reason} is not null then named_struct('column', {column}, 'found', {value}, 'reason', {reason})"
+        cases.insert(2 if subset else 1, case)
     return F.expr(f"case {' '.join(cases)} end")
 
 
@@ -148,7 +168,7 @@ def count(rows, dataset):
         lost = {name: sum(group[name] for group in kept) for name in SPARE}
         files.append(
             {
-                "file": dataset.relative(path),
+                "file": dataset.file_name(table, path),
                 "dataset": table.dataset,
                 "rows": sum(group["n"] for group in mine),
                 "kept": sum(group["n"] for group in kept),
@@ -160,21 +180,23 @@ def count(rows, dataset):
     return files
 
 
-def limit(files, bad, max_fraction):
+def limit(files, bad, max_fraction, tolerated=()):
     """Raise a DataError about the first file with more than `max_fraction` of its rows quarantined.
 
     files : counts of `count`; bad : Spark frame of schema ``quarantine``, the source of an example for each top reason
+    tolerated : reasons that do not count, because the edition leaves such rows out by choice
     """
     for facts in files:
-        if facts["quarantined"] > max_fraction * facts["rows"]:
-            top = sorted(facts["reasons"].items(), key=lambda item: -item[1])[:3]
+        counted = {reason: number_of for reason, number_of in facts["reasons"].items() if reason not in tolerated}
+        if sum(counted.values()) > max_fraction * facts["rows"]:
+            top = sorted(counted.items(), key=lambda item: -item[1])[:3]
             mine = bad.where((F.col("file") == facts["file"]) & (F.col("dataset") == facts["dataset"]))
             first = mine.groupBy("reason").agg(F.min(F.struct("line", "column", "found")).alias("row")).collect()
             examples = {row["reason"]: row["row"] for row in first}
             shown = "".join(_shown(number_of, reason, examples[reason]) for reason, number_of in top)
             raise DataError(
-                f"{facts['file']}: {facts['quarantined']:,} of {facts['rows']:,} rows cannot be used, expected at most "
-                f"{max_fraction:.1%}:{shown}\nfix the file, or raise surveys.max_quarantine_fraction in the "
+                f"{facts['file']}: {sum(counted.values()):,} of {facts['rows']:,} rows cannot be used, expected at "
+                f"most {max_fraction:.1%}:{shown}\nfix the file, or raise surveys.max_quarantine_fraction in the "
                 "experiment's TOML"
             )
 

@@ -58,8 +58,9 @@ class SurveysTask(DatasetTask):
 
 
 class Surveys(SurveysTask):
-    """Survey CSVs to typed tables: occurrences, surveys with label lists, and the quarantine."""
+    """Survey files to typed tables: occurrences, surveys with label lists, species with names, and the quarantine."""
 
+    version = 2
     resources = {"spark": 1}
 
     def requires(self) -> list[VirtualPart]:
@@ -86,9 +87,10 @@ class Surveys(SurveysTask):
 
         dataset = editions.recognise(self.source)
         editions.check(dataset)
+        dataset = dataset.edition.prepare(dataset, self.surveys)
         self.status(f"reading {len(dataset.files)} tables of edition {dataset.edition.name}", 5)
         facts = surveys.write(spark(), dataset, out, self.surveys.max_quarantine_fraction, self.surveys.incomplete)
-        storage.note(out, edition=dataset.edition.name, train=dataset.edition.train, test=dataset.edition.test, **facts)
+        storage.note(out, edition=dataset.edition.name, train=dataset.train, test=dataset.edition.test, **facts)
 
 
 class FoldedTask(SurveysTask):

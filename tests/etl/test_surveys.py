@@ -10,7 +10,7 @@ import pytest
 from glc import editions, geo, schema, storage
 from glc.errors import DataError
 from glc.etl import quarantine as q
-from glc.etl import surveys
+from glc.etl import rows, surveys
 
 PLACE = "4.9,43.6,2019"
 HEADER = "lon,lat,year,geoUncertaintyInM,areaInM2,region,country,speciesId,surveyId"
@@ -118,7 +118,13 @@ def test_good_rows_become_occurrences_and_surveys(clean):
 
 def test_tables_have_their_schema_and_the_folder_nothing_else(clean):
     out, _ = clean
-    assert sorted(path.name for path in out.iterdir()) == ["occurrences", "quarantine", "surveys", "test_ids"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "occurrences",
+        "quarantine",
+        "species",
+        "surveys",
+        "test_ids",
+    ]
     for name in ("occurrences", "quarantine", "surveys"):
         assert sorted(path.name for path in (out / name).iterdir()) == ["pa_test.parquet", "pa_train.parquet"]
         table = storage.read_table(out / name, name)
@@ -201,11 +207,11 @@ def test_a_file_that_was_replaced_by_an_equal_one_has_changed(tmp_path):
 
 def test_a_place_off_the_projection_is_quarantined(spark):
     # the antipode of the centre of EPSG:3035 is not on it; an edition of the whole world could have a survey there
-    rows = spark.sql(
+    places = spark.sql(
         "select lon, lat, cast(null as struct<column: string, found: string, reason: string>) as fault "
         "from values (-170D, -52D), (10D, 52D) as t(lon, lat)"
     )
-    (bad, _), (good, easting) = surveys._projected(rows, 3035, "lon").select("fault", "easting").collect()
+    (bad, _), (good, easting) = rows.projected(places, 3035, "lon").select("fault", "easting").collect()
     assert tuple(bad) == ("lon", "-170.0, -52.0", f"{q.OFF_MAP} EPSG:3035")
     assert good is None
     assert easting == pytest.approx(4_321_000)
