@@ -122,6 +122,7 @@ class Edition:
     test : or what the names of its datasets begin with, of an edition with several tests (``pa_test`` of pa_test_ood)
     truth : (dataset, glob) of CSVs with labels of a test, surveyId and speciesId, which nothing but the evaluation
         reads; dataset is empty where a file does not tell the test. One that is a test's own file may lack labels
+    named : whether a file in the folder says that it is of this edition, whatever else is there
     markers : globs that a folder must also have to be of this edition, where file names alone do not tell
     submission : ``sets`` of species a survey, or ``ranked`` species with their scores (`glc.submission`)
     set_columns : header of a submission of sets
@@ -138,6 +139,7 @@ class Edition:
     truth: tuple[tuple[str, str], ...] = (("", "truth/*.csv"),)
     or_train: tuple[str, ...] = ()
     tolerated: tuple[str, ...] = ()
+    named: bool = False
     name: str = ""
 
     def find(self, folder: StrPath) -> tuple[tuple[Table, Path], ...]:
@@ -218,14 +220,20 @@ class Dataset:
         """The same of a table's file, with the member of an archive behind it."""
         return "/".join(filter(None, (self.relative(path), table.source.member)))
 
+    @property
+    def paths(self) -> list[Path]:
+        """All files that are read, without labels of a test."""
+        sources = {path for table, _ in self.files for path in table.source.files}
+        return sorted(sources | {path for _, path in self.files}, key=self.relative)
+
     def fingerprint(self) -> list[tuple[str, str]]:
         """(name, sha256) of the metadata files, and the edition: equal for equal input, wherever it lies."""
-        paths = sorted({path for _, path in self.files}, key=self.relative)
-        return [("edition", self.edition.name), *((self.relative(path), storage.file_digest(path)) for path in paths)]
+        digests = [(self.relative(path), storage.file_digest(path)) for path in self.paths]
+        return [("edition", self.edition.name), *digests]
 
     def stamps(self) -> dict[str, tuple[int, ...]]:
         """What of each file changes when it is replaced, even by an equal one: inode, size, times."""
-        stats = {self.relative(path): os.stat(path) for _, path in self.files}
+        stats = {self.relative(path): os.stat(path) for path in self.paths}
         return {name: (at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns) for name, at in stats.items()}
 
 
@@ -245,7 +253,7 @@ def recognise(folder: StrPath) -> Dataset:
         raise DataError(f"{folder}: not a dataset of any edition; looked there for{wanted}")
 
     def fit(edition):
-        return len({path for _, path in candidates[edition]}), len(edition.markers)
+        return edition.named, len({path for _, path in candidates[edition]}), len(edition.markers)
 
     best = max(candidates, key=fit)
     rivals = [edition.name for edition in candidates if fit(edition) == fit(best)]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from glc import config, editions, registry, schema, storage, world
 from glc.editions import Edition
+from glc.surveys import read_survey_names
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.experiment import ExperimentProduct, ExperimentTask
@@ -74,12 +75,17 @@ class Submission(ExperimentProduct):
         surveys, data = self.clone(Surveys).folder, self.read_surveys()
         ids = storage.read_table(surveys / "test_ids", "test_ids").to_pandas()
         names = {file["file"]: file["dataset"] for file in storage.manifest(surveys)["files"]}
+        written = read_survey_names(surveys)
         by_split, unread = {}, []
         for split, dataset in self.tests.items():
             path, at = out / _file_name(split), data.tests[split]
             # a file holds one test, and maybe training surveys as well, which have no line here
             own = ids[ids["file"].map(names).eq(dataset)] if len(self.tests) > 1 else ids
-            wanted = submission.expected(own["surveyId"].tolist(), data, split)
+            names_of = None
+            if written is not None:
+                of_split = written[written["dataset"] == (data.train_name if data.held_out else dataset)]
+                names_of = dict(zip(of_split["surveyId"].tolist(), of_split["name"], strict=True))
+            wanted = submission.expected(own["surveyId"].tolist(), data, split, names_of)
             if self.ranked:
                 of_test = scores.read(self.input()["scores"].path / "test").rows(at)
                 by_split[split] = submission.write_ranked(of_test, path, wanted)

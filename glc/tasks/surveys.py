@@ -80,7 +80,7 @@ class Surveys(SurveysTask):
     def raw_files(self) -> list[Facts]:
         if self.virtual:
             return []
-        return [storage.raw_file(path) for path in sorted({path for _, path in editions.recognise(self.dataset).files})]
+        return [storage.raw_file(path) for path in editions.recognise(self.dataset).paths]
 
     def write(self, out: Path) -> None:
         from glc.etl import surveys
