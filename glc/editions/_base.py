@@ -220,15 +220,10 @@ class Dataset:
         """The same of a table's file, with the member of an archive behind it."""
         return "/".join(filter(None, (self.relative(path), table.source.member)))
 
-    @property
-    def paths(self) -> list[Path]:
-        """All files that are read, without labels of a test."""
-        sources = {path for table, _ in self.files for path in table.source.files}
-        return sorted(sources | {path for _, path in self.files}, key=self.relative)
-
     def fingerprint(self) -> list[tuple[str, str]]:
         """(name, sha256) of the metadata files, and the edition: equal for equal input, wherever it lies."""
-        digests = [(self.relative(path), storage.file_digest(path)) for path in self.paths]
+        paths = sorted({path for _, path in self.files}, key=self.relative)
+        digests = ((self.relative(path), storage.file_digest(path)) for path in self.paths)
         return [("edition", self.edition.name), *digests]
 
     def stamps(self) -> dict[str, tuple[int, ...]]:

@@ -13,12 +13,10 @@ class Source:
     Checks read `first_line` and `lines` as they are; Spark reads the file that `unpack` returns.
 
     member : file inside an archive, as quarantine and errors name it after the archive; empty for a plain file
-    files : other files that the lines are made of
     numbered : every unpacked line begins with the number of its row in the original, and a tab; there is no header then
     """
 
     member: str = ""
-    files: tuple[Path, ...] = ()
     numbered: bool = False
 
     def size(self, path: StrPath) -> int:

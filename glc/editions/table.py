@@ -1,15 +1,16 @@
 """Own records: any CSV or parquet file of surveys and species, which a ``dataset.toml`` describes.
 
 Long tables (one row per survey and species), wide ones (a column per species) and a header table with a species table,
-as sPlotOpen has them, all become the same rows. Keys: `glc.editions._description.Description`.
+as sPlotOpen has them, all become the same rows. Keys: `glc.editions._own_description.Description`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glc.editions import _columns, _description
+from glc.editions import _own_columns, _own_description
 from glc.editions._base import FAULT, Dataset, Edition, Table
-from glc.editions._records import COLUMNS, Records
+from glc.editions._own_lines import COLUMNS, Records
 from glc.errors import DataError
 from glc.registry import editions
 from glc.types import Facts, StrPath
@@ -30,11 +31,11 @@ class OwnTables(Edition):
     """What ``dataset.toml`` describes."""
 
     def find(self, folder: StrPath) -> tuple[tuple[Table, Path], ...]:
-        described = _description.read(Path(folder)) if Path(folder).is_dir() else None
+        described = _own_description.read(Path(folder)) if Path(folder).is_dir() else None
         if described is None:
             return ()
         files = []
-        for name, dataset in _description.PARTS.items():
+        for name, dataset in _own_description.PARTS.items():
             if name in described.parts:
                 records = Records(described, name)
                 records.check_degrees()
@@ -42,7 +43,13 @@ class OwnTables(Edition):
         return tuple(files)
 
     def looks_for(self) -> str:
-        return _description.FILE
+        return _own_description.FILE
+
+    def also_read(self, dataset: Dataset) -> Sequence[Path]:
+        described = _described(dataset)
+        names = described.description.names
+        own = [described.file(part.file) for part in described.parts.values()]
+        return [described.path, *own, *([described.file(names.file)] if names else [])]
 
     def species(self, dataset: Dataset) -> "pd.DataFrame | None":
         import pandas as pd
@@ -52,11 +59,11 @@ class OwnTables(Edition):
         if names is None:
             return None
         path = described.file(names.file)
-        header = _columns.header(path, names.separator)
+        header = _own_columns.header(path, names.separator)
         at = [header.index(names.species), header.index(names.name)]
         key = header.index(names.key) if names.key else None
         rows = []
-        for line, row in _columns.rows(path, names.separator):
+        for line, row in _own_columns.rows(path, names.separator):
             if len(row) != len(header):
                 raise DataError(f"{path}: line {line} has {len(row)} fields, expected {len(header)} as in the first")
             rows.append([*(row[number] or None for number in at), row[key] or None if key is not None else None])
@@ -69,10 +76,10 @@ class OwnTables(Edition):
         return {"doi": description.doi or None, "title": description.title, "rights": description.rights or None}
 
 
-def _described(dataset: Dataset) -> _description.Described:
-    described = _description.read(dataset.folder)
+def _described(dataset: Dataset) -> _own_description.Described:
+    described = _own_description.read(dataset.folder)
     if described is None:
-        raise DataError(f"{dataset.folder / _description.FILE}: the file is gone; put it back")
+        raise DataError(f"{dataset.folder / _own_description.FILE}: the file is gone; put it back")
     return described
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from glc import editions
-from glc.editions._records import NEGATIVE, NO_PLACE, NO_SPECIES, OFF_CRS
+from glc.editions._own_lines import NEGATIVE, NO_PLACE, NO_SPECIES, OFF_CRS
 from glc.errors import ConfigError, DataError
 from tests import own_tables
 

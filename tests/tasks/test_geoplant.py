@@ -15,7 +15,9 @@ TESTS = {"iid": 40, "ood": 30, "glc25": 30}
 
 @pytest.fixture(scope="module")
 def task(empty_root):
-    return run(Submission(root=empty_root, dataset="virtual:geoplant-tiny", experiment="votes+validation.run=2"))
+    task = Submission(root=empty_root, dataset="virtual:geoplant-tiny", experiment="votes+validation.run=2")
+    run(task)
+    return task
 
 
 def product(task, kind, end):
@@ -69,8 +71,9 @@ def test_labels_of_the_tests_are_in_no_table(task):
 
 
 def test_alphaearth_is_read_from_parquet(task):
-    table = run(Tabular(root=task.root, dataset=task.dataset, covariates=("alphaearth", "bioclim")))
-    frame = storage.read_table(table.folder / "tabular").to_pandas()
+    table = Tabular(root=task.root, dataset=task.dataset, covariates=("alphaearth", "bioclim"))
+    run(table)
+    frame = pd.read_parquet(table.folder / "tabular")
     assert frame.groupby("dataset").size().to_dict() == {
         "pa_train": 360, **{f"pa_test_{name}": count for name, count in TESTS.items()}
     }  # fmt: skip

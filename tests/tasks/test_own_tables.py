@@ -19,7 +19,8 @@ SMALL = "votes+validation.run=2+validation.count=2+validation.size_m=20000"
 def wide(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     task = Submission(root=str(folder / "out"), dataset=str(own_tables.wide(folder / "plots", n=300)), experiment=SMALL)
-    return run(task)
+    run(task)
+    return task
 
 
 def test_a_submission_has_the_ids_of_the_file(wide):
@@ -53,7 +54,8 @@ def test_species_and_surveys_that_are_text_are_numbered_and_keep_their_text(wide
 
 @pytest.mark.slow
 def test_numbers_stay_numbers_and_a_file_names_the_species(tmp_path):
-    task = run(Surveys(root=str(tmp_path / "out"), dataset=str(own_tables.long(tmp_path / "records"))))
+    task = Surveys(root=str(tmp_path / "out"), dataset=str(own_tables.long(tmp_path / "records")))
+    run(task)
     species = surveys.read_species(task.folder)
     assert species["speciesId"].tolist() == list(range(100, 106))
     assert species["name"].tolist() == list(own_tables.SPECIES)
@@ -63,7 +65,8 @@ def test_numbers_stay_numbers_and_a_file_names_the_species(tmp_path):
 
 @pytest.mark.slow
 def test_splot_open_is_read_with_its_absences_and_its_citation(tmp_path):
-    task = run(Surveys(root=str(tmp_path / "out"), dataset=str(own_tables.splot(tmp_path / "splot"))))
+    task = Surveys(root=str(tmp_path / "out"), dataset=str(own_tables.splot(tmp_path / "splot")))
+    run(task)
     facts = storage.manifest(task.folder)
     assert facts["citation"]["doi"] == "10.25829/idiv.3474-40-3292"
     assert facts["datasets"]["pa_train"]["surveys"] == 120

@@ -12,7 +12,7 @@ from pyproj.exceptions import CRSError
 
 from glc.config import Natural, build, section
 from glc.config.fields import require
-from glc.editions import _columns
+from glc.editions import _own_columns
 from glc.errors import ConfigError, DataError, did_you_mean
 
 FILE = "dataset.toml"
@@ -224,7 +224,7 @@ def _header(described: Described, where: str, name: str, separator: str) -> list
         close = did_you_mean(path.name, there)
         raise ConfigError(f"{described.path}: {where}.file: {path} does not exist; found {_some(there)}{close}")
     try:
-        return _columns.header(path, separator)
+        return _own_columns.header(path, separator)
     except DataError as error:
         raise DataError(f"{described.path}: {where}.file: {error}") from None
 

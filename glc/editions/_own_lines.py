@@ -1,4 +1,4 @@
-"""One line per survey and species from files as `glc.editions._description` describes them.
+"""One line per survey and species from files as `glc.editions._own_description` describes them.
 
 Long and wide tables, and coordinates in another file, all give the same columns. Nothing but the coordinates of a
 joined file is kept in memory.
@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from glc.editions import _columns
+from glc.editions import _own_columns
 from glc.editions._base import ABSENT, EMPTY, FAULT
-from glc.editions._description import Described, Part
+from glc.editions._own_description import Described, Part
 from glc.editions._source import Lines
 from glc.errors import DataError
 from glc.types import StrPath
@@ -45,7 +45,7 @@ class Records(Lines):
     """
 
     def __init__(self, described: Described, name: str) -> None:
-        """name : of `glc.editions._description.PARTS`; the species of a test are never read"""
+        """name : of `glc.editions._own_description.PARTS`; the species of a test are never read"""
         self.described, self.name = described, name
         self.labelled = name != "test"
 
@@ -60,21 +60,15 @@ class Records(Lines):
         joined = self.labelled and self.part.species_file
         return self.described.file(joined.file if joined else self.part.file)
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """All files that the lines are made of, `path` left out."""
-        paths = [self.described.path, self.described.file(self.part.file)]
-        return tuple(path for path in paths if path != self.path)
-
     def size(self, path: StrPath) -> int:
         """About how many bytes the lines have."""
-        rows = list(islice(_columns.rows(self.path, self._separator(self.path)), _LOOKED_AT))
+        rows = list(islice(_own_columns.rows(self.path, self._separator(self.path)), _LOOKED_AT))
         if not rows:
             return 0
         numbers = {line for line, _ in rows}
         made = sum(len(text) + 8 for line, text in islice(self.lines(path), 50 * _LOOKED_AT) if line in numbers)
         mean_length = sum(len(field) + 1 for _, row in rows for field in row) / len(rows)
-        return int(_columns.count(self.path, mean_length) * made / len(rows))
+        return int(_own_columns.count(self.path, mean_length) * made / len(rows))
 
     def first_line(self, path: StrPath) -> str:
         """Our columns."""
@@ -87,7 +81,7 @@ class Records(Lines):
             return
         species = self.described.species.get(self.name, ()) if self.labelled else ()
         file = self.described.file(self.part.file)
-        names = _columns.header(file, self.part.separator)
+        names = _own_columns.header(file, self.part.separator)
         labels = _Labels(self.part, names, species, self.labelled)
         for line, row, place in _places(self.described, self.name):
             yield from labels.of(line, row, place)
@@ -97,10 +91,10 @@ class Records(Lines):
         if self.described.description.crs.upper() != "EPSG:4326":
             return
         file = self.described.file(self.part.file)
-        names = _columns.header(file, self.part.separator)
+        names = _own_columns.header(file, self.part.separator)
         at = [names.index(self.part.lon), names.index(self.part.lat)]
         large = []
-        for _, row in islice(_columns.rows(file, self.part.separator), _LOOKED_AT):
+        for _, row in islice(_own_columns.rows(file, self.part.separator), _LOOKED_AT):
             try:
                 large.append(max(abs(float(row[column])) for column in at) > 360)
             except (ValueError, IndexError):
@@ -119,10 +113,10 @@ class Records(Lines):
     def _joined(self):
         joined, file = self.part.species_file, self.path
         places = _places_by_survey(self.described, self.name, _stamp(self.described.file(self.part.file)))
-        names = _columns.header(file, joined.separator)
+        names = _own_columns.header(file, joined.separator)
         labels = _Labels(joined, names, self.described.species.get(self.name, ()), True)
         at, seen = names.index(joined.survey), set()
-        for line, row in _columns.rows(file, joined.separator):
+        for line, row in _own_columns.rows(file, joined.separator):
             survey = row[at] if len(row) > at else ""
             place = places.get(survey)
             if place is None:
@@ -191,11 +185,11 @@ def _places(described: Described, name: str) -> Iterator[tuple[int, list[str], s
     """(line, row, `PLACE` as the beginning of a line) of each row of a part's coordinates, which become degrees."""
     part, crs = described.parts[name], described.description.crs
     file = described.file(part.file)
-    names = _columns.header(file, part.separator)
+    names = _own_columns.header(file, part.separator)
     at = {ours: names.index(theirs) for ours, key in _KEYS.items() if (theirs := getattr(part, key))}
     survey = names.index(part.survey) if part.survey else None
     lon, lat = names.index(part.lon), names.index(part.lat)
-    rows = _columns.rows(file, part.separator)
+    rows = _own_columns.rows(file, part.separator)
     while chunk := list(islice(rows, max(_CELLS // len(names), 1))):
         whole = [len(row) == len(names) for _, row in chunk]
         coordinates = [(row[lon], row[lat]) if fits else ("", "") for (_, row), fits in zip(chunk, whole, strict=True)]
@@ -260,7 +254,7 @@ def _parsed(date, form):
 def _places_by_survey(described: Described, name: str, _: tuple[int, int]) -> dict[str, tuple[int, "str | _Fault"]]:
     """Survey's id -> (line, place) of a part whose species are in another file."""
     part = described.parts[name]
-    names = _columns.header(described.file(part.file), part.separator)
+    names = _own_columns.header(described.file(part.file), part.separator)
     at, places = names.index(part.survey), {}
     for line, row, place in _places(described, name):
         survey = row[at] if len(row) > at else ""
