@@ -37,6 +37,13 @@ class Surveys:
     """Share of unusable rows in a file above which the run stops."""
     incomplete: Literal["frequent", "fail"] = "frequent"
     """Test surveys that cannot be used. frequent: they get the 25 most frequent species; fail: the run stops."""
+    max_uncertainty_m: Positive = 10_000
+    """Records of Darwin Core whose place is known less well than this, in metres, are quarantined."""
+    basis_of_record: Annotated[tuple[str, ...], SOME] = (
+        "HUMAN_OBSERVATION", "OBSERVATION", "MACHINE_OBSERVATION", "OCCURRENCE", "PRESERVED_SPECIMEN",
+        "MATERIAL_SAMPLE", "MATERIAL_ENTITY", "MATERIAL_CITATION",
+    )  # fmt: skip
+    """Values of basisOfRecord of the records of Darwin Core that are used, and records that have none."""
 
 
 @section

@@ -1,6 +1,7 @@
 """Tables, editions and datasets: how a folder of survey CSVs is described and recognised."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -160,6 +161,10 @@ class Edition:
         """The dataset with its tables bound to the section [surveys] of an experiment."""
         return dataset
 
+    def also_read(self, dataset: "Dataset") -> Sequence[Path]:
+        """Files other than the tables' own on which it depends what is read, such as a description of columns."""
+        return ()
+
     def species(self, dataset: "Dataset") -> "pd.DataFrame | None":
         """Names of species from a file that has one row per species: a frame of text.
 
@@ -186,6 +191,11 @@ class Dataset:
     def datasets(self) -> tuple[str, ...]:
         """Names of the datasets that have a file, in the edition's order."""
         return tuple(dict.fromkeys(table.dataset for table, _ in self.files))
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every file that is read, each once."""
+        return sorted({*(path for _, path in self.files), *self.edition.also_read(self)}, key=self.relative)
 
     @property
     def train(self) -> str:
@@ -222,7 +232,6 @@ class Dataset:
 
     def fingerprint(self) -> list[tuple[str, str]]:
         """(name, sha256) of the metadata files, and the edition: equal for equal input, wherever it lies."""
-        paths = sorted({path for _, path in self.files}, key=self.relative)
         digests = ((self.relative(path), storage.file_digest(path)) for path in self.paths)
         return [("edition", self.edition.name), *digests]
 

@@ -4,7 +4,8 @@ Virtual species with niches live on smooth, spatially correlated fields (`enviro
 (`places`), and are seen or missed there (`species`, `metadata`); `rasters`, `images` and `series` show the same fields
 as a satellite or a climate model would. The world of 2020 has single-label occurrences in France and the USA
 (`occurrences`), aerial `patches` and rasters of both (`area_rasters`). GeoPlant's has three tests (`geoplant`) and
-values at the surveys instead of rasters (`geoplant_values`). Every part is written on its own and depends on
+values at the surveys instead of rasters (`geoplant_values`). A download of GBIF has records of Europe with all their
+dirt (`records`). Every part is written on its own and depends on
 the seed alone. `check` proves that the signal is real. The same bytes come from the same seed on one machine;
 processors that round differently may disagree on a presence in many millions.
 """
@@ -97,7 +98,36 @@ class GeoPlantWorld(World):
     """Of the `n_pa` surveys, those that are a test."""
 
 
-Size = World | OccurrenceWorld
+class RecordWorld:
+    """Size and seed of a virtual download of GBIF: presence-only records as a Darwin Core archive."""
+
+    edition: ClassVar[str] = "darwincore"
+    modules: ClassVar[dict[str, str]] = {"metadata": "records", "rasters": "record_rasters"}
+    shows: ClassVar[tuple[str, ...]] = World.shows[:6]
+    name: str
+    n: int
+    """Records."""
+    n_species: int
+    raster_step: float
+    """Cell size of the climate rasters, degrees; soil, land cover and elevation are twice as fine."""
+    seed: int = 2026
+
+    @property
+    def surveys(self) -> int:
+        """Surveys that images are made of."""
+        return 0
+
+    @property
+    def as_world(self) -> World:
+        """The world in the layout of 2024 whose presence-only records these are."""
+        n_pa, known = 400, max(self.n_species * 4 // 5, 1)
+        return World(
+            self.name, n_pa, n_pa * known // 5, 60, self.n, self.n * 2 // 3, self.n_species, known, self.raster_step,
+            seed=self.seed,
+        )  # fmt: skip
+
+
+Size = World | OccurrenceWorld | RecordWorld
 
 SIZES: dict[str, Size] = {
     "tiny": World("tiny", 400, 4_800, 60, 3_000, 2_300, 60, 48, 0.4),
@@ -106,6 +136,7 @@ SIZES: dict[str, Size] = {
     "geoplant-tiny": GeoPlantWorld("geoplant-tiny", 400, 4_800, 60, 3_000, 2_300, 60, 48, 0.4, seed=2026),
     "glc20-tiny": OccurrenceWorld("glc20-tiny", 300, 40, 0.25),
     "glc20": OccurrenceWorld("glc20", 6_000, 150, 0.05),
+    "gbif": RecordWorld("gbif", 12_000, 60, 0.25),
 }
 
 
