@@ -98,6 +98,7 @@ class GeoPlantWorld(World):
     """Of the `n_pa` surveys, those that are a test."""
 
 
+@dataclass(frozen=True)
 class RecordWorld:
     """Size and seed of a virtual download of GBIF: presence-only records as a Darwin Core archive."""
 
