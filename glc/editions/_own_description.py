@@ -144,23 +144,37 @@ class Described:
 def read(folder: Path) -> Described | None:
     """The description in `folder`, or None where it has none; an error names the key that does not fit the files."""
     path = folder / FILE
-    return _read(path, os.stat(path).st_mtime_ns) if path.is_file() else None
+    if not path.is_file():
+        return None
+    with os.scandir(folder) as entries:
+        stamps = sorted((entry.name, entry.stat().st_size, entry.stat().st_mtime_ns) for entry in entries)
+    return _read(path, tuple(stamps))
 
 
-@lru_cache(maxsize=8)
-def _read(path: Path, _: int) -> Described:
+def parse(text: str, where: str) -> tuple[Description, set[str]]:
+    """The description of a TOML text, and the keys of [test] that it does not give; `where` names it in errors."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file: {error}") from None
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where}: not a TOML file: {error}") from None
     trained = values.get("surveys") or values.get("presence_only")
     inherited = set()
     if isinstance(values.get("test"), dict) and isinstance(trained, dict):
         inherited = {key for key in _INHERITED if key not in values["test"] and key in trained}
         values["test"] |= {key: trained[key] for key in inherited}
-    description = build(Description, values, str(path))
+    description = build(Description, values, where)
     if not (description.surveys or description.presence_only):
-        raise ConfigError(f"{path}: found no records to train on, expected a section [surveys] or [presence_only]")
+        raise ConfigError(f"{where}: found no records to train on, expected a section [surveys] or [presence_only]")
+    return description, inherited
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _: tuple[tuple[str, int, int], ...]) -> Described:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a TOML file in UTF-8: {error}") from None
+    description, inherited = parse(text, str(path))
     try:
         CRS.from_user_input(description.crs)
     except CRSError as error:

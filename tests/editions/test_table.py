@@ -1,12 +1,16 @@
 """One's own tables: what dataset.toml says becomes lines, and its errors name the key."""
 
+import dataclasses
+import re
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from glc import editions
+from glc.editions import _own_description
 from glc.editions._own_lines import NEGATIVE, NO_PLACE, NO_SPECIES, OFF_CRS
 from glc.errors import ConfigError, DataError
 from tests import own_tables
@@ -164,6 +168,14 @@ def test_a_change_of_any_of_its_files_changes_the_dataset(tmp_path):
     assert dataset.edition.citation(dataset) == {
         "doi": "10.25829/idiv.3474-40-3292", "title": "sPlotOpen", "rights": "CC BY 4.0"
     }  # fmt: skip
+
+
+def test_the_descriptions_of_the_page_load_and_splot_opens_is_the_one_of_these_tests():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    blocks = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    jura, splot = (_own_description.parse(block, "docs/data.md")[0] for block in blocks if "[surveys]" in block)
+    assert jura.test.lon == jura.surveys.lon == "east"
+    assert dataclasses.replace(splot, rights="CC BY 4.0") == _own_description.parse(own_tables.SPLOT, "tests")[0]
 
 
 def test_a_wide_table_of_3000_species_is_read_in_little_memory(tmp_path):
