@@ -15,7 +15,10 @@ from numpy.typing import DTypeLike
 from glc.errors import DataError
 from glc.types import StrPath
 
-DATASETS = ("po", "pa_train", "pa_test", "po_test")
+TESTS = ("iid", "ood", "glc25")
+"""The tests of an edition that has several; their surveys are the datasets pa_test_iid and so on."""
+
+DATASETS = ("po", "pa_train", "pa_test", "po_test", *(f"pa_test_{name}" for name in TESTS))
 """Parts of a contest; po_test where it tests on occurrences. Nets' tables hold the number: Petastorm reads no text."""
 
 _SURVEY = [
@@ -160,6 +163,11 @@ def tiles(bands: Mapping[str, DTypeLike]) -> pa.Schema:
 def tabular(columns: Iterable[str]) -> pa.Schema:
     """Schema of environmental values: a float32 column for each of the features `columns`, NaN where null."""
     return pa.schema([*TABLES["tabular"], *(pa.field(name, pa.float32()) for name in columns)])
+
+
+def is_test(dataset: str, test: str) -> bool:
+    """Whether `dataset` is the edition's `test`, or one of several in its place, as pa_test_ood is of pa_test."""
+    return dataset == test or dataset.startswith(f"{test}_")
 
 
 def dataset_numbers(names: Sequence[str] | np.ndarray | pd.Series) -> np.ndarray:

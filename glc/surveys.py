@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from glc import labels, storage
+from glc import labels, schema, storage
 from glc.errors import DataError
 from glc.types import StrPath
 
@@ -29,7 +29,8 @@ class SurveyData:
         survey; -1 for presence-only surveys and the test) and `block` (int64, its spatial block)
     species : (m,) int32, the sorted ids of all species in training labels, presence-only ones included
     label_matrix : (n, m) boolean CSR; rows of the dataset's own test set are empty
-    train_name, test_name, held_out : datasets that are trained and tested on; whether the test is a held-out fold
+    train_name, test_name, held_out : datasets that are trained and tested on; whether the test is a held-out fold.
+        Of an edition with several tests, `test_name` is what their names begin with (``pa_test`` of pa_test_ood)
     relative : whether the dataset has presence-only records alone, of which nobody listed all species of a place:
         scores are relative suitability, and no set of species can be right or wrong
     widens : whether records add over all of their uncertainty where an experiment does not say (the edition's)
@@ -60,12 +61,28 @@ class SurveyData:
 
     @cached_property
     def test(self) -> np.ndarray:
-        """Row numbers of the test surveys, in order of surveyId."""
+        """Row numbers of the test surveys, in order of surveyId; several tests follow each other."""
         if self.held_out:
             inside = (self.places["dataset"] == self.train_name) & (self.places["fold"] == TEST)
         else:
-            inside = self.places["dataset"] == self.test_name
+            inside = self.places["dataset"].isin(self._test_datasets)
         return np.flatnonzero(inside.to_numpy())
+
+    @cached_property
+    def _test_datasets(self) -> list[str]:
+        return sorted(name for name in self.places["dataset"].unique() if schema.is_test(name, self.test_name))
+
+    @cached_property
+    def tests(self) -> dict[str, np.ndarray]:
+        """Name of each test -> which of `test` are its surveys, (k,) positions.
+
+        A dataset with one test, or a held-out one, has only ``test``; otherwise they are called ``test_ood`` and so on.
+        Two tests may share a surveyId.
+        """
+        if self.held_out or not self._test_datasets:
+            return {"test": np.arange(len(self.test))}
+        names = self.places["dataset"].to_numpy()[self.test]
+        return {f"test{name[len(self.test_name) :]}": np.flatnonzero(names == name) for name in self._test_datasets}
 
     @cached_property
     def presence_only(self) -> np.ndarray:

@@ -34,9 +34,8 @@ _RIDGE = 30.0
 def main(arguments=None):
     """Print the table of ``python -m glc.bench.world``; return 0 if every gain is clearly above zero, else 1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--size", default="small", choices=[name for name, size in world.SIZES.items() if isinstance(size, world.World)]
-    )
+    sizes = [name for name, size in world.SIZES.items() if size.edition == world.World.edition]
+    parser.add_argument("--size", default="small", choices=sizes)
     parser.add_argument("--folder", help="write the world here; default: a temporary folder")
     parser.add_argument("--seed", type=int, help="another seed than the size's own")
     chosen = parser.parse_args(arguments)

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from rich.text import Text
 
-from glc import config
+from glc import config, schema
 from glc.cli import output
 from glc.tasks.machine import output_folder
 
@@ -54,7 +54,11 @@ def show(root: str = "") -> None:
                 validation += f" ({caveat})"
             if "optimistic" in metrics:  # of nets that have seen the labels (train.clone)
                 validation += f" (optimistic: {score(metrics['optimistic'])})"
-            table.add_row(Text(name), Text(validation), Text(score(metrics.get("test"), measure)), day)
+            tests = {split: score(metrics[split], measure) for split in metrics if schema.is_test(split, "test")}
+            on_test = ", ".join(
+                text if split == "test" else f"{split.removeprefix('test_')} {text}" for split, text in tests.items()
+            )
+            table.add_row(Text(name), Text(validation), Text(on_test or score(None, measure)), day)
         screen.print(Text(dataset, style="bold underline"))
         screen.print(table)
         screen.print()

@@ -297,7 +297,7 @@ def _config_error(error: ValidationError, kind: Any, where: str) -> ConfigError:
 def _text(detail: Mapping[str, Any], kind: Any, where: str) -> str:
     path, value, cause = list(detail["loc"]), detail["input"], detail.get("ctx", {}).get("error")
     if detail["type"] == "unexpected_keyword_argument":
-        known = keys(_at(kind, path[:-1]))
+        known = keys(split(_at(kind, path[:-1]))[0])
         return (
             f"{_place(where, path[:-1])}: unknown key {path[-1]!r}; expected one of: {', '.join(known)}"
             f"{did_you_mean(path[-1], known)}"

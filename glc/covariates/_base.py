@@ -42,6 +42,7 @@ class Raster:
         infinite where nothing is known or files are of several units. Only `glc.etl.tabular` knows of them
     beyond : values that take the place of those below and above the limits; None: null does
     tables : kinds of the contest's CSVs with its values at the surveys, ``soilgrids`` in GLC24-PA-train-soilgrids.csv
+    table_name : what such a file is called, for errors
     vector : its columns in the one CSV of environmental vectors that GeoLifeCLEF 2020 to 2022 have
     name : given by the registry
     """
@@ -60,6 +61,7 @@ class Raster:
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     beyond: tuple[float, float] | None = None
     tables: tuple[str, ...] = ()
+    table_name: str = "EnvironmentalRasters/**/GLC24-PA-train-{kind}.csv"
     areas: tuple[str, ...] = ()
     vector: tuple[str, ...] = ()
     name: str = ""

@@ -14,6 +14,7 @@ covariates.register("soil")(
         patterns=(
             "EnvironmentalRasters/SoilGrids/*.tif",
             "EnvironmentalRasters/Soilgrids/*.tif",
+            "EnvironmentalRasters/Soilgrids/soilgrids/*.tif",
             tuple(f"rasters/{name}/{name}*.tif" for name in OLD),
         ),
         areas=AREAS,

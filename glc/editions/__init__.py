@@ -6,7 +6,7 @@ One module per edition.
 their headers and first rows, before anything slow starts.
 """
 
-from glc.editions._base import ABSENT, EMPTY, Dataset, Edition, Rules, Table, recognise
+from glc.editions._base import ABSENT, EMPTY, FAULT, Dataset, Edition, Rules, Table, recognise
 from glc.editions._check import check, header, test_ids
 from glc.editions._sample import coordinates
 from glc.editions._source import Lines, Source
@@ -15,6 +15,7 @@ from glc.editions._text import MOST_FIELDS, Encoding, encoding, plain_id
 __all__ = [
     "ABSENT",
     "EMPTY",
+    "FAULT",
     "MOST_FIELDS",
     "Dataset",
     "Edition",

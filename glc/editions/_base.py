@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from glc import registry, storage
+from glc import registry, schema, storage
 from glc.editions._source import PLAIN, Source
 from glc.errors import DataError
 from glc.types import Facts, StrPath
@@ -43,7 +43,7 @@ class Rules(Protocol):
 class Table:
     """One file of an edition: which it is, how its rows are read, and which of its columns are ours.
 
-    dataset : po, pa_train, pa_test or po_test; the labels of a ``*_test`` dataset are never read
+    dataset : of `glc.schema.DATASETS`; the labels of a test are never read
     patterns : globs relative to the dataset's folder; the first with a match wins, and it must match one file
     columns, optional : our column -> the file's column; those of `columns` must be there. Ours are surveyId, lon, lat,
         year, date, speciesId, and in `optional` geoUncertaintyInM, areaInM2, country, region, speciesName, speciesKey
@@ -96,7 +96,7 @@ class Table:
     @property
     def labelled(self) -> bool:
         """Whether species are read from this table."""
-        return not self.dataset.endswith("_test")
+        return not any(schema.is_test(self.dataset, test) for test in ("pa_test", "po_test"))
 
     def find(self, folder: StrPath) -> Path | None:
         """Path of this table's file under `folder`, or None; a DataError when several match one pattern."""
@@ -122,6 +122,10 @@ class Edition:
     widens : whether geoUncertaintyInM says how far a record may be from its place, so that votes and kernels spread it
         out where an experiment does not say
     train, or_train : the dataset that is trained on; if it has no file, the first of `or_train` that has one
+    test : or what the names of its datasets begin with, of an edition with several tests (``pa_test`` of pa_test_ood)
+    truth : (dataset, glob) of CSVs with labels of a test, surveyId and speciesId, which nothing but the evaluation
+        reads; dataset is empty where a file does not tell the test. One that is a test's own file may lack labels
+    named : whether a file in the folder says that it is of this edition, whatever else is there
     markers : globs that a folder must also have to be of this edition, where file names alone do not tell
     single_label : a contest in which each occurrence has the one species that is asked for, so that its predictions are
         right or wrong; other datasets that train on presence-only records have relative suitability alone
@@ -138,9 +142,11 @@ class Edition:
     single_label: bool = False
     submission: str = "sets"
     set_columns: tuple[str, str] = ("surveyId", "predictions")
+    truth: tuple[tuple[str, str], ...] = (("", "truth/*.csv"),)
     or_train: tuple[str, ...] = ()
     tolerated: tuple[str, ...] = ()
     widens: bool = False
+    named: bool = False
     name: str = ""
 
     def find(self, folder: StrPath) -> tuple[tuple[Table, Path], ...]:
@@ -162,7 +168,7 @@ class Edition:
         return dataset
 
     def also_read(self, dataset: "Dataset") -> Sequence[Path]:
-        """Files besides those of the tables on which it depends what is read, such as a description of columns."""
+        """Files other than the tables' own on which it depends what is read, such as a description of columns."""
         return ()
 
     def species(self, dataset: "Dataset") -> "pd.DataFrame | None":
@@ -211,7 +217,21 @@ class Dataset:
     @property
     def has_test(self) -> bool:
         """Whether the test surveys are there; if not, spatial blocks are held out instead."""
-        return self.edition.test in self.datasets
+        return bool(self.tests)
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Names of the datasets that are tested on and have a file."""
+        return tuple(name for name in self.datasets if schema.is_test(name, self.edition.test))
+
+    def truth(self) -> list[tuple[str, Path]]:
+        """(dataset or empty, path) of the files with labels of a test; only an evaluation asks."""
+        return [
+            (dataset, path)
+            for dataset, glob in self.edition.truth
+            for path in sorted(self.folder.glob(glob))
+            if path.is_file()
+        ]
 
     def relative(self, path: StrPath) -> str:
         """Path of a file as its quarantine rows and errors name it: relative to the folder, with forward slashes."""
@@ -248,7 +268,7 @@ def recognise(folder: StrPath) -> Dataset:
         raise DataError(f"{folder}: not a dataset of any edition; looked there for{wanted}")
 
     def fit(edition):
-        return len({path for _, path in candidates[edition]}), len(edition.markers)
+        return edition.named, len({path for _, path in candidates[edition]}), len(edition.markers)
 
     best = max(candidates, key=fit)
     rivals = [edition.name for edition in candidates if fit(edition) == fit(best)]

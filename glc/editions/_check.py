@@ -82,12 +82,12 @@ def survey_ids(path: StrPath, table: Table) -> Iterator[tuple[int, str]]:
 
 
 def test_ids(dataset: Dataset) -> list[tuple[str, int, str]]:
-    """(file, line, surveyId as the file writes it) of every survey of the dataset's test, each id once."""
+    """(file, line, surveyId as the file writes it) of every survey of the dataset's tests, each id once per test."""
     ids = {}
     for table, path in dataset.files:
-        if table.dataset == dataset.edition.test:
+        if table.dataset in dataset.tests:
             for line, survey in survey_ids(path, table):
-                ids.setdefault(survey, (dataset.file_name(table, path), line, survey))
+                ids.setdefault((table.dataset, survey), (dataset.file_name(table, path), line, survey))
     return list(ids.values())
 
 

@@ -315,17 +315,18 @@ def write(
         save(fold, weights, trees, out / MODEL)
     written = {}
     for split in ("valid", "test"):
-        parts = []
+        parts, done = [], 0
         for surveys, fold, matrices in _blocks([folder / split for folder in folders], data):
             progress(f"stack: scoring the {split} surveys", 80)
+            # tests may share ids, and are in the order of the data
+            in_test, done = data.test[done : done + len(surveys)], done + len(surveys)
             for fold_number in np.unique(fold):
                 at = np.flatnonzero(fold == fold_number)
                 term = counts.terms(*(() if fold_number == TEST else (fold_number,)))
                 own = [matrix[at] for matrix in matrices]
                 chances = apply(fitted[int(fold_number)], own, term)
                 if trees:
-                    inside = data.test_name if fold_number == TEST and not data.held_out else data.train_name
-                    rows = data.rows_of(surveys[at], inside)
+                    rows = in_test[at] if fold_number == TEST else data.rows_of(surveys[at], data.train_name)
                     candidates = trees.candidates(own, total_share(own), fold[at], data.places.iloc[rows])
                     trees.correct(chances, candidates, fitted[int(fold_number)])
                 kept = score_tables.keep_best(chances, keep)

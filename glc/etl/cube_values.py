@@ -198,7 +198,7 @@ def _find_files(places, folder, pattern):
         total += len(matches)
         for match in matches:
             survey, known = int(match[2]), False
-            named = series.dataset_of(match[0])
+            named = series.dataset_of_file(base, match[0])
             for dataset in [named] if named else ids:
                 place = np.searchsorted(ids.get(dataset, []), survey)
                 if place < len(ids.get(dataset, [])) and ids[dataset][place] == survey:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from glc import editions
+from glc import editions, schema
 from glc.editions._base import SEPARATORS
 from glc.errors import DataError, MissingError
 from glc.progress import tqdm
@@ -29,17 +29,25 @@ IDS = ("timeSerieID", "surveyId")
 """The column of a series' id: of its own where occurrence tables point to it (2023), else its survey's."""
 MISSING = ("", "eos")
 _FILE = re.compile(r"(?i)(?:^|[-_])(?P<band>red|green|blue|nir|swir1|swir2)\.csv$")
-_PART = re.compile(r"(?i)(?:^|[-_])(?P<kind>PA|PO|P0)[-_](?P<split>train|test)(?:[-_.]|$)")
+_TESTS = "|".join(schema.TESTS)
+_PART = re.compile(rf"(?i)(?:^|[-_])(?P<kind>PA|PO|P0)[-_](?P<split>train|test(?:[-_](?:{_TESTS}))?)(?:[-_.]|$)")
 _BLOCK = 8 << 20
 
 
 def dataset_of(name):
-    """The dataset that a file's name tells of: po, pa_train, pa_test, po_test, or None (P0 is the organisers' slip)."""
+    """The dataset of `glc.schema.DATASETS` that a file's name tells of, or None (P0 is the organisers' slip)."""
     match = _PART.search(name)
     if not match:
         return None
-    kind, split = match["kind"].lower().replace("0", "o"), match["split"].lower()
+    kind, split = match["kind"].lower().replace("0", "o"), match["split"].lower().replace("-", "_")
     return "po" if (kind, split) == ("po", "train") else f"{kind}_{split}"
+
+
+def dataset_of_file(folder: StrPath, name: str) -> str | None:
+    """As `dataset_of` of a file in a folder, whose name tells which of several tests where the file's does not."""
+    named, of_folder = dataset_of(name), dataset_of(Path(folder).name)
+    several = of_folder is not None and of_folder not in ("pa_test", "po_test") and "_test_" in of_folder
+    return of_folder if several and named in (None, "pa_test") else named
 
 
 def find(folder: StrPath) -> dict[str | None, dict[str, Path]]:
@@ -53,7 +61,7 @@ def find(folder: StrPath) -> dict[str | None, dict[str, Path]]:
         for name in sorted(files):
             match = _FILE.search(name)
             if match and "series" in name.lower():
-                tables = by_dataset.setdefault(dataset_of(name), {})
+                tables = by_dataset.setdefault(dataset_of_file(base, name), {})
                 band, path = match["band"].lower(), Path(base) / name
                 if band in tables:
                     raise DataError(f"{folder}: found {tables[band]} and {path}, expected one; remove the other")

@@ -137,19 +137,23 @@ def _unscored(dataset, ids, out, incomplete):
     """Ids of the test surveys none of whose rows could be used; a DataError if there must be none."""
     if not len(ids):
         return []
-    kept = pq.read_table(out / "surveys" / f"{dataset.edition.test}.parquet", columns=["surveyId"])
-    known = {str(survey) for survey in kept["surveyId"].to_pylist()}
-    if not known:
-        raise DataError(
-            f"{dataset.folder}: no usable row of {dataset.edition.test}; correct its file, or remove it to hold out "
-            "training surveys as the test"
-        )
-    if (out / "survey_names").is_dir():
-        names = pq.read_table(out / "survey_names" / f"{dataset.edition.test}.parquet", columns=["name"])
-        known = set(names["name"].to_pylist())
-        lost = ids[~ids["surveyId"].isin(known)]
-    else:
-        lost = ids[[editions.plain_id(text) not in known for text in ids["surveyId"]]]
+    lost = []
+    for test in dataset.tests:
+        kept = pq.read_table(out / "surveys" / f"{test}.parquet", columns=["surveyId"])
+        known = {str(survey) for survey in kept["surveyId"].to_pylist()}
+        if not known:
+            raise DataError(
+                f"{dataset.folder}: no usable row of {test}; correct its file, or remove it"
+                f"{' to hold out training surveys as the test' if len(dataset.tests) == 1 else ''}"
+            )
+        files = [dataset.file_name(table, path) for table, path in dataset.files if table.dataset == test]
+        own = ids[ids["file"].isin(files)]
+        if (out / "survey_names").is_dir():
+            names = pq.read_table(out / "survey_names" / f"{test}.parquet", columns=["name"])
+            lost.append(own[~own["surveyId"].isin(names["name"].to_pylist())])
+        else:
+            lost.append(own[[editions.plain_id(text) not in known for text in own["surveyId"]]])
+    lost = pd.concat(lost)
     if len(lost) and incomplete == "fail":
         first = lost.iloc[0]
         raise DataError(

@@ -1,4 +1,4 @@
-"""Values of a covariate at the surveys: the pixels of its rasters that they lie in, or the contest's own CSVs.
+"""Values of a covariate at the surveys: the pixels of its rasters that they lie in, or the contest's own tables.
 
 Both give the same: a float array (survey, column), NaN where nothing is known, a categorical column as class codes.
 """
@@ -11,7 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from glc import schema
 from glc.covariates import Raster
 from glc.covariates._base import column_name, natural
 from glc.editions._base import SEPARATORS
@@ -22,15 +25,18 @@ from glc.types import StrPath
 
 log = logging.getLogger(__name__)
 
-_FOLDERS = ("*.csv", "EnvironmentalRasters/**/*.csv", "EnvironmentalValues/**/*.csv")
-_TABLE = re.compile(r"(?i)(?:^|[-_])P[AO0][-_](?:train|test)[-_](?P<kind>\w[\w-]*)\.csv$")
+_FOLDERS = ("*", "EnvironmentalRasters/**/*", "EnvironmentalValues/**/*", "SatelliteData/AlphaEarth/*")
+_TESTS = "|".join(schema.TESTS)
+_TABLE = re.compile(
+    rf"(?i)(?:^|[-_])P[AO0][-_](?:train|test(?:[-_](?:{_TESTS}))?)[-_](?P<kind>\w[\w-]*)\.(?:csv|parquet)$"
+)
 _KEY = "surveyId"
 _VECTORS = ("pre-extracted/environmental_vectors.csv", "environmental_vectors.csv")
 _VECTOR_KEY = "observation_id"
 
 
 class TableValues:
-    """The contest's CSVs `tables` of a `glc.covariates.Raster`, whose numbers are kept in `scratch`.
+    """The contest's CSVs or parquet files `tables` of a `glc.covariates.Raster`, whose numbers are kept in `scratch`.
 
     tables : {dataset: path}, or {None: path} where one CSV serves all
     Rows are joined by their survey's id, in whatever order they are. A column ``<name>-3`` of a categorical raster is
@@ -44,7 +50,10 @@ class TableValues:
         self.datasets = set(tables)
         for dataset, path in tables.items():
             log.info("reading %s", path)
-            names, ids, values = _read(path) if dataset else _read(path, _VECTOR_KEY, covariate.vector)
+            if path.suffix == ".parquet":
+                names, ids, values = _read_parquet(path)
+            else:
+                names, ids, values = _read(path) if dataset else _read(path, _VECTOR_KEY, covariate.vector)
             bands = {name: _band(name, len(names)) if covariate.classes else 0 for name in names}
             if max(bands.values()) > len(covariate.bands) or (covariate.classes and not all(bands.values())):
                 raise DataError(
@@ -112,7 +121,7 @@ def find(covariate: Raster, folders: Iterable[StrPath], source: str = "auto") ->
         table_paths = {} if source == "rasters" else tables(covariate, folder)
         if table_paths or (not alone and covariate.there(folder)):
             return table_paths, folder
-    csvs = [f"EnvironmentalRasters/**/GLC24-PA-train-{kind}.csv" for kind in covariate.tables[:1]]
+    csvs = [covariate.table_name.format(kind=kind) for kind in covariate.tables[:1]]
     csvs = " or ".join([*csvs, *(_VECTORS[:1] if covariate.vector else ())])
     if alone:
         raise DataError(
@@ -130,20 +139,71 @@ def tables(covariate: Raster, folder: StrPath) -> dict[str | None, Path]:
     """The contest's CSVs of a covariate in a folder: {dataset: path}, maybe empty; {None: path} where one serves all.
 
     Names as in ``GLC24-PA-train-human_footprint.csv``, with or without the year, hyphens for underscores, flat or
-    anywhere below ``EnvironmentalRasters`` (2024) or ``EnvironmentalValues`` (2025); or the environmental vectors of
-    all occurrences, training and test, of 2020 to 2022.
+    anywhere below ``EnvironmentalRasters`` (2024), ``EnvironmentalValues`` (2025) or ``SatelliteData`` (GeoPlant, where
+    ``v2`` comes before ``v1`` and ``legacy``); or the environmental vectors of all occurrences, training and test, of
+    2020 to 2022.
     """
-    paths = {}
+    paths: dict[str | None, Path] = {}
     for path in sorted({path for pattern in _FOLDERS for path in Path(folder).glob(pattern)}, key=natural):
         match = _TABLE.search(path.name)
         if match and match["kind"].lower().replace("-", "_") in covariate.tables:
             first = paths.setdefault(dataset_of(path.name), path)
-            if first != path:
+            older, newer = (_version(file.relative_to(folder)) for file in (first, path))
+            if first != path and older == newer:
                 raise DataError(f"{folder}: found {first} and {path}, expected one of them; remove the other")
+            if newer > older:
+                paths[dataset_of(path.name)] = path
+    if "pa_test" in paths and "pa_test_iid" not in paths and any("_test_" in str(name) for name in paths):
+        paths["pa_test_iid"] = paths.pop("pa_test")  # GeoPlant's PA-test-human_footprint.csv is that of iid
     if not paths and covariate.vector:
         vectors = [path for name in _VECTORS if (path := Path(folder) / name).is_file()]
         paths = {None: vectors[0]} if vectors else {}
     return paths
+
+
+def _version(path):
+    """How new a table's folder says it is: legacy, none, v1, v2 and so on."""
+    folders = [part.lower() for part in path.parts[:-1]]
+    numbers = [int(match[1]) for part in folders if (match := re.fullmatch(r"v(\d+)", part))]
+    return -1 if "legacy" in folders else max(numbers, default=0)
+
+
+def _read_parquet(path):
+    """As `_read`, of a parquet file with a column surveyId and numeric ones."""
+    try:
+        types = pq.read_schema(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{path}: cannot be read as parquet: {error}; fetch it again") from error
+    names = [
+        name for name in types.names if name != _KEY and not re.fullmatch(r"__index_level_\d+__|Unnamed: ?\d+", name)
+    ]
+    if _KEY not in types.names or not names:
+        missing = "a value" if _KEY in types.names else repr(_KEY)
+        raise DataError(
+            f"{path}: column {missing} is missing; found {types.names}; expected {_KEY} and one column per value"
+        )
+    for name in (_KEY, *names):
+        kind = types.field(name).type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            raise DataError(f"{path}: column {name!r}: found values of type {kind}, expected numbers")
+    table = pq.read_table(path, columns=[_KEY, *names])
+    if table[_KEY].null_count or not table.num_rows:
+        finding = "rows without it" if table.num_rows else "no row"
+        raise DataError(f"{path}: column {_KEY!r}: found {finding}, expected one row per survey; fetch the file again")
+    ids = table[_KEY].to_numpy().astype(np.int64)
+    order = np.argsort(ids, kind="stable")
+    ids = ids[order]
+    values = np.empty((len(ids), len(names)), np.float32)
+    for number, name in enumerate(names):  # one column at a time: a table has some gigabytes
+        values[:, number] = table[name].to_numpy()[order]
+    first = np.append(True, ids[1:] != ids[:-1])
+    differs = ~first[1:] & ~((values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))).all(axis=1)
+    if differs.any():
+        raise DataError(
+            f"{path}: survey {ids[1:][differs][0]} has rows that differ; expected one row per survey; remove the wrong "
+            "ones"
+        )
+    return names, ids[first], values[first]
 
 
 def _read(path, key=_KEY, wanted=()):

@@ -23,8 +23,8 @@ def write(data: SurveyData, out: Path, folds: Sequence[int], truth: pd.DataFrame
     """Write ``baselines.json``: per level the sample-averaged F1 on the validation `folds`, and on the test if known.
 
     data : `glc.surveys.SurveyData`
-    truth : frame (surveyId, speciesId) of the test's labels, or None
-    returns : the list of dicts (level, valid, valid_low, valid_high, test)
+    truth : frame (dataset, surveyId, speciesId) of the tests' labels, or None
+    returns : the list of dicts (level, valid, valid_low, valid_high, and each of ``data.tests``, None without labels)
     """
     rows = []
     for level in LEVELS:
@@ -37,11 +37,13 @@ def write(data: SurveyData, out: Path, folds: Sequence[int], truth: pd.DataFrame
             blocks.append(data.places["block"].to_numpy()[queries])
         values, blocks = np.concatenate(values), np.concatenate(blocks)
         low, high = evaluate.bootstrap(values, blocks)
-        row = {"level": level, "valid": float(values.mean()), "valid_low": low, "valid_high": high, "test": None}
-        species, actual = evaluate.test_labels(data, truth)
-        if actual is not None:
-            sets = top_k(model.scores(data, None, data.test), SIZE)
-            row["test"] = metrics.sample_f1(labels.widen(sets, data.species, species), actual)
+        row = {"level": level, "valid": float(values.mean()), "valid_low": low, "valid_high": high}
+        for split, at in data.tests.items():
+            species, actual = evaluate.test_labels(data, truth, split)
+            row[split] = None
+            if actual is not None:
+                sets = top_k(model.scores(data, None, data.test[at]), SIZE)
+                row[split] = metrics.sample_f1(labels.widen(sets, data.species, species), actual)
         rows.append(row)
     (Path(out) / BASELINES).write_text(json.dumps(rows, indent=1) + "\n")
     return rows

@@ -8,20 +8,15 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from glc import labels, storage
+from glc import labels, schema, storage
 from glc import scores as score_tables
+from glc.editions import Dataset
 from glc.errors import DataError
 from glc.evaluation import metrics
 from glc.neighbours import exact
 from glc.prediction import sets
 from glc.surveys import SurveyData
-from glc.types import Facts, StrPath
-
-SPLITS = ("valid", "test", sets.OPTIMISTIC)
-"""Surveys that are evaluated."""
-
-TRUTH = "truth"
-"""Folder of a dataset with the labels of its test, if any; nothing but evaluation reads it."""
+from glc.types import Facts
 
 
 def write(
@@ -37,7 +32,7 @@ def write(
 ) -> Facts:
     """Write ``metrics.json`` and a per-survey table ``surveys.parquet`` into `out`; return the metrics, a dict.
 
-    truth : frame (surveyId, speciesId) of the test's labels, or None; a held-out test has its own
+    truth : frame (dataset, surveyId, speciesId) of the tests' labels, or None; a held-out test has its own
     resamples : of the bootstrap over spatial blocks that gives the interval of the sample-averaged F1
     unscored : ids of test surveys that could not be read; they are no part of the test's metrics
     scheme : how surveys were dealt to folds (`config.Validation`), for the key ``scheme``: scores of ``valid`` by
@@ -45,25 +40,31 @@ def write(
     stop : which fold stopped the training (`config.Validation`), for the key ``stop``: own makes scores of ``valid``
         optimistic
 
-    The metrics are of the `SPLITS`: ``valid``, ``test`` where its labels are known, and ``optimistic`` where nets were
+    The metrics are of the `splits`: ``valid``, ``test`` where its labels are known (of a dataset with several tests
+    ``test_ood`` and so on, those with labels), and ``optimistic`` where nets were
     cloned: what the paper of cross-fusion reports, by nets that have seen these validation labels. The table has the
     columns ``top_30`` and ``adaptive_top_30`` where the metrics have them. The key
     ``unscored`` is there only if there are such surveys.
     """
     frames = []
     result: Facts = {}
-    for split in ("valid", "test"):
-        scores = score_tables.read(scores_folder / split)
+    if truth is not None:
+        _check_truth(data, truth)
+    for split in ("valid", *data.tests):
+        part = "valid" if split == "valid" else "test"
+        scores = score_tables.read(scores_folder / part)
         if split == "valid":
             rows = data.rows_of(scores.surveys, data.train_name)
             species, actual = data.species, data.labels_of(rows)
+            at = np.arange(len(rows))
         else:
-            rows = data.test
-            species, actual = test_labels(data, truth)
-        ids, fold, predicted = sets.read(predictions_folder / split, species)
+            rows, at = data.test, data.tests[split]
+            species, actual = test_labels(data, truth, split)
+        ids, fold, predicted = sets.read(predictions_folder / part, species)
         wanted = data.places["surveyId"].to_numpy()[rows]
         if not (np.array_equal(ids, wanted) and np.array_equal(ids, scores.surveys)):
-            raise DataError(f"{predictions_folder}/{split}: surveys differ from those of the scores or the dataset")
+            raise DataError(f"{predictions_folder}/{part}: surveys differ from those of the scores or the dataset")
+        rows, scores, fold, predicted = rows[at], scores.rows(at), fold[at], predicted[at]
         frame = data.places.iloc[rows][["surveyId", "lon", "lat", "country", "region", "block"]].reset_index(drop=True)
         frame.insert(0, "split", split)
         frame["fold"] = fold
@@ -97,20 +98,43 @@ def write(
     return result
 
 
-def test_labels(data: SurveyData, truth: pd.DataFrame | None) -> tuple[np.ndarray, sparse.csr_matrix | None]:
-    """Labels of `data.test` where they are known: (species, boolean CSR), or (data.species, None).
+def splits(metrics: Facts) -> list[str]:
+    """The splits that have metrics, in this order: ``valid``, ``test`` or the names of several tests, ``optimistic``.
 
-    A held-out test has its own labels; else they come from `truth`, a frame (surveyId, speciesId), whose species may go
-    beyond those of the training data.
+    metrics : what `write` returns
+    """
+    return [split for split in ("valid", *tests(metrics), sets.OPTIMISTIC) if split in metrics]
+
+
+def tests(metrics: Facts) -> list[str]:
+    """The tests that have metrics: ``test``, or ``test_ood`` and the like of a dataset with several, or none."""
+    return [split for split in metrics if schema.is_test(split, "test")]
+
+
+def title(split: str) -> str:
+    """A split as words: validation, test, test ood."""
+    return "validation" if split == "valid" else split.replace("_", " ")
+
+
+def test_labels(
+    data: SurveyData, truth: pd.DataFrame | None, split: str
+) -> tuple[np.ndarray, sparse.csr_matrix | None]:
+    """Labels of one of `data.tests` where they are known: (species, boolean CSR), or (data.species, None).
+
+    A held-out test has its own labels; else they come from `truth`, a frame (dataset, surveyId, speciesId), whose
+    species may go beyond those of the training data. Rows without a dataset are of the tests that have no other.
     """
     if data.held_out:
         return data.species, data.labels_of(data.test)
     if truth is None:
         return data.species, None
-    ids = data.places["surveyId"].to_numpy()[data.test]
-    truth = truth[truth["surveyId"].isin(ids)].drop_duplicates()
+    ids = data.places["surveyId"].to_numpy()[data.test[data.tests[split]]]
+    if "dataset" in truth:
+        own = truth["dataset"] == data.test_name + split.removeprefix("test")
+        truth = truth[own if own.any() else truth["dataset"].isna()]
+    truth = truth.loc[truth["surveyId"].isin(ids), ["surveyId", "speciesId"]].drop_duplicates()
     if not len(truth):
-        raise DataError("the truth of the test names none of its surveys; does it belong to another dataset?")
+        return data.species, None
     wider = np.union1d(data.species, truth["speciesId"].to_numpy()).astype(np.int32)
     order = np.argsort(ids)
     row = order[np.searchsorted(ids[order], truth["surveyId"].to_numpy())]
@@ -191,12 +215,45 @@ def compare(frame: pd.DataFrame, other: pd.DataFrame, split: str, resamples: int
     return facts
 
 
-def read_truth(folder: StrPath) -> pd.DataFrame | None:
-    """Labels of a dataset's test from its ``truth`` folder, a frame (surveyId, speciesId), or None."""
-    files = sorted((Path(folder) / TRUTH).glob("*.csv"))
-    if not files:
-        return None
-    return pd.concat([pd.read_csv(file, usecols=["surveyId", "speciesId"]) for file in files], ignore_index=True)
+def _check_truth(data: SurveyData, truth: pd.DataFrame) -> None:
+    """Refuse a truth of other surveys, or one that does not tell of which test it is."""
+    if data.held_out:
+        return
+    labelled = [split for split in data.tests if test_labels(data, truth, split)[1] is not None]
+    if not labelled:
+        raise DataError("the truth of the test names none of its surveys; does it belong to another dataset?")
+    if "dataset" in truth:
+        own = set(truth["dataset"].dropna())
+        open_tests = [split for split in data.tests if data.test_name + split.removeprefix("test") not in own]
+        ids = pd.Series(data.places["surveyId"].to_numpy()[data.test[np.concatenate(
+            [data.tests[split] for split in open_tests] or [np.zeros(0, int)]
+        )]])  # fmt: skip
+        twice = np.intersect1d(ids[ids.duplicated()], truth.loc[truth["dataset"].isna(), "surveyId"])
+        if len(twice):
+            raise DataError(
+                f"the truth has labels of survey {twice[0]}, which is in two of {', '.join(open_tests)}; expected each "
+                "test's labels in the file of its surveys; add the column speciesId there"
+            )
+
+
+def read_truth(dataset: Dataset) -> pd.DataFrame | None:
+    """Labels of a dataset's tests, a frame (dataset or null, surveyId, speciesId), or None where it has none."""
+    frames = []
+    for name, path in dataset.truth():
+        columns = pd.read_csv(path, nrows=0).columns
+        if name and "speciesId" not in columns:
+            continue  # a test's own file, without labels
+        missing = [column for column in ("surveyId", "speciesId") if column not in columns]
+        if missing:
+            raise DataError(
+                f"{path}: column {missing[0]!r} is missing; found {list(columns)}, expected surveyId and speciesId, "
+                "the labels of the test; rename the column"
+            )
+        frame = pd.read_csv(path, usecols=["surveyId", "speciesId"])
+        frame = frame.dropna().astype(np.int64)
+        if len(frame):
+            frames.append(frame.assign(dataset=name or None)[["dataset", "surveyId", "speciesId"]])
+    return pd.concat(frames, ignore_index=True) if frames else None
 
 
 def nearest_train(data: SurveyData, rows: np.ndarray, fold: np.ndarray) -> np.ndarray:
@@ -209,11 +266,6 @@ def nearest_train(data: SurveyData, rows: np.ndarray, fold: np.ndarray) -> np.nd
     return out
 
 
-def truth_files(folder: StrPath) -> list[Path]:
-    """A dataset's truth files."""
-    return sorted((Path(folder) / TRUTH).glob("*.csv"))
-
-
-def truth_digest(folder: StrPath) -> list[str]:
+def truth_digest(dataset: Dataset) -> list[str]:
     """Digests of a dataset's truth files, a list."""
-    return [storage.file_digest(file) for file in truth_files(folder)]
+    return [storage.file_digest(path) for _, path in dataset.truth()]

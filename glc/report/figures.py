@@ -158,7 +158,7 @@ def by_distance(labels, series):
     figure, ax = axes()
     top = []
     for number, (split, points) in enumerate(series.items()):
-        colour, marker, name = SPLITS[split]
+        colour, marker, name = SPLITS.get(split) or (FOLDS[number], "D", split.replace("_", " "))
         x = np.array([i for i, point in enumerate(points) if point]) + 0.16 * (number - (len(series) - 1) / 2)
         _, mean, low, high = np.array([point for point in points if point], float).T
         error = np.nan_to_num(np.abs([mean - low, high - mean]))

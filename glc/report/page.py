@@ -11,7 +11,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from glc import config, storage
+from glc import config, schema, storage
 from glc.applicability import area
 from glc.applicability.area import Applicability
 from glc.applicability.space import COORDINATES
@@ -48,7 +48,12 @@ LEVELS = {
     "region": "of the region",
     "district": "of the district",
 }
-DATASETS = {"po": "presence-only", "pa_train": "presence-absence, training", "pa_test": "presence-absence, test"}
+DATASETS = {
+    "po": "presence-only",
+    "pa_train": "presence-absence, training",
+    "pa_test": "presence-absence, test",
+    **{f"pa_test_{name}": f"presence-absence, test {name}" for name in schema.TESTS},
+}
 NEIGHBOUR_FACTS = {
     "queries": "surveys whose neighbours were sought",
     "rows": "neighbours found",
@@ -200,29 +205,30 @@ def _whole(value):
 
 
 def _scores(story):
-    valid, test = story.metrics["valid"], story.metrics.get("test")
+    valid, tests = story.metrics["valid"], {test: story.metrics[test] for test in _tests(story)}
+    known = {measure for test in tests.values() for measure in test}
     rows = [
         (
             story.experiment.name,
             *(valid[f"sample_f1{end}"] for end in ("", "_low", "_high")),
-            (test or {}).get("sample_f1"),
+            *([test["sample_f1"] for test in tests.values()] or [None]),
         )
     ]
     rows += [
         (
             f"top 25 {LEVELS.get(row['level'], row['level'])}",
-            *(row[key] for key in ("valid", "valid_low", "valid_high", "test")),
+            *(row.get(key) for key in ("valid", "valid_low", "valid_high", *(tests or ["test"]))),
         )
         for row in story.baselines
     ]
-    names = [*MEASURES, *sorted({*valid, *(test or {})} - {*MEASURES, *NO_MEASURES})]
-    splits = {"validation": valid, "test": test}
+    names = [*MEASURES, *sorted({*valid, *known} - {*MEASURES, *NO_MEASURES})]
+    splits = {"validation": valid, **({evaluate.title(name): test for name, test in tests.items()} or {"test": None})}
     if "optimistic" in story.metrics:
         splits["validation, optimistic"] = story.metrics["optimistic"]
     measures = [
         (title, [shown((split or {}).get(name), form) for split in splits.values()])
         for name, (title, form) in ((name, MEASURES.get(name, (name, ".4g"))) for name in names)
-        if name in valid or name in (test or {})
+        if name in valid or name in known
     ]
     scored = _split(story, "valid").groupby("fold")["f1"].agg(["size", "mean"])
     areas = {row["fold"]: row["macro_auc"] for row in valid.get("by_fold", ())}
@@ -230,12 +236,12 @@ def _scores(story):
     best = max(rows[1:], key=lambda row: row[1], default=None)
     return {
         "valid": valid,
-        "test": test,
+        "tests": {evaluate.title(name): test for name, test in tests.items()},
         "caveat": config.caveat(story.metrics["scheme"], story.metrics["stop"]),
         "score_rows": rows,
-        "score_figure": figures.scores(alt, rows),
+        "score_figure": figures.scores(alt, [(*row[:4], row[4] if len(tests) < 2 else None) for row in rows]),
         "best": best,
-        "test_text": _test_text(story, test),
+        "test_text": _test_text(story, tests),
         "verdict": _verdict(valid, best),
         "splits": list(splits),
         "measures": measures,
@@ -246,7 +252,8 @@ def _scores(story):
 def _compared(story):
     rows = []
     for name, other in story.compared.items():
-        valid, test = (evaluate.compare(story.per_survey, other, split) for split in ("valid", "test"))
+        valid = evaluate.compare(story.per_survey, other, "valid")
+        on_tests = [evaluate.compare(story.per_survey, other, test) for test in _tests(story) or ["test"]]
         if valid is None:
             verdict = "no validation survey in common"
         elif valid["low"] > 0:
@@ -255,20 +262,25 @@ def _compared(story):
             verdict = "worse"
         else:
             verdict = "no clear difference"
-        rows.append((name, valid, test, verdict))
+        rows.append((name, valid, on_tests, verdict))
     nothing = dict.fromkeys(("difference", "low", "high"))
     for name, metrics in story.elsewhere.items():
         own, other = story.metrics["valid"]["sample_f1"], metrics["valid"]["sample_f1"]
         verdict = f"on other folds ({metrics['scheme']}; here {story.experiment.validation.scheme}), so not compared"
-        rows.append((name, {"surveys": 0, "own": own, "other": other, **nothing}, None, verdict))
+        rows.append(
+            (name, {"surveys": 0, "own": own, "other": other, **nothing}, [None] * max(len(_tests(story)), 1), verdict)
+        )
     return {"compared": rows}
 
 
-def _test_text(story, test):
-    if test is None:
+def _test_text(story, tests):
+    if not tests:
         return "; the labels of the test are not known, so it has no F1."
+    if "test" not in tests:
+        values = [f"{test['sample_f1']:.3f} on {evaluate.title(name)}" for name, test in tests.items()]
+        return f", {', '.join(values)}."
     name = "held-out fold that replaces the test" if story.folds.get("held_out") else "test"
-    return f" and {test['sample_f1']:.3f} on the {name}."
+    return f" and {tests['test']['sample_f1']:.3f} on the {name}."
 
 
 def _verdict(valid, best):
@@ -302,11 +314,11 @@ def _data(story):
 
 
 def _distance(story):
-    splits = {split: frame for split in ("valid", "test") if len(frame := _split(story, split).dropna(subset="f1"))}
+    splits = {split: frame for split in _splits(story) if len(frame := _split(story, split).dropna(subset="f1"))}
     labels, series, lacking = distance.by_distance(splits, story.experiment.validation.size_m)
     return {
         "distance_labels": labels,
-        "distance_series": series,
+        "distance_series": {evaluate.title(split): points for split, points in series.items()},
         "distance_lacking": lacking,
         "distance_figure": figures.by_distance("F1 by distance to the nearest training survey", labels, series)
         if series
@@ -373,8 +385,8 @@ def _learning(story):
 def _decoder(story):
     points = story.decoder.get("calibration") or []
     sizes = {}
-    for split, name in (("valid", "validation"), ("test", "test")):
-        frame = _split(story, split)
+    for split in _splits(story):
+        frame, name = _split(story, split), evaluate.title(split)
         predicted, actual = frame["predicted"], frame["actual"][frame["actual"] >= 0]
         sizes |= {f"predicted, {name}": predicted} if len(predicted) else {}
         sizes |= {f"present, {name}": actual} if len(actual) and split == "valid" else {}
@@ -399,8 +411,8 @@ def _decoder(story):
 def _maps(story):
     limits = maps.colour_limits(story.per_survey["f1"])
     drawn = {}
-    for split, name in (("valid", "validation"), ("test", "test")):
-        frame = _split(story, split)
+    for split in _splits(story):
+        frame, name = _split(story, split), evaluate.title(split)
         known = frame["f1"].notna()
         if len(frame) and known.any():
             frame, value, label, ends = frame[known], "f1", "F1 of the survey", limits
@@ -440,6 +452,17 @@ def _toml(value):
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _tests(story):
+    """Names of the tests whose labels are known."""
+    return evaluate.tests(story.metrics)
+
+
+def _splits(story):
+    """Validation and each test, those without labels as well."""
+    own = [split for split in story.per_survey["split"].unique() if split != "valid"]
+    return ["valid", *(own or ["test"])]
 
 
 def _split(story, split):

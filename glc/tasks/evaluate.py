@@ -80,6 +80,4 @@ class Evaluate(ReadsTruth, ExperimentProduct):
             scheme=self.validation.scheme,
             stop=self.stop,
         )
-        return ", ".join(
-            f"{split} F1 {metrics[split]['sample_f1']:.4f}" for split in evaluate.SPLITS if split in metrics
-        )
+        return ", ".join(f"{split} F1 {metrics[split]['sample_f1']:.4f}" for split in evaluate.splits(metrics))

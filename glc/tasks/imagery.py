@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glc import covariates, editions, registry, storage, world
+from glc import covariates, editions, registry, schema, storage, world
 from glc.covariates import Raster
 from glc.errors import ConfigError, MissingError, did_you_mean
 from glc.tasks.base import GlcTask, spark
@@ -112,8 +112,9 @@ class ImageryTask(SurveysTask):
         """The surveys of the chosen datasets, a pyarrow table without labels."""
         folder = self.input()["surveys"].path
         facts = storage.manifest(folder)
-        roles = {"train": facts["train"], "test": facts["test"]}
-        wanted = [roles.get(name, name) for name in self.datasets or roles]
+        tests = [name for name in facts["datasets"] if schema.is_test(name, facts["test"])] or [facts["test"]]
+        roles = {"train": [facts["train"]], "test": tests}
+        wanted = [own for name in self.datasets or roles for own in roles.get(name, [name])]
         unknown = [name for name in wanted if name not in facts["datasets"]]
         if self.datasets and unknown:
             raise ConfigError(

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from glc import config, editions, registry, storage, world
+from glc import config, editions, registry, schema, storage, world
 from glc.editions import Edition
 from glc.surveys import read_survey_names
 from glc.tasks.base import GlcTask, Published
@@ -16,15 +16,15 @@ from glc.tasks.training import Fit
 from glc.types import JSON, Facts
 
 NO_SUBMISSION = "of presence-only records alone no set of species can be decided"
-SPLITS = {"valid": "validation", "test": "test", "optimistic": "validation, by nets that saw its labels:"}
+OPTIMISTIC = "validation, by nets that saw its labels:"
 
 
 class Submission(ExperimentProduct):
     """The validated file ``ROOT/submissions/<dataset>/<experiment>.csv``, with its metrics and report.
 
-    Its format is the edition's: Kaggle's species sets, or the ranked species with their scores of 2020. There is no
-    such file of presence-only records alone, because no set of species can be decided: metrics and report are the
-    result.
+    Its format is the edition's: Kaggle's species sets, or the ranked species with their scores of 2020. An edition with
+    several tests has a file per test, ``<experiment>-ood.csv``. There is none
+    of presence-only records alone, because no set of species can be decided: metrics and report are the result.
     """
 
     @property
@@ -38,6 +38,23 @@ class Submission(ExperimentProduct):
         if self.virtual:
             return registry.editions.get(world.SIZES[self.virtual].edition)
         return editions.recognise(self.dataset).edition
+
+    @property
+    def tests(self) -> dict[str, str]:
+        """Name of each test, as `SurveyData.tests` has it -> its dataset; a held-out test has none."""
+        edition = self.edition
+        if self.virtual:
+            datasets = [table.dataset for table in edition.tables if schema.is_test(table.dataset, edition.test)]
+        else:
+            datasets = list(editions.recognise(self.dataset).tests)
+        return {f"test{name.removeprefix(edition.test)}": name for name in datasets or [edition.test]}
+
+    def files(self) -> dict[str, Path]:
+        """Stable path of the file of each of `tests`."""
+        return {
+            split: self.stable("submissions", f"{split.removeprefix('test').replace('_', '-')}.csv")
+            for split in self.tests
+        }
 
     def content(self) -> JSON:
         if self.presence_only:
@@ -53,7 +70,7 @@ class Submission(ExperimentProduct):
     def published(self) -> list[Published]:
         if self.presence_only:
             return []
-        return [Published(self.stable("submissions", ".csv"), self.folder / "submission.csv")]
+        return [Published(path, self.folder / _file_name(split)) for split, path in self.files().items()]
 
     def write(self, out: Path) -> None:
         if self.presence_only:
@@ -61,31 +78,40 @@ class Submission(ExperimentProduct):
             return
         from glc import scores, submission
 
-        path, surveys = out / "submission.csv", self.clone(Surveys).folder
-        ids = storage.read_table(surveys / "test_ids", "test_ids")["surveyId"].to_pylist()
-        data = self.read_surveys()
-        names = read_survey_names(surveys)
-        if names is not None:
-            names = names[names["dataset"] == (data.train_name if data.held_out else data.test_name)]
-        called = None if names is None else dict(zip(names["name"], names["surveyId"], strict=True))
-        wanted = submission.expected(ids, data, called)
-        if self.ranked:
-            facts = submission.write_ranked(scores.read(self.input()["scores"].path / "test"), path, wanted)
-        else:
-            table = storage.read_table(self.input()["predictions"].path / "test", "predictions")
-            lists = table["species"].to_pylist()
-            facts = submission.write_sets(
-                table["surveyId"].to_pylist(), lists, path, wanted, header=self.edition.set_columns
-            )
-        storage.note(out, **facts, unscored=wanted.unread)
+        surveys, data = self.clone(Surveys).folder, self.read_surveys()
+        ids = storage.read_table(surveys / "test_ids", "test_ids").to_pandas()
+        names = {file["file"]: file["dataset"] for file in storage.manifest(surveys)["files"]}
+        written = read_survey_names(surveys)
+        by_split, unread = {}, []
+        for split, dataset in self.tests.items():
+            path, at = out / _file_name(split), data.tests[split]
+            # a file holds one test, and maybe training surveys as well, which have no line here
+            own = ids[ids["file"].map(names).eq(dataset)] if len(self.tests) > 1 else ids
+            names_of = None
+            if written is not None:
+                of_split = written[written["dataset"] == (data.train_name if data.held_out else dataset)]
+                names_of = dict(zip(of_split["surveyId"].tolist(), of_split["name"], strict=True))
+            wanted = submission.expected(own["surveyId"].tolist(), data, split, names_of)
+            if self.ranked:
+                of_test = scores.read(self.input()["scores"].path / "test").rows(at)
+                by_split[split] = submission.write_ranked(of_test, path, wanted)
+            else:
+                table = storage.read_table(self.input()["predictions"].path / "test", "predictions").take(at)
+                lists = table["species"].to_pylist()
+                by_split[split] = submission.write_sets(
+                    table["surveyId"].to_pylist(), lists, path, wanted, header=self.edition.set_columns
+                )
+            unread += wanted.unread
+        facts = by_split.pop("test") if "test" in by_split else {"tests": by_split}
+        storage.note(out, **facts, unscored=unread)
 
     def results(self) -> list[str]:
         """Lines that say where the results are, and the scores."""
         metrics = json.loads(self.stable("metrics", ".json").read_text())
-        submission = self.stable("submissions", ".csv")
+        submissions = [f"none: {NO_SUBMISSION}"] if self.presence_only else self.files().values()
         return [
             f"{self.settings.name} on {self.subject}: {in_words(metrics)}",
-            f"  submission {f'none: {NO_SUBMISSION}' if self.presence_only else submission}",
+            *(f"  submission {path}" for path in submissions),
             f"  scores     {self.stable('metrics', '.json')}",
             f"  report     {self.stable('reports') / 'index.html'}",
             *self._left_out(),
@@ -138,17 +164,23 @@ def in_words(metrics: Facts) -> str:
     return f"relative suitability, {suitability.in_words(metrics)}{f' ({caveat})' if caveat else ''}"
 
 
+def _file_name(split: str) -> str:
+    return f"submission{split.removeprefix('test').replace('_', '-')}.csv"
+
+
 def f1_of_splits(metrics: Facts) -> str:
     """Each split's F1 with its interval, if it has one.
 
     metrics : what `glc.evaluation.evaluate.write` returns
     """
+    from glc.evaluation import evaluate
+
     caveat, texts = config.caveat(metrics["scheme"], metrics["stop"]), []
-    for split, name in SPLITS.items():
-        if split in metrics:
-            values = metrics[split]
-            text = f"{name} F1 {values['sample_f1']:.4f}"
-            if "sample_f1_low" in values:
-                text += f" [{values['sample_f1_low']:.4f}, {values['sample_f1_high']:.4f}]"
-            texts.append(f"{text} ({caveat})" if caveat and split == "valid" else text)
+    for split in evaluate.splits(metrics):
+        values = metrics[split]
+        name = OPTIMISTIC if split == "optimistic" else evaluate.title(split)
+        text = f"{name} F1 {values['sample_f1']:.4f}"
+        if "sample_f1_low" in values:
+            text += f" [{values['sample_f1_low']:.4f}, {values['sample_f1_high']:.4f}]"
+        texts.append(f"{text} ({caveat})" if caveat and split == "valid" else text)
     return ", ".join(texts)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from glc import config, editions, storage, world
+from glc import config, editions, schema, storage, world
 from glc.surveys import SurveyData
 from glc.surveys import read as read_survey_data
 from glc.tasks.base import DatasetTask, GlcTask, spark
@@ -118,12 +118,13 @@ class Folds(FoldedTask):
         from glc.etl import folds
 
         known = storage.manifest(self.input().path)
+        tests = [counts for name, counts in known["datasets"].items() if schema.is_test(name, known["test"])]
         facts = folds.write(
             self.input().path / "surveys",
             out,
             self.validation,
             dataset=known["train"],
-            hold_out=not known["datasets"].get(known["test"], {}).get("surveys"),
+            hold_out=not any(counts["surveys"] for counts in tests),
         )
         storage.note(out, **facts)
         if facts["held_out"]:
@@ -154,19 +155,17 @@ class ReadsTruth(_Mixed):
         # labels of the test may be added to a dataset later; then it is evaluated again
         from glc.evaluation import evaluate
 
-        return None if self.virtual else evaluate.truth_digest(self.dataset)
+        return None if self.virtual else evaluate.truth_digest(editions.recognise(self.dataset))
 
     def raw_files(self) -> list[Facts]:
-        from glc.evaluation import evaluate
-
-        files = [] if self.virtual else evaluate.truth_files(self.dataset)
-        return [*super().raw_files(), *map(storage.raw_file, files)]
+        files = [] if self.virtual else editions.recognise(self.dataset).truth()
+        return [*super().raw_files(), *(storage.raw_file(path) for _, path in files)]
 
     def reads(self) -> list[GlcTask]:
         return [*super().reads(), *self.clone(Surveys).requires()]
 
     def read_truth(self) -> pd.DataFrame | None:
-        """Labels of the test, a frame (surveyId, speciesId), or None."""
+        """Labels of the test, a frame (dataset, surveyId, speciesId), or None."""
         from glc.evaluation import evaluate
 
-        return evaluate.read_truth(self.clone(Surveys).source)
+        return evaluate.read_truth(editions.recognise(self.clone(Surveys).source))

@@ -1,10 +1,11 @@
-"""The embedded virtual worlds: datasets in the layout of GeoLifeCLEF 2024 or 2020 of any size, exact from a seed.
+"""The embedded virtual worlds: datasets in the layout of GeoLifeCLEF 2024, 2020 or GeoPlant, exact from a seed.
 
 Virtual species with niches live on smooth, spatially correlated fields (`environment`), are visited by surveys
 (`places`), and are seen or missed there (`species`, `metadata`); `rasters`, `images` and `series` show the same fields
 as a satellite or a climate model would. The world of 2020 has single-label occurrences in France and the USA
-(`occurrences`), aerial `patches` and rasters of both (`area_rasters`). A download of GBIF has records of Europe with
-all their dirt (`records`). Every part is written on its own and depends on
+(`occurrences`), aerial `patches` and rasters of both (`area_rasters`). GeoPlant's has three tests (`geoplant`) and
+values at the surveys instead of rasters (`geoplant_values`). A download of GBIF has records of Europe with all their
+dirt (`records`). Every part is written on its own and depends on
 the seed alone. `check` proves that the signal is real. The same bytes come from the same seed on one machine;
 processors that round differently may disagree on a presence in many millions.
 """
@@ -90,6 +91,17 @@ class OccurrenceWorld:
 
 
 @dataclass(frozen=True)
+class GeoPlantWorld(World):
+    """Size and seed of a virtual world in GeoPlant's layout, with three tests; `n_test` are those of ood and glc25."""
+
+    edition: ClassVar[str] = "geoplant"
+    modules: ClassVar[dict[str, str]] = {"metadata": "geoplant", "rasters": "geoplant_values"}
+    shows: ClassVar[tuple[str, ...]] = ("bioclim", "alphaearth")
+    n_iid: int = 40
+    """Of the `n_pa` surveys, those that are a test."""
+
+
+@dataclass(frozen=True)
 class RecordWorld:
     """Size and seed of a virtual download of GBIF: presence-only records as a Darwin Core archive."""
 
@@ -126,6 +138,7 @@ SIZES: dict[str, Size] = {
     "tiny": World("tiny", 400, 4_800, 60, 3_000, 2_300, 60, 48, 0.4),
     "small": World("small", 6_400, 108_000, 900, 60_000, 45_500, 800, 560, 0.1),
     "glc24": World("glc24", 88_987, 1_483_637, 4_716, 5_079_797, 3_845_533, 11_255, 5_016, 0.05),
+    "geoplant-tiny": GeoPlantWorld("geoplant-tiny", 400, 4_800, 60, 3_000, 2_300, 60, 48, 0.4, seed=2026),
     "glc20-tiny": OccurrenceWorld("glc20-tiny", 300, 40, 0.25),
     "glc20": OccurrenceWorld("glc20", 6_000, 150, 0.05),
     "gbif": RecordWorld("gbif", 12_000, 60, 0.25),

@@ -16,14 +16,15 @@ import torch
 from glc import world
 
 FROZEN = Path(__file__).with_name("frozen.json")
-NAMES = ("tiny", "glc20-tiny")
+NAMES = ("tiny", "glc20-tiny", "geoplant-tiny")
 FEW = 8
 
 
 def numbers(path):
     """What is kept of a file: its columns' or bands' means and spreads, and how many values they have."""
-    if path.suffix == ".csv":
-        frame = pd.read_csv(path, sep=None, engine="python")
+    if path.suffix in (".csv", ".parquet"):
+        csv = path.suffix == ".csv"
+        frame = pd.read_csv(path, sep=None, engine="python") if csv else pd.read_parquet(path)
         values = frame.select_dtypes("number").to_numpy(float).T
         words = {name: frame[name].fillna("").str.len().sum() for name in frame.select_dtypes("object")}
         return [*_moments(values), *map(int, words.values())]

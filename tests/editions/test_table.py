@@ -1,0 +1,198 @@
+"""One's own tables: what dataset.toml says becomes lines, and its errors name the key."""
+
+import dataclasses
+import re
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from glc import editions
+from glc.editions import _own_description
+from glc.editions._own_lines import NEGATIVE, NO_PLACE, NO_SPECIES, OFF_CRS
+from glc.errors import ConfigError, DataError
+from tests import own_tables
+
+
+def frame(folder, part="pa_train"):
+    """The lines of a part."""
+    dataset = editions.recognise(folder)
+    editions.check(dataset)
+    ((table, path),) = [(table, path) for table, path in dataset.files if table.dataset == part]
+    lines = [[number, *text.split("\t")] for number, text in table.source.lines(path)]
+    return pd.DataFrame(lines, columns=["line", *table.names])
+
+
+def reasons(lines):
+    return {tuple(row) for row in lines.loc[lines["fault_reason"] != "", ["line", *editions.FAULT]].to_numpy()}
+
+
+def change(folder, old, new):
+    path = folder / "dataset.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_header_with_a_species_table_a_wide_and_a_long_table_give_the_same_records(tmp_path):
+    plots, there = own_tables.records()
+    row, column = np.nonzero(there)
+    expected = sorted(zip(plots["plot"][row], np.array(own_tables.SPECIES)[column], strict=True))
+    joined, wide = frame(own_tables.splot(tmp_path / "splot")), frame(own_tables.wide(tmp_path / "wide"))
+    assert joined["line"].tolist() == list(range(2, len(joined) + 2))  # of the file of species
+    absent = joined[joined["status"] == editions.ABSENT]
+    assert absent[["surveyId", "speciesId"]].to_numpy().tolist() == [["CH-000", "Gentiana acaulis"]]
+    for lines in (joined.drop(absent.index), wide):
+        assert sorted(zip(lines["surveyId"], lines["speciesId"], strict=True)) == expected
+        places = lines.drop_duplicates("surveyId").set_index("surveyId").reindex(plots["plot"])
+        np.testing.assert_allclose(places[["lon", "lat"]].astype(float), plots[["x", "y"]], atol=2e-7)
+        assert not reasons(lines)
+    assert set(joined["areaInM2"]) == {"100"}
+    assert set(joined.loc[joined["date"] == "", "year"]) == {""}
+    assert set(joined["date"].str[:4]) == set(joined["year"])
+    numbers = frame(own_tables.long(tmp_path / "long"))
+    assert sorted(zip(numbers["surveyId"], numbers["speciesId"], strict=True)) == sorted(
+        zip((1_000 + row).astype(str), (100 + column).astype(str), strict=True)
+    )
+
+
+def test_a_wide_parquet_file_is_read_as_a_wide_csv(tmp_path):
+    folder = own_tables.wide(tmp_path / "wide")
+    as_csv = frame(folder)
+    pd.read_csv(folder / "plots.csv", sep=";").to_parquet(folder / "plots.parquet")
+    change(folder, "plots.csv", "plots.parquet")
+    as_parquet = frame(folder)
+    pd.testing.assert_frame_equal(as_parquet.drop(columns="line"), as_csv.drop(columns="line"))
+
+
+def test_a_test_gives_its_places_and_never_its_species(tmp_path):
+    folder = own_tables.wide(tmp_path / "wide")
+    lines = frame(folder, "pa_test")
+    assert len(lines) == 20
+    assert set(lines["year"]) == {""}  # an inherited column that its file lacks
+    plots = pd.read_csv(folder / "plots.csv", sep=";")
+    plots[:10].to_csv(folder / "places.csv", index=False, sep=";")
+    change(folder, '"places.csv"', '"places.csv"\nspecies_columns = ["Abies*"]')
+    lines = frame(folder, "pa_test")
+    assert len(lines) == 10
+    assert set(lines["speciesId"]) == {""}
+
+
+def test_a_survey_without_species_and_rows_that_cannot_be_used_are_told(tmp_path):
+    folder = own_tables.wide(tmp_path / "wide", n=400)
+    plots = pd.read_csv(folder / "plots.csv", sep=";", dtype=str)
+    plots.loc[0, list(own_tables.SPECIES)] = "0"
+    plots.loc[1, "Abies alba"] = "-1"
+    plots.loc[2, "east"] = "inf"
+    plots.loc[3, "north"] = "1e30"
+    plots.loc[4, list(own_tables.SPECIES[:3])] = ["+", "NA", ""]
+    plots.to_csv(folder / "plots.csv", index=False, sep=";")
+    with open(folder / "plots.csv", "a") as file:
+        file.write("CH-999;1;2\n")
+    lines = frame(folder)
+    assert lines.loc[lines["line"] == 2, ["speciesId", "status"]].to_numpy().tolist() == [["", editions.EMPTY]]
+    told = reasons(lines)
+    assert (3, "Abies alba", "-1", NEGATIVE) in told
+    assert any(line == 5 and reason == f"{OFF_CRS} {own_tables.UTM}" for line, _, _, reason in told)
+    assert any(line == 402 and found == "CH-999, 1, 2" for line, _, found, _ in told)
+    assert "inf" in set(lines.loc[lines["line"] == 4, "lon"])  # refused by the check of coordinates, as in any edition
+    of_five = lines[lines["line"] == 6]["speciesId"]
+    assert "Abies alba" in set(of_five)
+    assert not {"Bellis perennis", "Carex flacca"} & set(of_five)
+
+
+def test_surveys_and_species_that_do_not_meet_are_told(tmp_path):
+    folder = own_tables.splot(tmp_path / "splot")
+    with open(folder / "sPlotOpen_DT.txt", "a") as file:
+        file.write("XX-1\tAbies alba\t1\n")
+    with open(folder / "sPlotOpen_header.txt", "a") as file:
+        file.write("XX-2\tEU\tItaly\t9\t46\t2001\t10\n")
+    told = {(column, found, reason) for _, column, found, reason in reasons(frame(folder))}
+    assert told == {
+        ("PlotObservationID", "XX-1", NO_PLACE),
+        ("PlotObservationID", "XX-2", NO_SPECIES),
+    }
+    with open(folder / "sPlotOpen_header.txt", "a") as file:
+        file.write("CH-000\tEU\tItaly\t9\t46\t2001\t10\n")
+    with pytest.raises(DataError, match=r"surveys\.survey: .*'CH-000' in lines 2 and"):
+        frame(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('lon = "east"', 'lon = "easting"', r"surveys\.lon: column 'easting' is not .* did you mean 'east'"),
+        ('file = "plots.csv"', 'file = "plot.csv"', r"surveys\.file: .*plot\.csv does not exist.*did you mean 'plots"),
+        ('file = "places.csv"', 'file = "places.csv"\nlat = "y"', r"test\.lat: column 'y' is not"),
+        ('year = "year"', 'years = "year"', r"surveys: .*'years'.*did you mean 'year'"),
+        ('["*"]', '["Zea*"]', r"surveys\.species_columns: found no column for 'Zea\*'"),
+        ('species_columns = ["*"]', "", r"surveys: found no species"),
+        ('survey = "plot"', 'survey = "plot"\nseparator = ","', r"surveys\.survey: column 'plot' is not"),
+        ("EPSG:25832", "EPSG:99999", r"crs: found 'EPSG:99999', expected a CRS"),
+        ("EPSG:25832", "EPSG:4326", r"crs: plots\.csv has coordinates in metres"),
+        ("[surveys]", "[plots]", r"'plots'"),
+        ("[surveys]", "[surveys", "not a TOML file"),
+    ],
+)
+def test_an_error_names_the_key(tmp_path, old, new, message):
+    folder = own_tables.wide(tmp_path / "wide")
+    change(folder, old, new)
+    with pytest.raises((ConfigError, DataError), match=f"(?s)dataset.toml: .*{message}|dataset.toml: {message}"):
+        editions.check(editions.recognise(folder))
+
+
+def test_dates_in_a_format_and_parts_of_dates(tmp_path):
+    folder = own_tables.splot(tmp_path / "splot", n=5)
+    header = pd.read_csv(folder / "sPlotOpen_header.txt", sep="\t")
+    header["Date_of_recording"] = ["13.05.2001", "1.6.1999", "NA", "", "2001"]
+    header.to_csv(folder / "sPlotOpen_header.txt", sep="\t", index=False)
+    change(folder, 'date = "Date_of_recording"', 'date = "Date_of_recording"\ndate_format = "%d.%m.%Y"')
+    lines = frame(folder).drop_duplicates("surveyId")
+    assert lines["date"].tolist() == ["2001-05-13", "1999-06-01", "", "", "2001"]  # the last one is refused
+    assert lines["year"].tolist() == ["2001", "1999", "", "", ""]
+    header["Date_of_recording"] = ["2001-05-13", "2001-05", "2001", "NA", "summer"]
+    header.to_csv(folder / "sPlotOpen_header.txt", sep="\t", index=False)
+    change(folder, 'date_format = "%d.%m.%Y"', "")
+    lines = frame(folder).drop_duplicates("surveyId")
+    assert lines["date"].tolist() == ["2001-05-13", "", "", "", "summer"]
+    assert lines["year"].tolist() == ["2001", "2001", "2001", "", ""]
+
+
+def test_a_change_of_any_of_its_files_changes_the_dataset(tmp_path):
+    folder = own_tables.splot(tmp_path / "splot")
+    names = {"dataset.toml", "sPlotOpen_header.txt", "sPlotOpen_DT.txt"}
+    dataset = editions.recognise(folder)
+    assert {name for name, _ in dataset.fingerprint()[1:]} == names == set(dataset.stamps())
+    assert dataset.edition.citation(dataset) == {
+        "doi": "10.25829/idiv.3474-40-3292", "title": "sPlotOpen", "rights": "CC BY 4.0"
+    }  # fmt: skip
+
+
+def test_the_descriptions_of_the_page_load_and_splot_opens_is_the_one_of_these_tests():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    blocks = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    jura, splot = (_own_description.parse(block, "docs/data.md")[0] for block in blocks if "[surveys]" in block)
+    assert jura.test.lon == jura.surveys.lon == "east"
+    assert dataclasses.replace(splot, rights="CC BY 4.0") == _own_description.parse(own_tables.SPLOT, "tests")[0]
+
+
+def test_a_wide_table_of_3000_species_is_read_in_little_memory(tmp_path):
+    n, species = 600, 3_000
+    rng = np.random.default_rng(0)
+    with open(tmp_path / "wide.csv", "w") as file:
+        file.write(",".join(["plot", "x", "y", *(f"species {number}" for number in range(species))]) + "\n")
+        for row in range(n):
+            cells = np.where(rng.random(species) < 0.01, "12.5", "0.00")
+            file.write(f"p{row},{9 + row / n:.4f},46," + ",".join(cells) + "\n")
+    (tmp_path / "dataset.toml").write_text(
+        '[surveys]\nfile = "wide.csv"\nsurvey = "plot"\nlon = "x"\nlat = "y"\nspecies_columns = ["species *"]\n'
+    )
+    ((table, path),) = editions.recognise(tmp_path).files
+    tracemalloc.start()
+    n_lines = sum(1 for _ in table.source.lines(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.9 < n_lines / (0.01 * n * species) < 1.1
+    assert peak < n * species * 60 / 3  # a cell of text takes some 60 bytes
