@@ -69,7 +69,7 @@ def write(
             species, actual = data.species, data.labels_of(rows)
         else:
             rows = data.test
-            species, actual = evaluate.test_labels(data, truth)
+            species, actual = evaluate.test_labels(data, truth, "test")
         if not np.array_equal(data.places["surveyId"].to_numpy()[rows], scores.surveys):
             raise DataError(f"{scores_folder}/{split}: surveys differ from those of the dataset; score them again")
         frame = data.places.iloc[rows][["surveyId", "lon", "lat", "country", "region", "block"]].reset_index(drop=True)
