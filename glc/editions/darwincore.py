@@ -250,6 +250,6 @@ editions.register("darwincore")(
         tables=(),
         or_train=("po",),
         widens=True,
-        tolerated=(_records.BASIS, _records.NOT_A_SPECIES, _records.FAR, _records.NO_PLACE),
+        tolerated=(_records.BASIS, _records.NOT_A_SPECIES, _records.FAR, _records.NO_PLACE, _records.ZERO),
     )
 )
