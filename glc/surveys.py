@@ -4,7 +4,7 @@ This is the one place that says which labels a model may see: `train(fold)` neve
 held-out test fold, or of the test set.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -101,7 +101,7 @@ class SurveyData:
         both = pd.concat([self.places, asked[self.places.columns]], ignore_index=True)
         empty = sparse.csr_matrix((count, len(self.species)), dtype=bool)
         labels = sparse.vstack([self.label_matrix, empty], format="csr", dtype=bool)
-        wider = SurveyData(both, self.species, labels, self.train_name, self.test_name, self.held_out)
+        wider = replace(self, places=both, label_matrix=labels)
         return wider, np.arange(start, start + count)
 
     def rows_of(self, surveys: np.ndarray, dataset: str) -> np.ndarray:

@@ -12,7 +12,7 @@ from glc.errors import DataError
 from glc.surveys import SurveyData
 
 _LABELS = "species"
-_FACTS = ("train_name", "test_name", "held_out")
+_FACTS = ("train_name", "test_name", "held_out", "relative")
 
 
 def write(data: SurveyData, path: Path) -> None:
@@ -44,4 +44,5 @@ def read(path: Path, species: np.ndarray) -> SurveyData:
     facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     places: pd.DataFrame = table.drop([_LABELS]).to_pandas()
     matrix = labels.to_matrix(table[_LABELS], species)
-    return SurveyData(places, species, matrix, facts["train_name"], facts["test_name"], facts["held_out"] == str(True))
+    held_out, relative = (facts[name] == str(True) for name in ("held_out", "relative"))
+    return SurveyData(places, species, matrix, facts["train_name"], facts["test_name"], held_out, relative)

@@ -76,10 +76,12 @@ class Submission(ExperimentProduct):
     def results(self) -> list[str]:
         """Lines that say where the results are, and the scores."""
         metrics = json.loads(self.stable("metrics", ".json").read_text())
-        submission = self.stable("submissions", ".csv")
+        submission, kind = str(self.stable("submissions", ".csv")), ""
+        if self.presence_only:
+            submission, kind = f"none: {NO_SUBMISSION}", "relative suitability, "
         return [
-            f"{self.settings.name} on {self.subject}: {in_words(metrics)}",
-            f"  submission {f'none: {NO_SUBMISSION}' if self.presence_only else submission}",
+            f"{self.settings.name} on {self.subject}: {kind}{in_words(metrics)}",
+            f"  submission {submission}",
             f"  scores     {self.stable('metrics', '.json')}",
             f"  report     {self.stable('reports') / 'index.html'}",
             *self._left_out(),
@@ -129,7 +131,7 @@ def in_words(metrics: Facts) -> str:
     from glc.evaluation import suitability
 
     caveat = config.caveat(metrics["scheme"], metrics["stop"])
-    return f"relative suitability, {suitability.in_words(metrics)}{f' ({caveat})' if caveat else ''}"
+    return f"{suitability.in_words(metrics)}{f' ({caveat})' if caveat else ''}"
 
 
 def f1_of_splits(metrics: Facts) -> str:
