@@ -76,6 +76,7 @@ def write(
         frame.insert(0, "split", split)
         frame["fold"] = scores.fold
         frame["nearest_train_m"] = evaluate.nearest_train(data, rows, scores.fold)
+        frame["f1"] = np.nan  # of tables of surveys: there is none here
         frame["recall_at_25"] = np.nan
         if actual is not None:
             widened = labels.widen(scores.matrix, scores.species, species)

@@ -177,8 +177,8 @@ def rendered(name: str, story: Story, parts: Sequence[Callable[[Story], Facts]])
 
 
 def common(story: Story) -> Facts:
-    """What any page of an experiment says: its data, neighbours, learning curves and settings."""
-    return _data(story) | _neighbours(story) | _learning(story) | _settings(story)
+    """What any page of an experiment says: data, area of applicability, neighbours, learning curves and settings."""
+    return _data(story) | _trust(story) | _neighbours(story) | _learning(story) | _settings(story)
 
 
 @functools.cache
