@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from glc import registry, storage
 from glc.editions._source import PLAIN, Source
 from glc.errors import DataError
+from glc.references import Reference
 from glc.types import Facts, StrPath
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ class Edition:
     submission : ``sets`` of species a survey, or ``ranked`` species with their scores (`glc.submission`)
     set_columns : header of a submission of sets
     name : given by the registry
+    references : what to cite if the files are the contest's own
     """
 
     title: str
@@ -142,6 +144,7 @@ class Edition:
     tolerated: tuple[str, ...] = ()
     widens: bool = False
     name: str = ""
+    references: tuple[Reference, ...] = ()
 
     def find(self, folder: StrPath) -> tuple[tuple[Table, Path], ...]:
         """``((table, path), ...)`` of the tables whose files are under `folder`; empty when it is another edition's.

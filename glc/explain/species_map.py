@@ -1,7 +1,7 @@
 """One species over an area: its score on a coarse grid of land, and its records over it.
 
-Full maps of any resolution are the task ``DistributionMap``; this is a picture to judge a model by. The grid is scored by
-the model of one fold, so that the records of that fold's blocks are ones that it has not seen.
+Full maps of any resolution are the task ``DistributionMap``; this is a picture to judge a model by. The grid is scored
+by the model of one fold, so that the records of that fold's blocks are ones that it has not seen.
 """
 
 from dataclasses import dataclass

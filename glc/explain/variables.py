@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Protocol, Self
 
 import numpy as np
@@ -104,7 +104,8 @@ def _groups(table: pd.DataFrame) -> list[list[str]]:
 
 def _common(columns: Sequence[str]) -> str:
     """What the names have in common up to an underscore, '' if that is nothing."""
-    return commonprefix(list(columns)).rpartition("_")[0]
+    alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*columns, strict=False))
+    return "".join(letters[0] for letters in alike).rpartition("_")[0]
 
 
 @dataclass(frozen=True)

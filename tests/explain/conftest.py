@@ -33,8 +33,8 @@ class Known:
         places = pd.DataFrame(
             {
                 "dataset": "pa_train", "surveyId": np.arange(count), "lon": rng.uniform(1, 9, count),
-                "lat": rng.uniform(43, 49, count), "year": 2020, "fold": rng.integers(folds, size=count).astype(np.int32),
-                "block": np.arange(count),
+                "lat": rng.uniform(43, 49, count), "year": 2020, "block": np.arange(count),
+                "fold": rng.integers(folds, size=count).astype(np.int32),
             }
         )  # fmt: skip
         scores = answer(self.table(places))
