@@ -88,9 +88,7 @@ def _data(dataset: str, surveys: Facts) -> tuple[list[Reference], list[str]]:
     note = f"The source, version and licence of the dataset {dataset} are {AUTHOR}."
     if known is None or not known.references:
         return [], [note]
-    condition = (
-        f"The files have the layout of {known.title}: its references hold if they are the contest's own. {note}"
-    )
+    condition = f"The files have the layout of {known.title}: its references hold if they are the contest's own. {note}"
     return list(known.references), [condition]
 
 

@@ -13,7 +13,16 @@ from scipy import sparse
 
 from glc.errors import DataError
 from glc.evaluation import metrics
-from glc.explain.variables import Fitted, Values, Variable, sample, variables
+from glc.explain.variables import (
+    Fitted,
+    Variable,
+    inputs_of,
+    sample,
+    tables_of,
+    variables,
+    with_columns,
+    with_permuted,
+)
 from glc.scores import top_k
 from glc.types import Say
 
@@ -22,6 +31,8 @@ MEASURES = (F1, AUC)
 """What falls: F1 per survey at one set size, or the area under the ROC curve per species."""
 ALL = ""
 """The column of a row that is of a whole input."""
+PLACE = "place"
+"""The row of the coordinates themselves, with what follows from them: neighbours, region, country, year."""
 CORRELATED = 0.7
 """Absolute rank correlation from which variables share what they say (Dormann et al. 2013)."""
 COLUMNS = ("input", "column", "variable", "mean", "std", "correlated_with")
@@ -31,9 +42,9 @@ COLUMNS = ("input", "column", "variable", "mean", "std", "correlated_with")
 class Importance:
     """Permutation importance of an experiment's inputs.
 
-    frame : with a row per input (column `ALL`) and per column of a table: input, column, variable (the name that the
-        columns of one category share, else the column), mean and std (drop of the measure over folds and repeats),
-        correlated_with (other variables with a rank correlation of `CORRELATED` or more, as text)
+    frame : with a row per input (column `ALL`), one of the `PLACE`, and one per column of a table: input, column,
+        variable (the name that the columns of one category share, else the column), mean and std (drop of the measure
+        over folds and repeats), correlated_with (other variables with a rank correlation of `CORRELATED` or more)
     measure : one of `MEASURES`; score : its value without permutation, the mean over folds
     set_size : species per survey of the F1; 0 for the area
     folds, surveys, repeats : what it was measured on
@@ -96,10 +107,11 @@ def measured(
     size = max(1, round(float(data.labels_of(data.train()).sum(axis=1).mean())))
     places = {fold: data.places.iloc[own].reset_index(drop=True) for fold, own in rows.items()}
     values = {fold: fitted.inputs(own, allow_missing=True) for fold, own in places.items()}
-    first = next(iter(values.values()))
-    tables = {name: pd.concat([part.tables[name] for part in values.values()]) for name in first.tables}
+    names = inputs_of(next(iter(values.values())))
+    own_tables = [tables_of(part) for part in values.values()]
+    tables = {name: pd.concat([part[name] for part in own_tables]) for name in own_tables[0]}
     known = variables(tables)
-    keys = [(name, ALL) for name in (*first.tables, *first.imagery)]
+    keys = [(name, ALL) for name in (*names, PLACE) if names]
     keys += [(variable.input, variable.name) for variable in known]
     columns = {(variable.input, variable.name): list(variable.columns) for variable in known}
     drops: dict[tuple[str, str], list[float]] = {key: [] for key in keys}
@@ -107,6 +119,7 @@ def measured(
     for done, (fold, own) in enumerate(rows.items()):
         value = _measure(measure, size, data.labels_of(own))
         scores.append(value(fitted.scores(places[fold], values[fold], fold=fold)))
+        whole = tables_of(values[fold])
         for number, key in enumerate(keys):
             if progress is not None:
                 share = (done + number / len(keys)) / len(rows)
@@ -114,8 +127,15 @@ def measured(
             rng = np.random.default_rng([seed, fold, number])
             for _ in range(repeats):
                 order = rng.permutation(len(own))
-                changed = _permuted(values[fold], key[0], columns.get(key), order)
-                drops[key].append(scores[-1] - value(fitted.scores(places[fold], changed, fold=fold)))
+                elsewhere, changed = places[fold], values[fold]
+                if key in columns:
+                    numbers = whole[key[0]][columns[key]].to_numpy()[order]
+                    changed = with_columns(changed, key[0], columns[key], numbers)
+                elif key[0] == PLACE:
+                    elsewhere = elsewhere.iloc[order].reset_index(drop=True)
+                else:
+                    changed = with_permuted(changed, key[0], order)
+                drops[key].append(scores[-1] - value(fitted.scores(elsewhere, changed, fold=fold)))
     return Importance(
         _frame(drops, columns, _correlated(tables, known)),
         measure,
@@ -131,22 +151,6 @@ def _measure(name: str, size: int, actual: sparse.csr_matrix) -> Callable[[spars
     if name == AUC:
         return lambda scores: metrics.macro_auc(scores, actual)
     return lambda scores: metrics.sample_f1(top_k(scores, size), actual)
-
-
-def _permuted(values: Values, name: str, columns: list[str] | None, order: np.ndarray) -> Values:
-    """Values with some columns of a table permuted, or a whole input and which of it is missing."""
-    if columns is not None:
-        table = values.tables[name].copy()
-        table[columns] = table[columns].to_numpy()[order]
-        return dataclasses.replace(values, tables={**values.tables, name: table})
-    missing = values.missing.copy()
-    if name in missing:
-        missing[name] = missing[name].to_numpy()[order]
-    if name in values.tables:
-        table = values.tables[name].iloc[order].reset_index(drop=True)
-        return dataclasses.replace(values, tables={**values.tables, name: table}, missing=missing)
-    imagery = {**values.imagery, name: values.imagery[name][order]}
-    return dataclasses.replace(values, imagery=imagery, missing=missing)
 
 
 def _frame(

@@ -4,6 +4,10 @@ Names and order are those of the dictionary of its web application, whose CSV fi
 subsection, element and Value.
 """
 
+from typing import TypeAlias
+
+Field: TypeAlias = tuple[str, str, str]
+"""Section, subsection, element."""
 VERSION = "ODMAP v1.0 (Zurell et al. 2020, https://doi.org/10.1111/ecog.04960)"
 SECTIONS = {
     "Overview": {

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from glc.errors import ConfigError, did_you_mean
-from glc.explain.variables import Background, Fitted, Variable, at_rows, variables
+from glc.explain.variables import Background, Fitted, Variable, at_rows, tables_of, variables, with_columns
 
 MOST_ROWS = 10_000
 """Places that are scored at once."""
@@ -48,14 +48,15 @@ def responses(
     """
     columns = _columns(fitted, species)
     background = Background.drawn(fitted, surveys, seed)
+    tables = tables_of(background.values)
     frames, rug = [], {}
-    for variable in variables(background.values.tables):
-        settings, labels = _settings(background.values.tables[variable.input], variable, points)
+    for variable in variables(tables):
+        settings, labels = _settings(tables[variable.input], variable, points)
         if not len(settings):
             continue
         curves = _curves(fitted, background, variable, settings, columns)
         low, high = np.quantile(curves, BAND, axis=1)
-        own = background.values.tables[variable.input][list(variable.columns)].to_numpy(np.float64)
+        own = tables[variable.input][list(variable.columns)].to_numpy(np.float64)
         rug[variable.input, variable.name] = np.nanmean(own, axis=0) if variable.categorical else own[:, 0]
         for number, identity in enumerate(species):
             frames.append(
@@ -136,9 +137,7 @@ def _curves(
         part = settings[start : start + at_once]
         rows = np.tile(np.arange(count), len(part))
         values = at_rows(background.values, rows)
-        table = values.tables[variable.input].copy()
-        table[list(variable.columns)] = np.repeat(part, count, axis=0)
-        changed = dataclasses.replace(values, tables={**values.tables, variable.input: table})
+        changed = with_columns(values, variable.input, variable.columns, np.repeat(part, count, axis=0))
         places = background.places.iloc[rows].reset_index(drop=True)
         scores = fitted.scores(places, changed)[:, columns]
         parts.append(np.asarray(scores.todense()).reshape(len(part), count, len(columns)))

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -14,17 +14,22 @@ from glc.config import Experiment
 from glc.surveys import SurveyData
 
 
-class Values(Protocol):
-    """Values of an experiment's inputs at n places, a dataclass.
+class ModelValues(Protocol):
+    """Values of one model's inputs at n places (`glc.fitted.inputs.InputsAt`), a dataclass.
 
     tables : input -> frame (n, columns) float32, NaN where missing
-    imagery : input -> array (n, …)
+    imagery, known : input -> array (n, …)
     missing : (n, inputs) bool, which inputs a place lacks
     """
 
     tables: dict[str, pd.DataFrame]
     imagery: dict[str, np.ndarray]
+    known: dict[str, np.ndarray]
     missing: pd.DataFrame
+
+
+Values: TypeAlias = Mapping[str, ModelValues]
+"""Values of the inputs of an experiment, or of each member of an ensemble, by its name."""
 
 
 class Fitted(Protocol):
@@ -37,12 +42,15 @@ class Fitted(Protocol):
 
     def places(self, lon: np.ndarray, lat: np.ndarray) -> pd.DataFrame:
         """Places as a frame with the columns of ``SurveyData.places``."""
+        ...
 
     def inputs(self, places: pd.DataFrame, allow_missing: bool = False) -> Values:
         """Values of the inputs at places."""
+        ...
 
     def scores(self, places: pd.DataFrame, values: Values | None = None, fold: int | None = None) -> sparse.csr_matrix:
         """(n, species) CSR of scores; fold: by the model that did not see it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -136,11 +144,65 @@ def sample(rows: np.ndarray, size: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(rows, size, replace=False))
 
 
-def at_rows(values: Values, rows: np.ndarray) -> Values:
+def tables_of(values: Values) -> dict[str, pd.DataFrame]:
+    """The tables of all members, input -> frame (n, columns); members share what has the same names."""
+    joined: dict[str, pd.DataFrame] = {}
+    for member in values.values():
+        for name, table in member.tables.items():
+            known = joined.get(name)
+            more = table if known is None else table[[column for column in table if column not in known]]
+            joined[name] = more if known is None else pd.concat([known, more], axis=1)
+    return joined
+
+
+def inputs_of(values: Values) -> list[str]:
+    """Names of all inputs that have values: tables, then imagery."""
+    tables = [name for member in values.values() for name in member.tables]
+    imagery = [name for member in values.values() for name in member.imagery]
+    return list(dict.fromkeys([*tables, *imagery]))
+
+
+def at_rows(values: Values, rows: np.ndarray) -> dict[str, ModelValues]:
     """The values of other places: `rows` of these, which may repeat."""
-    return dataclasses.replace(
-        values,
-        tables={name: table.iloc[rows].reset_index(drop=True) for name, table in values.tables.items()},
-        imagery={name: array[rows] for name, array in values.imagery.items()},
-        missing=values.missing.iloc[rows].reset_index(drop=True),
-    )
+    return {
+        name: dataclasses.replace(
+            member,
+            tables={key: table.iloc[rows].reset_index(drop=True) for key, table in member.tables.items()},
+            imagery={key: array[rows] for key, array in member.imagery.items()},
+            known={key: array[rows] for key, array in member.known.items()},
+            missing=member.missing.iloc[rows].reset_index(drop=True),
+        )
+        for name, member in values.items()
+    }
+
+
+def with_columns(values: Values, table: str, columns: Sequence[str], numbers: np.ndarray) -> dict[str, ModelValues]:
+    """The values with other `numbers` (n, columns) in some columns of an input, in every member that reads them."""
+    changed = dict(values)
+    for name, member in values.items():
+        if table in member.tables:
+            own = member.tables[table].copy()
+            read = [column in own for column in columns]
+            own[[column for column in columns if column in own]] = numbers[:, read]
+            changed[name] = dataclasses.replace(member, tables={**member.tables, table: own})
+    return changed
+
+
+def with_permuted(values: Values, name: str, order: np.ndarray) -> dict[str, ModelValues]:
+    """The values with those of a whole input, and which of them are missing, in another `order` of the places."""
+    changed = dict(values)
+    for key, member in values.items():
+        moved = member
+        if name in member.tables:
+            table = member.tables[name].iloc[order].reset_index(drop=True)
+            moved = dataclasses.replace(moved, tables={**member.tables, name: table})
+        if name in member.imagery:
+            imagery = {**member.imagery, name: member.imagery[name][order]}
+            known = {**member.known, name: member.known[name][order]}
+            moved = dataclasses.replace(moved, imagery=imagery, known=known)
+        if name in member.missing:
+            missing = member.missing.copy()
+            missing[name] = missing[name].to_numpy()[order]
+            moved = dataclasses.replace(moved, missing=missing)
+        changed[key] = moved
+    return changed

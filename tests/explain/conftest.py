@@ -15,6 +15,7 @@ from glc.surveys import SurveyData
 class Values:
     tables: dict = field(default_factory=dict)
     imagery: dict = field(default_factory=dict)
+    known: dict = field(default_factory=dict)
     missing: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
@@ -66,11 +67,12 @@ class Known:
 
     def inputs(self, places, allow_missing=False):
         assert allow_missing
-        return Values({"table": self.table(places)}, {}, pd.DataFrame({"table": np.zeros(len(places), bool)}))
+        missing = pd.DataFrame({"table": np.zeros(len(places), bool)})
+        return {self.settings.name: Values({"table": self.table(places)}, missing=missing)}
 
     def scores(self, places, values=None, fold=None):
         self.asked.append((len(places), fold))
-        return sparse.csr_matrix(self.answer((values or self.inputs(places, True)).tables["table"]).astype(np.float32))
+        return sparse.csr_matrix(self.answer(values["known"].tables["table"]).astype(np.float32))
 
 
 def by_used(table):

@@ -4,7 +4,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from glc.explain import importance as module
-from glc.explain.importance import ALL, AUC, F1, importance, measured, weights
+from glc.explain.importance import ALL, AUC, F1, PLACE, importance, measured, weights
 
 
 def by_column(frame):
@@ -15,7 +15,8 @@ def by_column(frame):
 def test_the_only_column_that_is_used_has_all_importance_and_noise_none(fitted, measure):
     answer = measured(fitted, measure=measure)
     columns = by_column(answer.frame)
-    (whole,) = answer.frame.loc[answer.frame["column"] == ALL, "mean"]
+    whole, place = answer.frame.loc[answer.frame["column"] == ALL, "mean"]
+    assert place == 0  # the values at the place stay
     assert columns["mean"]["used"] > 0.1
     assert_allclose(columns["mean"].drop("used"), 0, atol=1e-12)  # nothing else changes a score
     assert abs(whole - columns["mean"]["used"]) < 3 * columns["std"]["used"]
@@ -39,7 +40,7 @@ def test_the_drop_is_that_of_a_permutation_by_hand(fitted):
         rows = fitted.data.valid(fold)
         table = fitted.table(fitted.data.places.iloc[rows].reset_index(drop=True))
         actual = fitted.data.labels_of(rows)
-        number = 1  # after the whole table
+        number = 2  # after the whole table and the place
         order = np.random.default_rng([3, fold, number]).permutation(len(rows))
         changed = table.assign(used=table["used"].to_numpy()[order])
         scores = [module.sparse.csr_matrix(fitted.answer(each).astype(np.float32)) for each in (table, changed)]
@@ -52,7 +53,9 @@ def test_columns_of_a_category_are_permuted_together_and_share_their_importance(
     fitted = known(lambda table: table[[name for name in table if name.startswith("rock")]].to_numpy() * 0.9)
     seen = []
     score = fitted.scores
-    fitted.scores = lambda places, values, fold: seen.append(values.tables["table"]) or score(places, values, fold)
+    fitted.scores = lambda places, values, fold: (
+        seen.append(values["known"].tables["table"]) or score(places, values, fold)
+    )
     frame = by_column(importance(fitted, repeats=2, measure=AUC))
     rock = frame[frame["variable"] == "rock_type"]
     assert list(rock.index) == ["rock_type_chalk", "rock_type_clay", "rock_type_granite"]
@@ -87,16 +90,26 @@ def test_imagery_is_permuted_as_a_whole_with_what_is_missing_of_it(fitted):
     made, seen = fitted.inputs, []
 
     def inputs(places, allow_missing):
-        values = made(places, allow_missing)
-        missing = values.missing.assign(tiles=np.arange(len(places)) % 2 == 0)
-        return type(values)(values.tables, {"tiles": np.arange(len(places))}, missing)
+        (values,) = made(places, allow_missing).values()
+        number = np.arange(len(places))
+        missing = values.missing.assign(tiles=number % 2 == 0)
+        return {"known": type(values)(values.tables, {"tiles": number}, {"tiles": number % 3}, missing)}
 
     fitted.inputs = inputs
     score = fitted.scores
-    fitted.scores = lambda places, values, fold: seen.append(values) or score(places, values, fold)
+    fitted.scores = lambda places, values, fold: seen.append(values["known"]) or score(places, values, fold)
     frame = importance(fitted, repeats=1)
-    assert list(frame.loc[frame["column"] == ALL, "input"]) == ["table", "tiles"]
+    assert list(frame.loc[frame["column"] == ALL, "input"]) == ["table", "tiles", PLACE]
     moved = [values for values in seen if (values.imagery["tiles"] != np.arange(len(values.imagery["tiles"]))).any()]
     assert len(moved) == 2  # one per fold
     for values in moved:
         assert (values.missing["tiles"] == (values.imagery["tiles"] % 2 == 0)).all()
+        assert (values.known["tiles"] == values.imagery["tiles"] % 3).all()
+
+
+def test_an_experiment_without_inputs_has_no_importance(fitted):
+    fitted.inputs = lambda places, allow_missing: {}
+    fitted.scores = lambda places, values, fold: fitted.data.labels_of(fitted.data.valid(fold)).astype(np.float32)
+    answer = measured(fitted)
+    assert answer.frame.empty
+    assert list(answer.frame.columns) == ["input", "column", "variable", "mean", "std", "correlated_with"]

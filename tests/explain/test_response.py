@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy import sparse
 
 from glc.errors import ConfigError
 from glc.explain.response import chosen, responses
@@ -63,8 +64,7 @@ def test_missing_values_of_the_background_are_set_like_all_others(fitted):
 
 
 def test_without_tables_there_are_no_curves(fitted):
-    empty = fitted.inputs(fitted.data.places, True)
-    fitted.inputs = lambda places, allow_missing: type(empty)({}, {}, pd.DataFrame(index=places.index))
+    fitted.inputs = lambda places, allow_missing: {}
     answer = responses(fitted, [10])
     assert answer.curves.empty
     assert "mean" in answer.curves
@@ -95,3 +95,25 @@ def test_columns_of_zeros_and_ones_that_exclude_each_other_are_one_variable():
     assert found.keys() == {"altitude", "metadata_region", "metadata_country", "flag", "empty"}
     assert found["metadata_region"] == ("alpine", "atlantic", "black_sea")
     assert found["metadata_country"] == ("france", "spain")
+
+
+def test_a_column_that_members_of_an_ensemble_share_is_set_in_all_of_them(fitted):
+    made = fitted.inputs
+
+    def inputs(places, allow_missing):
+        (values,) = made(places, allow_missing).values()
+        other = values.tables["table"][["noise", "used"]].assign(more=np.float32(2))
+        return {"known": values, "other": type(values)({"table": other}, missing=values.missing)}
+
+    def scores(places, values, fold=None):
+        first, second = (values[name].tables["table"]["used"] for name in ("known", "other"))
+        return sparse.csr_matrix(
+            np.column_stack([(first + second) / 2, first * 0, values["other"].tables["table"]["more"]])
+        )
+
+    fitted.inputs, fitted.scores = inputs, scores
+    answer = responses(fitted, [10, 12], surveys=50)
+    used, more = curve(answer, 10, "used"), curve(answer, 12, "more")
+    assert_allclose(used["mean"], used["value"], atol=1e-6)
+    assert_allclose(more["mean"], 2)
+    assert sorted(set(answer.curves["variable"])) == ["copy", "more", "noise", "rock_type", "used"]
