@@ -9,7 +9,12 @@ from glc.explain.odmap_fields import Field
 from glc.explain.run import Run, count
 from glc.types import Facts
 
-_MEASURES = {"sample_f1": "F1 (mean over surveys)", "macro_auc": "AUC (mean over species)"}
+_MEASURES = {
+    "sample_f1": "F1 (mean over surveys)",
+    "macro_auc": "AUC (mean over species)",
+    "auc": "AUC against target-group sites",
+    "boyce": "continuous Boyce index",
+}
 
 
 def _averaging(run: Run) -> str:
@@ -90,7 +95,7 @@ def _threshold(run: Run) -> str:
 def _performance(split: str) -> Callable[[Run], str]:
     def text(run: Run) -> str:
         facts: Facts = run.metrics.get(split, {})
-        values = [f"{title} {facts[key]:.4f}" for key, title in _MEASURES.items() if key in facts]
+        values = [f"{title} {facts[key]:.4f}" for key, title in _MEASURES.items() if facts.get(key) is not None]
         if "sample_f1_low" in facts:
             values[0] += f" (95% interval {facts['sample_f1_low']:.4f} to {facts['sample_f1_high']:.4f})"
         return ", ".join(values) or ("not known: the test has no labels here" if split == "test" else "")

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glc import config, storage
+from glc.explain.explanation import Explanation
 from glc.explain.importance import Importance
 from glc.types import Facts
 
@@ -53,30 +54,29 @@ class Run:
         *,
         surveys: Path,
         folds: Path,
-        predictions: Path,
         metrics: Path,
+        predictions: Path | None = None,
         tables: tuple[Path, ...] = (),
-        importance: Importance | None = None,
-        curves: tuple[int, ...] = (),
-        relative: bool = False,
         members: tuple[config.Experiment, ...] = (),
+        answers: Explanation | None = None,
     ) -> Self:
-        """From the folders that the stages wrote."""
+        """From the folders that the stages wrote, and the answers, if there are any."""
         facts = storage.manifest(surveys)
+        metrics_facts = json.loads((metrics / "metrics.json").read_text(encoding="utf-8"))
         parts, records = summary(surveys, facts["train"])
         return cls(
             experiment,
             dataset,
             facts,
             storage.manifest(folds),
-            storage.manifest(predictions),
-            json.loads((metrics / "metrics.json").read_text(encoding="utf-8")),
+            storage.manifest(predictions) if predictions else {},
+            metrics_facts,
             parts,
             records,
             tuple(storage.manifest(folder) for folder in tables),
-            importance,
-            curves,
-            relative,
+            answers.importance if answers else None,
+            tuple(answers.names) if answers and answers.responses.rug else (),
+            bool(metrics_facts.get("relative")),
             members,
         )
 
