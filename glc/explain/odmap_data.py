@@ -170,7 +170,10 @@ def _survey_errors(run: Run) -> str:
 
 
 def _training(run: Run) -> str:
-    return f"for each fold, all training surveys outside of it ({_fold_sizes(run)})"
+    net = registry.models.get(run.experiment.model.name).kind == "net"
+    stops = net and run.experiment.validation.stop == "next"
+    also = ", and of the next, which stops the training" if stops else ""
+    return f"for each fold, all training surveys outside of it{also} ({_fold_sizes(run)})"
 
 
 def _fold_sizes(run: Run) -> str:
