@@ -201,6 +201,31 @@ def verify(root: RootOption = "", verbose: VerboseOption = False) -> None:
     _luigi("Verify", {"root": root}, [], verbose)
 
 
+@app.command(context_settings={"allow_extra_args": True})
+def explain(
+    context: typer.Context,
+    experiment: Experiment,
+    dataset: DatasetOption = "virtual:small",
+    species: Annotated[
+        list[str],
+        typer.Option("--species", "-s", help="Id or name; may be repeated.", show_default="the two most frequent"),
+    ] = [],  # noqa: B006  # typer reads it
+    repeats: Annotated[int, typer.Option(min=1, help="Permutations per input and fold.")] = 5,
+    root: RootOption = "",
+    imagery: ImageryOption = "",
+    verbose: VerboseOption = False,
+) -> None:
+    """Explain an experiment: response curves, importance of inputs, species' maps, ODMAP, what to cite.
+
+    The answers are tables in ROOT/explain, and sections of the experiment's report.
+    """
+    import json
+
+    options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery}
+    options |= {"species": json.dumps(species) if species else "", "repeats": str(repeats)}
+    _luigi("Explain", options, context.args, verbose)
+
+
 @app.command()
 def provenance(
     path: Annotated[str, typer.Argument(help="A submission, metrics, report or table, or an output in ROOT/store.")],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from glc import registry, schema, storage
 from glc.editions._source import PLAIN, Source
 from glc.errors import DataError
+from glc.references import Reference
 from glc.types import Facts, StrPath
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Edition:
     submission : ``sets`` of species a survey, or ``ranked`` species with their scores (`glc.submission`)
     set_columns : header of a submission of sets
     name : given by the registry
+    references : what to cite if the files are the contest's own
     """
 
     title: str
@@ -148,6 +150,7 @@ class Edition:
     widens: bool = False
     named: bool = False
     name: str = ""
+    references: tuple[Reference, ...] = ()
 
     def find(self, folder: StrPath) -> tuple[tuple[Table, Path], ...]:
         """``((table, path), ...)`` of the tables whose files are under `folder`; empty when it is another edition's.

@@ -36,6 +36,8 @@ from glc.tasks.clean import Clean
 from glc.tasks.data_page import DataPage
 from glc.tasks.embedding import SpeciesEmbedding
 from glc.tasks.evaluate import Baselines, Evaluate
+from glc.tasks.explain import Explain
+from glc.tasks.explanation import Explanation
 from glc.tasks.imagery import Cubes, Tabular, Tiles
 from glc.tasks.location.globe import GlobePatches, VirtualGlobe
 from glc.tasks.location.localisation import LocatedImage, LocatedPlace, LocationErrors
@@ -65,6 +67,8 @@ __all__ = [
     "EnsembleScores",
     "Evaluate",
     "Examples",
+    "Explain",
+    "Explanation",
     "FineTune",
     "Fit",
     "FoldScores",
