@@ -13,7 +13,7 @@ from glc.errors import DataError
 from glc.maps import cover
 from glc.maps.geotiff import LAST, NODATA, quantised
 from glc.maps.grid import Block, Grid
-from glc.maps.scorer import Scorer
+from glc.maps.scorer import Scorer, missing_inputs
 from glc.progress import tqdm
 from glc.types import Say
 
@@ -77,28 +77,29 @@ class Blocks:
         """Score a few cells: refuses a map that no input of the model covers, and prepares the model.
 
         allow_missing : do not refuse
-        returns : names of the inputs that none of these cells has
+        returns : what a user should know of the inputs, sentences
         raises : DataError when the model reads inputs and the cells have none of them
         """
         lon, lat = self.grid.centre(*cover.sample(self.chosen, _PROBED))
         places = self.scorer.places(lon, lat)
-        values = self.scorer.inputs(places, allow_missing=True)
-        lacking = [str(name) for name in values.missing.columns[values.missing.to_numpy().all(axis=0)]]
-        if lacking and len(lacking) == values.missing.shape[1] and not allow_missing:
+        values = self.scorer.inputs(places, allow_missing)
+        missing = missing_inputs(places, values)
+        lacking = list(missing.columns[missing.to_numpy(bool).all(axis=0)])
+        if lacking and len(lacking) == missing.shape[1] and not allow_missing:
             west, south, east, north = self.grid.degrees
             raise DataError(
                 f"map of lon {west:.4g} to {east:.4g}, lat {south:.4g} to {north:.4g}: none of {len(lon)} cells tried "
                 f"has a value of {', '.join(lacking)}, which is all that the model reads; give rasters of that area "
                 "(--imagery-folder), other bounds, or predict with the training means: --allow-missing"
             )
-        self.scorer.scores(places.iloc[:1], self.scorer.inputs(places.iloc[:1], allow_missing=True))
-        return lacking
+        self.scorer.scores(places, values)
+        return list(dict.fromkeys(note for inputs in values.values() for note in inputs.notes))
 
-    def score(self, say: Say, check: Callable[[Cost], None]) -> Cost | None:
+    def score(self, say: Say, check: Callable[[Cost, str], None]) -> Cost | None:
         """Score all blocks that have no file yet.
 
         say : takes a line about what is being done
-        check : is asked with the cost of the map after the first block; an error it raises ends the run
+        check : is called with the cost of the map, and a line that says it, after the first block; an error ends the run
         returns : that cost; None where nothing was left to score
         """
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -109,13 +110,12 @@ class Blocks:
         started = time.monotonic()
         self._write(first)
         cost = self._cost(first, time.monotonic() - started, pending)
-        say(
-            f"first of {len(pending):,} blocks: {len(self.species):,} species at {int(self.chosen.sum()):,} cells take "
-            f"about {cost.seconds / 60:.1f} minutes and {cost.map_bytes / 2**20:,.1f} MB "
-            f"({cost.disk_bytes / 2**20:,.1f} MB on disk while they are written)",
-            5,
+        check(
+            cost,
+            f"first of {len(pending):,} blocks done: {len(self.species):,} species at {int(self.chosen.sum()):,} cells "
+            f"take about {cost.seconds / 60:.1f} more minutes and {cost.map_bytes / 2**20:,.1f} MB (while they are "
+            f"written {cost.disk_bytes / 2**20:,.1f} MB)",
         )
-        check(cost)
         rest = [block for block in pending if block != first]
         for number, block in enumerate(tqdm(rest, desc="scoring blocks", unit="block"), 1):
             self._write(block)
@@ -158,10 +158,10 @@ class Blocks:
         chunk |= {name: trust[name].to_numpy(np.float32) for name in APPLICABILITY}
         if self.scorer.relative:
             chunk["expected_f1"] = nothing
-        missing = values.missing
+        missing = missing_inputs(places, values)
         return chunk | {
             "missing": missing.to_numpy(bool).reshape(len(places), missing.shape[1]),
-            "inputs": np.array([str(name) for name in missing.columns], str),
+            "inputs": np.array(missing.columns, str),
             "scores": scores[:, self.species],
         }
 

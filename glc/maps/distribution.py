@@ -1,5 +1,6 @@
 """A map of a fitted experiment as a folder: GeoTIFFs, styles for QGIS, a STAC item and a preview."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from glc.maps.geotiff import Band, Numbers
 from glc.maps.grid import Block, Grid
 from glc.maps.scorer import Scorer
 from glc.types import Facts, Say, StrPath
+
+log = logging.getLogger(__name__)
 
 _FINER = 1.5
 """Cells that are smaller than the data by less than this are as fine as the data."""
@@ -61,6 +64,7 @@ def write(
     out: Path,
     parts: Path,
     say: Say,
+    notice: Callable[[str], object],
     *,
     allow_missing: bool = False,
     data_resolution_m: Mapping[str, float] = MappingProxyType({}),
@@ -75,6 +79,7 @@ def write(
     out : folder that gets the files
     parts : folder of the scored blocks; what a stopped run left there is used, and it can be removed afterwards
     say : takes lines about what is being done
+    notice : takes lines that should stay on the screen: what the map takes, once its first block is scored
     allow_missing : predict even if the model's inputs have no value anywhere
     data_resolution_m : metres that the data can tell apart, by what limits it, for a warning
     where : folder that the map is copied to, for the error when the disk is too small; default: `out`
@@ -85,13 +90,13 @@ def write(
         say("looking which cells are predicted", 1)
         chosen = covering.all()
         messages = list(covering.messages)
-    messages += finer_than_data(data_resolution_m, grid)
-    for message in messages:
-        say(message)
     blocks = Blocks(scorer, grid, chosen, rows, parts)
-    blocks.probe(allow_missing)
+    messages += [*finer_than_data(data_resolution_m, grid), *blocks.probe(allow_missing)]
+    for message in messages:
+        log.warning("%s", message)
 
-    def check(cost: Cost) -> None:
+    def check(cost: Cost, text: str) -> None:
+        notice(text)
         remedy = "choose a coarser --resolution, fewer --species or a smaller area, or free some"
         storage.check_space(out, cost.disk_bytes, f"the map {where or out}", remedy)
 
@@ -99,7 +104,7 @@ def write(
     lacking, gaps = blocks.missing()
     if lacking:
         messages.append(f"inputs without a value anywhere, replaced by the training mean: {', '.join(lacking)}")
-        say(messages[-1])
+        log.warning("%s", messages[-1])
     names = [
         (int(scorer.species["speciesId"].iloc[row]), scorer.species["name"].iloc[row], scorer.species["key"].iloc[row])
         for row in rows
@@ -111,7 +116,7 @@ def write(
     writer.floats("applicability", APPLICABILITY, overviews="nearest")
     styles.write(out, scorer.relative, writer.highest_richness)
     say("drawing the preview", 92)
-    preview.write(out, grid, [(band.description, at) for at, band in enumerate(bands)], origin.title, scorer.relative)
+    preview.write(out, grid, [species.label(*name[:2]) for name in names], origin.title, scorer.relative)
     text = {"messages": messages, "relative": scorer.relative}
     item.write(out, grid, origin, writer.files, text)
     stated = {"minutes_stated": round(cost.seconds / 60, 1), "bytes_stated": cost.map_bytes} if cost else {}

@@ -14,7 +14,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from rasterio.enums import Resampling
 
 from glc import basemap, geo
@@ -27,29 +27,32 @@ _PIXELS = 900
 """Cells along the longer side that a panel shows; more are read from overviews."""
 _PANELS = 4
 _WIDTH = 5.2
+"""Inches of a panel."""
+_MARGIN = 1.0
+"""Inches of it that degrees and the scale of colours take."""
 _LONGEST_NAME = 44
 
 
-def write(out: Path, grid: Grid, species: Sequence[tuple[str, int]], title: str, relative: bool) -> None:
+def write(out: Path, grid: Grid, species: Sequence[str], title: str, relative: bool) -> None:
     """Write ``preview.png`` from the GeoTIFFs of a map.
 
     out : folder of the map's files
     grid : of all of them
-    species : (description, number of the band from 0) of each mapped one; the first are shown
+    species : names of the mapped ones, in the order of the bands; the first are shown
     title : above the picture
     relative : whether the values are a relative suitability; then there is no richness
     """
     panels = [] if relative else [("Expected number of species", *_richness(out, grid))]
-    for name, band in species[: _PANELS - len(panels)]:
-        panels.append((_short(name), _probability(out, grid, band), None))
+    for band, name in enumerate(species[: _PANELS - len(panels)]):
+        panels.append((_short(f"species {name}" if name.isdecimal() else name), _probability(out, grid, band), None))
     outside = _read(out / "applicability.tif", 2, grid, Resampling.nearest) == 0
     across = 2 if len(panels) > 1 else 1
     down = math.ceil(len(panels) / across)
     left, bottom, right, top = grid.bounds
     ratio = (top - bottom) / (right - left) * (_stretch(grid) if grid.geographic else 1)
-    height = float(np.clip(_WIDTH * ratio, 2.2, 8.0))
+    height = float(np.clip((_WIDTH - _MARGIN) * ratio, 2.0, 8.0))
     with style.context(["default", _STYLE], after_reset=True):
-        figure = Figure(figsize=(across * _WIDTH, down * (height + 0.75) + 0.7), layout="constrained", dpi=160)
+        figure = Figure(figsize=(across * _WIDTH, down * (height + 0.5) + 0.8), layout="constrained", dpi=160)
         FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=12, fontweight="bold")
         # one scale for all species, so that pictures can be compared
@@ -62,7 +65,7 @@ def write(out: Path, grid: Grid, species: Sequence[tuple[str, int]], title: str,
             colours = ScalarMappable(Normalize(0, limit or highest), PALETTE)
             extend = "max" if np.nanmax(values, initial=0) > (limit or highest) else "neither"
             figure.colorbar(
-                colours, ax=axes, label="species" if limit else unit, extend=extend, shrink=0.8, aspect=25, pad=0.02
+                colours, ax=axes, label="species" if limit else unit, extend=extend, shrink=0.9, aspect=22, pad=0.02
             )
         _legend(figure, outside)
         figure.savefig(out / "preview.png", metadata={"Software": None, "Title": title})
@@ -143,11 +146,12 @@ def _scale_bar(axes, grid):
     length_m = max(step * power for step in (1, 2, 5) if step * power <= wanted)
     length = length_m / unit_m / (right - left)
     text = f"{length_m / 1000:g} km" if length_m >= 1000 else f"{length_m:g} m"
-    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.5}
-    axes.plot([0.04, 0.04 + length], [0.045, 0.045], transform=axes.transAxes, color=_INK, lw=2.5, zorder=6,
+    axes.add_patch(
+        Rectangle((0.02, 0.02), length + 0.04, 0.1, transform=axes.transAxes, facecolor="white", alpha=0.8, zorder=5.5)
+    )
+    axes.plot([0.04, 0.04 + length], [0.04, 0.04], transform=axes.transAxes, color=_INK, lw=2.5, zorder=6,
               solid_capstyle="butt")
-    axes.text(0.04 + length / 2, 0.06, text, transform=axes.transAxes, ha="center", va="bottom", fontsize=8, zorder=6,
-              bbox=box)
+    axes.text(0.04 + length / 2, 0.055, text, transform=axes.transAxes, ha="center", va="bottom", fontsize=8, zorder=6)
 
 
 def _legend(figure, outside):

@@ -1,5 +1,6 @@
 """What a map asks of a fitted experiment (`glc.fitted`); maps need no more of it, and know no model."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -10,13 +11,21 @@ from scipy import sparse
 
 
 class Inputs(Protocol):
-    """What a fitted experiment reads at places.
+    """What one model of a fitted experiment reads at places.
 
     missing : (place, input) bool, where an input has no value and the training mean is taken
+    notes : what a user should know of the files, sentences
     """
 
     @property
     def missing(self) -> pd.DataFrame: ...
+
+    @property
+    def notes(self) -> list[str]: ...
+
+
+Values = Mapping[str, Inputs]
+"""What the models of a fitted experiment read, by the experiment's name."""
 
 
 class Scorer(Protocol):
@@ -35,10 +44,10 @@ class Scorer(Protocol):
     def places(self, lon: ArrayLike, lat: ArrayLike) -> pd.DataFrame:
         """The places at degrees `lon`, `lat`, a row each."""
 
-    def inputs(self, places: pd.DataFrame, allow_missing: bool = ...) -> Inputs:
+    def inputs(self, places: pd.DataFrame, allow_missing: bool = ...) -> Values:
         """What the experiment reads at `places`; `allow_missing` : do not refuse places without any."""
 
-    def scores(self, places: pd.DataFrame, values: Inputs | None = ...) -> sparse.csr_matrix:
+    def scores(self, places: pd.DataFrame, values: Values | None = ...) -> sparse.csr_matrix:
         """Scores (place, species) from 0 to 1."""
 
     def sets(self, scores: sparse.csr_matrix, places: pd.DataFrame) -> sparse.csr_matrix:
@@ -47,5 +56,15 @@ class Scorer(Protocol):
     def expected_species(self, scores: sparse.csr_matrix) -> np.ndarray:
         """Expected number of species, (place,)."""
 
-    def applicability(self, places: pd.DataFrame, values: Inputs | None) -> pd.DataFrame:
+    def applicability(self, places: pd.DataFrame, values: Values | None = ...) -> pd.DataFrame:
         """Columns dissimilarity, inside, distance_to_training_m and expected_f1, a row per place; NaN: not known."""
+
+
+def missing_inputs(places: pd.DataFrame, values: Values) -> pd.DataFrame:
+    """Which inputs have no value at places: (place, input) bool; an input of several models is one column."""
+    columns: dict[str, np.ndarray] = {}
+    for inputs in values.values():
+        for name in inputs.missing.columns:
+            column = inputs.missing[name].to_numpy(bool)
+            columns[str(name)] = column | columns[str(name)] if str(name) in columns else column
+    return pd.DataFrame(columns, index=places.index)

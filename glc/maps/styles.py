@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-PALETTE = "viridis"
-"""Colours of every map of values."""
+PALETTE = "YlGn"
+"""Colours of every map of values: pale where there is little, and unlike the sea."""
 OUTSIDE = "#d55e00"
 """Colour of what is outside of the area of applicability."""
 _STEPS = 11

@@ -36,10 +36,10 @@ class SyntheticScorer:
 
     def inputs(self, places, allow_missing=False):
         if self.covered is None:
-            return SimpleNamespace(missing=pd.DataFrame(index=places.index))
+            return {}
         west, south, east, north = self.covered
         inside = places["lon"].between(west, east) & places["lat"].between(south, north)
-        return SimpleNamespace(missing=pd.DataFrame({"soil": ~inside}))
+        return {"synthetic": SimpleNamespace(missing=pd.DataFrame({"soil": ~inside}), notes=["soil is in EPSG:4326"])}
 
     def scores(self, places, values=None):
         self.scored += len(places)
