@@ -53,9 +53,7 @@ class Blocks:
     folder : of the blocks' files; those that are there are not scored again
     """
 
-    def __init__(
-        self, scorer: Scorer, grid: Grid, chosen: np.ndarray, species: Sequence[int], folder: Path
-    ) -> None:
+    def __init__(self, scorer: Scorer, grid: Grid, chosen: np.ndarray, species: Sequence[int], folder: Path) -> None:
         self.scorer, self.grid, self.chosen, self.folder = scorer, grid, chosen, folder
         self.species = np.asarray(species, int)
         self.every = [block for block in grid.blocks() if self._chosen_of(block).any()]
@@ -99,7 +97,7 @@ class Blocks:
         """Score all blocks that have no file yet.
 
         say : takes a line about what is being done
-        check : is called with the cost of the map, and a line that says it, after the first block; an error ends the run
+        check : called after the first block with the cost of the map, and a line that says it; an error ends the run
         returns : that cost; None where nothing was left to score
         """
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -216,9 +214,10 @@ class Blocks:
             row, col = np.unravel_index(part["cells"], (block.rows, block.cols))
             inside[row, col] = part["missing"][:, ~nowhere].any(axis=1)
         if gaps.sum() == self.chosen.sum():
+            some = ", ".join(name for name, no in zip(inputs, nowhere, strict=True) if not no)
             raise DataError(
-                f"no cell has all of {', '.join(name for name, no in zip(inputs, nowhere, strict=True) if not no)}: the "
-                "rasters do not overlap there; choose other bounds, or rasters of the whole area"
+                f"no cell has all of {some}: the rasters do not overlap there; choose other bounds, or rasters of the "
+                "whole area"
             )
         return [name for name, no in zip(inputs, nowhere, strict=True) if no], gaps
 

@@ -123,6 +123,22 @@ class Cover:
         )
 
 
+def check_land(grid: Grid, options: CoverOptions) -> None:
+    """Raise a DataError when land alone is predicted and the area has none; a quick look without cells.
+
+    grid, options : of the map
+    """
+    if options.mask:
+        return
+    west, south, east, north = grid.degrees
+    area = read_areas(options.aoi) if options.aoi else shapely.box(west, south, min(east, 180), north)
+    if not shapely.intersects(area, basemap.land()):
+        raise DataError(
+            f"map of lon {west:.4g} to {east:.4g}, lat {south:.4g} to {north:.4g}: no land there; check the order "
+            "W,S,E,N, or predict the sea too with --mask none"
+        )
+
+
 def sample(chosen: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of at most `most` of the chosen cells, evenly spread; `chosen` : (rows, cols) bool."""
     flat = np.flatnonzero(chosen)

@@ -2,18 +2,18 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
-from glc import __version__, storage
+from glc import storage
 from glc.maps import geotiff, item, preview, species, styles
 from glc.maps.blocks import APPLICABILITY, RICHNESS, Blocks, Cost
 from glc.maps.cover import Cover, CoverOptions
 from glc.maps.geotiff import Band, Numbers
 from glc.maps.grid import Block, Grid
+from glc.maps.origin import Origin
 from glc.maps.scorer import Scorer
 from glc.types import Facts, Say, StrPath
 
@@ -30,29 +30,6 @@ _MEANING = {
     "decided": "species in the decided set",
     "expected": "expected number of species",
 }
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a map comes from, for its metadata.
-
-    title : what is mapped
-    dataset, experiment : their names
-    provenance : further facts by name, such as the model's identity
-    licence : of the data; empty: not known
-    citation : of the data, DOIs in it; empty: not known
-    doi : of the data; empty: not known
-    years : first and last year of the training surveys; None: not known
-    """
-
-    title: str
-    dataset: str
-    experiment: str
-    provenance: Mapping[str, str]
-    licence: str = ""
-    citation: str = ""
-    doi: str = ""
-    years: tuple[int, int] | None = None
 
 
 def write(
@@ -136,26 +113,7 @@ def finer_than_data(data_resolution_m: Mapping[str, float], grid: Grid) -> list[
     if not coarse:
         return []
     text = ", ".join(f"{name} about {metres:,.0f} m" for name, metres in sorted(coarse.items()))
-    return [
-        f"resolution {grid.cell_m:,.0f} m is finer than the data ({text}): neighbouring cells differ less than they seem"
-    ]
-
-
-def tags_of(origin: Origin, relative: bool) -> dict[str, str]:
-    """Metadata of every file, by the names of TIFF's tags, or ours."""
-    what = "relative suitability (not a probability)" if relative else "probability of occurrence"
-    tags = {
-        "TIFFTAG_SOFTWARE": f"glc {__version__}",
-        "TIFFTAG_IMAGEDESCRIPTION": f"{origin.title}: {what}",
-        "TIFFTAG_COPYRIGHT": origin.licence,
-        "GLC_DATASET": origin.dataset,
-        "GLC_EXPERIMENT": origin.experiment,
-        "GLC_CITATION": origin.citation,
-        "GLC_DOI": origin.doi,
-        "GLC_VALUES": "relative suitability" if relative else "probability",
-    }
-    tags |= {f"GLC_{name.upper()}": value for name, value in origin.provenance.items()}
-    return {name: value for name, value in tags.items() if value}
+    return [f"resolution {grid.cell_m:,.0f} m is finer than the data ({text}): neighbouring cells are hardly different"]
 
 
 def _band(species_id, name, key, relative):
@@ -171,7 +129,7 @@ class _Writer:
 
     def __init__(self, blocks: Blocks, gaps: np.ndarray, origin: Origin, relative: bool, out: Path) -> None:
         self.blocks, self.gaps, self.out = blocks, gaps, out
-        self.grid, self.tags = blocks.grid, tags_of(origin, relative)
+        self.grid, self.tags = blocks.grid, origin.tags(relative)
         self.files: list[tuple[str, Sequence[Band], Numbers]] = []
         self.highest_richness = 1.0
         self._blocks = {(block.row, block.col): block for block in blocks.every}

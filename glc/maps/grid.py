@@ -100,7 +100,7 @@ class Grid:
                 yield Block(row, col, min(BLOCK, rows - row), min(BLOCK, cols - col))
 
     def centres(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
-        """Degrees (lon, lat) of the centres of a block's cells, (rows * cols,) each, row by row; inf where undefined."""
+        """Degrees (lon, lat) of a block's centres, (rows * cols,) each, row by row; inf where undefined."""
         col, row = np.meshgrid(
             np.arange(block.col, block.col + block.cols) + 0.5, np.arange(block.row, block.row + block.rows) + 0.5
         )
@@ -202,14 +202,16 @@ def parse_bounds(text: str) -> Bounds:
     if not all(map(math.isfinite, (west, south, east, north))):
         raise ConfigError(f"--bounds: found {text!r}, {example}")
     if max(abs(west), abs(east)) > 180 or max(abs(south), abs(north)) > 90:
-        raise ConfigError(f"--bounds={text}: found coordinates beyond ±180 and ±90, {example}; --crs is of the map alone")
+        raise ConfigError(
+            f"--bounds={text}: found coordinates beyond ±180 and ±90, {example}; --crs is of the map alone"
+        )
     if south >= north:
         raise ConfigError(f"--bounds={text}: south {south:g} is not below north {north:g}; {example}")
     if west >= east:
         raise ConfigError(
             f"--bounds={text}: west {west:g} is not below east {east:g}; {example}; an area across 180 degrees is two "
-            f"maps: --bounds={west:g},{south:g},180,{north:g} and --bounds=-180,{south:g},{east:g},{north:g}, or --like "
-            "RASTER"
+            f"maps, --bounds={west:g},{south:g},180,{north:g} and --bounds=-180,{south:g},{east:g},{north:g}, or that of "
+            "--like RASTER"
         )
     return west, south, east, north
 
@@ -252,8 +254,8 @@ def _check_area(system, bounds, option):
     if not overlap:
         name = system.to_string() if system.to_authority() else system.name
         raise ConfigError(
-            f"{option} {_text(bounds)}: outside of the area of {name} ({use.name}: {_text(use.bounds)}); choose a --crs "
-            "of that area, or EPSG:4326 with a --resolution in degrees"
+            f"{option} {_text(bounds)}: outside of the area of {name} ({use.name}: {_text(use.bounds)}); choose a "
+            "--crs of that area, or EPSG:4326 with a --resolution in degrees"
         )
 
 

@@ -5,18 +5,14 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pyproj
 import rasterio
 
-from glc import __version__, storage
+from glc import __version__
 from glc.maps.geotiff import Band, Numbers
 from glc.maps.grid import Grid, parse_crs
+from glc.maps.origin import Origin
 from glc.types import Facts
-
-if TYPE_CHECKING:
-    from glc.maps.distribution import Origin
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _EXTENSIONS = {
@@ -35,7 +31,7 @@ _OTHERS = {
 
 
 def write(
-    out: Path, grid: Grid, origin: "Origin", files: Sequence[tuple[str, Sequence[Band], Numbers]], facts: Facts
+    out: Path, grid: Grid, origin: Origin, files: Sequence[tuple[str, Sequence[Band], Numbers]], facts: Facts
 ) -> None:
     """Write ``item.json``, a STAC 1.1 item with the extensions projection, raster, scientific and processing.
 
@@ -82,8 +78,10 @@ def write(
         "properties": properties,
         "links": links,
         "assets": {name: _raster(out / name, bands, numbers) for name, bands, numbers in files}
-        | {name: {"href": f"./{name}", "type": _OTHERS[name][0], "title": _OTHERS[name][1], "roles": _OTHERS[name][2]}
-           for name in names},
+        | {
+            name: {"href": f"./{name}", "type": _OTHERS[name][0], "title": _OTHERS[name][1], "roles": _OTHERS[name][2]}
+            for name in names
+        },
     }
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     (out / "item.json").write_text(text + "\n", encoding="utf-8")

@@ -8,7 +8,6 @@ import numpy as np
 import pyproj
 import rasterio
 from matplotlib import style
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
@@ -83,7 +82,9 @@ def _panel(axes, grid, values, limit, outside):
         rows, cols = outside.shape
         x = left + (np.arange(cols) + 0.5) * (right - left) / cols
         y = top - (np.arange(rows) + 0.5) * (top - bottom) / rows
-        hatch = axes.contourf(x, y, outside.astype(float), levels=[0.5, 1.5], colors="none", hatches=["/////"], zorder=3)
+        hatch = axes.contourf(
+            x, y, outside.astype(float), levels=[0.5, 1.5], colors="none", hatches=["/////"], zorder=3
+        )
         hatch.set_edgecolor(OUTSIDE)
         hatch.set_linewidth(0)
     axes.set_xlim(left, right)
@@ -104,7 +105,9 @@ def _basemap(axes, grid):
     for kind, colour, width in (("border", _BORDER, 0.5), ("coast", _COAST, 0.7)):
         drawn = [np.column_stack(project(*line.T)) for line in lines[kind]]
         axes.add_collection(LineCollection(drawn, colors=colour, linewidths=width, zorder=4))
-    step = next((step for step in (20, 10, 5, 2, 1, 0.5, 0.2, 0.1) if max(east - west, north - south) / step >= 3), 0.05)
+    step = next(
+        (step for step in (20, 10, 5, 2, 1, 0.5, 0.2, 0.1) if max(east - west, north - south) / step >= 3), 0.05
+    )
     meridians = np.arange(math.ceil(west / step), math.floor(east / step) + 1) * step
     parallels = np.arange(math.ceil(south / step), math.floor(north / step) + 1) * step
     along = np.linspace(0, 1, 60)
@@ -149,8 +152,15 @@ def _scale_bar(axes, grid):
     axes.add_patch(
         Rectangle((0.02, 0.02), length + 0.04, 0.1, transform=axes.transAxes, facecolor="white", alpha=0.8, zorder=5.5)
     )
-    axes.plot([0.04, 0.04 + length], [0.04, 0.04], transform=axes.transAxes, color=_INK, lw=2.5, zorder=6,
-              solid_capstyle="butt")
+    axes.plot(
+        [0.04, 0.04 + length],
+        [0.04, 0.04],
+        transform=axes.transAxes,
+        color=_INK,
+        lw=2.5,
+        zorder=6,
+        solid_capstyle="butt",
+    )
     axes.text(0.04 + length / 2, 0.055, text, transform=axes.transAxes, ha="center", va="bottom", fontsize=8, zorder=6)
 
 
@@ -158,7 +168,9 @@ def _legend(figure, outside):
     entries = [Patch(facecolor=_SEA, edgecolor=_BORDER, linewidth=0.5, label="sea, or not predicted")]
     if outside.any():
         entries.append(
-            Patch(facecolor="white", edgecolor=OUTSIDE, hatch="/////", linewidth=0.5, label="outside of what was learned")
+            Patch(
+                facecolor="white", edgecolor=OUTSIDE, hatch="/////", linewidth=0.5, label="outside of what was learned"
+            )
         )
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), frameon=False, fontsize=9)
 

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 
-
 class Inputs(Protocol):
     """What one model of a fitted experiment reads at places.
 

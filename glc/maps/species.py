@@ -56,6 +56,6 @@ def _refuse(word, species):
         hint = hint.replace(f"'{plain}'", f"'{name}'")
     what = "ids or names" if names else "ids (the data has no names)"
     raise ConfigError(
-        f"--species: found {word!r}, expected {what} of the {len(species):,} species of the model, with commas between, "
-        f"or {ALL}{hint}"
+        f"--species: found {word!r}, expected {what} of the {len(species):,} species of the model, with commas "
+        f"between, or {ALL}{hint}"
     )

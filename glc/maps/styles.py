@@ -26,7 +26,9 @@ def write(out: Path, relative: bool, highest_richness: float) -> None:
     for path in sorted(out.glob("probability-*.tif")):
         _ramp(path.with_suffix(".qml"), 1, 1.0, what)
     _ramp(out / "richness.qml", 2, highest_richness, "species")
-    _classes(out / "applicability.qml", 2, {0: ("outside of what was learned", OUTSIDE, 255), 1: ("inside", "#ffffff", 0)})
+    _classes(
+        out / "applicability.qml", 2, {0: ("outside of what was learned", OUTSIDE, 255), 1: ("inside", "#ffffff", 0)}
+    )
 
 
 def _style(path, band, kind, **attributes):
@@ -40,9 +42,7 @@ def _style(path, band, kind, **attributes):
 
 def _save(path, style):
     ElementTree.indent(style)
-    path.write_text(
-        "<!DOCTYPE qgis>\n" + ElementTree.tostring(style, encoding="unicode") + "\n", encoding="utf-8"
-    )
+    path.write_text("<!DOCTYPE qgis>\n" + ElementTree.tostring(style, encoding="unicode") + "\n", encoding="utf-8")
 
 
 def _ramp(path, band, highest, what):
@@ -70,7 +70,5 @@ def _classes(path, band, classes):
     style, renderer = _style(path, band, "paletted")
     palette = ElementTree.SubElement(renderer, "colorPalette")
     for value, (text, colour, alpha) in classes.items():
-        ElementTree.SubElement(
-            palette, "paletteEntry", value=str(value), label=text, color=colour, alpha=str(alpha)
-        )
+        ElementTree.SubElement(palette, "paletteEntry", value=str(value), label=text, color=colour, alpha=str(alpha))
     _save(path, style)
