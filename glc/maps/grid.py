@@ -110,9 +110,18 @@ class Grid:
         """Degrees (lon, lat) of the centres of single cells."""
         return self._degrees(np.asarray(col, float) + 0.5, np.asarray(row, float) + 0.5)
 
+    def project(self, lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Degrees to the CRS's own coordinates."""
+        x, y = _transformer("EPSG:4326", self.crs).transform(np.asarray(lon, float), np.asarray(lat, float))
+        return np.asarray(x), np.asarray(y)
+
+    def unproject(self, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """The CRS's own coordinates to degrees."""
+        lon, lat = _transformer(self.crs, "EPSG:4326").transform(np.asarray(x, float), np.asarray(y, float))
+        return np.asarray(lon), np.asarray(lat)
+
     def _degrees(self, col, row):
-        x, y = self.transform * (col, row)
-        lon, lat = _transformer(self.crs, "EPSG:4326").transform(x, y)
+        lon, lat = self.unproject(*(self.transform * (col, row)))
         return np.where(np.abs(lon) > 180, (lon + 180) % 360 - 180, lon), np.asarray(lat)
 
 
@@ -210,8 +219,7 @@ def parse_bounds(text: str) -> Bounds:
     if west >= east:
         raise ConfigError(
             f"--bounds={text}: west {west:g} is not below east {east:g}; {example}; an area across 180 degrees is two "
-            f"maps, --bounds={west:g},{south:g},180,{north:g} and --bounds=-180,{south:g},{east:g},{north:g}, or that of "
-            "--like RASTER"
+            f"maps: --bounds={west:g},{south:g},180,{north:g} and --bounds=-180,{south:g},{east:g},{north:g}"
         )
     return west, south, east, north
 

@@ -24,9 +24,6 @@ _EXTENSIONS = {
 _OTHERS = {
     "probability.vrt": ("application/x-vrt", "all bands of probability-*.tif", ["data"]),
     "preview.png": ("image/png", "preview", ["thumbnail", "overview"]),
-    "probability.qml": ("application/xml", "QGIS style of the probabilities", ["metadata"]),
-    "richness.qml": ("application/xml", "QGIS style of the number of species", ["metadata"]),
-    "applicability.qml": ("application/xml", "QGIS style of the area of applicability", ["metadata"]),
 }
 
 
@@ -66,7 +63,9 @@ def write(
     properties |= {"sci:citation": origin.citation} if origin.citation else {}
     properties |= {"sci:doi": origin.doi} if origin.doi else {}
     properties |= {f"glc:{name}": value for name, value in {**origin.provenance, **facts}.items()}
-    names = [name for name in _OTHERS if (out / name).is_file()]
+    others = {name: kind for name, kind in _OTHERS.items() if (out / name).is_file()}
+    styles = sorted(path.stem for path in out.glob("*.qml"))
+    others |= {f"{name}.qml": ("application/xml", f"colours of {name} in QGIS", ["metadata"]) for name in styles}
     links = [{"rel": "cite-as", "href": f"https://doi.org/{origin.doi}"}] if origin.doi else []
     content = {
         "type": "Feature",
@@ -79,8 +78,8 @@ def write(
         "links": links,
         "assets": {name: _raster(out / name, bands, numbers) for name, bands, numbers in files}
         | {
-            name: {"href": f"./{name}", "type": _OTHERS[name][0], "title": _OTHERS[name][1], "roles": _OTHERS[name][2]}
-            for name in names
+            name: {"href": f"./{name}", "type": kind, "title": title, "roles": roles}
+            for name, (kind, title, roles) in others.items()
         },
     }
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)

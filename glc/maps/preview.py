@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pyproj
 import rasterio
 from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -100,7 +99,7 @@ def _panel(axes, grid, values, limit, outside):
 def _basemap(axes, grid):
     """Land, graticule, coasts and borders of countries."""
     west, south, east, north = grid.degrees
-    project = pyproj.Transformer.from_crs(4326, grid.crs, always_xy=True).transform
+    project = grid.project
     lines = basemap.world().outline((west, south, east, north))
     for kind, colour, width in (("border", _BORDER, 0.5), ("coast", _COAST, 0.7)):
         drawn = [np.column_stack(project(*line.T)) for line in lines[kind]]
@@ -114,21 +113,21 @@ def _basemap(axes, grid):
     graticule = [np.column_stack(project(np.full(60, lon), south + along * (north - south))) for lon in meridians]
     graticule += [np.column_stack(project(west + along * (east - west), np.full(60, lat))) for lat in parallels]
     axes.add_collection(LineCollection(graticule, colors=_LINES, linewidths=0.4, linestyles=(0, (4, 3)), zorder=1.5))
-    _label(axes, grid, meridians, parallels, project)
+    _label(axes, grid, meridians, parallels)
 
 
-def _label(axes, grid, meridians, parallels, project):
+def _label(axes, grid, meridians, parallels):
     """Degrees where meridians leave the map at the bottom, and parallels at the left."""
     left, bottom, right, top = grid.bounds
     west, south, east, north = grid.degrees
     fine = np.linspace(0, 1, 400)
     for lon in meridians:
-        x, y = project(np.full(400, lon), south + fine * (north - south))
+        x, y = grid.project(np.full(400, lon), south + fine * (north - south))
         place = np.interp(bottom, y, x)
         if left < place < right and y[0] <= bottom <= y[-1]:
             axes.annotate(_degrees(lon, "EW"), (place, bottom), (0, -3), **_TICK, ha="center", va="top")
     for lat in parallels:
-        x, y = project(west + fine * (east - west), np.full(400, lat))
+        x, y = grid.project(west + fine * (east - west), np.full(400, lat))
         place = np.interp(left, x, y)
         if bottom < place < top and x[0] <= left <= x[-1]:
             axes.annotate(_degrees(lat, "NS"), (left, place), (-3, 0), **_TICK, ha="right", va="center")
@@ -141,8 +140,7 @@ def _scale_bar(axes, grid):
     """A bar of a round number of kilometres, measured along the middle of the map."""
     left, bottom, right, top = grid.bounds
     middle = (left + right) / 2, (top + bottom) / 2
-    to_degrees = pyproj.Transformer.from_crs(grid.crs, 4326, always_xy=True).transform
-    ends = to_degrees([middle[0] - grid.cell_size[0], middle[0] + grid.cell_size[0]], [middle[1]] * 2)
+    ends = grid.unproject([middle[0] - grid.cell_size[0], middle[0] + grid.cell_size[0]], [middle[1]] * 2)
     unit_m = float(geo.great_circle_m(ends[0][0], ends[1][0], ends[0][1], ends[1][1])) / (2 * grid.cell_size[0])
     wanted = 0.25 * (right - left) * unit_m
     power = 10 ** math.floor(math.log10(wanted))

@@ -71,8 +71,8 @@ class FolderNameParameter(NamedParameter[str]):
     def normalize(self, x: str) -> str:
         if x and config.file_name(x) != x:
             raise ConfigError(
-                f"{self.option}: found {x!r}, expected a folder's name of letters, digits and ._=+,- that does not begin "
-                f"with a dot; try: {config.file_name(x)}"
+                f"{self.option}: found {x!r}, expected a folder's name of letters, digits and ._=+,- not "
+                f"beginning with a dot; try: {config.file_name(x)}"
             )
         return x
 
