@@ -13,7 +13,7 @@ from glc.errors import DataError
 from glc.maps import cover
 from glc.maps.geotiff import LAST, NODATA, quantised
 from glc.maps.grid import Block, Grid
-from glc.maps.scorer import Scorer, missing_inputs
+from glc.maps.scorer import InputsT, Scorer, missing_inputs
 from glc.progress import tqdm
 from glc.types import Say
 
@@ -53,7 +53,9 @@ class Blocks:
     folder : of the blocks' files; those that are there are not scored again
     """
 
-    def __init__(self, scorer: Scorer, grid: Grid, chosen: np.ndarray, species: Sequence[int], folder: Path) -> None:
+    def __init__(
+        self, scorer: Scorer[InputsT], grid: Grid, chosen: np.ndarray, species: Sequence[int], folder: Path
+    ) -> None:
         self.scorer, self.grid, self.chosen, self.folder = scorer, grid, chosen, folder
         self.species = np.asarray(species, int)
         self.every = [block for block in grid.blocks() if self._chosen_of(block).any()]

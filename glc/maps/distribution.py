@@ -14,7 +14,7 @@ from glc.maps.cover import Cover, CoverOptions
 from glc.maps.geotiff import Band, Numbers
 from glc.maps.grid import Block, Grid
 from glc.maps.origin import Origin
-from glc.maps.scorer import Scorer
+from glc.maps.scorer import InputsT, Scorer
 from glc.types import Facts, Say, StrPath
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _MEANING = {
 
 
 def write(
-    scorer: Scorer,
+    scorer: Scorer[InputsT],
     grid: Grid,
     cover: CoverOptions,
     rows: Sequence[int],

@@ -1,7 +1,7 @@
 """What a map asks of a fitted experiment (`glc.fitted`); maps need no more of it, and know no model."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,11 +23,10 @@ class Inputs(Protocol):
     def notes(self) -> list[str]: ...
 
 
-Values = Mapping[str, Inputs]
-"""What the models of a fitted experiment read, by the experiment's name."""
+InputsT = TypeVar("InputsT", bound=Inputs)
 
 
-class Scorer(Protocol):
+class Scorer(Protocol[InputsT]):
     """A fitted experiment.
 
     species : columns speciesId, name, key and records, a row per species
@@ -43,10 +42,10 @@ class Scorer(Protocol):
     def places(self, lon: ArrayLike, lat: ArrayLike) -> pd.DataFrame:
         """The places at degrees `lon`, `lat`, a row each."""
 
-    def inputs(self, places: pd.DataFrame, allow_missing: bool = ...) -> Values:
-        """What the experiment reads at `places`; `allow_missing` : do not refuse places without any."""
+    def inputs(self, places: pd.DataFrame, allow_missing: bool = ...) -> Mapping[str, InputsT]:
+        """What its models read at `places`, by name; `allow_missing` : do not refuse places without any."""
 
-    def scores(self, places: pd.DataFrame, values: Values | None = ...) -> sparse.csr_matrix:
+    def scores(self, places: pd.DataFrame, values: Mapping[str, InputsT] | None = ...) -> sparse.csr_matrix:
         """Scores (place, species) from 0 to 1."""
 
     def sets(self, scores: sparse.csr_matrix, places: pd.DataFrame) -> sparse.csr_matrix:
@@ -55,11 +54,11 @@ class Scorer(Protocol):
     def expected_species(self, scores: sparse.csr_matrix) -> np.ndarray:
         """Expected number of species, (place,)."""
 
-    def applicability(self, places: pd.DataFrame, values: Values | None = ...) -> pd.DataFrame:
+    def applicability(self, places: pd.DataFrame, values: Mapping[str, InputsT] | None = ...) -> pd.DataFrame:
         """Columns dissimilarity, inside, distance_to_training_m and expected_f1, a row per place; NaN: not known."""
 
 
-def missing_inputs(places: pd.DataFrame, values: Values) -> pd.DataFrame:
+def missing_inputs(places: pd.DataFrame, values: Mapping[str, Inputs]) -> pd.DataFrame:
     """Which inputs have no value at places: (place, input) bool; an input of several models is one column."""
     columns: dict[str, np.ndarray] = {}
     for inputs in values.values():
