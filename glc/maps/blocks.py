@@ -155,7 +155,7 @@ class Blocks:
             richness["expected"] = np.asarray(self.scorer.expected_species(scores)).ravel()
         trust = self.scorer.applicability(places, values)
         chunk = {name: np.asarray(column, np.float32) for name, column in richness.items()}
-        chunk |= {name: trust[name].to_numpy(np.float32) for name in APPLICABILITY}
+        chunk |= {name: trust[name].to_numpy(np.float32, na_value=np.nan) for name in APPLICABILITY}
         if self.scorer.relative:
             chunk["expected_f1"] = nothing
         missing = missing_inputs(places, values)

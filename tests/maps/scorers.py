@@ -61,7 +61,7 @@ class SyntheticScorer:
         return pd.DataFrame(
             {
                 "dissimilarity": distance_m / 200_000,
-                "inside": (distance_m < 150_000).astype(float),
+                "inside": pd.Series(distance_m < 150_000, dtype="boolean").where(distance_m < 250_000),
                 "distance_to_training_m": distance_m,
                 "expected_f1": np.full(len(places), np.nan),
             }

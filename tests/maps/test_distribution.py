@@ -115,7 +115,8 @@ def test_richness_and_applicability_are_those_of_the_scorer(folder, scorer):
         assert raster.descriptions == ("dissimilarity", "inside", "distance_to_training_m", "expected_f1")
     trust = scorer.applicability(places)
     for band, name in enumerate(("dissimilarity", "inside", "distance_to_training_m")):
-        assert np.allclose(known[band], trust[name], rtol=1e-5)
+        assert np.allclose(known[band], trust[name].to_numpy(float, na_value=np.nan), rtol=1e-5, equal_nan=True)
+    assert np.isnan(known[1]).any()
     assert np.isnan(known[3]).all()
 
 
