@@ -148,6 +148,53 @@ def run(
     _luigi(task, options, [*own, *context.args], verbose)  # what follows -- is read last and wins
 
 
+@app.command(name="map", context_settings={"allow_extra_args": True})
+def distribution_map(
+    context: typer.Context,
+    experiment: Experiment,
+    dataset: DatasetOption = "virtual:small",
+    bounds: Annotated[
+        str,
+        typer.Option(
+            help="West, south, east, north in degrees, such as --bounds=-5,42,8,51.",
+            show_default="the area of the training surveys",
+        ),
+    ] = "",
+    like: Annotated[str, typer.Option(help="Raster whose cells the map has.", show_default=False)] = "",
+    aoi: Annotated[str, typer.Option(help="GeoJSON of the areas that are mapped.", show_default=False)] = "",
+    resolution: Annotated[
+        str,
+        typer.Option(help="Side of a cell: metres, or degrees where --crs is geographic.", show_default="1000 metres"),
+    ] = "",
+    crs: Annotated[
+        str, typer.Option(help="CRS of the map, such as EPSG:3035.", show_default="the dataset's projection")
+    ] = "",
+    species: Annotated[
+        str,
+        typer.Option(help="Ids or names with commas between, or all.", show_default="the 50 most frequent"),
+    ] = "",
+    mask: Annotated[
+        str,
+        typer.Option(help="Raster, zero or nodata where nothing is predicted; none: the sea too.", show_default="land"),
+    ] = "",
+    name: Annotated[str, typer.Option(help="Folder of the map inside the experiment's.", show_default=False)] = "",
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Predict although the model's inputs have no value in the area.")
+    ] = False,
+    root: RootOption = "",
+    imagery: ImageryOption = "",
+    verbose: VerboseOption = False,
+) -> None:
+    """Map species, their number, and where to trust the map: GeoTIFFs, a preview, a STAC item.
+
+    What is not fitted yet is fitted first.
+    """
+    options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery}
+    options |= {"bounds": bounds, "like": like, "aoi": aoi, "resolution": resolution, "crs": crs}
+    options |= {"species": species, "mask": mask, "name": name}
+    _luigi("DistributionMap", options, ["--allow-missing"] * allow_missing + context.args, verbose)
+
+
 @app.command(name="list")
 def list_experiments(
     paper: Annotated[str, typer.Argument(help="Only papers or experiments whose name contains this.")] = "",
@@ -252,5 +299,6 @@ def _luigi(task, options, more, verbose):
         print("loading …", end="\r", file=sys.stderr, flush=True)
     from glc.tasks import console
 
-    words = [word for name, value in options.items() if value for word in (f"--{name.replace('_', '-')}", value)]
+    # a value may begin with a minus, as a western longitude does
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if value]
     console.run([task, *words, *more, *["--machine-verbose"] * verbose])

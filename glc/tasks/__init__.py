@@ -43,6 +43,7 @@ from glc.tasks.location.globe import GlobePatches, VirtualGlobe
 from glc.tasks.location.localisation import LocatedImage, LocatedPlace, LocationErrors
 from glc.tasks.location.places import LocationPlaces
 from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles
+from glc.tasks.maps import DistributionMap
 from glc.tasks.model import Model
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.provenance import Provenance
@@ -64,6 +65,7 @@ __all__ = [
     "Cubes",
     "DataPage",
     "DctBudget",
+    "DistributionMap",
     "EnsembleScores",
     "Evaluate",
     "Examples",
