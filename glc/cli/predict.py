@@ -83,7 +83,7 @@ def at_place(
         "distance_to_training_m": row["distance_to_training_m"],
         "dissimilarity": row["dissimilarity"],
         "inside": row["inside"],
-        "missing": row["missing"],
+        "missing": row["missing"].split(", ") if row["missing"] else [],
         "problem": checked.problem[0],
     }
     if explain:

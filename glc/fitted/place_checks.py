@@ -22,6 +22,8 @@ SEA_TOLERANCE_M = 5_000.0
 """Metres from land from which a place counts as at sea; nearer ones may be on a coast that the basemap simplifies."""
 EXAMPLES = 5
 """Rows that are reported of each kind of problem."""
+SAMPLED = 64
+"""Places of each block that are in the sample."""
 UNUSABLE = ("not a number", "outside the world")
 """Kinds of problems that leave no coordinates to predict at."""
 _WHOLE = r"[+-]?(0|[1-9]\d{0,17})"
@@ -98,6 +100,7 @@ class Summary:
     counts : rows by kind of problem
     examples : kind -> the first few problems, each with its row (1 is the first after the header)
     types : the type of each column that is text in the file, by what all its values can be read as
+    sample : some of the usable places, from all over the file: frame of lon, lat and surveyId
     bounds : west, south, east, north of the usable places
     """
 
@@ -107,6 +110,7 @@ class Summary:
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
     types: dict[str, pa.DataType] = field(default_factory=dict)
+    sample: pd.DataFrame = field(default_factory=pd.DataFrame)
     bounds: tuple[float, float, float, float] = (np.inf, np.inf, -np.inf, -np.inf)
 
     def lines(self) -> list[str]:
@@ -126,7 +130,7 @@ def summarise(places: PlacesFile, rows: int) -> Summary:
     rows : of a block
     raises : DataError for a file without a place that can be used, and for one whose lon and lat are swapped
     """
-    known, swapped = Summary(places.notes), 0
+    known, swapped, samples = Summary(places.notes), 0, []
     for table in places.blocks(rows):
         checked = check_rows(table)
         usable = checked.usable
@@ -140,6 +144,9 @@ def summarise(places: PlacesFile, rows: int) -> Summary:
             swapped += int(((np.abs(lat) > 90) & (np.abs(lat) <= 180) & (np.abs(lon) <= 90)).sum())
         if usable.any():
             lon, lat = checked.lon[usable], checked.lat[usable]
+            some = np.linspace(0, len(lon) - 1, min(len(lon), SAMPLED)).astype(int)
+            ids = checked.survey_id[usable][some]
+            samples.append(pd.DataFrame({"lon": lon[some], "lat": lat[some], "surveyId": ids}))
             west, south, east, north = known.bounds
             known.bounds = (
                 min(west, lon.min()), min(south, lat.min()), max(east, lon.max()), max(north, lat.max()),
@@ -148,6 +155,8 @@ def summarise(places: PlacesFile, rows: int) -> Summary:
             known.types[name] = _wider(known.types.get(name), table[name])
         known.rows += table.num_rows
         known.usable += int(usable.sum())
+    if samples:
+        known.sample = pd.concat(samples, ignore_index=True)
     if not known.rows:
         raise DataError(f"{places.path}: no places; expected a row per place")
     if swapped > known.rows / 2:

@@ -1,6 +1,7 @@
 """Why a place is predicted as it is: what the nearest training surveys hold, and each input's share."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from glc import geo
+from glc.fitted import predictions
 
 if TYPE_CHECKING:
     from glc.fitted.inputs import InputsAt
@@ -81,35 +83,35 @@ def nearest_surveys(
 
 
 def input_shares(
-    fitted: "FittedExperiment", places: pd.DataFrame, values: "InputsAt", best: list[int]
+    fitted: "FittedExperiment", places: pd.DataFrame, values: "Mapping[str, InputsAt]", best: list[int]
 ) -> list[InputShare]:
-    """What each input brings at one place: the prediction with that input missing.
+    """What each input brings at one place: the prediction with that input missing, in all models that read it.
 
     places, values : of `FittedExperiment.places` and `inputs`, one row
     best : ids whose probabilities are compared
     """
-    ids = fitted.species["speciesId"].to_numpy()
-    columns = np.searchsorted(ids, best)
+    columns = np.searchsorted(fitted.species["speciesId"].to_numpy(), best)
+    missing = predictions.missing_inputs(places, values)
     shares = []
-    for name in values.missing.columns:
-        scores = fitted.scores(places, without(values, name))
+    for name in missing.columns:
+        scores = fitted.scores(places, {model: without(inputs, name) for model, inputs in values.items()})
         dense = scores.toarray()[0]
         expected = None if fitted.relative else float(fitted.expected_species(scores)[0])
         probability = {species: float(dense[column]) for species, column in zip(best, columns, strict=True)}
-        shares.append(InputShare(str(name), probability, expected, bool(values.missing[name].iloc[0])))
+        shares.append(InputShare(name, probability, expected, bool(missing[name].iloc[0])))
     return shares
 
 
 def without(values: "InputsAt", name: str) -> "InputsAt":
-    """The values with one input missing everywhere.
+    """The values with one input missing everywhere; as they are where they have no such input.
 
     name : of the input, a column of ``values.missing``
     """
-    missing = values.missing.copy()
-    missing[name] = True
-    tables, imagery = dict(values.tables), dict(values.imagery)
+    if name not in values.missing.columns:
+        return values
+    tables, known = dict(values.tables), dict(values.known)
     if name in tables:
         tables[name] = tables[name] * np.float32(np.nan)
-    if name in imagery:
-        imagery[name] = np.full_like(imagery[name], np.nan)
-    return dataclasses.replace(values, tables=tables, imagery=imagery, missing=missing)
+    if name in known:
+        known[name] = np.zeros_like(known[name])
+    return dataclasses.replace(values, tables=tables, known=known, missing=values.missing.assign(**{name: True}))

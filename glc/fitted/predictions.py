@@ -1,5 +1,6 @@
 """Predictions at places as a table: of a block, and of a whole file of places, block by block."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 from scipy import sparse
@@ -35,7 +37,7 @@ COLUMNS = pa.schema(
         ("distance_to_training_m", pa.float64()),
         ("dissimilarity", pa.float64()),  # null where the model has no area of applicability
         ("inside", pa.bool_()),
-        ("missing", pa.list_(pa.string())),  # inputs that are not known here
+        ("missing", pa.string()),  # names of inputs without a value here, separated by commas; empty for none
         ("problem", pa.string()),  # what is wrong with the row
     ]
 )
@@ -66,6 +68,8 @@ def write(
     """
     training = fitted.data.places.iloc[fitted.data.train()]
     place_checks.check_not_swapped(places, known, training["lon"].to_numpy(), training["lat"].to_numpy())
+    sample = fitted.places(known.sample["lon"], known.sample["lat"], survey_ids=_ids(known.sample["surveyId"]))
+    fitted.inputs(sample, allow_missing=allow_missing)  # of all places together: one block may well lack all imagery
     parts.mkdir(parents=True, exist_ok=True)
     count = -(-known.rows // rows)
     files = [parts / f"part-{number:06}.parquet" for number in range(count)]
@@ -73,14 +77,14 @@ def write(
         for file, block in zip(files, places.blocks(rows), strict=True):
             if not file.is_file():
                 with storage.atomic_file(file) as path:
-                    pq.write_table(predict_rows(fitted, block, known, listed, allow_missing), path, compression="zstd")
+                    pq.write_table(predict_rows(fitted, block, known, listed), path, compression="zstd")
             bar.update(block.num_rows)
     inside, missing = 0, 0
     with pq.ParquetWriter(out, pq.read_schema(files[0]), compression="zstd") as writer:
         for file in files:
             table = pq.read_table(file)
             inside += int(np.asarray(table["inside"].fill_null(False)).sum())
-            missing += int((np.asarray(table["missing"].combine_chunks().value_lengths().fill_null(0)) > 0).sum())
+            missing += int(pc.sum(pc.not_equal(table["missing"], "")).as_py() or 0)
             writer.write_table(table)
     return {
         "places": known.rows,
@@ -91,13 +95,11 @@ def write(
     }
 
 
-def predict_rows(
-    fitted: "FittedExperiment", table: pa.Table, known: Summary, listed: int, allow_missing: bool
-) -> pa.Table:
+def predict_rows(fitted: "FittedExperiment", table: pa.Table, known: Summary, listed: int) -> pa.Table:
     """The rows of a file of places with `COLUMNS`; those that cannot be used have nulls and their problem."""
     checked = place_checks.check_rows(table)
     usable = np.flatnonzero(checked.usable)
-    made = at_rows(fitted, checked, usable, listed, allow_missing).table if len(usable) else COLUMNS.empty_table()
+    made = at_rows(fitted, checked, usable, listed, allow_missing=True).table if len(usable) else COLUMNS.empty_table()
     at = np.full(table.num_rows, -1)
     at[usable] = np.arange(len(usable))
     taken = made.take(pa.array(at, mask=at < 0))
@@ -117,7 +119,7 @@ class Prediction:
 
     table: pa.Table
     places: pd.DataFrame
-    values: "InputsAt"
+    values: "Mapping[str, InputsAt]"
 
 
 def at_rows(
@@ -129,14 +131,11 @@ def at_rows(
     listed, allow_missing : as of `write`
     """
     rows = np.asarray(rows)
-    ids = checked.survey_id[rows]
-    # those without an id get negative ones, which no survey has
-    survey_ids = None if ids.isna().all() else np.where(ids.isna(), -1 - rows, ids.to_numpy(np.int64, na_value=0))
     places = fitted.places(
         checked.lon[rows],
         checked.lat[rows],
         date=checked.date[rows],
-        survey_ids=survey_ids,
+        survey_ids=_ids(checked.survey_id[rows]),
     )
     values = fitted.inputs(places, allow_missing=allow_missing)
     scores = fitted.scores(places, values)
@@ -145,9 +144,7 @@ def at_rows(
     row, column, score, member = best(scores, sets, listed)
     offsets = np.searchsorted(row, np.arange(len(rows) + 1)).astype(np.int32)
     decided = np.searchsorted(row[member], np.arange(len(rows) + 1)).astype(np.int32)
-    dissimilarity, inside = applicability(fitted, places, values)
-    names = np.array(values.missing.columns, object)
-    missing = [list(names[lacks]) for lacks in values.missing.to_numpy(bool)]
+    trust = fitted.applicability(places, values)
     n = len(rows)
     columns = {
         "species": pa.ListArray.from_arrays(offsets, pa.array(ids[column], pa.int32())),
@@ -159,12 +156,18 @@ def at_rows(
         if fitted.relative
         else pa.array(np.asarray(fitted.expected_species(scores), np.float64)),
         "distance_to_training_m": pa.array(np.asarray(fitted.training_distance_m(places), np.float64)),
-        "dissimilarity": dissimilarity,
-        "inside": inside,
-        "missing": pa.array(missing, pa.list_(pa.string())),
+        "dissimilarity": pa.array(trust["dissimilarity"].to_numpy(np.float64), from_pandas=True),
+        "inside": pa.array(trust["inside"].astype("boolean")),
+        "missing": pa.array(_names(missing_inputs(places, values)), pa.string()),
         "problem": pa.nulls(n, pa.string()),
     }
     return Prediction(pa.table(columns, schema=COLUMNS), places, values)
+
+
+def _ids(given: pd.arrays.IntegerArray | pd.Series) -> np.ndarray | None:
+    """Survey ids (n,) of places; those without one get negative numbers, which no survey has. None where all lack one."""
+    lacks = np.asarray(given.isna())
+    return None if lacks.all() else np.where(lacks, -1 - np.arange(len(lacks)), given.to_numpy(np.int64, na_value=0))
 
 
 def best(
@@ -196,6 +199,18 @@ def best(
     return row, column, score, member
 
 
-def applicability(fitted: "FittedExperiment", places: pd.DataFrame, values: "InputsAt") -> tuple[pa.Array, pa.Array]:
-    """Dissimilarity of places from the training, and whether they are inside of what was learned; null if unknown."""
-    return pa.nulls(len(places), pa.float64()), pa.nulls(len(places), pa.bool_())
+def missing_inputs(places: pd.DataFrame, values: "Mapping[str, InputsAt]") -> pd.DataFrame:
+    """Which inputs have no value at places: frame (n, input) bool; an input of several models is one column."""
+    columns: dict[str, np.ndarray] = {}
+    for inputs in values.values():
+        for name in inputs.missing.columns:
+            lacks = inputs.missing[name].to_numpy(bool)
+            columns[str(name)] = columns.get(str(name), np.zeros(len(places), bool)) | lacks
+    return pd.DataFrame(columns, index=range(len(places)))
+
+
+def _names(missing: pd.DataFrame) -> list[str]:
+    names = np.array(missing.columns, object)
+    patterns, number = np.unique(missing.to_numpy(bool).reshape(len(missing), -1), axis=0, return_inverse=True)
+    texts = [", ".join(names[pattern]) for pattern in patterns]
+    return [texts[at] for at in np.ravel(number)]

@@ -87,7 +87,7 @@ def test_relative_suitability_has_no_set_and_no_number(glc):
 
 def test_places_at_sea_and_missing_inputs_are_noted(glc):
     assert "note                at sea" in glc("--lon", "-30", "--lat", "40")
-    assert "missing inputs      warmth" in glc("--lon", "4", "--lat", "51")
+    assert "missing inputs      warmth" in glc("--lon", "4", "--lat", "51", "--allow-missing")
 
 
 def test_an_explanation_has_the_neighbours_and_each_inputs_share(glc):

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import sparse
 
 from glc import geo
+from glc.errors import DataError
 from glc.surveys import SurveyData
 
 SPECIES = np.arange(10, 50, dtype=np.int32)
@@ -16,6 +17,7 @@ SPECIES = np.arange(10, 50, dtype=np.int32)
 class Values:
     tables: dict
     imagery: dict
+    known: dict
     missing: pd.DataFrame
 
 
@@ -25,6 +27,8 @@ class SmallModel:
 
     relative: bool = False
     listed_sizes: int = 3
+    trusted: bool = False
+    """Whether there is an area of applicability."""
     asked: list = field(default_factory=list)
     """Number of places of each call of `scores`."""
 
@@ -51,12 +55,15 @@ class SmallModel:
     def inputs(self, places, allow_missing=False):
         warmth = np.where(places["lat"] > 50, np.nan, places["lat"]).astype(np.float32)
         frame = pd.DataFrame({"degrees": warmth})
-        return Values({"warmth": frame}, {}, pd.DataFrame({"warmth": np.isnan(warmth)}))
+        missing = pd.DataFrame({"warmth": np.isnan(warmth)})
+        if missing.to_numpy().all() and not allow_missing:
+            raise DataError("none of the places has a value of warmth: --allow-missing")
+        return {"small": Values({"warmth": frame}, {}, {}, missing)}
 
     def scores(self, places, values=None, fold=None):
         self.asked.append(len(places))
         near = np.exp(-np.abs(places["lon"].to_numpy()[:, None] - np.linspace(0, 8, 40)))
-        warmth = np.nan_to_num(values.tables["warmth"]["degrees"].to_numpy(), nan=44.0)
+        warmth = np.nan_to_num(values["small"].tables["warmth"]["degrees"].to_numpy(), nan=44.0)
         return sparse.csr_matrix((near * np.exp(-np.abs(warmth - 45))[:, None]).astype(np.float32))
 
     def sets(self, scores, places):
@@ -71,3 +78,8 @@ class SmallModel:
     def training_distance_m(self, places):
         lon, lat = self.data.places["lon"].to_numpy(), self.data.places["lat"].to_numpy()
         return geo.great_circle_m(places["lon"].to_numpy()[:, None], places["lat"].to_numpy()[:, None], lon, lat).min(1)
+
+    def applicability(self, places, values=None):
+        far = self.training_distance_m(places) > 1e6
+        inside = pd.array(~far, "boolean") if self.trusted else pd.array([pd.NA] * len(places), "boolean")
+        return pd.DataFrame({"dissimilarity": np.where(self.trusted, far * 1.5, np.nan), "inside": inside})

@@ -27,22 +27,26 @@ def test_leaving_an_input_out_predicts_with_it_missing():
     assert not share.missing
     assert share.probability == pytest.approx({10: now[0] / np.e, 11: now[1] / np.e})  # 44 is a degree from the best
     assert share.expected_species == pytest.approx(now.sum() / np.e, rel=1e-5)
-    assert not values.missing.to_numpy().any()
-    assert values.tables["warmth"].to_numpy() == 45
+    assert not values["small"].missing.to_numpy().any()
+    assert values["small"].tables["warmth"].to_numpy() == 45
 
 
 def test_an_input_that_is_missing_anyhow_says_so():
     fitted = SmallModel(relative=True)
     places = fitted.places([0.0], [55.0])
-    (share,) = place_explanation.input_shares(fitted, places, fitted.inputs(places), [10])
+    (share,) = place_explanation.input_shares(fitted, places, fitted.inputs(places, allow_missing=True), [10])
     assert share.missing
     assert share.expected_species is None
 
 
-def test_imagery_is_left_out_as_missing_pixels():
+def test_imagery_is_left_out_as_pixels_that_are_not_known():
     fitted = SmallModel()
-    values = fitted.inputs(fitted.places([0.0], [45.0]))
-    values.imagery["patch"] = np.ones((1, 3, 4, 4), np.float32)
+    values = fitted.inputs(fitted.places([0.0], [45.0]))["small"]
+    values.missing["patch"] = False
+    values.known["patch"] = np.ones((1, 3), bool)
     changed = place_explanation.without(values, "patch")
-    assert np.isnan(changed.imagery["patch"]).all()
-    assert (values.imagery["patch"] == 1).all()
+    assert not changed.known["patch"].any()
+    assert changed.missing["patch"].all()
+    assert values.known["patch"].all()
+    assert changed.tables["warmth"].equals(values.tables["warmth"])
+    assert place_explanation.without(values, "of another model") is values

@@ -44,7 +44,7 @@ def test_every_row_is_predicted_in_its_order_with_its_columns(tmp_path):
         assert row["expected_species"] > sum(row["probability"])
         assert row["dissimilarity"] is None
         assert row["inside"] is None
-        assert row["missing"] == []
+        assert row["missing"] == ""
         assert row["problem"] is None
     assert facts == {"places": 10, "predicted": 10, "problems": {}, "inside": 0, "missing_inputs": 0}
 
@@ -66,7 +66,7 @@ def test_rows_that_cannot_be_used_are_there_with_nulls(tmp_path):
     assert [row["problem"] for row in rows][:2] == [None, "lon: found 'x', expected a number of degrees"]
     assert "outside" in str(facts["problems"])
     assert rows[3]["problem"] == "at sea"
-    assert rows[4]["missing"] == ["warmth"]
+    assert rows[4]["missing"] == "warmth"
     assert table["lon"].to_pylist() == [1, None, 500, -30, 2]
     assert facts["predicted"] == 3
     assert facts["missing_inputs"] == 1
@@ -76,6 +76,27 @@ def test_a_block_without_a_usable_place_has_nulls_alone(tmp_path):
     frame = pd.DataFrame({"lon": ["x", "y", "1"], "lat": ["1", "2", "44"]})
     table, _ = predicted(SmallModel(), frame, tmp_path, rows=2, name="a.csv")
     assert [value is None for value in table["species"].to_pylist()] == [True, True, False]
+
+
+def test_what_is_known_of_applicability_is_there(tmp_path):
+    frame = pd.DataFrame({"lon": [4.0, 30.0], "lat": [44.0, 50.0]})
+    table, facts = predicted(SmallModel(trusted=True), frame, tmp_path)
+    assert table["inside"].to_pylist() == [True, False]
+    assert table["dissimilarity"].to_pylist() == [0, 1.5]
+    assert facts["inside"] == 1
+
+
+def test_imagery_that_is_missing_in_the_whole_file_is_refused_and_in_one_block_is_not(tmp_path):
+    north = pd.DataFrame({"lon": 4.0, "lat": [55.0] * 5})
+    with pytest.raises(DataError, match="--allow-missing"):
+        predicted(SmallModel(), north, tmp_path / "all")
+    assert not (tmp_path / "all" / "parts").exists()
+    table, _ = predicted(SmallModel(), north, tmp_path / "allowed", allow_missing=True)
+    assert table["missing"].to_pylist() == ["warmth"] * 5
+    mixed = pd.concat([north, near(1)])
+    table, facts = predicted(SmallModel(), mixed, tmp_path / "some")
+    assert table["missing"].to_pylist() == [*["warmth"] * 5, ""]
+    assert facts["missing_inputs"] == 5
 
 
 def test_relative_suitability_has_neither_sets_nor_numbers(tmp_path):
