@@ -49,7 +49,7 @@ def at_place(
 ) -> Facts:
     """What ``--json`` prints: the species, best first, and the facts of the place."""
     from glc.fitted import place_checks, predictions  # after the options are checked: numpy and scipy take time
-    from glc.fitted.load import load
+    import glc
 
     table = pa.table({"lon": [lon], "lat": [lat], **({"date": [date]} if date else {})})
     checked = place_checks.check_rows(table)
@@ -58,7 +58,7 @@ def at_place(
                           "-90 to 90")  # fmt: skip
     if checked.kind[0] == "date" or (date and "date:" in str(checked.problem[0])):
         raise ConfigError(f"--date: found {date!r}, expected YYYY-MM-DD or a year")
-    fitted = load(folder, imagery_folder=imagery)
+    fitted = glc.load(folder, imagery_folder=imagery)
     prediction = predictions.at_rows(fitted, checked, [0], top, allow_missing)
     (row,) = prediction.table.to_pylist()
     names = dict(zip(fitted.species["speciesId"].tolist(), fitted.species["name"].tolist(), strict=True))

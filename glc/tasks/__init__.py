@@ -40,6 +40,7 @@ from glc.tasks.location.places import LocationPlaces
 from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles
 from glc.tasks.model import Model
 from glc.tasks.neighbours import Neighbours
+from glc.tasks.predict import Predict
 from glc.tasks.provenance import Provenance
 from glc.tasks.report import Report
 from glc.tasks.scores import ClassicalScores, EnsembleScores, NetScores, Predictions
@@ -73,6 +74,7 @@ __all__ = [
     "Model",
     "Neighbours",
     "NetScores",
+    "Predict",
     "Predictions",
     "Pretrain",
     "PretrainLocation",

@@ -40,7 +40,12 @@ class Predict(ExperimentProduct):
     allow_missing = luigi.BoolParameter(description="predict also where all imagery of the experiment is missing")
 
     def requires(self) -> dict[str, GlcTask]:
-        return {"model": self.clone(Model)}
+        return {"model": self.model}
+
+    @property
+    def model(self) -> Model:
+        """The task that makes the folder of the fitted experiment."""
+        return self.clone(Model)
 
     def content(self) -> JSON:
         return [Path(self.places).name, storage.file_digest(self.places)]
@@ -71,14 +76,13 @@ class Predict(ExperimentProduct):
         return [Published(self.stable("predictions") / name, self.folder / TABLE)]
 
     def write(self, out: Path) -> None:
-        from glc.fitted import predictions
-        from glc.fitted.load import load
+        from glc.fitted import load, predictions
 
         self.status(f"reading {Path(self.places).name}")
         known = self.known
         for line in known.lines():
             self.status(line)
-        fitted = load(self.input()["model"].path, imagery_folder=self.imagery_folder)
+        fitted = load(self.model.folder, imagery_folder=self.imagery_folder)
         facts = predictions.write(
             fitted,
             self.file,

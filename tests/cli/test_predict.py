@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 from glc.cli import commands
 from glc.cli.commands import app
 from glc.errors import ConfigError
-from glc.fitted import load as loading
 from tests.fitted.small_model import SmallModel
 
 PLACE = ("--lon", "4.1", "--lat", "44.2")
@@ -21,7 +20,7 @@ def glc(tmp_path, monkeypatch):
     """What ``glc predict small`` prints, from a model's folder with a small model."""
 
     def run(*words, relative=False):
-        monkeypatch.setattr(loading, "load", lambda folder, imagery_folder="": SmallModel(relative=relative))
+        monkeypatch.setattr("glc.load", lambda folder, imagery_folder="": SmallModel(relative=relative))
         (tmp_path / "model.json").write_text("{}")
         result = CliRunner().invoke(app, ["predict", str(tmp_path), *words])
         if result.exception:
