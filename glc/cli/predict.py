@@ -61,10 +61,11 @@ def at_place(
     fitted = glc.load(folder, imagery_folder=imagery)
     prediction = predictions.at_rows(fitted, checked, [0], top, allow_missing)
     (row,) = prediction.table.to_pylist()
-    names = dict(zip(fitted.species["speciesId"].tolist(), fitted.species["name"].tolist(), strict=True))
+    known = fitted.species.dropna(subset="name")
+    names = dict(zip(known["speciesId"].tolist(), known["name"].astype(str), strict=True))
 
     def named(ids: list[int]) -> list[Facts]:
-        return [{"id": species, "name": names[species] or None} for species in ids]
+        return [{"id": species, "name": names.get(species)} for species in ids]
 
     decided = None if row["predicted"] is None else set(row["predicted"])
     facts: Facts = {

@@ -39,7 +39,7 @@ class SmallModel:
     @property
     def species(self):
         names = [None if species % 5 == 0 else f"Planta {species}" for species in SPECIES]
-        return pd.DataFrame({"speciesId": SPECIES, "name": names})
+        return pd.DataFrame({"speciesId": SPECIES, "name": pd.array(names, "string")})
 
     @property
     def data(self):
