@@ -147,22 +147,6 @@ class FittedExperiment:
         """Great-circle metres (n,) to the nearest training survey."""
         return self.surroundings.nearest(places["lon"], places["lat"])[0][:, 0]
 
-    def applicability(self, places: pd.DataFrame, values: "Mapping[str, InputsAt] | None" = None) -> pd.DataFrame:
-        """Where the model may be trusted.
-
-        places, values : as of `scores`
-        returns : frame (n) of dissimilarity, inside (boolean), distance_to_training_m and expected_f1; missing where
-            the model has no area of applicability
-        """
-        return pd.DataFrame(
-            {
-                "dissimilarity": np.full(len(places), np.nan),
-                "inside": pd.array([pd.NA] * len(places), "boolean"),
-                "distance_to_training_m": self.training_distance_m(places),
-                "expected_f1": np.full(len(places), np.nan),
-            }
-        )
-
     def predict(
         self,
         lon: ArrayLike,
