@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pyarrow as pa
@@ -67,6 +68,7 @@ def at_place(
     def named(ids: list[int]) -> list[Facts]:
         return [{"id": species, "name": names.get(species)} for species in ids]
 
+    expected_f1 = prediction.trust["expected_f1"].to_numpy(float)[0]
     decided = None if row["predicted"] is None else set(row["predicted"])
     facts: Facts = {
         "species": [
@@ -84,6 +86,7 @@ def at_place(
         "distance_to_training_m": row["distance_to_training_m"],
         "dissimilarity": row["dissimilarity"],
         "inside": row["inside"],
+        "expected_f1": None if math.isnan(expected_f1) else expected_f1,
         "missing": row["missing"].split(", ") if row["missing"] else [],
         "problem": checked.problem[0],
     }
@@ -155,6 +158,8 @@ def _lines(facts: Facts) -> list[tuple[str, str, str]]:
         lines.append(("applicability", text, style))
     else:
         lines.append(("applicability", "not known of this model", "dim"))
+    if facts["expected_f1"] is not None:
+        lines.append(("expected F1", f"{facts['expected_f1']:.2f}, of the set, by the validation surveys", ""))
     if facts["missing"]:
         lines.append(("missing inputs", f"{', '.join(facts['missing'])}: the training mean is used", "yellow"))
     if facts["problem"]:

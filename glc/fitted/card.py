@@ -43,5 +43,7 @@ fitted.predict(lon=3.9, lat=43.6)
 ```
 
 `model.json` holds the provenance of all of this; `species.parquet` the species' ids, names and numbers of records.
-Predictions far from the training surveys are not to be trusted; `distance_to_training_m` says how far a place is.
+Predictions far from the training surveys, or at places unlike theirs, are not to be trusted: `distance_to_training_m`
+says how far a place is, `dissimilarity` how unlike, `inside` whether it is in the area of applicability, and
+`fitted.applicability(places)` which F1 to expect there.
 """

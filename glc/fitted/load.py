@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from glc import config, registry
+from glc.applicability import area
+from glc.applicability.area import Applicability
 from glc.errors import DataError
 from glc.fitted import layout, surveys
 from glc.fitted.places import Surroundings
@@ -147,6 +149,48 @@ class FittedExperiment:
         """Great-circle metres (n,) to the nearest training survey."""
         return self.surroundings.nearest(places["lon"], places["lat"])[0][:, 0]
 
+    def applicability(self, places: pd.DataFrame, values: "Mapping[str, InputsAt] | None" = None) -> pd.DataFrame:
+        """Where the model may be trusted.
+
+        places, values : as of `scores`
+        returns : frame (n) of dissimilarity, inside (boolean), distance_to_training_m and expected_f1; missing where
+            the model has no area of applicability, where none of a place's predictors is known and, for expected_f1,
+            where validation covers no place as dissimilar and as far (`glc.applicability.area.Applicability.at`)
+        """
+        count = len(places)
+        distance_m = self.training_distance_m(places) if count else np.zeros(0)
+        frame = pd.DataFrame(
+            {
+                "dissimilarity": np.full(count, np.nan),
+                "inside": pd.array([pd.NA] * count, "boolean"),
+                "distance_to_training_m": distance_m,
+                "expected_f1": np.full(count, np.nan),
+            }
+        )
+        if self._applicability is None or not count:
+            return frame
+        at = self._applicability.at(self._predictors(places, values), distance_m)
+        known = at["dissimilarity"].notna()
+        return frame.assign(
+            dissimilarity=at["dissimilarity"],
+            inside=at["inside"].astype("boolean").where(known),
+            expected_f1=np.nan if self.relative else at["expected_f1"],
+        )
+
+    @cached_property
+    def _applicability(self) -> Applicability | None:
+        path = self.folder / area.FILE
+        return area.load(path) if path.is_file() else None
+
+    def _predictors(self, places, values):
+        """The predictors of dissimilarity at places: coordinates, or columns of the tables that the models read."""
+        if self._applicability.kind == "coordinates":
+            return places[["lon", "lat"]]
+        values = self.inputs(places) if values is None else values
+        tables = [frame for at in values.values() for frame in at.tables.values()]
+        columns = {name: frame[name].to_numpy() for frame in tables for name in frame.columns}
+        return pd.DataFrame(columns, index=range(len(places)))
+
     def predict(
         self,
         lon: ArrayLike,
@@ -187,6 +231,7 @@ class FittedExperiment:
             order = np.argsort(-np.asarray(scores[row, inside].todense()).ravel(), kind="stable")
             predicted.append(ids[inside[order]])
         missing = [", ".join(names) for names in self._missing(places, values)]
+        trust = self.applicability(places, values)
         return pd.DataFrame(
             {
                 "lon": places["lon"].to_numpy(),
@@ -195,9 +240,9 @@ class FittedExperiment:
                 "probability": probability,
                 "predicted": predicted,
                 "expected_species": self.expected_species(scores),
-                "distance_to_training_m": self.training_distance_m(places) if len(places) else [],
-                "dissimilarity": np.full(len(places), np.nan),
-                "inside": pd.array([pd.NA] * len(places), "boolean"),
+                "distance_to_training_m": trust["distance_to_training_m"],
+                "dissimilarity": trust["dissimilarity"],
+                "inside": trust["inside"],
                 "missing": missing,
             }
         )

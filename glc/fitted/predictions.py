@@ -114,10 +114,12 @@ class Prediction:
     """What is predicted at places, and from what.
 
     table : of `COLUMNS`, without problems
+    trust : of `FittedExperiment.applicability`
     places, values : of `FittedExperiment.places` and `inputs`
     """
 
     table: pa.Table
+    trust: pd.DataFrame
     places: pd.DataFrame
     values: "Mapping[str, InputsAt]"
 
@@ -155,13 +157,13 @@ def at_rows(
         "expected_species": pa.nulls(n, pa.float64())
         if fitted.relative
         else pa.array(np.asarray(fitted.expected_species(scores), np.float64)),
-        "distance_to_training_m": pa.array(np.asarray(fitted.training_distance_m(places), np.float64)),
+        "distance_to_training_m": pa.array(trust["distance_to_training_m"].to_numpy(np.float64)),
         "dissimilarity": pa.array(trust["dissimilarity"].to_numpy(np.float64), from_pandas=True),
         "inside": pa.array(trust["inside"].astype("boolean")),
         "missing": pa.array(_names(missing_inputs(places, values)), pa.string()),
         "problem": pa.nulls(n, pa.string()),
     }
-    return Prediction(pa.table(columns, schema=COLUMNS), places, values)
+    return Prediction(pa.table(columns, schema=COLUMNS), trust, places, values)
 
 
 def _ids(given: pd.arrays.IntegerArray | pd.Series) -> np.ndarray | None:

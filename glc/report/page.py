@@ -11,10 +11,13 @@ import numpy as np
 import pandas as pd
 
 from glc import config, storage
+from glc.applicability import area
+from glc.applicability.area import Applicability
+from glc.applicability.space import COORDINATES
 from glc.evaluation import evaluate
 from glc.evaluation.baselines import BASELINES
 from glc.registry import decoders
-from glc.report import distance, figures, maps
+from glc.report import distance, figures, maps, trust
 from glc.types import Facts
 
 MEASURES = {
@@ -71,6 +74,7 @@ class Story:
     members : of joined experiments, fold -> name of each -> its weight; empty for others
     compared : name of another experiment -> its per-survey table
     elsewhere : name of another experiment that was validated on other folds -> its metrics
+    applicability, trusted : area of applicability and error profile, and its table of surveys; None where not fitted
     """
 
     experiment: config.Experiment
@@ -87,6 +91,8 @@ class Story:
     compared: dict[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
     elsewhere: dict[str, dict[str, Facts]] = dataclasses.field(default_factory=dict)
     members: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    applicability: Applicability | None = None
+    trusted: pd.DataFrame | None = None
 
 
 def read(
@@ -103,6 +109,7 @@ def read(
     fits: dict[int, Path],
     neighbours: Path | None = None,
     joined: Path | None = None,
+    applicability: Path | None = None,
 ) -> Story:
     """The `Story` of an experiment, from the folders that its stages wrote.
 
@@ -111,6 +118,7 @@ def read(
     fits : fold -> trained net
     neighbours : the model's neighbour table
     joined : scores of a stack or blend
+    applicability : of the task `Applicability`
     """
     return Story(
         experiment=experiment,
@@ -129,12 +137,14 @@ def read(
         if joined
         else {},
         histories={fold: pd.read_csv(folder / "history.csv") for fold, folder in fits.items()},
+        applicability=area.load(applicability / area.FILE) if applicability else None,
+        trusted=pd.read_parquet(applicability / area.SURVEYS) if applicability else None,
     )
 
 
 def render(story: Story) -> str:
     """The page of a `Story` as HTML text: no file or address outside of it is asked for; equal stories, equal bytes."""
-    parts = (_scores, _compared, _data, _distance, _neighbours, _learning, _decoder, _maps, _settings)
+    parts = (_scores, _compared, _data, _distance, _trust, _neighbours, _learning, _decoder, _maps, _settings)
     facts = {name: value for part in parts for name, value in part(story).items()}
     return template("report.html.j2").render(story=story, experiment=story.experiment, **facts)
 
@@ -274,6 +284,17 @@ def _distance(story):
         "distance_figure": figures.by_distance("F1 by distance to the nearest training survey", labels, series)
         if series
         else None,
+    }
+
+
+def _trust(story):
+    fitted = story.applicability
+    profile = fitted.profile if fitted else None
+    return {
+        "trust_km": trust.radius_m(fitted) / 1000 if fitted and fitted.kind == COORDINATES else None,
+        "trust_rows": trust.rows(story.trusted) if fitted else [],
+        "trust_parts": trust.parts(profile) if profile else [],
+        "trust_figure": trust.figure(fitted, story.trusted) if profile else None,
     }
 
 

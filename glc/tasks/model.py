@@ -1,11 +1,13 @@
 """A fitted experiment as one folder: ``ROOT/models/<dataset>/<experiment>/``."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glc import registry, storage
+from glc.tasks.applicability import Applicability
 from glc.tasks.base import GlcTask, Outputs
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.experiment import ExperimentProduct, ExperimentTask
@@ -27,7 +29,7 @@ class Model(ExperimentProduct):
     def requires(self) -> dict[str, GlcTask]:
         predictions = self.clone(Predictions)
         needs = super().requires() | {"predictions": predictions, "scores": predictions.scores()}
-        needs |= {"metrics": self.clone(Evaluate)}
+        needs |= {"metrics": self.clone(Evaluate), "applicability": self.clone(Applicability)}
         for task in self.parts():
             needs |= {f"{task.experiment} {name}": need for name, need in _needs(task).items()}
         return needs
@@ -51,6 +53,7 @@ class Model(ExperimentProduct):
         return [PublishedFolder(self.model_folder, self.folder)]
 
     def write(self, out: Path) -> None:
+        from glc.applicability import area
         from glc.fitted import save
 
         surveys, metrics = self.clone(Surveys).folder, self.clone(Evaluate).folder
@@ -72,7 +75,9 @@ class Model(ExperimentProduct):
                 "checkout": storage.checkout(),
             },
         }
-        storage.note(out, **save.write(source, data, out, decoder=predictions / "decoder.npz", facts=facts))
+        written = save.write(source, data, out, decoder=predictions / "decoder.npz", facts=facts)
+        shutil.copyfile(self.clone(Applicability).folder / area.FILE, out / area.FILE)
+        storage.note(out, **written)
 
     def _source(self, task: ExperimentTask) -> "Source":
         """Where the tasks of an experiment left what scores it."""

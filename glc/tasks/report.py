@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from glc import registry
+from glc.tasks.applicability import Applicability
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Baselines, Evaluate
 from glc.tasks.experiment import ExperimentProduct
@@ -29,6 +30,7 @@ class Report(ExperimentProduct):
             "predictions": predictions,
             "metrics": self.clone(Evaluate),
             "baselines": self.clone(Baselines),
+            "applicability": self.clone(Applicability),
         }
         needs |= {f"compare with {name}": task for name, task in self.compared().items()}
         if self.kind == "net":
@@ -51,7 +53,7 @@ class Report(ExperimentProduct):
         from glc.report import page
 
         needs = self.requires()
-        optional = {name: needs[name].folder for name in ("neighbours", "joined") if name in needs}
+        optional = {name: needs[name].folder for name in ("neighbours", "joined", "applicability") if name in needs}
         story = page.read(
             experiment=self.settings,
             dataset=self.subject,

@@ -19,8 +19,8 @@ PLACE = ("--lon", "4.1", "--lat", "44.2")
 def glc(tmp_path, monkeypatch):
     """What ``glc predict small`` prints, from a model's folder with a small model."""
 
-    def run(*words, relative=False):
-        monkeypatch.setattr("glc.load", lambda folder, imagery_folder="": SmallModel(relative=relative))
+    def run(*words, **options):
+        monkeypatch.setattr("glc.load", lambda folder, imagery_folder="": SmallModel(**options))
         (tmp_path / "model.json").write_text("{}")
         result = CliRunner().invoke(app, ["predict", str(tmp_path), *words])
         if result.exception:
@@ -87,6 +87,15 @@ def test_relative_suitability_has_no_set_and_no_number(glc):
 def test_places_at_sea_and_missing_inputs_are_noted(glc):
     assert "note                at sea" in glc("--lon", "-30", "--lat", "40")
     assert "missing inputs      warmth" in glc("--lon", "4", "--lat", "51", "--allow-missing")
+
+
+def test_a_place_outside_what_was_learned_is_marked(glc):
+    inside, outside = (json.loads(glc("--lon", lon, "--lat", "44", "--json", trusted=True)) for lon in ("4", "40"))
+    assert (inside["inside"], inside["dissimilarity"], inside["expected_f1"]) == (True, 0, 0.4)
+    assert (outside["inside"], outside["dissimilarity"], outside["expected_f1"]) == (False, 1.5, 0.1)
+    assert "OUTSIDE what was learned (dissimilarity 1.50)" in glc("--lon", "40", "--lat", "44", trusted=True)
+    assert "expected F1         0.40" in glc("--lon", "4", "--lat", "44", trusted=True)
+    assert "expected F1" not in glc("--lon", "4", "--lat", "44")
 
 
 def test_an_explanation_has_the_neighbours_and_each_inputs_share(glc):

@@ -80,6 +80,14 @@ class SmallModel:
         return geo.great_circle_m(places["lon"].to_numpy()[:, None], places["lat"].to_numpy()[:, None], lon, lat).min(1)
 
     def applicability(self, places, values=None):
-        far = self.training_distance_m(places) > 1e6
-        inside = pd.array(~far, "boolean") if self.trusted else pd.array([pd.NA] * len(places), "boolean")
-        return pd.DataFrame({"dissimilarity": np.where(self.trusted, far * 1.5, np.nan), "inside": inside})
+        distance_m = self.training_distance_m(places)
+        far = distance_m > 1e6
+        nothing = np.full(len(places), np.nan)
+        return pd.DataFrame(
+            {
+                "dissimilarity": far * 1.5 if self.trusted else nothing,
+                "inside": pd.array(~far if self.trusted else [pd.NA] * len(places), "boolean"),
+                "distance_to_training_m": distance_m,
+                "expected_f1": np.where(far, 0.1, 0.4) if self.trusted else nothing,
+            }
+        )
