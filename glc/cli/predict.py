@@ -49,8 +49,8 @@ def at_place(
     folder: Path, lon: float, lat: float, date: str, *, top: int, imagery: str, allow_missing: bool, explain: bool
 ) -> Facts:
     """What ``--json`` prints: the species, best first, and the facts of the place."""
-    from glc.fitted import place_checks, predictions  # after the options are checked: numpy and scipy take time
     import glc
+    from glc.fitted import place_checks, predictions  # after the options are checked: numpy and scipy take time
 
     table = pa.table({"lon": [lon], "lat": [lat], **({"date": [date]} if date else {})})
     checked = place_checks.check_rows(table)
@@ -122,7 +122,9 @@ def _print(facts: Facts) -> None:
         screen.print(Text.assemble((f"{name:20}", "dim"), (text, style)))
     screen.print()
     score = "relative suitability" if relative else "probability"
-    table = output.table("", "species", "id", score, "", "" if relative else "in the set", padding=(0, 2, 0, 0))
+    named = any(species["name"] for species in facts["species"])
+    headers = ["", *["species"] * named, "id", score, "", "" if relative else "in the set"]
+    table = output.table(*headers, padding=(0, 2, 0, 0))
     table.columns[0].justify = "right"
     for rank, species in enumerate(facts["species"], 1):
         value = species["probability"]
@@ -130,8 +132,8 @@ def _print(facts: Facts) -> None:
         style = "bold" if species["predicted"] else ""
         table.add_row(
             str(rank),
-            Text(species["name"] or "-", style=style),
-            str(species["id"]),
+            *[Text(species["name"] or "-", style=style)] * named,
+            Text(str(species["id"]), style=style),
             f"{value:.3f}",
             Text(bar, style="green"),
             "yes" if species["predicted"] else "",

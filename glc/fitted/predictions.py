@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from glc.fitted.load import FittedExperiment
 
 ROWS = 8_192
-"""Places predicted at once, and found again after an interruption."""
+"""Places predicted at once at most, and found again after an interruption."""
+ENTRIES = 8_000_000
+"""Scores (place, species) held at once, of which a model and the decoder make several copies: some 500 MB."""
 LISTED = 25
 """Species listed per place, and all of the decided set."""
 COLUMNS = pa.schema(
@@ -53,7 +55,7 @@ def write(
     parts: Path,
     listed: int = LISTED,
     allow_missing: bool = False,
-    rows: int = ROWS,
+    rows: int | None = None,
 ) -> Facts:
     """Predict at every place of a file, a block at a time.
 
@@ -62,7 +64,7 @@ def write(
     parts : folder of finished blocks, which are not predicted again
     listed : species per place; those of the decided set are always listed
     allow_missing : whether places are predicted where all imagery is missing
-    rows : of a block
+    rows : of a block; None: as memory has it
     returns : numbers of places by what became of them, for the manifest
     raises : DataError for swapped coordinates and for imagery that is missing everywhere
     """
@@ -71,6 +73,7 @@ def write(
     sample = fitted.places(known.sample["lon"], known.sample["lat"], survey_ids=_ids(known.sample["surveyId"]))
     fitted.inputs(sample, allow_missing=allow_missing)  # of all places together: one block may well lack all imagery
     parts.mkdir(parents=True, exist_ok=True)
+    rows = rows or int(np.clip(ENTRIES // len(fitted.species), 64, ROWS))
     count = -(-known.rows // rows)
     files = [parts / f"part-{number:06}.parquet" for number in range(count)]
     with tqdm(total=known.rows, desc="predicting", unit="place") as bar:
@@ -167,7 +170,7 @@ def at_rows(
 
 
 def _ids(given: pd.arrays.IntegerArray | pd.Series) -> np.ndarray | None:
-    """Survey ids (n,) of places; those without one get negative numbers, which no survey has. None where all lack one."""
+    """Survey ids (n,) of places; those without one get negative numbers, which no survey has; None if all do."""
     lacks = np.asarray(given.isna())
     return None if lacks.all() else np.where(lacks, -1 - np.arange(len(lacks)), given.to_numpy(np.int64, na_value=0))
 
