@@ -195,6 +195,75 @@ def distribution_map(
     _luigi("DistributionMap", options, ["--allow-missing"] * allow_missing + context.args, verbose)
 
 
+@app.command(context_settings={"allow_extra_args": True})
+def predict(
+    context: typer.Context,
+    experiment: Annotated[
+        str,
+        typer.Argument(
+            help="A name that `glc list` shows, the path of a TOML file, or the folder of a fitted model.",
+            autocompletion=_complete_experiment,
+            show_default=False,
+        ),
+    ],
+    dataset: DatasetOption = "virtual:small",
+    lon: Annotated[
+        float | None, typer.Option(help="Longitude in degrees, west negative: --lon -1.5.", show_default=False)
+    ] = None,
+    lat: Annotated[float | None, typer.Option(help="Latitude in degrees, south negative.", show_default=False)] = None,
+    date: Annotated[str, typer.Option(help="YYYY-MM-DD or a year; by default the latest.", show_default=False)] = "",
+    places: Annotated[
+        str,
+        typer.Option(
+            help="File of places, .csv, .parquet or .gpkg, with lon and lat and, if known, date and surveyId.",
+            show_default=False,
+        ),
+    ] = "",
+    layer: Annotated[str, typer.Option(help="Layer of a .gpkg that has several.", show_default=False)] = "",
+    top: Annotated[int, typer.Option(min=1, help="Species listed; all of the predicted set are listed.")] = 25,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also what the nearest surveys hold, and what each input changes.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Predict where all imagery of the experiment is missing.")
+    ] = False,
+    imagery: ImageryOption = "",
+    root: RootOption = "",
+    verbose: VerboseOption = False,
+) -> None:
+    """Predict the species at one place (--lon, --lat) from a fitted model, or at all places of a file (--places).
+
+    The model of an experiment is made by: luigi --module glc.tasks Model --experiment NAME --dataset FOLDER. With
+    --places it is made where it is missing, and options of Luigi may follow after `--`.
+    """
+    if places:
+        single = {"--lon": lon is not None, "--lat": lat is not None, "--date": date, "--explain": explain}
+        if wrong := [name for name, given in (single | {"--json": as_json}).items() if given]:
+            raise ConfigError(f"found --places and {wrong[0]}, expected either a file of places, or one place")
+        options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery}
+        options |= {"places": places, "layer": layer, "top": str(top)}
+        _luigi("Predict", options, [*["--allow-missing"] * allow_missing, *context.args], verbose)
+        return
+    if lon is None or lat is None:
+        found = " and ".join(name for name, value in (("--lon", lon), ("--lat", lat)) if value is not None) or "neither"
+        raise ConfigError(f"found {found}, expected --lon and --lat, such as --lon 3.9 --lat 43.6, or --places FILE")
+    from glc.cli import model_folder, predict
+
+    folder = model_folder.model_folder(experiment, dataset, root)
+    predict.show(
+        folder,
+        lon,
+        lat,
+        date,
+        top=top,
+        imagery=imagery,
+        allow_missing=allow_missing,
+        explain=explain,
+        as_json=as_json,
+    )
+
+
 @app.command(name="list")
 def list_experiments(
     paper: Annotated[str, typer.Argument(help="Only papers or experiments whose name contains this.")] = "",

@@ -38,7 +38,11 @@ class Fitted(Protocol):
     settings: Experiment
     species: pd.DataFrame
     data: SurveyData
-    relative: bool
+
+    @property
+    def relative(self) -> bool:
+        """Whether only presence-only records trained it."""
+        ...
 
     def places(self, lon: np.ndarray, lat: np.ndarray) -> pd.DataFrame:
         """Places as a frame with the columns of ``SurveyData.places``."""

@@ -46,6 +46,7 @@ from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnT
 from glc.tasks.maps import DistributionMap
 from glc.tasks.model import Model
 from glc.tasks.neighbours import Neighbours
+from glc.tasks.predict import Predict
 from glc.tasks.provenance import Provenance
 from glc.tasks.report import Report
 from glc.tasks.scores import ClassicalScores, EnsembleScores, NetScores, Predictions
@@ -83,6 +84,7 @@ __all__ = [
     "Model",
     "Neighbours",
     "NetScores",
+    "Predict",
     "Predictions",
     "Pretrain",
     "PretrainLocation",
