@@ -12,7 +12,7 @@ from glc.errors import DataError
 from glc.surveys import SurveyData
 
 _LABELS = "species"
-_FACTS = ("train_name", "test_name", "held_out", "relative")
+_FACTS = ("train_name", "test_name", "held_out", "relative", "widens")
 
 
 def write(data: SurveyData, path: Path) -> None:
@@ -52,4 +52,5 @@ def read(path: Path, species: np.ndarray) -> SurveyData:
         facts["test_name"],
         held_out=facts["held_out"] == str(True),
         relative=facts["relative"] == str(True),
+        widens=facts["widens"] == str(True),
     )
