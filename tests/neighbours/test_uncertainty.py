@@ -76,7 +76,7 @@ def data(uncertainty, widens):
         block=np.arange(60), surveyId=np.arange(60),
     )  # fmt: skip
     labels = sparse.csr_matrix(rng.random((60, 5)) < 0.4)
-    return SurveyData(places, np.arange(5, dtype=np.int32), labels, "pa_train", "pa_test", False, widens)
+    return SurveyData(places, np.arange(5, dtype=np.int32), labels, "pa_train", "pa_test", False, widens=widens)
 
 
 @pytest.mark.parametrize("model", ["votes", "kernels"])
