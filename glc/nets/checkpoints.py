@@ -5,6 +5,7 @@ the inputs, what was known of the training examples, the link of logits to proba
 buffers.
 """
 
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,13 @@ from glc.errors import ConfigError, DataError, GlcError
 from glc.nets.inputs.features import Layout
 from glc.registry import models
 from glc.training import loading
-from glc.types import StrPath
+from glc.types import MemberOptions, StrPath
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from glc.nets.architectures._base import Net
+    from glc.nets.inputs.features import Features
 
 
 CHECKPOINT, ENCODER = "model.ckpt", "encoder.ckpt"
@@ -139,7 +143,14 @@ def predict(checkpoint, places, features=None, batch=1024, accelerator="auto", p
 
 
 @torch.inference_mode()
-def predict_blocks(checkpoint, places, features=None, batch=1024, accelerator="auto", prediction=None):
+def predict_blocks(
+    checkpoint: StrPath,
+    places: "pd.DataFrame | Mapping[str, np.ndarray]",
+    features: "Features | None" = None,
+    batch: int = 1024,
+    accelerator: str = "auto",
+    prediction: MemberOptions = None,
+) -> Iterator[np.ndarray]:
     """Yield what `predict` returns in blocks of `batch` rows, for results that would fill the memory.
 
     A net of large maps may tell how many rows it takes `at_once`, at most.
