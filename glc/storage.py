@@ -211,6 +211,21 @@ def _move(path: Path, place: Path) -> None:
 
 
 @contextlib.contextmanager
+def replaced(folder: StrPath) -> Iterator[Path]:
+    """Yield a temporary folder, which takes the place of `folder` when the block ends without an error."""
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with scratch.folder(folder.parent, folder.name) as out:
+        yield out
+        out.chmod(0o755)
+        scratch.flush(out)
+        if folder.exists():
+            remove(folder)
+        os.replace(out, folder)
+        scratch.flush_entry(folder.parent)
+
+
+@contextlib.contextmanager
 def atomic_file(path: StrPath) -> Iterator[Path]:
     """Yield a temporary Path of the same name, which becomes `path` when the block ends without an error."""
     path = Path(path)

@@ -30,6 +30,8 @@ class SurveyData:
     label_matrix : (n, m) boolean CSR; rows of the dataset's own test set are empty
     train_name, test_name, held_out : datasets that are trained and tested on; whether the test is a held-out fold.
         Of an edition with several tests, `test_name` is what their names begin with (``pa_test`` of pa_test_ood)
+    relative : whether the dataset has presence-only records alone, of which nobody listed all species of a place:
+        scores are relative suitability, and no set of species can be right or wrong
     """
 
     places: pd.DataFrame
@@ -38,6 +40,7 @@ class SurveyData:
     train_name: str
     test_name: str
     held_out: bool
+    relative: bool = False
 
     @cached_property
     def _trainable(self) -> np.ndarray:
@@ -85,9 +88,38 @@ class SurveyData:
             return np.zeros(0, int)
         return np.flatnonzero((self.places["dataset"] == "po").to_numpy())
 
+    def labelled(self, source: str, fold: int | None = None) -> np.ndarray:
+        """Row numbers of the labelled surveys of a source that a model of `fold` may see (None: all of them).
+
+        source : train, or po. Where there are presence-only records alone, they are po and none is train: to learn
+            from ``train`` means from surveys that list all species
+        """
+        if self.relative:
+            source = {"po": "train", "train": "po"}[source]
+        return self.train(fold) if source == "train" else self.presence_only
+
     def labels_of(self, rows: np.ndarray) -> sparse.csr_matrix:
         """Labels of `rows`, boolean CSR over `species`."""
         return self.label_matrix[rows]
+
+    def with_places(self, places: pd.DataFrame, fold: int = TEST) -> "tuple[SurveyData, np.ndarray]":
+        """These surveys and `places`, without labels, after them; and the row numbers (n,) of those.
+
+        places : frame with the columns of `places`; ids get negative numbers that no survey has
+        fold : the validation fold that the places are taken for; -1: they are test surveys
+        """
+        start, count = len(self.places), len(places)
+        least = min(0, int(self.places["surveyId"].min()) if start else 0)
+        asked = places.assign(
+            dataset=self.train_name if self.held_out or fold != TEST else self.test_name,
+            surveyId=least - 1 - np.arange(count),
+            fold=np.full(count, fold, self.places["fold"].dtype),
+        )
+        both = pd.concat([self.places, asked[self.places.columns]], ignore_index=True)
+        empty = sparse.csr_matrix((count, len(self.species)), dtype=bool)
+        labels = sparse.vstack([self.label_matrix, empty], format="csr", dtype=bool)
+        wider = SurveyData(both, self.species, labels, self.train_name, self.test_name, self.held_out)
+        return wider, np.arange(start, start + count)
 
     def rows_of(self, surveys: np.ndarray, dataset: str) -> np.ndarray:
         """Row numbers of survey ids of one dataset, (n,); a DataError tells of ids that it lacks."""
@@ -115,7 +147,13 @@ def read(surveys_folder: StrPath, folds_folder: StrPath) -> SurveyData:
         values[training] = own[column].to_numpy()
         places[column] = values
     return SurveyData(
-        places, species, matrix, facts["train"], facts["test"], bool(storage.manifest(folds_folder)["held_out"])
+        places,
+        species,
+        matrix,
+        facts["train"],
+        facts["test"],
+        bool(storage.manifest(folds_folder)["held_out"]),
+        relative=bool(facts.get("presence_only")),
     )
 
 

@@ -40,6 +40,25 @@ def survey_data(n_train=60, n_po=40, n_test=10, n_species=20, folds=3, seed=0, h
     return SurveyData(places, species, sparse.csr_matrix(labels), "pa_train", "pa_test", held_out)
 
 
+def records_alone(n=400, n_species=8, folds=3, seed=0, held_out=True):
+    """Presence-only records alone: a species per record, each around a centre of its own; folds by turns of blocks."""
+    rng = np.random.default_rng(seed)
+    species = rng.integers(n_species, size=n)
+    centres = rng.uniform([2.0, 46.0], [3.5, 47.0], (n_species, 2))
+    lon, lat = (centres[species] + rng.normal(0, 0.25, (n, 2))).T
+    places = pd.DataFrame(
+        {"dataset": "po", "surveyId": np.arange(n) + 100, "lon": lon, "lat": lat, "crs": 3035, "region": None}
+    )
+    places["country"] = rng.choice(["France", "Andorra"], n)
+    places["easting"], places["northing"] = geo.project(places["lon"], places["lat"])
+    places["block"] = geo.block_ids(places["easting"], places["northing"], 20_000)
+    number = np.unique(places["block"], return_inverse=True)[1]
+    places["fold"] = (number % (folds + held_out) - held_out).astype(np.int32)
+    labels = sparse.csr_matrix((np.ones(n, bool), (np.arange(n), species)), (n, n_species))
+    ids = (np.arange(n_species) * 3 + 5).astype(np.int32)
+    return SurveyData(places, ids, labels, "po", "pa_test", held_out, relative=True)
+
+
 def with_other_labels(data, rows):
     """The same surveys, each of `rows` with the species that it had not."""
     labels = data.label_matrix.toarray()

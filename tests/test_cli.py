@@ -127,6 +127,20 @@ def test_status_shows_scores_with_intervals(tmp_path):
     assert status.finished(tmp_path).keys() == {"virtual-tiny"}
 
 
+def test_status_of_presence_only_records_alone_shows_the_auc_and_no_f1(tmp_path):
+    folder = tmp_path / "metrics" / "records"
+    folder.mkdir(parents=True)
+    known = {"relative": True, "scheme": "block", "stop": "next"}
+    for name, valid in (("knn", {"auc": None}), ("votes", {"auc": 0.81, "auc_low": 0.79, "auc_high": 0.83})):
+        (folder / f"{name}.json").write_text(json.dumps(known | {"valid": valid, "test": {"auc": 0.7}}))
+    lines = glc("status", "--root", str(tmp_path)).splitlines()
+    assert "validation AUC" in lines[1]
+    assert "F1" not in lines[1]
+    assert lines[2].startswith("votes  ")
+    assert "0.8100 [0.7900, 0.8300]  0.7000" in lines[2]
+    assert lines[3].startswith("knn  ")
+
+
 def test_status_of_nothing_says_how_to_begin(tmp_path):
     assert "glc run votes --dataset virtual:tiny" in glc("status", "--root", str(tmp_path))
 

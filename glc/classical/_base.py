@@ -1,7 +1,8 @@
 """What every classical model must do, and what it may offer."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,15 @@ from glc.config import Neighbours, section
 from glc.surveys import SurveyData
 from glc.types import JSON, Facts, MemberOptions
 
+Scorer: TypeAlias = Callable[[pd.DataFrame, np.ndarray | None], sparse.csr_matrix]
+"""What was fitted, as a function: scores (n, species) CSR of places, a frame (n) with the columns of
+`SurveyData.places`, and their values of rasters (n, feature), None for a model that reads none."""
+
 
 class Classical:
     """A model without gradients: it scores surveys from the training surveys that a fold may see.
 
-    A new one is one new file in ``glc/classical``, named as the model. It must have `scores`; all else has a default:
+    A new one is one new file in ``glc/classical``, named as the model. It must have `fit`; all else has a default:
 
     >>> @models.register("prevalence")
     ... class Prevalence(Classical):
@@ -25,10 +30,10 @@ class Classical:
     ...     class Options:
     ...         prior: Positive = 1.0
     ...
-    ...     def scores(self, data, fold, queries, neighbours=None, table=None):
+    ...     def fit(self, data, fold, table=None):
     ...         labels = data.labels_of(data.train(fold))
     ...         share = labels.sum(axis=0) / (labels.shape[0] + self.options.prior)
-    ...         return sparse.csr_matrix(np.repeat(share, len(queries), axis=0), dtype=np.float32)
+    ...         return lambda places, _: sparse.csr_matrix(np.repeat(share, len(places), axis=0), dtype=np.float32)
     >>> model = Prevalence(Prevalence.Options(prior=2.0))
     >>> model.scores(data, 0, data.valid(0)).shape == (len(data.valid(0)), len(data.species))
     True
@@ -56,17 +61,36 @@ class Classical:
         """Options of prediction only (the experiment's ``[predict]``): none."""
 
     def __init__(self, options: MemberOptions) -> None:
-        """Keep the options; nothing is fitted before `scores`.
+        """Keep the options; nothing is fitted before `fit`.
 
         options : the model's own `Options`
         """
         self.options = options
         self.facts: Facts = {}
-        """Plain values about the last fit, for manifest and report; set by `scores`."""
+        """Plain values about the last fit, for manifest and report; set by `fit`, and by its `Scorer`."""
+
+    @classmethod
+    def needs_surveys(cls, options: MemberOptions) -> str:
+        """Why it cannot do without presence-absence surveys, and what to use instead; empty where it can.
+
+        options : the model's own `Options`
+        returns : text that follows a colon; in it NAME stands for the experiment's name
+        """
+        return ""
 
     def neighbours(self) -> Neighbours | None:
         """The neighbour table that `scores` reads; None where it reads none."""
         return None
+
+    def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
+        """Learn from ``data.train(fold)`` and ``data.presence_only`` alone.
+
+        data : all surveys of the dataset; labels of other rows than those above must not be looked at
+        fold : the validation fold; None for the model of the test, which may see all training surveys
+        table : (surveys, feature) float32, NaN where missing, for a model that `reads` a table
+        returns : the `Scorer`, of any places
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say what it learns")
 
     def scores(
         self,
@@ -76,19 +100,26 @@ class Classical:
         neighbours: pd.DataFrame | None = None,
         table: np.ndarray | None = None,
     ) -> sparse.csr_matrix:
-        """Scores of surveys, from ``data.train(fold)`` and ``data.presence_only`` alone.
+        """Scores of surveys by what `fit` learns; overridden where a table of their neighbours is made before.
 
-        data : all surveys of the dataset; labels of other rows than those above must not be looked at
-        fold : the validation fold; None for the model of the test, which may see all training surveys
+        data, fold : as of `fit`
         queries : (n,) row numbers of the surveys to score
         neighbours : frame of schema ``neighbours``, of the table that `neighbours` asks for
         table : (surveys, feature) float32, NaN where missing, for a model that `reads` a table
         returns : (n, species) CSR of scores from 0 to 1; no row without a positive score
         """
-        raise NotImplementedError(f"{type(self).__name__} does not say how it scores")
+        scorer = self.fit(data, fold, table)
+        return scorer(data.places.iloc[queries], None if table is None else table[queries])
 
     def save(self, folder: Path) -> None:
-        """Write what the last `scores` fitted, if it is worth keeping.
+        """Write what the last `fit` learned, if it is worth keeping.
 
         folder : exists, is empty, and is removed where nothing is written
         """
+
+    def restore(self, folder: Path, data: SurveyData) -> Scorer | None:
+        """The `Scorer` of what `save` wrote into `folder`; None for a model that saves nothing and is fitted again.
+
+        data : the surveys that it was fitted to
+        """
+        return None

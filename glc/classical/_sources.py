@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from glc.classical._base import Classical
 from glc.config import Sources, section
 from glc.surveys import SurveyData
+from glc.types import MemberOptions
 
 
 @section
@@ -15,6 +17,24 @@ class TrainingSources:
     """
 
 
+class ChoosesSources(Classical):
+    """A model whose options say by `sources` which labelled surveys it learns from."""
+
+    @classmethod
+    def needs_surveys(cls, options: MemberOptions) -> str:
+        return without_po(options.sources)
+
+
+def without_po(sources: tuple[str, ...], key: str = "sources") -> str:
+    """`Classical.needs_surveys` of a model that learns from `sources`, its option `key`; empty if po is among them."""
+    if "po" in sources:
+        return ""
+    return (
+        f"model.{key}: found {list(sources)}, which are presence-absence surveys, expected 'po' among them; write "
+        f'NAME+model.{key}=["po"]'
+    )
+
+
 def training_rows(data: SurveyData, fold: int | None, sources: tuple[str, ...]) -> np.ndarray:
     """Row numbers of the labelled surveys that a model of `fold` may see.
 
@@ -23,5 +43,4 @@ def training_rows(data: SurveyData, fold: int | None, sources: tuple[str, ...]) 
     sources : of `TrainingSources`, in the order in which their rows follow each other
     returns : (n,) row numbers
     """
-    pools = {"train": data.train(fold), "po": data.presence_only}
-    return np.concatenate([pools[name] for name in sources])
+    return np.concatenate([data.labelled(name, fold) for name in sources])

@@ -10,10 +10,10 @@ import pandas as pd
 from annotated_types import Ge
 from scipy import sparse
 
-from glc.classical._base import Classical
+from glc.classical._base import Scorer
 from glc.classical._cells import Cells, Coordinates
 from glc.classical._classifiers import CLASSIFIERS
-from glc.classical._sources import TrainingSources, training_rows
+from glc.classical._sources import ChoosesSources, TrainingSources, training_rows
 from glc.config import SOME, Count, NotNegative, Positive, Seed, section
 from glc.errors import DataError
 from glc.registry import models
@@ -21,7 +21,7 @@ from glc.surveys import SurveyData
 
 
 @models.register("binned")
-class Binned(Classical):
+class Binned(ChoosesSources):
     """Species binned by frequency: expected presences from P(bin | coordinates).
 
     Every record of a training survey is an example of its species' bin. A species scores
@@ -73,17 +73,7 @@ class Binned(Classical):
         """Whether it needs a Spark session."""
         return self.options.classifier == "factorisation_machine"
 
-    def scores(
-        self,
-        data: SurveyData,
-        fold: int | None,
-        queries: np.ndarray,
-        neighbours: pd.DataFrame | None = None,
-        table: np.ndarray | None = None,
-        *,
-        rows: int = 4_096,
-    ) -> sparse.csr_matrix:
-        """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
+    def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
         train = training_rows(data, fold, self.options.sources)
         labels = data.labels_of(train).astype(np.float32)
         records = np.asarray(labels.sum(axis=0, dtype=float)).ravel()
@@ -98,14 +88,18 @@ class Binned(Classical):
         predict = self._fit(encoder, encoder.keys(data.places.iloc[train]), labels, bin)
         present = np.flatnonzero(records)
         expected = (share * records.sum() / len(train))[present]
-        values = np.empty((len(queries), len(present)), np.float32)
-        for start in range(0, len(queries), rows):
-            part = slice(start, start + rows)
-            chance = predict(encoder.encode(encoder.keys(data.places.iloc[queries[part]])))
-            values[part] = np.minimum(chance[:, bin[present]] * expected, 1)
-        each_row = np.arange(len(queries) + 1) * len(present)
-        columns = np.tile(present, len(queries))
-        return sparse.csr_matrix((values.ravel(), columns, each_row), shape=(len(queries), len(records)))
+
+        def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
+            values = np.empty((len(places), len(present)), np.float32)
+            for start in range(0, len(places), _ROWS):
+                part = slice(start, start + _ROWS)
+                chance = predict(encoder.encode(encoder.keys(places.iloc[part])))
+                values[part] = np.minimum(chance[:, bin[present]] * expected, 1)
+            each_row = np.arange(len(places) + 1) * len(present)
+            columns = np.tile(present, len(places))
+            return sparse.csr_matrix((values.ravel(), columns, each_row), shape=(len(places), len(records)))
+
+        return score
 
     def _encoder(self, places):
         if self.options.features == "cells":
@@ -121,6 +115,10 @@ class Binned(Classical):
         if counts.shape[1] == 1:
             return lambda X: np.ones((X.shape[0], 1))
         return CLASSIFIERS[self.options.classifier](self.options).fit(encoder.encode(places), counts).probabilities
+
+
+_ROWS = 4_096
+"""Places that are encoded at once."""
 
 
 def bins_of(records, bins):

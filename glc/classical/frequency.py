@@ -7,7 +7,8 @@ import pandas as pd
 from scipy import sparse
 
 from glc import geo
-from glc.classical._base import Classical
+from glc.classical._base import Scorer
+from glc.classical._sources import ChoosesSources
 from glc.config import Count, Positive, Sources, section
 from glc.registry import models
 from glc.surveys import SurveyData
@@ -16,7 +17,7 @@ LEVELS = ("global", "country", "region", "district")
 
 
 @models.register("frequency")
-class Frequency(Classical):
+class Frequency(ChoosesSources):
     """The organisers' baseline: the share of the training surveys in an area that have a species."""
 
     @section
@@ -30,27 +31,25 @@ class Frequency(Classical):
         sources: Sources = ("train",)
         """Surveys that are counted: train, po or both."""
 
-    def scores(
-        self,
-        data: SurveyData,
-        fold: int | None,
-        queries: np.ndarray,
-        neighbours: pd.DataFrame | None = None,
-        table: np.ndarray | None = None,
-    ) -> sparse.csr_matrix:
-        """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
-        pools = {"train": data.train(fold), "po": data.presence_only}
-        pool = np.concatenate([pools[name] for name in self.options.sources])
+    def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
+        pool = np.concatenate([data.labelled(name, fold) for name in self.options.sources])
         pool_labels = data.labels_of(pool)
         overall = sparse.csr_matrix(pool_labels.mean(axis=0), dtype=np.float32)
-        areas = pd.factorize(self._areas(data.places))[0]
-        members = sparse.csr_matrix((np.ones(len(pool)), (areas[pool], np.arange(len(pool)))), dtype=np.float32)
-        members.resize((areas.max() + 1, len(pool)))
+        names = pd.Index(pd.unique(pd.Series(self._areas(data.places.iloc[pool]))))
+        areas = names.get_indexer(self._areas(data.places.iloc[pool]))
+        members = sparse.csr_matrix(
+            (np.ones(len(pool)), (areas, np.arange(len(pool)))), (len(names), len(pool)), np.float32
+        )
         count = np.asarray(members.sum(axis=1)).ravel()
         share = sparse.diags(1 / np.maximum(count, 1)) @ (members @ pool_labels.astype(np.float32))
         share = sparse.vstack([share, overall], format="csr")
-        row = np.where((count[areas[queries]] >= self.options.least) & (areas[queries] >= 0), areas[queries], -1)
-        return share[np.where(row >= 0, row, len(count))].astype(np.float32)
+
+        def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
+            area = names.get_indexer(self._areas(places))
+            enough = (area >= 0) & (count[area] >= self.options.least)
+            return share[np.where(enough, area, len(count))].astype(np.float32)
+
+        return score
 
     def _areas(self, places):
         level = self.options.level

@@ -13,9 +13,9 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, svds
 
 from glc import dct
-from glc.classical._base import Classical
+from glc.classical._base import Scorer
 from glc.classical._places import PlaceOptions, place_features
-from glc.classical._sources import TrainingSources, training_rows
+from glc.classical._sources import ChoosesSources, TrainingSources, training_rows
 from glc.config import Count, NotNegative, Seed, section
 from glc.progress import tqdm
 from glc.registry import models
@@ -23,7 +23,7 @@ from glc.surveys import SurveyData
 
 
 @models.register("label_space")
-class LabelSpace(Classical):
+class LabelSpace(ChoosesSources):
     """Labels predicted from coordinates through `rank` components of the label space.
 
     Decoded by ``reconstruct``, a score is mean + Z V^T, cut to 0..1. Decoded by ``nearest``, as the paper thought of,
@@ -52,18 +52,8 @@ class LabelSpace(Classical):
         seed: Seed = 0
         """Seed of the boosting."""
 
-    def scores(
-        self,
-        data: SurveyData,
-        fold: int | None,
-        queries: np.ndarray,
-        neighbours: pd.DataFrame | None = None,
-        table: np.ndarray | None = None,
-    ) -> sparse.csr_matrix:
-        """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
-
-        `facts` then tells the components used and the share of the labels' variance that they keep.
-        """
+    def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
+        """`facts` then holds the components used and the share of the labels' variance that they keep."""
         o = self.options
         train = training_rows(data, fold, o.sources)
         known = data.labels_of(train).astype(np.float64)
@@ -72,27 +62,32 @@ class LabelSpace(Classical):
         projected = project(known, components)
         self.facts = {"components": components.shape[1], "variance_kept": variance_kept(known, components)}
         place = data.places.iloc[train]
-        features, asked = (place_features(each, place, o) for each in (place, data.places.iloc[queries]))
-        predicted = self._regress(features, projected, asked)
-        if o.decoding == "nearest":
-            scores = _of_nearest(known, projected, predicted, min(o.k, len(train)))
-        else:
-            scores = _reconstructed(mean, components, predicted)
-        return _or_mean(scores, mean).astype(np.float32)
+        predict = self._regress(place_features(place, place, o), projected)
 
-    def _regress(self, features, projected, asked):
-        """Predicted components (n, r) of the surveys with the features `asked` (n, d)."""
+        def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
+            predicted = predict(place_features(places, place, o))
+            if o.decoding == "nearest":
+                scores = _of_nearest(known, projected, predicted, min(o.k, len(train)))
+            else:
+                scores = _reconstructed(mean, components, predicted)
+            return _or_mean(scores, mean).astype(np.float32)
+
+        return score
+
+    def _regress(self, features, projected):
+        """Predicted components (n, r) as a function of features (n, d)."""
         from sklearn.ensemble import HistGradientBoostingRegressor
         from sklearn.linear_model import Ridge
 
         o = self.options
         if o.regressor == "ridge":
-            return Ridge(alpha=o.alpha).fit(features, projected).predict(asked).reshape(len(asked), -1)
-        predicted = np.empty((len(asked), projected.shape[1]))
-        for component in tqdm(range(projected.shape[1]), desc="boosting", unit="component"):
-            trees = HistGradientBoostingRegressor(max_iter=o.trees, random_state=o.seed)
-            predicted[:, component] = trees.fit(features, projected[:, component]).predict(asked)
-        return predicted
+            ridge = Ridge(alpha=o.alpha).fit(features, projected)
+            return lambda asked: ridge.predict(asked).reshape(len(asked), -1)
+        trees = [
+            HistGradientBoostingRegressor(max_iter=o.trees, random_state=o.seed).fit(features, component)
+            for component in tqdm(projected.T, desc="boosting", unit="component")
+        ]
+        return lambda asked: np.column_stack([each.predict(asked) for each in trees])
 
 
 def principal_components(labels, rank):

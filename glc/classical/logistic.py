@@ -1,5 +1,6 @@
 """Multinomial logistic regression of the most frequent species on the place, by Spark, cross-validated."""
 
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -7,9 +8,9 @@ import pandas as pd
 from annotated_types import Ge
 from scipy import sparse, special
 
-from glc.classical._base import Classical
+from glc.classical._base import Scorer
 from glc.classical._places import PlaceOptions, place_features
-from glc.classical._sources import TrainingSources, training_rows
+from glc.classical._sources import ChoosesSources, TrainingSources, training_rows
 from glc.config import SOME, Count, NotNegative, Seed, section
 from glc.errors import DataError
 from glc.progress import tqdm
@@ -20,7 +21,7 @@ _VALUES_PER_PARTITION = 1_000_000
 
 
 @models.register("logistic")
-class Logistic(Classical):
+class Logistic(ChoosesSources):
     """The first of the alternatives of Miyaguchi et al. 2024, section 7.1.1.
 
     Every occurrence of one of the most frequent species in a training survey is one case, its class the species, its
@@ -51,18 +52,11 @@ class Logistic(Classical):
         seed: Seed = 0
         """Seed of the random folds."""
 
-    def scores(
-        self,
-        data: SurveyData,
-        fold: int | None,
-        queries: np.ndarray,
-        neighbours: pd.DataFrame | None = None,
-        table: np.ndarray | None = None,
-    ) -> sparse.csr_matrix:
-        """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
+    def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
+        """Use the process's Spark session.
 
-        Uses the process's Spark session. `facts` then tells the species, the macro-F1 of each penalty, that of always
-        choosing the most frequent species, and the rows.
+        `facts` then holds the species, the macro-F1 of each penalty, that of always choosing the most frequent species,
+        and the rows.
         """
         o = self.options
         train = training_rows(data, fold, o.sources)
@@ -86,11 +80,27 @@ class Logistic(Classical):
             "occurrences": int(count[chosen].sum()),
             "cases": len(cases["label"]),
         }
-        logits = place_features(data.places.iloc[queries], place, o) @ weights.T + bias
-        probability = special.softmax(logits, axis=1).astype(np.float32)
-        columns = np.tile(chosen, len(queries))
-        rows = np.repeat(np.arange(len(queries)), len(chosen))
-        return sparse.csr_matrix((probability.ravel(), (rows, columns)), shape=(len(queries), len(data.species)))
+        self._fitted = {"weights": weights, "bias": bias, "chosen": chosen}
+        return self._scorer(place, len(data.species), **self._fitted)
+
+    def _scorer(self, train, species, weights, bias, chosen):
+        def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
+            logits = place_features(places, train, self.options) @ weights.T + bias
+            probability = special.softmax(logits, axis=1).astype(np.float32)
+            columns = np.tile(chosen, len(places))
+            rows = np.repeat(np.arange(len(places)), len(chosen))
+            return sparse.csr_matrix((probability.ravel(), (rows, columns)), shape=(len(places), species))
+
+        return score
+
+    def save(self, folder: Path) -> None:
+        """Write the coefficients as ``logistic.npz``: a prediction then needs no Spark."""
+        np.savez(folder / "logistic.npz", **self._fitted)
+
+    def restore(self, folder: Path, data: SurveyData) -> Scorer:
+        train = data.places.iloc[training_rows(data, None, self.options.sources)]
+        with np.load(folder / "logistic.npz", allow_pickle=False) as fitted:
+            return self._scorer(train, len(data.species), **fitted)
 
     def _cases(self, features, place, occurrences):
         """Dict of features (c, d), label, weight and fold (c,): occurrences of a class in a square and a fold.

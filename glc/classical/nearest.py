@@ -8,7 +8,8 @@ from annotated_types import Gt, Le
 from scipy import sparse
 
 from glc import config
-from glc.classical._base import Classical
+from glc.classical._base import Scorer
+from glc.classical._sources import ChoosesSources
 from glc.config import Count, Natural, NotNegative, OpenShare, Sources, section
 from glc.neighbours import exact
 from glc.registry import models
@@ -16,7 +17,7 @@ from glc.surveys import SurveyData
 
 
 @models.register("nearest")
-class Nearest(Classical):
+class Nearest(ChoosesSources):
     """NN and k-NN: a species scores the share of the neighbours that have it.
 
     With the decoder ``all`` every species of the neighbours is predicted, as in the paper; with ``top_k`` the most
@@ -45,6 +46,27 @@ class Nearest(Classical):
         """The neighbour table that this model reads, as a `config.Neighbours`."""
         o = self.options
         return config.Neighbours(o.method, o.k, o.radius_m, o.sources, o.bucket_length, o.tables, o.wanted_recall)
+
+    def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
+        """The neighbours of any place, found exactly whatever `method` the surveys' own were found by."""
+        pool = np.concatenate([data.labelled(name, fold) for name in self.options.sources])
+        sources, labels = data.places.iloc[pool], data.labels_of(pool).astype(np.float32)
+
+        def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
+            places = places.assign(
+                dataset="place", surveyId=np.arange(len(places))
+            )  # a survey is no neighbour of itself
+            o = self.options
+            at, source, _ = exact.nearest(places, sources, k=o.k, radius_m=o.radius_m, exclude_group=False)
+            lonely = np.setdiff1d(np.arange(len(places)), at)
+            if len(lonely):
+                at, source = (
+                    np.concatenate([at, lonely]),
+                    np.concatenate([source, _nearest_one(places.iloc[lonely], sources)]),
+                )
+            return _shares(at, source, len(places), labels)
+
+        return score
 
     def scores(
         self,
@@ -78,14 +100,18 @@ class Nearest(Classical):
         source = np.concatenate([np.zeros(0, int), *(pair[1] for pair in weights)])
         lonely = np.setdiff1d(np.arange(len(queries)), at)
         if len(lonely):
-            pools = {"train": data.train(fold), "po": data.presence_only}
-            pool = np.concatenate([pools[name] for name in self.options.sources])
+            pool = np.concatenate([data.labelled(name, fold) for name in self.options.sources])
             asked = places.iloc[queries[lonely]]
             at = np.concatenate([at, lonely])
             source = np.concatenate([source, pool[_nearest_one(asked, places.iloc[pool])]])
-        vote = sparse.csr_matrix((np.ones(len(at), np.float32), (at, source)), shape=(len(queries), len(places)))
-        count = np.asarray(vote.sum(axis=1)).ravel()
-        return (sparse.diags((1 / count).astype(np.float32)) @ vote @ data.label_matrix.astype(np.float32)).tocsr()
+        return _shares(at, source, len(queries), data.label_matrix.astype(np.float32))
+
+
+def _shares(at, source, n, labels):
+    """CSR (n, m): the mean of the `labels` (s, m) of the rows `source` (pairs,) that go with each of n queries `at`."""
+    vote = sparse.csr_matrix((np.ones(len(at), np.float32), (at, source)), shape=(n, labels.shape[0]))
+    count = np.asarray(vote.sum(axis=1)).ravel()
+    return (sparse.diags((1 / count).astype(np.float32)) @ vote @ labels).tocsr()
 
 
 def _nearest_one(queries, sources):

@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from glc.classical._base import Classical
+from glc.classical._base import Classical, Scorer
+from glc.classical._sources import without_po
 from glc.config import Count, OpenShare, Positive, section
 from glc.neighbours import graph, node2vec
 from glc.neighbours.node2vec import Walks
 from glc.registry import models
 from glc.surveys import SurveyData
+from glc.types import MemberOptions
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,10 @@ class Node2Vec(Classical):
         """Of the mode survey: share of the training surveys, whole blocks, that are in the graph without their
         species."""
 
+    @classmethod
+    def needs_surveys(cls, options: MemberOptions) -> str:
+        return without_po(options.edges.sources, "edges.sources")
+
     def scores(
         self,
         data: SurveyData,
@@ -68,29 +74,49 @@ class Node2Vec(Classical):
         table: np.ndarray | None = None,
     ) -> sparse.csr_matrix:
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
-        make = self._species_vectors if self.options.mode == "species" else self._survey_vectors
-        learned, known, asked = make(data, fold, queries)
-        if self.options.coordinates:
-            places = data.places[["lon", "lat"]].to_numpy()
-            known, asked = np.hstack([known, places[learned]]), np.hstack([asked, places[queries]])
+        if self.options.mode == "species":
+            return super().scores(data, fold, queries, neighbours, table)
+        learned, known, asked = self._survey_vectors(data, fold, queries)
+        return self._predict(data, learned, known)(data.places.iloc[queries], asked)
+
+    def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
+        """In the mode survey the graph holds what is to be scored, so that it is embedded again for each call."""
+        o, train = self.options, data.train(fold)
+        if o.mode == "survey":
+
+            def embedded(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
+                wider, rows = data.with_places(places)
+                return self.scores(wider, fold, rows)
+
+            return embedded
+        vectors = species_vectors(data, fold, o.edges, o.walks)
+        sources, labels = data.places.iloc[train].rename(columns={"fold": "group"}), data.labels_of(train)
+        predict = self._predict(data, train, surroundings(labels, sources, sources, vectors, o.edges))
+
+        def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
+            asked = places.rename(columns={"fold": "group"})
+            return predict(places, surroundings(labels, asked, sources, vectors, o.edges))
+
+        return score
+
+    def _predict(self, data, learned, known):
+        """Scores as a function of places and their vectors, from the vectors `known` of the surveys `learned`."""
+        labels = data.labels_of(learned).astype(np.float32)
+        known = self._with_coordinates(known, data.places.iloc[learned])
         mean, spread = known.mean(axis=0), known.std(axis=0)
         spread[spread == 0] = 1
-        known, asked = (known - mean) / spread, (asked - mean) / spread
-        labels = data.labels_of(learned).astype(np.float32)
-        if self.options.predict == "nearest":
-            return nearest_votes(known, labels, asked, self.options.votes)
-        return ridge(known, labels, asked, self.options.alpha)
+        known = (known - mean) / spread
 
-    def _species_vectors(self, data, fold, queries):
-        """Training rows, and the vectors of those and of `queries`."""
-        o, train = self.options, data.train(fold)
-        vectors = species_vectors(data, fold, o.edges, o.walks)
-        places = data.places.rename(columns={"fold": "group"})
-        known, asked = (
-            surroundings(data.labels_of(train), places.iloc[rows], places.iloc[train], vectors, o.edges)
-            for rows in (train, queries)
-        )
-        return train, known, asked
+        def predict(places, vectors):
+            asked = (self._with_coordinates(vectors, places) - mean) / spread
+            if self.options.predict == "nearest":
+                return nearest_votes(known, labels, asked, self.options.votes)
+            return ridge(known, labels, asked, self.options.alpha)
+
+        return predict
+
+    def _with_coordinates(self, vectors, places):
+        return np.hstack([vectors, places[["lon", "lat"]].to_numpy()]) if self.options.coordinates else vectors
 
     def _survey_vectors(self, data, fold, queries):
         """Training rows to learn from, and the vectors of those and of `queries`."""
@@ -187,6 +213,8 @@ def nearest_votes(known, labels, asked, votes):
 
 def _pool(data, train, sources):
     pools = {"train": train, "po": data.presence_only}
+    if data.relative:  # presence-only records are what is trained on
+        pools = {"train": data.presence_only, "po": train}
     return np.concatenate([pools[name] for name in sources])
 
 

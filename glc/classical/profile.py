@@ -12,7 +12,7 @@ import pandas as pd
 from annotated_types import Ge
 from scipy import sparse
 
-from glc.classical._base import Classical
+from glc.classical._base import Classical, Scorer
 from glc.config import EACH_ONCE, Count, Positive, Seed, require, section
 from glc.errors import DataError
 from glc.neighbours import kernels
@@ -66,32 +66,31 @@ class Profile(Classical):
             some = len(self.po_scales_m + self.pa_scales_m) > 0
             require(some, "pa_scales_m", self, "one or more distances here or in po_scales_m")
 
-    def scores(
-        self,
-        data: SurveyData,
-        fold: int | None,
-        queries: np.ndarray,
-        neighbours: pd.DataFrame | None = None,
-        table: np.ndarray | None = None,
-    ) -> sparse.csr_matrix:
-        """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
+    def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
+        """`facts` then holds the components used and the share of the profiles' variance that they keep.
 
-        `facts` then tells the components used and the share of the profiles' variance that they keep. A DataError
-        tells of training surveys whose profiles are all the same, as where nothing was recorded around them.
+        A DataError tells of training surveys whose profiles are all the same, as where nothing was recorded around
+        them.
         """
         train = data.train(fold)
         profiles = _Profiles(data, fold, self.options)
         components = self._components(profiles, train)
         features = _project(profiles, components, train, "profiles of the training")
         coefficients, intercept = self._ridge(features, data.labels_of(train))
-        asked = _project(profiles, components, queries, "profiles asked for")
         mean = np.asarray(data.labels_of(train).mean(axis=0)).ravel()
-        blocks = [sparse.csr_matrix((0, len(mean)), dtype=np.float32)]
-        for start in range(0, len(queries), _ROWS):
-            shares = np.clip(asked[start : start + _ROWS] @ coefficients + intercept, 0, 1)
-            shares[shares.max(axis=1) <= 0] = mean
-            blocks.append(sparse.csr_matrix(shares.astype(np.float32)))
-        return sparse.vstack(blocks, format="csr")
+
+        def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
+            blocks = [sparse.csr_matrix((0, len(mean)), dtype=np.float32)]
+            steps = range(0, len(places), _ROWS)
+            for start in tqdm(steps, desc="profiles asked for", unit=f"{_ROWS} surveys", leave=False):
+                profile = profiles.of(profiles.votes.around(places.iloc[start : start + _ROWS], True))
+                asked = _projected(profile, components).astype(np.float64)
+                shares = np.clip(asked @ coefficients + intercept, 0, 1)
+                shares[shares.max(axis=1) <= 0] = mean
+                blocks.append(sparse.csr_matrix(shares.astype(np.float32)))
+            return sparse.vstack(blocks, format="csr")
+
+        return score
 
     def _components(self, profiles, train):
         from sklearn.decomposition import PCA
@@ -146,17 +145,24 @@ class _Profiles:
     def blocks(self, rows, name):
         """Numbers of first rows, and their profiles."""
         for start in tqdm(range(0, len(rows), _ROWS), desc=name, unit=f"{_ROWS} surveys", leave=False):
-            votes = self.votes[rows[start : start + _ROWS]]
-            shares = []
-            for scale, source in self.parts:
-                records = votes[:, :, scale, source]
-                shares.append(np.sqrt(records / (records.sum(axis=1, keepdims=True) + self.prior)))
-            yield start, np.concatenate(shares, axis=1)
+            yield start, self.of(self.votes[rows[start : start + _ROWS]])
+
+    def of(self, votes):
+        """Profiles (n, width) of kernel votes (n, m, 1 + scale, source)."""
+        shares = []
+        for scale, source in self.parts:
+            records = votes[:, :, scale, source]
+            shares.append(np.sqrt(records / (records.sum(axis=1, keepdims=True) + self.prior)))
+        return np.concatenate(shares, axis=1)
 
 
 def _project(profiles, components, rows, name):
-    mean, axes = components
-    projected = np.empty((len(rows), axes.shape[1]))
+    projected = np.empty((len(rows), components[1].shape[1]))
     for start, block in profiles.blocks(rows, name):
-        projected[start : start + len(block)] = (block - mean) @ axes
+        projected[start : start + len(block)] = _projected(block, components)
     return projected
+
+
+def _projected(profiles, components):
+    mean, axes = components
+    return (profiles - mean) @ axes

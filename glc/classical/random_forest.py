@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from glc.classical import _trees
-from glc.classical._base import Classical
+from glc.classical._base import Classical, Scorer
 from glc.config import Count, Natural, Seed, section
 from glc.errors import DataError
 from glc.progress import tqdm
@@ -60,19 +60,8 @@ class RandomForest(Classical):
         super().__init__(options)
         self.forest = None
 
-    def scores(
-        self,
-        data: SurveyData,
-        fold: int | None,
-        queries: np.ndarray,
-        neighbours: pd.DataFrame | None = None,
-        table: np.ndarray | None = None,
-    ) -> sparse.csr_matrix:
-        """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see.
-
-        table : (surveys, f) float32, the values at all surveys of `data`, NaN where missing
-        `forest` is then the fitted `Forest`, and `facts` counts what was put aside and imputed.
-        """
+    def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
+        """`forest` is then the fitted `Forest`, and `facts` counts what was put aside and imputed."""
         self.forest = None  # the last fold's need not be held beside this one's
         train = data.train(fold)
         survey, species = data.labels_of(train).nonzero()
@@ -83,26 +72,32 @@ class RandomForest(Classical):
             )
         there = on_rasters(table[train])
         self.forest = fit(table[train[survey]], data.species[species], self.options)
-        asked = table[queries]
-        best = self.forest.best(asked, self.options.keep)
         self.facts = {
             "training_surveys": len(train),
             "training_surveys_off_rasters": int((~there).sum()),
             "examples": int(there[survey].sum()),
-            "query_surveys_off_rasters": int((~on_rasters(asked)).sum()),
             "values_imputed": int(np.isnan(table[train[there]]).sum()),
             "classes": len(self.forest.species),
             "leaf_entries": sum(len(tree.counts) for tree in self.forest.trees),
             "forest_bytes": self.forest.bytes,
         }
-        columns = np.searchsorted(data.species, self.forest.species)
-        return sparse.csr_matrix(
-            (best.data, columns[best.indices], best.indptr), shape=(len(queries), len(data.species))
-        )
+        return self._scorer(self.forest, data.species)
+
+    def _scorer(self, forest, species):
+        def score(places: pd.DataFrame, table: np.ndarray | None) -> sparse.csr_matrix:
+            best = forest.best(table, self.options.keep)
+            self.facts["query_surveys_off_rasters"] = int((~on_rasters(table)).sum())
+            columns = np.searchsorted(species, forest.species)
+            return sparse.csr_matrix((best.data, columns[best.indices], best.indptr), (len(places), len(species)))
+
+        return score
 
     def save(self, folder: Path) -> None:
         """Write the last fitted forest as ``forest.npz``."""
         self.forest.save(folder / "forest.npz")
+
+    def restore(self, folder: Path, data: SurveyData) -> Scorer:
+        return self._scorer(Forest.load(folder / "forest.npz"), data.species)
 
 
 @dataclass(frozen=True)

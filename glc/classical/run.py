@@ -14,7 +14,7 @@ from glc.classical._base import Classical
 from glc.errors import ConfigError, DataError, did_you_mean
 from glc.progress import tqdm
 from glc.surveys import TEST, SurveyData
-from glc.types import Say
+from glc.types import Facts, Say
 
 FITS = "fits"
 """What the bar of the fits, one per fold and one for the test, is called."""
@@ -80,7 +80,7 @@ def read_table(folder: Path, data: SurveyData, bands: Sequence[str] = ()) -> np.
         all
     A ConfigError names a band that is not there, a DataError tells of training or test surveys without a row.
     """
-    columns = _columns(storage.manifest(folder), bands)
+    columns = columns_of(storage.manifest(folder), bands)
     values = np.full((len(data.places), len(columns)), np.nan, np.float32)
     filled = np.zeros(len(data.places), bool)
     rows = {name: np.flatnonzero(data.places["dataset"] == name) for name in data.places["dataset"].unique()}
@@ -107,7 +107,12 @@ def read_table(folder: Path, data: SurveyData, bands: Sequence[str] = ()) -> np.
     return values
 
 
-def _columns(facts, bands):
+def columns_of(facts: Facts, bands: Sequence[str]) -> list[str]:
+    """The columns of a table that a classical model reads.
+
+    facts : of the task ``Tabular``
+    bands : as of `read_table`
+    """
     chosen = []
     for band in bands or facts["columns"]:
         own = facts["categories"].get(band, [band])

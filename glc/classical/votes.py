@@ -7,11 +7,15 @@ import pandas as pd
 from scipy import sparse
 
 from glc import geo
-from glc.classical._base import Classical
+from glc.classical._base import Classical, Scorer
 from glc.config import SOME, NotNegative, Positive, section
 from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
 from glc.registry import models
 from glc.surveys import SurveyData
+from glc.types import MemberOptions
+
+_ROWS = 1_024
+"""Places whose shares are in memory at once."""
 
 
 @models.register("votes")
@@ -37,17 +41,13 @@ class Votes(Classical):
         po_weight: NotNegative = 1.0
         """Weight of a presence-only record (0: left out); a species of a presence-absence survey has 1."""
 
-    def scores(
-        self,
-        data: SurveyData,
-        fold: int | None,
-        queries: np.ndarray,
-        neighbours: pd.DataFrame | None = None,
-        table: np.ndarray | None = None,
-        *,
-        rows: int = 1_024,
-    ) -> sparse.csr_matrix:
-        """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
+    @classmethod
+    def needs_surveys(cls, options: MemberOptions) -> str:
+        if options.po_weight:
+            return ""
+        return "model.po_weight: found 0, which leaves presence-only records out; write NAME+model.po_weight=1"
+
+    def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
         train, po = data.train(fold), data.presence_only
         seen = np.concatenate([train, po]) if self.options.po_weight else train
         weight = np.where(np.arange(len(seen)) < len(train), 1.0, self.options.po_weight).astype(np.float32)
@@ -56,15 +56,18 @@ class Votes(Classical):
         richness = data.labels_of(train).sum() / max(len(train), 1)
         scales = sorted(self.options.scales_m, reverse=True)
         pools = [pool(data.places.iloc[seen], records, scale / CELLS_PER_SCALE) for scale in scales]
-        asked = data.places.iloc[queries]
-        points = geo.unit_sphere(asked["lon"], asked["lat"])
-        blocks = []
-        for start in range(0, len(queries), rows):
-            share = np.tile((overall / overall.sum()).astype(np.float32), (min(rows, len(queries) - start), 1))
-            for scale, cells in zip(scales, pools, strict=True):
-                votes = (kernel(points[start : start + rows], cells.points, scale) @ cells.counts).toarray()
-                share *= self.options.prior
-                share += votes
-                share /= votes.sum(axis=1, keepdims=True) + self.options.prior
-            blocks.append(sparse.csr_matrix(np.minimum(share * richness, 1)))
-        return sparse.vstack(blocks, format="csr")
+
+        def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
+            points = geo.unit_sphere(places["lon"], places["lat"])
+            blocks = []
+            for start in range(0, len(places), _ROWS):
+                share = np.tile((overall / overall.sum()).astype(np.float32), (min(_ROWS, len(places) - start), 1))
+                for scale, cells in zip(scales, pools, strict=True):
+                    votes = (kernel(points[start : start + _ROWS], cells.points, scale) @ cells.counts).toarray()
+                    share *= self.options.prior
+                    share += votes
+                    share /= votes.sum(axis=1, keepdims=True) + self.options.prior
+                blocks.append(sparse.csr_matrix(np.minimum(share * richness, 1)))
+            return sparse.vstack(blocks, format="csr")
+
+        return score

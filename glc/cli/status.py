@@ -19,17 +19,22 @@ def finished(root: Path) -> dict[str, list[tuple[str, dict, Path]]]:
         metrics = json.loads(path.read_text())
         by_dataset.setdefault(path.parent.name, []).append((unquote(path.stem), metrics, path))
     for rows in by_dataset.values():
-        rows.sort(key=lambda row: -row[1].get("valid", {}).get("sample_f1", 0))
+        rows.sort(key=lambda row: -(row[1].get("valid", {}).get(_measure(row[1])) or 0))
     return by_dataset
 
 
-def score(values: dict | None) -> str:
-    """An F1 with its 95 % interval."""
-    if values is None:
+def _measure(metrics: dict) -> str:
+    """Key of the measure that is shown: F1, or the AUC of presence-only records alone, which have no F1."""
+    return "auc" if "relative" in metrics else "sample_f1"
+
+
+def score(values: dict | None, measure: str = "sample_f1") -> str:
+    """A measure with its 95 % interval."""
+    if values is None or values[measure] is None:
         return ""
-    text = f"{values['sample_f1']:.4f}"
-    if "sample_f1_low" in values:
-        text += f" [{values['sample_f1_low']:.4f}, {values['sample_f1_high']:.4f}]"
+    text = f"{values[measure]:.4f}"
+    if values.get(f"{measure}_low") is not None:
+        text += f" [{values[f'{measure}_low']:.4f}, {values[f'{measure}_high']:.4f}]"
     return text
 
 
@@ -39,25 +44,30 @@ def show(root: str = "") -> None:
     screen = output.screen()
     by_dataset = finished(folder)
     for dataset, rows in by_dataset.items():
-        table = output.table("experiment", "validation F1", "test F1", "finished", padding=(0, 2, 0, 0))
+        title = "AUC" if "relative" in rows[0][1] else "F1"
+        table = output.table("experiment", f"validation {title}", f"test {title}", "finished", padding=(0, 2, 0, 0))
         for name, metrics, path in rows:
+            measure = _measure(metrics)
             day = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
-            validation = score(metrics.get("valid"))
+            validation = score(metrics.get("valid"), measure)
             if caveat := config.caveat(metrics["scheme"], metrics["stop"]):
                 validation += f" ({caveat})"
             if "optimistic" in metrics:  # of nets that have seen the labels (train.clone)
                 validation += f" (optimistic: {score(metrics['optimistic'])})"
-            tests = {split: score(metrics[split]) for split in metrics if schema.is_test(split, "test")}
+            tests = {split: score(metrics[split], measure) for split in metrics if schema.is_test(split, "test")}
             on_test = ", ".join(
                 text if split == "test" else f"{split.removeprefix('test_')} {text}" for split, text in tests.items()
             )
-            table.add_row(Text(name), Text(validation), Text(on_test or score(None)), day)
+            table.add_row(Text(name), Text(validation), Text(on_test), day)
         screen.print(Text(dataset, style="bold underline"))
         screen.print(table)
         screen.print()
     if by_dataset:
         screen.print(
-            Text(f"F1 per survey with 95 % intervals. Reports: {folder}/reports/<dataset>/<experiment>/index.html")
+            Text(
+                "F1 per survey, or AUC of presence-only records alone, with 95 % intervals. Reports: "
+                f"{folder}/reports/<dataset>/<experiment>/index.html"
+            )
         )
     else:
         screen.print(Text(f"nothing is finished under {folder}; try: glc run votes --dataset virtual:tiny"))

@@ -1,5 +1,6 @@
 """Experiments: their sections, loading and checking (`load`), and the frozen sections that they are made of."""
 
+from glc.config.check import refuse_without_surveys
 from glc.config.encoder import EncoderExperiment, EncoderPretraining, Head, Localisation
 from glc.config.experiment import (
     CrossFusion,
@@ -100,6 +101,7 @@ __all__ = [
     "options",
     "prediction",
     "read",
+    "refuse_without_surveys",
     "require",
     "section",
     "to_dict",

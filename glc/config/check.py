@@ -108,6 +108,31 @@ def check_encoder(experiment: EncoderExperiment) -> None:
             raise ConfigError(f"location.{key}: {error}") from None
 
 
+def refuse_without_surveys(experiment: Experiment, dataset: str) -> None:
+    """Raise a ConfigError for an experiment that needs presence-absence surveys, which a dataset does not have.
+
+    experiment : validated
+    dataset : its name; all that it has are presence-only records
+    """
+    choice, pretrain = experiment.model, experiment.pretrain
+    member = registry.models.get(choice.name)
+    why = member.needs_surveys(options(member, choice, "model"))
+    if not why and pretrain.name != "none":
+        sources = options(registry.pretrainings.get(pretrain.name), pretrain, "pretrain").sources
+        if "po" not in sources:
+            why = (
+                f"pretrain.sources: found {list(sources)}, expected 'po' among them; write "
+                'NAME+pretrain.sources=["po"]'
+            )
+    if not why and experiment.postprocess.name != "none":
+        why = f"postprocess: found {experiment.postprocess.name!r}, which adds to sets; write NAME+postprocess=none"
+    if why:
+        raise ConfigError(
+            f"experiment {experiment.name!r} needs presence-absence surveys, and {dataset} has presence-only records "
+            f"alone: {why.replace('NAME', experiment.name)}"
+        )
+
+
 def check(experiment: Experiment, known_experiment: Callable[[str], object]) -> None:
     """Look up all that the experiment names, and validate the options.
 

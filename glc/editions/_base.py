@@ -125,6 +125,8 @@ class Edition:
         reads; dataset is empty where a file does not tell the test. One that is a test's own file may lack labels
     named : whether a file in the folder says that it is of this edition, whatever else is there
     markers : globs that a folder must also have to be of this edition, where file names alone do not tell
+    single_label : a contest in which each occurrence has the one species that is asked for, so that its predictions are
+        right or wrong; other datasets that train on presence-only records have relative suitability alone
     submission : ``sets`` of species a survey, or ``ranked`` species with their scores (`glc.submission`)
     set_columns : header of a submission of sets
     name : given by the registry
@@ -135,6 +137,7 @@ class Edition:
     train: str = "pa_train"
     test: str = "pa_test"
     markers: tuple[str, ...] = ()
+    single_label: bool = False
     submission: str = "sets"
     set_columns: tuple[str, str] = ("surveyId", "predictions")
     truth: tuple[tuple[str, str], ...] = (("", "truth/*.csv"),)
@@ -202,6 +205,11 @@ class Dataset:
         """Name of the dataset that is trained on; the edition's first choice where none of them is there."""
         choices = (self.edition.train, *self.edition.or_train)
         return next((name for name in choices if name in self.datasets), self.edition.train)
+
+    @property
+    def presence_only(self) -> bool:
+        """Whether it has presence-only records alone, and is no contest of single labels."""
+        return self.train == "po" and not self.edition.single_label
 
     @property
     def has_test(self) -> bool:

@@ -16,6 +16,7 @@ editions.register("glc2020")(
         tables=tables("occurrences", PLACE, "species_id"),
         train="po",
         test="po_test",
+        single_label=True,
         submission="ranked",
     )
 )

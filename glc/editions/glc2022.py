@@ -12,6 +12,7 @@ editions.register("glc2022")(
         tables=tables("observations", PLACE, "species_id"),
         train="po",
         test="po_test",
+        single_label=True,
         set_columns=("Id", "Predicted"),  # Kaggle's
     )
 )

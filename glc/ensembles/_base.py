@@ -1,13 +1,21 @@
 """What every ensemble must do, and what it may say."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
+
+import pandas as pd
+from scipy import sparse
 
 from glc.config import section
-from glc.surveys import SurveyData
+from glc.surveys import TEST, SurveyData
 from glc.types import MemberOptions, Say
+
+MODEL = "model"
+"""Folder, in that of the scores, of what was learned for the test."""
+Joiner: TypeAlias = Callable[[Sequence[sparse.csr_matrix], pd.DataFrame], sparse.csr_matrix]
+"""The members' scores (n, species) CSR of places, and the places, a frame (n) with lon and lat, to joined scores."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,21 @@ class Ensemble:
         """
         self.options = options
 
+    @classmethod
+    def needs_surveys(cls, options: MemberOptions) -> str:
+        """Why it cannot do without presence-absence surveys, and what to use instead; empty where it can.
+
+        options : the ensemble's own `Options`
+        returns : text that follows a colon; in it NAME stands for the experiment's name
+        """
+        if not cls(options).learns:
+            return ""
+        return (
+            f"model {cls.name!r} learns how to join its members from validation surveys, of which all species must be "
+            f"known; use one of its members instead ({', '.join(options.members)}), or a blend without "
+            "a baseline"
+        )
+
     @property
     def names(self) -> Sequence[str]:
         """Names of the experiments whose scores are read."""
@@ -97,3 +120,13 @@ class Ensemble:
         members : what is joined
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how scores are joined")
+
+    def restore(self, scores: Path, data: SurveyData, keep: int, fold: int = TEST) -> Joiner:
+        """What joined the members' scores of the surveys of a fold, for any places.
+
+        scores : the folder that `write` wrote
+        data : the dataset's surveys
+        keep : highest scores kept per place
+        fold : the validation fold; -1 for the test
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how scores of other places are joined")

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+import pandas as pd
+from scipy import sparse
 
 from glc import scores as score_tables
 from glc import storage
 from glc.config import EACH_ONCE, SOME, require, section
-from glc.ensembles._base import Ensemble, Members
+from glc.ensembles._base import Ensemble, Joiner, Members
+from glc.errors import ConfigError
 from glc.evaluation import metrics
 from glc.prediction import sets
 from glc.registry import models
@@ -76,6 +79,23 @@ class Blend(Ensemble):
             keep=members.keep,
             progress=members.progress,
         )
+
+    def restore(self, scores: Path, data: SurveyData, keep: int, fold: int = TEST) -> Joiner:
+        facts = storage.manifest(scores)["model_facts"]
+        if fold != TEST and str(fold) not in facts:
+            raise ConfigError(f"model 'blend': members were chosen by halves of one fold, not by fold {fold}")
+        shares = facts["test" if fold == TEST else str(fold)]["members"]
+        chosen = np.flatnonzero([shares.get(name, 0) > 0 for name in self.names])
+        if not len(chosen):  # none beat the baseline, the last
+            chosen = np.array([len(self.names) - 1])
+        blend = score_tables.AVERAGES[self.options.average]
+
+        def join(matrices: Sequence[sparse.csr_matrix], places: pd.DataFrame) -> sparse.csr_matrix:
+            ids, fold = np.arange(len(places)), np.full(len(places), TEST, np.int32)
+            parts = (score_tables.Scores(ids, fold, data.species, matrices[member]) for member in chosen)
+            return blend(parts, keep).matrix
+
+        return join
 
 
 def survey_f1(folder: Path, data: SurveyData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -48,17 +48,17 @@ class Candidates:
         return Candidates(columns, scores, fold, evidence.Records.join(part.records for part in parts), held)
 
 
-def candidates(matrices, total, fold, rows, surroundings, size, actual=None):
+def candidates(matrices, total, fold, places, surroundings, size, actual=None):
     """`Candidates` of surveys: the `size` species with the highest `total` (n, m), whatever the labels are.
 
-    matrices : the members' scores (n, m) CSR; fold : (n,); rows : (n,) row numbers in the surveys' data;
+    matrices : the members' scores (n, m) CSR; fold : (n,); places : frame (n) with lon and lat;
     actual : (n, m) boolean CSR, where the labels are to be learned from
     """
     size = min(size, total.shape[1])
     columns = np.sort(np.argpartition(-total, size - 1, axis=1)[:, :size], axis=1)
     scores = np.stack([np.take_along_axis(matrix.toarray(), columns, axis=1) for matrix in matrices], axis=2)
     held = None if actual is None else np.take_along_axis(actual.toarray(), columns, axis=1)
-    return Candidates(columns, scores.astype(np.float32), fold, surroundings.around(rows, columns), held)
+    return Candidates(columns, scores.astype(np.float32), fold, surroundings.around(places, columns), held)
 
 
 def features(cases, weights, counts, po_counts, without=()):
@@ -146,9 +146,9 @@ class Trees:
         self.surroundings = evidence.Surroundings(data, options.scales_m)
         self.boosters = {}
 
-    def candidates(self, matrices, total, fold, rows, actual=None):
+    def candidates(self, matrices, total, fold, places, actual=None):
         """See the function `candidates`."""
-        return candidates(matrices, total, fold, rows, self.surroundings, self.options.candidates, actual)
+        return candidates(matrices, total, fold, places, self.surroundings, self.options.candidates, actual)
 
     def fit(self, cases, fitted, progress):
         """Grow the trees of each fold in `fitted` (fold -> Weights), from the `cases` of the others."""
@@ -157,6 +157,16 @@ class Trees:
             progress(f"stack: trees for {name}", 50 + 30 * done // len(fitted))
             without = () if fold == TEST else (fold,)
             self.boosters[fold] = fit(cases, weights, self.counts, self.po_counts, self.options, without)
+
+    def save(self, fold, path):
+        """Write the trees of `fold` to the file `path`."""
+        self.boosters[fold].save_model(path)
+
+    def restore(self, fold, path):
+        """Take the trees of `fold` from the file `path`."""
+        import xgboost
+
+        self.boosters[fold] = xgboost.Booster(model_file=path)
 
     def correct(self, chances, cases, weights):
         """Replace, in place, the `chances` (n, m) of the candidates `cases`, all of one fold."""

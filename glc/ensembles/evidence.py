@@ -49,25 +49,23 @@ class Surroundings:
     """
 
     def __init__(self, data, scales_m):
-        self.places = data.places
         folds = int(data.places["fold"].max()) + 1
         rows = [*(data.valid(fold) for fold in range(folds)), data.presence_only]
         self.sources = [
             [
-                pool(self.places.iloc[own], data.labels_of(own).astype(np.float32), scale / CELLS_PER_SCALE)
+                pool(data.places.iloc[own], data.labels_of(own).astype(np.float32), scale / CELLS_PER_SCALE)
                 for own in rows
             ]
             for scale in scales_m
         ]
         self.scales_m = scales_m
 
-    def around(self, rows, columns):
-        """`Records` around the surveys at the row numbers `rows`, of the species at `columns` (n, C)."""
-        asked = self.places.iloc[rows]
-        points = geo.unit_sphere(asked["lon"], asked["lat"])
+    def around(self, places, columns):
+        """`Records` around `places`, a frame (n) with lon and lat, of the species at `columns` (n, C)."""
+        points = geo.unit_sphere(places["lon"], places["lat"])
         shape = (len(self.scales_m), len(self.sources[0]))
         known = np.zeros((*columns.shape, *shape), np.float32)
-        total = np.zeros((len(rows), *shape), np.float32)
+        total = np.zeros((len(places), *shape), np.float32)
         for s, (scale, sources) in enumerate(zip(self.scales_m, self.sources, strict=True)):
             for source, records in enumerate(sources):
                 if not len(records.points):

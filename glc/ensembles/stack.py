@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 from annotated_types import Ge
 from scipy import sparse
@@ -30,7 +31,7 @@ from glc import config, labels, storage
 from glc import scores as score_tables
 from glc.config import EACH_ONCE, SOME, Count, NotNegative, Positive, Rate, Seed, section
 from glc.ensembles import boosted, calibration
-from glc.ensembles._base import Ensemble, Members
+from glc.ensembles._base import MODEL, Ensemble, Joiner, Members
 from glc.errors import ConfigError, DataError
 from glc.registry import models
 from glc.surveys import TEST, SurveyData
@@ -95,6 +96,9 @@ class Stack(Ensemble):
             keep=members.keep,
             progress=members.progress,
         )
+
+    def restore(self, scores: Path, data: SurveyData, keep: int, fold: int = TEST) -> Joiner:
+        return restore(scores / MODEL, data, self.options, keep, fold)
 
 
 def check_member(
@@ -281,11 +285,7 @@ def write(
     Only `ROWS` surveys of each member are in memory at once, and the pairs that are learned from.
     """
     folds = list(folds)
-    per_fold = [data.labels_of(data.valid(fold)) for fold in range(int(data.places["fold"].max()) + 1)]
-    counts = Counts(
-        np.array([matrix.shape[0] for matrix in per_fold]),
-        np.stack([np.asarray(matrix.sum(axis=0, dtype=np.int64)).ravel() for matrix in per_fold]),
-    )
+    counts = count(data)
     every = sum(counts.surveys[fold] for fold in folds)
     share = min(1.0, options.surveys / max(every, 1))
     pairs, per_block = [], []
@@ -301,7 +301,7 @@ def write(
             pairs.append(sample([m[chosen[at]] for m in matrices], actual[at], fold_number, options, rng))
         if trees:
             own = [m[chosen] for m in matrices]
-            per_block.append(trees.candidates(own, total_share(own), fold[chosen], rows, actual))
+            per_block.append(trees.candidates(own, total_share(own), fold[chosen], data.places.iloc[rows], actual))
     pairs = Pairs.join(pairs)
     fitted, facts = {}, {}
     for done, fold in enumerate([*folds, TEST]):
@@ -311,6 +311,8 @@ def write(
     if trees:
         trees.fit(boosted.Candidates.join(per_block), fitted, progress)
         del per_block
+    for fold, weights in fitted.items():
+        save(fold, weights, trees, out / MODEL)
     written = {}
     for split in ("valid", "test"):
         parts, done = [], 0
@@ -325,13 +327,67 @@ def write(
                 chances = apply(fitted[int(fold_number)], own, term)
                 if trees:
                     rows = in_test[at] if fold_number == TEST else data.rows_of(surveys[at], data.train_name)
-                    candidates = trees.candidates(own, total_share(own), fold[at], rows)
+                    candidates = trees.candidates(own, total_share(own), fold[at], data.places.iloc[rows])
                     trees.correct(chances, candidates, fitted[int(fold_number)])
                 kept = score_tables.keep_best(chances, keep)
                 parts.append(score_tables.Scores(surveys[at], fold[at], data.species, kept))
         written[f"{split}_rows"] = score_tables.write(score_tables.stack(parts), out / split)
     storage.note(out, **written, pairs=len(pairs.held), model_facts=facts)
     return facts
+
+
+def count(data: SurveyData) -> Counts:
+    """The `Counts` of all training folds of a dataset."""
+    per_fold = [data.labels_of(data.valid(fold)) for fold in range(int(data.places["fold"].max()) + 1)]
+    return Counts(
+        np.array([matrix.shape[0] for matrix in per_fold]),
+        np.stack([np.asarray(matrix.sum(axis=0, dtype=np.int64)).ravel() for matrix in per_fold]),
+    )
+
+
+_WEIGHTS, _TREES = "stack.npz", "trees.json"
+
+
+def save(fold: int, weights: Weights, trees: boosted.Trees | None, folder: Path) -> None:
+    """Write what joins the members' scores of the surveys of `fold`: `restore` reads it."""
+    own = folder / str(fold)
+    own.mkdir(parents=True)
+    arrays = {"members": weights.members, "frequency": weights.frequency, "intercept": weights.intercept}
+    for number, curve in enumerate(weights.curves):
+        arrays |= {f"x{number}": curve.x, f"y{number}": curve.y, f"missing{number}": curve.missing}
+    np.savez(own / _WEIGHTS, **arrays)
+    if trees:
+        trees.save(fold, own / _TREES)
+
+
+def restore(folder: Path, data: SurveyData, options: FitOptions, keep: int, fold: int = TEST) -> Joiner:
+    """The stack for surveys of `fold`, for the members' scores of any places."""
+    folder = folder / str(fold)
+    with np.load(folder / _WEIGHTS, allow_pickle=False) as arrays:
+        curves = tuple(
+            calibration.Curve(arrays[f"x{number}"], arrays[f"y{number}"], float(arrays[f"missing{number}"]))
+            for number in range(len(arrays["members"]))
+        )
+        weights = Weights(curves, arrays["members"], float(arrays["frequency"]), float(arrays["intercept"]))
+    counts = count(data)
+    trees = boosted.Trees(data, counts, options) if options.fit == "boosted" else None
+    if trees:
+        trees.restore(fold, folder / _TREES)
+    term = counts.terms(*(() if fold == TEST else (fold,)))
+
+    def join(matrices: Sequence[sparse.csr_matrix], places: pd.DataFrame) -> sparse.csr_matrix:
+        parts = [sparse.csr_matrix((0, len(data.species)), dtype=np.float32)]
+        for start in range(0, len(places), ROWS):
+            rows = slice(start, start + ROWS)
+            own = [matrix[rows] for matrix in matrices]
+            chances = apply(weights, own, term)
+            if trees:
+                cases = trees.candidates(own, total_share(own), np.full(len(chances), fold), places.iloc[rows])
+                trees.correct(chances, cases, weights)
+            parts.append(score_tables.keep_best(chances, keep))
+        return sparse.vstack(parts, format="csr")
+
+    return join
 
 
 ROWS = 512

@@ -11,8 +11,10 @@ Rules (Liu et al. 2024, Tighnari, section 3.1), in this order:
 
 import dataclasses
 import fnmatch
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from glc.covariates import Metadata, Raster
 from glc.errors import ConfigError
@@ -48,7 +50,7 @@ class Part:
             f"{prefix}_{name}": self.values.labels.get(name, codes) for name, codes in self.values.classes.items()
         }
 
-    def declared(self, name):
+    def declared(self, name: str) -> tuple[float, float]:
         """Physical limits of a column."""
         if name in self.classes:
             return -np.inf, np.inf
@@ -60,7 +62,7 @@ class Part:
 class Table:
     """All columns of the table: reads surveys' values and cleans them."""
 
-    def __init__(self, parts):
+    def __init__(self, parts: Sequence[Part]) -> None:
         self.parts = parts
         self.names = [name for part in parts for name in part.names]
         if len(set(self.names)) < len(self.names):
@@ -76,14 +78,14 @@ class Table:
         self.beyond = {name: part.covariate.beyond for part in parts for name in part.names}
         self.fitted_on = 0
 
-    def read(self, places):
+    def read(self, places: pd.DataFrame) -> tuple[np.ndarray, int]:
         """Values as they are, (n, names) float32, and the number of surveys on pixels that cannot be read."""
         blocks = [part.values.read(places) for part in self.parts]
         with np.errstate(over="ignore"):
             raw = np.concatenate([block for block, _ in blocks], axis=1).astype(np.float32)
         return raw, int(np.any([bad for _, bad in blocks], axis=0).sum())
 
-    def fit(self, training):
+    def fit(self, training: pd.DataFrame) -> None:
         """Rule 3, over the surveys `training`."""
         open_ = [name for name, pair in self.limits.items() if np.isinf(pair).any()]
         if not open_:
@@ -100,7 +102,7 @@ class Table:
                 own if np.isfinite(own) else computed for own, computed in zip((lowest, highest), robust, strict=True)
             )
 
-    def clean(self, raw):
+    def clean(self, raw: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
         """Columns of the table, (n, columns) float32, {count: (columns,) int}, and which surveys have any value."""
         n = len(raw)
         made = np.empty((n, len(self.columns)), np.float32)

@@ -151,7 +151,7 @@ def read(folder):
     return keys, unfold("cube", b"shape"), unfold("coeffs", b"coeffs") if name == "series" else None
 
 
-def coefficients(cubes, terms=64):
+def coefficients(cubes: np.ndarray, terms: int = 64) -> np.ndarray:
     """The first `terms` 1-D DCT-II coefficients of quarterly series; missing values count as zero, as published.
 
     cubes : (n, bands, quarters, years); returns (n, bands, terms) float32, orthonormal; NaN where a cube has no value

@@ -24,13 +24,15 @@ class MetadataValues:
 
     files: Sequence[str] = ()
 
-    def __init__(self, covariate: Metadata, training: pd.DataFrame) -> None:
-        """Take the categories of the surveys `training`, and no other's."""
-        self.covariate = covariate
+    def __init__(self, covariate: Metadata, known: dict[str, list[str]]) -> None:
+        """Take the categories as they are.
+
+        known : name of a categorical column -> its categories in alphabetical order, as of `categories`
+        """
+        self.covariate, self.known = covariate, known
         self.columns = [*covariate.values, *covariate.categories]
-        self.known = {name: _categories(training[column]) for name, column in covariate.categories.items()}
         self.classes = {name: tuple(range(len(known))) for name, known in self.known.items()}
-        self.labels = {name: _labels(known) for name, known in self.known.items()}
+        self.labels = {name: _labels(names) for name, names in self.known.items()}
 
     def read(self, places: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """As of `glc.rasters.values.RasterValues`, of the frame `places`; nothing is unreadable.
@@ -42,6 +44,11 @@ class MetadataValues:
             codes = pd.Index(self.known[name], dtype=object).get_indexer(places[column].astype(object))
             values.append(np.where(codes >= 0, codes, np.nan))
         return np.column_stack(values), np.zeros(len(places), bool)
+
+
+def categories(covariate: Metadata, training: pd.DataFrame) -> dict[str, list[str]]:
+    """Those of the surveys `training`, and no other's: name of a categorical column -> its most frequent ones."""
+    return {name: _categories(training[column]) for name, column in covariate.categories.items()}
 
 
 def _categories(column: pd.Series) -> list[str]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from glc import schema
+from glc import editions, schema
 from glc.editions._base import SEPARATORS
 from glc.errors import DataError, MissingError
 from glc.progress import tqdm
@@ -158,6 +158,21 @@ def series_ids(
     if twice.any():
         raise DataError(f"{path}: {survey_column} {frame['surveyId'][twice].iloc[0]} has two {series_column}; keep one")
     return frame[["surveyId", "series_id"]].sort_values("surveyId", ignore_index=True)
+
+
+def own_ids(dataset: editions.Dataset, column: str) -> pd.DataFrame | None:
+    """The ids that the series or images of surveys are called by: frame (surveyId, series_id, dataset).
+
+    dataset : the survey tables
+    column : of these tables, ``timeSerieID`` or ``patchID``
+    returns : one row per survey that has an id, or None where no table has the column
+    """
+    ids = [
+        series_ids(path, table.columns["surveyId"], column, table.separator).assign(dataset=table.dataset)
+        for table, path in dataset.files
+        if column in editions.header(path, table)
+    ]
+    return pd.concat(ids) if ids else None
 
 
 def _read_table(path, ids, values, seen, corrupt, bar):

@@ -23,7 +23,7 @@ from glc import registry, schema, storage
 from glc.covariates import Metadata, Raster
 from glc.errors import ConfigError, DataError
 from glc.etl import cleaning, values
-from glc.etl.metadata import MetadataValues
+from glc.etl.metadata import MetadataValues, categories
 from glc.progress import tqdm
 from glc.rasters.values import RasterValues
 from glc.types import Facts, StrPath
@@ -144,7 +144,7 @@ def _chosen(names):
 
 def _part(covariate, folders, scratch, wanted, source, training):
     if covariate.kind == "metadata":
-        return cleaning.Part(covariate, "surveys", MetadataValues(covariate, training))
+        return cleaning.Part(covariate, "surveys", MetadataValues(covariate, categories(covariate, training)))
     tables, folder = values.find(covariate, folders, source)
     if not tables:
         return cleaning.Part(covariate, "rasters", RasterValues(covariate, [folder]))

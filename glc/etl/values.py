@@ -6,7 +6,7 @@ Both give the same: a float array (survey, column), NaN where nothing is known, 
 import csv
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ class TableValues:
     its band 3, and a column alone its band 1.
     """
 
-    def __init__(self, covariate, tables, scratch):
+    def __init__(self, covariate: Raster, tables: Mapping[str | None, Path], scratch: StrPath) -> None:
         self.scratch, self.files = Path(scratch), [str(path) for path in tables.values()]
         self.columns, self.classes, self.labels = None, {}, {}
         self.name = covariate.name
@@ -74,19 +74,34 @@ class TableValues:
             np.save(self._path(dataset, "ids"), ids)
             np.save(self._path(dataset, "values"), values)
 
+    def has(self, places: pd.DataFrame) -> np.ndarray:
+        """Whether surveys have a row, whatever it holds: (n,) bool; places : as of `read`."""
+        there, wanted = np.zeros(len(places), bool), places["surveyId"].to_numpy()
+        for dataset, mine in self._by_dataset(places):
+            there[mine] = self._rows(dataset, wanted[mine])[1]
+        return there
+
+    def _by_dataset(self, places):
+        """Yield (key of its CSV, row numbers) of each dataset of the frame `places`."""
+        datasets = places["dataset"].to_numpy()
+        for dataset in pd.unique(datasets):
+            yield dataset if dataset in self.datasets else None, np.flatnonzero(datasets == dataset)
+
+    def _rows(self, dataset, wanted):
+        """Rows of the ids `wanted` in the numbers of a CSV, and which of them are there."""
+        ids = np.load(self._path(dataset, "ids"))
+        at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+        return at, ids[at] == wanted
+
     def _path(self, dataset, kind):
         return self.scratch / f"{self.name}-{dataset}-{kind}.npy"
 
-    def read(self, places):
+    def read(self, places: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """As of `RasterValues`, of the frame `places` (dataset, surveyId); nothing is unreadable."""
         table = np.full((len(places), len(self.columns)), np.nan)
-        datasets, wanted = places["dataset"].to_numpy(), places["surveyId"].to_numpy()
-        for dataset in pd.unique(datasets):
-            mine = np.flatnonzero(datasets == dataset)
-            dataset = dataset if dataset in self.datasets else None
-            ids = np.load(self._path(dataset, "ids"))
-            at = np.minimum(np.searchsorted(ids, wanted[mine]), len(ids) - 1)
-            there = ids[at] == wanted[mine]
+        wanted = places["surveyId"].to_numpy()
+        for dataset, mine in self._by_dataset(places):
+            at, there = self._rows(dataset, wanted[mine])
             table[mine[there]] = np.load(self._path(dataset, "values"), mmap_mode="r")[at[there]]
         for column, codes in self.classes.items():
             values = table[:, self.columns.index(column)]
@@ -120,7 +135,7 @@ def find(covariate: Raster, folders: Iterable[StrPath], source: str = "auto") ->
         raise MissingError(f"{error}{hint}") from None
 
 
-def tables(covariate, folder):
+def tables(covariate: Raster, folder: StrPath) -> dict[str | None, Path]:
     """The contest's CSVs of a covariate in a folder: {dataset: path}, maybe empty; {None: path} where one serves all.
 
     Names as in ``GLC24-PA-train-human_footprint.csv``, with or without the year, hyphens for underscores, flat or

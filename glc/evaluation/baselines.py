@@ -1,4 +1,4 @@
-"""Baselines that any model must beat: the 25 most frequent species of all surveys, a country, region or district."""
+"""Baselines that any model must beat: the most frequent species of all surveys, a country, region or district."""
 
 import json
 from collections.abc import Sequence
@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from glc import labels
 from glc.classical.frequency import LEVELS, Frequency
-from glc.evaluation import evaluate, metrics
+from glc.evaluation import evaluate, metrics, suitability
 from glc.scores import top_k
-from glc.surveys import SurveyData
+from glc.surveys import TEST, SurveyData
 from glc.types import Facts
 
 SIZE = 25
@@ -44,5 +45,35 @@ def write(data: SurveyData, out: Path, folds: Sequence[int], truth: pd.DataFrame
                 sets = top_k(model.scores(data, None, data.test[at]), SIZE)
                 row[split] = metrics.sample_f1(labels.widen(sets, data.species, species), actual)
         rows.append(row)
+    (Path(out) / BASELINES).write_text(json.dumps(rows, indent=1) + "\n")
+    return rows
+
+
+def write_relative(data: SurveyData, out: Path, folds: Sequence[int], truth: pd.DataFrame | None = None) -> list[Facts]:
+    """Write ``baselines.json`` of presence-only records alone: per level the measures of `glc.evaluation.suitability`.
+
+    The score of a species is its share of the records of the level; that of all records is the same at all sites, so
+    that its AUC is 0.5 and its Boyce index is not defined.
+
+    data, folds, truth : as in `write`
+    returns : the list of dicts (level, valid, test), the last two as `suitability.measure` returns them, without
+        intervals; test is None where its records are not known
+    """
+    rows = []
+    species, actual = evaluate.test_labels(data, truth)
+    for level in LEVELS:
+        model = Frequency(Frequency.Options(level=level, sources=("po",)))
+        queries = [data.valid(fold) for fold in folds]
+        scored = sparse.vstack([model.scores(data, fold, at) for fold, at in zip(folds, queries, strict=True)])
+        fold, at = np.repeat(list(folds), [len(part) for part in queries]), np.concatenate(queries)
+        valid = suitability.measure(
+            scored.tocsr(), data.labels_of(at), data.places.iloc[at], fold, data.species, resamples=0
+        )[0]
+        test = None
+        if actual is not None:
+            wider = labels.widen(model.scores(data, None, data.test), data.species, species)
+            places, alone = data.places.iloc[data.test], np.full(len(data.test), TEST)
+            test = suitability.measure(wider, actual, places, alone, species, resamples=0)[0]
+        rows.append({"level": level, "valid": valid, "test": test})
     (Path(out) / BASELINES).write_text(json.dumps(rows, indent=1) + "\n")
     return rows

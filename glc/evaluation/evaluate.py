@@ -69,7 +69,7 @@ def write(
         frame.insert(0, "split", split)
         frame["fold"] = fold
         frame["predicted"] = np.asarray(predicted.sum(axis=1)).ravel()
-        frame["nearest_train_m"] = _nearest_train(data, rows, fold)
+        frame["nearest_train_m"] = nearest_train(data, rows, fold)
         frame["actual"], frame["f1"] = -1, np.nan
         if actual is not None:
             widened = labels.widen(scores.matrix, scores.species, species)
@@ -117,7 +117,9 @@ def title(split: str) -> str:
 
 
 def test_labels(
-    data: SurveyData, truth: pd.DataFrame | None, split: str
+    data: SurveyData,
+    truth: pd.DataFrame | None,
+    split: str = "test",  # noqa: PT028 - it is no test
 ) -> tuple[np.ndarray, sparse.csr_matrix | None]:
     """Labels of one of `data.tests` where they are known: (species, boolean CSR), or (data.species, None).
 
@@ -256,7 +258,7 @@ def read_truth(dataset: Dataset) -> pd.DataFrame | None:
     return pd.concat(frames, ignore_index=True) if frames else None
 
 
-def _nearest_train(data: SurveyData, rows: np.ndarray, fold: np.ndarray) -> np.ndarray:
+def nearest_train(data: SurveyData, rows: np.ndarray, fold: np.ndarray) -> np.ndarray:
     """Great-circle metres from each survey to the nearest training survey that its model saw."""
     out = np.empty(len(rows))
     for f in np.unique(fold):

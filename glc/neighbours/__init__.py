@@ -27,9 +27,8 @@ def write(
 
     places = data.places.rename(columns={"fold": "group"})
     columns = ["dataset", "surveyId", "lon", "lat", "easting", "northing", "crs", "group"]
-    pools = {"train": data.train(), "po": data.presence_only}
     queries = places.iloc[np.concatenate([*(data.valid(fold) for fold in range(run)), data.test])][columns]
-    sources = places.iloc[np.concatenate([pools[name] for name in settings.sources])][columns]
+    sources = places.iloc[np.concatenate([data.labelled(name) for name in settings.sources])][columns]
     progress(f"{settings.method} neighbours of {len(queries):,} surveys among {len(sources):,}", 10)
     common = {"k": settings.k, "radius_m": settings.radius_m}
     if settings.method == "exact":

@@ -1,12 +1,14 @@
 """What every graph feature of a net's inputs must do."""
 
+from collections.abc import Callable
 from typing import ClassVar, NotRequired, Protocol, TypedDict
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from glc.config import section
-from glc.surveys import SurveyData
+from glc.surveys import TEST, SurveyData
 from glc.types import Facts, MemberOptions
 
 
@@ -76,3 +78,21 @@ class GraphFeature:
             surveys are hidden by chance, ``hidden``), and plain facts for the manifest
         """
         raise NotImplementedError("a graph feature must say what it makes of the surveys around")
+
+    @classmethod
+    def anywhere(
+        cls, data: SurveyData, fold: int, stop: int | None, options: MemberOptions, classes: np.ndarray, hidden: bool
+    ) -> Callable[[pd.DataFrame], GraphInput]:
+        """The feature's values at any places, as a function of a frame with the columns of `SurveyData.places`.
+
+        data, fold, stop, options, classes : as of `features`
+        hidden : whether the labels of `fold` stay hidden, as they do to its own surveys; otherwise places see what test
+            surveys see
+        """
+
+        def around(places: pd.DataFrame) -> GraphInput:
+            wider, rows = data.with_places(places, fold if hidden else TEST)
+            made, _ = cls.features(wider, fold, stop, options, classes)
+            return {"matrix": made["matrix"][rows], "species": made["species"]}
+
+        return around

@@ -36,19 +36,28 @@ class Edges:
 
 
 def edges(
-    queries: pd.DataFrame, sources: pd.DataFrame, options: Edges | None = None, *, k: int = 0, progress: bool = False
+    queries: pd.DataFrame,
+    sources: pd.DataFrame,
+    options: Edges | None = None,
+    *,
+    k: int = 0,
+    progress: bool = False,
+    agree: tuple[str, ...] | None = None,
 ) -> sparse.csr_matrix:
     """Weights of the edges from queries to sources: CSR (n_queries, n_sources) float32 of radius minus distance, in km.
 
     queries, sources : frames with dataset, surveyId, lon, lat (degrees) and the columns of `options.same`
     options : `Edges`
     k : keep the k heaviest edges of each query, ties by dataset, then surveyId; 0 keeps all
+    agree : columns in which both ends must agree, where `queries` are some of the nodes alone; None: `conditions` of
+        these queries and sources
 
     A survey has no edge to itself. An edge of weight 0 is stored. Needs memory for the edges kept and for about four
     million pairs at once. A DataError names a column that is missing, or coordinates that are.
     """
     options = options or Edges()
-    agree = conditions(queries, sources, options.same)[0]
+    if agree is None:
+        agree = conditions(queries, sources, options.same)[0]
     query_group, source_group = _groups(queries, sources, agree)
     q, s = align(load(queries, exclude_group=False), load(sources, exclude_group=False))
     query_xyz, source_xyz = geo.unit_sphere(q.lon, q.lat), geo.unit_sphere(s.lon, s.lat)

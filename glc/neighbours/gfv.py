@@ -9,10 +9,13 @@ fold learns from. The labels of its validation fold, of the fold that stops it e
 a survey has no edge to itself.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from glc import geo
@@ -21,7 +24,7 @@ from glc.errors import ConfigError
 from glc.neighbours import ecological
 from glc.neighbours._base import GraphFeature, GraphInput
 from glc.registry import graphs
-from glc.surveys import SurveyData
+from glc.surveys import TEST, SurveyData
 from glc.types import Facts
 
 TRAINING = ("leave_one_out", "block", "fold")
@@ -73,12 +76,28 @@ class Gfv(GraphFeature):
             hidden[_roles(data, fold, stop)["train"]] = mask(data, fold, stop, options, graph, options.mask)
         return {"matrix": made.matrix, "species": data.species, "hidden": hidden}, made.facts
 
+    @classmethod
+    def anywhere(
+        cls, data: SurveyData, fold: int, stop: int | None, options: Options, classes: np.ndarray, hidden: bool
+    ) -> Callable[[pd.DataFrame], GraphInput]:
+        """As of the base class; the surveys' own vectors are made once, for the normalisation, and no more."""
+        known = cache(lambda: vectors(data, fold, stop, options).facts)
+
+        def around(places: pd.DataFrame) -> GraphInput:
+            wider, rows = data.with_places(places, fold if hidden else TEST)
+            moments = known()["mean"], known()["deviation"]
+            made = vectors(wider, fold, stop, options, build(wider, options, rows=rows), moments=moments)
+            return {"matrix": made.matrix[rows], "species": data.species}
+
+        return around
+
 
 @dataclass(frozen=True)
 class Graph:
     """The ecological graph of a dataset, of all folds; it holds no labels.
 
-    nodes : (q,) row numbers of all training and test surveys, sources : (s,) those of training surveys, both ascending
+    nodes : (q,) row numbers of all training and test surveys, or of those that are asked for; sources : (s,) those of
+        training surveys; both ascending
     weights : (q, s) CSR float32 of kilometres, see `ecological.edges`
     facts : ``radius_m``, ``same`` and those of `ecological.conditions`
     """
@@ -108,21 +127,28 @@ class GraphVectors:
         return self.matrix[rows].toarray()
 
 
-def build(data, options=None, progress=False):
-    """The `Graph` of a `glc.surveys.SurveyData`; one serves all folds."""
+def build(data, options=None, progress=False, rows=None):
+    """The `Graph` of a `glc.surveys.SurveyData`; one serves all folds.
+
+    rows : row numbers of the nodes that are asked for; None: all
+    """
     options = options or Options()
     sources = data.train()
     nodes = np.union1d(sources, data.test)
-    queries, pool = data.places.iloc[nodes], data.places.iloc[sources]
-    facts = _rule(options) | ecological.conditions(queries, pool, options.same)[1]
-    return Graph(nodes, sources, ecological.edges(queries, pool, options, progress=progress), facts)
+    pool = data.places.iloc[sources]
+    agree, nulls = ecological.conditions(data.places.iloc[nodes], pool, options.same)
+    if rows is not None:
+        nodes = np.intersect1d(nodes, rows)
+    weights = ecological.edges(data.places.iloc[nodes], pool, options, progress=progress, agree=agree)
+    return Graph(nodes, sources, weights, _rule(options) | nulls)
 
 
-def vectors(data, fold, stop=None, options=None, graph=None, progress=False):
+def vectors(data, fold, stop=None, options=None, graph=None, progress=False, moments=None):
     """`GraphVectors` for a model of `fold` whose training is stopped by the scores of the fold `stop`.
 
     data : `glc.surveys.SurveyData`; fold : None for a model of all training surveys
     graph : of `build` with the same options; built here unless given
+    moments : mean and deviation by which values are normalised; None: those of this graph's training rows
     No row depends on a label of `fold`, of `stop` or of a test survey, unless `options.leaky`. It never holds its own:
     a training survey's label reaches its row only through the mean and deviation, two numbers for all rows.
     """
@@ -139,7 +165,8 @@ def vectors(data, fold, stop=None, options=None, graph=None, progress=False):
     sums.eliminate_zeros()
     sums.sort_indices()
     lengths = np.diff(sums.indptr)
-    mean, deviation = _moments(sums.data[np.repeat(np.isin(graph.nodes, roles["train"]), lengths)])
+    own = sums.data[np.repeat(np.isin(graph.nodes, roles["train"]), lengths)]
+    mean, deviation = _moments(own) if moments is None else moments
     if options.normalise == "standard":
         sums.data -= np.float32(mean)
     if options.normalise != "none":
@@ -150,7 +177,11 @@ def vectors(data, fold, stop=None, options=None, graph=None, progress=False):
         "edges": int(edges),
         "values": int(matrix.nnz),
         "nodes": {role: len(rows) for role, rows in roles.items()},
-        "isolated": {role: float((degrees[rows] == 0).mean()) for role, rows in roles.items() if len(rows)},
+        "isolated": {
+            role: float((degrees[inside] == 0).mean())
+            for role, rows in roles.items()
+            if len(inside := np.intersect1d(rows, graph.nodes))
+        },
         "mean": mean,
         "deviation": deviation,
     }

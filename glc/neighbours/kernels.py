@@ -9,10 +9,12 @@ Which labels a row may hold follows from who asks, see `Kernels.visible`. A trai
 other spatial blocks, as does a survey of a held-out block; what it may lean on is then the same in training and test.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from glc import geo
@@ -57,6 +59,13 @@ class KernelVotes(GraphFeature):
         """What `glc.nets.inputs.features.Features.add_graph` takes, and facts; of the species `classes` alone."""
         made = Kernels(data, fold, stop, options, np.searchsorted(data.species, classes))
         return {"matrix": made, "species": classes}, made.facts
+
+    @classmethod
+    def anywhere(
+        cls, data: SurveyData, fold: int, stop: int | None, options: Options, classes: np.ndarray, hidden: bool
+    ) -> Callable[[pd.DataFrame], GraphInput]:
+        made = Kernels(data, fold, stop, options, np.searchsorted(data.species, classes))
+        return lambda places: {"matrix": made.around(places, hidden), "species": classes}
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,23 @@ class Kernels:
         self._kept[slot[fresh]] = self._make(rows[asking[fresh]])
         self._made[slot[fresh]] = True
         counts[asking] = self._kept[slot]
+        return counts
+
+    def around(self, places: pd.DataFrame, hidden: bool) -> np.ndarray:
+        """Kernel votes around places that need not be surveys: (n, m, 1 + scale, source) float32.
+
+        places : frame with lon and lat, degrees
+        hidden : leave out the records of the validation fold
+        """
+        points = geo.unit_sphere(places["lon"], places["lat"])
+        counts = np.empty((len(places), *self.shape[1:]), np.float32)
+        for source, pools in enumerate(self._pools):
+            seen = [((cells.fold != self._fold) | (not hidden)).astype(np.float32) for cells in pools]
+            counts[:, :, 0, source] = seen[0] @ pools[0].counts
+            for number, scale in enumerate(self.scales, start=1):
+                weight = kernel(points, pools[number].points, scale)
+                weight.data *= seen[number][weight.indices]
+                counts[:, :, number, source] = (weight @ pools[number].counts).toarray()
         return counts
 
     def _make(self, rows):

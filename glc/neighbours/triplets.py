@@ -240,8 +240,8 @@ def _sources(data, names, fold, stop):
         raise ConfigError(f"triplets: sources: found {names!r}, expected one or both of {SOURCES}")
     parts = []
     for name in dict.fromkeys(names):
-        rows = data.presence_only if name == "po" else data.train(fold)
-        if name == "train" and stop is not None:
+        rows = data.labelled(name, fold)
+        if (name == "train" or data.relative) and stop is not None:
             rows = rows[data.places["fold"].to_numpy()[rows] != stop]
         if not len(rows):
             raise DataError(f"triplets: the source {name!r} has no survey in this dataset; choose other sources")

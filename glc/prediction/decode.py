@@ -5,6 +5,7 @@ one. What a decoder must and may offer is in `Decoder`.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -52,6 +53,20 @@ def cross_fitted(
     return decided.take(sizes, shape)
 
 
+def save(decoder: "Decoder", path: Path) -> None:
+    """Write what a fitted `decoder` learned, as plain arrays, to the file `path` (.npz)."""
+    np.savez(path, **{name: np.asarray(getattr(decoder, name)) for name in decoder.learned})
+
+
+def restore(choice: config.Choice, path: Path) -> "Decoder":
+    """The decoder of a `config.Choice` with what `save` wrote to `path`; it decides as the saved one does."""
+    decoder = make(choice)
+    with np.load(path, allow_pickle=False) as arrays:
+        for name in decoder.learned:
+            setattr(decoder, name, arrays[name])
+    return decoder
+
+
 def make(choice: config.Choice) -> "Decoder":
     """A fresh decoder for a `config.Choice`."""
     member = decoders.get(choice.name)
@@ -64,6 +79,8 @@ class Decoder:
     >>> @decoders.register("mean_size")
     ... class MeanSize(Decoder):
     ...     '''As many species as a validation survey has on average.'''
+    ...
+    ...     learned = ("size",)
     ...
     ...     def fit(self, ranked):
     ...         self.size = round(ranked.actual.mean())
@@ -78,6 +95,8 @@ class Decoder:
 
     name: ClassVar[str] = ""
     """Given by the registry."""
+    learned: ClassVar[tuple[str, ...]] = ()
+    """Attributes that `fit` sets and `sizes` reads, arrays or numbers: what is kept of a fitted decoder."""
 
     @section
     class Options:
@@ -153,6 +172,8 @@ class ThresholdTopK(Decoder):
     best by θ. No set is empty: where none of the k best is above θ the best one is predicted.
     """
 
+    learned = ("k", "threshold")
+
     @section
     class Options:
         largest: Count = 100
@@ -218,6 +239,8 @@ class ExpectedF1(Decoder):
     Probabilities are calibrated by one isotonic curve from score to presence rate, pooled over all species and surveys
     of validation. How unevenly rich surveys are beyond that (`spread`) is learned there too.
     """
+
+    learned = ("curve", "spread")
 
     @section
     class Options:

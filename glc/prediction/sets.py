@@ -15,6 +15,8 @@ from glc.surveys import SurveyData
 from glc.types import Facts
 
 OPTIMISTIC = "optimistic"
+DECODER = "decoder.npz"
+"""What the decoder of the test learned."""
 SINGLE_BLOCK = (
     "one validation block cannot be cross-fitted; set validation.run to 2 or more, or validation.size_m smaller"
 )
@@ -61,6 +63,7 @@ def write(
         facts["corrected"] = corrected | {"test": fold_facts}
     for name in sets:
         _write(scores[name], sets[name], out / name)
+    decode.save(decoder, out / DECODER)
     return facts
 
 

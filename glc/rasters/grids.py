@@ -245,6 +245,16 @@ def check_cover(covariate: Raster, grids: Sequence[Grid], lon: ArrayLike, lat: A
     )
 
 
+def projected(grids: Sequence[Grid]) -> dict[str, str]:
+    """The first file of each of the `grids` whose files have another CRS than EPSG:4326: path -> that CRS."""
+    crs_of = {}
+    for path in dict.fromkeys(grid.files[0] for grid in grids):
+        with rasterio.open(path) as file:
+            if file.crs != CRS.from_epsg(4326):
+                crs_of[path] = file.crs.to_string()
+    return crs_of
+
+
 def spans_globe(grid: Grid) -> bool:
     """Whether the columns of a `Grid` go once around the Earth, so that its last lies beside its first."""
     step = grid.transform.a

@@ -6,7 +6,7 @@ bands get their mean over a fixed sample of the survey's fellows, and no pixel o
 
 import warnings
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,13 @@ _UNREADABLE = (OSError, ValueError, RasterioError)
 _DRIVERS = {"JPEG": b"\xff\xd8", "PNG": b"\x89PNG", "GTiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")}
 
 
+class Learned(NamedTuple):
+    """What a sample of images tells of all: the mean of each plane, (planes,), and whether all are 8-bit."""
+
+    means: np.ndarray
+    all_bytes: bool
+
+
 class ImageCutter:
     """Cuts the tiles of a `glc.covariates.Patches` found in `folders`; the middle of images larger than `size`.
 
@@ -44,8 +51,13 @@ class ImageCutter:
         size: int,
         block: int | Literal["full"],
         sample: pd.DataFrame,
+        learned: "Learned | None" = None,
     ) -> None:
-        """sample : frame of all surveys, as in `cut`; some of their images tell each band's type and mean."""
+        """Look for the folders, and at some of the images.
+
+        sample : frame of all surveys, as in `cut`; some of their images tell each band's type and mean
+        learned : these, where they are known from other surveys; `sample` is then not looked at
+        """
         self.nodata, self.size = covariate.nodata, size
         self.full, self.block = block == "full", block
         self.folder, self.layers = covariate.find(folders)
@@ -70,8 +82,9 @@ class ImageCutter:
         }
         self.files = list(dict.fromkeys(str(path) for pairs in self.places.values() for path, _ in pairs))
         self.sources = {}
-        self.means, all_bytes = self._means(covariate, sample)
-        pixel = np.uint8 if all_bytes else np.float32
+        self.learned = learned or Learned(*self._means(covariate, sample))
+        self.means = self.learned.means
+        pixel = np.uint8 if self.learned.all_bytes else np.float32
         length, dtype = (size**2, pixel) if self.full else (self.block**2, np.float32)
         self.columns = {name: (length, dtype) for planes in self.planes for name, *_ in planes}
 

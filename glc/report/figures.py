@@ -104,9 +104,10 @@ class _PlainLog(LogFormatter):
 
 
 @drawn
-def scores(rows):
-    """Sample-averaged F1 of the experiment (first row) and of the baselines, a bar each.
+def scores(rows, measure="F1, mean over surveys"):
+    """A measure, F1 averaged over surveys, of the experiment (first row) and of the baselines, a bar each.
 
+    measure : what the axis is called
     rows : (label, valid, low, high, test) from top to bottom; low and high bound the 95% interval; test may be None
     """
     figure, ax = axes(0.9 + 0.42 * len(rows))
@@ -126,8 +127,25 @@ def scores(rows):
     ax.set_yticks(y, [textwrap.shorten(label.replace("+", " +"), 30, placeholder=" …") for label in labels])
     ax.invert_yaxis()
     ax.set_xlim(0, _top([*valid, *bounds[1], *(v for v, _ in known)]))
-    ax.set_xlabel("F1, mean over surveys")
+    ax.set_xlabel(measure)
     figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+@drawn
+def by_sites(sites, auc):
+    """Area under the ROC curve of each species by the number of its sites.
+
+    sites, auc : (n,) with n at least 1
+    """
+    figure, ax = axes()
+    ax.axhline(0.5, color=INK, linewidth=1, linestyle="--")
+    ax.scatter(sites, auc, s=np.clip(4_000 / len(sites), 4, 24), color=ACCENT, linewidths=0, alpha=0.5, rasterized=True)
+    ax.set_xscale("log")
+    plain_numbers(ax.xaxis)
+    ax.set_ylim(0, 1.02)
+    ax.set_xlabel("sites with the species, all folds")
+    ax.set_ylabel("AUC, mean of the folds")
     return figure
 
 

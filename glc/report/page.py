@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,14 @@ import numpy as np
 import pandas as pd
 
 from glc import config, schema, storage
+from glc.applicability import area
+from glc.applicability.area import Applicability
+from glc.applicability.space import COORDINATES
 from glc.evaluation import evaluate
 from glc.evaluation.baselines import BASELINES
+from glc.evaluation.suitability import SPECIES
 from glc.registry import decoders
-from glc.report import distance, figures, maps
+from glc.report import distance, figures, maps, trust
 from glc.types import Facts
 
 MEASURES = {
@@ -76,6 +81,9 @@ class Story:
     members : of joined experiments, fold -> name of each -> its weight; empty for others
     compared : name of another experiment -> its per-survey table
     elsewhere : name of another experiment that was validated on other folds -> its metrics
+    applicability, trusted : area of applicability and error profile, and its table of surveys; None where not fitted
+    per_species, compared_species : of presence-only records alone, the table ``species.parquet`` of
+        `glc.evaluation.suitability.write`, and those of the experiments of `compared`
     """
 
     experiment: config.Experiment
@@ -92,6 +100,10 @@ class Story:
     compared: dict[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
     elsewhere: dict[str, dict[str, Facts]] = dataclasses.field(default_factory=dict)
     members: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    applicability: Applicability | None = None
+    trusted: pd.DataFrame | None = None
+    per_species: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    compared_species: dict[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
 
 
 def read(
@@ -102,31 +114,39 @@ def read(
     folds: Path,
     metrics: Path,
     baselines: Path,
-    predictions: Path,
     compared: dict[str, Path],
     elsewhere: dict[str, Path],
     fits: dict[int, Path],
+    predictions: Path | None = None,
     neighbours: Path | None = None,
     joined: Path | None = None,
+    applicability: Path | None = None,
 ) -> Story:
     """The `Story` of an experiment, from the folders that its stages wrote.
 
     compared : name of another experiment -> its evaluation
     elsewhere : the same, of those that were validated on other folds
     fits : fold -> trained net
+    predictions : None where no sets are decided
     neighbours : the model's neighbour table
     joined : scores of a stack or blend
+    applicability : of the task `Applicability`
     """
+    measured = json.loads((metrics / "metrics.json").read_text())
+    species = {}
+    if "relative" in measured:
+        species["per_species"] = pd.read_parquet(metrics / SPECIES)
+        species["compared_species"] = {name: pd.read_parquet(folder / SPECIES) for name, folder in compared.items()}
     return Story(
         experiment=experiment,
         dataset=dataset,
         surveys=storage.manifest(surveys),
         quarantine=storage.read_table(surveys / "quarantine", "quarantine").to_pandas(),
         folds=storage.manifest(folds),
-        metrics=json.loads((metrics / "metrics.json").read_text()),
+        metrics=measured,
         per_survey=pd.read_parquet(metrics / "surveys.parquet"),
         baselines=json.loads((baselines / BASELINES).read_text()),
-        decoder=storage.manifest(predictions)["fitted"],
+        decoder=storage.manifest(predictions)["fitted"] if predictions else {},
         neighbours=storage.manifest(neighbours) if neighbours else None,
         compared={name: pd.read_parquet(folder / "surveys.parquet") for name, folder in compared.items()},
         elsewhere={name: json.loads((folder / "metrics.json").read_text()) for name, folder in elsewhere.items()},
@@ -134,14 +154,31 @@ def read(
         if joined
         else {},
         histories={fold: pd.read_csv(folder / "history.csv") for fold, folder in fits.items()},
+        applicability=area.load(applicability / area.FILE) if applicability else None,
+        trusted=pd.read_parquet(applicability / area.SURVEYS) if applicability else None,
+        **species,
     )
 
 
 def render(story: Story) -> str:
     """The page of a `Story` as HTML text: no file or address outside of it is asked for; equal stories, equal bytes."""
-    parts = (_scores, _compared, _data, _distance, _neighbours, _learning, _decoder, _maps, _settings)
+    parts = (_scores, _compared, _data, _distance, _trust, _neighbours, _learning, _decoder, _maps, _settings)
+    return rendered("report.html.j2", story, parts)
+
+
+def rendered(name: str, story: Story, parts: Sequence[Callable[[Story], Facts]]) -> str:
+    """A template of the page with what `parts` make of the story.
+
+    name : of the template in this folder
+    parts : each gives names and values of the template
+    """
     facts = {name: value for part in parts for name, value in part(story).items()}
-    return template("report.html.j2").render(story=story, experiment=story.experiment, **facts)
+    return template(name).render(story=story, experiment=story.experiment, **facts)
+
+
+def common(story: Story) -> Facts:
+    """What any page of an experiment says: its data, neighbours, learning curves and settings."""
+    return _data(story) | _neighbours(story) | _learning(story) | _settings(story)
 
 
 @functools.cache
@@ -286,6 +323,17 @@ def _distance(story):
         "distance_figure": figures.by_distance("F1 by distance to the nearest training survey", labels, series)
         if series
         else None,
+    }
+
+
+def _trust(story):
+    fitted = story.applicability
+    profile = fitted.profile if fitted else None
+    return {
+        "trust_km": trust.radius_m(fitted) / 1000 if fitted and fitted.kind == COORDINATES else None,
+        "trust_rows": trust.rows(story.trusted) if fitted else [],
+        "trust_parts": trust.parts(profile) if profile else [],
+        "trust_figure": trust.figure(fitted, story.trusted) if profile else None,
     }
 
 

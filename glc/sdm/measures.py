@@ -1,5 +1,7 @@
 """How well scores tell presences from absences, species by species: AUC, AUC of precision-recall-gain, correlation.
 
+Of presences alone, among sites that need not be absences: the continuous Boyce index.
+
 All take ``scores`` (site, species) and ``actual`` (site, species), true where present, and return (species,) float64,
 NaN for a species that is present at all sites or at none: nothing can be ranked there.
 """
@@ -15,6 +17,76 @@ def auc(scores, actual):
     negative = len(actual) - positive
     wins = (rankdata(scores, axis=0) * actual).sum(axis=0) - positive * (positive + 1) / 2
     return _where_defined(wins, positive, negative)
+
+
+def placements(scores: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Share of the other sites that each presence of one species outscores, ties counting a half; their mean is `auc`.
+
+    scores : (site,) of the species
+    present : (site,) bool, with at least one true and one false
+    returns : (presences,) float64
+    """
+    others = np.sort(scores[~present])
+    own = scores[present]
+    return (np.searchsorted(others, own, "left") + np.searchsorted(others, own, "right")) / (2 * len(others))
+
+
+WINDOWS, WIDTH = 101, 0.1
+"""Windows of the continuous Boyce index, evenly placed, and the width of each as a share of the range of scores."""
+
+
+def boyce(scores: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    """Continuous Boyce index (Hirzel et al. 2006, section 2.3): from -1 to 1, 0 for scores that say nothing.
+
+    A window moves over the range of a species' scores. In each, the share of the presences (P) is divided by the share
+    of all sites (E); the index is the rank correlation of P / E with the window's place. Windows without a site are
+    left out. It is NaN where all scores are equal, or P / E is the same in all windows.
+    """
+    scores, actual = np.asarray(scores, np.float64), np.asarray(actual, bool)
+    return np.array([_boyce(column, present) for column, present in zip(scores.T, actual.T, strict=True)])
+
+
+def _boyce(scores, present):
+    if not 0 < present.sum() < len(present):
+        return np.nan
+    inside, expected = moving_windows(scores, scores[present])
+    return float(rank_correlation(inside.mean(axis=0) / expected))
+
+
+def moving_windows(scores: np.ndarray, presences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The windows of the continuous Boyce index that hold a site; both ends belong to a window.
+
+    scores : (site,) of one species
+    presences : (p,) of the scores, those at its presences
+    returns : (inside, expected): (p, window) bool, whether a presence is in a window, and (window,) the share of all
+        sites in it; no window where all scores are equal
+    """
+    low, high = scores.min(), scores.max()
+    if not low < high:
+        return np.zeros((len(presences), 0), bool), np.zeros(0)
+    width = WIDTH * (high - low)
+    starts, ends = np.linspace(low, high - width, WINDOWS), np.linspace(low + width, high, WINDOWS)
+    ordered = np.sort(scores)
+    count = np.searchsorted(ordered, ends, "right") - np.searchsorted(ordered, starts, "left")
+    held = count > 0
+    inside = (presences[:, None] >= starts[held]) & (presences[:, None] <= ends[held])
+    return inside, count[held] / len(scores)
+
+
+def rank_correlation(ratios: np.ndarray) -> np.ndarray:
+    """Spearman's correlation of values with their place in the last axis, ties having their mean rank.
+
+    ratios : (..., window)
+    returns : (...), NaN where all values are equal or there are fewer than two
+    """
+    count = ratios.shape[-1]
+    if count < 2:
+        return np.full(ratios.shape[:-1], np.nan)
+    ranks = rankdata(ratios, axis=-1) - (count + 1) / 2
+    place = np.arange(count) - (count - 1) / 2
+    spread = np.sqrt((ranks**2).sum(axis=-1) * (place**2).sum())
+    total = (ranks * place).sum(axis=-1)
+    return np.divide(total, spread, out=np.full(np.shape(total), np.nan), where=spread > 0)
 
 
 def correlation(scores, actual):

@@ -14,6 +14,8 @@
                                  |               |                |
                                  +---------- Submission ----------+
 
+Report also shows the output of Applicability, which is fitted on what Evaluate writes.
+
 Nets that read imagery have, before Fit and FoldScores, Tiles (rasters and images), Cubes (series) and Tabular (values
 at the survey), and those that start from a pretrained encoder Triplets --- Pretrain before Fit. With ``cross_fusion``
 the Fit of fold 0 comes before the others. EnsembleScores joins the scores of several experiments.
@@ -28,6 +30,7 @@ read after it and wins.
 import sys
 
 from glc.tasks import console
+from glc.tasks.applicability import Applicability
 from glc.tasks.budget import DctBudget
 from glc.tasks.clean import Clean
 from glc.tasks.data_page import DataPage
@@ -38,6 +41,7 @@ from glc.tasks.location.globe import GlobePatches, VirtualGlobe
 from glc.tasks.location.localisation import LocatedImage, LocatedPlace, LocationErrors
 from glc.tasks.location.places import LocationPlaces
 from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles
+from glc.tasks.model import Model
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.provenance import Provenance
 from glc.tasks.report import Report
@@ -51,6 +55,7 @@ if console.started_by_luigi():
     console.start(sys.argv[1:])
 
 __all__ = [
+    "Applicability",
     "Baselines",
     "ClassicalScores",
     "Clean",
@@ -69,6 +74,7 @@ __all__ = [
     "LocatedPlace",
     "LocationErrors",
     "LocationPlaces",
+    "Model",
     "Neighbours",
     "NetScores",
     "Predictions",

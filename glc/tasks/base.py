@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import luigi
 from luigi.task import flatten, task_id_str
 
-from glc import memory, scratch, storage
-from glc.errors import DataError, GlcError
+from glc import editions, memory, registry, scratch, storage, world
+from glc.errors import ConfigError, DataError, GlcError
 from glc.tasks import preflight
 from glc.tasks.console.task import ConsoleTask
 from glc.tasks.machine import budget, machine
@@ -266,6 +266,23 @@ class DatasetTask(GlcTask):
     @property
     def origin(self) -> str:
         return self.dataset
+
+    @cached_property
+    def presence_only(self) -> bool:
+        """Whether the dataset has presence-only records alone, so that scores are relative suitability."""
+        if self.virtual:
+            edition = registry.editions.get(world.SIZES[self.virtual].edition)
+            return edition.train == "po" and not edition.single_label
+        return editions.recognise(self.dataset).presence_only
+
+    def refuse_presence_only(self) -> None:
+        """Raise a ConfigError where the dataset has presence-only records alone: of tasks that compare F1."""
+        if self.presence_only:
+            raise ConfigError(
+                f"{self.task_family} compares F1, which {self.subject} does not have: it has presence-only records "
+                "alone; choose a dataset with presence-absence surveys, or compare experiments in their reports "
+                "(compare_with)"
+            )
 
     @property
     def virtual(self) -> str:

@@ -44,6 +44,10 @@ class DctBudget(ExperimentProduct):
         """The tables of tiles with `block` coefficients per axis."""
         return [input_task(self, dataclasses.replace(wanted, block=block)) for _, wanted in self.tiles]
 
+    def check(self) -> None:
+        super().check()
+        self.refuse_presence_only()
+
     def requires(self) -> list[GlcTask]:  # type: ignore[override]  # it reads no surveys itself
         blocks = {*self.blocks, 0}  # the pixels are what the others are compared with
         tables = [table for block in sorted(blocks) for table in self.tables(block)]

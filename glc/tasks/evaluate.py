@@ -1,4 +1,4 @@
-"""Predictions compared with what is known, and with the frequency baselines."""
+"""Predictions, or scores of relative suitability, compared with what is known, and with the frequency baselines."""
 
 from pathlib import Path
 
@@ -17,11 +17,16 @@ class Baselines(ReadsTruth, ExperimentTask):
     def write(self, out: Path) -> None:
         from glc.evaluation import baselines
 
-        baselines.write(self.read_surveys(), out, range(self.validation.run), self.read_truth())
+        write = baselines.write_relative if self.presence_only else baselines.write
+        write(self.read_surveys(), out, range(self.validation.run), self.read_truth())
 
 
 class Evaluate(ReadsTruth, ExperimentProduct):
-    """Metrics on validation, and on the test where its truth exists: ``ROOT/metrics/<dataset>/<experiment>.json``."""
+    """Metrics on validation, and on the test where its truth exists: ``ROOT/metrics/<dataset>/<experiment>.json``.
+
+    Of presence-only records alone no sets are decided: the scores themselves are evaluated
+    (`glc.evaluation.suitability`).
+    """
 
     sections = ("validation.stop",)
     version = 4
@@ -38,12 +43,31 @@ class Evaluate(ReadsTruth, ExperimentProduct):
 
     def requires(self) -> dict[str, GlcTask]:
         predictions = self.predictions()
-        return super().requires() | {"predictions": predictions, "scores": predictions.scores()}
+        sets = {} if self.presence_only else {"predictions": predictions}
+        return super().requires() | sets | {"scores": predictions.scores()}
 
     def published(self) -> list[Published]:
         return [Published(self.stable("metrics", ".json"), self.folder / "metrics.json")]
 
     def write(self, out: Path) -> None:
+        caveat = config.caveat(self.validation.scheme, self.stop)
+        texts = self._write_relative(out) if self.presence_only else self._write_sets(out)
+        self.status(f"{self.settings.name}: {texts}{f' ({caveat})' if caveat else ''}")
+
+    def _write_relative(self, out: Path) -> str:
+        from glc.evaluation import suitability
+
+        metrics = suitability.write(
+            self.input()["scores"].path,
+            self.read_surveys(),
+            out,
+            truth=self.read_truth(),
+            scheme=self.validation.scheme,
+            stop=self.stop,
+        )
+        return f"relative suitability: {suitability.in_words(metrics)}"
+
+    def _write_sets(self, out: Path) -> str:
         from glc.evaluation import evaluate
 
         metrics = evaluate.write(
@@ -56,6 +80,4 @@ class Evaluate(ReadsTruth, ExperimentProduct):
             scheme=self.validation.scheme,
             stop=self.stop,
         )
-        scores = ", ".join(f"{split} F1 {metrics[split]['sample_f1']:.4f}" for split in evaluate.splits(metrics))
-        caveat = config.caveat(self.validation.scheme, self.stop)
-        self.status(f"{self.settings.name}: {scores}{f' ({caveat})' if caveat else ''}")
+        return ", ".join(f"{split} F1 {metrics[split]['sample_f1']:.4f}" for split in evaluate.splits(metrics))

@@ -47,10 +47,14 @@ class ExperimentTask(ReadsSurveys, DatasetTask):
         """The [validation] section."""
         return self.settings.validation
 
+    def check(self) -> None:
+        if self.presence_only:
+            config.refuse_without_surveys(self.settings, self.subject)
+
     def read_surveys(self) -> SurveyData:
         """The surveys with their folds; too few of them to decide on are refused here, before anything is trained."""
         data = super().read_surveys()
-        if self.validation.run == 1 and data.places["block"].iloc[data.valid(0)].nunique() < 2:
+        if not data.relative and self.validation.run == 1 and data.places["block"].iloc[data.valid(0)].nunique() < 2:
             raise DataError(sets.SINGLE_BLOCK)
         return data
 

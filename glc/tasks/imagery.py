@@ -133,15 +133,10 @@ class ImageryTask(SurveysTask):
 
         if self.virtual:
             return places
-        ids = [
-            series.series_ids(path, table.columns["surveyId"], column, table.separator).assign(dataset=table.dataset)
-            for table, path in editions.recognise(self.dataset).files
-            if column in editions.header(path, table)
-        ]
-        if not ids:
+        ids = series.own_ids(editions.recognise(self.dataset), column)
+        if ids is None:
             return places
-        ids = pd.concat(ids).rename(columns={"series_id": name})
-        return places.merge(ids, on=["dataset", "surveyId"], how="left")
+        return places.merge(ids.rename(columns={"series_id": name}), on=["dataset", "surveyId"], how="left")
 
     def check_cover(self, names: Iterable[str]) -> None:
         """Refuse rasters that cannot be opened, or that cover none of a few surveys of the dataset."""

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -188,6 +189,25 @@ class ReadsInputs(ExperimentTask):
         name, columns = data.places["dataset"], ["dataset", "surveyId", "lon", "lat"]
         own = {data.train_name, *(dataset for dataset in name.unique() if schema.is_test(dataset, data.test_name))}
         return [data.places.loc[name.isin(part or own), columns] for part in parts]
+
+    def input_facts(self, out: Path) -> Facts:
+        """What a fitted experiment keeps to read the inputs at any place; graphs have facts of their own.
+
+        out : the model folder, into which the file of a location encoder is copied
+        """
+        from glc.fitted.describe import describe
+
+        self.facts = {}
+        tasks = {wanted.name: input_task(self, wanted) for wanted in self.stored}
+        folders = [folder for task in tasks.values() for folder in task.folders]
+        return describe(
+            [self._with_path(wanted) for wanted in self.present if wanted.graph.name == "none"],
+            {name: task.folder for name, task in tasks.items()},
+            list(dict.fromkeys(folders)),
+            self.read_surveys(),
+            out,
+            kind=registry.models.get(self.settings.model.name).kind,
+        )
 
     def _add_graphs(self, features: "Features", graphs: list[config.Input], training: bool) -> None:
         """Give `features` the neighbours' labels as this task's fold may see them; its own surveys' never enter.

@@ -48,6 +48,8 @@ class Limited(ExperimentTask):
     resources = {"spark": 1}  # one at a time: they are timed
 
     def check(self) -> None:
+        super().check()
+        self.refuse_presence_only()
         name = self.settings.model.name
         if registry.models.get(name).kind != "classical":
             raise ConfigError(f"model: found {name!r}, expected a classical model: only they run with a limit")

@@ -63,3 +63,22 @@ class Published(luigi.Target):
         storage.check_file(self.source)
         with storage.atomic_file(self.path) as copy:
             shutil.copyfile(self.source, copy)
+
+
+class PublishedFolder(luigi.Target):
+    """A copy of an output directory at a stable place, with its manifest; it exists when that is the output's."""
+
+    def __init__(self, path: str | Path, source: str | Path) -> None:
+        self.path, self.source = Path(path), Path(source)
+
+    def exists(self) -> bool:
+        if not (storage.exists(self.path) and storage.exists(self.source)):
+            return False
+        same = (self.path / storage.MANIFEST).read_bytes() == (self.source / storage.MANIFEST).read_bytes()
+        return same and sound(self.path, digests=False)
+
+    def publish(self) -> None:
+        """Copy the output to its stable place, whole or not at all; a damaged one is an error."""
+        storage.check(self.source)
+        with storage.replaced(self.path) as copy:
+            shutil.copytree(self.source, copy, dirs_exist_ok=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from glc import registry
+from glc.tasks.applicability import Applicability
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Baselines, Evaluate
 from glc.tasks.experiment import ExperimentProduct
@@ -25,10 +26,12 @@ class Report(ExperimentProduct):
 
     def requires(self) -> dict[str, GlcTask]:
         predictions = self.clone(Predictions)
-        needs = super().requires() | {
-            "predictions": predictions,
+        sets = {} if self.presence_only else {"predictions": predictions}
+        needs = super().requires() | sets
+        needs |= {
             "metrics": self.clone(Evaluate),
             "baselines": self.clone(Baselines),
+            "applicability": self.clone(Applicability),
         }
         needs |= {f"compare with {name}": task for name, task in self.compared().items()}
         if self.kind == "net":
@@ -48,10 +51,11 @@ class Report(ExperimentProduct):
         return [Published(self.stable("reports") / "index.html", self.folder / "index.html")]
 
     def write(self, out: Path) -> None:
-        from glc.report import page
+        from glc.report import page, suitability
 
         needs = self.requires()
-        optional = {name: needs[name].folder for name in ("neighbours", "joined") if name in needs}
+        names = ("predictions", "neighbours", "joined", "applicability")
+        optional = {name: needs[name].folder for name in names if name in needs}
         story = page.read(
             experiment=self.settings,
             dataset=self.subject,
@@ -59,10 +63,10 @@ class Report(ExperimentProduct):
             folds=needs["folds"].folder,
             metrics=needs["metrics"].folder,
             baselines=needs["baselines"].folder,
-            predictions=needs["predictions"].folder,
             compared={name: task.folder for name, task in self.compared().items() if self.same_folds(task)},
             elsewhere={name: task.folder for name, task in self.compared().items() if not self.same_folds(task)},
             fits={task.fold: task.folder for task in fits(self)} if self.kind == "net" else {},
             **optional,
         )
-        (out / "index.html").write_text(page.render(story), encoding="utf-8")
+        render = suitability.render if self.presence_only else page.render
+        (out / "index.html").write_text(render(story), encoding="utf-8")

@@ -24,6 +24,7 @@ class ClassicalScores(ReadsInputs):
     """
 
     sections = ("model", "inputs", "scores.keep", "scores.refit", "validation.run")
+    version = 2
 
     @cached_property
     def fitted(self) -> "Classical":
@@ -100,6 +101,7 @@ class EnsembleScores(ExperimentTask):
     """Scores made of other experiments', the members', on the folds of this one."""
 
     sections = ("model", "scores.keep", "validation.run")
+    version = 2
 
     @cached_property
     def ensemble(self) -> "Ensemble":
@@ -154,6 +156,16 @@ class Predictions(ExperimentTask):
     """Species sets of the validation surveys (honest: by a decoder fitted on other folds or blocks) and of the test."""
 
     sections = ("decode", "postprocess")
+    version = 2
+
+    def check(self) -> None:
+        super().check()
+        if self.presence_only:
+            raise ConfigError(
+                f"Predictions: {self.subject} has presence-only records alone: scores are relative suitability, and no "
+                "decoder can say how many species are present; for metrics and report try: glc run "
+                f"{self.settings.name} --dataset {self.dataset}"
+            )
 
     def scores(self) -> ExperimentTask:
         """The task that scores the experiment's model."""

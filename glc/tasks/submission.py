@@ -15,6 +15,7 @@ from glc.tasks.surveys import Surveys
 from glc.tasks.training import Fit
 from glc.types import JSON, Facts
 
+NO_SUBMISSION = "of presence-only records alone no set of species can be decided"
 OPTIMISTIC = "validation, by nets that saw its labels:"
 
 
@@ -22,7 +23,8 @@ class Submission(ExperimentProduct):
     """The validated file ``ROOT/submissions/<dataset>/<experiment>.csv``, with its metrics and report.
 
     Its format is the edition's: Kaggle's species sets, or the ranked species with their scores of 2020. An edition with
-    several tests has a file per test, ``<experiment>-ood.csv``.
+    several tests has a file per test, ``<experiment>-ood.csv``. There is no such file of presence-only records alone,
+    because no set of species can be decided: metrics and report are the result.
     """
 
     @property
@@ -55,21 +57,25 @@ class Submission(ExperimentProduct):
         }
 
     def content(self) -> JSON:
+        if self.presence_only:
+            return "none"
         return "ranked" if self.ranked else self.edition.set_columns
 
     def requires(self) -> dict[str, GlcTask]:
         predictions = self.clone(Predictions)
-        needs = super().requires() | {
-            "predictions": predictions,
-            "metrics": self.clone(Evaluate),
-            "report": self.clone(Report),
-        }
-        return needs | ({"scores": predictions.scores()} if self.ranked else {})
+        needs = super().requires() | ({} if self.presence_only else {"predictions": predictions})
+        needs |= {"metrics": self.clone(Evaluate), "report": self.clone(Report)}
+        return needs | ({"scores": predictions.scores()} if self.ranked and not self.presence_only else {})
 
     def published(self) -> list[Published]:
+        if self.presence_only:
+            return []
         return [Published(path, self.folder / _file_name(split)) for split, path in self.files().items()]
 
     def write(self, out: Path) -> None:
+        if self.presence_only:
+            storage.note(out, unscored=[])
+            return
         from glc import scores, submission
 
         surveys, data = self.clone(Surveys).folder, self.read_surveys()
@@ -102,9 +108,10 @@ class Submission(ExperimentProduct):
     def results(self) -> list[str]:
         """Lines that say where the results are, and the scores."""
         metrics = json.loads(self.stable("metrics", ".json").read_text())
+        of_tests = [f"  submission {path}" for path in self.files().values()]
         return [
-            f"{self.settings.name} on {self.subject}: {f1_of_splits(metrics)}",
-            *(f"  submission {path}" for path in self.files().values()),
+            f"{self.settings.name} on {self.subject}: {in_words(metrics)}",
+            *([f"  submission none: {NO_SUBMISSION}"] if self.presence_only else of_tests),
             f"  scores     {self.stable('metrics', '.json')}",
             f"  report     {self.stable('reports') / 'index.html'}",
             *self._left_out(),
@@ -146,6 +153,19 @@ class Submission(ExperimentProduct):
 
 def _file_name(split: str) -> str:
     return f"submission{split.removeprefix('test').replace('_', '-')}.csv"
+
+
+def in_words(metrics: Facts) -> str:
+    """The scores of validation and test, on one line.
+
+    metrics : as `Evaluate` publishes them
+    """
+    if "relative" not in metrics:
+        return f1_of_splits(metrics)
+    from glc.evaluation import suitability
+
+    caveat = config.caveat(metrics["scheme"], metrics["stop"])
+    return f"relative suitability, {suitability.in_words(metrics)}{f' ({caveat})' if caveat else ''}"
 
 
 def f1_of_splits(metrics: Facts) -> str:

@@ -90,7 +90,10 @@ class Surveys(SurveysTask):
         dataset = dataset.edition.prepare(dataset, self.surveys)
         self.status(f"reading {len(dataset.files)} tables of edition {dataset.edition.name}", 5)
         facts = surveys.write(spark(), dataset, out, self.surveys.max_quarantine_fraction, self.surveys.incomplete)
-        storage.note(out, edition=dataset.edition.name, train=dataset.train, test=dataset.edition.test, **facts)
+        # there only if it is so: the manifests of all other datasets stay as they are
+        alone = {"presence_only": True} if dataset.presence_only else {}
+        edition = dataset.edition
+        storage.note(out, edition=edition.name, train=dataset.train, test=edition.test, **alone, **facts)
 
 
 class FoldedTask(SurveysTask):

@@ -104,6 +104,7 @@ class Table(ExperimentsTask):
         return {f"submission of {label}": task for label, task in self.submission_tasks().items()}
 
     def check(self) -> None:
+        self.refuse_presence_only()
         self.scores_of_leaderboard()
 
     def scores_of_leaderboard(self) -> dict[str, dict[str, float]]:

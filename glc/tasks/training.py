@@ -63,6 +63,7 @@ class Pretrain(ReadsInputs, PretrainTask):
     sections = ("model", "inputs", "pretrain")
 
     def check(self) -> None:
+        super().check()
         check_training()
         if self.backbone:
             self.backbone.check()
@@ -72,7 +73,7 @@ class Pretrain(ReadsInputs, PretrainTask):
 
     def parts(self) -> list[tuple[str, ...]]:
         """Datasets whose imagery is seen."""
-        return [{"po": ("po",), "train": ()}[source] for source in self.options.sources]
+        return [("po",) if source == "po" and not self.presence_only else () for source in self.options.sources]
 
     def write(self, out: Path) -> None:
         from glc.neighbours import triplets
@@ -115,6 +116,7 @@ class Fit(ReadsInputs):
     fast_dev_run = luigi.BoolParameter(description="one batch of everything, to try the wiring")
 
     def check(self) -> None:
+        super().check()
         check_training()
         if self.backbone:
             self.backbone.check()
@@ -129,7 +131,7 @@ class Fit(ReadsInputs):
 
     def parts(self) -> list[tuple[str, ...]]:
         """Datasets whose imagery the net is trained on."""
-        return [(), ("po",)] if self.settings.po.use == "surveys" else [()]
+        return [(), ("po",)] if self.settings.po.use == "surveys" and not self.presence_only else [()]
 
     def train(self) -> tuple[config.Train, Facts]:
         """The settings of the training, and the weights to start from, as arguments of `trainer.fit`."""
@@ -206,6 +208,7 @@ class FoldScores(ReadsInputs):
     fold = luigi.IntParameter(default=0, description="validation fold of the net")
 
     def check(self) -> None:
+        super().check()
         check_device()
 
     def requires(self) -> dict[str, GlcTask]:
@@ -262,5 +265,6 @@ def pretraining(task: Fit) -> dict[str, Pretrain]:
     """The `Pretrain` that the net of `task` (of a fold) starts from, by name; empty when it has none."""
     if task.settings.pretrain.name == "none":
         return {}
-    sees_training = "train" in pretraining_options(task.settings).sources
+    # presence-only records alone are the training surveys themselves
+    sees_training = task.presence_only or "train" in pretraining_options(task.settings).sources
     return {"pretrain": task.clone(Pretrain, fold=task.fold if sees_training else ANY_FOLD)}

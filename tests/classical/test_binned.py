@@ -159,10 +159,11 @@ def test_one_hot_naive_bayes_of_one_size_is_the_share_in_the_square():
             assert_allclose(row, np.minimum(wanted, 1), rtol=1e-4, atol=1e-6)
 
 
-def test_blocks_of_queries_do_not_matter():
+def test_blocks_of_queries_do_not_matter(monkeypatch):
     data = survey_data()
     whole = model().scores(data, None, data.test)
-    assert_array_equal(model().scores(data, None, data.test, rows=3).toarray(), whole.toarray())
+    monkeypatch.setattr("glc.classical.binned._ROWS", 3)
+    assert_array_equal(model().scores(data, None, data.test).toarray(), whole.toarray())
 
 
 def test_places_as_features():

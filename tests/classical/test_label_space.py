@@ -83,7 +83,7 @@ def test_nearest_is_the_mean_label_of_the_nearest_projections():
     projected = label_space.project(y, label_space.principal_components(y, 5))
     place = data.places.iloc[train]
     x, asked = (place_features(each, place, fitted.options) for each in (place, data.places.iloc[data.valid(0)]))
-    predicted = fitted._regress(x, projected, asked)
+    predicted = fitted._regress(x, projected)(asked)
     distance = np.linalg.norm(predicted[:, None] - projected, axis=2)
     nearest = np.argsort(distance, axis=1)[:, :7]
     assert_allclose(got, y.toarray()[nearest].mean(axis=1), atol=1e-6)

@@ -26,11 +26,12 @@ def brute(data, fold, queries, scales, prior, po_weight):
     return np.array(out)
 
 
-def test_scores_are_the_smoothed_shares():
+def test_scores_are_the_smoothed_shares(monkeypatch):
+    monkeypatch.setattr("glc.classical.votes._ROWS", 7)
     data = survey_data(n_train=300, n_po=300, seed=1)
     for fold, queries in ((0, data.valid(0)), (None, data.test)):
         options = Votes.Options(scales_m=(20_000.0, 60_000.0), prior=15.0, po_weight=0.5)
-        got = Votes(options).scores(data, fold, queries, rows=7).toarray()
+        got = Votes(options).scores(data, fold, queries).toarray()
         wanted = brute(data, fold, queries, (20_000, 60_000), 15.0, 0.5)
         # squares of a quarter of the scale and the cut at three scales cost a percent
         assert_allclose(got, wanted, rtol=0.05, atol=2e-3)

@@ -73,13 +73,14 @@ def test_candidates_are_the_best_species_with_their_scores():
     rows = data.valid(1)
     scores = sparse.random(len(rows), 20, 0.7, format="csr", random_state=0, dtype=np.float32)
     total = scores.toarray()
-    found = boosted.candidates([scores], total, np.ones(len(rows), int), rows, surroundings, 6, data.labels_of(rows))
+    fold, places = np.ones(len(rows), int), data.places.iloc[rows]
+    found = boosted.candidates([scores], total, fold, places, surroundings, 6, data.labels_of(rows))
     assert found.columns.shape == (len(rows), 6)
     for i in range(len(rows)):
         assert set(found.columns[i]) == set(np.argsort(-total[i])[:6])
         assert_array_equal(found.scores[i, :, 0], total[i, found.columns[i]])
         assert_array_equal(found.held[i], data.labels_of(rows).toarray()[i, found.columns[i]])
-    every = boosted.candidates([scores], total, np.ones(len(rows), int), rows, surroundings, 99)
+    every = boosted.candidates([scores], total, fold, places, surroundings, 99)
     assert every.columns.shape == (len(rows), 20)
     assert every.held is None
 

@@ -34,7 +34,7 @@ def data():
 def test_sums_by_fold_are_those_made_by_hand(data):
     rows = np.concatenate([data.valid(1)[:5], data.test[:3]])
     columns = np.random.default_rng(0).integers(20, size=(len(rows), 6))
-    found = Surroundings(data, SCALES).around(rows, columns)
+    found = Surroundings(data, SCALES).around(data.places.iloc[rows], columns)
     sources = [data.valid(0), data.valid(1), data.valid(2), data.presence_only]
     known, total = by_hand(data, rows, columns, sources)
     assert (total > 1).mean() > 0.8
@@ -46,7 +46,7 @@ def test_sums_by_fold_are_those_made_by_hand(data):
 def test_records_at_one_place_are_summed_exactly(data):
     data.places[["lon", "lat", "easting", "northing"]] = data.places[["lon", "lat", "easting", "northing"]].iloc[0]
     columns = np.tile(np.arange(20), (2, 1))
-    found = Surroundings(data, SCALES).around(data.test[:2], columns)
+    found = Surroundings(data, SCALES).around(data.places.iloc[data.test[:2]], columns)
     for source, rows in enumerate([data.valid(0), data.valid(1), data.valid(2), data.presence_only]):
         counts = np.asarray(data.labels_of(rows).sum(axis=0)).ravel()
         for s in range(len(SCALES)):
@@ -71,6 +71,6 @@ def test_labels_of_the_test_are_not_looked_at():
     other[data.test] = ~other[data.test]
     changed = type(data)(data.places, data.species, sparse.csr_matrix(other), "pa_train", "pa_test", True)
     rows, columns = data.test[:4], np.tile(np.arange(20), (4, 1))
-    one, two = (Surroundings(each, SCALES).around(rows, columns) for each in (data, changed))
+    one, two = (Surroundings(each, SCALES).around(each.places.iloc[rows], columns) for each in (data, changed))
     assert_array_equal(one.known, two.known)
     assert_array_equal(one.total, two.total)

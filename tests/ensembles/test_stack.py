@@ -247,3 +247,16 @@ def test_a_net_stopped_by_its_own_fold_is_no_member_of_a_stack_that_does_not_say
         stack.check_member("net", net, config.Surveys(), honest)
     stack.check_member("net", net, config.Surveys(), own)
     stack.check_member("votes", votes, config.Surveys(), honest)  # which no fold stops
+
+
+@pytest.mark.parametrize("options", [{}, {"fit": "boosted", "trees": 5, "least": 0.0}])
+def test_a_restored_stack_joins_as_before_for_the_test_and_for_each_fold(tmp_path, options):
+    data = survey_data(n_train=120, n_test=15, folds=3)
+    folders = members_on_disk(tmp_path, data)
+    stacked(folders, data, tmp_path / "stack", **options)
+    for split, fold in (("test", -1), ("valid", 0), ("valid", 2)):
+        wanted = scores.read(tmp_path / "stack" / split).of_fold(fold)
+        members = [scores.read(folder / split).of_fold(fold).matrix for folder in folders]
+        places = data.places.iloc[data.rows_of(wanted.surveys, "pa_test" if fold < 0 else "pa_train")]
+        join = stack.restore(tmp_path / "stack" / "model", data, stack.FitOptions(**options), 4096, fold)
+        assert_allclose(join(members, places).toarray(), wanted.matrix.toarray(), rtol=1e-6)

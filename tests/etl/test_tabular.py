@@ -476,7 +476,8 @@ def test_names_of_categories_never_clash_and_rare_ones_share_the_null_column(mon
     monkeypatch.setattr(metadata, "MOST_CATEGORIES", 5)
     often = ["A b", "a-b", "null", "Ελλάδα", "7"]
     train = _surveys(18).assign(country=[*often * 3, "rare", "rarer", "rarest"])
-    values = metadata.MetadataValues(registry.covariates.get("metadata"), train)
+    covariate = registry.covariates.get("metadata")
+    values = metadata.MetadataValues(covariate, metadata.categories(covariate, train))
     assert values.known["country"] == sorted(often)
     assert values.labels["country"] == ["7", "a_b", "a_b_2", "null_3", "4"]
     codes = values.read(train)[0][:, values.columns.index("country")]

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from glc import config, geo
 from glc.errors import ConfigError
-from glc.neighbours import gfv, kernels
+from glc.neighbours import ecological, gfv, kernels
 from glc.neighbours.kernels import Kernels, Options
 from glc.registry import graphs
 from tests.helpers import survey_data
@@ -136,3 +136,42 @@ def test_gfv_hides_training_surveys_as_its_mask_says(data):
         gfv.Options(mask="all")
     # not left out of what names an option set, for a task's identity is that of the options as they are written
     assert '"mask":"none"' in config.canonical(gfv.Options())
+
+
+@pytest.mark.parametrize(("rows", "hidden"), [("test", False), ("valid", True)])
+@pytest.mark.parametrize("name", ["kernels", "gfv"])
+def test_a_place_sees_what_a_survey_there_sees(data, name, rows, hidden):
+    member = graphs.get(name)
+    places = data.places.assign(year=2020, region="ALPINE")
+    data = dataclasses.replace(data, places=places)
+    options = config.options(
+        member, config.Choice(name, {"scales_m": list(SCALES)} if name == "kernels" else {}), "graph"
+    )
+    asked = data.test if rows == "test" else data.valid(FOLD)
+    made, _ = member.features(data, FOLD, STOP, options, data.species)
+    around = member.anywhere(data, FOLD, STOP, options, data.species, hidden)(data.places.iloc[asked])
+    wanted, got = (
+        sparse.csr_matrix(each.reshape(len(asked), -1) if name == "kernels" else each).toarray()
+        for each in (made["matrix"][asked], around["matrix"])
+    )
+    assert wanted.any()
+    assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+    assert_array_equal(around["species"], made["species"])
+
+
+@pytest.mark.parametrize("training", ["leave_one_out", "block", "fold"])
+@pytest.mark.parametrize("year", [2020, None])
+def test_vectors_of_places_cost_no_edges_of_all_surveys_and_are_the_same(data, monkeypatch, training, year):
+    years = np.full(len(data.places), np.nan if year is None else year)
+    data = dataclasses.replace(data, places=data.places.assign(year=years, region="ALPINE"))
+    member, options, asked = graphs.get("gfv"), gfv.Options(training=training), data.places.iloc[data.test]
+    wider, rows = data.with_places(asked)
+    wanted = gfv.vectors(wider, FOLD, STOP, options).matrix[rows]
+    around, queries, edges = member.anywhere(data, FOLD, STOP, options, data.species, False), [], ecological.edges
+    monkeypatch.setattr(
+        ecological, "edges", lambda q, *more, **named: queries.append(len(q)) or edges(q, *more, **named)
+    )
+    got = [around(asked.iloc[part])["matrix"] for part in (slice(0, 5), slice(5, None))]
+    assert_allclose(sparse.vstack(got).toarray(), wanted.toarray(), rtol=1e-5)
+    assert wanted.nnz
+    assert queries == [len(data.train()) + len(data.test), 5, len(asked) - 5]

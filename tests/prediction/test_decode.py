@@ -166,3 +166,14 @@ def test_spread_is_learned_from_uneven_surveys():
     labels = sparse.csr_matrix(rng.random(p.shape) < np.minimum(p * factor, 1))
     uneven = decode.make(config.Choice("expected_f1")).fit(ranking.rank(sparse.csr_matrix(p), labels))
     assert uneven.spread == pytest.approx(0.5, abs=0.12)
+
+
+@pytest.mark.parametrize("name", ["expected_f1", "threshold_top_k", "top_k", "threshold", "all"])
+def test_a_saved_decoder_decides_as_before(tmp_path, name):
+    rng = np.random.default_rng(4)
+    scores = rng.random((40, 30)).astype(np.float32)
+    ranked = ranking.rank(sparse.csr_matrix(scores), sparse.csr_matrix(rng.random((40, 30)) < scores**2))
+    choice = config.Choice(name)
+    decoder = decode.make(choice).fit(ranked)
+    decode.save(decoder, tmp_path / "decoder.npz")
+    assert_array_equal(decode.restore(choice, tmp_path / "decoder.npz").sizes(ranked), decoder.sizes(ranked))

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from glc import config
+from glc.applicability import area
+from glc.applicability.space import Space
 from glc.evaluation import evaluate
 from glc.report import page
 
@@ -53,7 +55,24 @@ def measures(frame):
     return found
 
 
-def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0):
+def trusted(frames, table=False, seed=0):
+    """Area of applicability and error profile of the surveys in `frames`, and their table."""
+    known = frames["valid"].rename(columns={"f1": "score"})
+    if table:
+        rng = np.random.default_rng(seed)
+        predictors = pd.DataFrame({"warm": rng.normal(size=len(known)), "wet": known["nearest_train_m"] ** 0.5})
+        space = Space.of_table(predictors)
+    else:
+        space, predictors = Space.of_coordinates(), known[["lon", "lat"]]
+    applicability, rows = area.fit(space, predictors, known.reset_index(drop=True))
+    test = frames["test"].rename(columns={"f1": "score"}).reset_index(drop=True)
+    places = predictors.iloc[: len(test)] if table else test[["lon", "lat"]]
+    at = applicability.at(places, test["nearest_train_m"].to_numpy())
+    test = test.assign(inside=at["inside"], dissimilarity=at["dissimilarity"], expected=at["expected_f1"])
+    return applicability, pd.concat([rows, test], ignore_index=True)
+
+
+def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0, area_by=None):
     """A `page.Story`; its surveys are random, its counts are those the tests ask for."""
     rng = np.random.default_rng(0)
     frames = {"valid": surveys("valid", valid, rng), "test": surveys("test", test, rng, truth=truth)}
@@ -85,6 +104,7 @@ def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0
         for fold in range(3)
     }
     recall = [(1_000, 120, 119), (5_000, 4_321, 2_000), (10_000, 9_999, 65), (50_000, 100_000, 140)]
+    applicability, rows = (None, None) if area_by is None else trusted(frames, area_by == "table")
     manifest = {"seconds": 31.4, "glc": "0.1.0", "versions": {"numpy": "1.26.4", "pyspark": "3.5.9"}}
     return page.Story(
         experiment=config.Experiment(
@@ -137,6 +157,8 @@ def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0
         if neighbours
         else None,
         histories=history if net else {},
+        applicability=applicability,
+        trusted=rows,
     )  # fmt: skip
 
 

@@ -12,10 +12,10 @@ import pytest
 from glc import config
 from glc.report import figures, page
 
-SECTIONS = ("scores", "data", "distance", "neighbours", "learning", "decoder", "map", "settings")
+SECTIONS = ("scores", "data", "distance", "trust", "neighbours", "learning", "decoder", "map", "settings")
 VARIANTS = {
-    "classical": {},
-    "net without test labels": {"net": True, "neighbours": False, "truth": False},
+    "classical": {"area_by": "coordinates"},
+    "net without test labels": {"area_by": "table", "net": True, "neighbours": False, "truth": False},
     "held-out test": {"held_out": 200, "neighbours": False},
     "one survey": {"valid": 1, "test": 1, "net": True},
     "no test survey": {"test": 0, "truth": False},

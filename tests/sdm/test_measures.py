@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from glc.sdm import measures
@@ -83,3 +84,68 @@ def test_the_interval_covers_the_mean_and_is_as_wide_as_the_standard_error_says(
     assert_allclose(mean, gap.mean())
     assert_allclose([mean - low, high - mean], 1.96 * gap.std() / 20, rtol=0.05)
     assert measures.paired_interval(np.append(gap, np.nan)) == (mean, low, high)
+
+
+def test_placements_are_shares_of_other_sites_outscored_and_their_mean_is_the_auc():
+    scores, present = np.array([1.0, 2, 2, 3, 4, 5]), np.array([False, False, True, False, True, False])
+    # 2 outscores one of (1, 2, 3, 5) and ties with one; 4 outscores three
+    assert_allclose(measures.placements(scores, present), [1.5 / 4, 3 / 4])
+    scores, actual = data()
+    means = [measures.placements(s, a).mean() for s, a in zip(scores.T, actual.T, strict=True)]
+    assert_allclose(means, measures.auc(scores, actual))
+
+
+def boyce_by_brute_force(scores, present, windows=101, width=0.1):
+    """Window by window, site by site, with scipy's Spearman."""
+    low, high = min(scores), max(scores)
+    middles, ratios = [], []
+    for i in range(windows):
+        start = low + (high - low) * (1 - width) * i / (windows - 1)
+        end = start + (high - low) * width
+        inside = [start - 1e-9 <= s <= end + 1e-9 for s in scores]
+        if any(inside):
+            p = sum(i and here for i, here in zip(inside, present, strict=True)) / sum(present)
+            middles.append((start + end) / 2)
+            ratios.append(p / (sum(inside) / len(scores)))
+    return spearmanr(middles, ratios).statistic
+
+
+def test_boyce_index_by_hand():
+    # ten sites at 0 and ten at 1: only the first and the last windows hold any. A window from 0 to 0.1 and those that
+    # begin at 0.009, 0.018, ... differ in that the first alone holds the sites at 0, so two windows are left
+    scores = np.repeat([0.0, 1.0], 10)
+    present = np.zeros(20, bool)
+    present[[0, 10, 11, 12]] = True  # P / E is 0.25 / 0.5 at 0 and 0.75 / 0.5 at 1
+    inside, expected = measures.moving_windows(scores, scores[present])
+    assert_allclose(expected, [0.5, 0.5])
+    assert_allclose(inside.mean(axis=0) / expected, [0.5, 1.5])
+    assert measures.boyce(scores[:, None], present[:, None])[0] == 1
+    assert measures.boyce(-scores[:, None], present[:, None])[0] == -1
+
+
+def test_boyce_index_of_three_windows_by_hand():
+    # sites at 0, 0.5 and 1 only, so that windows around 0.5 all have the same ratio
+    scores = np.repeat([0.0, 0.5, 1.0], 8)
+    present = np.concatenate([np.arange(8) < count for count in (1, 4, 2)])  # P / E: 3/7, 12/7 (12 windows), 6/7
+    ratios = measures.moving_windows(scores, scores[present])
+    f = ratios[0].mean(axis=0) / ratios[1]
+    count = len(f) - 2
+    assert_allclose(f, [3 / 7, *[12 / 7] * count, 6 / 7])
+    n = count + 2
+    ranks = np.array([1, *[3 + (count - 1) / 2] * count, 2])
+    wanted = np.corrcoef(ranks, np.arange(n))[0, 1]
+    assert measures.boyce(scores[:, None], present[:, None])[0] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_boyce_index_is_that_of_brute_force(seed):
+    scores, actual = data(ties=False, seed=seed)
+    wanted = [boyce_by_brute_force(s, a) for s, a in zip(scores.T, actual.T, strict=True)]
+    assert_allclose(measures.boyce(scores, actual), wanted, atol=1e-12)
+
+
+def test_constant_scores_have_an_auc_of_a_half_and_no_boyce_index():
+    actual = np.arange(20)[:, None] < 5
+    assert measures.auc(np.full((20, 1), 0.3), actual)[0] == 0.5
+    assert np.isnan(measures.boyce(np.full((20, 1), 0.3), actual)[0])
+    assert np.isnan(measures.boyce(np.arange(20.0)[:, None], np.ones((20, 1), bool))[0])  # present everywhere

@@ -36,6 +36,7 @@ def test_from_nothing_to_a_submission_and_not_twice(root):
     assert 0 < metrics["test"]["sample_f1"] < 1
     page = (Path(root) / "reports" / "virtual-tiny" / name / "index.html").read_text()
     assert f"{metrics['valid']['sample_f1']:.3f}" in page
+    assert "end of the area of applicability" in page
     assert task.complete()
     assert run(submission(root)) == []
 

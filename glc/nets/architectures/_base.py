@@ -80,6 +80,15 @@ class Net(nn.Module):
         self.encoder = self.head = None
 
     @classmethod
+    def needs_surveys(cls, options: MemberOptions) -> str:
+        """Why it cannot do without presence-absence surveys, and what to use instead; empty where it can.
+
+        options : the net's own `Options`
+        returns : text that follows a colon; in it NAME stands for the experiment's name
+        """
+        return ""
+
+    @classmethod
     def backbone(cls, options: MemberOptions) -> tuple[str, float]:
         """The net of timm that reads the tiles and that the option `weights`, which it then has, gives weights to.
 

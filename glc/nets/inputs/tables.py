@@ -5,7 +5,6 @@ take goes to a scratch file.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,10 @@ import pyarrow.parquet as pq
 
 from glc import schema, storage
 from glc.config import Input
-from glc.errors import ConfigError, DataError, did_you_mean
-from glc.location import LocationEncoder, features
+from glc.errors import DataError
 from glc.nets.inputs import batches
 from glc.nets.inputs.features import Features, Index, Layout
+from glc.nets.inputs.selection import CubeSelection, PlaceFeatures, TileSelection, chosen
 from glc.progress import tqdm
 
 _BATCH = 8_192  # places at once
@@ -47,7 +46,7 @@ def read(
     layouts, values, known, keys, left = {}, {}, {}, {}, memory_bytes
     kept = None if surveys is None else Index(np.unique(surveys, axis=0))
     for wanted, outputs in zip(inputs, folders, strict=True):
-        kind = _Tiles if wanted.tiles else _Cubes if wanted.cube else _Table if wanted.table else _Places
+        kind = _stored(wanted) if wanted.stored else _Places
         sources = [kind(wanted, source) for source in outputs]
         layout, dtype = sources[0].layout, np.result_type(*(source.dtype for source in sources))
         for source in sources[1:]:
@@ -70,6 +69,18 @@ def read(
         layouts[wanted.name], values[wanted.name], keys[wanted.name] = layout, array, every[keep]
         known[wanted.name] = _fill(array, sources, every, keep)
     return Features(layouts, values, known, keys)
+
+
+def layout_of(wanted: Input, folder: Path) -> Layout:
+    """The `Layout` of an input that is stored, of the kind tiles, cube or table.
+
+    folder : an output of Tiles, Cubes or Tabular
+    """
+    return _stored(wanted)(wanted, folder).layout
+
+
+def _stored(wanted):
+    return _Tiles if wanted.tiles else _Cubes if wanted.cube else _Table
 
 
 def _fill(array, sources, every, keep):
@@ -109,73 +120,34 @@ class _Tiles(_Stored):
         super().__init__(folder, "part-*.parquet")
         if not self.files:
             raise DataError(f"{folder}: no part of a table of tiles; run the task Tiles")
-        facts = storage.manifest(folder)
-        self.columns = _chosen(wanted.bands, facts["bands"], f"tiles {wanted.tiles!r}")
-        side = wanted.block or wanted.size
-        types = pq.read_schema(self.files[0])
-        self.dtype = np.result_type(*(types.field(name).type.value_type.to_pandas_dtype() for name in self.columns))
-        levels = 255 if self.dtype == np.uint8 else 0
-        kind = "coeffs" if wanted.block else "pixels"
-        self.layout = Layout(kind, self.columns, side, side, facts["size"], levels)
+        facts, types = storage.manifest(folder), pq.read_schema(self.files[0])
+        types = {name: types.field(name).type.value_type.to_pandas_dtype() for name in facts["bands"]}
+        self.selection = TileSelection(wanted, facts["bands"], facts["size"], types)
+        self.layout, self.dtype = self.selection.layout, self.selection.dtype
 
     def blocks(self):
-        side = self.layout.rows
-        names = ["surveyId", *self.columns, *(f"{name}_valid" for name in self.columns)]
+        columns = self.selection.columns
+        names = ["surveyId", *columns, *(f"{name}_valid" for name in columns)]
         for block in batches.blocks(self.files, names):
-            tiles = np.stack([block[name] for name in self.columns], axis=1)
-            if tiles.shape[-1] != side * side:
-                raise DataError(
-                    f"{self.folder}: bands of {tiles.shape[-1]} values, expected {side} x {side}; a covariate whose "
-                    "classes are written as shares or centres is no map"
-                )
-            has = np.stack([block[f"{name}_valid"] > 0 for name in self.columns], axis=1)
-            yield block["surveyId"], tiles.reshape(*tiles.shape[:2], side, side), has
+            valid = {name: block[f"{name}_valid"] for name in columns}
+            yield block["surveyId"], *self.selection.stack(block, valid, self.folder)
 
 
 class _Cubes(_Stored):
     """A table of cubes: their values, or the 1-D DCT coefficients of their series."""
 
-    dtype = np.dtype(np.float32)
+    dtype = CubeSelection.dtype
 
     def __init__(self, wanted, folder):
         super().__init__(folder, "cubes/*.parquet")
         if not self.files:
             raise DataError(f"{folder}: no table of cubes; run the task Cubes")
-        facts = storage.manifest(folder)
-        names, self.shape = facts["names"], tuple(facts["shape"])
-        where = f"cube {wanted.cube!r}"
-        chosen = _chosen(wanted.bands, names, where)
-        self.take = [names.index(name) for name in chosen]
-        self.column, self.years, self.by_year = "cube", None, False
-        if wanted.coeffs:
-            side = int(np.sqrt(facts["terms"]))
-            if side * side != facts["terms"]:
-                raise DataError(f"{folder}: {facts['terms']} coefficients of a series, expected a square number")
-            self.column, self.shape = "coeffs", (len(names), side, side)
-            self.layout = Layout("series", chosen, side, side)
-            return
-        rows, cols = self.shape[1:]
-        if wanted.years:
-            axis = list(facts["axes"]).index("year")
-            self.years = (axis, _years(wanted.years, self.shape[axis], facts, where))
-            rows, cols = (len(wanted.years) if at == axis else n for at, n in ((1, rows), (2, cols)))
-        self.layout = Layout("cube", chosen, rows, cols)
-        self.by_year = wanted.by_year
-        if self.by_year:
-            axis = list(facts["axes"]).index("year")
-            years = wanted.years or range(facts["years"][0], facts["years"][1] + 1)
-            self.months = 5 - (axis + 1)  # where the months of a batch are: after surveys, variables and years
-            self.layout = Layout("cube", tuple(f"{name}_{year}" for name in chosen for year in years), 1, 1)
+        self.selection = CubeSelection(wanted, storage.manifest(folder), folder)
+        self.layout = self.selection.layout
 
     def blocks(self):
-        for block in batches.blocks(self.files, ["surveyId", self.column]):
-            values = block[self.column].reshape(-1, *self.shape)[:, self.take]
-            if self.years:
-                axis, numbers = self.years
-                values = np.take(values, numbers, axis=axis + 1)
-            if self.by_year:
-                values = values.mean(axis=self.months).reshape(-1, *self.layout.shape)
-            yield block["surveyId"], values, np.isfinite(values).any(axis=(2, 3))
+        for block in batches.blocks(self.files, ["surveyId", self.selection.column]):
+            yield block["surveyId"], *self.selection.take_from(block[self.selection.column])
 
 
 class _Table(_Stored):
@@ -188,7 +160,7 @@ class _Table(_Stored):
         if not self.files:
             raise DataError(f"{folder}: no table of values; run the task Tabular")
         facts = storage.manifest(folder)
-        self.columns = _chosen(wanted.bands, facts["columns"], "table", facts["categories"])
+        self.columns = chosen(wanted.bands, facts["columns"], "table", facts["categories"])
         self.layout = Layout("table", self.columns, 1, 1)
 
     def blocks(self):
@@ -203,14 +175,9 @@ class _Places:
     dtype = np.dtype(np.float32)
 
     def __init__(self, wanted, places):
-        self.folder, self.places, choice = "places", places, wanted.location
-        if choice.name == "encoder":
-            encoder = LocationEncoder.load(choice.options["path"])
-            self.features, width = encoder.embed, encoder.dim
-        else:
-            self.features = partial(features.features, choice.name, **choice.options)
-            width = features.make(choice).width
-        self.layout = Layout("table", tuple(f"{choice.name}_{number}" for number in range(width)), 1, 1)
+        self.folder, self.places = "places", places
+        self.features = PlaceFeatures(wanted)
+        self.layout = self.features.layout
 
     def keys(self):
         number = schema.dataset_numbers(self.places["dataset"])
@@ -220,36 +187,5 @@ class _Places:
         ids, lon, lat = (self.places[name].to_numpy() for name in ("surveyId", "lon", "lat"))
         for start in tqdm(range(0, len(ids), _BATCH), "places", unit="batch", leave=False, delay=2):
             rows = slice(start, start + _BATCH)
-            values = self.features(lon[rows], lat[rows])
+            values = self.features.of(lon[rows], lat[rows])
             yield ids[rows], values[:, :, None, None], np.isfinite(values)
-
-
-def _chosen(wanted, names, where, categories=None):
-    """The bands of `names` that `wanted` names: itself, or all classes ``<band>_<class>`` of a categorical band.
-
-    categories : of a table, columns of each categorical band, whose classes may be called by words
-    """
-    if not wanted:
-        return tuple(names)
-    chosen = []
-    for band in wanted:
-        own = [
-            name for name in names if name == band or (name.startswith(f"{band}_") and name[len(band) + 1 :].isdigit())
-        ] or (categories or {}).get(band, [])
-        if not own:
-            raise ConfigError(
-                f"inputs, {where}: unknown band {band!r}; expected some of: {', '.join(names)}"
-                f"{did_you_mean(band, names)}"
-            )
-        chosen += own
-    return tuple(dict.fromkeys(chosen))
-
-
-def _years(wanted, count, facts, where):
-    first = facts["years"][0]
-    outside = [year for year in wanted if not first <= year < first + count]
-    if outside:
-        raise ConfigError(
-            f"inputs, {where}: found year {outside[0]}, expected years of {first} to {first + count - 1}, which it has"
-        )
-    return [year - first for year in wanted]

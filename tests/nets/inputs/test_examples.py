@@ -5,7 +5,7 @@ from numpy.testing import assert_array_equal
 from glc import config, storage
 from glc.errors import DataError
 from glc.nets.inputs import examples
-from tests.helpers import survey_data
+from tests.helpers import records_alone, survey_data
 
 
 def test_training_sees_neither_its_fold_nor_the_stopping_fold(tmp_path):
@@ -73,3 +73,25 @@ def test_presence_only_surveys_join_the_training_only(tmp_path, use):
 def test_folds_without_surveys_are_refused(tmp_path):
     with pytest.raises(DataError, match="0 stopping surveys; choose fewer folds"):
         examples.write(survey_data(folds=3), tmp_path, fold=0, stop=3, po=config.Po())
+
+
+def test_presence_only_records_alone_are_examples_or_the_pseudo_surveys_made_of_them(tmp_path):
+    data = records_alone(folds=4)
+    ids = data.places["surveyId"].to_numpy()
+    for use in ("none", "surveys"):
+        examples.write(data, tmp_path / use, fold=0, stop=1, po=config.Po(use=use))
+        train = storage.read_table(tmp_path / use / "train", "examples").to_pandas()
+        assert set(train["surveyId"]) == set(ids[data.valid(2)]) | set(ids[data.valid(3)])
+        assert (train["species"].map(len) == 1).all()
+    pooled = tmp_path / "pseudo"
+    facts = examples.write(data, pooled, fold=0, stop=1, po=config.Po(use="pseudo", radius_m=15_000, min_species=2))
+    for part, seen in (("train", data.train(0)), ("stop", data.valid(1))):
+        table = storage.read_table(pooled / part, "examples").to_pandas()
+        assert (table["surveyId"] < 0).all()
+        assert (table["species"].map(len) >= 2).all()
+        assert len(table) < len(seen) / 2
+    sources = storage.read_table(pooled / "provenance", "provenance")["surveyId"].to_numpy()
+    assert set(sources) <= set(ids[data.valid(2)]) | set(ids[data.valid(3)])  # neither the fold nor what stops it
+    assert facts["pseudo"]["surveys"] + facts["stop_pseudo"]["surveys"] == len(data.train(0))
+    with pytest.raises(DataError, match=r"0 pseudo-surveys to train on .* lower po.min_species \(500\)"):
+        examples.write(data, tmp_path / "none of them", fold=0, stop=1, po=config.Po(use="pseudo", min_species=500))

@@ -1,0 +1,261 @@
+"""A fitted experiment, read from its folder: scores, species sets and a table for any place."""
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from glc import config, registry
+from glc.applicability import area
+from glc.applicability.area import Applicability
+from glc.errors import DataError
+from glc.fitted import layout, surveys
+from glc.fitted.places import Surroundings
+from glc.fitted.scorers import open_scorer
+from glc.prediction import decode, ranking
+from glc.prediction.correction import correct
+from glc.types import Facts, StrPath
+
+if TYPE_CHECKING:
+    from glc.fitted.inputs import InputsAt, Reader
+
+_LISTED = 25
+"""Species that a prediction lists at least, where so many have a score."""
+
+
+class FittedExperiment:
+    """An experiment as it was fitted to a dataset, ready to predict.
+
+    folder : ``ROOT/models/<dataset>/<experiment>``, or a copy of it
+    imagery_folder : rasters, images and time series, searched before the folders that were used for the fit
+    A DataError names what the folder lacks.
+    """
+
+    def __init__(self, folder: StrPath, imagery_folder: StrPath = "") -> None:
+        self.folder, self.imagery_folder = Path(folder), str(imagery_folder)
+        path = self.folder / layout.FACTS
+        if not path.is_file():
+            raise DataError(
+                f"{folder}: no fitted experiment ({layout.FACTS} is missing); make one with: luigi --module glc.tasks "
+                "Model --experiment NAME --dataset DATASET"
+            )
+        self.facts: Facts = json.loads(path.read_text(encoding="utf-8"))
+        if self.facts["format"] != layout.FORMAT:
+            raise DataError(
+                f"{path}: found format {self.facts['format']}, expected {layout.FORMAT}: it was saved by glc "
+                f"{self.facts['glc']}; save it again with this version"
+            )
+        self.species: pd.DataFrame = pq.read_table(self.folder / layout.SPECIES).to_pandas()
+        self.data = surveys.read(self.folder / layout.SURVEYS, self.species["speciesId"].to_numpy(np.int32))
+        self._scorer = open_scorer(self.folder / layout.SCORER, self.data)
+        self.settings: config.Experiment = self._scorer.settings
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.settings.name
+
+    @property
+    def relative(self) -> bool:
+        """Whether only presence-only records trained it: scores are a relative suitability, and there are no sets."""
+        return bool(self.facts["relative"])
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """The training surveys around any place."""
+        return Surroundings(self.data)
+
+    def places(
+        self, lon: ArrayLike, lat: ArrayLike, date: ArrayLike | None = None, survey_ids: ArrayLike | None = None
+    ) -> pd.DataFrame:
+        """Places as the models read them; see `glc.fitted.places.Surroundings.places`."""
+        return self.surroundings.places(lon, lat, date, survey_ids)
+
+    def inputs(self, places: pd.DataFrame, allow_missing: bool = False) -> "Mapping[str, InputsAt]":
+        """What the models read at places besides the coordinates, by the experiment's name; empty if they read nothing.
+
+        places : frame of `places`
+        allow_missing : predict with training means where no place has any imagery, instead of raising a DataError
+        """
+        return {name: reader.read(places, allow_missing) for name, reader in self._readers.items()}
+
+    @cached_property
+    def _readers(self) -> "dict[str, Reader]":
+        from glc.fitted.inputs import Reader
+
+        folders = [self.imagery_folder] if self.imagery_folder else []
+        known = self.data.places.loc[
+            self.data.places["dataset"].isin([self.data.train_name, self.data.test_name]),
+            ["dataset", "surveyId", "lon", "lat"],
+        ]
+        return {
+            scorer.settings.name: Reader(scorer.inputs, folders, surveys=known, model_folder=scorer.folder)
+            for scorer in self._scorer.members or [self._scorer]
+            if scorer.inputs
+        }
+
+    def scores(
+        self, places: pd.DataFrame, values: "Mapping[str, InputsAt] | None" = None, fold: int | None = None
+    ) -> sparse.csr_matrix:
+        """Scores of places: (n, species) CSR float32, columns as the rows of `species`, at most ``scores.keep`` each.
+
+        places : frame of `places`; up to some 10,000 at a time
+        values : of `inputs`, possibly changed; None: read here
+        fold : a validation fold, whose labels the model must not have seen; None: what scores the test
+        """
+        values = self.inputs(places) if values is None else values
+        if not len(places):
+            return sparse.csr_matrix((0, len(self.species)), dtype=np.float32)
+        return self._scorer.scores(places, values, fold)
+
+    def sets(self, scores: sparse.csr_matrix, places: pd.DataFrame) -> sparse.csr_matrix:
+        """The decided species sets, boolean CSR, of `scores` at `places`; empty for a model that has none."""
+        if self.relative or not len(places):
+            return sparse.csr_matrix(scores.shape, dtype=bool)
+        decided = decode.decide(self._decoder, ranking.rank(scores), scores.shape)
+        choice = self.settings.postprocess
+        if choice.name != "none":
+            member = registry.corrections.get(choice.name)
+            wider, rows = self.data.with_places(places)
+            added, _ = member(config.options(member, choice, "postprocess")).species(wider, None, rows)
+            decided = correct(decided, added)
+        return decided
+
+    @cached_property
+    def _decoder(self) -> decode.Decoder:
+        return decode.restore(self.settings.decode, self.folder / layout.DECODER)
+
+    @cached_property
+    def _calibration(self) -> decode.ExpectedF1:
+        return decode.restore(config.Choice("expected_f1"), self.folder / layout.CALIBRATION)
+
+    def expected_species(self, scores: sparse.csr_matrix) -> np.ndarray:
+        """Expected number of species, (n,): the sum of presence probabilities, calibrated on validation surveys."""
+        if self.relative:
+            return np.full(scores.shape[0], np.nan)
+        chances = sparse.csr_matrix(
+            (self._calibration.probabilities(scores.data), scores.indices, scores.indptr), scores.shape
+        )
+        return np.asarray(chances.sum(axis=1)).ravel()
+
+    def training_distance_m(self, places: pd.DataFrame) -> np.ndarray:
+        """Great-circle metres (n,) to the nearest training survey."""
+        return self.surroundings.nearest(places["lon"], places["lat"])[0][:, 0]
+
+    def applicability(self, places: pd.DataFrame, values: "Mapping[str, InputsAt] | None" = None) -> pd.DataFrame:
+        """Where the model may be trusted.
+
+        places, values : as of `scores`
+        returns : frame (n) of dissimilarity, inside (boolean), distance_to_training_m and expected_f1; missing where
+            the model has no area of applicability, where none of a place's predictors is known and, for expected_f1,
+            where validation covers no place as dissimilar and as far (`glc.applicability.area.Applicability.at`)
+        """
+        count = len(places)
+        distance_m = self.training_distance_m(places) if count else np.zeros(0)
+        frame = pd.DataFrame(
+            {
+                "dissimilarity": np.full(count, np.nan),
+                "inside": pd.array([pd.NA] * count, "boolean"),
+                "distance_to_training_m": distance_m,
+                "expected_f1": np.full(count, np.nan),
+            }
+        )
+        if self._applicability is None or not count:
+            return frame
+        at = self._applicability.at(self._predictors(places, values), distance_m)
+        known = at["dissimilarity"].notna()
+        return frame.assign(
+            dissimilarity=at["dissimilarity"],
+            inside=at["inside"].astype("boolean").where(known),
+            expected_f1=np.nan if self.relative else at["expected_f1"],
+        )
+
+    @cached_property
+    def _applicability(self) -> Applicability | None:
+        path = self.folder / area.FILE
+        return area.load(path) if path.is_file() else None
+
+    def _predictors(self, places, values):
+        """The predictors of dissimilarity at places: coordinates, or columns of the tables that the models read."""
+        if self._applicability.kind == "coordinates":
+            return places[["lon", "lat"]]
+        values = self.inputs(places) if values is None else values
+        tables = [frame for at in values.values() for frame in at.tables.values()]
+        columns = {name: frame[name].to_numpy() for frame in tables for name in frame.columns}
+        return pd.DataFrame(columns, index=range(len(places)))
+
+    def predict(
+        self,
+        lon: ArrayLike,
+        lat: ArrayLike,
+        date: ArrayLike | None = None,
+        survey_ids: ArrayLike | None = None,
+        *,
+        allow_missing: bool = False,
+        most: int = _LISTED,
+    ) -> pd.DataFrame:
+        """Predict the species of places.
+
+        lon, lat : (n,) degrees, EPSG:4326
+        date : (n,) or one; None: the latest year of the training surveys
+        survey_ids : (n,) ids by which imagery is looked up
+        allow_missing : predict with training means where no place has any imagery
+        most : species listed per place, at least as many as are in its set
+        returns : frame (n) of lon, lat; species: ids, best first; probability: their scores; predicted: ids of the
+            set, best first; expected_species; distance_to_training_m; dissimilarity and inside, of the area of
+            applicability; missing: names of inputs without a value
+        """
+        places = self.places(lon, lat, date, survey_ids)
+        return self.table(places, self.inputs(places, allow_missing), most)
+
+    def table(self, places: pd.DataFrame, values: "Mapping[str, InputsAt]", most: int = _LISTED) -> pd.DataFrame:
+        """What `predict` returns, of `places` with the inputs `values`."""
+        scores = self.scores(places, values)
+        decided = self.sets(scores, places)
+        ids, ranked = self.species["speciesId"].to_numpy(), ranking.rank(scores)
+        species, probability, predicted = [], [], []
+        for row in range(len(places)):
+            inside = decided.indices[decided.indptr[row] : decided.indptr[row + 1]]
+            best = slice(ranked.indptr[row], ranked.indptr[row + 1])
+            columns, chances = ranked.columns[best], ranked.values[best]
+            count = max(most, len(inside))
+            species.append(ids[columns[:count]])
+            probability.append(chances[:count].astype(np.float32))
+            order = np.argsort(-np.asarray(scores[row, inside].todense()).ravel(), kind="stable")
+            predicted.append(ids[inside[order]])
+        missing = [", ".join(names) for names in self._missing(places, values)]
+        trust = self.applicability(places, values)
+        return pd.DataFrame(
+            {
+                "lon": places["lon"].to_numpy(),
+                "lat": places["lat"].to_numpy(),
+                "species": species,
+                "probability": probability,
+                "predicted": predicted,
+                "expected_species": self.expected_species(scores),
+                "distance_to_training_m": trust["distance_to_training_m"],
+                "dissimilarity": trust["dissimilarity"],
+                "inside": trust["inside"],
+                "missing": missing,
+            }
+        )
+
+    def _missing(self, places, values):
+        names = [[] for _ in range(len(places))]
+        for at in values.values():
+            for name in at.missing.columns:
+                for row in np.flatnonzero(at.missing[name]):
+                    names[row].append(name)
+        return names
+
+
+def load(folder: StrPath, imagery_folder: StrPath = "") -> FittedExperiment:
+    """The fitted experiment in a folder; see `FittedExperiment`."""
+    return FittedExperiment(folder, imagery_folder)

@@ -1,0 +1,122 @@
+"""Where an experiment may be trusted: its area of applicability and error profile, from block folds."""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from glc import config, registry, storage
+from glc.surveys import SurveyData
+from glc.tasks.base import GlcTask
+from glc.tasks.evaluate import Evaluate
+from glc.tasks.inputs import ReadsInputs, input_task
+from glc.tasks.parameters import PathParameter
+from glc.tasks.scores import EnsembleScores
+from glc.types import JSON
+
+
+class Applicability(ReadsInputs):
+    """Dissimilarity index, area of applicability and error profile of an experiment: ``applicability.npz``.
+
+    Predictors are the values of the rasters that the experiment, or a member of it, reads at the survey itself; of an
+    experiment that reads none, the coordinates.
+    """
+
+    sections = ("inputs",)
+    importance = PathParameter(
+        "file",
+        "write one with the columns `column` and `mean`",
+        optional=True,
+        significant=False,
+        description="table of permutation importance by which predictors count: columns `column` and `mean`",
+    )
+
+    def content(self) -> JSON:
+        # of an experiment that reads no table it changes nothing
+        return storage.file_digest(self.importance) if self.importance and self.tables else None
+
+    @cached_property
+    def members(self) -> "list[Applicability]":
+        """Those of an ensemble's members, whose predictors count here."""
+        if registry.models.get(self.settings.model.name).kind != "ensemble":
+            return []
+        names = self.clone(EnsembleScores).ensemble.names
+        return [self.clone(Applicability, experiment=config.Variant.parse(name)) for name in names]
+
+    @cached_property
+    def tables(self) -> dict[str, tuple[GlcTask, tuple[str, ...]]]:
+        """Name -> the table of an input and the bands that are read of it."""
+        own: dict[str, tuple[GlcTask, tuple[str, ...]]] = {
+            f"table {wanted.name} of {self.settings.name}": (input_task(self, wanted), wanted.bands)
+            for wanted in self.stored
+            if wanted.table
+        }
+        for member in self.members:
+            own |= member.tables
+        return own
+
+    def requires(self) -> dict[str, GlcTask]:
+        tables = {name: task for name, (task, _) in self.tables.items()}
+        return super().requires() | {"metrics": self.clone(Evaluate)} | tables
+
+    def write(self, out: Path) -> None:
+        from glc.applicability import area
+        from glc.applicability.space import Space
+        from glc.applicability.weights import read as read_weights
+
+        data = self.read_surveys()
+        predictors, categories = self._predictors(data)
+        train = data.train()
+        if self.tables:
+            weights = read_weights(self.importance) if self.importance else None
+            space = Space.of_table(predictors.iloc[train], weights, categories)
+        else:
+            space = Space.of_coordinates()
+        self.status(f"dissimilarity of {len(train):,} training surveys by {space.kind}", 20)
+        evaluated = pd.read_parquet(self.clone(Evaluate).folder / "surveys.parquet")
+        valid, test = (evaluated[evaluated["split"] == split] for split in ("valid", "test"))
+        places = data.places.iloc[train]
+        known = valid.set_index("surveyId").reindex(places["surveyId"])
+        frame = pd.DataFrame(
+            {
+                "surveyId": places["surveyId"].to_numpy(),
+                "fold": places["fold"].to_numpy(),
+                "block": places["block"].to_numpy(),
+                "nearest_train_m": known["nearest_train_m"].to_numpy(),
+                "score": known["f1"].to_numpy(),
+            }
+        )
+        applicability, frame = area.fit(space, predictors.iloc[train], frame)
+        applicability.save(out / area.FILE)
+        valid = frame[frame["surveyId"].isin(valid["surveyId"])].assign(split="valid")
+        at = applicability.at(predictors.iloc[data.test], test["nearest_train_m"].to_numpy())
+        test = test[["split", "surveyId", "fold", "block", "nearest_train_m"]].assign(
+            score=test["f1"],
+            dissimilarity=at["dissimilarity"].to_numpy(),
+            inside=at["inside"].to_numpy(),
+            expected=at["expected_f1"].to_numpy(),
+        )
+        pd.concat([valid, test], ignore_index=True).to_parquet(out / area.SURVEYS, index=False)
+        profile = applicability.profile
+        storage.note(
+            out,
+            threshold=applicability.dissimilarity.threshold,
+            dissimilarity=applicability.dissimilarity.facts,
+            profile=None if profile is None else profile.facts,
+        )
+
+    def _predictors(self, data: SurveyData) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+        """Predictors of all surveys of `data`, and the columns of categorical bands; coordinates without a table."""
+        from glc.classical import run
+
+        if not self.tables:
+            return data.places[["lon", "lat"]], {}
+        columns: dict[str, np.ndarray] = {}
+        categories: dict[str, list[str]] = {}
+        for task, bands in self.tables.values():
+            facts = storage.manifest(task.folder)
+            names = run.columns_of(facts, bands)
+            columns |= dict(zip(names, run.read_table(task.folder, data, bands).T, strict=True))
+            categories |= {band: own for band, own in facts["categories"].items() if set(own) <= set(names)}
+        return pd.DataFrame(columns), categories

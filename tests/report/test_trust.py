@@ -1,0 +1,43 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from glc.report import trust
+
+
+def surveys(split, inside, score, expected, blocks=2):
+    """Surveys of one split and area."""
+    count = len(score)
+    return pd.DataFrame(
+        {"split": split, "inside": inside, "score": score, "expected": expected, "block": np.arange(count) % blocks}
+    )
+
+
+def test_expected_and_observed_are_of_the_same_surveys():
+    table = pd.concat(
+        [
+            surveys("valid", True, [0.2, 0.4, 0.9], [0.25, 0.35, np.nan]),
+            surveys("valid", False, [0.1, 0.1], [np.nan, np.nan]),
+            surveys("test", True, [0.5], [0.3], blocks=1),
+            surveys("test", False, [np.nan], [0.3]),
+        ]
+    )
+    inside, outside, test = trust.rows(table)
+    assert (inside["area"], inside["surveys"], inside["covered"], inside["blocks"]) == ("inside", 3, 2, 2)
+    assert inside["expected"] == pytest.approx(0.3)
+    assert inside["observed"] == pytest.approx(0.3)
+    assert inside["low"] <= 0.3 <= inside["high"]
+    assert inside["beyond"] == pytest.approx(0.9)
+    assert (outside["expected"], outside["observed"], outside["covered"]) == (None, None, 0)
+    assert outside["beyond"] == pytest.approx(0.1)
+    assert (test["split"], test["observed"], test["low"], test["beyond"]) == ("test", 0.5, None, None)
+
+
+@pytest.mark.parametrize("by", ["coordinates", "table"])
+def test_figure_shows_the_profile_of_either_space(make_story, by):
+    story = make_story(valid=300, test=30, area_by=by)
+    svg = trust.figure(story.applicability, story.trusted)
+    assert "end of the area of applicability" in svg
+    assert "expected" in svg
+    assert ("dissimilarity" in svg.split(">", 1)[1]) == (by == "table")
+    assert len(trust.parts(story.applicability.profile)) >= 4

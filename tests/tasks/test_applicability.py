@@ -1,0 +1,63 @@
+"""Where an experiment may be trusted, from its own tables and folds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from glc import storage
+from glc.applicability import area
+from glc.errors import ConfigError
+from glc.tasks import Applicability, Evaluate, Model
+from tests.tasks.pipeline import TINY, run
+
+FOREST = (
+    "inria-run1+validation.scheme=block+validation.size_m=30_000+validation.count=5+validation.run=2+model.trees=10"
+)
+
+
+def applicability(root, experiment, **parameters):
+    return Applicability(root=str(root), dataset=TINY, experiment=experiment, **parameters)
+
+
+def test_predictors_are_the_tables_that_an_experiment_or_its_members_read(tmp_path):
+    assert applicability(tmp_path, "votes").tables == {}
+    assert set(applicability(tmp_path, "votes").requires()) == {"surveys", "folds", "metrics"}
+    (own,) = applicability(tmp_path, FOREST).tables.values()
+    assert own[0].covariates == ("bioclim", "soil")
+    joined = applicability(tmp_path, f'best+model.members=["votes", "{FOREST}"]')
+    assert [task for task, _ in joined.tables.values()] == [own[0]]
+
+
+def test_importance_counts_only_where_a_table_is_read(tmp_path):
+    path = tmp_path / "importance.csv"
+    path.write_text("column,mean\nbioclim_bio1,0.5\n")
+    for experiment, counts in (("votes", False), (FOREST, True)):
+        plain, weighted = (applicability(tmp_path, experiment, importance=name) for name in ("", str(path)))
+        assert (plain.identity != weighted.identity) == counts
+    with pytest.raises(ConfigError, match="no such file"):
+        applicability(tmp_path, "votes", importance=str(tmp_path / "absent.csv"))
+
+
+@pytest.mark.slow
+def test_a_model_of_rasters_is_trusted_by_their_values(root):
+    task = Model(root=root, dataset=TINY, experiment=FOREST)
+    assert {"Tabular", "Evaluate", "Applicability", "Model"} <= set(run(task))
+    fitted = task.clone(Applicability)
+    known = area.load(task.model_folder / area.FILE)
+    assert known.kind == "table"
+    names = known.dissimilarity.space.names
+    assert len(names) == 27
+    surveys = pd.read_parquet(fitted.folder / area.SURVEYS)
+    evaluated = pd.read_parquet(task.clone(Evaluate).folder / "surveys.parquet")
+    both = surveys.merge(evaluated, on=["split", "surveyId", "fold"])
+    assert len(both) == len(surveys) == len(evaluated)
+    assert_allclose(both["score"], both["f1"])
+    valid = surveys[surveys["split"] == "valid"]
+    measured = valid["dissimilarity"].notna()
+    assert measured.mean() > 0.5
+    threshold = storage.manifest(fitted.folder)["threshold"]
+    assert (valid["inside"] == (valid["dissimilarity"] <= threshold)).all()
+    assert 0.5 < valid["inside"][measured].mean() <= 1
+    strange = pd.DataFrame(1e5 + np.zeros((1, len(names))), columns=list(names))
+    assert known.at(strange, np.array([1e3]))["inside"].tolist() == [False]
