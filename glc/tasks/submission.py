@@ -87,11 +87,11 @@ class Submission(ExperimentProduct):
             path, at = out / _file_name(split), data.tests[split]
             # a file holds one test, and maybe training surveys as well, which have no line here
             own = ids[ids["file"].map(names).eq(dataset)] if len(self.tests) > 1 else ids
-            names_of = None
+            called = None
             if written is not None:
                 of_split = written[written["dataset"] == (data.train_name if data.held_out else dataset)]
-                names_of = dict(zip(of_split["surveyId"].tolist(), of_split["name"], strict=True))
-            wanted = submission.expected(own["surveyId"].tolist(), data, split, names_of)
+                called = dict(zip(of_split["name"], of_split["surveyId"].tolist(), strict=True))
+            wanted = submission.expected(own["surveyId"].tolist(), data, called, split)
             if self.ranked:
                 of_test = scores.read(self.input()["scores"].path / "test").rows(at)
                 by_split[split] = submission.write_ranked(of_test, path, wanted)
