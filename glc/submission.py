@@ -52,21 +52,22 @@ class Expected:
 
 
 def expected(
-    test_ids: Sequence[str], data: SurveyData, survey_names: Mapping[str, int] | None = None, split: str = "test"
+    test_ids: Sequence[str], data: SurveyData, split: str = "test", names: Mapping[int, str] | None = None
 ) -> Expected:
     """What a submission for `data` has to hold.
 
     test_ids : ids of the dataset's own test, as its file writes them; a held-out test has those of its surveys
-    survey_names : text by which the test's surveys are called -> their ids, where their ids are text
     split : which of ``data.tests``
+    names : surveyId -> id as the files write it, where that is text
     """
     known = [str(survey) for survey in data.places["surveyId"].to_numpy()[data.test[data.tests[split]]]]
-    names = {str(survey): name for name, survey in (survey_names or {}).items()}
-    ids = [names.get(survey, survey) for survey in known] if data.held_out else list(test_ids)
-    if survey_names is None:
+    ids = known if data.held_out else list(test_ids)
+    if names is None:
         plain = [editions.plain_id(name) for name in ids]
     else:
-        plain = [str(survey_names.get(name, "")) for name in ids]
+        ids = [names[int(survey)] for survey in ids] if data.held_out else ids
+        numbers = {name: str(survey) for survey, name in names.items()}
+        plain = [numbers.get(name, "") for name in ids]
     read = set(known)
     labels_of_training = data.labels_of(data.train())
     counts = np.asarray(labels_of_training.sum(axis=0)).ravel()

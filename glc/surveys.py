@@ -4,6 +4,7 @@ This is the one place that says which labels a model may see: `train(fold)` neve
 held-out test fold, or of the test set.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,7 @@ class SurveyData:
         Of an edition with several tests, `test_name` is what their names begin with (``pa_test`` of pa_test_ood)
     relative : whether the dataset has presence-only records alone, of which nobody listed all species of a place:
         scores are relative suitability, and no set of species can be right or wrong
+    widens : whether records add over all of their uncertainty where an experiment does not say (the edition's)
     """
 
     places: pd.DataFrame
@@ -41,6 +43,7 @@ class SurveyData:
     test_name: str
     held_out: bool
     relative: bool = False
+    widens: bool = False
 
     @cached_property
     def _trainable(self) -> np.ndarray:
@@ -119,7 +122,7 @@ class SurveyData:
         both = pd.concat([self.places, asked[self.places.columns]], ignore_index=True)
         empty = sparse.csr_matrix((count, len(self.species)), dtype=bool)
         labels = sparse.vstack([self.label_matrix, empty], format="csr", dtype=bool)
-        wider = SurveyData(both, self.species, labels, self.train_name, self.test_name, self.held_out)
+        wider = dataclasses.replace(self, places=both, label_matrix=labels)
         return wider, np.arange(start, start + count)
 
     def rows_of(self, surveys: np.ndarray, dataset: str) -> np.ndarray:
@@ -153,8 +156,9 @@ def read(surveys_folder: StrPath, folds_folder: StrPath) -> SurveyData:
         matrix,
         facts["train"],
         facts["test"],
-        bool(storage.manifest(folds_folder)["held_out"]),
+        held_out=bool(storage.manifest(folds_folder)["held_out"]),
         relative=bool(facts.get("presence_only")),
+        widens=facts["widens"],
     )
 
 

@@ -11,8 +11,8 @@ SPECIES = 12
 
 
 def names():
-    """Names of the registered editions."""
-    return list(registry.editions.choices())
+    """Names of the registered editions that declare their tables; others find them in what they read."""
+    return [name for name in registry.editions.choices() if registry.editions.get(name).tables]
 
 
 def plain_name(pattern):

@@ -168,31 +168,41 @@ def _losses(score, values, blocks, variables):
         return {((), 0): float(((score - score.mean()) ** 2).mean())}
     losses = {}
     for names, steps in choices:
+        design = _design(values, {name: _knots(values[name], steps) for name in names}, len(score))
+        reduced = {group: _reduced(design[groups == group], score[groups == group]) for group in np.unique(groups)}
         total = 0.0
-        for group in np.unique(groups):
-            train, test = groups != group, groups == group
-            held = {name: column[test] for name, column in values.items()}
-            knots, best, drops = _fit(score[train], {name: c[train] for name, c in values.items()}, names, steps)
-            expected = np.full(test.sum(), best)
-            for name in names:
-                expected -= _ramps(held[name], knots[name]) @ drops[name]
-            total += float(((score[test] - np.clip(expected, 0, None)) ** 2).sum())
+        for group in reduced:
+            solution = _solve(np.vstack([rows for other, rows in reduced.items() if other != group]))
+            expected = np.clip(design[groups == group] @ solution, 0, None)
+            total += float(((score[groups == group] - expected) ** 2).sum())
         losses[names, steps] = total / len(score)
     return losses
 
 
 def _fit(score, values, names, steps):
     """Knots and drops of each variable of `names`, and the score at the first knots."""
-    from scipy.optimize import nnls  # a prediction does not wait for what only a fit needs
-
     knots = {name: _knots(values[name], steps) for name in names}
-    if not names:
-        return {}, float(score.mean()), {}
-    design = np.column_stack([np.ones(len(score)), *(-_ramps(values[name], knots[name]) for name in names)])
-    solution = nnls(design, score, maxiter=100 * design.shape[1])[0]
+    solution = _solve(_reduced(_design(values, knots, len(score)), score))
     ends = np.cumsum([1, *(len(knots[name]) - 1 for name in names)])
     drops = {name: solution[start:end] for name, (start, end) in zip(names, pairwise(ends), strict=True)}
     return knots, float(solution[0]), drops
+
+
+def _design(values, knots, count):
+    """(n, 1 + ramps): what is multiplied by the score at the first knots and the drops."""
+    return np.column_stack([np.ones(count), *(-_ramps(values[name], own) for name, own in knots.items())])
+
+
+def _reduced(design, score):
+    """The triangle of a QR decomposition: least squares over its few rows are those over all surveys."""
+    return np.linalg.qr(np.column_stack([design, score]), mode="r")
+
+
+def _solve(rows):
+    """Non-negative least squares of `_reduced` rows, or of several stacked."""
+    from scipy.optimize import nnls  # a prediction does not wait for what only a fit needs
+
+    return nnls(rows[:, :-1], rows[:, -1], maxiter=100 * rows.shape[1])[0]
 
 
 def _knots(values, steps):

@@ -81,6 +81,23 @@ class Basemap:
         """Whether each place (lon, lat in degrees) is on land, or in a lake: (n,) bool."""
         return self.country_at(lon, lat) >= 0
 
+    def at_sea(self, lon: ArrayLike, lat: ArrayLike, tolerance_m: float = 5_000.0) -> np.ndarray:
+        """Whether each place is at sea, and not just off a coast that the basemap simplifies.
+
+        lon, lat : (n,) degrees
+        tolerance_m : a place is on land if a square round it that reaches this far, metres, touches land
+        returns : (n,) bool, False where a coordinate is missing
+        """
+        lon, lat = np.broadcast_arrays(np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float)))
+        sea = np.isfinite(lon + lat) & ~self.is_land(lon, lat)
+        rows = np.flatnonzero(sea)
+        up = np.degrees(tolerance_m / geo.EARTH_RADIUS_M)
+        side = up / np.maximum(np.cos(np.radians(lat[rows])), 0.01)
+        squares = shapely.box(lon[rows] - side, lat[rows] - up, lon[rows] + side, lat[rows] + up)
+        near, _ = self._coasts[0].query(squares, predicate="intersects")
+        sea[rows[near]] = False
+        return sea
+
     def outline(
         self, bounds: tuple[float, float, float, float], crs: int = 4326, borders: bool = True
     ) -> dict[str, list[np.ndarray]]:
@@ -205,6 +222,11 @@ def countries() -> list[tuple[str, str, BaseGeometry]]:
 def country_at(lon: ArrayLike, lat: ArrayLike) -> np.ndarray:
     """Number, as in `countries`, of the packaged basemap's country at each place; see `Basemap.country_at`."""
     return world().country_at(lon, lat)
+
+
+def at_sea(lon: ArrayLike, lat: ArrayLike, tolerance_m: float = 5_000.0) -> np.ndarray:
+    """Whether places are at sea on the packaged basemap; see `Basemap.at_sea`."""
+    return world().at_sea(lon, lat, tolerance_m)
 
 
 def is_land(lon: ArrayLike, lat: ArrayLike) -> np.ndarray:

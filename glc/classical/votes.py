@@ -10,6 +10,7 @@ from glc import geo
 from glc.classical._base import Classical, Scorer
 from glc.config import SOME, NotNegative, Positive, section
 from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
+from glc.neighbours.uncertainty import Uncertainty, widened
 from glc.registry import models
 from glc.surveys import SurveyData
 from glc.types import MemberOptions
@@ -29,7 +30,8 @@ class Votes(Classical):
 
     the Dirichlet smoothing of language models: where there are few records nearby, the wider surroundings speak. The
     coarsest share is that of the whole training set. A score is the share times the mean number of species in a
-    presence-absence survey: an expected count, at most 1.
+    presence-absence survey: an expected count, at most 1. A record of uncertain place may vote over all of its
+    uncertainty (`glc.neighbours.uncertainty`).
     """
 
     @section
@@ -40,6 +42,9 @@ class Votes(Classical):
         """Records that the coarser scale counts for."""
         po_weight: NotNegative = 1.0
         """Weight of a presence-only record (0: left out); a species of a presence-absence survey has 1."""
+        uncertainty: Uncertainty = "edition"
+        """widen: a record adds over all of its uncertainty (geoUncertaintyInM), as many records around it would;
+        ignore: at its place alone; edition: widen for records of Darwin Core, ignore for the contests' files."""
 
     @classmethod
     def needs_surveys(cls, options: MemberOptions) -> str:
@@ -55,7 +60,11 @@ class Votes(Classical):
         overall = np.asarray(records.sum(axis=0)).ravel()
         richness = data.labels_of(train).sum() / max(len(train), 1)
         scales = sorted(self.options.scales_m, reverse=True)
-        pools = [pool(data.places.iloc[seen], records, scale / CELLS_PER_SCALE) for scale in scales]
+        widen = widened(data, self.options.uncertainty)
+        pools = [
+            pool(data.places.iloc[seen], records, scale / CELLS_PER_SCALE, spread_m=scale if widen else None)
+            for scale in scales
+        ]
 
         def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
             points = geo.unit_sphere(places["lon"], places["lat"])

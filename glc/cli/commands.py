@@ -148,6 +148,122 @@ def run(
     _luigi(task, options, [*own, *context.args], verbose)  # what follows -- is read last and wins
 
 
+@app.command(name="map", context_settings={"allow_extra_args": True})
+def distribution_map(
+    context: typer.Context,
+    experiment: Experiment,
+    dataset: DatasetOption = "virtual:small",
+    bounds: Annotated[
+        str,
+        typer.Option(
+            help="West, south, east, north in degrees, such as --bounds=-5,42,8,51.",
+            show_default="the area of the training surveys",
+        ),
+    ] = "",
+    like: Annotated[str, typer.Option(help="Raster whose cells the map has.", show_default=False)] = "",
+    aoi: Annotated[str, typer.Option(help="GeoJSON of the areas that are mapped.", show_default=False)] = "",
+    resolution: Annotated[
+        str,
+        typer.Option(help="Side of a cell: metres, or degrees where --crs is geographic.", show_default="1000 metres"),
+    ] = "",
+    crs: Annotated[
+        str, typer.Option(help="CRS of the map, such as EPSG:3035.", show_default="the dataset's projection")
+    ] = "",
+    species: Annotated[
+        str,
+        typer.Option(help="Ids or names with commas between, or all.", show_default="the 50 most frequent"),
+    ] = "",
+    mask: Annotated[
+        str,
+        typer.Option(help="Raster, zero or nodata where nothing is predicted; none: the sea too.", show_default="land"),
+    ] = "",
+    name: Annotated[str, typer.Option(help="Folder of the map inside the experiment's.", show_default=False)] = "",
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Predict although the model's inputs have no value in the area.")
+    ] = False,
+    root: RootOption = "",
+    imagery: ImageryOption = "",
+    verbose: VerboseOption = False,
+) -> None:
+    """Map species, their number, and where to trust the map: GeoTIFFs, a preview, a STAC item.
+
+    What is not fitted yet is fitted first.
+    """
+    options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery}
+    options |= {"bounds": bounds, "like": like, "aoi": aoi, "resolution": resolution, "crs": crs}
+    options |= {"species": species, "mask": mask, "name": name}
+    _luigi("DistributionMap", options, ["--allow-missing"] * allow_missing + context.args, verbose)
+
+
+@app.command(context_settings={"allow_extra_args": True})
+def predict(
+    context: typer.Context,
+    experiment: Annotated[
+        str,
+        typer.Argument(
+            help="A name that `glc list` shows, the path of a TOML file, or the folder of a fitted model.",
+            autocompletion=_complete_experiment,
+            show_default=False,
+        ),
+    ],
+    dataset: DatasetOption = "virtual:small",
+    lon: Annotated[
+        float | None, typer.Option(help="Longitude in degrees, west negative: --lon -1.5.", show_default=False)
+    ] = None,
+    lat: Annotated[float | None, typer.Option(help="Latitude in degrees, south negative.", show_default=False)] = None,
+    date: Annotated[str, typer.Option(help="YYYY-MM-DD or a year; by default the latest.", show_default=False)] = "",
+    places: Annotated[
+        str,
+        typer.Option(
+            help="File of places, .csv, .parquet or .gpkg, with lon and lat and, if known, date and surveyId.",
+            show_default=False,
+        ),
+    ] = "",
+    layer: Annotated[str, typer.Option(help="Layer of a .gpkg that has several.", show_default=False)] = "",
+    top: Annotated[int, typer.Option(min=1, help="Species listed; all of the predicted set are listed.")] = 25,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also what the nearest surveys hold, and what each input changes.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Predict where all imagery of the experiment is missing.")
+    ] = False,
+    imagery: ImageryOption = "",
+    root: RootOption = "",
+    verbose: VerboseOption = False,
+) -> None:
+    """Predict the species at one place (--lon, --lat) from a fitted model, or at all places of a file (--places).
+
+    The model of an experiment is made by: luigi --module glc.tasks Model --experiment NAME --dataset FOLDER. With
+    --places it is made where it is missing, and options of Luigi may follow after `--`.
+    """
+    if places:
+        single = {"--lon": lon is not None, "--lat": lat is not None, "--date": date, "--explain": explain}
+        if wrong := [name for name, given in (single | {"--json": as_json}).items() if given]:
+            raise ConfigError(f"found --places and {wrong[0]}, expected either a file of places, or one place")
+        options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery}
+        options |= {"places": places, "layer": layer, "top": str(top)}
+        _luigi("Predict", options, [*["--allow-missing"] * allow_missing, *context.args], verbose)
+        return
+    if lon is None or lat is None:
+        found = " and ".join(name for name, value in (("--lon", lon), ("--lat", lat)) if value is not None) or "neither"
+        raise ConfigError(f"found {found}, expected --lon and --lat, such as --lon 3.9 --lat 43.6, or --places FILE")
+    from glc.cli import model_folder, predict
+
+    folder = model_folder.model_folder(experiment, dataset, root)
+    predict.show(
+        folder,
+        lon,
+        lat,
+        date,
+        top=top,
+        imagery=imagery,
+        allow_missing=allow_missing,
+        explain=explain,
+        as_json=as_json,
+    )
+
+
 @app.command(name="list")
 def list_experiments(
     paper: Annotated[str, typer.Argument(help="Only papers or experiments whose name contains this.")] = "",
@@ -201,6 +317,31 @@ def verify(root: RootOption = "", verbose: VerboseOption = False) -> None:
     _luigi("Verify", {"root": root}, [], verbose)
 
 
+@app.command(context_settings={"allow_extra_args": True})
+def explain(
+    context: typer.Context,
+    experiment: Experiment,
+    dataset: DatasetOption = "virtual:small",
+    species: Annotated[
+        list[str],
+        typer.Option("--species", "-s", help="Id or name; may be repeated.", show_default="the two most frequent"),
+    ] = [],  # noqa: B006  # typer reads it
+    repeats: Annotated[int, typer.Option(min=1, help="Permutations per input and fold.")] = 5,
+    root: RootOption = "",
+    imagery: ImageryOption = "",
+    verbose: VerboseOption = False,
+) -> None:
+    """Explain an experiment: response curves, importance of inputs, species' maps, ODMAP, what to cite.
+
+    The answers are tables in ROOT/explain, and sections of the experiment's report.
+    """
+    import json
+
+    options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery}
+    options |= {"species": json.dumps(species) if species else "", "repeats": str(repeats)}
+    _luigi("Explain", options, context.args, verbose)
+
+
 @app.command()
 def provenance(
     path: Annotated[str, typer.Argument(help="A submission, metrics, report or table, or an output in ROOT/store.")],
@@ -227,5 +368,6 @@ def _luigi(task, options, more, verbose):
         print("loading …", end="\r", file=sys.stderr, flush=True)
     from glc.tasks import console
 
-    words = [word for name, value in options.items() if value for word in (f"--{name.replace('_', '-')}", value)]
+    # a value may begin with a minus, as a western longitude does
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if value]
     console.run([task, *words, *more, *["--machine-verbose"] * verbose])

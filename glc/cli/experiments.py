@@ -1,6 +1,5 @@
 """``glc list`` and ``glc show``: the experiments and their settings."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,11 +8,10 @@ from rich.text import Text
 
 from glc import config
 from glc.cli import output
+from glc.references import paper_named
 from glc.types import JSON
 
 OWN = "This project"
-_PAPER = re.compile(r"\((?:after )?([A-Z][^()]*?\b\d{4})\b[^()]*\)")
-"""A paper at the end of a description: (DS@GT 2024, section 5), (after Liu et al. 2024)."""
 _NAMES = {"series": "satellite time series", "landsat": "Landsat cubes", "bioclim": "monthly climate cubes"}
 
 
@@ -31,8 +29,7 @@ def listed(name: str) -> Listed:
     """What the list says of an experiment; its options are not checked, which would import every model."""
     values = config.read(name)
     description = values.get("description", "")
-    papers = _PAPER.findall(description)
-    return Listed(name, papers[-1] if papers else OWN, description, tuple(dict.fromkeys(_needs(values))))
+    return Listed(name, paper_named(description) or OWN, description, tuple(dict.fromkeys(_needs(values))))
 
 
 def _needs(values: dict[str, JSON]) -> Iterator[str]:

@@ -58,7 +58,7 @@ def show(root: str = "") -> None:
             on_test = ", ".join(
                 text if split == "test" else f"{split.removeprefix('test_')} {text}" for split, text in tests.items()
             )
-            table.add_row(Text(name), Text(validation), Text(on_test), day)
+            table.add_row(Text(name), Text(validation), Text(on_test or score(None, measure)), day)
         screen.print(Text(dataset, style="bold underline"))
         screen.print(table)
         screen.print()

@@ -3,6 +3,7 @@
 import codecs
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class Archive:
             try:
                 with archive.open(info) as member:
                     yield member  # type: ignore[misc]
-            except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+            except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
                 raise DataError(f"{self.path}: {name} cannot be unpacked ({error}); fetch the archive again") from None
 
     def _info(self, name: str) -> zipfile.ZipInfo:

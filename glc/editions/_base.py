@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from glc import registry, schema, storage
 from glc.editions._source import PLAIN, Source
 from glc.errors import DataError
+from glc.references import Reference
 from glc.types import Facts, StrPath
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ class Edition:
 
     tolerated : reasons of the quarantine that do not count for surveys.max_quarantine_fraction, because the edition
         leaves such rows out by choice
+    widens : whether geoUncertaintyInM says how far a record may be from its place, so that votes and kernels spread it
+        out where an experiment does not say
     train, or_train : the dataset that is trained on; if it has no file, the first of `or_train` that has one
     test : or what the names of its datasets begin with, of an edition with several tests (``pa_test`` of pa_test_ood)
     truth : (dataset, glob) of CSVs with labels of a test, surveyId and speciesId, which nothing but the evaluation
@@ -130,6 +133,7 @@ class Edition:
     submission : ``sets`` of species a survey, or ``ranked`` species with their scores (`glc.submission`)
     set_columns : header of a submission of sets
     name : given by the registry
+    references : what to cite if the files are the contest's own
     """
 
     title: str
@@ -143,8 +147,10 @@ class Edition:
     truth: tuple[tuple[str, str], ...] = (("", "truth/*.csv"),)
     or_train: tuple[str, ...] = ()
     tolerated: tuple[str, ...] = ()
+    widens: bool = False
     named: bool = False
     name: str = ""
+    references: tuple[Reference, ...] = ()
 
     def find(self, folder: StrPath) -> tuple[tuple[Table, Path], ...]:
         """``((table, path), ...)`` of the tables whose files are under `folder`; empty when it is another edition's.
@@ -196,6 +202,11 @@ class Dataset:
         return tuple(dict.fromkeys(table.dataset for table, _ in self.files))
 
     @property
+    def presence_only(self) -> bool:
+        """Whether it has presence-only records alone, and is no contest of single labels."""
+        return self.train == "po" and not self.edition.single_label
+
+    @property
     def paths(self) -> list[Path]:
         """Every file that is read, each once."""
         return sorted({*(path for _, path in self.files), *self.edition.also_read(self)}, key=self.relative)
@@ -205,11 +216,6 @@ class Dataset:
         """Name of the dataset that is trained on; the edition's first choice where none of them is there."""
         choices = (self.edition.train, *self.edition.or_train)
         return next((name for name in choices if name in self.datasets), self.edition.train)
-
-    @property
-    def presence_only(self) -> bool:
-        """Whether it has presence-only records alone, and is no contest of single labels."""
-        return self.train == "po" and not self.edition.single_label
 
     @property
     def has_test(self) -> bool:

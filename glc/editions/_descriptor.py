@@ -40,7 +40,7 @@ def read(archive: Archive) -> ArchiveDescriptor:
     """What ``meta.xml`` says; a DataError if that cannot be read."""
     try:
         return ArchiveDescriptor(archive.read_text(META))
-    except (ElementTree.ParseError, InvalidArchive, AttributeError, TypeError, ValueError) as error:
+    except (ElementTree.ParseError, InvalidArchive, AttributeError, TypeError, ValueError, LookupError) as error:
         raise DataError(
             f"{archive.path}: {META} cannot be read ({error}); expected a descriptor of a Darwin Core archive with a "
             "core; fetch the archive again"
@@ -56,10 +56,6 @@ def data_file(archive: Archive, described: DataFileDescriptor) -> DataFile:
             f"{where}: found {separator!r} between fields and {quote!r} around them, expected one character"
         )
     encoding = described.file_encoding or "utf-8"
-    try:
-        "".encode(encoding)
-    except LookupError:
-        raise DataError(f"{where}: unknown encoding {encoding!r}; correct {META}") from None
     id_column = described.id_index if described.represents_corefile else described.coreid_index
     fields = {field["index"]: field["term"].rsplit("/")[-1] for field in described.fields if field["index"] is not None}
     with archive.open(described.file_location) as file:

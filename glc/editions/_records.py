@@ -116,11 +116,11 @@ class _Faults:
         """Rows without a fault."""
         return self.made["fault_reason"].isna()
 
-    def add(self, column: str, found: pd.Series, bad: pd.Series, reason: str) -> None:
+    def add(self, column: str, value: pd.Series, bad: pd.Series, reason: str) -> None:
         """Add the fault of rows that are `bad` and have none."""
         rows = bad.fillna(False).astype(bool) & self.free
         self.made.loc[rows, "fault_column"] = column
-        self.made.loc[rows, "fault_found"] = found[rows].astype(object)
+        self.made.loc[rows, "fault_found"] = value[rows].astype(object)
         self.made.loc[rows, "fault_reason"] = reason
 
 

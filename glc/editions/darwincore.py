@@ -249,6 +249,7 @@ editions.register("darwincore")(
         "Darwin Core",
         tables=(),
         or_train=("po",),
-        tolerated=(_records.BASIS, _records.NOT_A_SPECIES, _records.FAR, _records.NO_PLACE),
+        widens=True,
+        tolerated=(_records.BASIS, _records.NOT_A_SPECIES, _records.FAR, _records.NO_PLACE, _records.ZERO),
     )
 )

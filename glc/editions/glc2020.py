@@ -6,6 +6,7 @@ below ``patches-fr`` and ``patches-us``.
 
 from glc.editions._areas import tables
 from glc.editions._base import Edition
+from glc.references import Reference
 from glc.registry import editions
 
 PLACE = {"surveyId": "id", "lon": "lon", "lat": "lat"}
@@ -18,5 +19,16 @@ editions.register("glc2020")(
         test="po_test",
         single_label=True,
         submission="ranked",
+        references=(
+            Reference(
+                "preprint",
+                "Cole, Elijah; Deneu, Benjamin; Lorieul, Titouan; Servajean, Maximilien; Botella, Christophe; "
+                "Morris, Dan; Jojic, Nebojsa; Bonnet, Pierre; Joly, Alexis",
+                "The GeoLifeCLEF 2020 Dataset",
+                2020,
+                "arXiv:2004.04192",
+                "10.48550/arXiv.2004.04192",
+            ),
+        ),
     )
 )

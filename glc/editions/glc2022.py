@@ -2,6 +2,7 @@
 
 from glc.editions._areas import tables
 from glc.editions._base import Edition
+from glc.references import Reference
 from glc.registry import editions
 
 PLACE = {"surveyId": "observation_id", "lon": "longitude", "lat": "latitude"}
@@ -14,5 +15,16 @@ editions.register("glc2022")(
         test="po_test",
         single_label=True,
         set_columns=("Id", "Predicted"),  # Kaggle's
+        references=(
+            Reference(
+                "conference",
+                "Lorieul, Titouan; Cole, Elijah; Deneu, Benjamin; Servajean, Maximilien; Bonnet, Pierre; Joly, Alexis",
+                "Overview of GeoLifeCLEF 2022: Predicting species presence from multi-modal remote sensing, "
+                "bioclimatic and pedologic data",
+                2022,
+                "Working Notes of CLEF 2022, CEUR Workshop Proceedings 3180",
+                url="https://ceur-ws.org/Vol-3180/paper-155.pdf",
+            ),
+        ),
     )
 )

@@ -5,6 +5,7 @@ column. The sample has no test; the contest's blind test file is read where it i
 """
 
 from glc.editions._base import Edition, Table
+from glc.references import Reference
 from glc.registry import editions
 
 COLUMNS = {"surveyId": "glcID", "lon": "lon", "lat": "lat", "year": "year", "date": "date", "speciesId": "speciesId"}
@@ -33,5 +34,17 @@ editions.register("glc2023")(
             Table("po", patterns("Presences_only_train"), COLUMNS, OPTIONAL, separator=";", by_place_and_date=True),
         ),
         set_columns=("Id", "Predicted"),  # Kaggle's
+        references=(
+            Reference(
+                "preprint",
+                "Botella, Christophe; Deneu, Benjamin; Marcos, Diego; Servajean, Maximilien; Estopinan, Joaquim; "
+                "Larcher, Théo; Leblanc, César; Bonnet, Pierre; Joly, Alexis",
+                "The GeoLifeCLEF 2023 Dataset to evaluate plant species distribution models at high spatial resolution "
+                "across Europe",
+                2023,
+                "arXiv:2308.05121",
+                "10.48550/arXiv.2308.05121",
+            ),
+        ),
     )
 )

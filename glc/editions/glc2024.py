@@ -4,6 +4,7 @@ Both spellings of the file names, flat or in sub-folders.
 """
 
 from glc.editions._base import Edition, Table
+from glc.references import Reference
 from glc.registry import editions
 
 PLACE = {"surveyId": "surveyId", "lon": "lon", "lat": "lat", "year": "year"}
@@ -17,7 +18,28 @@ def patterns(year, kind, split):
     return name, f"*/{name}"
 
 
-def europe(title, year):
+OVERVIEW = Reference(
+    "conference",
+    "Picek, Lukas; Botella, Christophe; Servajean, Maximilien; Leblanc, César; Palard, Rémi; Larcher, Théo; "
+    "Deneu, Benjamin; Marcos, Diego; Estopinan, Joaquim; Bonnet, Pierre; Joly, Alexis",
+    "Overview of GeoLifeCLEF 2024: Species Composition Prediction with High Spatial Resolution at Continental Scale "
+    "using Remote Sensing",
+    2024,
+    "Working Notes of CLEF 2024, CEUR Workshop Proceedings 3740",
+    url="https://ceur-ws.org/Vol-3740/paper-186.pdf",
+)
+GEOPLANT = Reference(
+    "preprint",
+    "Picek, Lukas; Botella, Christophe; Servajean, Maximilien; Leblanc, César; Palard, Rémi; Larcher, Théo; "
+    "Deneu, Benjamin; Marcos, Diego; Bonnet, Pierre; Joly, Alexis",
+    "GeoPlant: Spatial Plant Species Prediction Dataset",
+    2024,
+    "arXiv:2408.13928",
+    "10.48550/arXiv.2408.13928",
+)
+
+
+def europe(title, year, references):
     """The edition layout that 2024 and 2025 share."""
     return Edition(
         title,
@@ -26,7 +48,8 @@ def europe(title, year):
             Table("pa_test", patterns(year, "PA", "test"), PLACE, OPTIONAL, one_row_per_survey=True),
             Table("po", patterns(year, "P[0O]", "train"), LABELLED, OPTIONAL),
         ),
+        references=references,
     )
 
 
-editions.register("glc2024")(europe("GeoLifeCLEF 2024", 24))
+editions.register("glc2024")(europe("GeoLifeCLEF 2024", 24, (OVERVIEW, GEOPLANT)))

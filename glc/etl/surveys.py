@@ -50,7 +50,7 @@ def write(
         encoding where it is not UTF-8), ``datasets`` (occurrences, surveys, species), the sums ``rows``, ``kept``,
         ``quarantined``, ``unscored``, the ids of test surveys that cannot be used, as the file writes them, ``species``
         (number, how many are named, kinds of ids that were text), and where the edition knows it ``citation`` (doi,
-        title, rights, and ``licences`` with the number of rows)
+        title, rights, and ``licences`` with the number of rows); and ``widens``, the edition's
     A DataError is raised for more quarantined rows than allowed, a training or test dataset without a usable row, a
     file that changes while it is read, and any row that is neither written nor quarantined.
     """
@@ -104,7 +104,10 @@ def write(
     storage.write_table(ids, "test_ids", out / "test_ids")
     _refuse_changes(dataset, stamps)
 
-    facts = {"files": files, "datasets": _datasets(out, dataset), "species": facts_of_species}
+    facts = {
+        "files": files, "datasets": _datasets(out, dataset), "species": facts_of_species,
+        "widens": dataset.edition.widens,
+    }  # fmt: skip
     if citation:
         facts["citation"] = citation
     facts |= {name: sum(file[name] for file in files) for name in ("rows", "kept", "quarantined")}

@@ -60,7 +60,7 @@ def write_relative(data: SurveyData, out: Path, folds: Sequence[int], truth: pd.
         intervals; test is None where its records are not known
     """
     rows = []
-    species, actual = evaluate.test_labels(data, truth)
+    species, actual = evaluate.test_labels(data, truth, "test")
     for level in LEVELS:
         model = Frequency(Frequency.Options(level=level, sources=("po",)))
         queries = [data.valid(fold) for fold in folds]

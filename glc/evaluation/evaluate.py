@@ -117,9 +117,7 @@ def title(split: str) -> str:
 
 
 def test_labels(
-    data: SurveyData,
-    truth: pd.DataFrame | None,
-    split: str = "test",  # noqa: PT028 - it is no test
+    data: SurveyData, truth: pd.DataFrame | None, split: str
 ) -> tuple[np.ndarray, sparse.csr_matrix | None]:
     """Labels of one of `data.tests` where they are known: (species, boolean CSR), or (data.species, None).
 

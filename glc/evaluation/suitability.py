@@ -69,13 +69,14 @@ def write(
             species, actual = data.species, data.labels_of(rows)
         else:
             rows = data.test
-            species, actual = evaluate.test_labels(data, truth)
+            species, actual = evaluate.test_labels(data, truth, "test")
         if not np.array_equal(data.places["surveyId"].to_numpy()[rows], scores.surveys):
             raise DataError(f"{scores_folder}/{split}: surveys differ from those of the dataset; score them again")
         frame = data.places.iloc[rows][["surveyId", "lon", "lat", "country", "region", "block"]].reset_index(drop=True)
         frame.insert(0, "split", split)
         frame["fold"] = scores.fold
         frame["nearest_train_m"] = evaluate.nearest_train(data, rows, scores.fold)
+        frame["f1"] = np.nan  # of tables of surveys: there is none here
         frame["recall_at_25"] = np.nan
         if actual is not None:
             widened = labels.widen(scores.matrix, scores.species, species)

@@ -24,8 +24,9 @@ def render(facts: Facts, settings: config.Experiment) -> str:
         "Species": f"{facts['species']:,}",
         "Area of the training surveys": f"{west:.2f} to {east:.2f} °E, {south:.2f} to {north:.2f} °N",
         "Inputs": ", ".join(facts["inputs"]) or "coordinates alone",
+        "Scores": facts["scores"],
         "Made with": f"glc {facts['glc']}",
-    } | {f"Score, {name}": text for name, text in facts["scores"].items()}
+    }
     lines = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
     return f"""# {facts["experiment"]}
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import rasterio
 
 from glc import editions, schema
 from glc.errors import DataError
@@ -107,7 +108,7 @@ class Reader:
             if not folder.is_dir():
                 raise DataError(f"{folder}: no such folder; expected one with the imagery (--imagery-folder)")
         self.folders = list(dict.fromkeys([*folders, *(folder for folder in recorded if folder.is_dir())]))
-        self.surveys, self._facts = surveys, facts
+        self.surveys, self._facts, self._memory_mb = surveys, facts, memory_mb
         self._scratch = tempfile.TemporaryDirectory(prefix="glc-inputs-")
         self._ids: dict[tuple[Path, str], pd.DataFrame | None] = {}
         self._tables: dict[str, TableSource] = {}
@@ -152,6 +153,10 @@ class Reader:
         missing_columns = [name for name in ("dataset", "surveyId", "lon", "lat") if name not in places]
         if missing_columns:
             raise DataError(f"places: column {missing_columns[0]!r} is missing; found {', '.join(places.columns)}")
+        with rasterio.Env(GDAL_CACHEMAX=int(self._memory_mb / 2 * 2**20)):  # it would take a share of the whole memory
+            return self._read(places, allow_missing)
+
+    def _read(self, places: pd.DataFrame, allow_missing: bool) -> InputsAt:
         ids = lookup(places, self.surveys)
         tables, images, known, missing = {}, {}, {}, {}
         for entry in self._facts["inputs"]:

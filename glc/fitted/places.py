@@ -84,11 +84,11 @@ class Surroundings:
         given = pd.Series(date if np.ndim(date) else [date] * count).astype("string").str.strip()
         if len(given) != count:
             raise DataError(f"date: found {len(given)}, expected one per place: {count}")
-        found = pd.to_numeric(given.str.extract(r"^(\d{4})(?:\D|$)")[0])
-        unread = given.notna() & (given != "") & found.isna()
+        years_given = pd.to_numeric(given.str.extract(r"^(\d{4})(?:\D|$)")[0])
+        unread = given.notna() & (given != "") & years_given.isna()
         if unread.any():
             raise DataError(f"date: found {given[unread].iloc[0]!r}, expected a year or an ISO date such as 2021-06-30")
-        return np.where(found.notna(), found.to_numpy(float, na_value=np.nan), years)
+        return np.where(years_given.notna(), years_given.to_numpy(float, na_value=np.nan), years)
 
     def _as_surveys(self, places):
         """`places` with the attributes of the dataset's surveys that they are."""

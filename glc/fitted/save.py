@@ -24,7 +24,6 @@ def write(
     *,
     decoder: Path | None,
     names: pd.DataFrame | None = None,
-    relative: bool = False,
     facts: Mapping[str, JSON],
 ) -> Facts:
     """Write a fitted experiment into the existing folder `out`; returns the facts of its ``model.json``.
@@ -33,7 +32,6 @@ def write(
     data : the surveys that it was fitted to
     decoder : file of what the decoder learned; None for a model without sets
     names : frame of schema ``species``; None where the dataset names no species
-    relative : whether only presence-only records trained it
     facts : of dataset, provenance and inputs
     """
     scorers.write(source, out / layout.SCORER)
@@ -49,7 +47,7 @@ def write(
         "glc": __version__,
         "experiment": source.settings.name,
         "kind": registry.models.get(source.settings.model.name).kind,
-        "relative": relative,
+        "relative": data.relative,
         "training_surveys": len(train),
         "presence_only_surveys": len(data.presence_only),
         "species": len(species),

@@ -12,7 +12,7 @@ from glc.errors import DataError
 from glc.surveys import SurveyData
 
 _LABELS = "species"
-_FACTS = ("train_name", "test_name", "held_out")
+_FACTS = ("train_name", "test_name", "held_out", "relative", "widens")
 
 
 def write(data: SurveyData, path: Path) -> None:
@@ -44,4 +44,13 @@ def read(path: Path, species: np.ndarray) -> SurveyData:
     facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     places: pd.DataFrame = table.drop([_LABELS]).to_pandas()
     matrix = labels.to_matrix(table[_LABELS], species)
-    return SurveyData(places, species, matrix, facts["train_name"], facts["test_name"], facts["held_out"] == str(True))
+    return SurveyData(
+        places,
+        species,
+        matrix,
+        facts["train_name"],
+        facts["test_name"],
+        held_out=facts["held_out"] == str(True),
+        relative=facts["relative"] == str(True),
+        widens=facts["widens"] == str(True),
+    )

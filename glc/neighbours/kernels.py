@@ -21,6 +21,7 @@ from glc import geo
 from glc.config import SOME, Positive, section
 from glc.neighbours._base import GraphFeature, GraphInput
 from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
+from glc.neighbours.uncertainty import Uncertainty, widened
 from glc.registry import graphs
 from glc.surveys import SurveyData
 from glc.types import Facts
@@ -39,6 +40,9 @@ class Options:
     """Sum presence-only records too, apart from those of presence-absence surveys, where the dataset has any."""
     training: Literal[TRAINING] = "block"
     """What a training survey sees: training surveys of other spatial blocks, of other folds, or all but itself."""
+    uncertainty: Uncertainty = "edition"
+    """widen: a record adds over all of its uncertainty (geoUncertaintyInM), as many records around it would; ignore: at
+    its place alone; edition: widen for records of Darwin Core, ignore for the contests' files."""
 
 
 @graphs.register("kernels")
@@ -114,6 +118,7 @@ class Kernels:
         if species is not None:
             labels = [matrix[:, species] for matrix in labels]
         self.scales = tuple(sorted(options.scales_m, reverse=True))
+        self._widen = widened(data, options.uncertainty)
         self.shape = (len(places), labels[0].shape[1], 1 + len(self.scales), len(sources))
         self._pools = [
             [self._pool(places.iloc[rows], rows, matrix, number > 0, scale) for scale in (None, *self.scales)]
@@ -208,5 +213,5 @@ class Kernels:
         fold = np.full(len(rows), _OPEN) if always else self._folds[rows]
         part = np.full(len(rows), _NOBODY) if always else self._parts[rows]
         size_m = None if scale is None else scale / CELLS_PER_SCALE
-        made = pool(places, labels, size_m, fold, part)
+        made = pool(places, labels, size_m, fold, part, spread_m=scale if self._widen else None)
         return _Pool(made.points, made.counts, fold[made.first], part[made.first])

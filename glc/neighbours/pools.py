@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from glc import geo
+from glc.neighbours.uncertainty import spread
 
 CELLS_PER_SCALE = 4
 REACH = 3.0
@@ -33,14 +34,25 @@ class Pool:
     first: np.ndarray
 
 
-def pool(places: pd.DataFrame, records: sparse.csr_matrix, size_m: float | None, *apart: np.ndarray) -> Pool:
+def pool(
+    places: pd.DataFrame,
+    records: sparse.csr_matrix,
+    size_m: float | None,
+    *apart: np.ndarray,
+    spread_m: float | None = None,
+) -> Pool:
     """The `Pool` of surveys by squares of `size_m` metres; None pools surveys from everywhere.
 
     places : frame (n) with lon, lat (degrees), easting, northing and crs
     records : (n, m) CSR
     apart : arrays (n,); surveys that differ in one are never pooled. Pools come by square, then by these, ascending
+    spread_m : scale, metres, at which surveys of uncertain place (geoUncertaintyInM) are many points, each with a part
+        of the records (`glc.neighbours.uncertainty`); None: each survey is one point
     """
-    keys = list(apart)
+    owner, weight = np.arange(len(places)), np.ones(len(places), np.float32)
+    if spread_m is not None:
+        owner, places, weight = spread(places, spread_m)
+    keys = [key[owner] for key in apart]
     if size_m is not None:
         keys.insert(0, geo.block_ids(places["easting"], places["northing"], size_m, places["crs"]))
     code = np.zeros(len(places), np.int64)
@@ -49,11 +61,15 @@ def pool(places: pd.DataFrame, records: sparse.csr_matrix, size_m: float | None,
         code = code * len(values) + rank
     _, first, cell, count = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
     shape = (len(count), len(cell))
-    member = sparse.csr_matrix((np.ones(len(cell), np.float32), (cell, np.arange(len(cell)))), shape=shape)
-    centre = member @ geo.unit_sphere(places["lon"], places["lat"]) / count[:, None]
+    member = sparse.csr_matrix((weight, (cell, np.arange(len(cell)))), shape=shape)
+    total = count if spread_m is None else np.asarray(member.sum(axis=1)).ravel()
+    centre = member @ geo.unit_sphere(places["lon"], places["lat"]) / total[:, None]
     # the surveys of a pool from everywhere may cancel out
     centre /= np.maximum(np.linalg.norm(centre, axis=1, keepdims=True), 1e-12)
-    return Pool(centre, (member @ records).tocsr(), first)
+    if spread_m is None:
+        return Pool(centre, (member @ records).tocsr(), first)
+    share = sparse.csr_matrix((weight, (cell, owner)), shape=(len(count), records.shape[0]))
+    return Pool(centre, (share @ records).tocsr(), owner[first])
 
 
 def kernel(queries: np.ndarray, points: np.ndarray, scale_m: float) -> sparse.csr_matrix:

@@ -18,8 +18,12 @@ from glc.applicability.space import COORDINATES
 from glc.evaluation import evaluate
 from glc.evaluation.baselines import BASELINES
 from glc.evaluation.suitability import SPECIES
+from glc.explain.citation import Citation, citation
+from glc.explain.explanation import Explanation
+from glc.explain.odmap import VERSION, odmap
+from glc.explain.run import Run
 from glc.registry import decoders
-from glc.report import distance, figures, maps, trust
+from glc.report import distance, explanation, figures, maps, trust
 from glc.types import Facts
 
 MEASURES = {
@@ -84,6 +88,8 @@ class Story:
     applicability, trusted : area of applicability and error profile, and its table of surveys; None where not fitted
     per_species, compared_species : of presence-only records alone, the table ``species.parquet`` of
         `glc.evaluation.suitability.write`, and those of the experiments of `compared`
+    explanation : answers to the ecologist's questions, if they were asked
+    protocol : see `glc.explain.odmap`; citation : what to cite
     """
 
     experiment: config.Experiment
@@ -104,6 +110,9 @@ class Story:
     trusted: pd.DataFrame | None = None
     per_species: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     compared_species: dict[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
+    explanation: Explanation | None = None
+    protocol: pd.DataFrame | None = None
+    citation: Citation | None = None
 
 
 def read(
@@ -121,6 +130,9 @@ def read(
     neighbours: Path | None = None,
     joined: Path | None = None,
     applicability: Path | None = None,
+    explanation: Path | None = None,
+    tables: tuple[Path, ...] = (),
+    joins: tuple[config.Experiment, ...] = (),
 ) -> Story:
     """The `Story` of an experiment, from the folders that its stages wrote.
 
@@ -129,14 +141,29 @@ def read(
     fits : fold -> trained net
     predictions : None where no sets are decided
     neighbours : the model's neighbour table
-    joined : scores of a stack or blend
+    joined : scores of a stack or blend; joins : its members
     applicability : of the task `Applicability`
+    explanation : of the task `Explanation`
+    tables : tables of values that the model reads
     """
     measured = json.loads((metrics / "metrics.json").read_text())
     species = {}
     if "relative" in measured:
         species["per_species"] = pd.read_parquet(metrics / SPECIES)
         species["compared_species"] = {name: pd.read_parquet(folder / SPECIES) for name, folder in compared.items()}
+    answers = Explanation.read(explanation) if explanation else None
+    run = Run.read(
+        experiment,
+        dataset,
+        surveys=surveys,
+        folds=folds,
+        predictions=predictions,
+        metrics=metrics,
+        tables=tables,
+        members=joins,
+        answers=answers,
+    )
+    descriptions = [part.description for part in (experiment, *joins)]
     return Story(
         experiment=experiment,
         dataset=dataset,
@@ -156,6 +183,9 @@ def read(
         histories={fold: pd.read_csv(folder / "history.csv") for fold, folder in fits.items()},
         applicability=area.load(applicability / area.FILE) if applicability else None,
         trusted=pd.read_parquet(applicability / area.SURVEYS) if applicability else None,
+        explanation=answers,
+        protocol=odmap(run),
+        citation=citation(dataset, run.surveys, descriptions),
         **species,
     )
 
@@ -163,7 +193,7 @@ def read(
 def render(story: Story) -> str:
     """The page of a `Story` as HTML text: no file or address outside of it is asked for; equal stories, equal bytes."""
     parts = (_scores, _compared, _data, _distance, _trust, _neighbours, _learning, _decoder, _maps, _settings)
-    return rendered("report.html.j2", story, parts)
+    return rendered("report.html.j2", story, (*parts, _explained))
 
 
 def rendered(name: str, story: Story, parts: Sequence[Callable[[Story], Facts]]) -> str:
@@ -177,8 +207,8 @@ def rendered(name: str, story: Story, parts: Sequence[Callable[[Story], Facts]])
 
 
 def common(story: Story) -> Facts:
-    """What any page of an experiment says: its data, neighbours, learning curves and settings."""
-    return _data(story) | _neighbours(story) | _learning(story) | _settings(story)
+    """What any page of an experiment says: data, area of applicability, neighbours, learning curves and settings."""
+    return _data(story) | _trust(story) | _neighbours(story) | _learning(story) | _explained(story) | _settings(story)
 
 
 @functools.cache
@@ -422,6 +452,15 @@ def _maps(story):
         svg = maps.surveys(alt, frame["lon"], frame["lat"], frame[value], label, ends) if len(frame) else None
         drawn[split] = {"name": name, "svg": svg, "by": value, "count": len(frame), "high": ends[1]}
     return {"maps": drawn}
+
+
+def _explained(story):
+    return {
+        "explained": explanation.sections(story.explanation) if story.explanation else None,
+        "protocol": None if story.protocol is None else story.protocol.to_dict("records"),
+        "protocol_version": VERSION,
+        "citation": story.citation,
+    }
 
 
 def _settings(story):

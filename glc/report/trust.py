@@ -120,8 +120,11 @@ def _surface(applicability, valid, measure):
     up = np.linspace(0, max(unlike.max(), applicability.dissimilarity.threshold) * 1.05, 160)
     grid = np.meshgrid(up, across * 1000, indexing="ij")
     expected = profile.expected(grid[0].ravel(), grid[1].ravel()).reshape(grid[0].shape)
-    shown = ax.pcolormesh(across, up, expected, shading="nearest", cmap="viridis", rasterized=True)
-    ax.plot(km, unlike, ".", color="white", markeredgecolor=INK, markeredgewidth=0.3, markersize=3, rasterized=True)
+    # from 0, so that a profile that is all but flat looks flat
+    top = max(float(np.nanmax(expected, initial=0)), 1e-3)
+    shown = ax.pcolormesh(across, up, expected, shading="nearest", cmap="viridis", vmin=0, vmax=top, rasterized=True)
+    size = float(np.clip(120 / np.sqrt(len(km)), 1.2, 4))
+    ax.plot(km, unlike, "o", color=INK, alpha=0.4, markeredgewidth=0, markersize=size, rasterized=True)
     ax.axhline(
         applicability.dissimilarity.threshold, color=INK, linestyle="--", linewidth=1.1,
         label="end of the area of applicability",

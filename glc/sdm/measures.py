@@ -7,10 +7,11 @@ NaN for a species that is present at all sites or at none: nothing can be ranked
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 
-def auc(scores, actual):
+def auc(scores: np.ndarray, actual: np.ndarray) -> np.ndarray:
     """Area under the ROC curve: the chance that a presence outscores an absence, ties counting a half."""
     actual = np.asarray(actual, bool)
     positive = actual.sum(axis=0)
@@ -130,7 +131,9 @@ def _prg_auc(scores, actual):
     return (np.diff(recall_gain) * (precision_gain[1:] + precision_gain[:-1]) / 2).sum()
 
 
-def paired_interval(difference, level=0.95, draws=10_000, seed=0):
+def paired_interval(
+    difference: ArrayLike, level: float = 0.95, draws: int = 10_000, seed: int = 0
+) -> tuple[float, float, float]:
     """Bootstrap interval over species of the mean of a difference (species,): (mean, low, high)."""
     difference = np.asarray(difference, np.float64)
     difference = difference[~np.isnan(difference)]

@@ -36,13 +36,17 @@ from glc.tasks.clean import Clean
 from glc.tasks.data_page import DataPage
 from glc.tasks.embedding import SpeciesEmbedding
 from glc.tasks.evaluate import Baselines, Evaluate
+from glc.tasks.explain import Explain
+from glc.tasks.explanation import Explanation
 from glc.tasks.imagery import Cubes, Tabular, Tiles
 from glc.tasks.location.globe import GlobePatches, VirtualGlobe
 from glc.tasks.location.localisation import LocatedImage, LocatedPlace, LocationErrors
 from glc.tasks.location.places import LocationPlaces
 from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles
+from glc.tasks.maps import DistributionMap
 from glc.tasks.model import Model
 from glc.tasks.neighbours import Neighbours
+from glc.tasks.predict import Predict
 from glc.tasks.provenance import Provenance
 from glc.tasks.report import Report
 from glc.tasks.scores import ClassicalScores, EnsembleScores, NetScores, Predictions
@@ -62,9 +66,12 @@ __all__ = [
     "Cubes",
     "DataPage",
     "DctBudget",
+    "DistributionMap",
     "EnsembleScores",
     "Evaluate",
     "Examples",
+    "Explain",
+    "Explanation",
     "FineTune",
     "Fit",
     "FoldScores",
@@ -77,6 +84,7 @@ __all__ = [
     "Model",
     "Neighbours",
     "NetScores",
+    "Predict",
     "Predictions",
     "Pretrain",
     "PretrainLocation",

@@ -76,6 +76,8 @@ class Applicability(ReadsInputs):
         self.status(f"dissimilarity of {len(train):,} training surveys by {space.kind}", 20)
         evaluated = pd.read_parquet(self.clone(Evaluate).folder / "surveys.parquet")
         valid, test = (evaluated[evaluated["split"] == split] for split in ("valid", "test"))
+        # sets are right or wrong only where surveys list all species of a place
+        measure = "f1" if "f1" in evaluated.columns else "recall_at_25"
         places = data.places.iloc[train]
         known = valid.set_index("surveyId").reindex(places["surveyId"])
         frame = pd.DataFrame(
@@ -84,18 +86,18 @@ class Applicability(ReadsInputs):
                 "fold": places["fold"].to_numpy(),
                 "block": places["block"].to_numpy(),
                 "nearest_train_m": known["nearest_train_m"].to_numpy(),
-                "score": known["f1"].to_numpy(),
+                "score": known[measure].to_numpy(),
             }
         )
-        applicability, frame = area.fit(space, predictors.iloc[train], frame)
+        applicability, frame = area.fit(space, predictors.iloc[train], frame, measure)
         applicability.save(out / area.FILE)
         valid = frame[frame["surveyId"].isin(valid["surveyId"])].assign(split="valid")
         at = applicability.at(predictors.iloc[data.test], test["nearest_train_m"].to_numpy())
         test = test[["split", "surveyId", "fold", "block", "nearest_train_m"]].assign(
-            score=test["f1"],
+            score=test[measure],
             dissimilarity=at["dissimilarity"].to_numpy(),
             inside=at["inside"].to_numpy(),
-            expected=at["expected_f1"].to_numpy(),
+            expected=np.nan if applicability.profile is None else at[f"expected_{measure}"].to_numpy(),
         )
         pd.concat([valid, test], ignore_index=True).to_parquet(out / area.SURVEYS, index=False)
         profile = applicability.profile

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import luigi
 from luigi.task import flatten, task_id_str
 
-from glc import editions, memory, registry, scratch, storage, world
+from glc import editions, memory, scratch, storage, world
 from glc.errors import ConfigError, DataError, GlcError
 from glc.tasks import preflight
 from glc.tasks.console.task import ConsoleTask
@@ -260,7 +260,7 @@ class DatasetTask(GlcTask):
     """A task on a dataset, whose content counts, not its path."""
 
     dataset = DatasetParameter(
-        default="virtual:small", significant=False, description="folder of a dataset, or virtual:SIZE"
+        default="virtual:small", significant=False, description="folder or archive of a dataset, or virtual:SIZE"
     )
 
     @property
@@ -271,8 +271,7 @@ class DatasetTask(GlcTask):
     def presence_only(self) -> bool:
         """Whether the dataset has presence-only records alone, so that scores are relative suitability."""
         if self.virtual:
-            edition = registry.editions.get(world.SIZES[self.virtual].edition)
-            return edition.train == "po" and not edition.single_label
+            return world.SIZES[self.virtual].presence_only
         return editions.recognise(self.dataset).presence_only
 
     def refuse_presence_only(self) -> None:
@@ -291,8 +290,11 @@ class DatasetTask(GlcTask):
 
     @property
     def subject(self) -> str:
-        """The dataset's name in paths: the folder's, or virtual-SIZE."""
-        return f"virtual-{self.virtual}" if self.virtual else super().subject
+        """The dataset's name in paths: the folder's, the archive's without its ending, or virtual-SIZE."""
+        if self.virtual:
+            return f"virtual-{self.virtual}"
+        path = Path(self.dataset)
+        return path.stem if path.is_file() else path.name
 
 
 def spark() -> "SparkSession":

@@ -59,7 +59,8 @@ class ImageryTask(SurveysTask):
         named = [Path(self.imagery_folder)] if self.imagery_folder else []
         if self.virtual:
             return named or [self.clone(VirtualPart).world_folder]
-        return list(dict.fromkeys([*named, Path(self.dataset)]))
+        dataset = Path(self.dataset)
+        return list(dict.fromkeys([*named, dataset.parent if dataset.is_file() else dataset]))
 
     @property
     def imagery(self) -> Path:
@@ -143,7 +144,7 @@ class ImageryTask(SurveysTask):
         from glc.rasters import grids
 
         source = Path(self.clone(Surveys).source)
-        if "imagery" in self.requires() or not source.is_dir():  # a virtual world covers itself, or is not written yet
+        if "imagery" in self.requires() or not source.exists():  # a virtual world covers itself, or is not written yet
             return
         lon, lat = editions.coordinates(editions.recognise(source))
         for name in names:

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glc import registry, storage
+from glc.prediction import sets
+from glc.surveys import read_species
 from glc.tasks.applicability import Applicability
 from glc.tasks.base import GlcTask, Outputs
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.experiment import ExperimentProduct, ExperimentTask
 from glc.tasks.outputs import Output, PublishedFolder
 from glc.tasks.scores import ClassicalScores, EnsembleScores, Predictions
-from glc.tasks.submission import f1_of_splits
+from glc.tasks.submission import in_words
 from glc.tasks.surveys import Surveys
 from glc.tasks.training import Examples, Fit, fits
 
@@ -28,7 +30,8 @@ class Model(ExperimentProduct):
 
     def requires(self) -> dict[str, GlcTask]:
         predictions = self.clone(Predictions)
-        needs = super().requires() | {"predictions": predictions, "scores": predictions.scores()}
+        decided = {} if self.presence_only else {"predictions": predictions}
+        needs = super().requires() | decided | {"scores": predictions.scores()}
         needs |= {"metrics": self.clone(Evaluate), "applicability": self.clone(Applicability)}
         for task in self.parts():
             needs |= {f"{task.experiment} {name}": need for name, need in _needs(task).items()}
@@ -60,13 +63,13 @@ class Model(ExperimentProduct):
         evaluated = json.loads((metrics / "metrics.json").read_text(encoding="utf-8"))
         data = self.read_surveys()
         source = self._source(self)
-        predictions = self.clone(Predictions).folder
+        decoder = None if self.presence_only else self.clone(Predictions).folder / sets.DECODER
         known = storage.manifest(surveys)
         facts = {
             "dataset": self.subject,
             "edition": known["edition"],
             "inputs": [wanted.name for task in self.parts() for wanted in task.settings.inputs],
-            "scores": {"F1": f1_of_splits(evaluated)},
+            "scores": in_words(evaluated),
             "citation": known.get("citation"),
             "provenance": {
                 "surveys": self.clone(Surveys).identity,
@@ -75,7 +78,7 @@ class Model(ExperimentProduct):
                 "checkout": storage.checkout(),
             },
         }
-        written = save.write(source, data, out, decoder=predictions / "decoder.npz", facts=facts)
+        written = save.write(source, data, out, decoder=decoder, names=read_species(surveys), facts=facts)
         shutil.copyfile(self.clone(Applicability).folder / area.FILE, out / area.FILE)
         storage.note(out, **written)
 

@@ -60,7 +60,7 @@ class ChoiceParameter(NamedParameter[str]):
 
 
 class DatasetParameter(luigi.Parameter[str]):
-    """A folder in a supported edition's layout, or ``virtual:SIZE``."""
+    """A folder or an archive in a supported edition's layout, or ``virtual:SIZE``."""
 
     def normalize(self, x: str) -> str:
         if x.startswith(VIRTUAL):

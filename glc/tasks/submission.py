@@ -23,8 +23,8 @@ class Submission(ExperimentProduct):
     """The validated file ``ROOT/submissions/<dataset>/<experiment>.csv``, with its metrics and report.
 
     Its format is the edition's: Kaggle's species sets, or the ranked species with their scores of 2020. An edition with
-    several tests has a file per test, ``<experiment>-ood.csv``. There is no such file of presence-only records alone,
-    because no set of species can be decided: metrics and report are the result.
+    several tests has a file per test, ``<experiment>-ood.csv``. There is none
+    of presence-only records alone, because no set of species can be decided: metrics and report are the result.
     """
 
     @property
@@ -87,11 +87,11 @@ class Submission(ExperimentProduct):
             path, at = out / _file_name(split), data.tests[split]
             # a file holds one test, and maybe training surveys as well, which have no line here
             own = ids[ids["file"].map(names).eq(dataset)] if len(self.tests) > 1 else ids
-            called = None
+            names_of = None
             if written is not None:
                 of_split = written[written["dataset"] == (data.train_name if data.held_out else dataset)]
-                called = dict(zip(of_split["name"], of_split["surveyId"].tolist(), strict=True))
-            wanted = submission.expected(own["surveyId"].tolist(), data, called, split)
+                names_of = dict(zip(of_split["surveyId"].tolist(), of_split["name"], strict=True))
+            wanted = submission.expected(own["surveyId"].tolist(), data, split, names_of)
             if self.ranked:
                 of_test = scores.read(self.input()["scores"].path / "test").rows(at)
                 by_split[split] = submission.write_ranked(of_test, path, wanted)
@@ -108,10 +108,10 @@ class Submission(ExperimentProduct):
     def results(self) -> list[str]:
         """Lines that say where the results are, and the scores."""
         metrics = json.loads(self.stable("metrics", ".json").read_text())
-        of_tests = [f"  submission {path}" for path in self.files().values()]
+        submissions = [f"none: {NO_SUBMISSION}"] if self.presence_only else self.files().values()
         return [
             f"{self.settings.name} on {self.subject}: {in_words(metrics)}",
-            *([f"  submission none: {NO_SUBMISSION}"] if self.presence_only else of_tests),
+            *(f"  submission {path}" for path in submissions),
             f"  scores     {self.stable('metrics', '.json')}",
             f"  report     {self.stable('reports') / 'index.html'}",
             *self._left_out(),
@@ -151,10 +151,6 @@ class Submission(ExperimentProduct):
         return lines
 
 
-def _file_name(split: str) -> str:
-    return f"submission{split.removeprefix('test').replace('_', '-')}.csv"
-
-
 def in_words(metrics: Facts) -> str:
     """The scores of validation and test, on one line.
 
@@ -166,6 +162,10 @@ def in_words(metrics: Facts) -> str:
 
     caveat = config.caveat(metrics["scheme"], metrics["stop"])
     return f"relative suitability, {suitability.in_words(metrics)}{f' ({caveat})' if caveat else ''}"
+
+
+def _file_name(split: str) -> str:
+    return f"submission{split.removeprefix('test').replace('_', '-')}.csv"
 
 
 def f1_of_splits(metrics: Facts) -> str:

@@ -33,6 +33,8 @@ class World:
     """Size and seed of a virtual world in the layout of 2024."""
 
     edition: ClassVar[str] = "glc2024"
+    presence_only: ClassVar[bool] = False
+    """Whether it has presence-only records alone, and is no contest of single labels."""
     modules: ClassVar[dict[str, str]] = {part: part for part in (*PARTS, PO_IMAGES)}
     """Part -> module of this package that writes it."""
     shows: ClassVar[tuple[str, ...]] = (
@@ -69,6 +71,7 @@ class OccurrenceWorld:
     """Size and seed of a virtual world in the layout of 2020: every occurrence has one species."""
 
     edition: ClassVar[str] = "glc2020"
+    presence_only: ClassVar[bool] = False
     modules: ClassVar[dict[str, str]] = {"metadata": "occurrences", "rasters": "area_rasters", "images": "patches"}
     shows: ClassVar[tuple[str, ...]] = (
         *("bioclim", "soil", "aerial", "altitude_patches", "landcover_patches", "landcover_onehot"),
@@ -103,6 +106,7 @@ class RecordWorld:
     """Size and seed of a virtual download of GBIF: presence-only records as a Darwin Core archive."""
 
     edition: ClassVar[str] = "darwincore"
+    presence_only: ClassVar[bool] = True
     modules: ClassVar[dict[str, str]] = {"metadata": "records", "rasters": "record_rasters"}
     shows: ClassVar[tuple[str, ...]] = World.shows[:6]
     name: str

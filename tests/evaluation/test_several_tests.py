@@ -85,18 +85,18 @@ def test_the_titles_of_splits_are_words():
 
 
 def test_a_submission_of_a_test_expects_its_surveys_alone(data):
-    wanted = submission.expected(["201", "200", "999"], data, split="test_ood")
+    wanted = submission.expected(["201", "200", "999"], data, "test_ood")
     assert wanted.surveys == ["201", "200", ""]
-    assert submission.expected(["100"], data, split="test_ood").surveys == [""]
+    assert submission.expected(["100"], data, "test_ood").surveys == [""]
 
 
 def test_a_submission_expects_the_text_of_ids_that_are_text():
     data = survey_data()
-    names = {f"plot {survey}": survey for survey in data.places["surveyId"]}
+    names = {survey: f"plot {survey}" for survey in data.places["surveyId"]}
     first = int(data.places["surveyId"][data.test[0]])
-    wanted = submission.expected([f"plot {first}", "plot unread"], data, names)
+    wanted = submission.expected([f"plot {first}", "plot unread"], data, names=names)
     assert wanted.surveys == [str(first), ""]
     held = survey_data(held_out=True)
-    ids = submission.expected([], held, {f"plot {survey}": survey for survey in held.places["surveyId"]}).ids
+    ids = submission.expected([], held, names={survey: f"plot {survey}" for survey in held.places["surveyId"]}).ids
     assert all(name.startswith("plot ") for name in ids)
     assert len(ids) == len(held.test)

@@ -19,7 +19,7 @@ from glc.prediction import sets
 from glc.registry import models
 from tests.helpers import survey_data
 
-FACTS = {"dataset": "made", "edition": "glc2024", "inputs": [], "scores": {"F1": "none"}}
+FACTS = {"dataset": "made", "edition": "glc2024", "inputs": [], "scores": "none"}
 
 
 def saved(folder, experiment="votes", data=None, names=None):

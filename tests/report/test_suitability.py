@@ -13,7 +13,7 @@ from glc.report import suitability as report
 from tests.helpers import records_alone
 from tests.report.test_page import text_of
 
-SECTIONS = ("scores", "species", "data", "neighbours", "learning", "map", "settings")
+SECTIONS = ("scores", "species", "data", "trust", "neighbours", "learning", "map", "settings")
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +45,13 @@ def rendered(request, stories):
 
 
 def test_sections_that_have_a_meaning_are_there_and_no_others(rendered):
-    _, html = rendered
+    story, html = rendered
     assert re.findall(r'<section id="(\w+)">', html) == list(SECTIONS)
     assert re.findall(r'<a\s+href="#(\w+)"', html) == list(SECTIONS)
     for section in SECTIONS:
         (body,) = re.findall(rf'<section id="{section}">(.*?)</section>', html, flags=re.S)
         assert len(text_of(body).split()) > 10, section
+    assert "There is no error profile" in html or story.applicability is None
 
 
 def test_no_f1_is_given_and_the_page_says_relative_suitability(rendered):

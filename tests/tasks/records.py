@@ -1,12 +1,14 @@
 """Presence-only records alone, as a test's own edition: what a download of GBIF is, and no contest."""
 
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from glc import registry, world
+from glc import geo, registry, schema, storage, world
 from glc.editions import Edition, Table
+from glc.tasks import Surveys
 from glc.world import places
 
 FILE = "records.csv"
@@ -47,3 +49,24 @@ def write(folder, count=1_500, n_species=12, seed=0):
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_csv(folder / FILE, index=False)
     return folder
+
+
+def survey_tables(root, dataset, experiment):
+    """Write the output of `Surveys` without Spark, for the tests of what comes after it.
+
+    experiment : a task of the experiment, whose settings of the surveys count
+    """
+    frame = pd.read_csv(Path(dataset) / FILE).sort_values("id", ignore_index=True)
+    table = pd.DataFrame({"dataset": "po", "surveyId": frame["id"], "lon": frame["lon"], "lat": frame["lat"]})
+    table["easting"], table["northing"] = geo.project(table["lon"], table["lat"])
+    table = table.assign(crs=3035, year=frame["year"], country=frame["country"], region=None)
+    table = table.assign(geoUncertaintyInM=np.nan, areaInM2=np.nan)
+    table["species"] = [[species] for species in frame["species"]]
+    counts = {"occurrences": len(table), "surveys": len(table), "species": frame["species"].nunique()}
+    facts = {"edition": "records", "train": "po", "test": "po_test", "presence_only": True, "datasets": {"po": counts}}
+    task = experiment.clone(Surveys)
+    empty = {name: pd.DataFrame(columns=schema.TABLES[name].names) for name in ("quarantine", "test_ids")}
+    with storage.atomic_directory(task.folder, **facts, unscored=[], files=[], published={}) as out:
+        for name, made in ({"surveys": table} | empty).items():
+            storage.write_table(made, name, out / name)
+    return task

@@ -51,6 +51,7 @@ class Part(ConsoleTask):
             raise ValueError("the soil map is upside down")
         if self.fault == "warn":
             logging.getLogger("glc.toy").warning("3 rows are odd")
+            self.notice("about 3 minutes and 40 MB")
         if self.fault in ("wait", "convert", "swallow") and self.number == 1:
             try:
                 open(f"{self.root}/waiting", "w").close()
@@ -221,9 +222,10 @@ def test_a_second_run_repeats_only_the_results(toy):
 
 
 @pytest.mark.slow
-def test_warnings_are_shown_once(toy):
+def test_warnings_and_notices_are_shown_once(toy):
     done = piped(toy, "--fault", "warn")
     assert done.stderr.count("warning: 3 rows are odd") == 1
+    assert done.stderr.splitlines().count("about 3 minutes and 40 MB") == 1
 
 
 def test_on_a_terminal_one_table_is_redrawn_in_place(toy):

@@ -1,15 +1,17 @@
-"""A dataset of presence-only records alone, from its CSV to metrics and report."""
+"""A dataset of presence-only records alone, from its tables to metrics and report; its tables need no Spark here."""
 
 import json
 import re
 from pathlib import Path
 
 import luigi
+import numpy as np
 import pytest
 
+import glc
 from glc import config, editions, registry, storage
 from glc.errors import ConfigError
-from glc.tasks import Evaluate, Submission, preflight
+from glc.tasks import Evaluate, Model, Submission, preflight
 from glc.tasks.report import Report
 from glc.tasks.scores import Predictions
 from glc.tasks.tables import Table
@@ -83,8 +85,9 @@ def test_votes_end_with_metrics_and_report_and_without_a_submission(empty_root, 
     assert editions.recognise(dataset).presence_only
     votes = f"votes{FOLDS}"
     task = submission(empty_root, dataset, f'{votes}+compare_with=["frequency{FOLDS}+model.sources=[\\"po\\"]"]')
+    records.survey_tables(empty_root, dataset, task)
     families = run(task)
-    assert {"Surveys", "Folds", "ClassicalScores", "Evaluate", "Baselines", "Report", "Submission"} <= set(families)
+    assert {"Folds", "ClassicalScores", "Evaluate", "Baselines", "Report", "Submission"} <= set(families)
     assert "Predictions" not in families
     assert not (Path(empty_root) / "submissions").exists()
     assert storage.manifest(task.folder)["published"] == {}
@@ -97,12 +100,27 @@ def test_votes_end_with_metrics_and_report_and_without_a_submission(empty_root, 
     assert "submission none: of presence-only records alone no set of species can be decided" in text
     page = (task.stable("reports") / "index.html").read_text()
     assert "Relative suitability." in page
-    for text in (*task.results(), re.sub(r"<pre>.*?</pre>", "", page, flags=re.S).replace("there is no F1", "")):
+    words = re.sub(r"<(pre|svg|style).*?</\1>", "", page, flags=re.S).replace("there is no F1", "")
+    for text in (*task.results(), words):
         assert "F1" not in text
     assert run(submission(empty_root, dataset, task.experiment)) == []
 
 
+def test_a_fitted_experiment_predicts_relative_suitability_and_no_sets(empty_root, dataset):
+    task = Model(root=empty_root, dataset=dataset, experiment=f"votes{FOLDS}")
+    records.survey_tables(empty_root, dataset, task)
+    assert "Predictions" not in run(task)
+    fitted = glc.load(task.model_folder)
+    assert fitted.relative
+    assert fitted.data.relative
+    frame = fitted.predict([3.0], [46.0])
+    assert len(frame["species"].iloc[0]) > 0
+    assert len(frame["predicted"].iloc[0]) == 0
+    assert np.isnan(frame["expected_species"].iloc[0])
+
+
 def test_a_net_learns_from_pseudo_surveys_of_the_records(empty_root, dataset):
+    records.survey_tables(empty_root, dataset, submission(empty_root, dataset, NET))
     done, families = build(*(kind(root=empty_root, dataset=dataset, experiment=NET) for kind in (Evaluate, Report)))
     assert done
     assert {"Examples", "Fit", "FoldScores", "NetScores", "Evaluate", "Report"} <= set(families)

@@ -33,7 +33,7 @@ from glc.tasks.console import options, screen, signals
 from glc.tasks.console.journal import Journal
 from glc.tasks.console.logs import Logs
 from glc.tasks.console.stages import Stages, describe
-from glc.tasks.console.task import ConsoleTask
+from glc.tasks.console.task import NOTICE, ConsoleTask
 from glc.tasks.machine import machine, output_folder
 
 log = logging.getLogger(__name__)
@@ -219,6 +219,11 @@ def _started(console: Console, task: luigi.Task) -> None:
 @_on(luigi.Event.PROGRESS)
 def _status(console: Console, task: luigi.Task, message: str) -> None:
     console.journal.note("status", id=task.task_id, what=message)
+
+
+@_on(NOTICE)
+def _notice(console: Console, task: luigi.Task, text: str) -> None:
+    console.journal.note("notice", text=text)
 
 
 @_on(luigi.Event.SUCCESS)

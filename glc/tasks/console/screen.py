@@ -40,7 +40,7 @@ class View(threading.Thread):
         super().__init__(daemon=True)
         self.journal, self.stages, self.stream = journal, stages, stream
         self.over = threading.Event()
-        self.warned = 0
+        self.noticed = 0
 
     def run(self) -> None:
         while not self.over.wait(EVERY):
@@ -59,10 +59,10 @@ class View(threading.Thread):
         self.join()
         self.show(self.stages.read(self.journal))
 
-    def new_warnings(self) -> list[str]:
-        """Warnings that were not shown yet."""
-        texts = self.stages.warnings[self.warned :]
-        self.warned = len(self.stages.warnings)
+    def new_notices(self) -> list[str]:
+        """Notices that were not shown yet."""
+        texts = self.stages.notices[self.noticed :]
+        self.noticed = len(self.stages.notices)
         return texts
 
 
@@ -85,8 +85,8 @@ class Plain(View):
             present = len(stages.by_id) - stages.total
             before = f", {present} finished before" if present else ""
             self.line(f"{stages.title}: {stages.total} stage{'' if stages.total == 1 else 's'} to run{before}")
-        for text in self.new_warnings():
-            self.line(f"warning: {text}")
+        for text in self.new_notices():
+            self.line(text)
         for stage in ended:
             if stage.state == "failed" and self.held:
                 self.tell(now)
@@ -141,8 +141,8 @@ class Live(View):
 
     def show(self, ended: list[Stage]) -> None:
         self.resize()
-        for text in self.new_warnings():
-            self.live.console.print(Text(f"warning: {text}", style="yellow"))
+        for text in self.new_notices():
+            self.live.console.print(Text(text, style="yellow" if text.startswith("warning: ") else ""))
         self.live.update(self.render(self.console.height - 4), refresh=True)
 
     def stop(self) -> None:

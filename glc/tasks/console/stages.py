@@ -105,7 +105,8 @@ class Stages:
     """Those that have started, in that order."""
     results: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    """Warnings, and what tasks said that should stay on the screen."""
     began: float = field(default_factory=time.time)
 
     def name(self, task: luigi.Task) -> None:
@@ -156,10 +157,11 @@ class Stages:
         ended = []
         for note in journal.read():
             kind = note.pop("kind")
-            if kind in ("result", "failure", "warning"):
-                texts = {"result": self.results, "failure": self.failures, "warning": self.warnings}[kind]
-                if note["text"] not in texts:
-                    texts.append(note["text"])
+            if kind in ("result", "failure", "warning", "notice"):
+                texts = {"result": self.results, "failure": self.failures}.get(kind, self.notices)
+                text = f"warning: {note['text']}" if kind == "warning" else note["text"]
+                if text not in texts:
+                    texts.append(text)
             elif kind == "needs":
                 self.needs.setdefault(note["id"], []).append(note["other"])
             elif kind in ("waiting", "present"):

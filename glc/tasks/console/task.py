@@ -1,8 +1,14 @@
 """What a task reports to the person who runs it."""
 
+import logging
+
 import luigi
 
 from glc.tasks.console import signals
+
+log = logging.getLogger(__name__)
+NOTICE = "event.glc.notice"
+"""Luigi's event of a task that has something to say, a line."""
 
 
 class ConsoleTask(luigi.Task):
@@ -18,6 +24,14 @@ class ConsoleTask(luigi.Task):
         self.set_status_message(message)  # type: ignore[misc]  # Luigi's worker sets it before a task runs
         if percentage is not None:
             self.set_progress_percentage(percentage)  # type: ignore[misc]
+
+    def notice(self, text: str) -> None:
+        """Show a line that stays on the screen, and is in the run's log.
+
+        text : what a person wants to know before the task goes on
+        """
+        self.trigger_event(NOTICE, self, text)
+        log.info("%s", text)
 
     def on_success(self) -> str | None:
         """Called by Luigi when the task is done: an interrupt that a library swallowed ends the run here."""

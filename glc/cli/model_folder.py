@@ -1,0 +1,66 @@
+"""The folder of a fitted experiment under ROOT, without Luigi, which takes a second to load."""
+
+import configparser
+import os
+from pathlib import Path
+from urllib.parse import unquote
+
+from glc.config import CONF, Variant, experiment_names, file_name
+from glc.config.paths import home
+from glc.errors import ConfigError, did_you_mean
+
+FACTS = "model.json"
+VIRTUAL = "virtual:"
+
+
+def output_root(root: str = "") -> Path:
+    """The folder of all outputs: that of ``--root``, otherwise of the section ``[machine]``, as the tasks read it."""
+    if root:
+        return Path(root).resolve()
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read([CONF / "luigi.cfg", *filter(None, [os.environ.get("LUIGI_CONFIG_PATH", "")])])
+    return (home() / settings.get("machine", "root", fallback="out")).resolve()
+
+
+def subject(dataset: str) -> str:
+    """A dataset's name in paths: that of its folder, or virtual-SIZE. The dataset itself need not be there."""
+    return f"virtual-{dataset.removeprefix(VIRTUAL)}" if dataset.startswith(VIRTUAL) else Path(dataset).resolve().name
+
+
+def model_folder(experiment: str, dataset: str, root: str = "") -> Path:
+    """The folder of a fitted experiment.
+
+    experiment : its name, with changes; the path of its TOML; or the path of a model's folder
+    dataset : folder of a dataset, its name, or virtual:SIZE
+    root : folder of all outputs; empty for that of the settings
+    raises : ConfigError with the command that makes the folder, or what is alike
+    """
+    if (Path(experiment) / FACTS).is_file():
+        return Path(experiment).resolve()
+    models = output_root(root) / "models"
+    variant = Variant.parse(experiment)
+    folder = models / subject(dataset) / file_name(variant.name)
+    if (folder / FACTS).is_file():
+        return folder
+    raise ConfigError(_missing(variant, experiment, dataset, models, folder))
+
+
+def _missing(variant: Variant, experiment: str, dataset: str, models: Path, folder: Path) -> str:
+    """What there is instead of a model's folder, and how to make it."""
+    names = [path.name for path in sorted(models.glob("*")) if path.is_dir()]
+    fitted = [unquote(path.parent.name) for path in sorted(folder.parent.glob(f"*/{FACTS}"))]
+    text = f"{folder}: no fitted model of {experiment} on {dataset}"
+    base = Path(variant.base)
+    if base.suffix != ".toml" and variant.base not in experiment_names():
+        close = did_you_mean(variant.base, [*fitted, *experiment_names()])
+        return f"{text}: there is no experiment {variant.base!r}{close or '; glc list shows them'}"
+    if folder.parent.name not in names and not (dataset.startswith(VIRTUAL) or Path(dataset).is_dir()):
+        known = [name.replace("virtual-", VIRTUAL) for name in names]
+        return (
+            f"{text}: there is no dataset {dataset!r}; expected virtual:SIZE, a folder, or one with a model under "
+            f"{models} ({', '.join(known) or 'none'}){did_you_mean(dataset, known)}"
+        )
+    there = f" (fitted on it: {', '.join(fitted)})" if fitted else ""
+    where = f" --root {models.parent}" if models.parent != output_root() else ""
+    quoted = f"'{experiment}'" if "+" in experiment else experiment
+    return f"{text}{there}; make it: luigi --module glc.tasks Model --experiment {quoted} --dataset {dataset}{where}"

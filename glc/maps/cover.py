@@ -1,0 +1,151 @@
+"""Which cells of a map are predicted: land, an area that was asked for, or what a raster says."""
+
+import math
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+import rasterio
+import shapely
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioIOError
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+from shapely.geometry.base import BaseGeometry
+
+from glc import basemap
+from glc.errors import DataError
+from glc.maps.grid import Block, Grid, read_areas
+from glc.types import StrPath
+
+NO_MASK = "none"
+"""The mask's name where the sea is predicted as well."""
+
+
+@dataclass(frozen=True)
+class CoverOptions:
+    """What is predicted of a grid.
+
+    aoi : GeoJSON of the areas that are mapped; empty: all of the grid
+    mask : raster, not zero where cells are predicted; empty: land of `glc.basemap`; "none": everything
+    """
+
+    aoi: StrPath = ""
+    mask: StrPath = ""
+
+
+class Cover:
+    """The cells of a grid that are predicted; a context manager, as a mask stays open.
+
+    grid : of the map
+    options : what is asked for
+    messages : lines for the user, such as that a mask is reprojected
+    """
+
+    def __init__(self, grid: Grid, options: CoverOptions) -> None:
+        self.grid, self.options = grid, options
+        self.messages: list[str] = []
+        self._stack = ExitStack()
+        self._area: BaseGeometry | None = read_areas(options.aoi) if options.aoi else None
+        self._mask: WarpedVRT | None = None
+        if self._area is not None:
+            shapely.prepare(self._area)
+
+    def __enter__(self) -> "Cover":
+        if self.options.mask not in ("", NO_MASK):
+            self._mask = self._opened(self.options.mask)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _opened(self, path):
+        try:
+            raster = self._stack.enter_context(rasterio.open(path))
+        except RasterioIOError as error:
+            raise DataError(f"--mask {path}: cannot be opened as a raster: {error}; expected a GeoTIFF, say") from None
+        if raster.crs is None:
+            raise DataError(f"--mask {path}: no CRS in the file; try: gdal_edit.py -a_srs EPSG:4326 {path}")
+        crs = CRS.from_user_input(self.grid.crs)
+        if raster.crs != crs:
+            self.messages.append(f"mask {path} is in {raster.crs.to_string()[:60]}; it is reprojected to {_name(crs)}")
+        # without nodata, what the warp does not reach would read as the value 0: nor is that predicted
+        return self._stack.enter_context(
+            WarpedVRT(
+                raster,
+                crs=crs,
+                transform=self.grid.transform,
+                height=self.grid.shape[0],
+                width=self.grid.shape[1],
+                resampling=Resampling.nearest,
+            )
+        )
+
+    def of(self, block: Block) -> np.ndarray:
+        """Which cells of a block are predicted, (rows * cols,) bool, row by row: by their centres."""
+        lon, lat = self.grid.centres(block)
+        inside = np.isfinite(lon) & np.isfinite(lat)
+        if self._area is not None:
+            inside[inside] = shapely.intersects_xy(self._area, lon[inside], lat[inside])
+        if self._mask is not None:
+            window = Window(block.col, block.row, block.cols, block.rows)
+            values = self._mask.read(1, window=window).ravel()
+            valid = self._mask.read_masks(1, window=window).ravel() > 0
+            inside &= valid & (values != 0) & ~np.isnan(values.astype(float))
+        elif self.options.mask != NO_MASK and inside.any():
+            inside[inside] = basemap.is_land(lon[inside], lat[inside])
+        return inside
+
+    def all(self) -> np.ndarray:
+        """Which cells of the grid are predicted, (rows, cols) bool; a DataError if none is."""
+        chosen = np.zeros(self.grid.shape, bool)
+        for block in self.grid.blocks():
+            part = chosen[block.row : block.row + block.rows, block.col : block.col + block.cols]
+            part[:] = self.of(block).reshape(part.shape)
+        if not chosen.any():
+            raise DataError(self._nothing())
+        return chosen
+
+    def _nothing(self):
+        west, south, east, north = self.grid.degrees
+        what = {"": "on land", NO_MASK: "in the area of the CRS"}.get(str(self.options.mask), "in the mask")
+        area = f" and in {self.options.aoi}" if self.options.aoi else ""
+        remedy = {"": "check the order W,S,E,N, or predict the sea too with --mask none"}.get(
+            str(self.options.mask), "choose another area or another --mask"
+        )
+        return (
+            f"map of lon {west:.4g} to {east:.4g}, lat {south:.4g} to {north:.4g}: none of {self.grid.cells:,} cells "
+            f"has its centre {what}{area}; {remedy}"
+        )
+
+
+def check_land(grid: Grid, options: CoverOptions) -> None:
+    """Raise a DataError when land alone is predicted and the area has none; a quick look without cells.
+
+    grid, options : of the map
+    """
+    if options.mask:
+        return
+    west, south, east, north = grid.degrees
+    area = read_areas(options.aoi) if options.aoi else shapely.box(west, south, min(east, 180), north)
+    if not shapely.intersects(area, basemap.land()):
+        raise DataError(
+            f"map of lon {west:.4g} to {east:.4g}, lat {south:.4g} to {north:.4g}: no land there; check the order "
+            "W,S,E,N, or predict the sea too with --mask none"
+        )
+
+
+def sample(chosen: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of at most `most` of the chosen cells, evenly spread; `chosen` : (rows, cols) bool."""
+    flat = np.flatnonzero(chosen)
+    step = max(1, math.ceil(len(flat) / most))
+    return np.unravel_index(flat[::step], chosen.shape)
+
+
+def _name(crs):
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code else "the map's CRS"
