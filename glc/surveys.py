@@ -65,11 +65,12 @@ class SurveyData:
         if self.held_out:
             inside = (self.places["dataset"] == self.train_name) & (self.places["fold"] == TEST)
         else:
-            inside = self.places["dataset"].isin(self._test_datasets)
+            inside = self.places["dataset"].isin(self.test_names)
         return np.flatnonzero(inside.to_numpy())
 
     @cached_property
-    def _test_datasets(self) -> list[str]:
+    def test_names(self) -> list[str]:
+        """Names of the datasets that are tested on: `test_name`, or those of several tests."""
         return sorted(name for name in self.places["dataset"].unique() if schema.is_test(name, self.test_name))
 
     @cached_property
@@ -79,10 +80,10 @@ class SurveyData:
         A dataset with one test, or a held-out one, has only ``test``; otherwise they are called ``test_ood`` and so on.
         Two tests may share a surveyId.
         """
-        if self.held_out or not self._test_datasets:
+        if self.held_out or not self.test_names:
             return {"test": np.arange(len(self.test))}
         names = self.places["dataset"].to_numpy()[self.test]
-        return {f"test{name[len(self.test_name) :]}": np.flatnonzero(names == name) for name in self._test_datasets}
+        return {f"test{name[len(self.test_name) :]}": np.flatnonzero(names == name) for name in self.test_names}
 
     @cached_property
     def presence_only(self) -> np.ndarray:

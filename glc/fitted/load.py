@@ -92,7 +92,7 @@ class FittedExperiment:
 
         folders = [self.imagery_folder] if self.imagery_folder else []
         known = self.data.places.loc[
-            self.data.places["dataset"].isin([self.data.train_name, self.data.test_name]),
+            self.data.places["dataset"].isin([self.data.train_name, *self.data.test_names]),
             ["dataset", "surveyId", "lon", "lat"],
         ]
         return {

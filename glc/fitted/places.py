@@ -93,7 +93,7 @@ class Surroundings:
     def _as_surveys(self, places):
         """`places` with the attributes of the dataset's surveys that they are."""
         own = self.data.places
-        inside = own["dataset"].isin([self.data.train_name, self.data.test_name]).to_numpy()
+        inside = own["dataset"].isin([self.data.train_name, *self.data.test_names]).to_numpy()
         surveys = own[inside].drop_duplicates("surveyId", keep="last").set_index("surveyId")
         at = surveys.index.get_indexer(places["surveyId"])
         rows = np.flatnonzero(at >= 0)

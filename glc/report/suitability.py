@@ -56,6 +56,7 @@ def _measures(story: page.Story) -> Facts:
     return {
         "valid": valid,
         "test": test,
+        "tests": {"test": test} if test else {},
         "caveat": config.caveat(story.metrics["scheme"], story.metrics["stop"]),
         "readings": READINGS.items(),
         "measures": [

@@ -187,7 +187,7 @@ class ReadsInputs(ExperimentTask):
         """Frames of the surveys of `parts`, tuples of datasets; () means what the dataset trains and tests on."""
         data = self.read_surveys()
         name, columns = data.places["dataset"], ["dataset", "surveyId", "lon", "lat"]
-        own = {data.train_name, *(dataset for dataset in name.unique() if schema.is_test(dataset, data.test_name))}
+        own = [data.train_name, *data.test_names]
         return [data.places.loc[name.isin(part or own), columns] for part in parts]
 
     def input_facts(self, out: Path) -> Facts:
