@@ -106,6 +106,7 @@ def test_votes_end_with_metrics_and_report_and_without_a_submission(empty_root, 
     assert run(submission(empty_root, dataset, task.experiment)) == []
 
 
+@pytest.mark.slow
 def test_a_fitted_experiment_predicts_relative_suitability_and_no_sets(empty_root, dataset):
     task = Model(root=empty_root, dataset=dataset, experiment=f"votes{FOLDS}")
     records.survey_tables(empty_root, dataset, task)
@@ -119,6 +120,7 @@ def test_a_fitted_experiment_predicts_relative_suitability_and_no_sets(empty_roo
     assert np.isnan(frame["expected_species"].iloc[0])
 
 
+@pytest.mark.slow
 def test_a_net_learns_from_pseudo_surveys_of_the_records(empty_root, dataset):
     records.survey_tables(empty_root, dataset, submission(empty_root, dataset, NET))
     done, families = build(*(kind(root=empty_root, dataset=dataset, experiment=NET) for kind in (Evaluate, Report)))
