@@ -33,7 +33,7 @@ _BANDS_TRIED = 50
 class Cost:
     """What a map takes, from its first block.
 
-    seconds : of scoring and writing all of it
+    seconds : of scoring the other blocks and of writing the files
     map_bytes : of its files
     disk_bytes : of everything on disk at its peak: parts of blocks, a file that is rewritten, the published copy
     """
@@ -182,7 +182,7 @@ class Blocks:
         per_cell = packed / bands / cells * len(self.species) + 6 * 4  # richness and applicability hardly shrink
         # written once quickly, once more with overviews
         writing = 2 * (time.monotonic() - started) / bands / cells * len(self.species)
-        ahead = sum(int(self._chosen_of(other).sum()) for other in pending)
+        ahead = sum(int(self._chosen_of(other).sum()) for other in pending if other != block)
         every = int(self.chosen.sum())
         map_bytes = int(per_cell * every * 4 / 3)  # overviews
         parts = self.path(block).stat().st_size / cells * every

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,22 @@ _MARGIN = 1.0
 _LONGEST_NAME = 44
 
 
+@dataclass(frozen=True)
+class Panel:
+    """One map of the picture.
+
+    name : above it
+    values : (rows, cols), NaN where there is none
+    limits : values of the first and the last colour
+    unit : of the values
+    """
+
+    name: str
+    values: np.ndarray
+    limits: tuple[float, float]
+    unit: str
+
+
 def write(out: Path, grid: Grid, species: Sequence[str], title: str, relative: bool) -> None:
     """Write ``preview.png`` from the GeoTIFFs of a map.
 
@@ -40,9 +57,13 @@ def write(out: Path, grid: Grid, species: Sequence[str], title: str, relative: b
     title : above the picture
     relative : whether the values are a relative suitability; then there is no richness
     """
-    panels = [] if relative else [("Expected number of species", *_richness(out, grid))]
-    for band, name in enumerate(species[: _PANELS - len(panels)]):
-        panels.append((_short(f"species {name}" if name.isdecimal() else name), _probability(out, grid, band), None))
+    panels = [] if relative else [_richness(out, grid)]
+    shown = species[: _PANELS - len(panels)]
+    values = [_probability(out, grid, band) for band in range(len(shown))]
+    # one scale for all species, so that pictures can be compared
+    limits, unit = (0.0, max(map(_high, values))), "relative suitability" if relative else "probability"
+    for name, of_species in zip(shown, values, strict=True):
+        panels.append(Panel(_short(f"species {name}" if name.isdecimal() else name), of_species, limits, unit))
     outside = _read(out / "applicability.tif", 2, grid, Resampling.nearest) == 0
     across = 2 if len(panels) > 1 else 1
     down = math.ceil(len(panels) / across)
@@ -53,30 +74,26 @@ def write(out: Path, grid: Grid, species: Sequence[str], title: str, relative: b
         figure = Figure(figsize=(across * _WIDTH, down * (height + 0.5) + 0.8), layout="constrained", dpi=160)
         FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=12, fontweight="bold")
-        # one scale for all species, so that pictures can be compared
-        highest = max((_high(values) for _, values, limit in panels if limit is None), default=1.0)
-        unit = "relative suitability" if relative else "probability"
-        for number, (name, values, limit) in enumerate(panels):
-            axes = figure.add_subplot(down, across, number + 1)
-            _panel(axes, grid, values, limit or highest, outside)
-            axes.set_title(name, fontsize=10, loc="left")
-            colours = ScalarMappable(Normalize(0, limit or highest), PALETTE)
-            extend = "max" if np.nanmax(values, initial=0) > (limit or highest) else "neither"
-            figure.colorbar(
-                colours, ax=axes, label="species" if limit else unit, extend=extend, shrink=0.9, aspect=22, pad=0.02
-            )
+        for number, panel in enumerate(panels, 1):
+            axes = figure.add_subplot(down, across, number)
+            _draw(axes, grid, panel, outside)
+            axes.set_title(panel.name, fontsize=10, loc="left")
+            colours = ScalarMappable(Normalize(*panel.limits), PALETTE)
+            below, above = _beyond(panel)
+            extend = {(False, False): "neither", (True, False): "min", (False, True): "max"}.get((below, above), "both")
+            figure.colorbar(colours, ax=axes, label=panel.unit, extend=extend, shrink=0.9, aspect=22, pad=0.02)
         _legend(figure, outside)
         figure.savefig(out / "preview.png", metadata={"Software": None, "Title": title})
 
 
-def _panel(axes, grid, values, limit, outside):
+def _draw(axes, grid, panel, outside):
     left, bottom, right, top = grid.bounds
     axes.set_facecolor(_SEA)
     _basemap(axes, grid)
     extent = (left, right, bottom, top)
-    axes.imshow(
-        np.ma.masked_invalid(values), cmap=PALETTE, vmin=0, vmax=limit, extent=extent, zorder=2, interpolation="nearest"
-    )
+    low, high = panel.limits
+    values = np.ma.masked_invalid(panel.values)
+    axes.imshow(values, cmap=PALETTE, vmin=low, vmax=high, extent=extent, zorder=2, interpolation="nearest")
     if outside.any():
         rows, cols = outside.shape
         x = left + (np.arange(cols) + 0.5) * (right - left) / cols
@@ -174,10 +191,24 @@ def _legend(figure, outside):
 
 
 def _richness(out, grid):
-    """Richness to show and the end of its colours: the expected number, or the decided one where that is not known."""
-    expected = _read(out / "richness.tif", 2, grid, Resampling.average)
-    values = expected if np.isfinite(expected).any() else _read(out / "richness.tif", 1, grid, Resampling.average)
-    return values, max(_high(values), 1e-6)
+    """The expected number of species, or that of the decided set where it is not known.
+
+    Its colours begin where the poorest cell in a hundred lies, as no cell has next to none; but they span a quarter of
+    the numbers at least, so that what hardly differs looks alike.
+    """
+    name, values = "Expected number of species", _read(out / "richness.tif", 2, grid, Resampling.average)
+    if not np.isfinite(values).any():
+        name, values = "Species in the decided set", _read(out / "richness.tif", 1, grid, Resampling.average)
+    finite = values[np.isfinite(values)]
+    high = _high(values)
+    low = min(float(np.quantile(finite, 0.01)), 0.75 * high) if len(finite) else 0.0
+    return Panel(name, values, (low, high), "species")
+
+
+def _beyond(panel):
+    """Whether values lie below the first colour, and above the last."""
+    finite = panel.values[np.isfinite(panel.values)]
+    return bool((finite < panel.limits[0]).any()), bool((finite > panel.limits[1]).any())
 
 
 def _probability(out, grid, band):
