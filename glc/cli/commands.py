@@ -246,8 +246,8 @@ def predict(
         _luigi("Predict", options, [*["--allow-missing"] * allow_missing, *context.args], verbose)
         return
     if lon is None or lat is None:
-        found = " and ".join(name for name, value in (("--lon", lon), ("--lat", lat)) if value is not None) or "neither"
-        raise ConfigError(f"found {found}, expected --lon and --lat, such as --lon 3.9 --lat 43.6, or --places FILE")
+        given = " and ".join(name for name, value in (("--lon", lon), ("--lat", lat)) if value is not None) or "neither"
+        raise ConfigError(f"found {given}, expected --lon and --lat, such as --lon 3.9 --lat 43.6, or --places FILE")
     from glc.cli import model_folder, predict
 
     folder = model_folder.model_folder(experiment, dataset, root)

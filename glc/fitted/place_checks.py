@@ -63,8 +63,8 @@ def check_rows(table: pa.Table) -> CheckedPlaces:
     n = table.num_rows
     kind, problem = np.full(n, None, object), np.full(n, None, object)
 
-    def note(rows: np.ndarray, what: str, words: Iterable[str]) -> None:
-        for row, text in zip(np.flatnonzero(rows), words, strict=True):
+    def note(rows: np.ndarray, what: str, texts: Iterable[str]) -> None:
+        for row, text in zip(np.flatnonzero(rows), texts, strict=True):
             kind[row] = kind[row] or what
             problem[row] = f"{problem[row]}; {text}" if problem[row] else text
 
@@ -72,9 +72,9 @@ def check_rows(table: pa.Table) -> CheckedPlaces:
     for name in COORDINATES:
         values[name], text = _numbers(table[name])
         bad = ~np.isfinite(values[name])
-        found = [f"{name}: found {'nothing' if text[row] is None else repr(text[row])}, expected a number of degrees"
+        words = [f"{name}: found {'nothing' if text[row] is None else repr(text[row])}, expected a number of degrees"
                  for row in np.flatnonzero(bad)]  # fmt: skip
-        note(bad, UNUSABLE[0], found)
+        note(bad, UNUSABLE[0], words)
     lon, lat = values["lon"], values["lat"]
     bad = np.isfinite(lon) & np.isfinite(lat) & ((np.abs(lon) > 180) | (np.abs(lat) > 90))
     note(

@@ -66,11 +66,11 @@ def nearest_surveys(
     rows = data.train()
     places = data.places.iloc[rows]
     distance = geo.great_circle_m(lon, lat, places["lon"].to_numpy(), places["lat"].to_numpy())
-    found = []
+    near = []
     for at in np.argsort(distance, kind="stable")[:count]:
         present = set(data.species[data.labels_of(rows[at : at + 1]).indices].tolist())
         year = places["year"].iloc[at]
-        found.append(
+        near.append(
             NearSurvey(
                 surveyId=int(places["surveyId"].iloc[at]),
                 year=None if pd.isna(year) else int(year),
@@ -79,7 +79,7 @@ def nearest_surveys(
                 shared=[species for species in predicted if species in present],
             )
         )
-    return found
+    return near
 
 
 def input_shares(

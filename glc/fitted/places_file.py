@@ -124,9 +124,9 @@ def _alike(name: str, names: list[str]) -> str:
 
 
 def _csv(path: Path) -> PlacesFile:
-    found = encoding(path)
-    text = found.name
-    notes = () if found.plain else (f"the text is read as {found}",)
+    known = encoding(path)
+    text = known.name
+    notes = () if known.plain else (f"the text is read as {known}",)
     text = "utf-8-sig" if text == "utf-8" else text
     with open(path, encoding=text, errors="replace") as file:
         header = file.readline(1 << 20).rstrip("\r\n")
