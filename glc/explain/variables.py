@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Protocol, Self, TypeAlias
+from typing import Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,11 @@ Values: TypeAlias = Mapping[str, ModelValues]
 """Values of the inputs of an experiment, or of each member of an ensemble, by its name."""
 
 
-class Fitted(Protocol):
+V = TypeVar("V")
+"""`ModelValues` as the fitted experiment has them."""
+
+
+class Fitted(Protocol[V]):
     """What an explanation needs of a fitted experiment (`glc.fitted`)."""
 
     settings: Experiment
@@ -41,18 +45,20 @@ class Fitted(Protocol):
 
     @property
     def relative(self) -> bool:
-        """Whether only presence-only records trained it."""
+        """Whether scores are a relative suitability."""
         ...
 
     def places(self, lon: np.ndarray, lat: np.ndarray) -> pd.DataFrame:
         """Places as a frame with the columns of ``SurveyData.places``."""
         ...
 
-    def inputs(self, places: pd.DataFrame, allow_missing: bool = False) -> Values:
+    def inputs(self, places: pd.DataFrame, allow_missing: bool = False) -> Mapping[str, V]:
         """Values of the inputs at places."""
         ...
 
-    def scores(self, places: pd.DataFrame, values: Values | None = None, fold: int | None = None) -> sparse.csr_matrix:
+    def scores(
+        self, places: pd.DataFrame, values: Mapping[str, V] | None = None, fold: int | None = None
+    ) -> sparse.csr_matrix:
         """(n, species) CSR of scores; fold: by the model that did not see it."""
         ...
 

@@ -10,7 +10,7 @@ from glc.tasks.report import Report
 class Explain(Explanation):
     """The answers of `Explanation`, and the experiment's report with them."""
 
-    def requires(self) -> dict[str, GlcTask]:  # type: ignore[override]
+    def requires(self) -> dict[str, GlcTask]:
         return {"explanation": self.clone(Explanation)}
 
     def complete(self) -> bool:

@@ -47,12 +47,12 @@ class Explanation(ExperimentProduct):
     background = CountParameter(default=200, description="training surveys over which a curve is the mean")
 
     def requires(self) -> dict[str, GlcTask]:
-        return {
+        sets: dict[str, GlcTask] = {} if self.presence_only else {"predictions": self.clone(Predictions)}
+        return sets | {
             "surveys": self.clone(Surveys),
             "folds": self.clone(Folds),
             "model": self.clone(Model),
             "metrics": self.clone(Evaluate),
-            "predictions": self.clone(Predictions),
         }
 
     @property
@@ -91,8 +91,8 @@ class Explanation(ExperimentProduct):
             self.subject,
             surveys=needs["surveys"].folder,
             folds=needs["folds"].folder,
-            predictions=needs["predictions"].folder,
             metrics=needs["metrics"].folder,
+            predictions=needs["predictions"].folder if "predictions" in needs else None,
             tables=value_tables(self.clone(Model).parts()),
             members=joined,
             answers=answers,
