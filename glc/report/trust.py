@@ -11,14 +11,15 @@ from glc.evaluation import evaluate
 from glc.report import figures
 from glc.report.figures import ACCENT, INK, drawn
 
-AREAS = ((True, "inside"), (False, "outside"))
+UNKNOWN = "no predictor known"
+AREAS = ("inside", "outside", UNKNOWN)
 _BINS = 12
 
 
 def rows(surveys: pd.DataFrame) -> list[dict[str, float | str | None]]:
     """What is expected of surveys inside and outside the area of applicability, and what they show.
 
-    surveys : of the task `Applicability`: split, block, score, inside, expected
+    surveys : of the task `Applicability`: split, block, score, dissimilarity, inside, expected
     returns : dicts of split, area, surveys, blocks, expected and observed (means over the `covered` ones), low and high
         (95 % interval of what is observed, by the bootstrap over blocks; None of a single block), covered (surveys of
         which anything is expected), and beyond (what the others show)
@@ -26,8 +27,10 @@ def rows(surveys: pd.DataFrame) -> list[dict[str, float | str | None]]:
     table = []
     for split in ("valid", "test"):
         scored = surveys[(surveys["split"] == split) & surveys["score"].notna()]
-        for area, name in AREAS:
-            part = scored[scored["inside"] == area]
+        area = np.where(scored["inside"], "inside", "outside").astype(object)
+        area[scored["dissimilarity"].isna()] = UNKNOWN
+        for name in AREAS:
+            part = scored[area == name]
             if not len(part):
                 continue
             covered = part[part["expected"].notna()]

@@ -5,11 +5,18 @@ import pytest
 from glc.report import trust
 
 
-def surveys(split, inside, score, expected, blocks=2):
+def surveys(split, inside, score, expected, blocks=2, dissimilarity=0.2):
     """Surveys of one split and area."""
     count = len(score)
     return pd.DataFrame(
-        {"split": split, "inside": inside, "score": score, "expected": expected, "block": np.arange(count) % blocks}
+        {
+            "split": split,
+            "inside": inside,
+            "dissimilarity": dissimilarity,
+            "score": score,
+            "expected": expected,
+            "block": np.arange(count) % blocks,
+        }
     )
 
 
@@ -18,11 +25,12 @@ def test_expected_and_observed_are_of_the_same_surveys():
         [
             surveys("valid", True, [0.2, 0.4, 0.9], [0.25, 0.35, np.nan]),
             surveys("valid", False, [0.1, 0.1], [np.nan, np.nan]),
+            surveys("valid", False, [0.7], [np.nan], dissimilarity=np.nan),
             surveys("test", True, [0.5], [0.3], blocks=1),
             surveys("test", False, [np.nan], [0.3]),
         ]
     )
-    inside, outside, test = trust.rows(table)
+    inside, outside, unknown, test = trust.rows(table)
     assert (inside["area"], inside["surveys"], inside["covered"], inside["blocks"]) == ("inside", 3, 2, 2)
     assert inside["expected"] == pytest.approx(0.3)
     assert inside["observed"] == pytest.approx(0.3)
@@ -30,6 +38,7 @@ def test_expected_and_observed_are_of_the_same_surveys():
     assert inside["beyond"] == pytest.approx(0.9)
     assert (outside["expected"], outside["observed"], outside["covered"]) == (None, None, 0)
     assert outside["beyond"] == pytest.approx(0.1)
+    assert (unknown["area"], unknown["beyond"]) == ("no predictor known", 0.7)
     assert (test["split"], test["observed"], test["low"], test["beyond"]) == ("test", 0.5, None, None)
 
 
