@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from glc import config, registry
+from glc import config, registry, schema
+from glc.evaluation import evaluate
 from glc.explain.citation import AUTHOR, VIRTUAL, citation
 from glc.explain.odmap_fields import FIELDS, Field
 from glc.explain.run import Run, count
@@ -84,7 +85,7 @@ def _workflow(run: Run) -> str:
         f"{validation.count} folds ({validation.scheme})",
         f"{run.experiment.model.name} fitted without each of {count(validation.run, 'fold')} and scored on it",
         f"decoder {run.experiment.decode.name} fitted on validation scores",
-        "evaluation on validation" + (" and test" if "test" in run.metrics else ""),
+        "evaluation on validation" + (" and test" if evaluate.tests(run.metrics) else ""),
     ]
     return "; ".join(steps)
 
@@ -198,10 +199,9 @@ def _validation(run: Run) -> str:
 def _test(run: Run) -> str:
     if run.folds.get("held_out"):
         return f"{run.folds['held_out']:,} training surveys in whole blocks, held out from all models"
-    name = run.surveys["test"]
-    return (
-        f"the dataset's own {count(run.parts.loc[name, 'surveys'], 'test survey')}" if name in run.parts.index else ""
-    )
+    own = [name for name in run.parts.index if schema.is_test(name, run.surveys["test"])]
+    tests = "" if len(own) < 2 else f" of {len(own)} tests"
+    return f"the dataset's own {count(run.parts.loc[own, 'surveys'].sum(), 'test survey')}{tests}" if own else ""
 
 
 def _predictors(run: Run) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from glc import config, registry
+from glc.evaluation import evaluate
 from glc.explain.citation import AUTHOR
 from glc.explain.importance import ALL, F1
 from glc.explain.odmap_fields import Field
@@ -94,11 +95,14 @@ def _threshold(run: Run) -> str:
 
 def _performance(split: str) -> Callable[[Run], str]:
     def text(run: Run) -> str:
-        facts: Facts = run.metrics.get(split, {})
-        values = [f"{title} {facts[key]:.4f}" for key, title in _MEASURES.items() if facts.get(key) is not None]
-        if "sample_f1_low" in facts:
-            values[0] += f" (95% interval {facts['sample_f1_low']:.4f} to {facts['sample_f1_high']:.4f})"
-        return ", ".join(values) or ("not known: the test has no labels here" if split == "test" else "")
+        texts = []
+        for name in evaluate.tests(run.metrics) if split == "test" else [split]:
+            facts: Facts = run.metrics.get(name, {})
+            values = [f"{title} {facts[key]:.4f}" for key, title in _MEASURES.items() if facts.get(key) is not None]
+            if "sample_f1_low" in facts:
+                values[0] += f" (95% interval {facts['sample_f1_low']:.4f} to {facts['sample_f1_high']:.4f})"
+            texts.append((f"{evaluate.title(name)}: " if name.startswith("test_") else "") + ", ".join(values))
+        return "; ".join(texts) or ("not known: the test has no labels here" if split == "test" else "")
 
     return text
 

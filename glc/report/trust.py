@@ -25,7 +25,7 @@ def rows(surveys: pd.DataFrame) -> list[dict[str, float | str | None]]:
         which anything is expected), and beyond (what the others show)
     """
     table = []
-    for split in ("valid", "test"):
+    for split in ["valid", *(name for name in surveys["split"].unique() if name != "valid")]:
         scored = surveys[(surveys["split"] == split) & surveys["score"].notna()]
         area = np.where(scored["inside"], "inside", "outside").astype(object)
         area[scored["dissimilarity"].isna()] = UNKNOWN

@@ -75,7 +75,9 @@ class Applicability(ReadsInputs):
             space = Space.of_coordinates()
         self.status(f"dissimilarity of {len(train):,} training surveys by {space.kind}", 20)
         evaluated = pd.read_parquet(self.clone(Evaluate).folder / "surveys.parquet")
-        valid, test = (evaluated[evaluated["split"] == split] for split in ("valid", "test"))
+        of_valid = evaluated["split"] == "valid"
+        # of several tests one after the other, in the order of the data
+        valid, test = evaluated[of_valid], evaluated[evaluated["split"].isin(data.tests)]
         # sets are right or wrong only where surveys list all species of a place
         measure = "f1" if "f1" in evaluated.columns else "recall_at_25"
         places = data.places.iloc[train]
