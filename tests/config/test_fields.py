@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import importlib
 import math
+import types
 import typing
 from pathlib import Path
 from typing import Annotated, Literal
@@ -66,6 +67,9 @@ def _wrong(annotation):
         lists = [[value] for value in _wrong(inner)]
         # a table of an input may lack keys, but a list of tables is never one table
         return ["5", 5, True, 5.0, {"a": 5}, None, *lists]
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):  # a table that may be left out
+        inner = next(each for each in typing.get_args(kind) if each is not types.NoneType)
+        return [value for value in _wrong(inner) if value is not None]
     if kind is Choice:
         return [5, True, 5.0, ["a"], {"nam": "a"}, {"name": 5}, None]
     return [5, True, "5", 5.0, [5], None]  # a table
