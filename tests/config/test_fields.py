@@ -52,6 +52,8 @@ def _load(name):
 def _wrong(annotation):
     """Values, as TOML gives them, that an annotation must refuse for their type."""
     kind = split(annotation)[0]
+    if types.NoneType in typing.get_args(annotation):  # a table that may be left out
+        return [value for value in _wrong(kind) if value is not None]
     if kind is int:
         return ["5", True, 5.0, [5], {"a": 5}, None, math.inf]
     if kind is float:
@@ -67,9 +69,6 @@ def _wrong(annotation):
         lists = [[value] for value in _wrong(inner)]
         # a table of an input may lack keys, but a list of tables is never one table
         return ["5", 5, True, 5.0, {"a": 5}, None, *lists]
-    if typing.get_origin(kind) in (types.UnionType, typing.Union):  # a table that may be left out
-        inner = next(each for each in typing.get_args(kind) if each is not types.NoneType)
-        return [value for value in _wrong(inner) if value is not None]
     if kind is Choice:
         return [5, True, 5.0, ["a"], {"nam": "a"}, {"name": 5}, None]
     return [5, True, "5", 5.0, [5], None]  # a table
