@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO
@@ -162,7 +161,6 @@ def decoded(file: BinaryIO, encoding: str) -> TextIOWrapper:
     return TextIOWrapper(file, name, errors="replace")
 
 
-@lru_cache(maxsize=64)
 def is_zip(path: Path) -> bool:
     """Whether the file is a zip of so few entries that it may be an archive of text."""
     return zipfile.is_zipfile(path) and 0 < entries(path) < 0xFFFF
