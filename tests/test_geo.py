@@ -55,3 +55,27 @@ def test_block_ids_are_unique_over_a_continent(size):
     x, y = rng.uniform(-2e6, 8e6, (2, 2_000))
     squares = {(np.floor(a / size), np.floor(b / size)) for a, b in zip(x, y, strict=True)}
     assert len(np.unique(geo.block_ids(x, y, size))) == len(squares)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "code"),
+    [
+        ((3, 43, 5, 44), 3035),  # France
+        ((-120, 30, -80, 45), 5070),  # the USA
+        ((146, -39, 152, -33), 32_755),  # south-east Australia
+        ((115, -38, 152, -12), 3577),  # all of it
+        ((36, -2, 40, 3), 32_637),  # Kenya
+        ((-70, -56, -66, -52), 32_719),
+        ((-170, 60, 170, 80), 6931),
+        ((-80, -50, 50, 40), 6933),
+        ((179.5, -18, 180, -17), 32_760),
+    ],
+)
+def test_data_elsewhere_get_a_projection_that_holds_them(bounds, code):
+    assert geo.suitable_crs(*bounds) == code
+    west, south, east, north = bounds
+    easting, northing = geo.project([west, east], [south, north], code)
+    assert np.isfinite([easting, northing]).all()
+    if east - west < 10:
+        length = np.hypot(np.diff(easting), np.diff(northing))[0]
+        assert length == pytest.approx(geo.great_circle_m(west, south, east, north), rel=0.05)

@@ -161,3 +161,13 @@ def test_an_occurrence_without_any_score_leaves_no_submission(tmp_path):
     with pytest.raises(DataError, match="1 test occurrences are missing, 3 among them"):
         ranked(np.float32([[0.25, 0.5, 0], [0, 0, 0]]), tmp_path / "submission.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_surveys_called_by_text_are_submitted_under_it():
+    data = survey_data(n_test=3)
+    ids = data.places["surveyId"].to_numpy()[data.test].tolist()
+    names = {ids[0]: "plot a", ids[2]: "plot b"}
+    needed = submission.expected(["plot b", "lost", "plot a"], data, names=names)
+    assert needed.ids == ["plot b", "lost", "plot a"]
+    assert needed.surveys == [str(ids[2]), "", str(ids[0])]
+    assert needed.unread == ["lost"]

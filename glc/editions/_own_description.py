@@ -71,13 +71,19 @@ class Part:
     separator: str = ""
     """Of the columns; empty: what the first line has most of."""
     year: str = ""
+    """Column of the year."""
     date: str = ""
+    """Column of the date."""
     date_format: str = ""
     """As of Python's strptime, ``%d.%m.%Y``; empty: 2021-05-13, or the beginning of such a date."""
     country: str = ""
+    """Column of the country."""
     region: str = ""
+    """Column of the region."""
     area_m2: str = ""
+    """Column of the plot's area, square metres."""
     uncertainty_m: str = ""
+    """Column of the coordinates' uncertainty, metres."""
 
     def __post_init__(self):
         if self.species_file:
@@ -109,12 +115,15 @@ class Description:
     """All of the file."""
 
     title: str = "own records"
+    """What the data are called in reports and citations."""
     crs: str = "EPSG:4326"
     """CRS of the coordinates; those of another than EPSG:4326 are transformed."""
     projection: Natural = 0
     """EPSG code of the metric projection for blocks and neighbours; 0: chosen by where the surveys are."""
     doi: str = ""
+    """DOI of the data."""
     rights: str = ""
+    """Licence of the data."""
     surveys: Part | None = None
     """Presence-absence surveys: what is not named is absent."""
     presence_only: Part | None = None
@@ -122,6 +131,7 @@ class Description:
     test: Part | None = None
     """Surveys to predict; keys that are not given are those of `surveys`, or of `presence_only`."""
     names: Names | None = None
+    """Names of the species."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -222,7 +222,7 @@ def _crs(run: Run) -> str:
 
 
 def _processing(run: Run) -> str:
-    texts = [f"values: outliers by {facts['rule']}" for facts in run.tables if facts.get("rule")]
+    texts = [f"values: {facts['rule']}" for facts in run.tables if facts.get("rule")]
     for wanted in run.inputs:
         if wanted.tiles:
             kept = f"{wanted.block} x {wanted.block} DCT coefficients" if wanted.block else "all pixels"

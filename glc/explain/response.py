@@ -66,7 +66,7 @@ def responses(
                         "input": variable.input,
                         "variable": variable.name,
                         "category": labels,
-                        "value": np.nan if variable.categorical else settings[:, 0],
+                        "value": np.full(len(labels), np.nan) if variable.categorical else settings[:, 0],
                         "mean": curves.mean(axis=1)[:, number],
                         "low": low[:, number],
                         "high": high[:, number],

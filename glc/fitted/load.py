@@ -18,7 +18,7 @@ from glc.applicability.area import Applicability
 from glc.errors import DataError
 from glc.fitted import layout, surveys
 from glc.fitted.places import Surroundings
-from glc.fitted.scorers import open_scorer
+from glc.fitted.scorers import PlaceScorer, open_scorer
 from glc.prediction import decode, ranking
 from glc.prediction.correction import correct
 from glc.types import Facts, StrPath
@@ -67,6 +67,16 @@ class FittedExperiment:
         """Whether only presence-only records trained it: scores are a relative suitability, and there are no sets."""
         return bool(self.facts["relative"])
 
+    @property
+    def imagery_folders(self) -> list[str]:
+        """Folders of imagery, in the order in which they are searched."""
+        own = [folder for scorer in self._parts for folder in scorer.inputs.get("folders", [])]
+        return list(dict.fromkeys([*([self.imagery_folder] if self.imagery_folder else []), *own]))
+
+    @property
+    def _parts(self) -> list[PlaceScorer]:
+        return self._scorer.members or [self._scorer]
+
     @cached_property
     def surroundings(self) -> Surroundings:
         """The training surveys around any place."""
@@ -97,7 +107,7 @@ class FittedExperiment:
         ]
         return {
             scorer.settings.name: Reader(scorer.inputs, folders, surveys=known, model_folder=scorer.folder)
-            for scorer in self._scorer.members or [self._scorer]
+            for scorer in self._parts
             if scorer.inputs
         }
 

@@ -21,7 +21,7 @@ MOST_CURVES = 9
 _COLUMNS = 3
 MOST_BARS = 24
 """Rows of the importance that are drawn."""
-_LEAST_RANGE = 0.02  # of a score's axis, so that noise does not fill it
+_MOST_NAMES = 3
 
 
 def title(number: int, name: str) -> str:
@@ -55,8 +55,7 @@ def sections(answers: Explanation) -> Facts:
         "importance": answers.importance,
         "importance_figure": importance("Importance of inputs", answers.importance) if len(ranked) else "",
         "importance_rows": [
-            (label(row), row.mean, row.std, row.correlated_with.replace("_", " "))
-            for row in ranked.itertuples(index=False)
+            (label(row), row.mean, row.std, _listed(row.correlated_with)) for row in ranked.itertuples(index=False)
         ],
         "importance_left": max(0, len(ranked) - MOST_BARS),
         "measure": measure_name(answers.importance),
@@ -90,7 +89,7 @@ def curves(responses, species, keys, relative=False):
         panel.grid(axis="y")
     for panel in panels[len(keys) :]:
         panel.set_visible(False)
-    top = max(float(own["high"].max()), _LEAST_RANGE)
+    top = float(own["high"].max()) or 1.0  # scores of many species are small: the axis is that of this one
     panels[0].set_ylim(-0.06 * top, 1.08 * top)
     figure.supylabel("relative suitability" if relative else "score of the species", fontsize=9)
     return figure
@@ -142,6 +141,13 @@ def importance(answer):
 def measure_name(answer: Importance) -> str:
     """What falls when values are permuted."""
     return f"F1 (sets of {answer.set_size} species)" if answer.measure == F1 else "AUC (mean over species)"
+
+
+def _listed(names: str) -> str:
+    """The first few of names that commas divide, and how many more there are."""
+    listed = [name.replace("_", " ") for name in names.split(", ") if name]
+    more = len(listed) - _MOST_NAMES
+    return ", ".join(listed[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def label(row) -> str:

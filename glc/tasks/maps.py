@@ -225,7 +225,7 @@ class DistributionMap(ExperimentProduct):
             )
         west, south, east, north = fitted.facts["bounds"]
         grid = self.grid(fitted.facts["crs"], (west, south, east, north))
-        folders = [folder for folder in (self.imagery_folder, *fitted.facts["imagery_folders"]) if folder]
+        folders = fitted.imagery_folders
         facts = distribution.write(
             fitted,
             grid,

@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import importlib
 import math
+import types
 import typing
 from pathlib import Path
 from typing import Annotated, Literal
@@ -51,6 +52,8 @@ def _load(name):
 def _wrong(annotation):
     """Values, as TOML gives them, that an annotation must refuse for their type."""
     kind = split(annotation)[0]
+    if types.NoneType in typing.get_args(annotation):  # a table that may be left out
+        return [value for value in _wrong(kind) if value is not None]
     if kind is int:
         return ["5", True, 5.0, [5], {"a": 5}, None, math.inf]
     if kind is float:

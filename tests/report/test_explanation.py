@@ -83,6 +83,12 @@ def test_curves_are_drawn_of_the_most_important_variables_first(answers):
     assert all(first >= second for first, second in pairwise(means))
 
 
+def test_long_lists_of_correlated_variables_are_cut_and_counted(answers):
+    frame = answers.importance.frame.assign(correlated_with="a_1, b, c, d, e")
+    cut = dataclasses.replace(answers, importance=dataclasses.replace(answers.importance, frame=frame))
+    assert {row[-1] for row in drawing.sections(cut)["importance_rows"]} == {"a 1, b, c and 2 more"}
+
+
 def test_an_experiment_without_tables_says_why_there_are_no_curves(make_story):
     fitted = Known(by_used, count=60)
     fitted.inputs = lambda places, allow_missing: {}

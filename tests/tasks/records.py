@@ -63,10 +63,19 @@ def survey_tables(root, dataset, experiment):
     table = table.assign(geoUncertaintyInM=np.nan, areaInM2=np.nan)
     table["species"] = [[species] for species in frame["species"]]
     counts = {"occurrences": len(table), "surveys": len(table), "species": frame["species"].nunique()}
-    facts = {"edition": "records", "train": "po", "test": "po_test", "presence_only": True, "datasets": {"po": counts}}
+    facts = {
+        "edition": "records",
+        "train": "po",
+        "test": "po_test",
+        "presence_only": True,
+        "datasets": {"po": counts},
+        "widens": False,
+    }
     task = experiment.clone(Surveys)
-    empty = {name: pd.DataFrame(columns=schema.TABLES[name].names) for name in ("quarantine", "test_ids")}
+    ids = np.unique(frame["species"])
+    made = {"surveys": table, "species": pd.DataFrame({"speciesId": ids, "name": None, "key": None})}
+    made |= {name: pd.DataFrame(columns=schema.TABLES[name].names) for name in ("quarantine", "test_ids")}
     with storage.atomic_directory(task.folder, **facts, unscored=[], files=[], published={}) as out:
-        for name, made in ({"surveys": table} | empty).items():
-            storage.write_table(made, name, out / name)
+        for name, rows in made.items():
+            storage.write_table(rows, name, out / name)
     return task

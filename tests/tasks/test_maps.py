@@ -70,7 +70,7 @@ def test_files_count_by_their_content(tmp_path):
 @pytest.fixture(scope="module")
 def mapped(root):
     """The task of a map of the virtual world that is made, and the fitted experiment."""
-    wanted = task(root, resolution=10_000.0, species="all")
+    wanted = task(root, resolution=50_000.0, species="all")
     run(wanted)
     return wanted, fitted.load(wanted.clone(Model).model_folder)
 
@@ -116,10 +116,10 @@ def test_the_map_is_whole_at_its_stable_place_and_says_where_it_comes_from(mappe
 def test_maps_with_a_name_stay_when_the_one_without_is_made_again(mapped):
     wanted, _ = mapped
     root = wanted.root
-    named = task(root, resolution=10_000.0, species="all", name="coarse")
+    named = task(root, resolution=50_000.0, species="all", name="coarse")
     assert named.map_folder.parent == wanted.map_folder
     run(named)
-    run(task(root, resolution=20_000.0))
+    run(task(root, resolution=60_000.0))
     assert named.complete()
     assert not wanted.complete()  # another map is at its place
     assert storage.exists(named.map_folder)
@@ -135,7 +135,7 @@ def test_an_unknown_species_is_refused_with_a_hint(mapped):
 def test_minutes_and_bytes_stay_on_the_screen(root):
     notices = []
     luigi.Task.event_handler("event.glc.notice")(lambda task, text: notices.append(text))
-    done, _ = build(task(root, resolution=30_000.0))
+    done, _ = build(task(root, resolution=70_000.0))
     assert done
     assert any("most frequent of" in text for text in notices)
     assert any("minutes and" in text for text in notices)
