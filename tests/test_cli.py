@@ -274,14 +274,14 @@ def test_an_option_of_luigi_wins_over_the_one_that_glc_gives(monkeypatch):
     monkeypatch.setattr("glc.tasks.console.run", given.extend)
     assert CliRunner().invoke(app, ["run", "votes", "--", "--workers", "0"]).exit_code == 0
     assert given[-2:] == ["--workers", "0"]
-    assert given[:3] == ["Submission", "--experiment", "votes"]
+    assert given[:2] == ["Submission", "--experiment=votes"]
 
 
 def test_an_experiment_of_the_location_encoder_is_trained_on_imagery_of_the_globe(monkeypatch):
     given = []
     monkeypatch.setattr("glc.tasks.console.run", given.extend)
     assert CliRunner().invoke(app, ["run", "location-patches"]).exit_code == 0
-    assert given[:5] == ["PretrainLocation", "--experiment", "location-patches", "--imagery", "virtual:globe"]
+    assert given[:3] == ["PretrainLocation", "--experiment=location-patches", "--imagery=virtual:globe"]
     result = CliRunner().invoke(app, ["run", "location", "--dataset", "virtual:tiny"])
     assert "expected --imagery" in str(result.exception)
     text = glc("show", "location-published")
