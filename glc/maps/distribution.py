@@ -121,7 +121,7 @@ def _band(species_id, name, key, relative):
     tags |= {"name": name} if isinstance(name, str) and name else {}
     tags |= {"key": key} if isinstance(key, str) and key else {}
     text = species.label(species_id, name)
-    return Band(f"{text} (relative suitability)" if relative else text, tags=tags)
+    return Band(text, unit=tags["values"] if relative else "", tags=tags)
 
 
 class _Writer:

@@ -233,7 +233,8 @@ def test_the_preview_shows_land_sea_and_colours(folder):
 def test_presence_only_maps_are_of_relative_suitability(tmp_path):
     make(tmp_path / "map", SyntheticScorer(3, relative=True))
     with rasterio.open(tmp_path / "map" / "probability.tif") as raster:
-        assert raster.descriptions[1] == "101 Planta 1-folia L. (relative suitability)"
+        assert raster.descriptions[1] == "101 Planta 1-folia L."
+        assert raster.units[1] == "relative suitability"
         assert raster.tags()["GLC_VALUES"] == "relative suitability"
         assert raster.read(1).min() < 65535
     with rasterio.open(tmp_path / "map" / "richness.tif") as raster:
