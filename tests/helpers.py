@@ -41,7 +41,7 @@ def survey_data(n_train=60, n_po=40, n_test=10, n_species=20, folds=3, seed=0, h
 
 
 def records_alone(n=400, n_species=8, folds=3, seed=0, held_out=True):
-    """Presence-only records alone: a species per record, each around a centre of its own; folds by turns of blocks."""
+    """Presence-only records alone: a species per record, each around its own centre; folds by turns of blocks."""
     rng = np.random.default_rng(seed)
     species = rng.integers(n_species, size=n)
     centres = rng.uniform([2.0, 46.0], [3.5, 47.0], (n_species, 2))

@@ -48,7 +48,7 @@ class Nearest(ChoosesSources):
         return config.Neighbours(o.method, o.k, o.radius_m, o.sources, o.bucket_length, o.tables, o.wanted_recall)
 
     def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
-        """The neighbours of any place, found exactly whatever `method` the surveys' own were found by."""
+        """The neighbours of any place, found exactly, also where another `method` found the surveys' own."""
         pool = np.concatenate([data.labelled(name, fold) for name in self.options.sources])
         sources, labels = data.places.iloc[pool], data.labels_of(pool).astype(np.float32)
 

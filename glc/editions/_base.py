@@ -126,7 +126,7 @@ class Edition:
     test : or what the names of its datasets begin with, of an edition with several tests (``pa_test`` of pa_test_ood)
     truth : (dataset, glob) of CSVs with labels of a test, surveyId and speciesId, which nothing but the evaluation
         reads; dataset is empty where a file does not tell the test. One that is a test's own file may lack labels
-    named : whether a file in the folder says that it is of this edition, whatever else is there
+    named : whether a file in the folder says that it is of this edition, so that no other file decides
     markers : globs that a folder must also have to be of this edition, where file names alone do not tell
     single_label : a contest in which each occurrence has the one species that is asked for, so that its predictions are
         right or wrong; other datasets that train on presence-only records have relative suitability alone

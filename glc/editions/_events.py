@@ -62,7 +62,7 @@ class Events(Lines):
         at = [self.occurrences.columns.index(name) for name in self.from_occurrences]
         width = len(self.occurrences.columns)
         for line, row in self.occurrences.rows(archive):
-            if len(row) != width:  # told apart no better later: it goes to the quarantine as it is
+            if len(row) != width:  # a later stage knows no more: it goes to the quarantine as it is
                 yield line, " ".join(row)
                 continue
             event = row[self.occurrences.id_column]

@@ -35,7 +35,7 @@ _CITED_IN = ("citations.txt", "rights.txt")
 
 
 class DarwinCore(Edition):
-    """The layout is told by ``meta.xml``, or by the columns of the only CSV in a zip."""
+    """``meta.xml`` says the layout, or the columns of the only CSV in a zip."""
 
     def find(self, folder: StrPath) -> tuple[tuple[Table, Path], ...]:
         """As of `Edition`; a DataError for what claims to be an archive and cannot be used."""

@@ -99,7 +99,7 @@ class Ensemble:
         """Why it cannot do without presence-absence surveys, and what to use instead; empty where it can.
 
         options : the ensemble's own `Options`
-        returns : text that follows a colon; in it NAME stands for the experiment's name
+        returns : text that follows a colon; in it NAME is the experiment's name
         """
         if not cls(options).learns:
             return ""

@@ -24,7 +24,7 @@ def number(rows: "DataFrame", may_be_text: Collection[str]) -> tuple["DataFrame"
 
     may_be_text : kinds of ids that the edition allows to be text
     If any usable row has an id that is no integer, all of that kind are numbered from 1 in the order of their text: the
-    same data give the same numbers, in whatever order and files the rows are.
+    same data give the same numbers, in any order and files of the rows.
     """
     mapped = []
     for name in sorted(may_be_text):

@@ -34,7 +34,7 @@ TYPES = {
 TEXTS = ("country", "region", "licence", "speciesName", "speciesKey", "status")
 """Our other columns."""
 IDS = ("surveyId", "speciesId")
-# Spark takes a path for a glob unless told otherwise; folders may be called a[1] or virtual:tiny
+# Spark takes a path for a glob by default; folders may be called a[1] or virtual:tiny
 LITERAL = ("__globPaths__", "false")
 
 

@@ -75,7 +75,7 @@ class TableValues:
             np.save(self._path(dataset, "values"), values)
 
     def has(self, places: pd.DataFrame) -> np.ndarray:
-        """Whether surveys have a row, whatever it holds: (n,) bool; places : as of `read`."""
+        """Whether surveys have a row, also an empty one: (n,) bool; places : as of `read`."""
         there, wanted = np.zeros(len(places), bool), places["surveyId"].to_numpy()
         for dataset, mine in self._by_dataset(places):
             there[mine] = self._rows(dataset, wanted[mine])[1]

@@ -8,7 +8,7 @@ from glc.references import PAPERS, SOFTWARE, Reference, paper_named
 from glc.types import Facts
 
 AUTHOR = "to be completed by the author"
-"""What stands where the run does not know."""
+"""The value of a field that the run does not know."""
 VIRTUAL = "virtual:"
 
 

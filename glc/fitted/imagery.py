@@ -1,4 +1,4 @@
-"""Tiles and cubes at any place: tiles cut from rasters, and files that a survey has of its own, found by its id."""
+"""Tiles and cubes at any place: tiles cut from rasters, and files of a survey, found by its id."""
 
 import tempfile
 from collections.abc import Callable, Sequence

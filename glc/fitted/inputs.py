@@ -64,7 +64,9 @@ class InputsAt:
 
         keys = np.column_stack([schema.dataset_numbers(places["dataset"]), places["surveyId"]]).astype(np.int64)
         if len(np.unique(keys, axis=0)) < len(keys):
-            raise DataError("places: a surveyId is there more than once; expected one per place; number them anew")
+            raise DataError(
+                "places: a surveyId is there more than once; expected one per place; give them other numbers"
+            )
         values, known = dict(self.imagery), dict(self.known)
         for name, frame in self.tables.items():
             numbers = frame.to_numpy(np.float32)

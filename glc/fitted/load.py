@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from glc.fitted.inputs import InputsAt, Reader
 
 _LISTED = 25
-"""Species that a prediction lists at least, where so many have a score."""
+"""Species that a prediction lists at least, if as many have a score."""
 
 
 class FittedExperiment:

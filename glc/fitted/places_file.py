@@ -4,7 +4,7 @@
     for block in places.blocks(10_000):     # pyarrow tables: lon, lat, then the file's other columns
         ...
 
-A GeoPackage gives its points, in whatever CRS, as ``lon`` and ``lat``; fields of these names are replaced. GeoPackages
+A GeoPackage gives its points, of any CRS, as ``lon`` and ``lat``; fields of these names are replaced. GeoPackages
 are read through pyogrio, which the wheel of GDAL comes with and which streams Arrow; geopandas would hold the whole
 layer in memory.
 """

@@ -181,7 +181,7 @@ def best(
     """The best species of each place and those of its set, best first, ties by column.
 
     scores : (n, m); sets : boolean (n, m), None where nothing is decided
-    listed : positive scores taken per place; species of the set are taken whatever their score
+    listed : positive scores taken per place; species of the set are taken with any score
     returns : row, column, score, whether it is in the set: four arrays with an entry per species listed
     """
     scores, parts = scores.tocsr(), []

@@ -166,7 +166,7 @@ class Blocks:
         }
 
     def _cost(self, block, seconds, pending):
-        """What the map takes, when this block of it took so many seconds."""
+        """What the map takes, from the seconds that this block of it took."""
         arrays = self.load(block, ["cells", "cell0", "value0", "start0"])
         cells = len(arrays["cells"])
         started, packed, stop = time.monotonic(), 0, self.files[0][1]

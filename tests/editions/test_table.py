@@ -93,10 +93,10 @@ def test_a_survey_without_species_and_rows_that_cannot_be_used_are_told(tmp_path
         file.write("CH-999;1;2\n")
     lines = frame(folder)
     assert lines.loc[lines["line"] == 2, ["speciesId", "status"]].to_numpy().tolist() == [["", editions.EMPTY]]
-    told = reasons(lines)
-    assert (3, "Abies alba", "-1", NEGATIVE) in told
-    assert any(line == 5 and reason == f"{OFF_CRS} {own_tables.UTM}" for line, _, _, reason in told)
-    assert any(line == 402 and found == "CH-999, 1, 2" for line, _, found, _ in told)
+    refused = reasons(lines)
+    assert (3, "Abies alba", "-1", NEGATIVE) in refused
+    assert any(line == 5 and reason == f"{OFF_CRS} {own_tables.UTM}" for line, _, _, reason in refused)
+    assert any(line == 402 and found == "CH-999, 1, 2" for line, _, found, _ in refused)
     assert "inf" in set(lines.loc[lines["line"] == 4, "lon"])  # refused by the check of coordinates, as in any edition
     of_five = lines[lines["line"] == 6]["speciesId"]
     assert "Abies alba" in set(of_five)
@@ -109,8 +109,8 @@ def test_surveys_and_species_that_do_not_meet_are_told(tmp_path):
         file.write("XX-1\tAbies alba\t1\n")
     with open(folder / "sPlotOpen_header.txt", "a") as file:
         file.write("XX-2\tEU\tItaly\t9\t46\t2001\t10\n")
-    told = {(column, found, reason) for _, column, found, reason in reasons(frame(folder))}
-    assert told == {
+    refused = {(column, found, reason) for _, column, found, reason in reasons(frame(folder))}
+    assert refused == {
         ("PlotObservationID", "XX-1", NO_PLACE),
         ("PlotObservationID", "XX-2", NO_SPECIES),
     }

@@ -56,29 +56,29 @@ def test_sections_that_have_a_meaning_are_there_and_no_others(rendered):
 
 def test_no_f1_is_given_and_the_page_says_relative_suitability(rendered):
     _, html = rendered
-    told = text_of(html.split('<section id="settings">')[0])
-    assert "Relative suitability." in told
-    assert told.count("F1") == 1  # that there is none
-    assert "no set of species is decided, and there is no F1" in told
+    shown = text_of(html.split('<section id="settings">')[0])
+    assert "Relative suitability." in shown
+    assert shown.count("F1") == 1  # that there is none
+    assert "no set of species is decided, and there is no F1" in shown
 
 
 def test_measures_have_their_values_and_a_sentence_on_how_to_read_them(rendered):
     story, html = rendered
-    valid, told = story.metrics["valid"], text_of(html)
+    valid, shown = story.metrics["valid"], text_of(html)
     for key, (title, _, form) in report.MEASURES.items():
         low, high = (format(valid[f"{key}_{end}"], form) for end in ("low", "high"))
-        assert f"{title} {format(valid[key], form)} {low}–{high}" in told
+        assert f"{title} {format(valid[key], form)} {low}–{high}" in shown
     for title, how in report.READINGS.items():
-        assert f"{title} {how}" in told
-    assert "frequency everywhere 0.5000 –" in told
+        assert f"{title} {how}" in shown
+    assert "frequency everywhere 0.5000 –" in shown
     for row in valid["by_fold"]:
-        assert f"{row['fold']} {row['records']} {row['sites']} {row['species']} {row['species_left_out']}" in told
+        assert f"{row['fold']} {row['records']} {row['sites']} {row['species']} {row['species_left_out']}" in shown
 
 
 def test_other_experiments_are_compared_by_species(rendered):
-    told = text_of(rendered[1])
-    assert "+0.1000 +0.1000 to +0.1000 better" in told
-    assert "on other folds (random), so not compared" in told
+    shown = text_of(rendered[1])
+    assert "+0.1000 +0.1000 to +0.1000 better" in shown
+    assert "on other folds (random), so not compared" in shown
 
 
 def test_a_net_shows_its_loss_and_other_models_that_they_have_none(stories):
@@ -95,8 +95,8 @@ def test_a_page_of_no_measured_species_says_what_to_do(stories):
     metrics = {**story.metrics, "valid": {**valid, **nothing, "species": 0, "by_fold": rows}}
     flat = [{**row, "valid": {**row["valid"], "auc": None, "boyce": None}} for row in story.baselines]
     empty = dataclasses.replace(story, metrics=metrics, per_species=story.per_species.iloc[:0], baselines=flat)
-    told = text_of(report.render(empty))
-    assert "No species has 5 sites in a fold. Choose fewer folds (validation.count)" in told
+    shown = text_of(report.render(empty))
+    assert "No species has 5 sites in a fold. Choose fewer folds (validation.count)" in shown
     json.dumps(metrics, allow_nan=False)
 
 

@@ -29,7 +29,7 @@ def test_a_submission_has_the_ids_of_the_file(wide):
     places = pd.read_csv(Path(wide.dataset) / "places.csv", sep=";")
     assert set(submitted["surveyId"]) == set(places["plot"])
     metrics = json.loads((Path(wide.root) / "metrics" / wide.subject / f"{wide.settings.name}.json").read_text())
-    # the species of west and east are told apart only if each survey has its own place and species; by chance: 0.5
+    # the species of west and east differ only if each survey has its own place and species; by chance: 0.5
     assert metrics["valid"]["macro_auc"] > 0.65
     assert "test" not in metrics
 

@@ -84,7 +84,7 @@ class Net(nn.Module):
         """Why it cannot do without presence-absence surveys, and what to use instead; empty where it can.
 
         options : the net's own `Options`
-        returns : text that follows a colon; in it NAME stands for the experiment's name
+        returns : text that follows a colon; in it NAME is the experiment's name
         """
         return ""
 
