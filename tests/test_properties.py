@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from glc import config, editions, registry
+from glc import config, editions, registry, schema
 from glc.config import Variant
 from glc.editions import _text
 from glc.errors import ConfigError, GlcError
@@ -94,7 +94,7 @@ def test_the_datasets_made_for_these_tests_are_good(tmp_path, edition):
     assert dataset.edition is registry.editions.get(edition)
     assert set(dataset.datasets) == {table.dataset for table in dataset.edition.tables}
     assert len(editions.test_ids(dataset)) == 40 * sum(
-        table.dataset == dataset.edition.test for table in dataset.edition.tables
+        schema.is_test(table.dataset, dataset.edition.test) for table in dataset.edition.tables
     )
 
 

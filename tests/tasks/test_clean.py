@@ -50,7 +50,7 @@ def test_what_was_made_from_a_task_goes_when_asked(finished, tmp_path):
     clean(tmp_path, task="Predictions")
     assert set(finished) - left(finished) == {"Predictions"}
     clean(tmp_path, task="Predictions", downstream=True)
-    assert set(finished) - left(finished) == {"Predictions", "Evaluate", "Report", "Submission"}
+    assert set(finished) - left(finished) == {"Predictions", "Evaluate", "Applicability", "Report", "Submission"}
     for family in ("Evaluate", "Report", "Submission"):
         assert not any(target.path.exists() for target in finished[family].published())
 
