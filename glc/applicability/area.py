@@ -106,7 +106,7 @@ def fit(
     measure: str = "f1",
     seed: int = 0,
 ) -> tuple[Applicability, pd.DataFrame]:
-    """The `Applicability` of an experiment, and what it says of its own validation surveys.
+    """The `Applicability` of an experiment, and what it says of the validation surveys.
 
     predictors : (n, d) of the training places
     validation : frame (n) of the same places: ``fold``, below 0 where a place is in none; ``block``;

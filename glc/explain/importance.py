@@ -94,7 +94,7 @@ def measured(
     progress : called with a line and percent
 
     The columns of a category are permuted together and have one importance, as its class must stay one. Values of a
-    correlated variable can stand in for those that are permuted: both then look less important than they are together,
+    correlated variable can replace those that are permuted: both then look less important than they are together,
     which is why such variables are named.
 
     Source: Breiman 2001, section 10; per fold as Fisher et al. 2019, section 3.

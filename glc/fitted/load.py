@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from glc import config, registry
+from glc import config, registry, storage
 from glc.applicability import area
 from glc.applicability.area import Applicability
 from glc.errors import DataError
@@ -35,7 +35,7 @@ class FittedExperiment:
 
     folder : ``ROOT/models/<dataset>/<experiment>``, or a copy of it
     imagery_folder : rasters, images and time series, searched before the folders that were used for the fit
-    A DataError names what the folder lacks.
+    A DataError names what the folder lacks, a DamagedError the file that is not what was saved.
     """
 
     def __init__(self, folder: StrPath, imagery_folder: StrPath = "") -> None:
@@ -46,6 +46,8 @@ class FittedExperiment:
                 f"{folder}: no fitted experiment ({layout.FACTS} is missing); make one with: luigi --module glc.tasks "
                 "Model --experiment NAME --dataset DATASET"
             )
+        if storage.exists(self.folder):  # files that were changed or copied in part would give other predictions
+            storage.check(self.folder)
         self.facts: Facts = json.loads(path.read_text(encoding="utf-8"))
         if self.facts["format"] != layout.FORMAT:
             raise DataError(

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import glc
 from glc import config, geo, labels, scores, storage
 from glc.classical import run
-from glc.errors import DataError
+from glc.errors import DamagedError, DataError
 from glc.fitted import save
 from glc.fitted.scorers import Source
 from glc.prediction import sets
@@ -169,3 +169,16 @@ def test_the_card_says_what_was_fitted(tmp_path):
     card = (folder / "README.md").read_text()
     assert f"| Training surveys | {len(data.train())} |" in card
     assert "| Dataset | made (edition glc2024) |" in card
+
+
+def test_a_folder_that_was_changed_after_it_was_saved_is_refused(tmp_path):
+    folder, _ = saved(tmp_path)
+    with storage.atomic_directory(tmp_path / "finished") as out:
+        shutil.copytree(folder, out, dirs_exist_ok=True)
+    assert len(glc.load(tmp_path / "finished").predict(2.5, 46.5)) == 1
+    decoder = tmp_path / "finished" / "decoder.npz"
+    content = bytearray(decoder.read_bytes())
+    content[len(content) // 2] ^= 1
+    decoder.write_bytes(bytes(content))
+    with pytest.raises(DamagedError, match=r"decoder\.npz"):
+        glc.load(tmp_path / "finished")
