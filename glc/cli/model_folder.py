@@ -1,15 +1,18 @@
 """The folder of a fitted experiment under ROOT, without Luigi, which takes a second to load."""
 
 import configparser
+import json
 import os
 from pathlib import Path
 from urllib.parse import unquote
 
-from glc.config import CONF, Variant, experiment_names, file_name
+from glc.config import CONF, Variant, experiment_names, file_name, load, to_dict
 from glc.config.paths import home
 from glc.errors import ConfigError, did_you_mean
 
-FACTS = "model.json"
+FACTS, SETTINGS = "model.json", "scorer/experiment.json"
+_WITHOUT_EFFECT = ("name", "description", "compare_with", "submission")
+"""Keys of an experiment that change no prediction."""
 VIRTUAL = "virtual:"
 
 
@@ -33,7 +36,8 @@ def model_folder(experiment: str, dataset: str, root: str = "") -> Path:
     experiment : its name, with changes; the path of its TOML; or the path of a model's folder
     dataset : folder of a dataset, its name, or virtual:SIZE
     root : folder of all outputs; empty for that of the settings
-    raises : ConfigError with the command that makes the folder, or what is alike
+    raises : ConfigError with the command that makes the folder, or what is alike; and of a folder that was fitted with
+        other settings than the experiment has now
     """
     if (Path(experiment) / FACTS).is_file():
         return Path(experiment).resolve()
@@ -41,8 +45,21 @@ def model_folder(experiment: str, dataset: str, root: str = "") -> Path:
     variant = Variant.parse(experiment)
     folder = models / subject(dataset) / file_name(variant.name)
     if (folder / FACTS).is_file():
+        _refuse_other_settings(folder, variant, dataset)
         return folder
     raise ConfigError(_missing(variant, experiment, dataset, models, folder))
+
+
+def _refuse_other_settings(folder: Path, variant: Variant, dataset: str) -> None:
+    saved = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["settings"]
+    now = to_dict(load(variant))
+    other = [name for name in now if name not in _WITHOUT_EFFECT and now[name] != saved.get(name)]
+    if other:
+        raise ConfigError(
+            f"{folder}: [{other[0]}] of {variant.name} has changed since it was fitted: found {saved.get(other[0])}, "
+            f"expected {now[other[0]]}; fit it again: luigi --module glc.tasks Model --experiment {variant} "
+            f"--dataset {dataset}; or name the folder itself to predict with what it holds"
+        )
 
 
 def _missing(variant: Variant, experiment: str, dataset: str, models: Path, folder: Path) -> str:

@@ -1,15 +1,20 @@
 """The folder of a fitted experiment: where it is looked for, and what is said if it is not there."""
 
+import json
+
 import pytest
 
 from glc.cli.model_folder import model_folder, output_root, subject
+from glc.config import load, to_dict
 from glc.errors import ConfigError
 
 
-def made(root, dataset, experiment):
+def made(root, dataset, experiment, settings=""):
     folder = root / "models" / dataset / experiment
-    folder.mkdir(parents=True)
+    (folder / "scorer").mkdir(parents=True)
     (folder / "model.json").write_text("{}")
+    saved = {"settings": to_dict(load(settings or experiment))}
+    (folder / "scorer" / "experiment.json").write_text(json.dumps(saved))
     return folder
 
 
@@ -37,6 +42,17 @@ def test_a_model_is_given_by_names_or_by_its_folder(tmp_path):
     assert model_folder("votes", "virtual:tiny", str(tmp_path)) == votes
     assert model_folder("votes+model.prior=500", "medflora", str(tmp_path)) == changed
     assert model_folder(str(votes), "virtual:small", str(tmp_path)) == votes
+
+
+def test_a_model_of_an_experiment_that_has_changed_since_is_refused(tmp_path):
+    folder = made(tmp_path, "medflora", "votes", "votes+model.prior=500")
+    with pytest.raises(
+        ConfigError, match=r"\[model\] of votes has changed since it was fitted: .*Model --experiment votes"
+    ):
+        model_folder("votes", "medflora", str(tmp_path))
+    assert model_folder(str(folder), "medflora", str(tmp_path)) == folder
+    other = made(tmp_path, "virtual-tiny", "votes", "votes+description=mine")
+    assert model_folder("votes", "virtual:tiny", str(tmp_path)) == other
 
 
 @pytest.mark.parametrize(
