@@ -17,7 +17,7 @@ EXPERIMENTS = [
     pytest.param(VOTES, id="votes"),
     pytest.param(NET, id="geolocation", marks=pytest.mark.slow),
     pytest.param(f"tile-cnn{SHORT}", id="tile net", marks=pytest.mark.slow),
-    pytest.param(f"tighnari{SHORT}", id="tighnari", marks=pytest.mark.slow),
+    pytest.param(f"tighnari{SHORT}+model.image=resnet10t+inputs.0.block=8", id="tighnari", marks=pytest.mark.slow),
     pytest.param("inria-run1+validation.run=2+validation.count=4", id="forest", marks=pytest.mark.slow),
     pytest.param("stack", id="stack", marks=pytest.mark.slow),
 ]
