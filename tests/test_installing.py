@@ -1,4 +1,4 @@
-"""Installing: the distribution's name, the pinned versions, Python 3.12, the Dockerfile and what README says of them."""
+"""Installing: the distribution's name, the pinned versions, Python 3.12, the Dockerfile, and what README says."""
 
 import re
 import subprocess
@@ -108,7 +108,7 @@ def test_the_pins_are_all_that_is_installed(index):
 
 @pytest.mark.slow
 def test_the_pins_resolve_for_python_3_12(index):
-    """As ``pip download --python-version 3.12 --only-binary=:all:`` would, from metadata alone, not gigabytes of wheels.
+    """As ``pip download --python-version 3.12 --only-binary=:all:`` would, from metadata alone and not gigabytes.
 
     pyspark is the one package without wheels: its source distribution holds no code to compile.
     """
