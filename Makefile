@@ -100,7 +100,8 @@ help:  ## this list
 venv: $(READY)  ## make the virtual environment and install (2.7 GB, about 4 minutes)
 	@echo 'ready; to work in it: source $(BIN)/activate'
 
-$(READY): pyproject.toml
+# versions that were tested together; pip itself and setuptools stay those of the environment
+$(READY): pyproject.toml constraints.txt
 	@test -x '$(BIN)/python' || { \
 	  version=$$('$(PYTHON)' -c 'import sys; print("Python %d.%d" % sys.version_info[:2])' 2>&1) || version='no working Python'; \
 	  test "$$version" = 'Python 3.11' || { \
@@ -108,7 +109,7 @@ $(READY): pyproject.toml
 	      'try: make PYTHON=/path/to/python3.11' >&2; exit 1; }; }
 	test -x '$(BIN)/python' || $(PYTHON) -m venv '$(VENV)'
 	@echo 'installing into $(VENV): about 2.7 GB, 4 minutes'
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	@touch $@
 
 demo: $(READY)  ## install, then run the default experiment on the small virtual world
@@ -274,5 +275,13 @@ format: $(READY)  ## check style and import contracts; fix what ruff can fix
 audit: $(READY)  ## known vulnerabilities of the installed packages, or "not checked"
 	$(BIN)/python -m tests.audit
 
-options: $(READY)  ## write docs/options.md and the schema of experiments from the code
+options: $(READY)  ##+ write docs/options.md and the schema of experiments from the code
 	$(BIN)/python -m glc.config.reference
+
+constraints: $(READY)  ##+ constraints.txt from pyproject.toml; pins that still fit are kept (ARGS=--upgrade: none are)
+	$(BIN)/python -m uv pip compile --quiet --python-version 3.11 --all-extras --no-annotate \
+	  --no-emit-package pip --no-emit-package setuptools --custom-compile-command 'make constraints' \
+	  --output-file constraints.txt $(ARGS) pyproject.toml
+
+docs: $(READY)  ## write options.md, version pins (ARGS=--upgrade), the site of docs
+	$(BIN)/python -m mkdocs build --strict $(ARGS)

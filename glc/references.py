@@ -84,7 +84,7 @@ def _initials(given: str) -> str:
 
 SOFTWARE = Reference(
     "software",
-    "The glc authors",
+    "The glc developers",
     "glc: from species surveys and rasters to predictions of which plants grow where",
     licence="Apache-2.0",
     version=__version__,

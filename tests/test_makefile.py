@@ -41,7 +41,8 @@ def targets():
 def copy(tmp_path):
     """A folder with the Makefile and the experiments, to change."""
     shutil.copy(CHECKOUT / "Makefile", tmp_path)
-    shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)
+    for name in ("pyproject.toml", "constraints.txt"):
+        shutil.copy(CHECKOUT / name, tmp_path)
     shutil.copytree(CHECKOUT / "conf", tmp_path / "conf")
     return tmp_path
 
@@ -147,15 +148,18 @@ def test_the_tables_of_tighnari_take_a_preset(name):
 
 
 def test_the_environment_is_made_once(copy):
-    assert ".venv/bin/python -m pip install --quiet --editable '.[dev]'" in make("-n", "venv", folder=copy)
+    install = ".venv/bin/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt"
+    assert install in make("-n", "venv", folder=copy)
     assert "/active/bin/python -m pytest" in planned("test", VIRTUAL_ENV="/active")
     assert "given/bin/python -m pytest" in planned("test", "VENV=given", VIRTUAL_ENV="/active")
     (copy / ".venv").mkdir()
     (copy / ".venv/.glc-installed").touch()
     assert "pip install" not in make("-n", "venv", folder=copy)
-    later = (copy / ".venv/.glc-installed").stat().st_mtime + 10
-    os.utime(copy / "pyproject.toml", (later, later))
-    assert "pip install" in make("-n", "venv", folder=copy)
+    made = (copy / ".venv/.glc-installed").stat().st_mtime
+    for name in ("pyproject.toml", "constraints.txt"):
+        os.utime(copy / name, (made + 10, made + 10))
+        assert "pip install" in make("-n", "venv", folder=copy)
+        os.utime(copy / name, (made - 10, made - 10))
 
 
 def test_another_python_is_refused_before_an_environment_is_made(copy):
