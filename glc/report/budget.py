@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from glc import dct, storage
 from glc.errors import DataError
 from glc.report.figures import ACCENT, GREY, WIDTH, picture, plain_numbers
-from glc.report.tables import read_metrics
+from glc.results import read_metrics
 from glc.types import Facts
 
 _ROWS = 512
