@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from glc import dct, storage
 from glc.errors import DataError
-from glc.report.figures import ACCENT, GREY, WIDTH, picture, plain_numbers
+from glc.report.figures import PICTURE_WIDTH, picture, plain_numbers
+from glc.report.palette import BASELINE, MODEL
 from glc.results import read_metrics
 from glc.types import Facts
 
@@ -131,17 +132,17 @@ def draw(frame: pd.DataFrame, out: Path) -> None:
     frame : rows in order of size with block (text), bytes_per_survey, psnr_db (NaN of the pixels), f1, low, high
     """
     x = frame["bytes_per_survey"].to_numpy(float)
-    with picture(out, (1.6 * WIDTH, 3.2)) as figure:
+    with picture(out, (1.6 * PICTURE_WIDTH, 3.2)) as figure:
         left, right = figure.subplots(1, 2)
-        left.plot(x, frame["psnr_db"], "o-", color=ACCENT)
+        left.plot(x, frame["psnr_db"], "o-", color=MODEL)
         left.set_ylabel("PSNR of the tiles, dB")
         right.errorbar(
             x,
             frame["f1"],
             [frame["f1"] - frame["low"], frame["high"] - frame["f1"]],
             fmt="o-",
-            color=ACCENT,
-            ecolor=GREY,
+            color=MODEL,
+            ecolor=BASELINE,
         )
         right.set_ylabel("F1 on validation, with 95% interval")
         right.set_ylim(bottom=0)

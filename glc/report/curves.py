@@ -12,7 +12,8 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from glc.errors import ConfigError, DataError
-from glc.report.figures import FOLDS, INK, WIDTH, picture, plain_numbers
+from glc.report.figures import PICTURE_WIDTH, picture, plain_numbers
+from glc.report.palette import INK, category
 from glc.types import StrPath
 
 _PANELS = (
@@ -51,7 +52,7 @@ def draw(histories: Mapping[str, StrPath], out: StrPath, title: str = "") -> dic
     lines = {label: read(path) for label, path in histories.items()}
     panels = [panel for panel in _PANELS if _values(lines.values(), panel).size]
     rows = -(-len(panels) // 2)
-    with picture(out, (1.6 * WIDTH, 2.6 * rows + 0.7)) as figure:
+    with picture(out, (1.6 * PICTURE_WIDTH, 2.6 * rows + 0.7)) as figure:
         scales = {}
         for number, panel in enumerate(panels, 1):
             ax = figure.add_subplot(rows, 2, number)
@@ -69,7 +70,7 @@ def draw(histories: Mapping[str, StrPath], out: StrPath, title: str = "") -> dic
 def _panel(ax, panel, lines):
     name, title, columns = panel
     for number, (label, line) in enumerate(lines.items()):
-        colour = FOLDS[number % len(FOLDS)]
+        colour = category(number)
         epoch = line["epoch"] + 1
         mark = "." if len(epoch) == 1 else ""
         if name == "weights":

@@ -27,6 +27,7 @@ from glc.report import dataset_figures as figures
 from glc.report import modalities, page
 from glc.report.maps import degrees
 from glc.report.modalities import Picture
+from glc.report.templates import template
 from glc.types import Facts, StrPath
 
 SAMPLE, FEATURE_SAMPLE, GRAPH_MOST = 40_000, 5_000, 200_000
@@ -163,11 +164,12 @@ def render(
         for name, part in contents.parts.items()
     )
     species = len(set().union(*(part.species for part in contents.parts.values())))
-    html = page.template("data.html.j2").render(
+    html = template("data.html.j2").render(
         dataset=dataset,
         edition=f"Edition {contents.manifest['edition']}",
         summary=f"{counts}; {species:,} species.",
         sections=sections,
+        links=[(section.anchor, section.title) for section in sections],
     )
     return html, facts
 

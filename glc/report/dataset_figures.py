@@ -7,23 +7,24 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from glc import geo
-from glc.report.figures import ACCENT, GREY, INK, SECOND, WIDTH, axes, drawn, plain_numbers
+from glc.report.figures import PICTURE_WIDTH, WIDTH, axes, drawn, plain_numbers
 from glc.report.maps import coastline, extent, frame_degrees
+from glc.report.palette import AXIS, CATEGORIES, INK, MODEL, OTHER, PRESENCE_ONLY, TEST, TRAINING
 
 _PARTS = {
-    "presence-only": ("#8fb8d6", 2),
-    "presence-absence, training": (ACCENT, 3),
-    "presence-absence, test": (SECOND, 4),
+    "presence-only": (PRESENCE_ONLY, 2),
+    "presence-absence, training": (TRAINING, 3),
+    "presence-absence, test": (TEST, 4),
 }
-_OTHERS = ("#009E73", "#CC79A7", "#8C6D31")
+_OTHERS = CATEGORIES[:3]
 
 
 def colours(names: list[str]) -> dict[str, tuple[str, int]]:
     """Name of a part -> its colour and how far up it is drawn; presence-only ones are pale where others lie on them."""
     if len(names) == 1:
-        return {names[0]: (ACCENT, 3)}
+        return {names[0]: (TRAINING, 3)}
     others = iter(_OTHERS)
-    return {name: _PARTS.get(name) or (next(others, GREY), 2) for name in names}
+    return {name: _PARTS.get(name) or (next(others, AXIS), 2) for name in names}
 
 
 @drawn
@@ -134,8 +135,8 @@ def correlations(panels, names):
     """Correlation matrices side by side; panels : title -> frame (feature, feature); names : the features in order."""
     columns = 1 if len(panels) == 1 else 2
     rows = -(-len(panels) // columns)
-    side = (WIDTH - 2.0) / columns
-    figure = Figure(figsize=(WIDTH, rows * (side + 0.45) + 0.5), layout="constrained", dpi=150)
+    side = (PICTURE_WIDTH - 2.0) / columns
+    figure = Figure(figsize=(PICTURE_WIDTH, rows * (side + 0.45) + 0.5), layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
     grid = figure.subplots(rows, columns, squeeze=False)
     for ax in grid.ravel()[len(panels) :]:
@@ -145,7 +146,7 @@ def correlations(panels, names):
     size = 7.5 if columns == 1 else 6.5
     for place, (ax, (title, values)) in enumerate(zip(grid.ravel(), panels.items(), strict=False)):
         image = ax.imshow(np.ma.masked_invalid(values.to_numpy(float)), cmap="RdBu_r", vmin=-1, vmax=1)
-        ax.set_facecolor("#c9ced4")  # white is no correlation
+        ax.set_facecolor(AXIS)  # white is no correlation
         ax.set_title(shorten(title, 30), fontsize=8)
         ax.set_xticks(range(len(names)), numbers, fontsize=size)
         first = place % columns == 0
@@ -162,7 +163,7 @@ def boxes(features):
     columns = 2 if len(features) > 1 else 1
     rows = -(-len(features) // columns)
     groups = list(next(iter(features.values())))
-    figure = Figure(figsize=(WIDTH, rows * (0.55 + 0.2 * len(groups))), layout="constrained")
+    figure = Figure(figsize=(PICTURE_WIDTH, rows * (0.55 + 0.2 * len(groups))), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(rows, columns, squeeze=False)
     for ax in grid.ravel()[len(features) :]:
@@ -170,9 +171,9 @@ def boxes(features):
     for place, (ax, (name, values)) in enumerate(zip(grid.ravel(), features.items(), strict=False)):
         ax.boxplot(
             [values[group] for group in groups], vert=False, widths=0.6, whis=(5, 95), showfliers=False,
-            patch_artist=True, boxprops={"facecolor": "#d6e6f2", "edgecolor": ACCENT, "linewidth": 0.8},
-            medianprops={"color": SECOND, "linewidth": 1.4}, whiskerprops={"color": ACCENT, "linewidth": 0.8},
-            capprops={"color": ACCENT, "linewidth": 0.8},
+            patch_artist=True, boxprops={"facecolor": "none", "edgecolor": MODEL, "linewidth": 0.8},
+            medianprops={"color": OTHER, "linewidth": 1.4}, whiskerprops={"color": MODEL, "linewidth": 0.8},
+            capprops={"color": MODEL, "linewidth": 0.8},
         )  # fmt: skip
         ax.set_title(shorten(name, 28), fontsize=8)
         ax.set_yticks(
@@ -215,8 +216,8 @@ def radii(km):
     """Histogram of the radii of clusters, km, with the published 10 km."""
     figure, ax = axes(3.0)
     edges = np.histogram_bin_edges(km, bins=min(40, max(8, len(km) // 4)), range=(0, max(12.0, float(km.max()))))
-    ax.hist(km, edges, color=ACCENT)
-    ax.axvline(10, color=SECOND, linewidth=1.2, linestyle="--", label="10 km (Tighnari)")
+    ax.hist(km, edges, color=MODEL)
+    ax.axvline(10, color=OTHER, linewidth=1.2, linestyle="--", label="10 km (Tighnari)")
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlim(0, edges[-1])
     ax.set_xlabel("radius of the cluster, km")

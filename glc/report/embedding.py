@@ -7,6 +7,7 @@ import numpy as np
 from glc.errors import ConfigError, DataError
 from glc.report.figures import picture
 from glc.report.maps import PALETTE
+from glc.report.palette import AXIS
 from glc.surveys import SurveyData
 
 METHODS = ("pca", "tsne")
@@ -64,7 +65,7 @@ def species_map(vectors, place, counts, path, method="pca", label="mean latitude
         figure.colorbar(colours, label=label, extend="both", shrink=0.85, aspect=28, pad=0.02)
         sizes = [size for size in _LEGEND if counts.min() <= size <= counts.max()]
         for size in sizes:
-            ax.scatter([], [], s=_area(size), color="#8a9097", linewidths=0, label=f"{size:,}")
+            ax.scatter([], [], s=_area(size), color=AXIS, linewidths=0, label=f"{size:,}")
         if sizes:
             figure.legend(loc="outside lower center", ncols=len(sizes), frameon=False, title="surveys with the species")
         variance = f", {share:.0%} of the variance" if share is not None else ""

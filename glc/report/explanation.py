@@ -12,8 +12,9 @@ from glc.explain.explanation import Explanation
 from glc.explain.importance import ALL, F1, PLACE, Importance
 from glc.explain.response import BAND, Responses
 from glc.explain.species_map import SpeciesMap
-from glc.report.figures import ACCENT, GREY, INK, SECOND, WIDTH, axes, drawn
+from glc.report.figures import WIDTH, axes, drawn
 from glc.report.maps import coastline, frame_degrees
+from glc.report.palette import AXIS, BASELINE, INK, MODEL, OTHER
 from glc.types import Facts
 
 MOST_CURVES = 9
@@ -97,8 +98,8 @@ def curves(responses, species, keys, relative=False):
 
 def _curve(panel, part, rug):
     values = part["value"].to_numpy(float)
-    panel.fill_between(values, part["low"], part["high"], color=ACCENT, alpha=0.16, linewidth=0)
-    panel.plot(values, part["mean"], color=ACCENT, linewidth=1.6, marker="." if len(values) < 8 else "")
+    panel.fill_between(values, part["low"], part["high"], color=MODEL, alpha=0.16, linewidth=0)
+    panel.plot(values, part["mean"], color=MODEL, linewidth=1.6, marker="." if len(values) < 8 else "")
     rug = rug[np.isfinite(rug) & (rug >= values.min()) & (rug <= values.max())]
     panel.plot(rug, np.zeros(len(rug)), "|", color=INK, alpha=0.35, markersize=4, transform=panel.get_xaxis_transform())
     panel.xaxis.set_major_locator(MaxNLocator(3))
@@ -109,7 +110,7 @@ def _bars(panel, part, shares):
     order = np.argsort(-shares, kind="stable")[:8]
     part = part.iloc[order]
     x, mean = np.arange(len(part)), part["mean"].to_numpy()
-    panel.bar(x, mean, 0.7, color=[ACCENT if share > 0 else GREY for share in shares[order]])
+    panel.bar(x, mean, 0.7, color=[MODEL if share > 0 else BASELINE for share in shares[order]])
     spread = np.abs(part[["low", "high"]].to_numpy().T - mean)
     panel.errorbar(x, mean, spread, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2)
     names = [textwrap.shorten(name.replace("_", " "), 11, placeholder="…") for name in part["category"]]
@@ -124,7 +125,7 @@ def importance(answer):
     ax.grid(axis="y", visible=False)
     ax.grid(axis="x")
     y = np.arange(len(ranked))
-    colours = [SECOND if column == ALL else ACCENT for column in ranked["column"]]
+    colours = [OTHER if column == ALL else MODEL for column in ranked["column"]]
     ax.barh(y, ranked["mean"], 0.66, color=colours)
     ax.errorbar(ranked["mean"], y, xerr=ranked["std"], fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
     ax.set_yticks(y, [label(row) for row in ranked.itertuples(index=False)], fontsize=8)
@@ -132,7 +133,7 @@ def importance(answer):
     ax.axvline(0, color=INK, linewidth=0.8)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.set_xlabel(f"drop of {measure_name(answer)} on held-out surveys")
-    for colour, text in ((SECOND, "a whole input"), (ACCENT, "one variable of a table")):
+    for colour, text in ((OTHER, "a whole input"), (MODEL, "one variable of a table")):
         ax.barh([np.nan], [np.nan], color=colour, label=text)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
@@ -182,7 +183,7 @@ def species(answer: SpeciesMap):
     groups = (
         (answer.presence_only, "presence-only", dict(marker=".", s=5, c="white", linewidths=0, alpha=0.8)),
         (answer.training, "training", dict(marker="o", s=11, c="white", edgecolors=INK, linewidths=0.6)),
-        (answer.held_out, "held out", dict(marker="D", s=17, c=SECOND, edgecolors="white", linewidths=0.6)),
+        (answer.held_out, "held out", dict(marker="D", s=17, c=OTHER, edgecolors="white", linewidths=0.6)),
     )
     for points, name, look in groups:
         if len(points):
@@ -196,6 +197,6 @@ def species(answer: SpeciesMap):
         legend = figure.legend(loc="outside lower center", ncols=3, handletextpad=0.3, columnspacing=1.2)
         for handle in legend.legend_handles:
             if handle.get_label().startswith("presence-only"):
-                handle.set_facecolor(GREY)
+                handle.set_facecolor(AXIS)
                 handle.set_sizes([14])
     return figure

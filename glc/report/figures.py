@@ -1,7 +1,7 @@
 """The report's figures as inline SVG text, byte-identical for identical data and without any reference outside.
 
 Drawn through matplotlib's objects (no pyplot, no global state left changed). Text stays text and takes the page's
-font. Colours are from Okabe and Ito's colour-blind-safe palette; the accent marks the experiment itself.
+font; colours are those of `glc.report.palette`, and follow the page's light or dark look. Grounds are transparent.
 """
 
 import contextlib
@@ -18,21 +18,31 @@ from matplotlib import style
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
 from glc import storage
 from glc.errors import ConfigError
+from glc.report import palette
+from glc.report.palette import AXIS, BASELINE, GRID, GROUND, INK, MAP, MODEL, PREDICTED, PRESENT, TEST, VALIDATION
 
-ACCENT, SECOND, GREY, INK = "#0072B2", "#D55E00", "#B4B9BF", "#1c2024"
-SPLITS = {"valid": (ACCENT, "o", "validation"), "test": (SECOND, "D", "test")}
-WIDTH = 5.4
-"""Inches of every figure: text of 9 points then stays readable on a phone."""
-FOLDS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31", "#7F7F7F", "#6A3D9A")
+SPLITS = {"valid": (VALIDATION, "o", "validation"), "test": (TEST, "D", "test")}
+WHAT = {"predicted": PREDICTED, "present": PRESENT}
+"""Colours of species sets."""
+WIDTH = 4.8
+"""Inches of a figure: on a phone, 358 pixels wide inside the page, it keeps its size."""
+LEGIBLE = 11
+"""Least height of a figure's text in pixels: a figure that would be shown smaller scrolls instead."""
 STYLE = {
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "axes.edgecolor": "#8a9097",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "axes.labelsize": 11,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+    "axes.edgecolor": AXIS,
     "axes.labelcolor": INK,
     "text.color": INK,
     "text.parse_math": False,  # a name may hold dollar signs
@@ -41,15 +51,24 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
-    "grid.color": "#e3e6ea",
+    "grid.color": GRID,
     "grid.linewidth": 0.8,
     "axes.axisbelow": True,
     "legend.frameon": False,
-    "legend.fontsize": 8.5,
+    "legend.fontsize": 11,
+    "legend.handlelength": 1.4,
+    "legend.columnspacing": 1.2,
     "svg.fonttype": "none",
     "svg.hashsalt": "glc",
     "image.composite_image": False,
 }
+
+PICTURE_WIDTH = 5.4
+"""Inches that the sizes of picture files are made of."""
+SMALL = dict.fromkeys(
+    ("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 9
+)
+"""Text of picture files, which no phone makes narrower."""
 
 
 def drawn(draw):
@@ -73,8 +92,8 @@ def picture(path, size):
     path : .png, .svg or .pdf; a ConfigError tells of another suffix before anything is drawn
     """
     path = Path(path)
-    with style.context(["default", STYLE]):  # whatever the user's own matplotlibrc says
-        figure = Figure(figsize=size, layout="constrained")
+    with style.context(["default", STYLE, SMALL]):  # whatever the user's own matplotlibrc says
+        figure = Figure(figsize=size, layout="constrained", facecolor=GROUND)
         if path.suffix[1:] not in FigureCanvasAgg(figure).get_supported_filetypes():
             raise ConfigError(f"{path}: found no picture's suffix, expected .png, .svg or .pdf")
         yield figure
@@ -115,20 +134,23 @@ def scores(rows, measure="F1, mean over surveys"):
     ax.grid(axis="x")
     labels, valid, low, high, test = zip(*rows, strict=True)
     y = np.arange(len(rows))
-    ax.barh(y, valid, 0.62, color=[ACCENT] + [GREY] * (len(rows) - 1), label="validation, with 95% interval")
+    ax.barh(y, valid, 0.62, color=[VALIDATION] + [BASELINE] * (len(rows) - 1))
     bounds = np.array([[v if b is None else b for v, b in zip(valid, side, strict=True)] for side in (low, high)])
     ax.errorbar(
         valid, y - 0.1, xerr=np.abs(bounds - np.array(valid)), fmt="none", ecolor=INK, elinewidth=1.2, capsize=3
     )
     known = [(value, at + 0.2) for value, at in zip(test, y, strict=True) if value is not None]
     if known:
-        ax.plot(*zip(*known, strict=True), "D", color=SECOND, markeredgecolor="white", markersize=6.5, label="test")
+        ax.plot(*zip(*known, strict=True), "D", color=TEST, markeredgecolor=GROUND, markersize=6.5)
     # the changes behind an experiment's name can be long; the table beside the figure has them in full
     ax.set_yticks(y, [textwrap.shorten(label.replace("+", " +"), 30, placeholder=" …") for label in labels])
     ax.invert_yaxis()
     ax.set_xlim(0, _top([*valid, *bounds[1], *(v for v, _ in known)]))
     ax.set_xlabel(measure)
-    figure.legend(loc="outside lower center", ncols=2)
+    keys = [(Patch(color=VALIDATION), "validation")]
+    keys += [(Patch(color=BASELINE), "validation, baselines")] if len(rows) > 1 else []
+    keys += [(Line2D([], [], linestyle="", marker="D", color=TEST), "test")] if known else []
+    figure.legend(*zip(*keys, strict=True), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -139,8 +161,9 @@ def by_sites(sites, auc):
     sites, auc : (n,) with n at least 1
     """
     figure, ax = axes()
+    ax.set_facecolor(MAP)
     ax.axhline(0.5, color=INK, linewidth=1, linestyle="--")
-    ax.scatter(sites, auc, s=np.clip(4_000 / len(sites), 4, 24), color=ACCENT, linewidths=0, alpha=0.5, rasterized=True)
+    ax.scatter(sites, auc, s=np.clip(4_000 / len(sites), 4, 24), color=MODEL, linewidths=0, alpha=0.5, rasterized=True)
     ax.set_xscale("log")
     plain_numbers(ax.xaxis)
     ax.set_ylim(0, 1.02)
@@ -158,7 +181,7 @@ def by_distance(labels, series):
     figure, ax = axes()
     top = []
     for number, (split, points) in enumerate(series.items()):
-        colour, marker, name = SPLITS.get(split) or (FOLDS[number], "D", split.replace("_", " "))
+        colour, marker, name = SPLITS.get(split) or (palette.category(number), "D", split.replace("_", " "))
         x = np.array([i for i, point in enumerate(points) if point]) + 0.16 * (number - (len(series) - 1) / 2)
         _, mean, low, high = np.array([point for point in points if point], float).T
         error = np.nan_to_num(np.abs([mean - low, high - mean]))
@@ -182,7 +205,7 @@ def recall(rows):
     figure, ax = axes(2.8)
     labels, shares = zip(*rows, strict=True)
     x = np.arange(len(rows))
-    ax.bar(x, [share or 0 for share in shares], 0.55, color=ACCENT)
+    ax.bar(x, [share or 0 for share in shares], 0.55, color=MODEL)
     for at, share in zip(x, shares, strict=True):
         text = "no pairs" if share is None else f"{share:.1%}" if share >= 0.1 else f"{share:.2%}"
         ax.annotate(text, (at, share or 0), (0, 3), textcoords="offset points", ha="center")
@@ -205,21 +228,21 @@ def learning(histories, measures, best, label):
     """
     figure, ax = axes()
     for number, (fold, frame) in enumerate(histories.items()):
-        colour = FOLDS[number % len(FOLDS)]
+        colour = palette.category(number)
         for column in measures[:-1]:
             ax.plot(frame["epoch"], frame[column], "--", color=colour, linewidth=1.1)
         solid = frame.dropna(subset=measures[-1])  # not every epoch is validated
         marker = "." if len(solid) == 1 else ""
         ax.plot(solid["epoch"], solid[measures[-1]], f"{marker}-", color=colour, linewidth=1.6, label=f"fold {fold}")
         at = frame[frame["epoch"] == best[fold]]
-        ax.plot(at["epoch"], at[measures[-1]], "o", color=colour, markeredgecolor="white", markersize=8)
+        ax.plot(at["epoch"], at[measures[-1]], "o", color=colour, markeredgecolor=GROUND, markersize=8)
     if len(measures) > 1:
         ax.plot([], [], "--", color=INK, linewidth=1.1, label="training")
         ax.plot([], [], "-", color=INK, linewidth=1.6, label="early stopping")
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.set_xlabel("epoch")
     ax.set_ylabel(label)
-    figure.legend(loc="outside lower center", ncols=5, columnspacing=1.2, handlelength=1.6)
+    figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 
@@ -235,8 +258,8 @@ def calibration(points):
     probable = x.max() <= 1
     limit = min(_top([*x, *y]), 1.02)
     if probable:
-        ax.plot([0, limit], [0, limit], "--", color="#8a9097", linewidth=1.1, label="score = presence rate")
-    ax.plot(x, y, "-", color=ACCENT, linewidth=1.6, marker=".", markersize=4, label="calibration curve")
+        ax.plot([0, limit], [0, limit], "--", color=AXIS, linewidth=1.1, label="score = presence rate")
+    ax.plot(x, y, "-", color=VALIDATION, linewidth=1.6, marker=".", markersize=4, label="calibration curve")
     ax.set_xlim(0, limit if probable else _top(x))
     ax.set_ylim(0, limit if probable else _top(y))
     ax.set_xlabel("score of the model")
@@ -257,7 +280,7 @@ def heat(grid):
     shown = ax.pcolormesh(threshold, k, f1, shading="nearest", cmap="viridis", rasterized=True)
     row, column = np.unravel_index(f1.argmax(), f1.shape)
     best = f"k {k[row]:g}, threshold {threshold[column]:g}: {f1.max():.4f}"
-    ax.plot(threshold[column], k[row], "o", color="white", markeredgecolor=INK, markersize=7, label=best)
+    ax.plot(threshold[column], k[row], "o", color=GROUND, markeredgecolor=INK, markersize=7, label=best)
     ax.set_xlabel("threshold")
     ax.set_ylabel("k")
     figure.colorbar(shown, label="F1 on validation", aspect=28, pad=0.02)
@@ -267,20 +290,25 @@ def heat(grid):
 
 @drawn
 def set_sizes(series, limit):
-    """Distribution of species per survey; series : label -> counts of species; `limit` and more share the last bar."""
+    """Distribution of species per survey: a colour for each of predicted and present, a dash for each split.
+
+    series : (predicted or present, split in words) -> counts of species; `limit` and more share the last bar
+    """
     figure, ax = axes(3.6)
     width = max(1, int(np.ceil((limit + 1) / 40)))
     edges = np.arange(0, limit + width + 1, width) - 0.5
-    for (label, sizes), colour in zip(series.items(), (ACCENT, SECOND, "#009E73"), strict=False):
+    splits = list(dict.fromkeys(split for _, split in series))
+    for (what, split), sizes in series.items():
         share = np.histogram(np.minimum(sizes, limit), edges)[0] / len(sizes)
-        ax.stairs(share, edges, color=colour, linewidth=1.5, label=label)
+        dash = ("-", "--", ":", "-.")[splits.index(split) % 4]
+        ax.stairs(share, edges, color=WHAT[what], linestyle=dash, linewidth=1.6, label=f"{what}, {split}")
     ax.set_xlim(edges[0], edges[-1])
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     ax.set_xlabel("species per survey")
     ax.set_ylabel("share of surveys")
-    figure.legend(loc="outside lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -291,7 +319,7 @@ def _top(values):
 
 
 def _inline(figure, alt):
-    """A figure as an ``<svg>`` element that scales with the page, its ids unique among all figures."""
+    """A figure as an ``<svg>`` element that follows the page's width and colours, its ids unique among all figures."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = buffer.getvalue()
@@ -301,8 +329,10 @@ def _inline(figure, alt):
     linked = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
     body = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in linked else "", body)
     body = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", body)
+    body = re.sub(r" font-family: [^;\"]*;", "", body)  # the page's
+    smallest = min((float(size) for size in re.findall(r"font-size: ([\d.]+)px", body)), default=LEGIBLE)
     width, height = (round(72 * inches, 2) for inches in figure.get_size_inches())
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" style="max-width:{width * 4 / 3:.0f}px" role="img" '
-        f'aria-label="{escape(alt)}">{body.strip()}'
+        f'<svg viewBox="0 0 {width:g} {height:g}" style="min-width:{width * LEGIBLE / smallest:.0f}px;'
+        f'max-width:{width * 4 / 3:.0f}px" role="img" aria-label="{escape(alt)}">{palette.themed(body.strip())}'
     )

@@ -14,9 +14,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from glc import geo
 from glc.location.localisation.search import WITHIN_KM
-from glc.report.figures import ACCENT, GREY, INK, SECOND, picture
+from glc.report.figures import picture
 from glc.report.location import points, world
 from glc.report.maps import coastline, degrees
+from glc.report.palette import AXIS, INK, MODEL, OTHER
 
 _COLOURS = ListedColormap(colormaps["plasma_r"](np.linspace(0.08, 0.92, len(WITHIN_KM) + 1)))
 _NEAR_DEG = 7.0
@@ -109,10 +110,10 @@ def _candidates(ax, at, best, land, near, size=0.5, offset=7):
     """Draw land, the true place and the best ones, the first of them larger, with their ranks."""
     points(ax, *land, colour="#dfe3e7", size=size)
     if at is not None:
-        ax.plot(*at, "*", color=SECOND, markeredgecolor="white", markersize=13, zorder=4)
+        ax.plot(*at, "*", color=OTHER, markeredgecolor="white", markersize=13, zorder=4)
     first = np.arange(len(best)) == 0
     ax.scatter(
-        best["lon"], best["lat"], s=np.where(first, 45, 22), color=ACCENT, edgecolors="white", linewidths=0.8, zorder=5
+        best["lon"], best["lat"], s=np.where(first, 45, 22), color=MODEL, edgecolors="white", linewidths=0.8, zorder=5
     )
     for lon, lat, text in _labels(best["lon"].to_numpy(), best["lat"].to_numpy(), near):
         side = -1 if lon > 120 else 1  # towards the middle, where there is room
@@ -125,7 +126,7 @@ def _candidates(ax, at, best, land, near, size=0.5, offset=7):
             va="bottom" if offset else "center",
             fontsize=7.5,
             color=INK,
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": GREY, "alpha": 0.85},
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": AXIS, "alpha": 0.85},
             clip_on=True,
             zorder=6,
         )

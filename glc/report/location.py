@@ -14,8 +14,9 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 from glc.errors import ConfigError, run_command
 from glc.location.downstream.problems import LANDMARKS, Problem
 from glc.location.pretraining.sampling import POINTS, fibonacci
-from glc.report.figures import ACCENT, GREY, INK, SECOND, picture
+from glc.report.figures import picture
 from glc.report.maps import PALETTE, coastline, colour_limits, degrees
+from glc.report.palette import BASELINE, INK, MODEL, OTHER
 from glc.report.place import parse_place
 from glc.types import StrPath
 
@@ -46,7 +47,7 @@ def class_map(path, lon, lat, right, title):
     """Map of places whose class is predicted wrongly, over those where it is right; right : (n,) bool."""
     with picture(path, _SIZE) as figure:
         ax = world(figure.add_subplot())
-        for chosen, colour, label in ((right, GREY, "right"), (~right, SECOND, "wrong")):
+        for chosen, colour, label in ((right, BASELINE, "right"), (~right, OTHER, "wrong")):
             points(ax, lon[chosen], lat[chosen], colour=colour, size=2, label=f"{label}: {chosen.sum():,}")
         ax.set_title(f"{title}: {right.mean():.1%} right")
         figure.legend(loc="outside lower center", ncols=2, markerscale=4)
@@ -74,7 +75,7 @@ def class_errors(path, right, km, groups, title):
         for ax, name in zip(axes, panels, strict=True):
             own = [row for row in rows if row["panel"] == name]
             x = np.arange(len(own))
-            ax.bar(x, [row["wrong"] for row in own], 0.7, color=ACCENT)
+            ax.bar(x, [row["wrong"] for row in own], 0.7, color=MODEL)
             for at, row in zip(x, own, strict=True):
                 text = f"{row['places']:,}"
                 ax.annotate(text, (at, row["wrong"]), (0, 2), textcoords="offset points", ha="center", fontsize=7)
@@ -116,7 +117,7 @@ def similarity_map(path, lon, lat, vectors, reference, at, title):
         ax = world(figure.add_subplot())
         drawn = points(ax, lon, lat, similarity, limits=(float(similarity.min()), 1.0), size=6, cmap="inferno")
         ax.grid(visible=False)
-        ax.plot(*at, "*", color=ACCENT, markeredgecolor="white", markersize=13)
+        ax.plot(*at, "*", color=MODEL, markeredgecolor="white", markersize=13)
         figure.colorbar(drawn, ax=ax, label="cosine similarity", shrink=0.8, pad=0.02)
         ax.set_title(f"{title}: {len(lon):,} places and ({degrees(at[1], 'NS')}, {degrees(at[0], 'EW')})")
     return similarity

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from glc.errors import ConfigError, DataError
-from glc.report.figures import FOLDS, WIDTH, picture
+from glc.report.figures import PICTURE_WIDTH, picture
+from glc.report.palette import CATEGORIES, category
 from glc.types import StrPath
 
 _PANELS = {"train_loss": "training loss", "valid_loss": "validation loss", "valid_f1": "validation F1, top 25"}
@@ -38,7 +39,7 @@ def draw(groups: Mapping[str, Mapping[str, StrPath]], out: StrPath, title: str =
         raise ConfigError(f"curves: found {groups}, expected at least one history in each group")
     lines = {name: {label: read(path) for label, path in group.items()} for name, group in groups.items()}
     entries = max(len(group) for group in groups.values())
-    with picture(Path(out), (2.4 * WIDTH, (2.6 + 0.09 * entries) * len(groups) + 0.4)) as figure:
+    with picture(Path(out), (2.4 * PICTURE_WIDTH, (2.6 + 0.09 * entries) * len(groups) + 0.4)) as figure:
         for part, (name, group) in zip(np.atleast_1d(figure.subfigures(len(groups), 1)), lines.items(), strict=True):
             axes = part.subplots(1, len(_PANELS))
             for ax, (column, heading) in zip(axes, _PANELS.items(), strict=True):
@@ -52,10 +53,10 @@ def draw(groups: Mapping[str, Mapping[str, StrPath]], out: StrPath, title: str =
 
 def _panel(ax, column, group):
     for number, (label, line) in enumerate(group.items()):
-        dash = _DASHES[number // len(FOLDS) % len(_DASHES)]
+        dash = _DASHES[number // len(CATEGORIES) % len(_DASHES)]
         there = np.isfinite(line[column])  # not every epoch is validated
         mark = "." if there.sum() == 1 else ""
-        colour = FOLDS[number % len(FOLDS)]
+        colour = category(number)
         ax.plot(line["epoch"][there] + 1, line[column][there], mark + dash, color=colour, linewidth=1.4, label=label)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.grid(axis="y")

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from glc import basemap
-from glc.report.figures import INK, WIDTH, drawn
+from glc.report.figures import WIDTH, drawn
+from glc.report.palette import BORDER, COAST, INK, MAP
 
 PALETTE = "viridis"
 _LEAST_SPAN = 0.2  # degrees shown around a single survey
@@ -54,6 +55,7 @@ def surveys(lon, lat, values, label, limits):
 def frame_degrees(ax: Axes, bounds: tuple[float, float, float, float]) -> None:
     """Show `bounds`, degrees (west, south, east, north), on `ax`, as long east as north at the mean latitude."""
     west, south, east, north = bounds
+    ax.set_facecolor(MAP)
     ax.set_xlim(west, east)
     ax.set_ylim(south, north)
     ax.set_aspect(1 / max(np.cos(np.radians((south + north) / 2)), 0.05))
@@ -78,7 +80,7 @@ def coastline(
     if east - west > 360:  # a margin around the globe
         west, east = -180, 180
     lines = basemap.world().outline((west, south, east, north), crs, borders)
-    shades = {"border": "#8a9097", "coast": INK} if above else {"border": "#cfd3d8", "coast": "#868d95"}
+    shades = {"border": COAST, "coast": INK} if above else {"border": BORDER, "coast": COAST}
     zorder = 5 if above else 0.7
     for kind, colour in shades.items():
         # above the grid, so that it is one raster with the points: a detailed coast weighs as much as they would

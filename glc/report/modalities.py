@@ -25,7 +25,8 @@ from glc.rasters import grids
 from glc.rasters.cutter import FLAGS
 from glc.rasters.images import ImageCutter
 from glc.report import lowpass
-from glc.report.figures import ACCENT, INK, SECOND, WIDTH, axes, drawn
+from glc.report.figures import PICTURE_WIDTH, axes, drawn
+from glc.report.palette import INK, MODEL, OTHER
 from glc.report.series import BAND_COLOURS, approximate
 
 SIZE, BLOCK, TERMS_2D, TERMS = 128, 8, 50, 64
@@ -350,7 +351,7 @@ def panels_of(panels, columns):
     how : None of colours, 'classes', the name of a colour map, or (colour map, lowest, highest)
     """
     count = -(-len(panels) // columns)
-    side = WIDTH / max(columns, 2)
+    side = PICTURE_WIDTH / max(columns, 2)
     figure = Figure(figsize=(columns * side, count * (side + 0.42)), layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
     grid = figure.subplots(count, columns, squeeze=False).ravel()
@@ -392,7 +393,7 @@ def band_and_terms(time, values, name, label):
     gaps = np.isnan(values)
     if gaps.any():
         ax.plot(time[gaps], np.zeros(gaps.sum()), "x", color=INK, markersize=3.5, label="missing, taken for 0")
-    for count, colour in ((TERMS, ACCENT), (FEWER, SECOND)):
+    for count, colour in ((TERMS, MODEL), (FEWER, OTHER)):
         if count <= len(values):
             near = approximate(values, count)
             error = float(np.sqrt(np.mean((near - np.nan_to_num(values)) ** 2)))
@@ -408,7 +409,7 @@ def band_and_terms(time, values, name, label):
 def folded(named, first, ticks, label):
     """Each of `named` (season, year) as an image, `ticks` a letter per season."""
     rows = -(-len(named) // 2)
-    figure = Figure(figsize=(WIDTH, 0.5 + rows * 1.35), layout="constrained", dpi=150)
+    figure = Figure(figsize=(PICTURE_WIDTH, 0.5 + rows * 1.35), layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
     grid = figure.subplots(rows, 2, squeeze=False)
     for ax in grid.ravel()[len(named) :]:

@@ -1,13 +1,11 @@
 """An experiment's story as one self-contained HTML page: what went in, how well it did and where, the settings."""
 
 import dataclasses
-import functools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import numpy as np
 import pandas as pd
 
@@ -24,6 +22,7 @@ from glc.explain.odmap import VERSION, odmap
 from glc.explain.run import Run
 from glc.registry import decoders
 from glc.report import distance, explanation, figures, maps, trust
+from glc.report.templates import shown, template
 from glc.types import Facts
 
 MEASURES = {
@@ -211,29 +210,6 @@ def common(story: Story) -> Facts:
     return _data(story) | _trust(story) | _neighbours(story) | _learning(story) | _explained(story) | _settings(story)
 
 
-@functools.cache
-def template(name: str) -> jinja2.Template:
-    """A page's template in this folder; what it is given is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"whole": _whole, "shown": shown}
-    return environment.get_template(name)
-
-
-def shown(value, form=".4f"):
-    """A number under a format specification, or an en dash where there is none (None, NaN)."""
-    return "–" if value is None or value != value else format(value, form)
-
-
-def _whole(value):
-    return shown(value, ",")
-
-
 def _scores(story):
     valid, tests = story.metrics["valid"], {test: story.metrics[test] for test in _tests(story)}
     known = {measure for test in tests.values() for measure in test}
@@ -418,8 +394,8 @@ def _decoder(story):
     for split in _splits(story):
         frame, name = _split(story, split), evaluate.title(split)
         predicted, actual = frame["predicted"], frame["actual"][frame["actual"] >= 0]
-        sizes |= {f"predicted, {name}": predicted} if len(predicted) else {}
-        sizes |= {f"present, {name}": actual} if len(actual) and split == "valid" else {}
+        sizes |= {("predicted", name): predicted} if len(predicted) else {}
+        sizes |= {("present", name): actual} if len(actual) and split == "valid" else {}
     limit = int(max(1, *(np.ceil(np.quantile(values, 0.99)) for values in sizes.values())))
     options = config.options(decoders.get(story.experiment.decode.name), story.experiment.decode, "decoder")
     return {
@@ -432,7 +408,8 @@ def _decoder(story):
         "calibration_figure": figures.calibration("Presence rate by score", points) if points else None,
         "sizes_figure": figures.set_sizes("Distribution of species per survey", sizes, limit),
         "size_rows": [
-            (name, values.mean(), values.min(), values.median(), values.max()) for name, values in sizes.items()
+            (", ".join(name), values.mean(), values.min(), values.median(), values.max())
+            for name, values in sizes.items()
         ],
         "size_limit": limit,
     }

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from glc.errors import DataError
-from glc.report.figures import ACCENT, SECOND, WIDTH, picture
+from glc.report.figures import PICTURE_WIDTH, picture
+from glc.report.palette import MODEL, OTHER
 
-MEASURES = {"adaptive top-30": ACCENT, "top-30": SECOND}
+MEASURES = {"adaptive top-30": MODEL, "top-30": OTHER}
 """Column behind the name of the split -> colour."""
 
 
@@ -27,7 +28,7 @@ def draw(table: pd.DataFrame, out: Path, title: str = "") -> str:
         raise DataError(f"runs: found columns {list(table)}, expected 'test top-30' or 'validation top-30'")
     table = table.sort_values(f"{split} adaptive top-30", ascending=False, kind="stable")
     places = np.arange(len(table))
-    with picture(out, (1.6 * WIDTH, 1.3 + 0.62 * len(table))) as figure:
+    with picture(out, (1.6 * PICTURE_WIDTH, 1.3 + 0.62 * len(table))) as figure:
         ax = figure.add_subplot()
         ax.grid(axis="x")
         ax.tick_params(length=0)

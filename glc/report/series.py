@@ -17,13 +17,14 @@ from glc import dct
 from glc.errors import ConfigError, DataError, run_command
 from glc.etl import series
 from glc.report.figures import picture
+from glc.report.palette import MODEL, OTHER
 
 BAND_COLOURS = {
-    "red": "#D55E00",
-    "green": "#009E73",
-    "blue": "#0072B2",
-    "nir": "#8C6D31",
-    "swir1": "#CC79A7",
+    "red": "#C1272D",
+    "green": "#3B8B3B",
+    "blue": "#2F6DB5",
+    "nir": "#7A5230",
+    "swir1": "#B05C9E",
     "swir2": "#7F7F7F",
 }
 
@@ -83,7 +84,7 @@ def draw(values, first_year, out, band="blue", terms=(64, 16), title=""):
         gaps = np.isnan(own)
         if gaps.any():
             right.plot(time[gaps], np.zeros(gaps.sum()), "x", color="black", markersize=4, label="missing, taken for 0")
-        for near, count, error, colour in zip(kept, terms, errors, ("#0072B2", "#D55E00"), strict=False):
+        for near, count, error, colour in zip(kept, terms, errors, (MODEL, OTHER), strict=False):
             label = f"{count} of {len(own)} coefficients, RMSE {error:.3g}"
             right.plot(time, near, color=colour, linewidth=1, label=label)
         right.set_title(f"(b) {band} band approximated by its DCT")

@@ -3,6 +3,7 @@
 from glc import config
 from glc.evaluation import suitability
 from glc.report import figures, maps, page
+from glc.report.templates import shown
 from glc.types import Facts
 
 MEASURES = {
@@ -74,7 +75,7 @@ def _measures(story: page.Story) -> Facts:
 
 
 def _shown(values: Facts, key: str) -> str:
-    return page.shown(values[key], MEASURES[key][2])
+    return shown(values[key], MEASURES[key][2])
 
 
 def _species(story: page.Story) -> Facts:

@@ -9,7 +9,8 @@ from glc.applicability.profile import DISSIMILARITY, ErrorProfile
 from glc.applicability.space import COORDINATES
 from glc.evaluation import evaluate
 from glc.report import figures
-from glc.report.figures import ACCENT, INK, drawn
+from glc.report.figures import drawn
+from glc.report.palette import AXIS, INK, MAP, MODEL
 
 UNKNOWN = "no predictor known"
 AREAS = ("inside", "outside", UNKNOWN)
@@ -93,11 +94,11 @@ def _line(applicability, valid, measure):
     index = geo.chord(line * 1000) * geo.EARTH_RADIUS_M / applicability.dissimilarity.mean_distance
     expected = profile.expected(np.minimum(index, profile.facts["most_dissimilar"]), line * 1000)
     validated = line >= profile.facts["nearest_m"] / 1000
-    ax.plot(line[validated], expected[validated], color=ACCENT, linewidth=1.8, label="expected")
-    ax.plot(line[~validated], expected[~validated], ":", color=ACCENT, linewidth=1.4, label="expected at least")
+    ax.plot(line[validated], expected[validated], color=MODEL, linewidth=1.8, label="expected")
+    ax.plot(line[~validated], expected[~validated], ":", color=MODEL, linewidth=1.4, label="expected at least")
     ax.axvline(
         radius_m(applicability) / 1000,
-        color="#8a9097",
+        color=AXIS,
         linestyle="--",
         linewidth=1.1,
         label="end of the area of applicability",
@@ -117,6 +118,7 @@ def _surface(applicability, valid, measure):
     profile = applicability.profile
     drawing, ax = figures.axes(3.9)
     ax.grid(visible=False)
+    ax.set_facecolor(MAP)
     km = np.maximum(valid["nearest_train_m"].to_numpy() / 1000, 1e-3)
     unlike = valid["dissimilarity"].to_numpy()
     across = np.geomspace(km.min(), km.max(), 160)

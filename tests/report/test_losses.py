@@ -8,7 +8,7 @@ from matplotlib import image
 
 from glc.errors import ConfigError, DataError
 from glc.report import losses
-from glc.report.figures import FOLDS
+from glc.report.palette import CATEGORIES
 
 COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_f1", "learning_rate")
 
@@ -35,7 +35,7 @@ def test_every_training_of_every_group_is_drawn(tmp_path):
     losses.draw({"nets": nets, "folds": {"fold 0": write(tmp_path / "f.csv", 1)}}, tmp_path / "two.png", "a title")
     one, two = (image.imread(tmp_path / f"{name}.png")[..., :3] for name in ("one", "two"))
     assert two.shape[0] > 1.5 * one.shape[0]
-    for number, colour in enumerate(FOLDS[:4]):
+    for number, colour in enumerate(CATEGORIES[:4]):
         wanted = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
         seen = (np.abs(one - wanted).max(axis=2) < 0.02).sum()
         assert (seen > 100) == (number < 3)
