@@ -88,7 +88,7 @@ def peak() -> Iterator[Peak]:
     marks = {}
     _see()
     _open.append(marks)
-    reset = [_reset(process) for process in _family()]
+    reset = [_reset(process) for process in family()]
     try:
         yield measured
     finally:
@@ -106,7 +106,7 @@ def resident(process: int) -> int:
     process : id
     """
     pages = 0
-    for each in _family(process):
+    for each in family(process):
         with contextlib.suppress(OSError, IndexError):  # ended meanwhile
             pages += int((_PROC / str(each) / "statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
@@ -128,15 +128,15 @@ def give_back() -> None:
 def _see():
     """Take the high-water marks of now into all open blocks: the next reset would lose them."""
     if _open:
-        current = {process: mark for process in _family() if (mark := _high_water(process)) is not None}
+        current = {process: mark for process in family() if (mark := _high_water(process)) is not None}
         for marks in _open:
             for process, mark in current.items():
                 marks[process] = max(mark, marks.get(process, 0))
 
 
-def _family(process=None):
+def family(process: int | None = None) -> list[int]:
     """Ids of this (or that) process, first, and of all processes below it; none where there is no /proc."""
-    children = {}
+    children: dict[int, list[int]] = {}
     for folder in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):  # ended meanwhile
             parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]  # a name may hold spaces and brackets

@@ -12,8 +12,8 @@ import luigi
 import pytest
 from typer.testing import CliRunner
 
-from glc import config
-from glc.cli import commands, doctor, experiments, status
+from glc import config, results
+from glc.cli import commands, doctor, experiments
 from glc.cli.commands import app
 from glc.config import paths
 from glc.errors import ConfigError
@@ -124,7 +124,7 @@ def test_status_shows_scores_with_intervals(tmp_path):
     assert "0.5500 [0.4000, 0.6000]" in lines[2]
     assert lines[3].startswith('votes+model.name="x"  ')
     assert "0.5000 [0.4000, 0.6000]  0.2500" in lines[3]
-    assert status.finished(tmp_path).keys() == {"virtual-tiny"}
+    assert {result.dataset for result in results.finished(tmp_path)} == {"virtual-tiny"}
 
 
 def test_status_of_presence_only_records_alone_shows_the_auc_and_no_f1(tmp_path):

@@ -9,7 +9,7 @@ from glc import memory
 
 MB = 2**20
 needs_proc = pytest.mark.skipif(
-    not (memory._family() and memory._reset(memory._family()[0])), reason="no high-water mark in /proc here"
+    not (memory.family() and memory._reset(memory.family()[0])), reason="no high-water mark in /proc here"
 )
 
 CHILD = """
@@ -73,9 +73,9 @@ print([nothing.bytes, outer.bytes, inner.bytes])
 @needs_proc
 def test_children_count_for_what_they_hold_during_the_block(monkeypatch):
     # only this test's own: what other tests have started grows and shrinks
-    others = set(memory._family())
-    known = memory._family
-    monkeypatch.setattr(memory, "_family", lambda: [process for process in known() if process not in others])
+    others = set(memory.family())
+    known = memory.family
+    monkeypatch.setattr(memory, "family", lambda: [process for process in known() if process not in others])
     before = started(150)
     try:
         with memory.peak() as idle:

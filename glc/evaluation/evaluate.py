@@ -13,6 +13,7 @@ from glc import scores as score_tables
 from glc.editions import Dataset
 from glc.errors import DataError
 from glc.evaluation import metrics
+from glc.evaluation.strata import spatial_blocks
 from glc.neighbours import exact
 from glc.prediction import sets
 from glc.surveys import SurveyData
@@ -183,21 +184,36 @@ def _of_fold(
     }
 
 
-def bootstrap(values: np.ndarray, blocks: np.ndarray, resamples: int = 2_000, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the mean of `values` when whole `blocks` are drawn again: (low, high)."""
+def bootstrap(
+    values: np.ndarray,
+    blocks: np.ndarray,
+    resamples: int = 2_000,
+    seed: int = 0,
+    weights: np.ndarray | None = None,
+) -> tuple[float, float]:
+    """95 % interval of the mean of `values` when whole `blocks` are drawn again: (low, high).
+
+    weights : (n,) what the sum of `values` is divided by, such as the species of a survey for a share of species; None
+        counts each as one. Draws without any weight are left out
+    """
     _, index = np.unique(blocks, return_inverse=True)
-    total, count = np.bincount(index, values), np.bincount(index)
+    total, count = np.bincount(index, values), np.bincount(index, weights)
     draw = np.random.default_rng(seed).integers(len(count), size=(resamples, len(count)))
-    means = total[draw].sum(axis=1) / count[draw].sum(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
+    above, below = total[draw].sum(axis=1), count[draw].sum(axis=1)
+    means = above[below > 0] / below[below > 0]
+    low, high = np.quantile(means, [0.025, 0.975]) if len(means) else (np.nan, np.nan)
     return float(low), float(high)
 
 
-def compare(frame: pd.DataFrame, other: pd.DataFrame, split: str, resamples: int = 2_000) -> Facts | None:
+def compare(
+    frame: pd.DataFrame, other: pd.DataFrame, split: str, resamples: int = 2_000, size_m: float | None = None
+) -> Facts | None:
     """Sample-averaged F1 of two experiments on the surveys of `split` that both predicted in one fold, and the gain.
 
-    frame, other : per-survey tables of `write`; returns a dict of surveys, own, other, difference and, on validation,
-    low and high, the 95 % interval of the difference by the bootstrap over blocks; None where they share no survey
+    frame, other : per-survey tables of `write`
+    size_m : side of the squares that are drawn again where a split has no blocks; None: no interval on a test
+    returns : a dict of surveys, own, other, difference and, on validation or with `size_m`, low and high, the 95 %
+        interval of the difference by the bootstrap over blocks; None where they share no survey
     """
     own, theirs = (table[(table["split"] == split) & table["f1"].notna()] for table in (frame, other))
     both = own.merge(theirs[["surveyId", "fold", "f1"]], on=["surveyId", "fold"], suffixes=("", "_other"))
@@ -210,8 +226,9 @@ def compare(frame: pd.DataFrame, other: pd.DataFrame, split: str, resamples: int
         "other": both["f1_other"].mean(),
         "difference": gain.mean(),
     }
-    if split == "valid":
-        facts["low"], facts["high"] = bootstrap(gain, both["block"].to_numpy(), resamples)
+    if split == "valid" or size_m is not None:
+        blocks = both["block"].to_numpy() if size_m is None else spatial_blocks(both, size_m)
+        facts["low"], facts["high"] = bootstrap(gain, blocks, resamples)
     return facts
 
 

@@ -1,6 +1,5 @@
 """What a run's outputs say of itself, for protocols: settings, manifests, metrics and a summary of the surveys."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -10,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glc import config, storage
+from glc import config, results, storage
 from glc.explain.explanation import Explanation
 from glc.explain.importance import Importance
 from glc.types import Facts
@@ -62,7 +61,7 @@ class Run:
     ) -> Self:
         """From the folders that the stages wrote, and the answers, if there are any."""
         facts = storage.manifest(surveys)
-        metrics_facts = json.loads((metrics / "metrics.json").read_text(encoding="utf-8"))
+        metrics_facts = results.read_metrics(metrics)
         parts, records = summary(surveys, facts["train"])
         return cls(
             experiment,

@@ -13,7 +13,7 @@ from glc import dct, storage
 from glc.errors import DataError
 from glc.report.figures import PICTURE_WIDTH, picture, plain_numbers
 from glc.report.palette import BASELINE, MODEL
-from glc.report.tables import read_metrics
+from glc.results import read_metrics
 from glc.types import Facts
 
 _ROWS = 512

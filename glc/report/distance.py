@@ -5,10 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from glc.evaluation import evaluate
-
-EDGES_KM = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
-"""Ends that a bin may have."""
-_DEGREE_M = 111_195  # of the meridian, on the sphere of `glc.geo`
+from glc.evaluation.strata import edges, spatial_blocks
 
 
 def by_distance(splits, size_m):
@@ -27,28 +24,9 @@ def by_distance(splits, size_m):
     series = {}
     for distances, (name, frame) in zip(km, known.items(), strict=True):
         index = np.minimum(np.searchsorted(ends, distances, side="right"), len(labels)) - 1
-        f1, block = frame["f1"].to_numpy(), _blocks(frame, size_m)
+        f1, block = frame["f1"].to_numpy(), spatial_blocks(frame, size_m)
         series[name] = [_mean(f1[index == i], block[index == i]) for i in range(len(labels))]
     return labels, series, lacking
-
-
-def edges(km, share=0.03):
-    """Edges, from 0 to infinity, of bins that each hold at least `share` of the distances `km`, (n,).
-
-    A bin holds its lower edge and not its upper one. The inner edges are some of `EDGES_KM`; the last bin is open where
-    an end beyond all distances would be far from its beginning.
-    """
-    km = np.sort(km)
-    least, below, bounds = max(1, share * len(km)), 0, [0.0]
-    for edge in EDGES_KM:
-        count = int(np.searchsorted(km, edge))
-        if count - below >= least and (count == len(km) or len(km) - count >= least):
-            bounds.append(edge)
-            below = count
-    closed = below == len(km) > 0
-    if closed and bounds[-1] > 5 * bounds[-2] > 0:
-        bounds[-1] = np.inf
-    return np.array(bounds if closed else [*bounds, np.inf])
 
 
 def _mean(values, blocks):
@@ -57,13 +35,3 @@ def _mean(values, blocks):
         return None
     low, high = evaluate.bootstrap(values, blocks) if len(np.unique(blocks)) > 1 else (np.nan, np.nan)
     return len(values), float(values.mean()), low, high
-
-
-def _blocks(frame, size_m):
-    """Spatial block of each survey: its own, or a square of degrees of about that size where the split has none."""
-    if frame["block"].nunique() > 1:
-        return frame["block"].to_numpy()
-    side = size_m / _DEGREE_M
-    row = np.floor(frame["lat"].to_numpy() / side)
-    column = np.floor(frame["lon"].to_numpy() * np.cos(np.radians((row + 0.5) * side)) / side)
-    return np.unique(np.column_stack([row, column]), axis=0, return_inverse=True)[1].ravel()

@@ -1,6 +1,5 @@
 """Experiments as rows of a table: their metrics, the gain of a row over another, what each takes."""
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from glc import config, storage
+from glc import config, results, storage
 from glc.evaluation import evaluate
 from glc.evaluation.gains import effect
 from glc.report.markdown import markdown
@@ -40,11 +39,6 @@ class SeedRow:
     columns: Callable[[Facts], Facts] = lambda figures: {}
 
 
-def read_metrics(folder: Path) -> Facts:
-    """What `glc.evaluation.evaluate` wrote to a folder: split -> measure -> value, and ``scheme``, ``stop``."""
-    return json.loads((folder / "metrics.json").read_text())
-
-
 def caveats(rows: Mapping[str, Path]) -> list[str]:
     """Sentences on rows whose validation scores are optimistic, for new places or at all.
 
@@ -52,7 +46,7 @@ def caveats(rows: Mapping[str, Path]) -> list[str]:
     """
     marked: dict[str, list[str]] = {}
     for label, folder in rows.items():
-        metrics = read_metrics(folder)
+        metrics = results.read_metrics(folder)
         marked.setdefault(config.caveat(metrics["scheme"], metrics["stop"]), []).append(label)
     return [
         f"Validation{'' if len(labels) == len(rows) else ' of ' + ', '.join(labels)} by a {text}."
@@ -76,7 +70,7 @@ def write(
 
 def seed_table(rows: Sequence[SeedRow]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """All figures of `rows`, and the same as a reader wants them: means with their spread, gains with a verdict."""
-    f1 = {row.label: [_survey_f1(folder) for folder in row.metrics] for row in rows}
+    f1 = {row.label: [results.survey_f1(folder) for folder in row.metrics] for row in rows}
     lines, shown = [], []
     for row in rows:
         line = {"model": row.label, "adds to": row.over}
@@ -99,11 +93,8 @@ def seed_table(rows: Sequence[SeedRow]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def costs(folders: Sequence[Path]) -> Facts:
     """Seconds and peak memory of the tasks with these outputs, each counted once."""
-    manifests = [storage.manifest(folder) for folder in dict.fromkeys(folders)]
-    return {
-        "seconds": sum(facts["seconds"] for facts in manifests),
-        "peak memory MB": max(facts["peak_memory_mb"] for facts in manifests),
-    }
+    total = results.costs(storage.manifest(folder) for folder in dict.fromkeys(folders))
+    return {"seconds": total.seconds, "peak memory MB": total.peak_memory_mb}
 
 
 def net_costs(fits: Sequence[Sequence[Path]], scores: Sequence[Path], evaluated: int) -> Facts:
@@ -143,7 +134,7 @@ def intervals(folders: Sequence[Path]) -> dict[str, dict[str, tuple[float, float
     folders : of `glc.evaluation.evaluate`, one per seed; the mean of each survey is taken. Whole spatial blocks are
         drawn again; on a test, whose surveys were not dealt to blocks, squares of 0.3 degrees.
     """
-    surveys = pd.concat(pd.read_parquet(folder / "surveys.parquet") for folder in folders)
+    surveys = pd.concat(results.read_surveys(folder) for folder in folders)
     known = [name for name in ("f1", "top_30", "adaptive_top_30") if name in surveys]
     result: dict[str, dict[str, tuple[float, float]]] = {}
     for split, rows in surveys.groupby("split"):
@@ -165,15 +156,9 @@ def interval(column: str, bounds: tuple[float, float]) -> tuple[Facts, Facts]:
     return {f"{column} low": low, f"{column} high": high}, {f"{column} 95 %": f"[{low:.4f}, {high:.4f}]"}
 
 
-def _survey_f1(folder: Path) -> dict[str, pd.Series]:
-    """F1 per survey of each split that could be evaluated: split -> Series by surveyId."""
-    frame = pd.read_parquet(folder / "surveys.parquet", columns=["split", "surveyId", "f1"]).dropna(subset="f1")
-    return {split: part.set_index("surveyId")["f1"] for split, part in frame.groupby("split")}
-
-
 def _optimistic(folders: Sequence[Path]) -> float:
     """Mean F1 of nets on validation surveys whose labels they saw (see `config.CrossFusion`)."""
-    splits = [read_metrics(folder).get("optimistic") for folder in folders]
+    splits = [results.read_metrics(folder).get("optimistic") for folder in folders]
     return sum(split["sample_f1"] for split in splits) / len(splits) if all(splits) else math.nan
 
 

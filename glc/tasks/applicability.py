@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from glc import config, registry, storage
+from glc.results import read_surveys
 from glc.surveys import SurveyData
 from glc.tasks.base import GlcTask
 from glc.tasks.evaluate import Evaluate
@@ -74,7 +75,7 @@ class Applicability(ReadsInputs):
         else:
             space = Space.of_coordinates()
         self.status(f"dissimilarity of {len(train):,} training surveys by {space.kind}", 20)
-        evaluated = pd.read_parquet(self.clone(Evaluate).folder / "surveys.parquet")
+        evaluated = read_surveys(self.clone(Evaluate).folder)
         of_valid = evaluated["split"] == "valid"
         # of several tests one after the other, in the order of the data
         valid, test = evaluated[of_valid], evaluated[evaluated["split"].isin(data.tests)]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import luigi
 from luigi.task import flatten, task_id_str
 
-from glc import editions, memory, scratch, storage, world
+from glc import cpu, editions, memory, scratch, storage, world
 from glc.errors import ConfigError, DataError, GlcError
 from glc.tasks import preflight
 from glc.tasks.console.task import ConsoleTask
@@ -172,13 +172,14 @@ class GlcTask(ConsoleTask):
             target.publish()
 
     def _write(self) -> None:
-        started = time.monotonic()
+        started, used = time.monotonic(), cpu.seconds()
         with storage.atomic_directory(self.folder, **self._origins()) as out:
             with memory.peak() as peak:
                 self.write(out)
             self._refuse_changes()
             seconds = round(time.monotonic() - started, 1)
-            storage.note(out, seconds=seconds, peak_memory_mb=round(peak.bytes / 2**20), raw_files=self.raw_files())
+            costs = {"seconds": seconds, "cpu_seconds": round(max(0.0, cpu.seconds() - used), 1)}
+            storage.note(out, **costs, peak_memory_mb=round(peak.bytes / 2**20), raw_files=self.raw_files())
         shutil.rmtree(self.parts_folder(), ignore_errors=True)
         memory.give_back()
         self.status(f"done in {time.monotonic() - started:.0f} s", 100)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import luigi
 
-from glc import limits, registry, scratch, storage
+from glc import limits, registry, results, scratch, storage
 from glc.errors import ConfigError
 from glc.tasks import leftovers
 from glc.tasks.base import GlcTask
@@ -74,7 +74,7 @@ class Limited(ExperimentTask):
             progress = _progress(folder)
         facts: Facts = {"ended": ended.how, "minutes": self.minutes, "memory_gb": self.memory_gb}
         if ended.how == "finished":
-            shutil.copy(evaluate.folder / "metrics.json", out)
+            shutil.copy(evaluate.folder / results.METRICS, out)
             scored = storage.manifest(self.clone(Predictions).scores().folder)
             facts |= {"share": 1.0, "at": "", "seconds": scored["seconds"], "peak memory MB": scored["peak_memory_mb"]}
         else:
@@ -155,7 +155,7 @@ class LimitedTable(Table):
             line = {"model": row.label, "ended": _ended(facts), "share finished": facts["share"], "at": facts["at"]}
             measured: Facts = {}
             if facts["ended"] == "finished":
-                metrics = tables.read_metrics(task.folder)
+                metrics = results.read_metrics(task.folder)
                 measured = self.measured(metrics["valid"], metrics.get("test", {}))
                 finished[row.label] = task.folder
             compared = self.compared(row, measured, [self.evaluation(row.experiment)])

@@ -1,6 +1,5 @@
 """A fitted experiment as one folder: ``ROOT/models/<dataset>/<experiment>/``."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from glc import registry, storage
 from glc.prediction import sets
+from glc.results import read_metrics
 from glc.surveys import read_species
 from glc.tasks.applicability import Applicability
 from glc.tasks.base import GlcTask, Outputs
@@ -60,7 +60,7 @@ class Model(ExperimentProduct):
         from glc.fitted import save
 
         surveys, metrics = self.clone(Surveys).folder, self.clone(Evaluate).folder
-        evaluated = json.loads((metrics / "metrics.json").read_text(encoding="utf-8"))
+        evaluated = read_metrics(metrics)
         data = self.read_surveys()
         source = self._source(self)
         decoder = None if self.presence_only else self.clone(Predictions).folder / sets.DECODER

@@ -1,10 +1,10 @@
 """The validated submission of an experiment, with its metrics and report."""
 
-import json
 from pathlib import Path
 
 from glc import config, editions, registry, schema, storage, world
 from glc.editions import Edition
+from glc.results import Result
 from glc.surveys import read_survey_names
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Evaluate
@@ -107,7 +107,7 @@ class Submission(ExperimentProduct):
 
     def results(self) -> list[str]:
         """Lines that say where the results are, and the scores."""
-        metrics = json.loads(self.stable("metrics", ".json").read_text())
+        metrics = Result(Path(self.root), self.stable("metrics", ".json")).metrics
         submissions = [f"none: {NO_SUBMISSION}"] if self.presence_only else self.files().values()
         return [
             f"{self.settings.name} on {self.subject}: {in_words(metrics)}",

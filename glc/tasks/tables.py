@@ -8,7 +8,7 @@ from pathlib import Path
 
 import luigi
 
-from glc import config, registry, storage
+from glc import config, registry, results, storage
 from glc.errors import ConfigError
 from glc.report import leaderboard as leaderboards
 from glc.report import papers
@@ -124,7 +124,7 @@ class Table(ExperimentsTask):
 
         lines, shown, tasks = [], [], self.evaluations()
         for row, task in zip(self.rows(), tasks.values(), strict=True):
-            metrics = tables.read_metrics(task.folder)
+            metrics = results.read_metrics(task.folder)
             line: Facts = {"model": row.label}
             text, bounds = dict(line), self.intervals([task])
             for column, value in self.measured(metrics["valid"], metrics.get("test", {})).items():
@@ -339,12 +339,12 @@ class SeedTable(Table):
 
     def row_costs(self, runs: list[Evaluate]) -> Facts:
         """What the nets behind the `Evaluate` of each seed take."""
-        from glc.report.tables import net_costs, read_metrics
+        from glc.report.tables import net_costs
 
         return net_costs(
             [[fit.folder for fit in fits(run)] for run in runs],
             [scores.folder for run in runs for scores in fold_scores(run)],
-            read_metrics(runs[0].folder)["valid"]["surveys"],
+            results.read_metrics(runs[0].folder)["valid"]["surveys"],
         )
 
     def _over(self, row: Row) -> str:

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from glc import geo
+from glc.evaluation import strata
 from glc.report import distance
 
 
@@ -69,7 +70,7 @@ def test_interval_holds_the_mean_and_one_block_has_none():
 @pytest.mark.parametrize("south", [0, 60])
 def test_a_split_without_blocks_gets_squares_of_about_their_size(south):
     lon, lat = (axis.ravel() for axis in np.meshgrid(np.linspace(-3, 3, 120), south + np.linspace(-3, 3, 120)))
-    blocks = distance._blocks(pd.DataFrame({"lon": lon, "lat": lat, "block": 0}), 30_000)
+    blocks = strata.spatial_blocks(pd.DataFrame({"lon": lon, "lat": lat, "block": 0}), 30_000)
     for block in np.unique(blocks):
         here = blocks == block
         assert geo.great_circle_m(lon[here].min(), lat[here].min(), lon[here].max(), lat[here].max()) < 1.5 * 30_000

@@ -9,8 +9,8 @@ import rasterio
 
 from glc import fitted, storage
 from glc.errors import ConfigError, DataError
+from glc.products import chain, product_of
 from glc.tasks import DistributionMap, Model
-from glc.tasks.provenance import chain, product_of
 from tests.tasks.pipeline import TINY, build, run
 
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
-from glc import config, registry, storage
+from glc import config, registry, results, storage
 from glc.config import Variant
 from glc.errors import ConfigError, DataError
 from glc.evaluation import evaluate
-from glc.report import runs, tables
+from glc.report import runs
 from glc.report.papers import Paper, Reported
 from glc.tasks.tables import CostTable, Row, SeedTable
 from glc.tasks.training import Fit, FoldScores, fits
@@ -232,7 +232,7 @@ def test_a_table_has_a_line_for_each_experiment(root):
     assert frame.loc["top 5", ["paper", "compared", "setting"]].tolist() == ["about .2", "other data", "as published"]
     assert frame.loc["top 10", ["paper", "compared"]].isna().all()
     assert frame["split"].tolist() == ["block, 2 of 4 folds"] * 2
-    metrics = tables.read_metrics(next(iter(task.evaluations().values())).folder)["valid"]
+    metrics = results.read_metrics(next(iter(task.evaluations().values())).folder)["valid"]
     bounds = [metrics["sample_f1_low"], metrics["sample_f1_high"]]
     assert frame.loc["top 5", ["validation F1 low", "validation F1 high"]].tolist() == pytest.approx(bounds)
     assert "[{:.4f}, {:.4f}]".format(*bounds) in text
