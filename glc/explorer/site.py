@@ -90,13 +90,8 @@ class _Files:
             megabytes = self.size / min(share or 1, 1) / 1e6
             raise ConfigError(
                 f"{self._folder}: an explorer of {self._species:,} species at {self._cells:,} cells takes about "
-                f"{megabytes:,.0f} MB, expected at most {self.limit / 1e6:,.0f} MB; choose fewer species (glc explore … "
-                "--species ID,NAME,…) or map a coarser grid (glc map … --resolution METRES)"
-            )
-            raise ConfigError(
-                f"{self._folder}: an explorer of {self._species:,} species at {self._cells:,} cells takes {about}, "
-                f"expected at most {self.limit / 1e6:,.0f} MB; choose fewer species (glc explore … --species ID,NAME,…) "
-                "or map a coarser grid (glc map … --resolution METRES)"
+                f"{megabytes:,.0f} MB, expected at most {self.limit / 1e6:,.0f} MB; choose fewer species (glc explore "
+                "… --species ID,NAME,…) or map a coarser grid (glc map … --resolution METRES)"
             )
 
 
