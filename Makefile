@@ -137,7 +137,10 @@ evaluate: $(READY)  ##+ only the metrics
 report: $(READY)  ## only the metrics; metrics and report
 	$(LUIGI) glc.tasks Report --experiment '$(EXPERIMENT)' $(ON)
 
-data-page: $(READY)  ## look at DATASET as a page (ARGS='--survey ID' shows that one)
+explore: $(READY)  ##+ a map of EXPERIMENT as a page for the browser
+	$(CENTRAL)$(BIN)/glc explore '$(EXPERIMENT)' $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')
+
+data-page: $(READY)  ## look at a map (ARGS='--map NAME'); at DATASET (ARGS='--survey ID')
 	$(LUIGI) glc.tasks DataPage $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')
 
 $(filter-out $(ENCODERS_OF),$(EXPERIMENTS)): $(READY)

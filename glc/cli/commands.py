@@ -196,6 +196,29 @@ def distribution_map(
 
 
 @app.command(context_settings={"allow_extra_args": True})
+def explore(
+    context: typer.Context,
+    experiment: Experiment,
+    dataset: DatasetOption = "virtual:small",
+    map_name: Annotated[
+        str, typer.Option("--map", help="Name of the map (glc map --name).", show_default="the map without a name")
+    ] = "",
+    species: Annotated[str, typer.Option(help="Ids or names with commas between.", show_default="all of the map")] = "",
+    root: RootOption = "",
+    imagery: ImageryOption = "",
+    verbose: VerboseOption = False,
+) -> None:
+    """Show a finished map in the browser: a folder with an index.html that needs neither server nor network.
+
+    Species by name, their number, the area of applicability, training surveys, and what is likely in any cell. A map
+    without a name is made first if there is none.
+    """
+    options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery}
+    options |= {"map": map_name, "species": species}
+    _luigi("Explorer", options, context.args, verbose)
+
+
+@app.command(context_settings={"allow_extra_args": True})
 def predict(
     context: typer.Context,
     experiment: Annotated[

@@ -38,6 +38,7 @@ from glc.tasks.embedding import SpeciesEmbedding
 from glc.tasks.evaluate import Baselines, Evaluate
 from glc.tasks.explain import Explain
 from glc.tasks.explanation import Explanation
+from glc.tasks.explorer import Explorer, FinishedMap
 from glc.tasks.imagery import Cubes, Tabular, Tiles
 from glc.tasks.location.globe import GlobePatches, VirtualGlobe
 from glc.tasks.location.localisation import LocatedImage, LocatedPlace, LocationErrors
@@ -72,7 +73,9 @@ __all__ = [
     "Examples",
     "Explain",
     "Explanation",
+    "Explorer",
     "FineTune",
+    "FinishedMap",
     "Fit",
     "FoldScores",
     "Folds",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from glc import scratch
 
-_PRODUCTS = ("location", "maps", "metrics", "nceas", "norberg", "reports", "submissions", "tables")
+_PRODUCTS = ("explorer", "location", "maps", "metrics", "nceas", "norberg", "reports", "submissions", "tables")
 """Folders of ROOT with published files."""
 _NAME = "glc"
 
