@@ -1,6 +1,7 @@
 """Dissimilarity, area of applicability and error profile of a fitted experiment, as one file."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +10,17 @@ import pandas as pd
 
 from glc import storage
 from glc.applicability import dissimilarity as dissimilarities
+from glc.applicability import embedding as embeddings
 from glc.applicability import profile as profiles
+from glc.applicability.components import Components
 from glc.applicability.dissimilarity import Dissimilarity
+from glc.applicability.embedding import NetsDissimilarity
 from glc.applicability.profile import ErrorProfile
-from glc.applicability.space import COORDINATES, Space
+from glc.applicability.space import COORDINATES, EMBEDDING, Space
 from glc.errors import DataError
 from glc.types import StrPath
 
+Predictors = pd.DataFrame | np.ndarray | Mapping[str, np.ndarray]
 FILE = "applicability.npz"
 SURVEYS = "surveys.parquet"
 """Next to it in the output of the task: validation and test surveys with what `fit` and `at` say of them."""
@@ -26,22 +31,28 @@ _FORMAT = 1
 class Applicability:
     """Where the predictions of an experiment may be trusted, and how far.
 
-    dissimilarity : to all training places
+    dissimilarity : to all training places; of nets with imagery the mean over the nets' embeddings
     profile : expected score; None where no validation survey has one, as with presence-only data alone
     """
 
-    dissimilarity: Dissimilarity
+    dissimilarity: Dissimilarity | NetsDissimilarity
     profile: ErrorProfile | None = None
 
     @property
     def kind(self) -> str:
         """The predictors that `at` reads: ``table``, ``embedding`` or ``coordinates`` (`Space`)."""
-        return self.dissimilarity.space.kind
+        return self.dissimilarity.kind
 
-    def at(self, predictors: pd.DataFrame | np.ndarray, distance_m: np.ndarray) -> pd.DataFrame:
+    @property
+    def components(self) -> dict[str, Components]:
+        """Name of a net -> how its embedding becomes the predictors that `at` reads; empty but for ``embedding``."""
+        return self.dissimilarity.components
+
+    def at(self, predictors: Predictors, distance_m: np.ndarray) -> pd.DataFrame:
         """What is known of places.
 
-        predictors : frame with the training's columns (lon, lat for coordinates), or array (n, d) in their order
+        predictors : frame with the training's columns (lon, lat for coordinates), or array (n, d) in their order; for
+            ``embedding``, name of a net -> (n, k) `components`
         distance_m : (n,) metres to the nearest training survey
         returns : frame (n): ``dissimilarity`` float64, NaN where no predictor is known; ``inside`` bool, the area of
             applicability, false where that is unknown; ``expected_f1`` float64, NaN where validation covers no place as
@@ -61,15 +72,13 @@ class Applicability:
         index, profile = self.dissimilarity, self.profile
         facts = {
             "format": _FORMAT,
-            "kind": index.space.kind,
-            "names": index.space.names,
-            "mean_distance": index.mean_distance,
+            "kind": index.kind,
             "threshold": index.threshold,
             "dissimilarity": index.facts,
             "profile": None if profile is None else {"best": profile.best, "facts": profile.facts},
         }
-        arrays = {"mean": index.space.mean, "scale": index.space.scale, "weight": index.space.weight}
-        arrays["training"] = _compact(index.training)
+        own, arrays = index.plain()
+        facts |= own
         if profile is not None:
             arrays |= {f"knots_{name}": knots for name, knots in profile.knots.items()}
             arrays |= {f"drops_{name}": drops for name, drops in profile.drops.items()}
@@ -88,9 +97,7 @@ def load(path: StrPath) -> Applicability:
         facts = json.loads(str(arrays["facts"]))
         if facts["format"] != _FORMAT:
             raise DataError(f"{path}: format {facts['format']}, expected {_FORMAT}; fit the experiment again")
-        space = Space(facts["kind"], tuple(facts["names"]), arrays["mean"], arrays["scale"], arrays["weight"])
-        training = arrays["training"].astype(np.float64)
-        index = Dissimilarity(space, training, facts["mean_distance"], facts["threshold"], facts["dissimilarity"])
+        index = (NetsDissimilarity if facts["kind"] == EMBEDDING else Dissimilarity).of_plain(facts, arrays)
         return Applicability(index, _profile(facts["profile"], arrays) if facts["profile"] else None)
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise DataError(
@@ -117,15 +124,36 @@ def fit(
     returns : the applicability, and `validation` with ``dissimilarity`` to the training surveys that the fold's model
         saw, ``inside``, and ``expected``: by profiles that have not seen the survey's fold
     """
+    index, own = dissimilarities.fit(space, predictors, validation["fold"].to_numpy(), seed)
+    return _with_profile(index, own, validation, measure)
+
+
+def fit_nets(
+    values: Mapping[str, np.ndarray],
+    components: Mapping[str, Components],
+    own_fold: Mapping[str, int],
+    validation: pd.DataFrame,
+    measure: str = "f1",
+    seed: int = 0,
+) -> tuple[Applicability, pd.DataFrame]:
+    """As `fit`, in the embeddings of nets.
+
+    values, components, own_fold : as of `glc.applicability.embedding.fit`
+    """
+    index, own = embeddings.fit(values, components, own_fold, validation["fold"].to_numpy(), seed)
+    return _with_profile(index, own, validation, measure)
+
+
+def _with_profile(index, own, validation, measure):
+    """The `Applicability` of `index`, whose training places have the values `own` across folds; see `fit`."""
     fold, score = validation["fold"].to_numpy(), validation["score"].to_numpy(np.float64)
-    index, own = dissimilarities.fit(space, predictors, fold, seed)
     frame = validation.assign(dissimilarity=own, inside=own <= index.threshold, expected=np.nan)
     measured = np.isfinite(score) & np.isfinite(own) & np.isfinite(frame["nearest_train_m"].to_numpy())
     if not measured.any():
         return Applicability(index), frame
     columns = [frame[name].to_numpy()[measured] for name in ("score", "dissimilarity", "nearest_train_m", "block")]
     # of coordinates one variable follows from the other
-    variables = (profiles.DISTANCE,) if space.kind == COORDINATES else (profiles.DISSIMILARITY, profiles.DISTANCE)
+    variables = (profiles.DISTANCE,) if index.kind == COORDINATES else (profiles.DISSIMILARITY, profiles.DISTANCE)
     frame.loc[measured, "expected"] = profiles.crossfitted(*columns, groups=fold[measured], variables=variables)
     return Applicability(index, profiles.fit(*columns, measure=measure, variables=variables)), frame
 
@@ -145,9 +173,3 @@ def _profile(facts: dict, arrays: dict[str, np.ndarray]) -> ErrorProfile:
         parts=pd.DataFrame(named["parts"]),
         facts=facts["facts"],
     )
-
-
-def _compact(values: np.ndarray) -> np.ndarray:
-    """As float32 where that loses nothing: values of rasters are."""
-    single = values.astype(np.float32)
-    return single if np.array_equal(single.astype(np.float64), values, equal_nan=True) else values

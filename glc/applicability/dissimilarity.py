@@ -1,11 +1,14 @@
 """The dissimilarity index and the threshold that bounds the area of applicability (Meyer & Pebesma 2021)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
+from glc.applicability.components import Components
 from glc.applicability.nearest import Nearest, mean_distance
 from glc.applicability.space import Space
 from glc.errors import DataError
@@ -29,6 +32,29 @@ class Dissimilarity:
     threshold: float
     facts: Facts
 
+    @property
+    def kind(self) -> str:
+        """That of the space."""
+        return self.space.kind
+
+    @property
+    def components(self) -> dict[str, Components]:
+        """None: predictors are as they are read."""
+        return {}
+
+    def plain(self) -> tuple[Facts, dict[str, np.ndarray]]:
+        """Plain values and arrays that `of_plain` reads."""
+        arrays = {"mean": self.space.mean, "scale": self.space.scale, "weight": self.space.weight}
+        facts: Facts = {"names": list(self.space.names), "mean_distance": self.mean_distance}
+        return facts, arrays | {"training": _compact(self.training)}
+
+    @classmethod
+    def of_plain(cls, facts: Facts, arrays: Mapping[str, np.ndarray]) -> Self:
+        """The inverse of `plain`; `facts` with kind, threshold and dissimilarity, the facts of the fit, as well."""
+        space = Space(facts["kind"], tuple(facts["names"]), arrays["mean"], arrays["scale"], arrays["weight"])
+        training = arrays["training"].astype(np.float64)
+        return cls(space, training, facts["mean_distance"], facts["threshold"], facts["dissimilarity"])
+
     @cached_property
     def _nearest(self) -> Nearest:
         points, _ = self.space.points(self.training)
@@ -46,13 +72,18 @@ class Dissimilarity:
 
 
 def fit(
-    space: Space, predictors: pd.DataFrame | np.ndarray, folds: np.ndarray, seed: int = 0
+    space: Space,
+    predictors: pd.DataFrame | np.ndarray,
+    folds: np.ndarray,
+    seed: int = 0,
+    compared: int | None = None,
 ) -> tuple[Dissimilarity, np.ndarray]:
     """The `Dissimilarity` of training places, and their own under cross-validation, (n,) float64.
 
     predictors : (n, d) of the training places
     folds : (n,) int, the validation fold of each; below 0: a place that is in none, and only trained on
     seed : of the sample for the mean distance of many places
+    compared : the one fold whose places are compared, for a space that belongs to it; None: all
 
     A training place is compared with those of other folds. The threshold is the upper whisker of these values, the
     third quartile plus 1.5 times the interquartile range, and at most their maximum, as in CAST's ``trainDI`` since 0.9
@@ -64,10 +95,11 @@ def fit(
     matrix, folds = space.matrix(predictors), np.asarray(folds)
     points, missing = space.points(matrix)
     known = np.isfinite(points).all(axis=1)
-    numbers = np.unique(folds[known & (folds >= 0)])
-    if known.sum() < 2 or len(numbers) < 2:
+    present = np.unique(folds[known & (folds >= 0)])
+    numbers = present if compared is None else present[present == compared]
+    if known.sum() < 2 or len(present) < 2 or not len(numbers):
         raise DataError(
-            f"training places: {known.sum()} with known predictors in {len(numbers)} folds, expected at least two "
+            f"training places: {known.sum()} with known predictors in {len(present)} folds, expected at least two "
             "in two folds; dissimilarity is measured across folds"
         )
     mean, half_width = mean_distance(points[known], seed=seed)
@@ -98,3 +130,9 @@ def whisker(values: np.ndarray) -> float:
     """Third quartile plus 1.5 times the interquartile range of `values`, (n,), at most their maximum."""
     first, third = np.quantile(values, [0.25, 0.75])  # as R's type 7
     return float(min(third + 1.5 * (third - first), values.max()))
+
+
+def _compact(values: np.ndarray) -> np.ndarray:
+    """As float32 where that loses nothing: values of rasters are."""
+    single = values.astype(np.float32)
+    return single if np.array_equal(single.astype(np.float64), values, equal_nan=True) else values

@@ -15,6 +15,7 @@ from scipy import sparse
 from glc import config, registry, storage
 from glc.applicability import area
 from glc.applicability.area import Applicability
+from glc.applicability.space import COORDINATES, EMBEDDING
 from glc.errors import DataError
 from glc.fitted import layout, surveys
 from glc.fitted.places import Surroundings
@@ -125,6 +126,7 @@ class FittedExperiment:
         values = self.inputs(places) if values is None else values
         if not len(places):
             return sparse.csr_matrix((0, len(self.species)), dtype=np.float32)
+        self._scorer.want(self._applicability.components if self._applicability else {})
         return self._scorer.scores(places, values, fold)
 
     def sets(self, scores: sparse.csr_matrix, places: pd.DataFrame) -> sparse.csr_matrix:
@@ -195,10 +197,13 @@ class FittedExperiment:
         return area.load(path) if path.is_file() else None
 
     def _predictors(self, places, values):
-        """The predictors of dissimilarity at places: coordinates, or columns of the tables that the models read."""
-        if self._applicability.kind == "coordinates":
+        """The predictors of dissimilarity at places: coordinates, columns of tables, or embeddings by the nets."""
+        if self._applicability.kind == COORDINATES:
             return places[["lon", "lat"]]
         values = self.inputs(places) if values is None else values
+        if self._applicability.kind == EMBEDDING:
+            self._scorer.want(self._applicability.components)
+            return self._scorer.embeddings(places, values)
         tables = [frame for at in values.values() for frame in at.tables.values()]
         columns = {name: frame[name].to_numpy() for frame in tables for name in frame.columns}
         return pd.DataFrame(columns, index=range(len(places)))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,8 @@ from scipy import sparse
 
 from glc import config, labels, registry, schema
 from glc import scores as score_tables
+from glc.applicability.components import Components
+from glc.applicability.embedding import net_name
 from glc.errors import ConfigError, DataError
 from glc.fitted import layout
 from glc.surveys import TEST, SurveyData
@@ -80,6 +83,7 @@ class PlaceScorer:
         self.inputs: Facts = content["inputs"] if content["inputs"].get("inputs") else {}
         self.settings = config.build(config.Experiment, content["settings"], str(folder / layout.SETTINGS))
         self.keep = self.settings.scores.keep
+        self.wanted: Mapping[str, Components] = {}
 
     @property
     def members(self) -> "list[PlaceScorer]":
@@ -94,6 +98,19 @@ class PlaceScorer:
         fold : the validation fold whose labels the model must not have seen; None: that of the test
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how it scores")
+
+    def want(self, components: Mapping[str, Components]) -> None:
+        """Say of which nets, by name, `embeddings` will be asked for."""
+        self.wanted = components
+        for member in self.members:
+            member.want(components)
+
+    def embeddings(self, places: pd.DataFrame, values: "Mapping[str, InputsAt]") -> dict[str, np.ndarray]:
+        """Name of a net -> the components (n, k) of its embedding of `places`, NaN where a place has no imagery.
+
+        places, values : as of `scores`; right after `scores` of the same ones no net is asked again
+        """
+        return {name: part for member in self.members for name, part in member.embeddings(places, values).items()}
 
 
 class ClassicalScorer(PlaceScorer):
@@ -140,15 +157,40 @@ class NetScorer(PlaceScorer):
     def __init__(self, folder: Path, data: SurveyData) -> None:
         super().__init__(folder, data)
         self._graphs = {}
+        self._embedded: dict[int, np.ndarray] = {}
+        self._embedded_of: list[weakref.ref] = []  # weakly: a block's inputs may be large
 
     def scores(self, places, values, fold):
         folds = self.folds if fold is None else [fold]
         if fold is not None and fold not in self.folds:
             raise ConfigError(f"fold: found {fold}, expected one of {self.folds}, whose nets there are")
+        if self._wanted_of():
+            self._embedded, self._embedded_of = {}, []
         parts = [
             score_tables.keep_best(self._of_fold(places, values, number, fold is None), self.keep) for number in folds
         ]
+        if fold is None and self._embedded:
+            self._embedded_of = [weakref.ref(places), weakref.ref(values[self.settings.name])]
         return _mean(parts, self.data.species, self.keep, self.settings.scores.average)
+
+    def embeddings(self, places, values):
+        wanted = self._wanted_of()
+        if not wanted:
+            return {}
+        asked = [places, values[self.settings.name]]
+        if not self._embedded_of or any(
+            known() is not now for known, now in zip(self._embedded_of, asked, strict=True)
+        ):
+            self.scores(places, values, None)
+        known = np.any([bands.any(axis=1) for bands in values[self.settings.name].known.values()], axis=0)
+        return {
+            name: np.where(known[:, None], self._embedded[fold], np.float32(np.nan)) for fold, name in wanted.items()
+        }
+
+    def _wanted_of(self):
+        """Fold -> the name of its net, of those whose embedding is wanted."""
+        names = {fold: net_name(self.settings.name, fold) for fold in self.folds}
+        return {fold: name for fold, name in names.items() if name in self.wanted}
 
     def _of_fold(self, places, values, fold, sees_all):
         from glc.nets import checkpoints
@@ -163,8 +205,12 @@ class NetScorer(PlaceScorer):
         asked = named.assign(dataset=schema.dataset_numbers(places["dataset"]))
         features = self._features(named, asked, values, fold, sees_all)
         features, _ = net.prediction_features(features, self.data, prediction)
-        blocks = checkpoints.predict_blocks(checkpoint, asked, features, prediction=prediction)
+        name, parts = self._wanted_of().get(fold), []
+        embedded = None if name is None or not sees_all else lambda block: parts.append(self.wanted[name].of(block))
+        blocks = checkpoints.predict_blocks(checkpoint, asked, features, prediction=prediction, embedded=embedded)
         kept = [score_tables.keep_best(block, self.keep) for block in blocks]
+        if parts:
+            self._embedded[fold] = np.concatenate(parts)
         return labels.widen(sparse.vstack(kept, format="csr", dtype=np.float32), classes, self.data.species)
 
     @cached_property

@@ -5,7 +5,7 @@ the inputs, what was known of the training examples, the link of logits to proba
 buffers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -150,8 +150,12 @@ def predict_blocks(
     batch: int = 1024,
     accelerator: str = "auto",
     prediction: MemberOptions = None,
+    embedded: Callable[[np.ndarray], None] | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield what `predict` returns in blocks of `batch` rows, for results that would fill the memory.
+
+    embedded : called with the embedding of each block, (rows, d) float32: what the net's `last` layer reads; never
+        where it has none
 
     A net of large maps may tell how many rows it takes `at_once`, at most.
     """
@@ -167,6 +171,8 @@ def predict_blocks(
         )
     device = "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
     net.to(device)
+    if embedded is not None and net.last is not None:
+        net.last.register_forward_pre_hook(lambda _, given: embedded(given[0].float().cpu().numpy()))
     types = {"surveyId": np.int64, "easting": np.float32, "northing": np.float32}
     types |= {"dataset": np.int64} if layouts else {}
     columns = {name: torch.as_tensor(np.array(places[name], dtype)) for name, dtype in types.items()}

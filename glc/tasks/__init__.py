@@ -52,6 +52,7 @@ from glc.tasks.provenance import Provenance
 from glc.tasks.report import Report
 from glc.tasks.scores import ClassicalScores, EnsembleScores, NetScores, Predictions
 from glc.tasks.submission import Submission
+from glc.tasks.survey_embedding import SurveyEmbedding
 from glc.tasks.surveys import Folds, Surveys, VirtualPart
 from glc.tasks.training import Examples, FineTune, Fit, FoldScores, Pretrain, Triplets
 from glc.tasks.verify import Verify
@@ -96,6 +97,7 @@ __all__ = [
     "Report",
     "SpeciesEmbedding",
     "Submission",
+    "SurveyEmbedding",
     "Surveys",
     "Tabular",
     "Tiles",

@@ -2,11 +2,13 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from glc import config, registry, storage
+from glc.applicability import embedding
 from glc.results import read_surveys
 from glc.surveys import SurveyData
 from glc.tasks.base import GlcTask
@@ -14,14 +16,19 @@ from glc.tasks.evaluate import Evaluate
 from glc.tasks.inputs import ReadsInputs, input_task
 from glc.tasks.parameters import PathParameter
 from glc.tasks.scores import EnsembleScores
+from glc.tasks.survey_embedding import FILE, SurveyEmbedding
 from glc.types import JSON
+
+if TYPE_CHECKING:
+    from glc.applicability.embedding import EmbeddedSurveys
 
 
 class Applicability(ReadsInputs):
     """Dissimilarity index, area of applicability and error profile of an experiment: ``applicability.npz``.
 
-    Predictors are the values of the rasters that the experiment, or a member of it, reads at the survey itself; of an
-    experiment that reads none, the coordinates.
+    Predictors are the embedding of the net of each fold where the net, or that of a member, reads images, tiles or
+    cubes; otherwise the values of rasters that the experiment, or a member of it, reads at the survey itself; of an
+    experiment that reads none of these, the coordinates.
     """
 
     sections = ("inputs",)
@@ -46,8 +53,25 @@ class Applicability(ReadsInputs):
         return [self.clone(Applicability, experiment=config.Variant.parse(name)) for name in names]
 
     @cached_property
+    def embeddings(self) -> dict[str, SurveyEmbedding]:
+        """Name of a net -> its embedding of the surveys: the nets of all folds, of every net that reads imagery.
+
+        With cross-fusion only the first fold's: those of the others have seen their own validation surveys.
+        """
+        own: dict[str, SurveyEmbedding] = {}
+        if self.clone(SurveyEmbedding).imagery:
+            folds = 1 if self.settings.cross_fusion.use else self.validation.run
+            name = self.settings.name
+            own = {embedding.net_name(name, fold): self.clone(SurveyEmbedding, fold=fold) for fold in range(folds)}
+        for member in self.members:
+            own |= member.embeddings
+        return own
+
+    @cached_property
     def tables(self) -> dict[str, tuple[GlcTask, tuple[str, ...]]]:
-        """Name -> the table of an input and the bands that are read of it."""
+        """Name -> the table of an input and the bands that are read of it; none where embeddings are the predictors."""
+        if self.embeddings:
+            return {}
         own: dict[str, tuple[GlcTask, tuple[str, ...]]] = {
             f"table {wanted.name} of {self.settings.name}": (input_task(self, wanted), wanted.bands)
             for wanted in self.stored
@@ -59,7 +83,7 @@ class Applicability(ReadsInputs):
 
     def requires(self) -> dict[str, GlcTask]:
         tables = {name: task for name, (task, _) in self.tables.items()}
-        return super().requires() | {"metrics": self.clone(Evaluate)} | tables
+        return super().requires() | {"metrics": self.clone(Evaluate)} | tables | self.embeddings
 
     def write(self, out: Path) -> None:
         from glc.applicability import area
@@ -67,14 +91,7 @@ class Applicability(ReadsInputs):
         from glc.applicability.weights import read as read_weights
 
         data = self.read_surveys()
-        predictors, categories = self._predictors(data)
         train = data.train()
-        if self.tables:
-            weights = read_weights(self.importance) if self.importance else None
-            space = Space.of_table(predictors.iloc[train], weights, categories)
-        else:
-            space = Space.of_coordinates()
-        self.status(f"dissimilarity of {len(train):,} training surveys by {space.kind}", 20)
         evaluated = read_surveys(self.clone(Evaluate).folder)
         of_valid = evaluated["split"] == "valid"
         # of several tests one after the other, in the order of the data
@@ -92,10 +109,32 @@ class Applicability(ReadsInputs):
                 "score": known[measure].to_numpy(),
             }
         )
-        applicability, frame = area.fit(space, predictors.iloc[train], frame, measure)
+        nets = self._nets(data)
+        predictors: area.Predictors
+        if nets:
+            self.status(f"dissimilarity of {len(train):,} training surveys by the embeddings of {len(nets)} nets", 20)
+            embedded = np.isin(train, next(iter(nets.values())).rows)
+            applicability, frame = area.fit_nets(
+                {name: net.train for name, net in nets.items()},
+                {name: net.components for name, net in nets.items()},
+                {name: self.embeddings[name].fold for name in nets},
+                frame[embedded].reset_index(drop=True),
+                measure,
+            )
+            predictors = {name: net.test for name, net in nets.items()}
+        else:
+            values, categories = self._predictors(data)
+            if self.tables:
+                weights = read_weights(self.importance) if self.importance else None
+                space = Space.of_table(values.iloc[train], weights, categories)
+            else:
+                space = Space.of_coordinates()
+            self.status(f"dissimilarity of {len(train):,} training surveys by {space.kind}", 20)
+            applicability, frame = area.fit(space, values.iloc[train], frame, measure)
+            predictors = values.iloc[data.test]
         applicability.save(out / area.FILE)
         valid = frame[frame["surveyId"].isin(valid["surveyId"])].assign(split="valid")
-        at = applicability.at(predictors.iloc[data.test], test["nearest_train_m"].to_numpy())
+        at = applicability.at(predictors, test["nearest_train_m"].to_numpy())
         test = test[["split", "surveyId", "fold", "block", "nearest_train_m"]].assign(
             score=test[measure],
             dissimilarity=at["dissimilarity"].to_numpy(),
@@ -110,6 +149,18 @@ class Applicability(ReadsInputs):
             dissimilarity=applicability.dissimilarity.facts,
             profile=None if profile is None else profile.facts,
         )
+
+    def _nets(self, data: SurveyData) -> "dict[str, EmbeddedSurveys]":
+        """The embeddings, or none if too few surveys have imagery to compare a fold with the others."""
+        from glc.applicability.embedding import EmbeddedSurveys, comparable
+
+        nets = {name: EmbeddedSurveys.load(task.folder / FILE) for name, task in self.embeddings.items()}
+        fold = data.places["fold"].to_numpy()
+        for name, net in nets.items():
+            if not comparable(net.train, fold[net.rows], self.embeddings[name].fold):
+                self.status(f"{name}: too few surveys have imagery to compare it; dissimilarity is by coordinates")
+                return {}
+        return nets
 
     def _predictors(self, data: SurveyData) -> tuple[pd.DataFrame, dict[str, list[str]]]:
         """Predictors of all surveys of `data`, and the columns of categorical bands; coordinates without a table."""

@@ -154,3 +154,14 @@ def test_a_clone_of_another_architecture_is_refused(checkpoint):
     net = checkpoints.make(config.Choice("geolocation", {"latent": 9}), CLASSES)
     with pytest.raises(DataError, match="the first fold's net does not fit this fold's"):
         checkpoints.clone(net, checkpoint, np.arange(CLASSES))
+
+
+def test_embeddings_of_all_blocks_are_what_the_last_layer_reads(checkpoint):
+    parts = []
+    blocks = checkpoints.predict_blocks(checkpoint, places(10), batch=4, accelerator="cpu", embedded=parts.append)
+    scores = np.concatenate(list(blocks))
+    assert [part.shape for part in parts] == [(4, 8), (4, 8), (2, 8)]
+    net = checkpoints.load(checkpoint)[0]
+    with torch.inference_mode():
+        logits = net.last(torch.from_numpy(np.concatenate(parts)))
+    assert_allclose(logits.sigmoid().numpy(), scores, rtol=1e-5)

@@ -5,12 +5,18 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
+import glc
 from glc import storage
 from glc.applicability import area
 from glc.errors import ConfigError
+from glc.explain.variables import with_permuted
+from glc.fitted.place_explanation import without
 from glc.tasks import Applicability, Evaluate, Model
 from tests.tasks.pipeline import TINY, run
 
+FOLDS = "validation.run=2+validation.count=4"
+SCHEME = f"{FOLDS}+validation.scheme=block+validation.size_m=10_000"
+TILES = f"tile-cnn+{FOLDS}+train.max_epochs=2"
 FOREST = (
     "inria-run1+validation.scheme=block+validation.size_m=30_000+validation.count=5+validation.run=2+model.trees=10"
 )
@@ -37,6 +43,47 @@ def test_importance_counts_only_where_a_table_is_read(tmp_path):
         assert (plain.identity != weighted.identity) == counts
     with pytest.raises(ConfigError, match="no such file"):
         applicability(tmp_path, "votes", importance=str(tmp_path / "absent.csv"))
+
+
+def test_predictors_of_a_net_with_imagery_are_the_embeddings_of_its_folds(tmp_path):
+    task = applicability(tmp_path, TILES)
+    names = [f"{task.settings.name} fold {fold}" for fold in range(2)]
+    assert list(task.embeddings) == names
+    assert [part.fold for part in task.embeddings.values()] == [0, 1]
+    assert applicability(tmp_path, "geolocation").embeddings == {}
+    joined = applicability(tmp_path, f'best+model.members=["votes", "{TILES}", "inria-run1+{SCHEME}"]+{FOLDS}')
+    assert [name.rpartition(" fold ")[2] for name in joined.embeddings] == ["0", "1"]
+    assert joined.tables == {}
+    crossed = applicability(tmp_path, f"{TILES}+cross_fusion.use=true")
+    assert [part.fold for part in crossed.embeddings.values()] == [0]
+
+
+@pytest.mark.slow
+def test_a_net_of_tiles_is_trusted_by_its_embedding(root, tmp_path):
+    task = Model(root=root, dataset=TINY, experiment=TILES)
+    assert {"SurveyEmbedding", "Applicability", "Model"} <= set(run(task))
+    fitted = glc.load(task.model_folder)
+    known = area.load(task.model_folder / area.FILE)
+    assert known.kind == "embedding"
+    data = fitted.data
+    surveys = pd.read_parquet(task.clone(Applicability).folder / area.SURVEYS)
+    test = data.places.iloc[data.test]
+    places = fitted.places(test["lon"], test["lat"], survey_ids=test["surveyId"])
+    values = fitted.inputs(places)
+    at = fitted.applicability(places, values)
+    wanted = surveys[surveys["split"] == "test"]
+    assert wanted["surveyId"].tolist() == test["surveyId"].tolist()
+    assert at["dissimilarity"].between(0, 10).all()
+    assert_allclose(at["dissimilarity"], wanted["dissimilarity"], rtol=1e-3, atol=1e-4)
+    fitted.scores(places, values)  # which keeps the embedding that is asked for next
+    pd.testing.assert_frame_equal(fitted.applicability(places, values), at)
+    permuted = with_permuted(values, fitted.settings.inputs[0].name, np.roll(np.arange(len(places)), 1))
+    assert (fitted.applicability(places, permuted)["dissimilarity"] - at["dissimilarity"]).abs().max() > 0.01
+    nowhere = {name: without(own, "sentinel2") for name, own in values.items()}
+    assert fitted.applicability(places, nowhere)["dissimilarity"].isna().all()
+    train = data.places.iloc[data.train()[:20]]
+    near = fitted.places(train["lon"], train["lat"], survey_ids=train["surveyId"])
+    assert_allclose(fitted.applicability(near)["dissimilarity"], 0, atol=0.01)
 
 
 @pytest.mark.slow

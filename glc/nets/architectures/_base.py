@@ -79,6 +79,15 @@ class Net(nn.Module):
         self.options, self.n_classes, self.layouts = options, n_classes, layouts
         self.encoder = self.head = None
 
+    @property
+    def last(self) -> nn.Linear | None:
+        """The last layer, whose input is the net's embedding of a survey; None: there is none.
+
+        By default the last `nn.Linear` in the order in which the net names its modules.
+        """
+        layers = [module for module in self.modules() if isinstance(module, nn.Linear)]
+        return layers[-1] if layers else None
+
     @classmethod
     def needs_surveys(cls, options: MemberOptions) -> str:
         """Why it cannot do without presence-absence surveys, and what to use instead; empty where it can.

@@ -5,7 +5,7 @@ Petastorm, into memory, or into a scratch file where it is larger than the memor
 rows of its surveys.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -144,10 +144,15 @@ class Features:
         rows = max(1, _BYTES // max(size, 1))
         return [slice(start, start + rows) for start in range(0, count, rows)]
 
-    def known(self, dataset: np.ndarray | torch.Tensor, survey: np.ndarray | torch.Tensor) -> np.ndarray:
-        """Whether surveys (n,) have a value of any input, (n,) bool."""
+    def known(
+        self, dataset: np.ndarray | torch.Tensor, survey: np.ndarray | torch.Tensor, names: Sequence[str] | None = None
+    ) -> np.ndarray:
+        """Whether surveys (n,) have a value of any input, (n,) bool.
+
+        names : of the inputs that count; None: all
+        """
         has_value = np.zeros(len(survey), bool)
-        for name in self.layouts:
+        for name in self.layouts if names is None else names:
             rows = self._index[name](np.asarray(dataset), np.asarray(survey))
             has_value |= (rows >= 0) & self._known[name][rows].any(axis=1)
         return has_value

@@ -167,3 +167,14 @@ def test_the_part_that_is_pretrained_gives_what_the_head_reads(name, options, la
         torch.testing.assert_close(net.head(net.encoder(batch)), net(batch))
     assert net.at_once is None or net.at_once >= 1
     assert net.mixup >= 0
+
+
+@every
+def test_the_embedding_is_what_the_last_layer_reads(name, options, layouts):
+    net = make(name, options, layouts).eval()
+    batch, seen = batch_of(layouts), []
+    net.last.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.inference_mode():
+        logits = net(batch)
+        assert len(seen) == 1
+        torch.testing.assert_close(net.last(seen[0]), logits)
