@@ -137,8 +137,8 @@ def fit(
     folds : (n,) int, the validation fold of each place; below 0: in none
     seed : of the sample for the mean distance of many places
 
-    A training place is compared with the places of other folds in the embedding of the net that has not seen its fold: a
-    net may embed what it was trained on differently, and a new place is none of these. Several such nets, of an
+    A training place is compared with the places of other folds in the embedding of the net that has not seen its fold:
+    a net may embed what it was trained on differently, and a new place is none of these. Several such nets, of an
     ensemble's members, are averaged. The threshold is the upper whisker of these values, as of `dissimilarity.fit`.
     """
     folds = np.asarray(folds)
