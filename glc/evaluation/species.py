@@ -140,8 +140,8 @@ def extremes(table: pd.DataFrame, count: int = 12, least: int = LEAST) -> tuple[
 
 
 def groups(fold: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Which validation surveys are calibrated together, (n,): their folds, or two halves of the blocks of one fold."""
-    return fold if len(np.unique(fold)) > 1 else sets.halves(block)
+    """Which validation surveys are calibrated together, (n,): three groups of folds, or the halves of one's blocks."""
+    return fold % 3 if len(np.unique(fold % 3)) > 1 else sets.halves(block)
 
 
 def probabilities(matrix: sparse.csr_matrix, actual: sparse.csr_matrix, group: np.ndarray) -> sparse.csr_matrix:
@@ -152,10 +152,11 @@ def probabilities(matrix: sparse.csr_matrix, actual: sparse.csr_matrix, group: n
     """
     matrix = matrix.tocsr()
     chances = matrix.astype(np.float64)
+    ranked = ranking.rank(matrix, actual)
     row_of = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     for number in np.unique(group):
         others = np.flatnonzero(group != number)
-        learned = decode.make(config.Choice("expected_f1")).fit(ranking.rank(matrix[others], actual[others]))
+        learned = decode.make(config.Choice("expected_f1")).fit(ranked.rows(others))
         entry = group[row_of] == number
         chances.data[entry] = learned.probabilities(matrix.data[entry])
     return chances

@@ -5,7 +5,6 @@ from glc.evaluation.species import Example, SpeciesResults
 from glc.report import species_figures as figures
 from glc.report.sections.section import Section, section
 from glc.report.story import Story
-from glc.report.templates import shown
 from glc.types import Facts
 
 SHOWN = 30
@@ -54,19 +53,9 @@ def _example(story: Story, known: SpeciesResults, one: Example) -> Facts:
     place = frame[(frame["split"] == "valid") & (frame["surveyId"] == one.survey)].iloc[0]
     rows = []
     for rank, row in enumerate(one.species.itertuples(), 1):
-        chance = shown(row.probability, ".0%" if row.probability >= 0.1 else ".1%")
-        if row.predicted and row.present:
-            verdict, reason = "found", f"probability {chance}: in the set, and present"
-        elif row.predicted:
-            verdict, reason = "not recorded", f"probability {chance}: in the set, but not recorded"
-        elif row.probability == row.probability:
-            verdict, reason = "missed", f"probability {chance}: too low for the set, but present"
-        else:
-            verdict, reason = "missed", "no score: not among the candidates, but present"
-        rows.append(
-            {"rank": rank, "name": known.name(row.speciesId), "chance": row.probability}
-            | {"verdict": verdict, "reason": reason}
-        )
+        verdict = "missed" if not row.predicted else "found" if row.present else "not recorded"
+        facts = {"predicted": row.predicted, "present": row.present, "verdict": verdict}
+        rows.append({"rank": rank, "name": known.name(row.speciesId), "chance": row.probability, **facts})
     found = int((one.species["predicted"] & one.species["present"]).sum())
     kept = _most_telling(rows)
     return {
