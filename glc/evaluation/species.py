@@ -58,9 +58,9 @@ class SpeciesResults:
     reliability: pd.DataFrame
 
     def name(self, species: int) -> str:
-        """A species' name, or ``species 763`` where it has none."""
+        """A species' name, or ``species 763`` (with a space that does not break) where it has none."""
         known = self.table.loc[self.table["speciesId"] == species, "name"]
-        return str(known.iloc[0]) if len(known) and pd.notna(known.iloc[0]) else f"species {species}"
+        return str(known.iloc[0]) if len(known) and pd.notna(known.iloc[0]) else f"species\u00a0{species}"
 
 
 def read(scores_folder: Path, predictions_folder: Path, data: SurveyData, names: pd.DataFrame | None) -> SpeciesResults:

@@ -13,6 +13,8 @@ from glc.report.figures import WIDTH, drawn
 from glc.report.palette import BORDER, COAST, INK, MAP
 
 PALETTE = "viridis"
+LEFT, RIGHT, BOTTOM = 0.55, 0.95, 0.35
+"""Inches around a map for its axes and its scale."""
 LEAST_HIGH, MOST_HIGH = 0.45, 1.1
 """Height of a map by its width."""
 _LEAST_SPAN = 0.2  # degrees shown around a single survey
@@ -30,11 +32,13 @@ def surveys(lon, lat, values, label, limits, bounds=None):
     west, south, east, north = bounds or bounds_of(lon, lat)
     stretch = 1 / max(np.cos(np.radians((south + north) / 2)), 0.05)
     shape = stretch * (north - south) / (east - west)
-    figure = Figure(
-        figsize=(WIDTH, float(np.clip(0.74 * WIDTH * shape + 0.5, 2.2, 7.5))), layout="constrained", dpi=200
-    )
+    # placed by hand, so that maps of the same extent are equally large, whatever is written at their scales
+    across = WIDTH - LEFT - RIGHT
+    height = float(np.clip(across * shape, 1.2, 7.0)) + BOTTOM + 0.1
+    figure = Figure(figsize=(WIDTH, height), dpi=200)
     FigureCanvasAgg(figure)
-    ax = figure.add_subplot()
+    inside = (LEFT / WIDTH, BOTTOM / height, across / WIDTH, 1 - (BOTTOM + 0.1) / height)
+    ax = figure.add_axes(inside)
     # dense places hide points below others: a fixed shuffle favours neither high values nor low ones
     order = np.random.default_rng(0).permutation(len(lon))
     coastline(ax, (west, south, east, north))
@@ -52,7 +56,8 @@ def surveys(lon, lat, values, label, limits, bounds=None):
     frame_degrees(ax, (west, south, east, north))
     below, above = values.min() < limits[0], values.max() > limits[1]
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max"}.get((below, above), "both")
-    figure.colorbar(points, ax=ax, label=label, extend=extend, shrink=0.85, aspect=28, pad=0.02)
+    scale = figure.add_axes((1 - (RIGHT - 0.12) / WIDTH, inside[1], 0.12 / WIDTH, inside[3]))
+    figure.colorbar(points, cax=scale, label=label, extend=extend)
     return figure
 
 

@@ -95,8 +95,9 @@ def test_on_a_phone_nothing_overflows_text_is_legible_and_tables_say_that_they_s
     assert first.locator(".cue").is_visible()
     assert first.get_attribute("tabindex") == "0"
     assert first.get_attribute("aria-label")
-    first.evaluate("box => { box.scrollLeft = 10_000; }")
-    tab.wait_for_function("box => !box.classList.contains('more-right')", arg=first.element_handle())
+    box = first.element_handle()
+    box.evaluate("box => { box.scrollLeft = 10_000; }")
+    tab.wait_for_function("box => !box.classList.contains('more-right')", arg=box)
 
 
 def column(table, number):
