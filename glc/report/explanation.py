@@ -43,8 +43,21 @@ def sections(answers: Explanation) -> Facts:
     species_rows = []
     for answer in answers.maps:
         name = title(answer.species, answers.names[answer.species])
-        shapes = curves(f"Response curves of {name}", answers.responses, answer.species, keys, relative) if keys else ""
-        picture = species(f"Map of {name} with its records", answer)
+        shapes = (
+            curves(
+                f"Response curves of {name} by {', '.join(variable for _, variable in keys)}",
+                answers.responses,
+                answer.species,
+                keys,
+                relative,
+            )
+            if keys
+            else ""
+        )
+        records = f"{len(answer.training):,} training and {len(answer.held_out):,} held-out records"
+        scores = answer.scores[np.isfinite(answer.scores)]
+        spread = f"scores from {scores.min():.3g} to {scores.max():.3g}" if len(scores) else "no score"
+        picture = species(f"Map of {name} with {records}; {spread}", answer)
         species_rows.append({"name": name, "curves": shapes, "map": picture, "fold": answer.fold})
     ranked = by_importance(answers.importance.frame)
     return {
@@ -54,7 +67,7 @@ def sections(answers: Explanation) -> Facts:
         "background": answers.responses.surveys,
         "band": BAND,
         "importance": answers.importance,
-        "importance_figure": importance("Importance of inputs", answers.importance) if len(ranked) else "",
+        "importance_figure": importance(_importance_alt(ranked), answers.importance) if len(ranked) else "",
         "importance_rows": [
             (label(row), row.mean, row.std, _listed(row.correlated_with)) for row in ranked.itertuples(index=False)
         ],
@@ -62,6 +75,11 @@ def sections(answers: Explanation) -> Facts:
         "measure": measure_name(answers.importance),
         "relative": relative,
     }
+
+
+def _importance_alt(ranked: pd.DataFrame) -> str:
+    first = ", ".join(f"{label(row)} {row.mean:+.4f}" for row in ranked.head(5).itertuples(index=False))
+    return f"Importance of inputs, the drop when permuted: {first}"
 
 
 def shown_variables(responses: Responses, importance: Importance) -> list[tuple[str, str]]:

@@ -61,15 +61,21 @@ def radius_m(applicability: Applicability) -> float:
     return float(geo.arc(index.threshold * index.mean_distance / geo.EARTH_RADIUS_M))
 
 
+def _values(applicability: Applicability) -> str:
+    """The parts of the profile as text, nearest first, for readers who cannot see it."""
+    return ", ".join(
+        f"{part['expected']:.3f} at {part['distance_low']:.2g} to {part['distance_high']:.2g} km"
+        for part in parts(applicability.profile)
+    )
+
+
 def figure(applicability: Applicability, surveys: pd.DataFrame) -> str:
     """The error profile as SVG text: over distance and dissimilarity, or over distance alone if one gives the other."""
     valid = surveys[(surveys["split"] == "valid") & surveys["score"].notna() & surveys["dissimilarity"].notna()]
     measure = applicability.profile.measure.upper() if applicability.profile.measure == "f1" else "score"
     if applicability.kind == COORDINATES:
-        return _line(
-            f"Expected {measure} by distance, with what validation surveys show", applicability, valid, measure
-        )
-    alt = f"Expected {measure} by distance and dissimilarity, over {len(valid)} validation surveys"
+        return _line(f"Expected {measure} by distance: {_values(applicability)}", applicability, valid, measure)
+    alt = f"Expected {measure} by distance and dissimilarity, over {len(valid)} surveys: {_values(applicability)}"
     return _surface(alt, applicability, valid, measure)
 
 

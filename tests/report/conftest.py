@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from glc import config
 from glc.applicability import area
 from glc.applicability.space import Space
 from glc.evaluation import evaluate
-from glc.report import page
+from glc.evaluation import species as species_results
+from glc.report.story import Made, Story
 
 NASTY = '<script>alert("1")</script>'
 
@@ -72,8 +74,41 @@ def trusted(frames, table=False, seed=0):
     return applicability, pd.concat([rows, test], ignore_index=True)
 
 
+def species(valid, count=40, seed=1):
+    """Results per species of surveys with random labels: frequent ones are found, and one has a nasty name."""
+    rng = np.random.default_rng(seed)
+    share = np.linspace(0.02, 0.6, count)
+    actual = sparse.csr_matrix(rng.random((valid, count)) < share)
+    chance = np.clip(share + rng.normal(0, 0.15, (valid, count)), 0.001, 0.999)
+    predicted, scores = sparse.csr_matrix(chance > 0.3), sparse.csr_matrix(chance)
+    ids = np.arange(count) + 100
+    table = species_results.by_species(ids, predicted, actual, np.round(share * 3 * valid).astype(int))
+    table.insert(1, "name", [NASTY if number == 139 else f"Plantago {number}" for number in table["speciesId"]])
+    group = np.arange(valid) % 2
+    chances = species_results.probabilities(scores, actual, group) if valid > 3 else None
+    empty = pd.DataFrame({name: [] for name in ("low", "high", "pairs", "probability", "rate")})
+    shown = species_results.examples(np.arange(valid), ids, predicted, actual, chances)
+    bins = empty if chances is None else species_results.reliability(chances, actual)
+    return species_results.SpeciesResults(table, tuple(shown), bins)
+
+
+MADE = Made(
+    date="2026-11-23 02:00 UTC",
+    command="glc run votes --dataset 'my flora'",
+    commit="0123456789abcdef0123456789abcdef01234567",
+    fingerprint="surveys 3a698ffed3ad, folds 5dea48ce9f21",
+    links=(
+        ("Submission (CSV)", "../../../submissions/medflora/votes%2Bmodel.prior%3D500.csv", "written after this page"),
+        ("Metrics (JSON)", "../../../metrics/medflora/votes.json", ""),
+        ("Predicted sets (Parquet)", "../../../store/medflora/Predictions-26cc01dcbe14", ""),
+        ("Maps", "../../../maps/medflora/votes", "after: glc map votes"),
+        ("Fitted model", "../../../models/medflora/votes", "after: glc predict votes"),
+    ),
+)
+
+
 def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0, area_by=None):
-    """A `page.Story`; its surveys are random, its counts are those the tests ask for."""
+    """A `Story`; its surveys are random, its counts are those the tests ask for."""
     rng = np.random.default_rng(0)
     frames = {"valid": surveys("valid", valid, rng), "test": surveys("test", test, rng, truth=truth)}
     reasons = {"missing coordinate": 2, "species is not an integer": 1}
@@ -106,7 +141,7 @@ def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0
     recall = [(1_000, 120, 119), (5_000, 4_321, 2_000), (10_000, 9_999, 65), (50_000, 100_000, 140)]
     applicability, rows = (None, None) if area_by is None else trusted(frames, area_by == "table")
     manifest = {"seconds": 31.4, "glc": "0.1.0", "versions": {"numpy": "1.26.4", "pyspark": "3.5.9"}}
-    return page.Story(
+    return Story(
         experiment=config.Experiment(
             model=config.Choice("geolocation", {"latent": 256}) if net else config.Choice("votes", {"prior": 2_000.0}),
             description="Votes of the surveys around & beyond.",
@@ -159,6 +194,10 @@ def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0
         histories=history if net else {},
         applicability=applicability,
         trusted=rows,
+        species=species(valid),
+        sections=frozenset({"validation", "model", "scores", "decode", *(("train", "po") if net else ())}),
+        steps={"survey tables": (31.4, 900), "folds": (1.2, None)},
+        made=MADE,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from glc.report import figures
+from glc.report import figures, species_figures
 
 
 def parse(svg):
@@ -50,7 +50,7 @@ def bars(svg):
     """(width, height) of the filled bars of a figure, in points."""
     found = []
     for path in parse(svg).iter("path"):
-        if re.search(rf"fill: ({figures.ACCENT}|{figures.GREY})".lower(), path.attrib.get("style", "").lower()):
+        if re.search(r"fill: var\(--(validation|baseline)\)", path.attrib.get("style", "").lower()):
             numbers = np.array(re.findall(r"-?\d+\.?\d*", path.attrib["d"]), float).reshape(-1, 2)
             found.append(np.ptp(numbers, axis=0))
     return np.array(found)
@@ -96,13 +96,13 @@ def test_learning_curve_of_one_epoch():
 
 
 def test_diagonal_only_where_scores_may_be_probabilities():
-    assert "score = presence rate" in words(figures.calibration("a", [[0.1, 0.05], [1.0, 0.7]]))
-    assert "score = presence rate" not in words(figures.calibration("a", [[0.1, 0.05], [7.5, 0.7]]))
+    assert "score = presence rate" in words(species_figures.calibration("a", [[0.1, 0.05], [1.0, 0.7]]))
+    assert "score = presence rate" not in words(species_figures.calibration("a", [[0.1, 0.05], [7.5, 0.7]]))
 
 
 @pytest.mark.parametrize("points", [[[0.3, 0.0]], [[0.0, 0.0], [0.0, 0.0]], [[1, 1], [1, 1]]])
 def test_calibration_of_few_points(points):
-    assert "nan" not in figures.calibration("a", points)
+    assert "nan" not in species_figures.calibration("a", points)
 
 
 def test_heat_map_marks_its_best_pair():
@@ -119,7 +119,7 @@ def test_set_sizes_are_shares_that_sum_to_one_with_the_tail_in_the_last_bar(limi
     monkeypatch.setattr(Axes, "stairs", lambda self, values, edges, **_: seen.append((values, edges)))
     monkeypatch.setattr(Figure, "legend", lambda self, **_: None)  # of what was not drawn
     sizes = np.array([1, 1, limit, limit + 1, 50_000])
-    figures.set_sizes("a", {"predicted": sizes}, limit)
+    species_figures.set_sizes("a", {("predicted", "test"): sizes}, limit)
     ((shares, edges),) = seen
     assert shares.sum() == pytest.approx(1)
     assert shares[-1] == pytest.approx(1 if limit == 1 and len(shares) == 1 else (sizes >= edges[-2]).mean())

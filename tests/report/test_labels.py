@@ -9,7 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from glc.report import budget, curves, embedding, figures, localisation, location, losses, lowpass, maps, series
+from glc.report import (
+    budget,
+    curves,
+    embedding,
+    figures,
+    localisation,
+    location,
+    losses,
+    lowpass,
+    maps,
+    series,
+    species_figures,
+)
 from tests.report.test_losses import write as write_history
 
 NAME = r"$$ votes+x=$\frac{1$"
@@ -35,7 +47,7 @@ def _learning(name, _):
 
 
 def _set_sizes(name, _):
-    return figures.set_sizes(name, {name: np.array([1, 2])}, 5)
+    return species_figures.set_sizes(name, {("predicted", name): np.array([1, 2])}, 5)
 
 
 def _surveys(name, _):

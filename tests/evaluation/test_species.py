@@ -1,0 +1,87 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from glc.evaluation import species
+
+
+def csr(rows):
+    return sparse.csr_matrix(np.array(rows, bool))
+
+
+def test_counts_and_f1_per_species_and_only_of_those_that_occur():
+    predicted, actual = csr([[1, 1, 0, 0], [1, 0, 0, 0]]), csr([[1, 0, 1, 0], [1, 0, 0, 0]])
+    table = species.by_species(np.array([5, 6, 7, 8]), predicted, actual, np.array([90, 4, 0, 3]))
+    assert table["speciesId"].tolist() == [5, 6, 7]
+    assert table[["present", "predicted", "correct"]].to_numpy().tolist() == [[2, 2, 2], [0, 1, 0], [1, 0, 0]]
+    assert table["f1"].tolist() == [1, 0, 0]
+    classes = species.by_class(table)
+    assert classes["surveys"].tolist() == ["none", "1 to 9", "50 to 199"]
+    assert classes["species"].tolist() == [1, 1, 1]
+    assert classes["f1"].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(("known", "best", "worst"), [(0, 0, 0), (1, 1, 0), (5, 3, 2), (40, 12, 12)])
+def test_best_and_worst_share_no_species_and_are_in_order(known, best, worst):
+    table = pd.DataFrame({"speciesId": range(known + 3), "f1": np.linspace(1, 0, known + 3), "present": 10})
+    table.loc[known:, "present"] = 9
+    first, last = species.extremes(table)
+    assert (len(first), len(last)) == (best, worst)
+    assert not set(first["speciesId"]) & set(last["speciesId"])
+    assert first["f1"].is_monotonic_decreasing
+    assert last["f1"].is_monotonic_increasing
+    assert (pd.concat([first, last])["present"] == 10).all()
+
+
+def test_probabilities_of_a_group_do_not_depend_on_its_labels():
+    rng = np.random.default_rng(0)
+    chance = rng.random((60, 20))
+    scores, actual = sparse.csr_matrix(chance), sparse.csr_matrix(rng.random((60, 20)) < chance)
+    group = np.arange(60) % 3
+    before = species.probabilities(scores, actual, group)
+    changed = actual.toarray()
+    changed[group == 1] = ~changed[group == 1]
+    after = species.probabilities(scores, sparse.csr_matrix(changed), group)
+    np.testing.assert_array_equal(before[group == 1].toarray(), after[group == 1].toarray())
+    assert abs(before[group == 0] - after[group == 0]).max() > 0.01
+
+
+def test_calibrated_scores_are_reliable_and_every_pair_is_counted():
+    rng = np.random.default_rng(1)
+    chance = rng.random((400, 50))
+    bins = species.reliability(sparse.csr_matrix(chance), sparse.csr_matrix(rng.random((400, 50)) < chance))
+    assert bins["pairs"].sum() == 20_000
+    large = bins[bins["pairs"] > 500]
+    np.testing.assert_allclose(large["rate"], large["probability"], atol=0.06)
+    assert ((bins["low"] <= bins["probability"]) & (bins["probability"] <= bins["high"])).all()
+
+
+def test_one_fold_is_calibrated_by_halves_of_its_blocks():
+    assert set(species.groups(np.zeros(6, int), np.array([1, 1, 2, 2, 3, 3]))) == {0, 1}
+    assert species.groups(np.array([0, 1, 4]), np.zeros(3, int)).tolist() == [0, 1, 1]
+
+
+def test_examples_are_a_good_a_typical_and_a_bad_survey_with_all_their_species():
+    rng = np.random.default_rng(2)
+    actual = rng.random((200, 30)) < 0.4
+    wrong = rng.random((200, 30)) < np.linspace(0, 0.8, 200)[:, None]
+    predicted = actual ^ wrong
+    chances = sparse.csr_matrix(rng.random((200, 30)))
+    shown = species.examples(np.arange(200) + 1_000, np.arange(30), csr(predicted), csr(actual), chances)
+    assert [one.title for one in shown] == list(species.QUANTILES)
+    assert len({one.survey for one in shown}) == 3
+    f1 = [one.f1 for one in shown]
+    assert f1[0] > f1[1] > f1[2]
+    for one in shown:
+        row = one.survey - 1_000
+        assert set(one.species["speciesId"]) == set(np.flatnonzero(predicted[row] | actual[row]))
+        assert one.species["predicted"].tolist() == predicted[row][one.species["speciesId"]].tolist()
+        both = (one.species["predicted"] & one.species["present"]).sum()
+        assert one.f1 == pytest.approx(2 * both / (predicted[row].sum() + actual[row].sum()))
+        assert one.species["predicted"].is_monotonic_decreasing
+
+
+def test_surveys_without_any_species_give_no_example():
+    nothing = csr(np.zeros((3, 4)))
+    assert species.examples(np.arange(3), np.arange(4), csr(np.ones((3, 4))), nothing, None) == []
