@@ -13,7 +13,8 @@ import luigi
 
 from glc import storage
 from glc.config import Variant
-from glc.report.papers import AS_PUBLISHED, Paper, Reported
+from glc.report.papers import AS_PUBLISHED, Reported
+from glc.report.published import DSGT_2024 as PAPER
 from glc.tasks.curves import Curves
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.limits import LimitedTable
@@ -28,13 +29,6 @@ luigi.namespace("dsgt_2024", scope=__name__)
 _MEMORY = (
     "Memory is that of the whole process, with what earlier models left in it and an idle Java of Spark: to measure a "
     "single model, run it alone."
-)
-PAPER = Paper(
-    data="GeoLifeCLEF 2024, 88,987 PA surveys",
-    split="the contest's hidden test",
-    score="F1 on the leaderboard, of which only the prose survives",
-    editions=("glc2024",),
-    surveys=88_987,
 )
 
 

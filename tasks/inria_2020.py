@@ -12,7 +12,8 @@ import luigi
 
 from glc import config, registry
 from glc.config import Variant
-from glc.report.papers import Paper, Reported
+from glc.report.papers import Reported
+from glc.report.published import INRIA_2020 as PAPER
 from glc.tasks.inputs import available
 from glc.tasks.parameters import ChoiceParameter
 from glc.tasks.scores import ClassicalScores
@@ -38,13 +39,6 @@ REMARKS = (
     "have patches cut off at a random row; the net was trained on whole ones.",
     "The picture next to this table is Figure 1: both measures by run, on the test if its labels are known.",
     "seconds of run 4 are those of the fusion alone; runs 2 and 3 share one training and both count it.",
-)
-PAPER = Paper(
-    data="GeoLifeCLEF 2020, 1.9 million occurrences of 30,000 species",
-    split="the contest's test: 2.5 % of the quadrats of 5 km",
-    score="top-30 / adaptive top-30 accuracy",
-    editions=("glc2020",),
-    surveys=1_900_000,
 )
 
 

@@ -14,7 +14,8 @@ import luigi
 from glc import config, storage
 from glc.config import Variant
 from glc.errors import ConfigError
-from glc.report.papers import LEADERBOARD, Paper, Reported
+from glc.report.papers import LEADERBOARD, Reported
+from glc.report.published import TIGHNARI_2024 as PAPER
 from glc.tasks.curves import Losses
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.parameters import ChoiceParameter
@@ -60,14 +61,6 @@ WINDOWS: list[dict[str, JSON]] = [
     {"tiles": "elevation", "size": 64, "block": 16, "optional": True},
 ]
 """Windows of rasters, each of its own size in pixels; what is smooth needs few coefficients (ours)."""
-PAPER = Paper(
-    data="GeoLifeCLEF 2024, 88,987 PA surveys",
-    split="ten random folds, and the contest's test",
-    score="F1 of validation (optimistic of cross-fusion) / public / private leaderboard; seconds per epoch on an A100",
-    editions=("glc2024",),
-    surveys=88_987,
-    validation={"scheme": "random", "count": 10, "run": 10, "stop": "own"},
-)
 _FIGURES = re.compile(r"(-|\.\d+) / (-|\.\d+) / (-|\.\d+)")
 _BLOCKS = {"validation.scheme": "block", "validation.stop": "next"}
 """Folds of whole spatial blocks, another one stopping the training: what a new place can expect (ours)."""

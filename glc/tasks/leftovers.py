@@ -8,7 +8,9 @@ from pathlib import Path
 
 from glc import scratch
 
-_PRODUCTS = ("location", "maps", "metrics", "nceas", "norberg", "reports", "submissions", "tables")
+_PRODUCTS = (
+    "comparisons", "location", "maps", "metrics", "nceas", "norberg", "papers", "reports", "submissions", "tables",
+)  # fmt: skip
 """Folders of ROOT with published files."""
 _NAME = "glc"
 
