@@ -10,7 +10,7 @@ import pandas as pd
 from glc.evaluation.comparison import Comparison
 from glc.report import palette, papers, suitability
 from glc.report.comparison_sections import folds_in_words, named, relative_path, sections
-from glc.report.sections import Cell, Part, Section, Table, link, render
+from glc.report.parts import Cell, Part, Section, Table, link, render
 from glc.report.templates import shown
 from glc.results import Result
 from glc.types import Facts

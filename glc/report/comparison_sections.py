@@ -11,7 +11,7 @@ from glc.evaluation.comparison import Comparison
 from glc.evaluation.grouped import BY
 from glc.report import comparison_figures as figures
 from glc.report import suitability
-from glc.report.sections import Cell, Part, Picture, Section, Table, link
+from glc.report.parts import Cell, Part, Picture, Section, Table, link
 from glc.report.templates import shown
 from glc.results import Result
 

@@ -74,7 +74,7 @@ def render(
     of : a line above the title; summary : sentences below it, a paragraph each
     words : (word, what it means) of the glossary; foot : a line at the end
     """
-    return template("sections.html.j2").render(
+    return template("parts.html.j2").render(
         title=title, of=of, summary=summary, sections=sections, words=words, foot=foot
     )
 
