@@ -24,9 +24,10 @@ from glc.errors import GlcError, MissingError
 from glc.etl import tabular
 from glc.neighbours import ecological
 from glc.report import dataset_figures as figures
-from glc.report import modalities, page
+from glc.report import modalities
 from glc.report.maps import degrees
 from glc.report.modalities import Picture
+from glc.report.sections.words import DATASETS
 from glc.report.templates import template
 from glc.types import Facts, StrPath
 
@@ -175,7 +176,7 @@ def render(
 
 
 def _name(name):
-    return page.DATASETS.get(name, name)
+    return DATASETS.get(name, name)
 
 
 def _places(contents):

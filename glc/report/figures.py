@@ -25,11 +25,9 @@ from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 from glc import storage
 from glc.errors import ConfigError
 from glc.report import palette
-from glc.report.palette import AXIS, BASELINE, GRID, GROUND, INK, MAP, MODEL, PREDICTED, PRESENT, TEST, VALIDATION
+from glc.report.palette import AXIS, BASELINE, GRID, GROUND, INK, MODEL, TEST, VALIDATION
 
 SPLITS = {"valid": (VALIDATION, "o", "validation"), "test": (TEST, "D", "test")}
-WHAT = {"predicted": PREDICTED, "present": PRESENT}
-"""Colours of species sets."""
 WIDTH = 4.8
 """Inches of a figure: on a phone, 358 pixels wide inside the page, it keeps its size."""
 LEGIBLE = 11
@@ -145,30 +143,12 @@ def scores(rows, measure="F1, mean over surveys"):
     # the changes behind an experiment's name can be long; the table beside the figure has them in full
     ax.set_yticks(y, [textwrap.shorten(label.replace("+", " +"), 30, placeholder=" …") for label in labels])
     ax.invert_yaxis()
-    ax.set_xlim(0, _top([*valid, *bounds[1], *(v for v, _ in known)]))
+    ax.set_xlim(0, top([*valid, *bounds[1], *(v for v, _ in known)]))
     ax.set_xlabel(measure)
     keys = [(Patch(color=VALIDATION), "validation")]
     keys += [(Patch(color=BASELINE), "validation, baselines")] if len(rows) > 1 else []
     keys += [(Line2D([], [], linestyle="", marker="D", color=TEST), "test")] if known else []
     figure.legend(*zip(*keys, strict=True), loc="outside lower center", ncols=3)
-    return figure
-
-
-@drawn
-def by_sites(sites, auc):
-    """Area under the ROC curve of each species by the number of its sites.
-
-    sites, auc : (n,) with n at least 1
-    """
-    figure, ax = axes()
-    ax.set_facecolor(MAP)
-    ax.axhline(0.5, color=INK, linewidth=1, linestyle="--")
-    ax.scatter(sites, auc, s=np.clip(4_000 / len(sites), 4, 24), color=MODEL, linewidths=0, alpha=0.5, rasterized=True)
-    ax.set_xscale("log")
-    plain_numbers(ax.xaxis)
-    ax.set_ylim(0, 1.02)
-    ax.set_xlabel("sites with the species, all folds")
-    ax.set_ylabel("AUC, mean of the folds")
     return figure
 
 
@@ -179,19 +159,19 @@ def by_distance(labels, series):
     labels : text of each bin; series : split -> list, a (count, mean, low, high) or None for each bin
     """
     figure, ax = axes()
-    top = []
+    highest = []
     for number, (split, points) in enumerate(series.items()):
         colour, marker, name = SPLITS.get(split) or (palette.category(number), "D", split.replace("_", " "))
         x = np.array([i for i, point in enumerate(points) if point]) + 0.16 * (number - (len(series) - 1) / 2)
         _, mean, low, high = np.array([point for point in points if point], float).T
         error = np.nan_to_num(np.abs([mean - low, high - mean]))
         ax.errorbar(x, mean, error, color=colour, fmt=marker, markersize=6, elinewidth=1.2, capsize=3, label=name)
-        top += [*mean, *(mean + error[1])]
+        highest += [*mean, *(mean + error[1])]
     ax.set_xticks(range(len(labels)), labels)
     if len(labels) > 6:
         ax.tick_params(axis="x", labelrotation=30)
     ax.set_xlim(-0.5, len(labels) - 0.5)
-    ax.set_ylim(0, _top(top))
+    ax.set_ylim(0, top(highest))
     ax.set_xlabel("distance to the nearest training survey, km")
     ax.set_ylabel("F1, mean over surveys")
     if len(series) > 1:
@@ -247,28 +227,6 @@ def learning(histories, measures, best, label):
 
 
 @drawn
-def calibration(points):
-    """Presence rate by score on validation, with the diagonal where the scores may be probabilities (at most 1).
-
-    points : (score, rate) in order of the score, which is never below 0
-    """
-    figure, ax = axes(3.6)
-    x, y = np.array(points, float).T
-    ax.grid(axis="x")
-    probable = x.max() <= 1
-    limit = min(_top([*x, *y]), 1.02)
-    if probable:
-        ax.plot([0, limit], [0, limit], "--", color=AXIS, linewidth=1.1, label="score = presence rate")
-    ax.plot(x, y, "-", color=VALIDATION, linewidth=1.6, marker=".", markersize=4, label="calibration curve")
-    ax.set_xlim(0, limit if probable else _top(x))
-    ax.set_ylim(0, limit if probable else _top(y))
-    ax.set_xlabel("score of the model")
-    ax.set_ylabel("presence rate on validation")
-    ax.legend(loc="upper left")
-    return figure
-
-
-@drawn
 def heat(grid):
     """F1 on validation by k and threshold of `threshold_top_k` (Tighnari, Figure 11), its best pair marked.
 
@@ -288,31 +246,7 @@ def heat(grid):
     return figure
 
 
-@drawn
-def set_sizes(series, limit):
-    """Distribution of species per survey: a colour for each of predicted and present, a dash for each split.
-
-    series : (predicted or present, split in words) -> counts of species; `limit` and more share the last bar
-    """
-    figure, ax = axes(3.6)
-    width = max(1, int(np.ceil((limit + 1) / 40)))
-    edges = np.arange(0, limit + width + 1, width) - 0.5
-    splits = list(dict.fromkeys(split for _, split in series))
-    for (what, split), sizes in series.items():
-        share = np.histogram(np.minimum(sizes, limit), edges)[0] / len(sizes)
-        dash = ("-", "--", ":", "-.")[splits.index(split) % 4]
-        ax.stairs(share, edges, color=WHAT[what], linestyle=dash, linewidth=1.6, label=f"{what}, {split}")
-    ax.set_xlim(edges[0], edges[-1])
-    ax.set_ylim(bottom=0)
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
-    ax.xaxis.set_major_locator(MaxNLocator(7, integer=True))
-    ax.set_xlabel("species per survey")
-    ax.set_ylabel("share of surveys")
-    figure.legend(loc="outside lower center", ncols=2)
-    return figure
-
-
-def _top(values):
+def top(values):
     """Upper end of an axis from 0 that holds `values`, never of no length."""
     largest = np.nanmax(np.asarray(values, float), initial=0)
     return 1.08 * largest if largest > 0 else 1.0

@@ -6,25 +6,29 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import ArrayLike
 
 from glc import basemap
 from glc.report.figures import WIDTH, drawn
 from glc.report.palette import BORDER, COAST, INK, MAP
 
 PALETTE = "viridis"
+LEAST_HIGH, MOST_HIGH = 0.45, 1.1
+"""Height of a map by its width."""
 _LEAST_SPAN = 0.2  # degrees shown around a single survey
 
 
 @drawn
-def surveys(lon, lat, values, label, limits):
+def surveys(lon, lat, values, label, limits, bounds=None):
     """Surveys at degrees `lon`, `lat` coloured by `values`, arrays (n,) with n at least 1, over coasts and borders.
 
+    bounds : degrees (west, south, east, north) that are shown; None: those of the surveys
     limits : (low, high) of the colours; what lies beyond has the colour of the end, which the colour bar points out
     Coasts and points are one raster inside the SVG, so that 100,000 of them do not weigh on the page.
     """
     lon, lat, values = (np.asarray(x, float) for x in (lon, lat, values))
-    stretch = 1 / max(np.cos(np.radians((lat.min() + lat.max()) / 2)), 0.05)
-    (west, east), (south, north) = extent(lon), extent(lat)
+    west, south, east, north = bounds or bounds_of(lon, lat)
+    stretch = 1 / max(np.cos(np.radians((south + north) / 2)), 0.05)
     shape = stretch * (north - south) / (east - west)
     figure = Figure(
         figsize=(WIDTH, float(np.clip(0.74 * WIDTH * shape + 0.5, 2.2, 7.5))), layout="constrained", dpi=200
@@ -50,6 +54,30 @@ def surveys(lon, lat, values, label, limits):
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max"}.get((below, above), "both")
     figure.colorbar(points, ax=ax, label=label, extend=extend, shrink=0.85, aspect=28, pad=0.02)
     return figure
+
+
+def bounds_of(lon: ArrayLike, lat: ArrayLike) -> tuple[float, float, float, float]:
+    """Degrees (west, south, east, north) of a map of the places `lon`, `lat`, with a margin.
+
+    A map that would be much wider or higher than others is made less so, with more of its surroundings.
+    """
+    (west, east), (south, north) = extent(np.asarray(lon, float)), extent(np.asarray(lat, float))
+    stretch = 1 / max(np.cos(np.radians((south + north) / 2)), 0.05)
+    width, height = east - west, (north - south) * stretch
+    wider = max(0.0, height / MOST_HIGH - width) / 2
+    higher = max(0.0, width * LEAST_HIGH - height) / 2 / stretch
+    return (
+        float(max(west - wider, -180.0) if wider else west),
+        float(max(south - higher, -90.0)),
+        float(min(east + wider, 180.0) if wider else east),
+        float(min(north + higher, 90.0)),
+    )
+
+
+def in_words(bounds: tuple[float, float, float, float]) -> str:
+    """The extent of a map as text: ``-1.0 to 8.2 degrees east, 42.0 to 47.1 degrees north``."""
+    west, south, east, north = bounds
+    return f"{west:.1f} to {east:.1f} degrees east, {south:.1f} to {north:.1f} degrees north"
 
 
 def frame_degrees(ax: Axes, bounds: tuple[float, float, float, float]) -> None:

@@ -1,19 +1,31 @@
 """An experiment's story as one HTML page: ``ROOT/reports/<dataset>/<experiment>/index.html``."""
 
 import logging
+import os
+import shlex
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from luigi.task import flatten
 
 from glc import registry, storage
 from glc.errors import DamagedError
+from glc.surveys import read_species
 from glc.tasks.applicability import Applicability
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Baselines, Evaluate
 from glc.tasks.experiment import ExperimentProduct, ExperimentTask
 from glc.tasks.scores import ClassicalScores, EnsembleScores, Predictions
-from glc.tasks.surveys import Folds
+from glc.tasks.surveys import Folds, Surveys
 from glc.tasks.training import fits
 from glc.tasks.value_tables import value_tables
 from glc.types import JSON, Facts
+
+if TYPE_CHECKING:
+    from glc.evaluation.species import SpeciesResults
+    from glc.report.story import Made
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +33,7 @@ log = logging.getLogger(__name__)
 class Report(ExperimentProduct):
     """The report of an experiment on a dataset, with the answers of `Explanation` if they were asked for."""
 
-    version = 2
+    version = 3
 
     @property
     def kind(self) -> str:
@@ -39,7 +51,7 @@ class Report(ExperimentProduct):
 
     def requires(self) -> dict[str, GlcTask]:
         predictions = self.clone(Predictions)
-        sets = {} if self.presence_only else {"predictions": predictions}
+        sets = {} if self.presence_only else {"predictions": predictions, "scores": predictions.scores()}
         needs = super().requires() | sets
         needs |= {
             "metrics": self.clone(Evaluate),
@@ -84,13 +96,78 @@ class Report(ExperimentProduct):
     def published(self) -> list[Published]:
         return [Published(self.stable("reports") / "index.html", self.folder / "index.html")]
 
+    def used_sections(self) -> frozenset[str]:
+        """The sections of the experiment that the tasks above read; without those of other experiments."""
+        names: set[str] = set()
+        seen: set[GlcTask] = set()
+        left: list[GlcTask] = [self]
+        while left:
+            task = left.pop()
+            if task in seen:
+                continue
+            seen.add(task)
+            left += flatten(task.requires())
+            if isinstance(task, ExperimentTask) and task.settings == self.settings:
+                names |= {path.partition(".")[0] for path in task.sections}
+        return frozenset(names)
+
+    def steps(self) -> dict[str, list[Path]]:
+        """What was done, in words -> folders of the outputs, to say how long it took."""
+        needs = self.requires()
+        words = {"surveys": "survey tables", "folds": "folds", "neighbours": "neighbours", "scores": "scores"}
+        words |= {"predictions": "species sets", "baselines": "frequency baselines", "metrics": "evaluation"}
+        words |= {"applicability": "area of applicability"}
+        steps = {title: [needs[name].folder] for name, title in words.items() if name in needs}
+        trained = [task.folder for task in fits(self)] if self.kind == "net" else []
+        return ({"training, all folds": trained} if trained else {}) | steps
+
+    def links(self) -> tuple[tuple[str, str, str], ...]:
+        """(what, path relative to the page, note) of the experiment's other products."""
+        name, start = self.settings.name, self.stable("reports")
+        again = f"{shlex.quote(name)} --dataset {shlex.quote(str(self.dataset))}"
+        places = [("Metrics (JSON)", self.stable("metrics", ".json"), "")]
+        if not self.presence_only:
+            places += [
+                ("Submission (CSV)", self.stable("submissions", ".csv"), "written after this page"),
+                ("Predicted sets (Parquet)", self.clone(Predictions).folder, ""),
+            ]
+        places += [
+            ("Fitted model", self.stable("models"), f"after: glc predict {again}"),
+            ("Maps", self.stable("maps"), f"after: glc map {again}"),
+        ]
+        return tuple((what, quote(os.path.relpath(path, start)), note) for what, path, note in places)
+
+    def made(self) -> "Made":
+        """Where the page comes from."""
+        from glc.report.story import Made
+
+        checkout = storage.checkout()
+        commit = f"{checkout['commit']}{' with later changes' if checkout['dirty'] else ''}" if checkout else None
+        return Made(
+            date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            command=f"glc run {shlex.quote(self.settings.name)} --dataset {shlex.quote(str(self.dataset))}",
+            commit=commit,
+            fingerprint=f"surveys {self.clone(Surveys).identity}, folds {self.clone(Folds).identity}",
+            links=self.links(),
+        )
+
+    def species(self) -> "SpeciesResults | None":
+        """How well each species is predicted on validation; None of presence-only records alone."""
+        from glc.evaluation import species
+
+        if self.presence_only:
+            return None
+        predictions = self.clone(Predictions)
+        names = read_species(self.clone(Surveys).folder)
+        return species.read(predictions.scores().folder, predictions.folder, self.read_surveys(), names)
+
     def write(self, out: Path) -> None:
-        from glc.report import page, suitability
+        from glc.report import page, story, suitability
 
         needs = self.requires()
         names = ("predictions", "neighbours", "joined", "applicability")
         optional = {name: needs[name].folder for name in names if name in needs}
-        story = page.read(
+        facts = story.read(
             experiment=self.settings,
             dataset=self.subject,
             surveys=needs["surveys"].folder,
@@ -103,7 +180,11 @@ class Report(ExperimentProduct):
             explanation=self.explanation,
             tables=value_tables(self.parts()),
             joins=tuple(part.settings for part in self.parts() if part.settings != self.settings),
+            species=self.species(),
+            sections=self.used_sections(),
+            steps=self.steps(),
+            made=self.made(),
             **optional,
         )
         render = suitability.render if self.presence_only else page.render
-        (out / "index.html").write_text(render(story), encoding="utf-8")
+        (out / "index.html").write_text(render(facts), encoding="utf-8")

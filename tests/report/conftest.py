@@ -8,7 +8,7 @@ from glc import config
 from glc.applicability import area
 from glc.applicability.space import Space
 from glc.evaluation import evaluate
-from glc.report import page
+from glc.report.story import Story
 
 NASTY = '<script>alert("1")</script>'
 
@@ -73,7 +73,7 @@ def trusted(frames, table=False, seed=0):
 
 
 def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0, area_by=None):
-    """A `page.Story`; its surveys are random, its counts are those the tests ask for."""
+    """A `Story`; its surveys are random, its counts are those the tests ask for."""
     rng = np.random.default_rng(0)
     frames = {"valid": surveys("valid", valid, rng), "test": surveys("test", test, rng, truth=truth)}
     reasons = {"missing coordinate": 2, "species is not an integer": 1}
@@ -106,7 +106,7 @@ def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0
     recall = [(1_000, 120, 119), (5_000, 4_321, 2_000), (10_000, 9_999, 65), (50_000, 100_000, 140)]
     applicability, rows = (None, None) if area_by is None else trusted(frames, area_by == "table")
     manifest = {"seconds": 31.4, "glc": "0.1.0", "versions": {"numpy": "1.26.4", "pyspark": "3.5.9"}}
-    return page.Story(
+    return Story(
         experiment=config.Experiment(
             model=config.Choice("geolocation", {"latent": 256}) if net else config.Choice("votes", {"prior": 2_000.0}),
             description="Votes of the surveys around & beyond.",
