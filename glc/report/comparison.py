@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from glc.evaluation.comparison import Comparison
-from glc.report import palette, papers, suitability
+from glc.report import palette, papers
 from glc.report.comparison_sections import folds_in_words, named, relative_path, sections
 from glc.report.parts import Cell, Part, Section, Table, link, render
+from glc.report.sections import relative
 from glc.report.templates import shown
 from glc.results import Result
 from glc.types import Facts
@@ -29,7 +30,7 @@ WORDS = (
      "them, which a new place has not. Whole blocks tell what to expect there."),
 )  # fmt: skip
 RELATIVE_WORDS = (
-    *suitability.READINGS.items(),
+    *relative.READINGS.items(),
     ("95% interval", "Of a score from draws of spatial blocks of presences; of a difference over the species that both "
      "have an AUC of."),
     ("better, worse", "The interval of the difference leaves out 0. With many experiments some do so by chance."),

@@ -10,8 +10,8 @@ from glc.evaluation import evaluate
 from glc.evaluation.comparison import Comparison
 from glc.evaluation.grouped import BY
 from glc.report import comparison_figures as figures
-from glc.report import suitability
 from glc.report.parts import Cell, Part, Picture, Section, Table, link
+from glc.report.sections import relative
 from glc.report.templates import shown
 from glc.results import Result
 
@@ -110,9 +110,7 @@ def _score_tables(comparison: Comparison, page: Path) -> list[Table]:
     scores = comparison.scores
     order = list(dict.fromkeys(_score_rows(comparison)["experiment"])) or list(scores["experiment"].unique())
     titles = (
-        {key: (short, form) for key, (_, short, form) in suitability.MEASURES.items()}
-        if comparison.relative
-        else MEASURES
+        {key: (short, form) for key, (_, short, form) in relative.MEASURES.items()} if comparison.relative else MEASURES
     )
     results = {result.name: result for result in comparison.results}
     tables = []
