@@ -1,5 +1,7 @@
 """Finished experiments below a ROOT, without Luigi and Spark: outputs with the manifests that tasks would write."""
 
+import hashlib
+
 import numpy as np
 
 from glc import config, labels, storage
@@ -60,29 +62,31 @@ def add(root, name, data, level="global", k=4, split="0", folds=(0, 1), truth=No
     """An evaluated experiment: the frequencies of a level, the `k` best species of each survey."""
     scheme = validation.get("scheme", "block")
     needs = tables(root, data, split, **validation)
+    identity = name if name.isalnum() else hashlib.sha256(name.encode()).hexdigest()[:12]
     sources = ("po",) if data.relative else ("train",)
     model = Frequency(Frequency.Options(level=level, least=1, sources=sources))
 
     def score(out):
         run.write(model, data, out, folds=list(folds), keep=100, progress=lambda *_: None)
 
-    scores = output(root, "ClassicalScores", name, score, needs)
+    scores = output(root, "ClassicalScores", identity, score, needs)
     place = f"metrics/{DATASET}/{config.file_name(name)}.json"
     facts = {"parameters": {"experiment": name}, "published": {place: "metrics.json"}}
     if data.relative:
         folder = output(
-            root, "Evaluate", name, lambda out: suitability.write(scores, data, out, resamples=50, scheme=scheme),
+            root, "Evaluate", identity, lambda out: suitability.write(scores, data, out, resamples=50, scheme=scheme),
             [*needs, scores], **facts,
         )  # fmt: skip
     else:
         choice = config.Choice("top_k", {"k": k})
         predictions = output(
-            root, "Predictions", name, lambda out: sets.write(scores, data, out, choice), [*needs, scores]
+            root, "Predictions", identity, lambda out: sets.write(scores, data, out, choice), [*needs, scores]
         )
-        folder = output(
-            root, "Evaluate", name, lambda out: evaluate.write(predictions, scores, data, out, truth, scheme=scheme),
-            [*needs, predictions, scores], **facts,
-        )  # fmt: skip
+
+        def measure(out):
+            evaluate.write(predictions, scores, data, out, truth, scheme=scheme)
+
+        folder = output(root, "Evaluate", identity, measure, [*needs, predictions, scores], **facts)
     path = root / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes((folder / "metrics.json").read_bytes())
