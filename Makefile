@@ -134,8 +134,11 @@ submission: $(READY)  ## EXPERIMENT on DATASET: submission, metrics and report
 evaluate: $(READY)  ##+ only the metrics
 	$(LUIGI) glc.tasks Evaluate --experiment '$(EXPERIMENT)' $(ON)
 
-report: $(READY)  ## only the metrics; metrics and report
+report: $(READY)  ##+ metrics and report
 	$(LUIGI) glc.tasks Report --experiment '$(EXPERIMENT)' $(ON)
+
+compare: $(READY)  ## the metrics; metrics and report; all that is finished on DATASET on one page
+	$(LUIGI) glc.tasks Compare $(PLAIN)
 
 explore: $(READY)  ##+ a map of EXPERIMENT as a page for the browser
 	$(CENTRAL)$(BIN)/glc explore '$(EXPERIMENT)' $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')
@@ -199,6 +202,21 @@ nceas: $(READY)  ##+ the NCEAS benchmark on the tables in NCEAS (ARGS='--backgro
 norberg: $(READY)  ## benchmarks of Elith 2020 and Norberg 2019 (NCEAS=, NORBERG=FOLDER)
 	$(LUIGI) tasks.norberg_2019 norberg_2019.Communities --data-folder '$(NORBERG)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
+paper-dsgt paper-tighnari: DATASET = virtual:tiny
+paper-dsgt: $(READY)  ##+ all tables of a paper, then a page of them (ARGS='--tables 1,4' for some)
+	$(LUIGI) tasks.dsgt_2024 dsgt_2024.Paper $(ON)
+
+paper-tighnari: $(READY)  ##+ as paper-dsgt; PRESET=gpu for full sizes
+	$(LUIGI) tasks.tighnari_2024 tighnari_2024.Paper --preset '$(PRESET)' $(ON)
+
+paper-inria: DATASET = virtual:glc20-tiny
+paper-inria: $(READY)  ##+ as paper-tighnari
+	$(LUIGI) tasks.inria_2020 inria_2020.Paper --preset '$(PRESET)' $(ON)
+
+paper-location: DATASET = virtual:tiny
+paper-location: $(READY)  ## all tables, and a page
+	$(LUIGI) tasks.location_2024 location_2024.Paper --experiment '$(EXPERIMENT)' --places '$(LOCATION)' --imagery '$(GLOBE)' --dataset '$(DATASET)'$(if $(HABITATS), --habitats '$(HABITATS)')$(if $(RASTER), --raster '$(RASTER)')$(if $(ENCODERS), --encoders '$(ENCODERS)')$(if $(ENCODER), --location-encoder '$(ENCODER)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+
 dct-budget: $(READY)  ## bytes, PSNR and F1 by number of DCT coefficients
 	$(LUIGI) glc.tasks DctBudget $(ON)
 
@@ -206,7 +224,7 @@ species-embedding: $(READY)  ## node2vec vectors of the species, and their map
 	$(LUIGI) glc.tasks SpeciesEmbedding $(PLAIN)
 
 ##@ Location encoder
-location-encoder location-localise location-tasks: EXPERIMENT = \
+location-encoder location-localise location-tasks paper-location: EXPERIMENT = \
   $(if $(filter virtual:% %.zip %.tar,$(GLOBE))$(wildcard $(GLOBE)/*.csv),location-patches,location)
 location-encoder: $(READY)  ##+ pre-train EXPERIMENT=location-… on GLOBE, a GeoTIFF of many bands or patches (ARGS='--label NAME')
 	$(LUIGI) glc.tasks PretrainLocation --experiment '$(EXPERIMENT)' --imagery '$(GLOBE)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))

@@ -4,8 +4,10 @@ What `glc.evaluation` writes to a folder is read by `read_metrics`, `read_survey
 the experiments of a ROOT; of each a `Result` finds the outputs that it was made from by their manifests, without Luigi.
 """
 
+import contextlib
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +30,8 @@ METRICS, SURVEYS, SPECIES, BASELINES = "metrics.json", "surveys.parquet", "speci
 """Files of an evaluation, the third of presence-only records alone; and the file of the frequency baselines."""
 PREPARATION = ("VirtualPart", "Surveys", "Folds", "Tiles", "Cubes", "Tabular")
 """Tasks that make a dataset ready, for all experiments alike."""
+_CUT = re.compile(r".{100,}-[0-9a-f]{12}")
+"""What `config.file_name` makes of a long name."""
 
 
 def read_metrics(folder: Path) -> Facts:
@@ -105,9 +109,13 @@ class Result:
 
     @cached_property
     def name(self) -> str:
-        """The experiment's name, with its changes. A long one, which no path holds, is in the manifest."""
-        name = unquote(self.path.stem)
-        return name if config.file_name(name) == self.path.stem else str(self.manifest["parameters"]["experiment"])
+        """The experiment's name, with its changes; of a long one, which no path holds, what the path holds of it if the
+        evaluation has been removed.
+        """
+        if _CUT.fullmatch(self.path.stem):
+            with contextlib.suppress(DataError):
+                return str(self.manifest["parameters"]["experiment"])
+        return unquote(self.path.stem)
 
     @cached_property
     def metrics(self) -> Facts:

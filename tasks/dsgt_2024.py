@@ -3,7 +3,7 @@
     python -m luigi --module tasks.dsgt_2024 dsgt_2024.Table1 --dataset virtual:small
     python -m luigi --module tasks.dsgt_2024 dsgt_2024.Table2 --dataset virtual:small
 
-and so on: Table3, Table4, Alternatives, Tile2vecCurves.
+and so on: Table3, Table4, Alternatives, Tile2vecCurves; Paper runs all of them and shows them on one page.
 Of the paper's tables only the prose survives; its figures are scores on the contest's leaderboard.
 """
 
@@ -13,11 +13,14 @@ import luigi
 
 from glc import storage
 from glc.config import Variant
-from glc.report.papers import AS_PUBLISHED, Paper, Reported
+from glc.report.papers import AS_PUBLISHED, Reported
+from glc.report.published import DSGT_2024 as PAPER
+from glc.tasks.base import DatasetTask
 from glc.tasks.curves import Curves
 from glc.tasks.evaluate import Evaluate
-from glc.tasks.limits import LimitedTable
-from glc.tasks.parameters import CountParameter
+from glc.tasks.limits import LimitedTable, LimitParameter
+from glc.tasks.paper import PaperPage, PaperTable, table
+from glc.tasks.parameters import CountParameter, imagery_folder
 from glc.tasks.scores import ClassicalScores
 from glc.tasks.surveys import Surveys
 from glc.tasks.tables import CostTable, Row, Table
@@ -28,13 +31,6 @@ luigi.namespace("dsgt_2024", scope=__name__)
 _MEMORY = (
     "Memory is that of the whole process, with what earlier models left in it and an idle Java of Spark: to measure a "
     "single model, run it alone."
-)
-PAPER = Paper(
-    data="GeoLifeCLEF 2024, 88,987 PA surveys",
-    split="the contest's hidden test",
-    score="F1 on the leaderboard, of which only the prose survives",
-    editions=("glc2024",),
-    surveys=88_987,
 )
 
 
@@ -360,3 +356,30 @@ class Tile2vecCurves(Curves):
             label: Variant("tile2vec-published").changed(pretrain=pretrain | size)
             for label, (pretrain, _) in _TILE2VEC.items()
         }
+
+
+class Paper(DatasetTask, PaperPage):
+    """All tables and the curves of tile2vec on one page; what is long is cut for a CPU by default."""
+
+    paper_name = "dsgt-2024"
+    heading = "DS@GT 2024: tile compression and embeddings"
+    about = (
+        "Miyaguchi, Aphiwetsa and McDuffie 2024, GeoLifeCLEF 2024. Of the paper's tables only the prose survives.",
+    )
+    pixel_epochs = CountParameter(default=3, description="most epochs of nets on 128 x 128 pixels; published: 60")
+    pairs = CountParameter(default=100_000, description="training pairs of tile2vec; published: 1000000")
+    epochs = CountParameter(default=2, description="passes over the pairs, of the curves of tile2vec")
+    minutes = LimitParameter(default=5.0, description="minutes after which an alternative is stopped")
+    memory_gb = LimitParameter(default=8.0, description="memory above which an alternative is stopped, GB")
+    imagery_folder = imagery_folder()
+
+    def entries(self) -> list[PaperTable]:
+        names = {"1": Table1, "2": Table2, "3": Table3, "4": Table4, "alternatives": Alternatives}
+        tables = [table(key, self.clone(family)) for key, family in names.items()]
+        return [*tables, table("curves", self.clone(Tile2vecCurves))]
+
+    def further(self) -> list[str]:
+        return [
+            f"Nets on pixels train at most {self.pixel_epochs} epochs, tile2vec on {self.pairs:,} pairs; an "
+            f"alternative is stopped after {self.minutes:g} minutes or at {self.memory_gb:g} GB."
+        ]

@@ -3,6 +3,7 @@
     python -m luigi --module tasks.location_2024 location_2024.Downstream --places FOLDER [--habitats FOLDER]
     python -m luigi --module tasks.location_2024 location_2024.Variants --places FOLDER --imagery GLOBE
     python -m luigi --module tasks.location_2024 location_2024.Localise --imagery GLOBE [--image FILE --at LON,LAT]
+    python -m luigi --module tasks.location_2024 location_2024.Paper --places FOLDER --imagery GLOBE
     python -m luigi --module tasks.location_2024 location_2024.Species --dataset FOLDER --location-encoder PATH
 
 GLOBE and the FOLDER of places may be virtual:globe; settings are in ``--experiment location-…``.
@@ -12,14 +13,19 @@ pre-trained without each target's bands. D: the place of an image tile.
 Species (ours): the encoder as a feature of the species nets.
 """
 
+from pathlib import Path
+
 import luigi
 
 from glc.config import Variant
-from glc.tasks.location.encoder_file import location_encoder
-from glc.tasks.location.localisation import Localisation
-from glc.tasks.location.tables import LocationTasks
+from glc.report.markdown import Block, markdown, parse
+from glc.tasks.location.encoder_file import location, location_encoder
+from glc.tasks.location.globe import GlobeTask
+from glc.tasks.location.localisation import REMARKS, Localisation, LocationErrors
+from glc.tasks.location.tables import BenchmarksTask, LocationPictures, LocationTasks
 from glc.tasks.location.variants import EncoderVariants
-from glc.tasks.parameters import CountParameter
+from glc.tasks.paper import PaperPage, PaperTable, table
+from glc.tasks.parameters import CountParameter, DatasetParameter
 from glc.tasks.tables import Row, SeedTable
 from glc.types import JSON
 
@@ -49,6 +55,47 @@ class Variants(EncoderVariants):
 
 class Localise(Localisation):
     """Tiles to places (experiment D of the poster): errors compared with the gallery's best possible and chance."""
+
+
+class Paper(PaperPage, BenchmarksTask, GlobeTask):
+    """The downstream tasks, their maps, the localisation and, with ``--location-encoder``, the species on one page."""
+
+    paper_name = "location-2024"
+    heading = "Location encoder 2024: contrast of places with satellite imagery"
+    about = ("Xiong 2024, a poster, after SatCLIP.",)
+    pretraining_seeds = EncoderVariants.pretraining_seeds
+    threads = EncoderVariants.threads
+    raster = EncoderVariants.raster
+    dataset = DatasetParameter(
+        default="virtual:tiny", significant=False, description="of the species: a dataset, or virtual:SIZE"
+    )
+    folds = CountParameter(default=2, description="folds of the species that are run, out of the ten of each scheme")
+
+    def entries(self) -> list[PaperTable]:
+        variants, errors = self.clone(Variants), self.clone(LocationErrors)
+        entries = [
+            PaperTable("downstream", Downstream.title, variants, made=variants.downstream),
+            PaperTable(
+                "maps", "Maps of errors and of embeddings", variants,
+                made=lambda: variants.downstream().clone(LocationPictures), pictures=("*.png",),
+            ),
+            PaperTable(
+                "localise", "Geo-localisation (experiment D)", errors, blocks=_localised, pictures=("errors.png",)
+            ),
+        ]  # fmt: skip
+        if location().encoder:
+            return [*entries, table("species", self.clone(Species))]
+        why_not = "It needs an encoder that lasts: --location-encoder FILE (make: ENCODER=)."
+        return [*entries, PaperTable("species", Species.title, None, why_not=why_not)]
+
+    def further(self) -> list[str]:
+        return [f"Encoders are those of {self.settings.name} on {self.imagery}; labelled places: {self.places}."]
+
+
+def _localised(folder: Path) -> list[Block]:
+    import pandas as pd
+
+    return parse(markdown("Errors of tiles that are placed", pd.read_csv(folder / "metrics.csv"), REMARKS))
 
 
 class Species(SeedTable):

@@ -3,21 +3,26 @@
     python -m luigi --module tasks.tighnari_2024 tighnari_2024.Table3 --dataset virtual:small --preset cpu
     python -m luigi --module tasks.tighnari_2024 tighnari_2024.Table3 --preset gpu --only GFV --weights-folder FOLDER
 
-and so on: Table1, Table2, LossCurves. Every row is trained from three seeds (``--seeds``); each net of each fold is one
-output, so an interrupted run continues where it stopped. The folder has pre-trained weights of the image nets.
+and so on: Table1, Table2, LossCurves; Paper runs all and shows them on one page. Every row of a table is trained from
+three seeds (``--seeds``); each net of each fold is one output, so an interrupted run continues where it stopped. The
+folder has pre-trained weights of the image nets.
 """
 
 import re
+from dataclasses import replace
 
 import luigi
 
 from glc import config, storage
 from glc.config import Variant
 from glc.errors import ConfigError
-from glc.report.papers import LEADERBOARD, Paper, Reported
+from glc.report.papers import LEADERBOARD, Reported
+from glc.report.published import TIGHNARI_2024 as PAPER
+from glc.tasks.base import DatasetTask
 from glc.tasks.curves import Losses
 from glc.tasks.evaluate import Evaluate
-from glc.tasks.parameters import ChoiceParameter
+from glc.tasks.paper import PaperPage, PaperTable, table
+from glc.tasks.parameters import ChoiceParameter, CountParameter, imagery_folder
 from glc.tasks.tables import Row, SeedTable
 from glc.tasks.training import fits
 from glc.tasks.weights import weights
@@ -60,14 +65,6 @@ WINDOWS: list[dict[str, JSON]] = [
     {"tiles": "elevation", "size": 64, "block": 16, "optional": True},
 ]
 """Windows of rasters, each of its own size in pixels; what is smooth needs few coefficients (ours)."""
-PAPER = Paper(
-    data="GeoLifeCLEF 2024, 88,987 PA surveys",
-    split="ten random folds, and the contest's test",
-    score="F1 of validation (optimistic of cross-fusion) / public / private leaderboard; seconds per epoch on an A100",
-    editions=("glc2024",),
-    surveys=88_987,
-    validation={"scheme": "random", "count": 10, "run": 10, "stop": "own"},
-)
 _FIGURES = re.compile(r"(-|\.\d+) / (-|\.\d+) / (-|\.\d+)")
 _BLOCKS = {"validation.scheme": "block", "validation.stop": "next"}
 """Folds of whole spatial blocks, another one stopping the training: what a new place can expect (ours)."""
@@ -332,6 +329,44 @@ class LossCurves(Losses):
 
     def groups(self) -> dict[str, dict[str, tuple[Variant, int]]]:
         return self.clone(TABLES[self.table]).trainings()
+
+
+class Paper(DatasetTask, PaperPage):
+    """Tables 1 to 3 and the curves of their nets on one page; by default each row is trained once."""
+
+    paper_name = "tighnari-2024"
+    heading = "Tighnari 2024: graph vectors, temporal Swin and cross-attention"
+    about = ("Liu et al. 2024, third of GeoLifeCLEF 2024.",)
+    preset = ChoiceParameter(
+        variable="PRESET", choices=tuple(PRESETS), default="cpu", description="sizes and epochs: cpu or gpu"
+    )
+    seeds = CountParameter(default=1, description="trainings of each row; published tables: 3 here")
+    only = luigi.Parameter(
+        default="", description="run only rows whose label contains this text; separate several with |"
+    )
+    imagery_folder = imagery_folder()
+
+    def entries(self) -> list[PaperTable]:
+        entries = []
+        for number, family in TABLES.items():
+            task = self.clone(family)
+            entries.append(table(str(number), task, "" if task.chosen() else f"No row is called {self.only!r}."))
+        whole = not self.only
+        curves = [self.clone(LossCurves, table=number) for number in TABLES] if whole else []
+        return [
+            *entries,
+            *(
+                replace(table(f"curves-{task.table}", task), title=f"Training and validation loss, table {task.table}")
+                for task in curves
+            ),
+        ]
+
+    def page_name(self) -> str:
+        return self.clone(Table1).table_name().replace("tighnari_2024-table1", self.paper_name)
+
+    def further(self) -> list[str]:
+        weights_of = "pre-trained weights" if self.clone(Table1).has_weights else "random weights"
+        return [f"Preset {self.preset}, {weights_of}, {self.seeds} training{'s' * (self.seeds > 1)} of each row."]
 
 
 def _isolated(graphs: list[dict[str, JSON] | None]) -> str:

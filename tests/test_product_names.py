@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from glc.tasks import DctBudget, Evaluate, Report, Submission
+from glc.tasks import Compare, DctBudget, Evaluate, Report, Submission
 from glc.tasks.base import ProductTask
 from glc.tasks.console.logs import _file_name
 from glc.tasks.location.pretraining import PretrainLocationOnTiles
@@ -35,6 +35,8 @@ def products(root: Path, text: str) -> Iterator[ProductTask]:
     settings = {"root": str(root), "dataset": "virtual:tiny"}
     for task in (Submission, Evaluate, Report):
         yield task(experiment=f"votes+description={text}", **settings)
+    yield Compare(experiments=[f"votes+description={text}"], **settings)
+    yield Compare(name=text, **settings)
     yield DctBudget(experiment=f"tile-cnn+description={text}", **settings)
     yield PretrainLocationOnTiles(label=text, **settings)
 

@@ -313,6 +313,39 @@ def status(root: RootOption = "") -> None:
     status.show(root)
 
 
+@app.command(context_settings={"allow_extra_args": True})
+def compare(
+    context: typer.Context,
+    experiments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Names that `glc list` shows; what is not finished is run first. None: all that are finished, and "
+            "nothing is trained.",
+            autocompletion=_complete_experiment,
+            show_default=False,
+        ),
+    ] = None,
+    dataset: DatasetOption = "virtual:small",
+    against: Annotated[
+        str,
+        typer.Option(help="Experiment that the others are compared with.", show_default="the best"),
+    ] = "",
+    name: Annotated[str, typer.Option(help="Name of the page.", show_default="those of the experiments, or all")] = "",
+    root: RootOption = "",
+    imagery: ImageryOption = "",
+    verbose: VerboseOption = False,
+) -> None:
+    """Compare experiments on one page: scores, paired differences, where and for which species, time and memory.
+
+    It is ROOT/comparisons/DATASET/NAME.html, with its tables as .csv and .json.
+    """
+    import json
+
+    options = {"dataset": dataset, "root": root, "imagery_folder": imagery, "against": against, "name": name}
+    options |= {"experiments": json.dumps(experiments) if experiments else ""}
+    _luigi("Compare", options, context.args, verbose)
+
+
 @app.command()
 def clean(
     experiment: Experiment,

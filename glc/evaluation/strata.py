@@ -7,12 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from glc.evaluation.species import CLASSES
+
 EDGES_KM = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 """Ends that a bin of distances may have."""
 EDGES_SPECIES = (2, 3, 5, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200)
 """Ends that a bin of species per survey may have."""
-FREQUENCIES = ((0, 0), (1, 9), (10, 49), (50, 199), (200, 999), (1_000, None))
-"""Classes of species by the training surveys that have them: first and last number of each."""
 MOST_NAMES = 12
 """Regions or countries that are shown by name; the rest is one group."""
 OTHERS, UNKNOWN = "others", "not known"
@@ -82,13 +82,13 @@ def by_name(names: pd.Series, most: int = MOST_NAMES) -> Strata:
 
 
 def by_frequency(records: np.ndarray) -> Strata:
-    """`FREQUENCIES` of species by their training surveys, those that no species has left out."""
-    first = np.array([low for low, _ in FREQUENCIES])
+    """`CLASSES` of species by their training surveys, those that no species has left out."""
+    first = np.array([low for low, _ in CLASSES])
     place = np.searchsorted(first, records, side="right") - 1
     present = np.unique(place)
     labels = []
     for number in present:
-        low, high = FREQUENCIES[number]
+        low, high = CLASSES[number]
         labels.append(f"≥ {low:,}" if high is None else f"{low:,}–{high:,}" if high > low else f"{low}")
     return Strata(labels, np.searchsorted(present, place))
 

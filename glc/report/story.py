@@ -1,19 +1,16 @@
 """What the report of an experiment shows, read from the folders that its stages wrote."""
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from glc import config, storage
+from glc import config, results, storage
 from glc.applicability import area
 from glc.applicability.area import Applicability
 from glc.evaluation import evaluate
-from glc.evaluation.baselines import BASELINES
 from glc.evaluation.species import SpeciesResults
-from glc.evaluation.suitability import SPECIES
 from glc.explain.citation import Citation, citation
 from glc.explain.explanation import Explanation
 from glc.explain.odmap import odmap
@@ -124,11 +121,11 @@ def read(
     species, sections, made : see `Story`
     steps : what was done -> the folders of its outputs
     """
-    measured = json.loads((metrics / "metrics.json").read_text())
+    measured = results.read_metrics(metrics)
     relative = {}
     if "relative" in measured:
-        relative["per_species"] = pd.read_parquet(metrics / SPECIES)
-        relative["compared_species"] = {name: pd.read_parquet(folder / SPECIES) for name, folder in compared.items()}
+        relative["per_species"] = results.read_species(metrics)
+        relative["compared_species"] = {name: results.read_species(folder) for name, folder in compared.items()}
     answers = Explanation.read(explanation) if explanation else None
     run = Run.read(
         experiment,
@@ -149,12 +146,12 @@ def read(
         quarantine=storage.read_table(surveys / "quarantine", "quarantine").to_pandas(),
         folds=storage.manifest(folds),
         metrics=measured,
-        per_survey=pd.read_parquet(metrics / "surveys.parquet"),
-        baselines=json.loads((baselines / BASELINES).read_text()),
+        per_survey=results.read_surveys(metrics),
+        baselines=results.read_baselines(baselines),
         decoder=storage.manifest(predictions)["fitted"] if predictions else {},
         neighbours=storage.manifest(neighbours) if neighbours else None,
-        compared={name: pd.read_parquet(folder / "surveys.parquet") for name, folder in compared.items()},
-        elsewhere={name: json.loads((folder / "metrics.json").read_text()) for name, folder in elsewhere.items()},
+        compared={name: results.read_surveys(folder) for name, folder in compared.items()},
+        elsewhere={name: results.read_metrics(folder) for name, folder in elsewhere.items()},
         members={fold: facts["members"] for fold, facts in storage.manifest(joined)["model_facts"].items()}
         if joined
         else {},

@@ -33,6 +33,7 @@ from glc.tasks import console
 from glc.tasks.applicability import Applicability
 from glc.tasks.budget import DctBudget
 from glc.tasks.clean import Clean
+from glc.tasks.compare import Compare
 from glc.tasks.data_page import DataPage
 from glc.tasks.embedding import SpeciesEmbedding
 from glc.tasks.evaluate import Baselines, Evaluate
@@ -65,6 +66,7 @@ __all__ = [
     "Baselines",
     "ClassicalScores",
     "Clean",
+    "Compare",
     "Cubes",
     "DataPage",
     "DctBudget",

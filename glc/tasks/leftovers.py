@@ -8,7 +8,10 @@ from pathlib import Path
 
 from glc import scratch
 
-_PRODUCTS = ("explorer", "location", "maps", "metrics", "nceas", "norberg", "reports", "submissions", "tables")
+_PRODUCTS = (
+    "comparisons", "explorer", "location", "maps", "metrics", "nceas", "norberg", "papers", "reports", "submissions",
+    "tables",
+)  # fmt: skip
 """Folders of ROOT with published files."""
 _NAME = "glc"
 

@@ -73,9 +73,13 @@ class Table(ExperimentsTask):
         """The lines of the table."""
         raise NotImplementedError(f"{type(self).__name__} does not define its rows")
 
+    def every_row(self) -> list[Row]:
+        """All lines, also those that a run leaves out."""
+        return self.rows()
+
     def labels(self) -> list[str]:
         """Labels of all lines, also of those that a run leaves out."""
-        return [row.label for row in self.rows()]
+        return [row.label for row in self.every_row()]
 
     def reported(self, row: Row) -> Reported:
         """What the paper reports of a row; its text is empty where the paper has no such row."""
@@ -275,22 +279,24 @@ class SeedTable(Table):
         raise NotImplementedError(f"{type(self).__name__} does not define its rows")
 
     def rows(self) -> list[Row]:
+        chosen = self.chosen()
+        if not chosen:
+            raise ConfigError(f"--only: found {self.only!r}, expected a part of one of: {', '.join(self.labels())}")
+        return chosen
+
+    def chosen(self) -> list[Row]:
+        """The lines that ``--only`` names, which may be none."""
         rows = self.all_rows()
         labels = [row.label.lower() for row in rows]
         parts = self.only.lower().split("|")
-        chosen = [
+        return [
             row
             for row, label in zip(rows, labels, strict=True)
             if any(part == label or (part in label and part not in labels) for part in parts)
         ]
-        if not chosen:
-            raise ConfigError(
-                f"--only: found {self.only!r}, expected a part of one of: {', '.join(row.label for row in rows)}"
-            )
-        return chosen
 
-    def labels(self) -> list[str]:
-        return [row.label for row in self.all_rows()]
+    def every_row(self) -> list[Row]:
+        return self.all_rows()
 
     def runs(self) -> dict[str, list[Evaluate]]:
         """Label of a row -> the `Evaluate` of each seed."""

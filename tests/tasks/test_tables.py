@@ -1,6 +1,7 @@
 """The tables of a paper: their experiments exist, and a small one runs and prints."""
 
 import dataclasses
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from glc.errors import ConfigError, DataError
 from glc.evaluation import evaluate
 from glc.report import runs
 from glc.report.papers import Paper, Reported
+from glc.tasks import paper
+from glc.tasks.base import DatasetTask
 from glc.tasks.tables import CostTable, Row, SeedTable
 from glc.tasks.training import Fit, FoldScores, fits
 from tasks import dsgt_2024, inria_2020, tighnari_2024
@@ -511,3 +514,40 @@ def test_curves_are_of_the_nets_that_a_table_trains():
         assert len(groups["nets"]) == len({fit.identity for fit in groups["nets"].values()}) == nets
         folds = groups.get("folds of cross-fusion with HCAM, GFV", {})
         assert [fit.fold for fit in folds.values()] == ([0, 1, 2] if number == 3 else [])
+
+
+class SmallPaper(DatasetTask, paper.PaperPage):
+    """A table that is run, one of which a row cannot be, and one that is not asked for."""
+
+    paper_name = "small-paper"
+    heading = "A small paper"
+
+    def entries(self):
+        rasters = Small.rows(self.clone(Small))[1]
+
+        class WithoutRasters(Small):
+            title = "Another table"
+
+            def every_row(self):
+                return [*self.rows(), Row("forest", rasters.experiment, ".3 / .4")]
+
+        return [
+            paper.table("1", self.clone(Small)),
+            paper.table("2", self.clone(WithoutRasters)),
+            paper.table("3", self.clone(Small)),
+        ]
+
+
+def test_the_page_of_a_paper_shows_what_was_run_and_marks_what_was_not(root):
+    luigi.task_register.Register.clear_instance_cache()
+    task = SmallPaper(root=root, dataset=TINY, tables="1,2")
+    run(task)
+    place = Path(root) / "papers/virtual-tiny/small-paper.html"
+    assert task.results()[-1] == f"page {place}"
+    html = place.read_text()
+    assert "2 of 3 tables and figures were run on virtual-tiny. Not run: A small table." in html
+    assert html.count('<th class="wrap">top 5</th>') == 3
+    assert re.search(r'<th class="wrap">forest</th>.*\.3 / \.4.*<td>not run</td>', html)
+    assert "It was not asked for." in html
+    with pytest.raises(ConfigError, match=r"--tables: found 'four', expected some of: 1, 2, 3"):
+        SmallPaper(root=root, dataset=TINY, tables="four").check()

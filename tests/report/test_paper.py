@@ -1,0 +1,38 @@
+"""The page of a paper: what was run, and what was not."""
+
+import re
+
+import pytest
+
+from glc.report import paper
+from glc.report.figures import picture
+from glc.report.markdown import Block
+
+
+@pytest.fixture
+def entries(tmp_path, nasty):
+    with picture(tmp_path / "table.png", (1, 1)) as figure:
+        figure.add_subplot()
+    header = ["model", "test F1", "test F1 95 %", "paper", "compared", "setting"]
+    rows = [["votes", "0.2500", "[0.2000, 0.3000]", ".3", "CLOSE", "as published"]]
+    block = Block(f"Table 1: {nasty}", header, rows, ["Paper: other data."])
+    return [
+        paper.Entry("1", "Table 1", [block], {"net": ".161"}, [tmp_path / "table.png"]),
+        paper.Entry("2", "Table 2", missing={"forest": ".2 / .3"}, why_not="It needs rasters."),
+    ]
+
+
+def test_rows_and_tables_that_were_not_run_are_there_with_the_papers_figures(entries, nasty):
+    html = paper.page("A paper", "medflora", ["About it."], entries)
+    assert "1 of 2 tables and figures were run on medflora. Not run: Table 2." in html
+    (row,) = re.findall(r'<tr><th class="wrap">net</th>.*?</tr>', html)
+    assert ">.161</td>" in row
+    assert f"<td>{paper.NOT_RUN}</td>" in row
+    assert "Not run. It needs rasters." in html
+    (row,) = re.findall(r'<tr><th class="wrap">forest</th>.*?</tr>', html)
+    assert paper.NOT_RUN in row
+    assert ".2 / .3" in row
+    assert '<td class="n">0.2500</td>' in html
+    assert nasty not in html
+    assert 'src="data:image/png;base64,' in html
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', html)
