@@ -37,6 +37,7 @@ _WITHOUT_SPARK = (
     "tests/tasks/location/test_variants.py",
     "tests/tasks/test_broken_inputs.py",
     "tests/tasks/test_console.py",
+    "tests/tasks/test_explorer.py",
     "tests/tasks/test_outputs.py",
     "tests/tasks/test_presence_only.py",
     "tests/tasks/test_published_inputs.py",
@@ -139,12 +140,30 @@ def reports():
     progress.report_to(None)
 
 
-@pytest.fixture
-def browser_dom(tmp_path):
-    """Path of a page, and more options of Chromium -> the document as the browser has it after its scripts ran."""
+def _chromium():
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         pytest.skip("no chromium in PATH: pages are not looked at in a real browser")
+    return browser
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, driven by Playwright."""
+    program = _chromium()
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="no playwright: pages are not looked at in a real browser"
+    )
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def browser_dom(tmp_path):
+    """Path of a page, and more options of Chromium -> the document as the browser has it after its scripts ran."""
+    browser = _chromium()
     headless = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
 
     def dom(path, *options):

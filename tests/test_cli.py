@@ -241,6 +241,9 @@ def test_the_wheel_holds_one_package_and_runs_from_an_empty_folder(tmp_path):
     assert {path.name for path in site.iterdir()} - {"bin"} == {"glc", *(p.name for p in site.glob("*.dist-info"))}
     assert (site / "glc" / "conf" / "luigi.cfg").is_file()
     assert (site / "glc" / "basemap" / "world.npz").is_file()
+    for folder in ("page", "leaflet"):
+        files = {path.name for path in (paths.CHECKOUT / "glc" / "explorer" / folder).iterdir()}
+        assert {path.name for path in (site / "glc" / "explorer" / folder).iterdir()} == files
     assert {path.stem for path in (site / "glc" / "conf" / "experiments").glob("*.toml")} == set(
         config.experiment_names()
     )
