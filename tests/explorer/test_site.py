@@ -137,6 +137,15 @@ def test_text_from_data_is_no_markup_anywhere(explored):
     assert page.count("votes on &lt;/script&gt;&lt;img src=x&gt;") == 2
 
 
+def test_no_script_of_the_page_makes_markup_or_code_of_text(explored):
+    scripts = list((explored.out / site.FOLDER).glob("*.js"))
+    assert len(scripts) == 5
+    for path in scripts:
+        text = path.read_text()
+        for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "fetch(", "http:"):
+            assert word not in text, f"{path.name}: {word}"
+
+
 def test_the_page_names_only_files_that_are_there_and_no_host(explored):
     page = (explored.out / "index.html").read_text()
     names = re.findall(r'(?:src|href)="([^"]+)"', page)
