@@ -54,8 +54,8 @@ def screen(page, lon, lat, grid):
     box = page.locator("#map").bounding_box()
     fit = 0.96 * min(box["width"] / grid.shape[1], box["height"] / grid.shape[0])
     return (
-        box["x"] + box["width"] / 2 + (float(col) - grid.shape[1] / 2) * fit,
-        box["y"] + box["height"] / 2 + (float(row) - grid.shape[0] / 2) * fit,
+        box["x"] + box["width"] / 2 + (float(col) - grid.shape[1] // 2 - 0.5) * fit,
+        box["y"] + box["height"] / 2 + (float(row) - grid.shape[0] // 2 - 0.5) * fit,
     )
 
 

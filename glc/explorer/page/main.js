@@ -33,7 +33,7 @@ glc.start = async () => {
     fadeAnimation: false,
     zoomAnimation: !window.matchMedia("(prefers-reduced-motion: reduce)").matches,
     preferCanvas: true,
-  }).setView(bounds.getCenter(), 0);
+  }).setView([-Math.floor(site.rows / 2) - 0.5, Math.floor(site.cols / 2) + 0.5], 0); // in a cell, not on an edge
   L.control.scale({ imperial: false, position: "bottomright" }).addTo(map);
   map.getContainer().append(glc.element("div", "", { class: "cross", "aria-hidden": "true" }));
   new ResizeObserver(() => map.invalidateSize()).observe(map.getContainer());
