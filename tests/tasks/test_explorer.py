@@ -12,6 +12,7 @@ from glc.errors import ConfigError, DataError
 from glc.explorer import site
 from glc.tasks import DistributionMap, Explorer, FinishedMap
 from glc.tasks.provenance import chain, product_of
+from glc.tasks.verify import look
 from tests.explorer.conftest import write_map, write_model
 from tests.tasks.pipeline import TINY, build
 
@@ -129,3 +130,17 @@ def test_a_damaged_map_is_not_shown(tmp_path, made):
     done, _ = build(task(tmp_path))
     assert not done
     assert not (tmp_path / "explorer").exists()
+
+
+def test_verify_looks_into_folders_that_are_published_whole(tmp_path, made):
+    finished_map(tmp_path, made)
+    explorer = task(tmp_path)
+    assert build(explorer)[0]
+    findings = look(tmp_path)
+    assert (findings.damaged, findings.published) == ([], 1)
+    page = explorer.site_folder / "index.html"
+    page.write_bytes(page.read_bytes().replace(b"Layer", b"layer", 1))
+    (damaged,) = look(tmp_path).damaged
+    assert str(page) in damaged
+    shutil.rmtree(explorer.site_folder)
+    assert look(tmp_path).damaged == []
