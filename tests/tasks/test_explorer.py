@@ -4,13 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
-import luigi
 import pytest
 
 from glc import storage
 from glc.errors import ConfigError, DataError
 from glc.explorer import site
-from glc.tasks import DistributionMap, Explorer, FinishedMap
+from glc.tasks import Explorer
 from glc.tasks.provenance import chain, product_of
 from glc.tasks.verify import look
 from tests.explorer.conftest import write_map, write_model
@@ -66,17 +65,6 @@ def test_a_map_that_is_made_again_makes_a_new_site(tmp_path, made):
     assert task(tmp_path / "a").identity != task(tmp_path / "b").identity
 
 
-def test_the_site_of_the_map_that_is_made_first_is_the_site_of_the_finished_map(tmp_path, made):
-    before = task(tmp_path)
-    identity, wanted = before.identity, before.requires()["map"]
-    assert isinstance(wanted, DistributionMap)
-    finished_map(tmp_path, made, identity=wanted.identity)
-    luigi.task_register.Register.clear_instance_cache()
-    after = task(tmp_path)
-    assert isinstance(after.requires()["map"], FinishedMap)
-    assert after.identity == identity
-
-
 def test_sites_with_a_name_stay_when_the_one_without_is_made(tmp_path, made):
     for name in ("", "coarse"):
         finished_map(tmp_path, made, name)
@@ -88,10 +76,16 @@ def test_sites_with_a_name_stay_when_the_one_without_is_made(tmp_path, made):
     assert task(tmp_path, map="coarse", species="101").complete()
 
 
-def test_a_name_that_no_map_has_is_refused_with_those_that_there_are(tmp_path, made):
+def test_a_map_that_is_not_there_is_refused_with_those_that_are(tmp_path, made):
+    with pytest.raises(ConfigError, match=r"^no finished map in .*; found none; .* glc map votes --dataset"):
+        task(tmp_path).requires()
     finished_map(tmp_path, made, "coarse")
-    with pytest.raises(ConfigError, match=r"--map fine: found coarse in .*, expected fine; .* --name fine"):
-        task(tmp_path, map="fine").requires()
+    with pytest.raises(ConfigError, match=r"found coarse; give --map NAME"):
+        task(tmp_path, species="100").requires()
+    for name in ("", "coarse"):
+        finished_map(tmp_path / "both", made, name)
+    with pytest.raises(ConfigError, match=r"--map fine: .*; found the map without a name, coarse; .* --name fine"):
+        task(tmp_path / "both", map="fine").requires()
     with pytest.raises(ConfigError, match="the site has a folder of this name"):
         task(tmp_path, map=site.FOLDER).check()
 
