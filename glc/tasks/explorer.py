@@ -68,11 +68,11 @@ class Explorer(ExperimentProduct):
         if storage.exists(folder):
             return FinishedMap(root=self.root, map_folder=str(folder))
         names = sorted(path.name for path in maps.glob("*") if storage.exists(path))
-        there = ["the map without a name"] * storage.exists(maps) + names
-        command = f"glc map {self.settings.name} --dataset {self.dataset} --resolution METRES"
+        there = ", ".join(["the map without a name"] * storage.exists(maps) + names)
+        option, command = (f"--map {self.map}: ", f" --name {self.map}") if self.map else ("", "")
         raise ConfigError(
-            f"{f'--map {self.map}: ' if self.map else ''}no finished map in {folder}; found {', '.join(there) or 'none'}; give --map NAME of "
-            f"one with a name, or make it with: {command}{f' --name {self.map}' if self.map else ''}"
+            f"{option}no finished map in {folder}; found {there or 'none'}; give --map NAME of one with a name, or make "
+            f"it with: glc map {self.settings.name} --dataset {self.dataset} --resolution METRES{command}"
         )
 
     @property
