@@ -71,8 +71,8 @@ class Explorer(ExperimentProduct):
         there = ", ".join(["the map without a name"] * storage.exists(maps) + names)
         option, command = (f"--map {self.map}: ", f" --name {self.map}") if self.map else ("", "")
         raise ConfigError(
-            f"{option}no finished map in {folder}; found {there or 'none'}; give --map NAME of one with a name, or make "
-            f"it with: glc map {self.settings.name} --dataset {self.dataset} --resolution METRES{command}"
+            f"{option}no finished map in {folder}; found {there or 'none'}; give --map NAME of one with a name, or "
+            f"make it with: glc map {self.settings.name} --dataset {self.dataset} --resolution METRES{command}"
         )
 
     @property
