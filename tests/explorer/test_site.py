@@ -1,5 +1,6 @@
 """The files of an explorer hold the map's values, and nothing of the data leaves its place as text."""
 
+import hashlib
 import re
 
 import numpy as np
@@ -161,11 +162,17 @@ def test_the_page_names_only_files_that_are_there_and_no_host(explored):
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_leaflet_is_the_version_that_the_page_credits_with_its_licence(explored):
+def test_leaflet_is_the_version_that_the_page_credits_unmodified_and_with_its_licence(explored):
     folder = explored.out / site.FOLDER / "leaflet"
+    published = {  # dist/ of leaflet 1.9.4 at npm
+        "leaflet.js": "db49d009c841f5ca34a888c96511ae936fd9f5533e90d8b2c4d57596f4e5641a",
+        "leaflet.css": "a7837102824184820dfa198d1ebcd109ff6d0ff9a2672a074b9a1b4d147d04c6",
+    }
+    assert {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in published} == published
     version = re.search(r'\.version="([\d.]+)"', (folder / "leaflet.js").read_text())[1]
     assert any(f"Leaflet {version}" in text for text, _ in page_facts(explored)["credits"])
     assert "BSD 2-Clause" in (folder / "LICENSE").read_text()
+    assert f"{site.FOLDER}/$" in (folder.parent / "main.js").read_text()  # the credits lead to it
 
 
 def test_credits_name_data_licence_and_basemap(explored):
