@@ -9,8 +9,8 @@ import pytest
 from glc import storage
 from glc.errors import ConfigError, DataError
 from glc.explorer import site
+from glc.products import chain, product_of
 from glc.tasks import Explorer
-from glc.tasks.provenance import chain, product_of
 from glc.tasks.verify import look
 from tests.explorer.conftest import write_map, write_model
 from tests.tasks.pipeline import TINY, build
