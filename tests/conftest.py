@@ -39,6 +39,7 @@ _WITHOUT_SPARK = (
     "tests/tasks/test_broken_inputs.py",
     "tests/tasks/test_compare.py",
     "tests/tasks/test_console.py",
+    "tests/tasks/test_explorer.py",
     "tests/tasks/test_outputs.py",
     "tests/tasks/test_presence_only.py",
     "tests/tasks/test_published_inputs.py",

@@ -42,7 +42,7 @@ def shell(*words, folder, code=0, **env):
 
 def test_help_names_every_command():
     text = glc("--help")
-    for command in ("run", "list", "show", "status", "clean", "verify", "provenance", "doctor"):
+    for command in ("run", "explore", "list", "show", "status", "clean", "verify", "provenance", "doctor"):
         assert f" {command} " in text
 
 
@@ -241,6 +241,9 @@ def test_the_wheel_holds_one_package_and_runs_from_an_empty_folder(tmp_path):
     assert {path.name for path in site.iterdir()} - {"bin"} == {"glc", *(p.name for p in site.glob("*.dist-info"))}
     assert (site / "glc" / "conf" / "luigi.cfg").is_file()
     assert (site / "glc" / "basemap" / "world.npz").is_file()
+    for folder in ("page", "leaflet"):
+        files = {path.name for path in (paths.CHECKOUT / "glc" / "explorer" / folder).iterdir()}
+        assert {path.name for path in (site / "glc" / "explorer" / folder).iterdir()} == files
     assert {path.stem for path in (site / "glc" / "conf" / "experiments").glob("*.toml")} == set(
         config.experiment_names()
     )
@@ -275,6 +278,15 @@ def test_an_option_of_luigi_wins_over_the_one_that_glc_gives(monkeypatch):
     assert CliRunner().invoke(app, ["run", "votes", "--", "--workers", "0"]).exit_code == 0
     assert given[-2:] == ["--workers", "0"]
     assert given[:2] == ["Submission", "--experiment=votes"]
+
+
+def test_explore_is_the_task_explorer(monkeypatch):
+    given = []
+    monkeypatch.setattr("glc.tasks.console.run", given.extend)
+    words = ["explore", "votes", "--dataset", "virtual:tiny", "--map", "park", "--species", "3,Bellis perennis"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    expected = ["Explorer", "--experiment=votes", "--dataset=virtual:tiny", "--map=park", "--species=3,Bellis perennis"]
+    assert given == expected
 
 
 def test_an_experiment_of_the_location_encoder_is_trained_on_imagery_of_the_globe(monkeypatch):

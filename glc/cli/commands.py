@@ -210,8 +210,8 @@ def explore(
 ) -> None:
     """Show a finished map in the browser: a folder with an index.html that needs neither server nor network.
 
-    Species by name, their number, the area of applicability, training surveys, and what is likely in any cell. A map
-    without a name is made first if there is none.
+    Species by name, their number, the area of applicability, training surveys, and what is likely in any cell. The map
+    is made by `glc map`.
     """
     options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery}
     options |= {"map": map_name, "species": species}

@@ -19,8 +19,8 @@ _LAYERS = {
     "expected": ("Expected number of species", "species"),
     "decided": ("Species in the decided set", "species"),
     "expected_f1": ("Expected F1", ""),
-    "dissimilarity": ("Dissimilarity to the training surveys", ""),
-    "distance_to_training_m": ("Distance to the nearest training survey", "m"),
+    "dissimilarity": ("Dissimilarity index", ""),
+    "distance_to_training_m": ("Distance to nearest survey", "m"),
 }
 
 

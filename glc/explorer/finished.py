@@ -100,19 +100,22 @@ class FinishedMap:
 
     def band(self, species: Species) -> np.ndarray:
         """(rows, cols) uint16 of a species, as stored."""
-        with rasterio.open(species.path) as raster:
-            return raster.read(species.band)
+        return self._open[species.path].read(species.band)
 
     def window(self, species: Sequence[Species], block: Block) -> np.ndarray:
         """(species, rows, cols) uint16 of a part of the map, as stored."""
         values = np.empty((len(species), block.rows, block.cols), np.uint16)
-        for path in self.files:
+        for path, raster in self._open.items():
             rows = [row for row, entry in enumerate(species) if entry.path == path]
             if rows:
-                with rasterio.open(path) as raster:
-                    window = Window(block.col, block.row, block.cols, block.rows)
-                    values[rows] = raster.read([species[row].band for row in rows], window=window)
+                window = Window(block.col, block.row, block.cols, block.rows)
+                values[rows] = raster.read([species[row].band for row in rows], window=window)
         return values
+
+    @cached_property
+    def _open(self):
+        """The files of probabilities; they stay open, because GDAL then keeps the tiles that it has unpacked."""
+        return {path: rasterio.open(path) for path in self.files}
 
     @cached_property
     def predicted(self) -> np.ndarray:

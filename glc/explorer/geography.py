@@ -14,6 +14,8 @@ _EXACT = 0.02
 """Share of a cell by which degrees between the nodes of a lattice may be off."""
 _AROUND = 0.6
 """Share of the map's width and height by which coasts go on around it."""
+_TORN = 0.5
+"""Share of the map's longer side that no edge of a coast has."""
 Lines = list[list[float]]
 """Lines, each col, row, col, row, …"""
 
@@ -93,6 +95,7 @@ def _drawable(grid, line: np.ndarray) -> Sequence[list[float]]:
     size = np.array([grid.shape[1], grid.shape[0]])
     # what a projection tears apart comes back from far away
     near = (np.isfinite(points) & (points > -size) & (points < 2 * size)).all(axis=1)
-    cuts = np.flatnonzero(np.diff(near.astype(int))) + 1
+    far = np.abs(np.diff(np.where(near[:, None], points, 0), axis=0)).max(axis=1) > _TORN * size.max()
+    cuts = np.flatnonzero((near[:-1] != near[1:]) | far) + 1
     pieces = [piece for piece, shown in zip(np.split(points, cuts), np.split(near, cuts), strict=True) if shown[0]]
     return [np.round(piece, 2).ravel().tolist() for piece in pieces if len(piece) > 1]

@@ -9,7 +9,7 @@ import numpy as np
 from glc.errors import ConfigError
 from glc.explorer import description, encode, geography
 from glc.explorer.finished import FinishedMap, Species
-from glc.maps.geotiff import NODATA
+from glc.maps.geotiff import NODATA, tiles
 from glc.maps.grid import Block
 from glc.types import JSON, Facts, Say
 
@@ -131,17 +131,14 @@ def _layers(files, finished):
 
 
 def _blocks(finished, side):
-    """Blocks with a predicted cell."""
+    """Blocks with a predicted cell, those of a file's tile after each other: each tile is unpacked once."""
     rows, cols = finished.grid.shape
-    every = [
-        Block(row, col, min(side, rows - row), min(side, cols - col))
-        for row in range(0, rows, side)
-        for col in range(0, cols, side)
-    ]
     return [
-        block
-        for block in every
-        if finished.predicted[block.row : block.row + block.rows, block.col : block.col + block.cols].any()
+        Block(row, col, min(side, rows - row), min(side, cols - col))
+        for tile in tiles(finished.grid)
+        for row in range(tile.row, tile.row + tile.rows, side)
+        for col in range(tile.col, tile.col + tile.cols, side)
+        if finished.predicted[row : row + side, col : col + side].any()
     ]
 
 

@@ -11,7 +11,7 @@ from glc.errors import ConfigError, DataError
 from glc.explorer.site import FOLDER
 from glc.tasks.base import GlcTask, Outputs
 from glc.tasks.experiment import ExperimentProduct
-from glc.tasks.maps import DistributionMap, FolderNameParameter, PublishedMap
+from glc.tasks.maps import FolderNameParameter, PublishedMap
 from glc.tasks.outputs import Output, PublishedFolder, sound
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class FinishedMap(GlcTask):
 class Explorer(ExperimentProduct):
     """A site that shows a map in any browser: ``ROOT/explorer/<dataset>/<experiment>/index.html``.
 
-    It is made from the map at its stable place, with whichever options that was made; without a name, and where there
-    is none, the map is made with its default options first.
+    It is made from the finished map at its stable place, with whichever options that was made. Another resolution or
+    area is another map, which takes minutes or hours, so none is made here without being asked for.
     """
 
     map = FolderNameParameter(default="", description="name of the map (glc map --name); by default the one without")
@@ -61,19 +61,19 @@ class Explorer(ExperimentProduct):
         return {"map": self._map}
 
     @cached_property
-    def _map(self) -> GlcTask:
-        """The finished map, or the task that makes it."""
-        wanted = self.clone(DistributionMap, name=self.map, species="")
-        if storage.exists(wanted.map_folder):
-            return FinishedMap(root=self.root, map_folder=str(wanted.map_folder))
-        if self.map:
-            folder = self.stable("maps")
-            others = ", ".join(sorted(path.name for path in folder.glob("*") if storage.exists(path)))
-            raise ConfigError(
-                f"--map {self.map}: found {others or 'no map with a name'} in {folder}, expected {self.map}; "
-                f"make it with: glc map {self.settings.name} --dataset {self.dataset} --name {self.map}"
-            )
-        return wanted
+    def _map(self) -> FinishedMap:
+        """The finished map; a ConfigError says which there are instead."""
+        maps = self.stable("maps")
+        folder = maps / self.map if self.map else maps
+        if storage.exists(folder):
+            return FinishedMap(root=self.root, map_folder=str(folder))
+        names = sorted(path.name for path in maps.glob("*") if storage.exists(path))
+        there = ", ".join(["the map without a name"] * storage.exists(maps) + names)
+        option, command = (f"--map {self.map}: ", f" --name {self.map}") if self.map else ("", "")
+        raise ConfigError(
+            f"{option}no finished map in {folder}; found {there or 'none'}; give --map NAME of one with a name, or "
+            f"make it with: glc map {self.settings.name} --dataset {self.dataset} --resolution METRES{command}"
+        )
 
     @property
     def site_folder(self) -> Path:
@@ -87,11 +87,10 @@ class Explorer(ExperimentProduct):
         return [PublishedMap(self.site_folder, self.folder)]
 
     def check(self) -> None:
-        """Refuse what is known to fail; species, and a map or model that is not there, where the map is finished."""
+        """Refuse a name that cannot be used, species that are not on the map, and a model that is not there."""
         if self.map == FOLDER:
             raise ConfigError(f"--map {self.map}: the site has a folder of this name; expected a map with another one")
-        if isinstance(self._map, FinishedMap):
-            self._files().chosen(self.species)
+        self._files().chosen(self.species)
 
     def _files(self) -> "MapFiles":
         """The map, with the model that it was made from."""

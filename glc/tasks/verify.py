@@ -44,7 +44,10 @@ def look(root: Path) -> Findings:
         try:
             facts = storage.manifest(folder)
             for path, name in facts.get("published", {}).items():
-                products.setdefault(root / path, {})[facts["contents"][name]["sha256"]] = folder
+                # a folder that is published whole is known by its manifest
+                file = facts["contents"].get(name)
+                digest = file["sha256"] if file else storage.file_digest(folder / storage.MANIFEST)
+                products.setdefault(root / path, {})[digest] = folder
             storage.check(folder, largest=None)
         except DamagedError as error:
             findings.damaged.append(f"{error.cause}\n    remedy: remove {error.folder}; the next run makes it again")
@@ -59,10 +62,17 @@ def look(root: Path) -> Findings:
 
 
 def _look_at_product(path: Path, made: dict[str, Path], findings: Findings) -> None:
-    """Compare a published file with the outputs that it may be a copy of, by their sha256."""
-    if not path.is_file():
+    """Compare a published file or folder with the outputs that it may be a copy of, by their sha256."""
+    file = path / storage.MANIFEST if path.is_dir() else path
+    if not file.is_file():
         return
-    if storage.file_digest(path) in made:
+    if storage.file_digest(file) in made:
+        try:
+            if file != path:
+                storage.check(path, largest=None)
+        except DamagedError as error:
+            findings.damaged.append(f"{error.cause}\n    remedy: remove {error.folder}, and run its task again")
+            return
         findings.published += 1
     else:
         folders = ", ".join(str(folder) for folder in made.values())

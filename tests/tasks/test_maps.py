@@ -10,7 +10,7 @@ import rasterio
 from glc import fitted, storage
 from glc.errors import ConfigError, DataError
 from glc.products import chain, product_of
-from glc.tasks import DistributionMap, Model
+from glc.tasks import DistributionMap, Explorer, Model
 from tests.tasks.pipeline import TINY, build, run
 
 
@@ -97,6 +97,35 @@ def test_a_cell_is_what_the_fitted_experiment_says_at_its_centre(mapped):
     with rasterio.open(wanted.map_folder / "applicability.tif") as raster:
         distance_m = raster.read(3)[row, col]
     assert np.allclose(distance_m, model.training_distance_m(places), rtol=1e-4, atol=0.1)
+
+
+@pytest.mark.slow
+def test_a_click_in_the_explorer_lists_what_the_fitted_experiment_predicts_there(mapped, browser):
+    wanted, model = mapped
+    explorer = Explorer(root=wanted.root, dataset=TINY, experiment="votes")
+    assert run(explorer)[-1] == "Explorer"
+    with rasterio.open(wanted.map_folder / "probability.tif") as raster:
+        step, (row, col) = raster.scales[0], np.argwhere(~np.ma.getmaskarray(raster.read(1, masked=True)))[40]
+        x, y = raster.transform * (col + 0.5, row + 0.5)
+        lon, lat = (degrees[0] for degrees in rasterio.warp.transform(raster.crs, "EPSG:4326", [x], [y]))
+    page = browser.new_page()
+    page.goto((explorer.site_folder / "index.html").as_uri())
+    page.wait_for_selector("body[data-ready]", state="attached")
+    page.fill("#lon", str(lon))
+    page.fill("#lat", str(lat))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"#cell[data-row='{row}'][data-col='{col}']")
+    if page.locator("button.more").count():
+        page.locator("button.more").click()
+    rows = page.evaluate(
+        "[...document.querySelectorAll('#cell tr[data-value]')].map(row => [+row.dataset.id, +row.dataset.value])"
+    )
+    page.close()
+    predicted = model.predict(lon, lat, most=len(model.species))
+    expected = dict(zip(predicted["species"][0], predicted["probability"][0], strict=True))
+    assert {key for key, _ in rows} == set(model.species["speciesId"])
+    assert all(abs(value - expected.get(key, 0)) <= step / 2 + 1e-7 for key, value in rows)
+    assert [value for _, value in rows] == sorted((value for _, value in rows), reverse=True)
 
 
 def test_the_map_is_whole_at_its_stable_place_and_says_where_it_comes_from(mapped):

@@ -3,13 +3,14 @@
 
 const glc = (() => {
   const folder = document.currentScript.src.replace(/[^/]*$/, "data/");
-  const KEPT = 40; // files in memory; the oldest is forgotten
+  let kept = 40; // files in memory; the oldest is forgotten
   const files = new Map(); // name -> promise of its content
   const waiting = new Map(); // name -> what settles that promise
 
   /* Called by each script of values. */
   function put(name, content) {
     waiting.get(name)?.(content);
+    waiting.delete(name);
   }
 
   function load(name, decode = (content) => content) {
@@ -32,7 +33,7 @@ const glc = (() => {
       document.head.append(script);
     }).then(decode);
     files.set(name, content);
-    if (files.size > KEPT) files.delete(files.keys().next().value);
+    if (files.size > kept) files.delete(files.keys().next().value);
     return content;
   }
 
@@ -61,5 +62,10 @@ const glc = (() => {
     });
   }
 
-  return { put, load, array, surveys };
+  /* Fewer files are kept of a map of many cells. */
+  function keep(cells) {
+    kept = Math.min(Math.max(Math.floor(3e8 / cells), 12), 40);
+  }
+
+  return { put, load, array, surveys, keep };
 })();

@@ -176,8 +176,10 @@ glc.layers = (site, map) => {
     choose(col, row) {
       chosen?.remove();
       const square = [[-row, col], [-row - 1, col + 1]];
-      chosen = L.rectangle(square, { color: style("--chosen"), weight: 2.5, fill: false, interactive: false });
-      chosen.addTo(map);
+      const ink = { color: style("--chosen"), fill: false, interactive: false };
+      // the circle shows a cell that is too small to be seen
+      const circle = L.circleMarker([-row - 0.5, col + 0.5], { ...ink, radius: 9, weight: 1.5 });
+      chosen = L.featureGroup([L.rectangle(square, { ...ink, weight: 2.5 }), circle]).addTo(map);
     },
     unchoose() { chosen?.remove(); },
   };

@@ -8,9 +8,10 @@ glc.start = async () => {
     console.warn(error.message);
   };
   if (typeof DecompressionStream === "undefined") {
-    throw new Error("This browser is too old for the page: expected Chrome 80, Firefox 113, Safari 16.4 or later.");
+    throw new Error("This browser is too old for the page: expected Chrome 90, Firefox 113, Safari 16.4 or later.");
   }
   const site = await glc.load("site");
+  glc.keep(site.rows * site.cols);
   const places = glc.places(site);
 
   // one unit is a cell; at zoom 0 the whole map just fits, so that tiles are never scaled
@@ -32,10 +33,10 @@ glc.start = async () => {
     fadeAnimation: false,
     zoomAnimation: !window.matchMedia("(prefers-reduced-motion: reduce)").matches,
     preferCanvas: true,
-  }).setView(bounds.getCenter(), 0);
+  }).setView([-Math.floor(site.rows / 2) - 0.5, Math.floor(site.cols / 2) + 0.5], 0); // in a cell, not on an edge
   L.control.scale({ imperial: false, position: "bottomright" }).addTo(map);
   map.getContainer().append(glc.element("div", "", { class: "cross", "aria-hidden": "true" }));
-  window.addEventListener("resize", () => map.invalidateSize());
+  new ResizeObserver(() => map.invalidateSize()).observe(map.getContainer());
 
   const layers = glc.layers(site, map);
   layers.inside(await glc.array("grids/inside"));

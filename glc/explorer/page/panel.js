@@ -103,6 +103,8 @@ glc.panel = (site, places, layers, showSpecies) => {
 
   function nothing(text) {
     layers.unchoose();
+    delete target.dataset.col;
+    delete target.dataset.row;
     target.replaceChildren(glc.element("p", text, { class: "soft" }));
     summary.textContent = text;
   }
