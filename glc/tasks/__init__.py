@@ -40,6 +40,7 @@ from glc.tasks.explain import Explain
 from glc.tasks.explanation import Explanation
 from glc.tasks.explorer import Explorer, FinishedMap
 from glc.tasks.imagery import Cubes, Tabular, Tiles
+from glc.tasks.importance import Importance
 from glc.tasks.location.globe import GlobePatches, VirtualGlobe
 from glc.tasks.location.localisation import LocatedImage, LocatedPlace, LocationErrors
 from glc.tasks.location.places import LocationPlaces
@@ -81,6 +82,7 @@ __all__ = [
     "FoldScores",
     "Folds",
     "GlobePatches",
+    "Importance",
     "LocatedImage",
     "LocatedPlace",
     "LocationErrors",
