@@ -13,11 +13,11 @@ class Importance(ExperimentTask):
     """How much the score on held-out blocks falls when an input's values change places: ``importance.csv``.
 
     Measured with validation labels and the model of the fold that has not seen them; never with labels of a test.
-    `Applicability` weights predictors by it, `Explanation` shows it.
+    `Applicability` weights predictors by it, for which the defaults suffice; `Explanation` shows that of more.
     """
 
-    repeats = CountParameter(default=5, description="permutations per input and fold")
-    most = CountParameter(least=20, default=1_000, description="validation surveys per fold, at most")
+    repeats = CountParameter(default=2, description="permutations per input and fold")
+    most = CountParameter(least=20, default=500, description="validation surveys per fold, at most")
 
     def requires(self) -> dict[str, GlcTask]:
         return super().requires() | fitted_parts.needs_of(self)
