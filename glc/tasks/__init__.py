@@ -48,7 +48,7 @@ from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnT
 from glc.tasks.maps import DistributionMap
 from glc.tasks.model import Model
 from glc.tasks.neighbours import Neighbours
-from glc.tasks.predict import Predict
+from glc.tasks.predict import FolderPredict, Predict
 from glc.tasks.provenance import Provenance
 from glc.tasks.report import Report
 from glc.tasks.scores import ClassicalScores, EnsembleScores, NetScores, Predictions
@@ -80,6 +80,7 @@ __all__ = [
     "FinishedMap",
     "Fit",
     "FoldScores",
+    "FolderPredict",
     "Folds",
     "GlobePatches",
     "Importance",
