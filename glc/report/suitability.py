@@ -80,15 +80,17 @@ def _shown(values: Facts, key: str) -> str:
 
 def _species(story: page.Story) -> Facts:
     table = story.per_species[story.per_species["split"] == "valid"]
-    grouped = table.groupby("speciesId").agg(sites=("sites", "sum"), auc=("auc", "mean"), boyce=("boyce", "mean"))
+    means = {"sites": ("sites", "sum"), "auc": ("auc", "mean"), "boyce": ("boyce", "mean")}
+    grouped = table.groupby(["speciesId", "name"]).agg(**means)
+    most = grouped.sort_values("sites", ascending=False, kind="stable").head(MOST)
     alt = f"AUC of {len(grouped):,} species by the number of their sites"
     return {
         "species_figure": figures.by_sites(alt, grouped["sites"].to_numpy(), grouped["auc"].to_numpy())
         if len(grouped)
         else None,
         "species_rows": [
-            (int(species), int(row["sites"]), row["auc"], row["boyce"])
-            for species, row in grouped.sort_values("sites", ascending=False, kind="stable").head(MOST).iterrows()
+            (f"{name} ({number})" if name else number, int(row["sites"]), row["auc"], row["boyce"])
+            for (number, name), row in most.iterrows()
         ],
     }
 

@@ -73,6 +73,7 @@ class Evaluate(ReadsTruth, ExperimentProduct):
             truth=self.read_truth(),
             scheme=self.validation.scheme,
             stop=self.stop,
+            names=read_species(self.clone(Surveys).folder),
         )
         return f"relative suitability: {suitability.in_words(metrics)}"
 
