@@ -38,6 +38,11 @@ class Dissimilarity:
         return self.space.kind
 
     @property
+    def weighted(self) -> bool:
+        """Whether predictors differ in weight."""
+        return bool(np.ptp(self.space.weight) > 0)
+
+    @property
     def components(self) -> dict[str, Components]:
         """None: predictors are as they are read."""
         return {}

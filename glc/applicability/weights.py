@@ -1,5 +1,6 @@
 """Weights of predictors from a table of permutation importance."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -30,3 +31,14 @@ def read(path: StrPath) -> dict[str, float]:
     if not importance.any():
         raise DataError(f"{path}: no predictor has an importance above 0; leave the file out to weight all equally")
     return {str(name): float(value) for name, value in importance.items()}
+
+
+def of_table(frame: pd.DataFrame, names: Collection[str]) -> dict[str, float] | None:
+    """Predictor -> its weight, at least 0, of those in `names`; None where none of them is important.
+
+    frame : with the columns `column` and `mean`, as the file of `read`; rows of other columns, and of whole inputs, are
+        left out
+    """
+    own = frame[frame[COLUMN].isin(list(names)) & frame[IMPORTANCE].notna()]
+    importance = own.groupby(own[COLUMN].astype(str))[IMPORTANCE].max().clip(lower=0)
+    return {str(name): float(value) for name, value in importance.items()} if importance.any() else None

@@ -25,10 +25,12 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from glc import geo
+from glc.basemap.cells import Cells
 from glc.errors import DataError
 from glc.types import StrPath
 
 _CHUNK = 200_000  # places looked up at once
+_MANY = 10_000  # places from which cells are searched first
 WORLD = Path(__file__).with_name("world.npz")
 """The packaged file."""
 _PIECE = 400  # vertices of a coast that are searched and clipped together
@@ -66,15 +68,24 @@ class Basemap:
         """
         lon, lat = np.broadcast_arrays(np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float)))
         lon = np.where(np.abs(lon) > 180, (lon + 180) % 360 - 180, lon)
+        numbers = np.full(len(lon), -1, np.int64)
+        # of few places the search of all edges would take longer than it saves; a map asks block by block
+        cells = self._cells if len(lon) >= _MANY or "_cells" in vars(self) else None
+        for start in range(0, len(lon), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            rows = start + np.flatnonzero(np.isfinite(lon[part] + lat[part]) & (np.abs(lat[part]) <= 90))
+            numbers[rows] = (cells.at if cells else self._country_at)(lon[rows], lat[rows])
+        return numbers
+
+    def _country_at(self, lon, lat):
+        """As `country_at`, of finite degrees, compared with all countries whose bounds they are in."""
         tree, parts, owner = self._pieces
         numbers = np.full(len(lon), -1, np.int64)
-        for start in range(0, len(lon), _CHUNK):
-            rows = start + np.flatnonzero(np.isfinite(lon[start : start + _CHUNK] + lat[start : start + _CHUNK]))
-            at, piece = tree.query(shapely.points(lon[rows], lat[rows]))
-            inside = shapely.intersects_xy(parts[piece], lon[rows[at]], lat[rows[at]])
-            # on a border, the first country; later ones are written first
-            order = np.argsort(-owner[piece[inside]], kind="stable")
-            numbers[rows[at[inside]][order]] = owner[piece[inside]][order]
+        at, piece = tree.query(shapely.points(lon, lat))
+        inside = shapely.intersects_xy(parts[piece], lon[at], lat[at])
+        # on a border, the first country; later ones are written first
+        order = np.argsort(-owner[piece[inside]], kind="stable")
+        numbers[at[inside][order]] = owner[piece[inside]][order]
         return numbers
 
     def is_land(self, lon: ArrayLike, lat: ArrayLike) -> np.ndarray:
@@ -132,6 +143,13 @@ class Basemap:
         parts, owner = shapely.get_parts(np.array(self.country, object), return_index=True)
         shapely.prepare(parts)
         return shapely.STRtree(parts), parts, owner
+
+    @cached_property
+    def _cells(self):
+        """What country is where, by cell."""
+        points, ring = shapely.get_coordinates(shapely.get_rings(self._pieces[1]), return_index=True)
+        along = ring[:-1] == ring[1:]
+        return Cells(np.column_stack([points[:-1], points[1:]])[along], self._country_at)
 
     @cached_property
     def _coasts(self):

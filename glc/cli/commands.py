@@ -264,9 +264,13 @@ def predict(
         single = {"--lon": lon is not None, "--lat": lat is not None, "--date": date, "--explain": explain}
         if wrong := [name for name, given in (single | {"--json": as_json}).items() if given]:
             raise ConfigError(f"found --places and {wrong[0]}, expected either a file of places, or one place")
-        options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery}
-        options |= {"places": places, "layer": layer, "top": str(top)}
-        _luigi("Predict", options, [*["--allow-missing"] * allow_missing, *context.args], verbose)
+        from glc.cli import model_folder
+
+        options = {"root": root, "imagery_folder": imagery, "places": places, "layer": layer, "top": str(top)}
+        fitted = model_folder.is_model(experiment)
+        options |= {"model": experiment} if fitted else {"experiment": experiment, "dataset": dataset}
+        flags = [*["--allow-missing"] * allow_missing, *context.args]
+        _luigi("FolderPredict" if fitted else "Predict", options, flags, verbose)
         return
     if lon is None or lat is None:
         given = " and ".join(name for name, value in (("--lon", lon), ("--lat", lat)) if value is not None) or "neither"

@@ -30,6 +30,11 @@ def subject(dataset: str) -> str:
     return f"virtual-{dataset.removeprefix(VIRTUAL)}" if dataset.startswith(VIRTUAL) else Path(dataset).resolve().name
 
 
+def is_model(path: str) -> bool:
+    """Whether a path is the folder of a fitted experiment."""
+    return (Path(path) / FACTS).is_file()
+
+
 def model_folder(experiment: str, dataset: str, root: str = "") -> Path:
     """The folder of a fitted experiment.
 
@@ -39,7 +44,7 @@ def model_folder(experiment: str, dataset: str, root: str = "") -> Path:
     raises : ConfigError with the command that makes the folder, or what is alike; and of a folder that was fitted with
         other settings than the experiment has now
     """
-    if (Path(experiment) / FACTS).is_file():
+    if is_model(experiment):
         return Path(experiment).resolve()
     models = output_root(root) / "models"
     variant = Variant.parse(experiment)

@@ -182,6 +182,17 @@ class Edition:
         """
         return None
 
+    def label_files(self, dataset: "Dataset") -> Sequence[Path]:
+        """Files that `labels` reads."""
+        return ()
+
+    def labels(self, dataset: "Dataset") -> "pd.DataFrame | None":
+        """Labels of the test where the edition has them in another form than `truth`; only an evaluation asks.
+
+        returns : frame surveyId, speciesId, both text as the files write them; None where there are none
+        """
+        return None
+
     def citation(self, dataset: "Dataset") -> Facts | None:
         """How the data are cited: doi, title, rights (text or null each); None for an edition that does not know."""
         return None
@@ -235,6 +246,10 @@ class Dataset:
             for path in sorted(self.folder.glob(glob))
             if path.is_file()
         ]
+
+    def truth_files(self) -> list[Path]:
+        """All files with labels of a test; only an evaluation asks."""
+        return [*(path for _, path in self.truth()), *self.edition.label_files(self)]
 
     def relative(self, path: StrPath) -> str:
         """Path of a file as its quarantine rows and errors name it: relative to the folder, with forward slashes."""

@@ -129,7 +129,8 @@ class Description:
     presence_only: Part | None = None
     """Occurrences that say nothing of other species."""
     test: Part | None = None
-    """Surveys to predict; keys that are not given are those of `surveys`, or of `presence_only`."""
+    """Surveys to predict; keys that are not given are those of `surveys`, or of `presence_only`, but for the species:
+    where `test` itself names them they are its labels, which only the evaluation reads."""
     names: Names | None = None
     """Names of the species."""
 
@@ -221,6 +222,11 @@ def _check_part(described: Described, name: str, part: Part, inherited: set[str]
         raise ConfigError(
             f"{described.path}: {where}: found no species; name the column of the species (species), the columns that "
             "are species each (species_columns), or the file that has them (species_file)"
+        )
+    if name == "test" and labels.species + "".join(labels.species_columns) and not part.survey:
+        raise ConfigError(
+            f"{described.path}: test.survey: found none, expected the column of the survey's id, by which the labels "
+            "of the test (species, species_columns) find their surveys"
         )
     if labels.species_columns:
         used = {getattr(part, key) for key in keys} | {labels.survey}

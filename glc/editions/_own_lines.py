@@ -44,10 +44,14 @@ class Records(Lines):
     A line has `COLUMNS`, separated by tabs; its number is that of the row in the file of the species, or of the survey.
     """
 
-    def __init__(self, described: Described, name: str) -> None:
-        """name : of `glc.editions._own_description.PARTS`; the species of a test are never read"""
+    def __init__(self, described: Described, name: str, labelled: bool | None = None) -> None:
+        """Describe the lines; nothing is read.
+
+        name : of `glc.editions._own_description.PARTS`
+        labelled : whether species are read; None: of all but a test, whose labels only an evaluation may read
+        """
         self.described, self.name = described, name
-        self.labelled = name != "test"
+        self.labelled = name != "test" if labelled is None else labelled
 
     @property
     def part(self) -> Part:

@@ -6,6 +6,7 @@ Labels may be in a test's own file, one row per survey and species, or together 
 
 from glc import schema
 from glc.editions._base import Edition, Table
+from glc.editions.glc2024 import GEOPLANT
 from glc.registry import editions
 
 PLACE = {"surveyId": "surveyId", "lon": "lon", "lat": "lat"}
@@ -32,5 +33,6 @@ editions.register("geoplant")(
             ("", "PresenceAbsenceSurveys/test_labels.csv"),
             ("", "test_labels.csv"),
         ),
+        references=(GEOPLANT,),
     )
 )

@@ -69,6 +69,26 @@ class OwnTables(Edition):
             rows.append([*(row[number] or None for number in at), row[key] or None if key is not None else None])
         return pd.DataFrame(rows, columns=["speciesId", "name", "key"], dtype=object)
 
+    def label_files(self, dataset: Dataset) -> Sequence[Path]:
+        described = _described(dataset)
+        return [_labels(described).path] if _has_labels(described) else []
+
+    def labels(self, dataset: Dataset) -> "pd.DataFrame | None":
+        import pandas as pd
+
+        described = _described(dataset)
+        if not _has_labels(described):
+            return None
+        records, at = _labels(described), [COLUMNS.index(name) for name in ("surveyId", "speciesId", "status")]
+        fault = COLUMNS.index(FAULT[-1])
+        rows = []
+        for _, line in records.lines(records.path):
+            fields = line.split("\t")
+            survey, species, status = (fields[number] for number in at)
+            if survey and species and not status and not fields[fault]:
+                rows.append((survey, species))
+        return pd.DataFrame(rows, columns=["surveyId", "speciesId"], dtype=object)
+
     def citation(self, dataset: Dataset) -> Facts | None:
         description = _described(dataset).description
         if not (description.doi or description.rights):
@@ -81,6 +101,16 @@ def _described(dataset: Dataset) -> _own_description.Described:
     if described is None:
         raise DataError(f"{dataset.folder / _own_description.FILE}: the file is gone; put it back")
     return described
+
+
+def _has_labels(described: _own_description.Described) -> bool:
+    """Whether the section [test] names the species of its surveys."""
+    part = described.parts.get("test")
+    return part is not None and bool(part.species or part.species_columns or part.species_file)
+
+
+def _labels(described: _own_description.Described) -> Records:
+    return Records(described, "test", labelled=True)
 
 
 def _table(records: Records, dataset: str) -> Table:

@@ -12,12 +12,12 @@ from glc import labels, schema, storage
 from glc import scores as score_tables
 from glc.editions import Dataset
 from glc.errors import DataError
-from glc.evaluation import metrics
+from glc.evaluation import metrics, own_truth
 from glc.evaluation.strata import spatial_blocks
 from glc.neighbours import exact
 from glc.prediction import sets
 from glc.surveys import SurveyData
-from glc.types import Facts
+from glc.types import Facts, StrPath
 
 
 def write(
@@ -253,9 +253,20 @@ def _check_truth(data: SurveyData, truth: pd.DataFrame) -> None:
             )
 
 
-def read_truth(dataset: Dataset) -> pd.DataFrame | None:
-    """Labels of a dataset's tests, a frame (dataset or null, surveyId, speciesId), or None where it has none."""
+def read_truth(dataset: Dataset, surveys_folder: StrPath) -> pd.DataFrame | None:
+    """Labels of a dataset's tests, a frame (dataset or null, surveyId, speciesId), or None where it has none.
+
+    surveys_folder : of its survey tables, which keep the numbers of ids that are text
+    """
     frames = []
+    own = own_truth.read(dataset, surveys_folder)
+    if own is not None:
+        if dataset.truth():
+            raise DataError(
+                f"{dataset.folder}: found labels of the test in {dataset.relative(dataset.truth()[0][1])} and in what "
+                f"{dataset.edition.looks_for()} names as the species of the test; expected them in one place"
+            )
+        frames.append(own.assign(dataset=None)[["dataset", "surveyId", "speciesId"]])
     for name, path in dataset.truth():
         columns = pd.read_csv(path, nrows=0).columns
         if name and "speciesId" not in columns:
@@ -285,4 +296,4 @@ def nearest_train(data: SurveyData, rows: np.ndarray, fold: np.ndarray) -> np.nd
 
 def truth_digest(dataset: Dataset) -> list[str]:
     """Digests of a dataset's truth files, a list."""
-    return [storage.file_digest(path) for _, path in dataset.truth()]
+    return [storage.file_digest(path) for path in dataset.truth_files()]

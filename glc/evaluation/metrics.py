@@ -107,7 +107,14 @@ def adaptive_threshold(scores: sparse.csr_matrix, k: int = 30, chunk: int = 4_00
 
 
 def macro_auc(scores: sparse.csr_matrix, actual: sparse.csr_matrix, block: int = 256) -> float:
-    """Mean over species of the area under the ROC curve (ties count half), over species both present and absent.
+    """Mean over species of `species_auc`, over species both present and absent."""
+    areas = species_auc(scores, actual, block)
+    areas = areas[np.isfinite(areas)]
+    return float(areas.mean()) if len(areas) else float("nan")
+
+
+def species_auc(scores: sparse.csr_matrix, actual: sparse.csr_matrix, block: int = 256) -> np.ndarray:
+    """Area under the ROC curve of each species (ties count half), (m,); NaN of one that is nowhere or everywhere.
 
     Scores that were not kept count as zero, tied below all others.
     """
@@ -115,14 +122,14 @@ def macro_auc(scores: sparse.csr_matrix, actual: sparse.csr_matrix, block: int =
     n = actual.shape[0]
     present = _column_sums(actual)
     columns = np.flatnonzero((present > 0) & (present < n))
-    areas = []
+    areas = np.full(actual.shape[1], np.nan)
     for start in range(0, len(columns), block):
         chosen = columns[start : start + block]
         ranks = rankdata(scores[:, chosen].toarray(), axis=0)
         positive = actual[:, chosen].toarray().astype(bool)
         count = positive.sum(axis=0)
-        areas.append(((ranks * positive).sum(axis=0) - count * (count + 1) / 2) / (count * (n - count)))
-    return float(np.concatenate(areas).mean()) if areas else float("nan")
+        areas[chosen] = ((ranks * positive).sum(axis=0) - count * (count + 1) / 2) / (count * (n - count))
+    return areas
 
 
 def _own_scores(scores: sparse.csr_matrix, label: np.ndarray) -> np.ndarray:

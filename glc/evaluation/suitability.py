@@ -47,6 +47,7 @@ def write(
     resamples: int = RESAMPLES,
     scheme: str = "block",
     stop: str = "next",
+    names: pd.DataFrame | None = None,
 ) -> Facts:
     """Write ``metrics.json``, ``surveys.parquet`` (a row per survey) and ``species.parquet`` into `out`.
 
@@ -55,10 +56,11 @@ def write(
     truth : frame (surveyId, speciesId) of records of the test, or None; a held-out test has its own
     resamples : of the bootstrap over spatial blocks
     scheme, stop : as in `glc.evaluation.evaluate.write`
+    names : frame speciesId and name, as of `glc.surveys.read_species`; None: species have none
     returns : the metrics; ``relative`` is true, ``valid`` and ``test`` (where its records are known) hold what
         `measure` returns
 
-    ``species.parquet`` has a row per split, fold and species that was measured there: sites, auc, boyce.
+    ``species.parquet`` has a row per split, fold and species that was measured there: name, sites, auc, boyce.
     """
     result: Facts = {"relative": True}
     frames, species_frames = [], []
@@ -87,7 +89,10 @@ def write(
             frame["recall_at_25"] = hits / np.maximum(size, 1)
         frames.append(frame)
     result |= {"scheme": scheme, "stop": stop, "site_m": SITE_M, "least_sites": LEAST_SITES}
-    pd.concat(species_frames, ignore_index=True).to_parquet(Path(out) / SPECIES, index=False)
+    table = pd.concat(species_frames, ignore_index=True)
+    known = {} if names is None else names.dropna(subset="name").set_index("speciesId")["name"].to_dict()
+    table.insert(1, "name", table["speciesId"].map(known).astype("string").fillna(""))
+    table.to_parquet(Path(out) / SPECIES, index=False)
     pd.concat(frames, ignore_index=True).to_parquet(Path(out) / SURVEYS, index=False)
     (Path(out) / METRICS).write_text(json.dumps(result, indent=1) + "\n")
     return result

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from glc.explain.importance import Importance, measured
+from glc.explain.importance import Importance
 from glc.explain.response import Responses, responses
 from glc.explain.species_map import SpeciesMap, species_map
 from glc.explain.variables import Fitted
@@ -35,24 +35,21 @@ class Explanation:
 
     @classmethod
     def made(
-        cls, fitted: Fitted, species: list[int], *, repeats: int = 5, surveys: int = 1_000, background: int = 200,
-        fold: int = 0, progress: Say = print,
+        cls, fitted: Fitted, species: list[int], importance: Importance, *, background: int = 200, fold: int = 0,
+        progress: Say = print,
     ) -> Self:  # fmt: skip
         """Answer all questions about `species` (ids).
 
-        repeats, surveys : of `glc.explain.importance.measured`; background : surveys of the curves
+        importance : of `glc.explain.importance.measured`; background : surveys of the curves
         fold : whose model draws the maps
         """
         known = fitted.species.set_index("speciesId")["name"]
         names = {number: known[number] if isinstance(known[number], str) else "" for number in species}
         progress("response curves", 5)
         curves = responses(fitted, species, surveys=background)
-        importance = measured(
-            fitted, repeats=repeats, surveys=surveys, progress=lambda text, share: progress(text, 20 + 0.6 * share)
-        )
         maps = []
         for number, identity in enumerate(species):
-            progress(f"map of species {identity}", 80 + 18 * number / len(species))
+            progress(f"map of species {identity}", 40 + 58 * number / len(species))
             maps.append(species_map(fitted, identity, fold=fold))
         return cls(names, curves, importance, tuple(maps))
 

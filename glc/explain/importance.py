@@ -5,7 +5,10 @@ of a whole input, are then permuted among the validation surveys of that fold an
 """
 
 import dataclasses
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -35,6 +38,7 @@ PLACE = "place"
 """The row of the coordinates themselves, with what follows from them: neighbours, region, country, year."""
 CORRELATED = 0.7
 """Absolute rank correlation from which variables share what they say (Dormann et al. 2013)."""
+TABLE, FACTS = "importance.csv", "importance.json"
 COLUMNS = ("input", "column", "variable", "mean", "std", "correlated_with")
 
 
@@ -57,6 +61,20 @@ class Importance:
     folds: tuple[int, ...]
     surveys: int
     repeats: int
+
+    def write(self, folder: Path) -> None:
+        """Write ``importance.csv``, and what of it is no table as ``importance.json``, into `folder`."""
+        self.frame.to_csv(folder / TABLE, index=False)
+        facts = {name: value for name, value in vars(self).items() if name != "frame"}
+        (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read what `write` wrote."""
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        texts = {name: str for name in COLUMNS if name not in ("mean", "std")}
+        frame = pd.read_csv(folder / TABLE, dtype=texts, keep_default_na=False)
+        return cls(frame, **facts | {"folds": tuple(facts["folds"])})
 
 
 def importance(fitted: Fitted, **options: int | str) -> pd.DataFrame:

@@ -41,6 +41,7 @@ from glc.tasks.explain import Explain
 from glc.tasks.explanation import Explanation
 from glc.tasks.explorer import Explorer, FinishedMap
 from glc.tasks.imagery import Cubes, Tabular, Tiles
+from glc.tasks.importance import Importance
 from glc.tasks.location.globe import GlobePatches, VirtualGlobe
 from glc.tasks.location.localisation import LocatedImage, LocatedPlace, LocationErrors
 from glc.tasks.location.places import LocationPlaces
@@ -48,7 +49,7 @@ from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnT
 from glc.tasks.maps import DistributionMap
 from glc.tasks.model import Model
 from glc.tasks.neighbours import Neighbours
-from glc.tasks.predict import Predict
+from glc.tasks.predict import FolderPredict, Predict
 from glc.tasks.provenance import Provenance
 from glc.tasks.report import Report
 from glc.tasks.scores import ClassicalScores, EnsembleScores, NetScores, Predictions
@@ -81,8 +82,10 @@ __all__ = [
     "FinishedMap",
     "Fit",
     "FoldScores",
+    "FolderPredict",
     "Folds",
     "GlobePatches",
+    "Importance",
     "LocatedImage",
     "LocatedPlace",
     "LocationErrors",

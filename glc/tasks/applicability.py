@@ -1,5 +1,6 @@
 """Where an experiment may be trusted: its area of applicability and error profile, from block folds."""
 
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from glc.results import read_surveys
 from glc.surveys import SurveyData
 from glc.tasks.base import GlcTask
 from glc.tasks.evaluate import Evaluate
+from glc.tasks.importance import Importance
 from glc.tasks.inputs import ReadsInputs, input_task
 from glc.tasks.parameters import PathParameter
 from glc.tasks.scores import EnsembleScores
@@ -21,6 +23,8 @@ from glc.types import JSON
 
 if TYPE_CHECKING:
     from glc.applicability.embedding import EmbeddedSurveys
+
+EQUAL = "equal"
 
 
 class Applicability(ReadsInputs):
@@ -34,15 +38,19 @@ class Applicability(ReadsInputs):
     sections = ("inputs",)
     importance = PathParameter(
         "file",
-        "write one with the columns `column` and `mean`",
+        "write one with the columns `column` and `mean`, or give equal",
         optional=True,
+        among=(EQUAL,),
         significant=False,
-        description="table of permutation importance by which predictors count: columns `column` and `mean`",
+        description="table of permutation importance by which columns of tables count, or equal; default: measured "
+        "on held-out blocks",
     )
 
     def content(self) -> JSON:
         # of an experiment that reads no table it changes nothing
-        return storage.file_digest(self.importance) if self.importance and self.tables else None
+        if not (self.importance and self.tables):
+            return None
+        return self.importance if self.importance == EQUAL else storage.file_digest(self.importance)
 
     @cached_property
     def members(self) -> "list[Applicability]":
@@ -83,12 +91,12 @@ class Applicability(ReadsInputs):
 
     def requires(self) -> dict[str, GlcTask]:
         tables = {name: task for name, (task, _) in self.tables.items()}
-        return super().requires() | {"metrics": self.clone(Evaluate)} | tables | self.embeddings
+        measured = {"importance": self.clone(Importance)} if tables and not self.importance else {}
+        return super().requires() | {"metrics": self.clone(Evaluate)} | tables | measured | self.embeddings
 
     def write(self, out: Path) -> None:
         from glc.applicability import area
         from glc.applicability.space import Space
-        from glc.applicability.weights import read as read_weights
 
         data = self.read_surveys()
         train = data.train()
@@ -125,7 +133,7 @@ class Applicability(ReadsInputs):
         else:
             values, categories = self._predictors(data)
             if self.tables:
-                weights = read_weights(self.importance) if self.importance else None
+                weights = self._weights(values.columns)
                 space = Space.of_table(values.iloc[train], weights, categories)
             else:
                 space = Space.of_coordinates()
@@ -149,6 +157,20 @@ class Applicability(ReadsInputs):
             dissimilarity=applicability.dissimilarity.facts,
             profile=None if profile is None else profile.facts,
         )
+
+    def _weights(self, columns: Collection[str]) -> dict[str, float] | None:
+        """Weight of each column of the tables; None where all weigh the same."""
+        from glc.applicability import weights
+        from glc.explain.importance import Importance as Measured
+
+        if self.importance == EQUAL:
+            return None
+        if self.importance:
+            return weights.read(self.importance)
+        own = weights.of_table(Measured.read(self.clone(Importance).folder).frame, columns)
+        if own is None:
+            self.status("no column is important on held-out blocks; all weigh the same")
+        return own
 
     def _nets(self, data: SurveyData) -> "dict[str, EmbeddedSurveys]":
         """The embeddings, or none if too few surveys have imagery to compare a fold with the others."""

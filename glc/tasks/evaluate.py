@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from glc import config, registry, storage
+from glc.evaluation import per_species
+from glc.surveys import read_species
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.experiment import ExperimentProduct, ExperimentTask
 from glc.tasks.scores import Predictions
@@ -24,12 +26,13 @@ class Baselines(ReadsTruth, ExperimentTask):
 class Evaluate(ReadsTruth, ExperimentProduct):
     """Metrics on validation, and on the test where its truth exists: ``ROOT/metrics/<dataset>/<experiment>.json``.
 
+    The area under the ROC curve of each species on validation is the table ``<experiment>.species.csv`` there.
     Of presence-only records alone no sets are decided: the scores themselves are evaluated
     (`glc.evaluation.suitability`).
     """
 
     sections = ("validation.stop",)
-    version = 4
+    version = 5
 
     def predictions(self) -> Predictions:
         """The sets that are evaluated."""
@@ -47,11 +50,17 @@ class Evaluate(ReadsTruth, ExperimentProduct):
         return super().requires() | sets | {"scores": predictions.scores()}
 
     def published(self) -> list[Published]:
-        return [Published(self.stable("metrics", ".json"), self.folder / "metrics.json")]
+        return [
+            Published(self.stable("metrics", ".json"), self.folder / "metrics.json"),
+            Published(self.stable("metrics", ".species.csv"), self.folder / per_species.TABLE),
+        ]
 
     def write(self, out: Path) -> None:
         caveat = config.caveat(self.validation.scheme, self.stop)
         texts = self._write_relative(out) if self.presence_only else self._write_sets(out)
+        data, scores = self.read_surveys(), self.input()["scores"].path
+        species = per_species.of_records(out) if self.presence_only else per_species.of_surveys(scores, data)
+        per_species.write(species, read_species(self.clone(Surveys).folder), out)
         self.status(f"{self.settings.name}: {texts}{f' ({caveat})' if caveat else ''}")
 
     def _write_relative(self, out: Path) -> str:
@@ -64,6 +73,7 @@ class Evaluate(ReadsTruth, ExperimentProduct):
             truth=self.read_truth(),
             scheme=self.validation.scheme,
             stop=self.stop,
+            names=read_species(self.clone(Surveys).folder),
         )
         return f"relative suitability: {suitability.in_words(metrics)}"
 

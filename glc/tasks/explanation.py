@@ -9,6 +9,7 @@ from glc import storage
 from glc.tasks.base import GlcTask, Outputs
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.experiment import ExperimentProduct
+from glc.tasks.importance import Importance
 from glc.tasks.model import Model
 from glc.tasks.outputs import Output, PublishedFolder
 from glc.tasks.parameters import CountParameter
@@ -52,6 +53,7 @@ class Explanation(ExperimentProduct):
             "surveys": self.clone(Surveys),
             "folds": self.clone(Folds),
             "model": self.clone(Model),
+            "importance": self.clone(Importance, repeats=self.repeats, most=self.most),
             "metrics": self.clone(Evaluate),
         }
 
@@ -69,6 +71,7 @@ class Explanation(ExperimentProduct):
     def write(self, out: Path) -> None:
         from glc.explain.citation import citation
         from glc.explain.explanation import Explanation as Answers
+        from glc.explain.importance import Importance as Measured
         from glc.explain.odmap import odmap
         from glc.explain.response import chosen
         from glc.explain.run import Run
@@ -79,8 +82,7 @@ class Explanation(ExperimentProduct):
         answers = Answers.made(
             fitted,
             chosen(fitted, self.species, self.count),
-            repeats=self.repeats,
-            surveys=self.most,
+            Measured.read(needs["importance"].folder),
             background=self.background,
             progress=self.status,
         )

@@ -158,8 +158,8 @@ class ReadsTruth(_Mixed):
         return None if self.virtual else evaluate.truth_digest(editions.recognise(self.dataset))
 
     def raw_files(self) -> list[Facts]:
-        files = [] if self.virtual else editions.recognise(self.dataset).truth()
-        return [*super().raw_files(), *(storage.raw_file(path) for _, path in files)]
+        files = [] if self.virtual else editions.recognise(self.dataset).truth_files()
+        return [*super().raw_files(), *map(storage.raw_file, files)]
 
     def reads(self) -> list[GlcTask]:
         return [*super().reads(), *self.clone(Surveys).requires()]
@@ -168,4 +168,4 @@ class ReadsTruth(_Mixed):
         """Labels of the test, a frame (dataset, surveyId, speciesId), or None."""
         from glc.evaluation import evaluate
 
-        return evaluate.read_truth(editions.recognise(self.clone(Surveys).source))
+        return evaluate.read_truth(editions.recognise(self.clone(Surveys).source), self.clone(Surveys).folder)

@@ -20,6 +20,11 @@ def test_importance_is_a_weight_of_at_least_0(tmp_path, suffix):
     assert weights.read(path) == {"warm": 0.05, "wet": 0.0}
 
 
+def test_only_columns_that_are_predictors_have_a_weight():
+    assert weights.of_table(FRAME, ["warm", "wet"]) == {"warm": 0.05, "wet": 0.0}
+    assert weights.of_table(FRAME, ["wet", "high"]) is None  # nothing of them is important
+
+
 def test_tables_that_say_nothing_are_refused(tmp_path):
     path = tmp_path / "importance.csv"
     FRAME.drop(columns="mean").to_csv(path)

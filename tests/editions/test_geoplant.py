@@ -34,16 +34,16 @@ def test_the_three_tests_are_recognised_and_their_labels_apart(folder):
     editions.check(dataset)
     assert (dataset.edition.name, dataset.tests, dataset.train) == ("geoplant", TESTS, "pa_train")
     assert len(editions.test_ids(dataset)) == 100  # ten ids are in two tests
-    truth = evaluate.read_truth(dataset)
+    truth = evaluate.read_truth(dataset, folder)
     counts = truth.assign(dataset=truth["dataset"].fillna("any")).groupby("dataset")["surveyId"].nunique()
     assert counts.to_dict() == {"pa_test_iid": 40, "any": 30}
     (folder / geoplant.LABELS).unlink()
-    assert set(evaluate.read_truth(dataset)["dataset"]) == {"pa_test_iid"}
+    assert set(evaluate.read_truth(dataset, folder)["dataset"]) == {"pa_test_iid"}
     digest = evaluate.truth_digest(dataset)
     (folder / geoplant.LABELS).write_text("survey,speciesId\n1,2\n")
     assert evaluate.truth_digest(dataset) != digest
     with pytest.raises(DataError, match=r"test_labels.csv: column 'surveyId' is missing"):
-        evaluate.read_truth(dataset)
+        evaluate.read_truth(dataset, folder)
 
 
 def test_ids_of_two_tests_clash_and_their_places_differ():

@@ -80,6 +80,28 @@ def test_a_test_gives_its_places_and_never_its_species(tmp_path):
     assert set(lines["speciesId"]) == {""}
 
 
+def test_the_labels_that_a_test_names_are_for_the_evaluation_alone(tmp_path):
+    folder = own_tables.wide(tmp_path / "wide")
+    assert editions.recognise(folder).edition.labels(editions.recognise(folder)) is None
+    plots = pd.read_csv(folder / "plots.csv", sep=";")
+    plots[:10].to_csv(folder / "places.csv", index=False, sep=";")
+    change(folder, '"places.csv"', '"places.csv"\nspecies_columns = ["Abies*", "Bellis*"]')
+    dataset = editions.recognise(folder)
+    labels = dataset.edition.labels(dataset)
+    wanted = {(row["plot"], name) for _, row in plots[:10].iterrows() for name in own_tables.SPECIES[:2] if row[name]}
+    assert set(labels.itertuples(index=False, name=None)) == wanted
+    assert dataset.truth_files() == [folder / "places.csv"]
+    assert set(frame(folder, "pa_test")["speciesId"]) == {""}
+
+
+def test_labels_of_a_test_need_the_ids_of_its_surveys(tmp_path):
+    folder = own_tables.wide(tmp_path / "wide")
+    pd.read_csv(folder / "plots.csv", sep=";")[:10].to_csv(folder / "places.csv", index=False, sep=";")
+    change(folder, '"places.csv"', '"places.csv"\nsurvey = ""\nspecies_columns = ["*"]')
+    with pytest.raises(ConfigError, match=r"test\.survey: found none, expected the column of the survey's id"):
+        editions.recognise(folder)
+
+
 def test_a_survey_without_species_and_rows_that_cannot_be_used_are_told(tmp_path):
     folder = own_tables.wide(tmp_path / "wide", n=400)
     plots = pd.read_csv(folder / "plots.csv", sep=";", dtype=str)

@@ -160,6 +160,7 @@ def test_votes_rank_the_places_of_species_and_the_metrics_say_relative(votes, tm
     table = pd.read_parquet(tmp_path / suitability.SPECIES)
     of_fold = table[table["split"] == "valid"].groupby("fold")["auc"].mean()
     assert metrics["valid"]["auc"] == pytest.approx(of_fold.mean())
+    assert set(table["name"]) == {""}
     text = suitability.in_words(metrics)
     assert f"validation AUC {metrics['valid']['auc']:.4f} [" in text
     assert "F1" not in text

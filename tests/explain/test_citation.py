@@ -101,3 +101,8 @@ def test_bibtex_is_balanced_and_keys_differ():
     assert len({reference.key for reference in {*every, *PAPERS.values(), SOFTWARE}}) == len(
         {*every, *PAPERS.values(), SOFTWARE}
     )
+
+
+def test_geoplant_names_the_paper_of_the_dataset():
+    cited = citation("v2", {"edition": "geoplant", "parameters": {"dataset": "/data/v2"}}, [])
+    assert [reference.doi for reference in cited.data] == ["10.48550/arXiv.2408.13928"]

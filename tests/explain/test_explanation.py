@@ -3,6 +3,7 @@ import pandas as pd
 from numpy.testing import assert_array_equal
 
 from glc.explain.explanation import Explanation
+from glc.explain.importance import measured
 
 
 def quiet(text, percent):
@@ -10,7 +11,7 @@ def quiet(text, percent):
 
 
 def test_what_is_written_is_read_again(fitted, tmp_path):
-    made = Explanation.made(fitted, [10, 11], repeats=2, background=40, progress=quiet)
+    made = Explanation.made(fitted, [10, 11], measured(fitted, repeats=2), background=40, progress=quiet)
     made.write(tmp_path)
     read = Explanation.read(tmp_path)
     assert read.names == made.names == {10: "Quercus ilex", 11: ""}
@@ -31,7 +32,7 @@ def test_an_experiment_without_inputs_has_maps_alone(fitted, tmp_path):
     fitted.scores = lambda places, values=None, fold=None: fitted.data.labels_of(np.zeros(len(places), int)).astype(
         "f4"
     )
-    Explanation.made(fitted, [10], progress=quiet).write(tmp_path)
+    Explanation.made(fitted, [10], measured(fitted), progress=quiet).write(tmp_path)
     read = Explanation.read(tmp_path)
     assert read.responses.curves.empty
     assert read.importance.frame.empty

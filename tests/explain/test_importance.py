@@ -113,3 +113,11 @@ def test_an_experiment_without_inputs_has_no_importance(fitted):
     answer = measured(fitted)
     assert answer.frame.empty
     assert list(answer.frame.columns) == ["input", "column", "variable", "mean", "std", "correlated_with"]
+
+
+def test_what_is_written_is_read_again(fitted, tmp_path):
+    made = measured(fitted, repeats=2)
+    made.write(tmp_path)
+    read = module.Importance.read(tmp_path)
+    pd.testing.assert_frame_equal(read.frame, made.frame, check_dtype=False)
+    assert {**vars(read), "frame": None} == {**vars(made), "frame": None}

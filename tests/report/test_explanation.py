@@ -9,6 +9,7 @@ import pytest
 
 from glc.explain.citation import citation
 from glc.explain.explanation import Explanation
+from glc.explain.importance import measured
 from glc.explain.odmap import odmap
 from glc.report import explanation as drawing
 from glc.report import page
@@ -23,7 +24,7 @@ def answers():
     """Answers about three species, of which one has a name that must not become markup."""
     fitted = Known(by_used, count=300)
     fitted.species.loc[0, "name"] = "Quercus <b>ilex</b>"
-    return Explanation.made(fitted, [10, 12], repeats=2, background=60, progress=lambda *_: None)
+    return Explanation.made(fitted, [10, 12], measured(fitted, repeats=2), background=60, progress=lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_an_experiment_without_tables_says_why_there_are_no_curves(make_story):
     fitted.scores = lambda places, values=None, fold=None: fitted.data.labels_of(np.zeros(len(places), int)).astype(
         np.float32
     )
-    answers = Explanation.made(fitted, [10], progress=lambda *_: None)
+    answers = Explanation.made(fitted, [10], measured(fitted), progress=lambda *_: None)
     body = section(page.render(dataclasses.replace(make_story(valid=20, test=5), explanation=answers)), "explained")
     assert "nothing to permute" in body
     assert "no response curves" in body

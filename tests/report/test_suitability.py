@@ -26,7 +26,10 @@ def stories(make_story, tmp_path_factory):
     data, folder = records_alone(), tmp_path_factory.mktemp("relative")
     model = Votes(Votes.Options(prior=5.0, scales_m=(20_000, 10_000)))
     run.write(model, data, folder, folds=[0, 1], keep=100, progress=lambda *_: None)
-    metrics = suitability.write(folder, data, folder)
+    names = pd.DataFrame(
+        {"speciesId": data.species[:-1], "name": [f"Planta {species}" for species in data.species[:-1]]}
+    )
+    metrics = suitability.write(folder, data, folder, names=names)
     species = pd.read_parquet(folder / suitability.SPECIES)
     parts = {
         "metrics": metrics,
@@ -78,6 +81,15 @@ def test_measures_have_their_values_and_a_sentence_on_how_to_read_them(rendered)
     assert "frequency everywhere 0.5000 –" in shown
     for row in valid["by_fold"]:
         assert f"{row['fold']} {row['records']} {row['sites']} {row['species']} {row['species_left_out']}" in shown
+
+
+def test_species_are_called_by_name_and_id_and_those_without_a_name_by_id(rendered):
+    story, html = rendered
+    text = text_of(html.split('<section id="species">')[1].split("</section>")[0])
+    *named, last = sorted(story.per_species["speciesId"].unique())
+    assert all(f"Planta {species} ({species})" in text for species in named)
+    assert f" {last} " in text
+    assert f"({last})" not in text
 
 
 def test_other_experiments_are_compared_by_species(rendered):

@@ -11,7 +11,7 @@ from glc.applicability import area
 from glc.errors import ConfigError
 from glc.explain.variables import with_permuted
 from glc.fitted.place_explanation import without
-from glc.tasks import Applicability, Evaluate, Model
+from glc.tasks import Applicability, Evaluate, Importance, Model
 from tests.tasks.pipeline import TINY, run
 
 FOLDS = "validation.run=2+validation.count=4"
@@ -38,9 +38,10 @@ def test_predictors_are_the_tables_that_an_experiment_or_its_members_read(tmp_pa
 def test_importance_counts_only_where_a_table_is_read(tmp_path):
     path = tmp_path / "importance.csv"
     path.write_text("column,mean\nbioclim_bio1,0.5\n")
-    for experiment, counts in (("votes", False), (FOREST, True)):
-        plain, weighted = (applicability(tmp_path, experiment, importance=name) for name in ("", str(path)))
-        assert (plain.identity != weighted.identity) == counts
+    for experiment, counts in (("votes", 1), (FOREST, 3)):
+        made = [applicability(tmp_path, experiment, importance=name) for name in ("", "equal", str(path))]
+        assert len({task.identity for task in made}) == counts
+        assert ["importance" in task.requires() for task in made] == [counts > 1, False, False]
     with pytest.raises(ConfigError, match="no such file"):
         applicability(tmp_path, "votes", importance=str(tmp_path / "absent.csv"))
 
@@ -89,7 +90,7 @@ def test_a_net_of_tiles_is_trusted_by_its_embedding(root, tmp_path):
 @pytest.mark.slow
 def test_a_model_of_rasters_is_trusted_by_their_values(root):
     task = Model(root=root, dataset=TINY, experiment=FOREST)
-    assert {"Tabular", "Evaluate", "Applicability", "Model"} <= set(run(task))
+    assert {"Tabular", "Evaluate", "Importance", "Applicability", "Model"} <= set(run(task))
     fitted = task.clone(Applicability)
     known = area.load(task.model_folder / area.FILE)
     assert known.kind == "table"
@@ -98,6 +99,9 @@ def test_a_model_of_rasters_is_trusted_by_their_values(root):
     predictors = fitted._predictors(data)[0].iloc[data.train()]
     varying = predictors.columns[predictors.std() > 0]
     assert list(names) == list(varying)
+    frame = pd.read_csv(fitted.clone(Importance).folder / "importance.csv").set_index("column")
+    assert_allclose(known.dissimilarity.space.weight, frame["mean"].clip(lower=0)[list(names)], rtol=1e-6)
+    assert 0 < (known.dissimilarity.space.weight > 0).mean() < 1
     surveys = pd.read_parquet(fitted.folder / area.SURVEYS)
     evaluated = pd.read_parquet(task.clone(Evaluate).folder / "surveys.parquet")
     both = surveys.merge(evaluated, on=["split", "surveyId", "fold"])

@@ -73,3 +73,23 @@ def test_splot_open_is_read_with_its_absences_and_its_citation(tmp_path):
     assert facts["datasets"]["pa_train"]["surveys"] == 120
     absences = storage.read_table(task.folder / "absences", "absences").to_pandas()
     assert len(absences) == 1
+
+
+@pytest.mark.slow
+def test_labels_that_the_description_names_score_the_test_and_change_nothing_else(tmp_path, wide):
+    folder = own_tables.wide(tmp_path / "plots", n=300)
+    plots, there = own_tables.records(320)
+    for column, name in enumerate(own_tables.SPECIES):
+        plots[name] = there[:, column].astype(int)
+    places = pd.read_csv(folder / "places.csv", sep=";").merge(plots[["plot", *own_tables.SPECIES]], on="plot")
+    places.to_csv(folder / "places.csv", sep=";", index=False)
+    description = (folder / "dataset.toml").read_text()
+    (folder / "dataset.toml").write_text(f'{description}species_columns = ["*"]\n')
+    task = Submission(root=str(tmp_path / "out"), dataset=str(folder), experiment=SMALL)
+    run(task)
+    product = Path("plots") / f"{wide.settings.name}"
+    metrics = json.loads((tmp_path / "out" / "metrics" / f"{product}.json").read_text())
+    assert metrics["test"]["surveys"] == 20
+    assert metrics["test"]["mean_species"] == there[300:].sum(axis=1).mean()
+    submitted = (Path("submissions") / f"{product}.csv").as_posix()
+    assert (tmp_path / "out" / submitted).read_bytes() == (Path(wide.root) / submitted).read_bytes()

@@ -1,12 +1,14 @@
 """The task `Predict`: a file of places, from the command to its stable path."""
 
+import shutil
+
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
 import glc
 from glc.errors import ConfigError, DataError
-from glc.tasks import Predict
+from glc.tasks import FolderPredict, Predict
 from tests.tasks.pipeline import TINY, run
 
 VOTES = "votes+validation.count=4+validation.run=2"
@@ -49,6 +51,13 @@ def test_a_file_of_places_is_predicted_as_by_the_fitted_experiment(root, tmp_pat
     assert "3 of 4 places predicted" in text
     assert "1 of 4 places: not a number; no predictions (row 3" in text
     assert str(target.path) in text
+    # the folder of the model alone, as on another machine, gives the same table
+    copied = shutil.copytree(task.model.model_folder, tmp_path / "copied")
+    elsewhere = FolderPredict(root=str(tmp_path / "elsewhere"), model=str(copied), places=str(path), top=7)
+    assert run(elsewhere) == ["FolderPredict"]
+    place = target.path.relative_to(task.model.model_folder.parents[2])
+    assert elsewhere.published()[0].path == tmp_path / "elsewhere" / place
+    pd.testing.assert_frame_equal(pd.read_parquet(elsewhere.published()[0].path), table)
     assert run(predict(root, path, top=7)) == []
     path.write_text("plot;lat;lon\na;43.6;3.9\n")
     assert run(predict(root, path, top=7)) == ["Predict"]
@@ -87,3 +96,10 @@ def test_identity_follows_from_the_file_and_what_is_listed(empty_root, tmp_path)
     assert predict(empty_root, tmp_path / "c" / "a.csv").identity == first.identity
     others = [predict(empty_root, tmp_path / "b.csv"), predict(empty_root, tmp_path / "a.csv", top=3)]
     assert first.identity not in {task.identity for task in others}
+
+
+def test_a_folder_that_holds_no_model_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("lon,lat\n3.9,43.6\n")
+    task = FolderPredict(root=str(tmp_path / "out"), model=str(tmp_path), places=str(tmp_path / "a.csv"))
+    with pytest.raises(ConfigError, match=r"no fitted experiment \(model\.json is missing\)"):
+        task.content()

@@ -87,7 +87,9 @@ def _shown(values: Facts, key: str) -> str:
 def species(story: Story) -> Section:
     """AUC by the number of sites, and the species with the most sites."""
     table = story.per_species[story.per_species["split"] == "valid"]
-    grouped = table.groupby("speciesId").agg(sites=("sites", "sum"), auc=("auc", "mean"), boyce=("boyce", "mean"))
+    means = {"sites": ("sites", "sum"), "auc": ("auc", "mean"), "boyce": ("boyce", "mean")}
+    grouped = table.groupby(["speciesId", "name"]).agg(**means)
+    most = grouped.sort_values("sites", ascending=False, kind="stable").head(MOST)
     alt = (
         f"AUC of {len(grouped):,} species by the number of their sites: median {grouped['auc'].median():.3f}, "
         f"from {grouped['auc'].min():.3f} to {grouped['auc'].max():.3f}"
@@ -102,8 +104,8 @@ def species(story: Story) -> Section:
         if len(grouped)
         else None,
         species_rows=[
-            (int(number), int(row["sites"]), row["auc"], row["boyce"])
-            for number, row in grouped.sort_values("sites", ascending=False, kind="stable").head(MOST).iterrows()
+            (f"{name} ({number})" if name else number, int(row["sites"]), row["auc"], row["boyce"])
+            for (number, name), row in most.iterrows()
         ],
     )
 
