@@ -127,6 +127,9 @@ doctor: $(READY)  ## experiments by paper; what is finished, with scores; check 
 verify: $(READY)  ## compare all outputs with their checksums
 	@$(BIN)/glc verify$(if $(ROOT), --root '$(ROOT)')
 
+notebooks: $(READY)  ## execute notebooks/, a page each in ROOT/notebooks (ARGS=NAME for one)
+	$(BIN)/python notebooks/execute.py$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+
 ##@ Experiments: every name from `make list` is a target, such as `make votes`
 submission: $(READY)  ## EXPERIMENT on DATASET: submission, metrics and report
 	$(CENTRAL)$(BIN)/glc run '$(EXPERIMENT)' $(ON)
