@@ -28,7 +28,7 @@ body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 sy
 main { max-width: 56rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
 pre { overflow-x: auto; font: 13px/1.45 ui-monospace, monospace; margin: .6rem 0; overflow-wrap: normal; }
 .highlight pre { background: var(--code); padding: .7rem .9rem; border-radius: 4px; }
-.output_area { overflow-x: auto; }
+.output_area { overflow-x: auto; } .output_stream pre { margin: 0; }
 .prompt, .anchor-link { display: none; }
 figure { margin: .8rem 0; } img { max-width: 100%; height: auto; border-radius: 4px; }
 figcaption { color: var(--soft); font-size: .92rem; }
