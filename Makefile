@@ -112,8 +112,8 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	@touch $@
 
-demo: $(READY)  ## install, then run the default experiment on the small virtual world
-	$(CENTRAL)$(BIN)/glc run geolocation --dataset virtual:small$(if $(ROOT), --root '$(ROOT)')
+demo: $(READY)  ## install, then run an experiment with imagery and neighbours on the virtual world
+	$(CENTRAL)$(BIN)/glc run votes-and-tiles --dataset virtual:small$(if $(ROOT), --root '$(ROOT)')
 
 list: $(READY)  ##+ glc list
 	@$(BIN)/glc list
