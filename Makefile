@@ -112,7 +112,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	@touch $@
 
-demo: $(READY)  ## install, then run an experiment with imagery and neighbours on the virtual world
+demo: $(READY)  ## install, then imagery and neighbours on the small virtual world
 	$(CENTRAL)$(BIN)/glc run votes-and-tiles --dataset virtual:small$(if $(ROOT), --root '$(ROOT)')
 
 list: $(READY)  ##+ glc list
