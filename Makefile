@@ -112,8 +112,8 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	@touch $@
 
-demo: $(READY)  ## install, then run the default experiment on the small virtual world
-	$(CENTRAL)$(BIN)/glc run geolocation --dataset virtual:small$(if $(ROOT), --root '$(ROOT)')
+demo: $(READY)  ## install, then imagery and neighbours on the small virtual world
+	$(CENTRAL)$(BIN)/glc run votes-and-tiles --dataset virtual:small$(if $(ROOT), --root '$(ROOT)')
 
 list: $(READY)  ##+ glc list
 	@$(BIN)/glc list
@@ -126,6 +126,9 @@ doctor: $(READY)  ## experiments by paper; what is finished, with scores; check 
 
 verify: $(READY)  ## compare all outputs with their checksums
 	@$(BIN)/glc verify$(if $(ROOT), --root '$(ROOT)')
+
+notebooks: $(READY)  ## execute notebooks/, a page each in ROOT/notebooks (ARGS=NAME for one)
+	$(BIN)/python notebooks/execute.py$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
 ##@ Experiments: every name from `make list` is a target, such as `make votes`
 submission: $(READY)  ## EXPERIMENT on DATASET: submission, metrics and report

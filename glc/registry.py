@@ -29,8 +29,10 @@ class Registry:
         """Decorator: make the decorated object available as `name` (and give it that ``name`` attribute)."""
 
         def add(member: Registered) -> Registered:
-            if name in self._members and self._members[name] is not member:
-                raise ConfigError(f"{self.kind} {name!r} is registered twice: {self._members[name]} and {member}")
+            known = self._members.get(name, member)
+            # a cell of a notebook that is run again replaces its own member
+            if known is not member and {known.__module__, member.__module__} != {"__main__"}:
+                raise ConfigError(f"{self.kind} {name!r} is registered twice: {known} and {member}")
             self._members[name] = member
             member.name = name
             return member

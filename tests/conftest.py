@@ -30,6 +30,7 @@ _SPARK = (
     "tests/neighbours/test_lsh.py",
     "tests/scenarios/",
     "tests/tasks/",
+    "tests/test_notebooks.py",
 )
 _WITHOUT_SPARK = (
     "tests/tasks/location/test_downstream.py",
@@ -44,6 +45,7 @@ _WITHOUT_SPARK = (
     "tests/tasks/test_presence_only.py",
     "tests/tasks/test_published_inputs.py",
     "tests/tasks/test_refusals.py",
+    "tests/tasks/test_run.py",
     "tests/tasks/test_sdm.py",
     "tests/tasks/test_weights.py",
 )

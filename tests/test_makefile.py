@@ -115,7 +115,13 @@ def test_defaults_are_those_of_the_tasks():
 
     default = Submission()
     assert f"glc run '{default.experiment}' --dataset '{default.dataset}'" in planned("submission")
-    assert f"glc run {default.experiment} --dataset {default.dataset}" in planned("demo")
+
+
+def test_the_demo_is_an_experiment_with_imagery_and_neighbours():
+    name = re.search(r"glc run ([a-z-]+) --dataset virtual:small", planned("demo")).group(1)
+    members = [config.load(member) for member in config.load(name).model.options["members"]]
+    assert any(member.model.name == "votes" for member in members)
+    assert any(wanted.tiles for member in members for wanted in member.inputs)
 
 
 def test_the_central_scheduler_is_that_of_the_vm_settings():

@@ -1,101 +1,134 @@
-"""Notebooks read finished results, import glc only, are kept without outputs, and run."""
+"""Notebooks use public names only, are kept without outputs, and run; what they show is one page without a network."""
 
 import ast
 import json
+import re
+import sys
 from pathlib import Path
 
-import matplotlib
 import pytest
-
-from glc.errors import DataError
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-ALLOWED = {"glc", "pandas", "matplotlib", "numpy", "json", "os", "pathlib"}
+ALLOWED = {"glc", "json", "matplotlib", "numpy", "pandas", "pathlib", "torch"}
 
 every_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-def code_cells(notebook):
-    """Sources of the code cells of a notebook file, in order."""
-    cells = json.loads(notebook.read_text())["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+def cells(notebook, kind):
+    """Sources of the cells of a notebook file, in order."""
+    return ["".join(cell["source"]) for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == kind]
 
 
-def execute(notebook):
-    """Run the code cells one after the other; return their namespace."""
-    names = {"__name__": "__main__"}
-    for number, source in enumerate(code_cells(notebook), 1):
-        exec(compile(source, f"{notebook.name} cell {number}", "exec"), names)
-    return names
+def tree(notebook):
+    """The syntax tree of all code cells."""
+    return ast.parse("\n".join(cells(notebook, "code")))
 
 
-@pytest.fixture
-def results(tmp_path, monkeypatch):
-    """A root with the metrics of three experiments on a dataset; the last has no test truth and a TOML of its own."""
-    metrics = {
-        "votes": {"valid": (0.3, 0.28, 0.32), "test": (0.29,)},
-        "frequency": {"valid": (0.1, 0.09, 0.11), "test": (0.12,)},
-        "own": {"valid": (0.2, 0.15, 0.25)},
-    }
-    folder = tmp_path / "metrics" / "place"
-    folder.mkdir(parents=True)
-    keys = ("sample_f1", "sample_f1_low", "sample_f1_high")
-    for name, splits in metrics.items():
-        values = {split: dict(zip(keys, found, strict=False)) for split, found in splits.items()}
-        values["valid"]["by_fold"] = [{"fold": 0, "sample_f1": 0.1}]
-        (folder / f"{name}.json").write_text(
-            json.dumps(values | {"scheme": "block", "stop": "next", "unscored": ["12x"]})
-        )
-    monkeypatch.setenv("GLC_ROOT", str(tmp_path))
-    monkeypatch.setenv("GLC_DATASET", "place")
-    backend = matplotlib.get_backend()
-    matplotlib.use("agg")
-    yield metrics
-    matplotlib.pyplot.close("all")
-    matplotlib.use(backend)
+@pytest.fixture(scope="module")
+def execute():
+    """The module of notebooks/execute.py."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        import execute
+    finally:
+        sys.path.remove(str(FOLDER))
+    return execute
 
 
 @every_notebook
-def test_is_kept_without_outputs(notebook):
+def test_is_kept_without_outputs_and_without_noise(notebook):
     content = json.loads(notebook.read_text())
-    assert content["nbformat"] == 4
-    assert len({cell["id"] for cell in content["cells"]}) == len(content["cells"])
+    assert (content["nbformat"], content["nbformat_minor"]) == (4, 5)
+    assert set(content["metadata"]) == {"kernelspec", "language_info"}
+    assert content["metadata"]["language_info"] == {"name": "python"}
+    names = [cell["id"] for cell in content["cells"]]
+    assert len(set(names)) == len(names)
     for cell in content["cells"]:
+        assert re.fullmatch(r"[a-z][a-z0-9-]*", cell["id"]), "a cell's id is a word that stays"
+        assert cell["metadata"] == {}
         if cell["cell_type"] == "code":
             assert cell["outputs"] == []
             assert cell["execution_count"] is None
 
 
 @every_notebook
-def test_imports_glc_only(notebook):
-    found = set()
-    for node in ast.walk(ast.parse("\n".join(code_cells(notebook)))):
-        if isinstance(node, ast.Import):
-            found |= {name.name.split(".")[0] for name in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add(node.module.split(".")[0])
-    assert "glc" in found
-    assert found <= ALLOWED
+def test_begins_with_its_title(notebook):
+    assert cells(notebook, "markdown")[0].startswith("# ")
+    assert json.loads(notebook.read_text())["cells"][0]["cell_type"] == "markdown"
 
 
 @every_notebook
-def test_runs(notebook, results):
-    assert execute(notebook)
+def test_imports_public_names_of_few_packages(notebook):
+    found = set()
+    for node in ast.walk(tree(notebook)):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{name.name}" for name in node.names}
+        elif isinstance(node, ast.Attribute):
+            assert not node.attr.startswith("_") or node.attr == "__init__"
+    assert any(name.startswith("glc") for name in found)
+    assert {name.split(".")[0] for name in found} <= ALLOWED
+    assert not [name for name in found if any(part.startswith("_") for part in name.split("."))]
 
 
-def test_results_show_what_the_metrics_say(results):
-    names = execute(FOLDER / "results.ipynb")
-    for experiment, splits in results.items():
-        for split, (f1, *_) in splits.items():
-            assert names["scores"].loc[(experiment, split), "sample_f1"] == f1
-    assert len(names["scores"]) == 5
-    assert list(names["f1"].index) == ["frequency", "own", "votes"]
-    drawn = names["axes"].get_lines()
-    assert any(list(line.get_xdata()) == [0.1, 0.2, 0.3] for line in drawn)
+@every_notebook
+def test_every_figure_has_a_caption_and_named_axes(notebook):
+    for source in cells(notebook, "code"):
+        if "Figure(" in source:
+            assert "Captioned(" in source
+            assert "label=" in source
 
 
-def test_results_say_what_to_do_without_metrics(results, monkeypatch):
-    monkeypatch.setenv("GLC_DATASET", "elsewhere")
-    with pytest.raises(DataError, match=r"elsewhere: no metrics; datasets with some: \['place'\]"):
-        execute(FOLDER / "results.ipynb")
+@every_notebook
+def test_links_lead_somewhere(notebook):
+    for target in re.findall(r"\]\(([^)]+)\)", "\n".join(cells(notebook, "markdown"))):
+        assert (FOLDER / target).exists(), target
+
+
+def test_an_own_root_leaves_other_settings_of_the_user(execute, tmp_path, monkeypatch):
+    own = tmp_path / "own.cfg"
+    own.write_text("[machine]\nroot = elsewhere\nmemory_gb = 8\n[core]\nlocal_scheduler = true\n")
+    monkeypatch.setenv("LUIGI_CONFIG_PATH", str(own))
+    (path,) = execute.settings(str(tmp_path / "out"), tmp_path).values()
+    text = Path(path).read_text()
+    assert f"root = {tmp_path / 'out'}" in text
+    assert "memory_gb = 8" in text
+    assert "local_scheduler = true" in text
+    assert execute.settings("", tmp_path) == {}
+
+
+def test_a_page_escapes_its_title_and_loads_nothing(execute):
+    import nbformat
+
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_markdown_cell("# a <b> & c"), nbformat.v4.new_code_cell("1 + 1")]
+    page = execute.render(notebook)
+    assert "<title>a &lt;b&gt; &amp; c</title>" in page
+    assert "<script" not in page
+    assert not re.search(r'(src|href)="(?!#|data:)', page)
+
+
+def test_an_unknown_notebook_is_refused_with_the_names(execute):
+    with pytest.raises(SystemExit, match="nothing-like-it: no such notebook; expected some of: 1-look-at-the-data"):
+        execute.main(["nothing-like-it"])
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Folder of all outputs, which the notebooks share."""
+    return tmp_path_factory.mktemp("notebooks-root")
+
+
+@pytest.mark.slow
+@every_notebook
+def test_runs_and_shows_its_figures(notebook, execute, root, tmp_path):
+    page = execute.execute(notebook, tmp_path, str(root)).read_text()
+    figures = sum("Captioned(" in source for source in cells(notebook, "code"))
+    captions = re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]+)"><figcaption>', page)
+    assert len(captions) == figures
+    assert all(re.search(r"\d", caption) for caption in captions), "a caption says values"
+    assert "Warning" not in page
+    assert "<script" not in page
+    assert not re.search(r'(?:src|href)="https?:', page)

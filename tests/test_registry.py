@@ -25,6 +25,15 @@ def test_a_name_belongs_to_one_member():
         registry.register("one")(type("B", (), {}))
 
 
+def test_a_cell_of_a_notebook_may_be_run_again():
+    registry = Registry("thing", "glc.prediction")
+    for number in (1, 2):
+        registry.register("one")(type("A", (), {"__module__": "__main__", "number": number}))
+    assert registry.get("one").number == 2
+    with pytest.raises(ConfigError, match="registered twice"):
+        registry.register("one")(type("A", (), {"__module__": "glc.prediction.own"}))
+
+
 def test_every_member_and_each_of_its_options_is_described():
     for registry in (models, losses, decoders):
         for name in registry.choices():

@@ -34,6 +34,7 @@ from glc.tasks.applicability import Applicability
 from glc.tasks.budget import DctBudget
 from glc.tasks.clean import Clean
 from glc.tasks.compare import Compare
+from glc.tasks.console.program import run
 from glc.tasks.data_page import DataPage
 from glc.tasks.embedding import SpeciesEmbedding
 from glc.tasks.evaluate import Baselines, Evaluate
@@ -110,4 +111,5 @@ __all__ = [
     "Verify",
     "VirtualGlobe",
     "VirtualPart",
+    "run",
 ]

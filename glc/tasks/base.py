@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import luigi
+from luigi.parameter import ParameterVisibility
 from luigi.task import flatten, task_id_str
 
 from glc import cpu, editions, memory, scratch, storage, world
@@ -46,7 +47,10 @@ class GlcTask(ConsoleTask):
     """
 
     root = RootParameter(
-        default="", significant=False, description="folder of all outputs (default: root of [machine])"
+        default="",
+        significant=False,
+        visibility=ParameterVisibility.HIDDEN,
+        description="folder of all outputs (default: root of [machine])",
     )
     version = 1
     _made, _by_parameters = False, ""

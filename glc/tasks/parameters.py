@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import luigi
+from luigi.parameter import ParameterVisibility
 
 from glc import config, editions, world
 from glc.errors import ConfigError, did_you_mean
@@ -114,11 +115,14 @@ class EncoderExperimentParameter(ExperimentParameter):
 
 
 class SectionParameter(NamedParameter[T]):
-    """A frozen section (`glc.config`) as a JSON object of the keys that differ from the defaults."""
+    """A frozen section (`glc.config`) as a JSON object of the keys that differ from the defaults.
+
+    It is not shown on Luigi's page, whose lines would be several screens wide.
+    """
 
     def __init__(self, section: type[T], **kwargs: Keywords) -> None:
         self.section = section
-        super().__init__(**kwargs)
+        super().__init__(visibility=ParameterVisibility.HIDDEN, **kwargs)
 
     def normalize(self, x: JSON) -> T:
         if isinstance(x, self.section):
@@ -231,6 +235,7 @@ def imagery_folder() -> PathParameter:
         "give the one that holds the rasters or images",
         optional=True,
         significant=False,
+        visibility=ParameterVisibility.HIDDEN,
         variable="IMAGERY",
         description="folder of the imagery, searched before the dataset's own",
     )

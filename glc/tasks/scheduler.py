@@ -1,5 +1,8 @@
 """``make scheduler``: Luigi's central scheduler on loopback, with its state where only its user may write.
 
+Its first page, ``/``, is ours (`glc.report.scheduler`): Luigi's own, at ``/static/visualiser/index.html``, is wider
+than a phone and loads its fonts from the network.
+
     python -m glc.tasks.scheduler [--port N]
 
 The state is a pickle, which runs what it holds when it is read: whoever may write it may run code as its user. So it is
@@ -10,11 +13,15 @@ import argparse
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 
+import tornado.web
+from luigi import scheduler, server
 from luigi.cmdline import luigid
 
 from glc.errors import ConfigError, run_command
+from glc.report.scheduler import render
 from glc.tasks import machine
 
 ADDRESS = "127.0.0.1"
@@ -47,6 +54,35 @@ def check_port(port: int) -> None:
             ) from None
 
 
+class Overview(tornado.web.RequestHandler):
+    """The page of what runs, failed and waits."""
+
+    def initialize(self, tasks: scheduler.Scheduler) -> None:
+        """Called by Tornado.
+
+        tasks : the scheduler
+        """
+        self.tasks = tasks
+
+    def get(self) -> None:
+        """Answer a browser."""
+        self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+        self.write(render(self.tasks.task_list(limit=False).values(), time.time()))
+
+    def head(self) -> None:
+        """Answer a check whether the scheduler is there."""
+
+
+def application(tasks: scheduler.Scheduler) -> tornado.web.Application:
+    """Luigi's pages and API for a scheduler, with `Overview` as the first page."""
+    made = _luigis_application(tasks)
+    made.add_handlers(r".*", [(r"/", Overview, {"tasks": tasks})])
+    return made
+
+
+_luigis_application = server.app
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the scheduler until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m glc.tasks.scheduler", description=__doc__.splitlines()[0])
@@ -58,6 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"http://localhost:{port} shows the DAG of: make submission SCHEDULER=central", flush=True)
     print(f"state and log: {folder}", flush=True)
     state = str(folder / "state.pickle")
+    server.app = application  # luigid offers no other way to add a page
     luigid(["--address", ADDRESS, "--port", str(port), "--logdir", str(folder), "--state-path", state])
 
 

@@ -113,7 +113,7 @@ class Submission(ExperimentProduct):
             f"{self.settings.name} on {self.subject}: {in_words(metrics)}",
             *(f"  submission {path}" for path in submissions),
             f"  scores     {self.stable('metrics', '.json')}",
-            f"  report     {self.stable('reports') / 'index.html'}",
+            f"  report     {(self.stable('reports') / 'index.html').as_uri()}",
             *self._left_out(),
             *self._weights(),
             *self._unscored(),

@@ -114,6 +114,10 @@ class Folds(FoldedTask):
         # how many of the folds are run, and which one stops a training, does not change them
         return {key: value for key, value in config.to_dict(self.validation).items() if key not in ("run", "stop")}
 
+    def read_surveys(self) -> SurveyData:
+        """The dataset's surveys with these folds."""
+        return read_survey_data(self.clone(Surveys).folder, self.folder)
+
     def write(self, out: Path) -> None:
         from glc.etl import folds
 

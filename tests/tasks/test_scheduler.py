@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -16,15 +15,14 @@ from glc.config.paths import CHECKOUT
 
 @pytest.fixture
 def scheduler(tmp_path):
-    """A luigid on loopback at a free port, with the settings of the checkout."""
+    """The scheduler of ``make scheduler`` at a free port, with its state apart from the user's."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    (tmp_path / "luigid").mkdir()
-    command = [str(Path(sys.executable).parent / "luigid"), "--address", "127.0.0.1", "--port", str(port)]
-    command += ["--state-path", str(tmp_path / "luigid" / "state"), "--logdir", str(tmp_path / "luigid")]
-    environment = clean() | {"LUIGI_CONFIG_PATH": str(CHECKOUT / "conf" / "luigi.cfg")}
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "glc.tasks.scheduler", "--port", str(port)]
+    environment = clean() | {"XDG_STATE_HOME": str(tmp_path / "state")}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(command, env=environment, cwd=CHECKOUT, **quiet)
     try:
         for _ in range(100):
             try:
@@ -61,6 +59,13 @@ def test_the_dag_runs_on_the_central_scheduler_and_a_failure_ends_it(scheduler, 
     query = urllib.request.urlopen(f"http://127.0.0.1:{scheduler}/api/task_list?data=%7B%22status%22%3A%22DONE%22%7D")
     told = json.loads(query.read())["response"]
     assert any(name.startswith("Folds") for name in told), told
+    folds = next(task for name, task in told.items() if name.startswith("Folds"))
+    assert folds["params"] == {"dataset": "virtual:tiny"}  # no settings as JSON, no paths
+    page = urllib.request.urlopen(f"http://127.0.0.1:{scheduler}/")
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    text = page.read().decode()
+    assert "<b>Folds</b> <span>virtual:tiny</span>" in text
+    assert " done</h1>" in text
 
     began = time.monotonic()
     done = luigi(scheduler, root, "Folds", "--dataset", "virtual:tiny", "--validation", '{"count": 5000}')

@@ -8,7 +8,8 @@ The same for ``glc run``, for ``luigi --module glc.tasks …`` and for ``python 
 - results end on standard output, failures and the place of the log on standard error. Exit codes are those of
   ``[retcode]`` in luigi.cfg; 130 after Ctrl-C and 143 after SIGTERM (`signals`).
 
-Tasks that Python code runs with ``luigi.build`` print as Luigi does: the console starts only with a command.
+Tasks that Python code runs with `glc.tasks.run` (`program`) show their stages, too; with ``luigi.build`` they print as
+Luigi does.
 """
 
 import atexit
@@ -17,8 +18,8 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
@@ -54,6 +55,8 @@ class Console:
         self.stages = Stages()
         self.view: screen.View | None = None
         self.scheduled: set[tuple[str, str]] = set()
+        self.errors: list[BaseException] = []
+        """What failed tasks of this process raised."""
         self.temporary = ExitStack()
 
     @property
@@ -145,6 +148,18 @@ def start(command: list[str]) -> None:
         atexit.register(_console.end)
 
 
+@contextmanager
+def accompanied_by(console: Console) -> Iterator[None]:
+    """Have `console` accompany what Luigi runs meanwhile."""
+    global _console
+    before, _console = _console, console
+    try:
+        yield
+    finally:
+        _console = before
+        console.end()
+
+
 def started_by_luigi() -> bool:
     """Whether this process is the command ``luigi`` or ``python -m luigi``."""
     program = Path(sys.argv[0])
@@ -208,10 +223,12 @@ def _started(console: Console, task: luigi.Task) -> None:
         if now - reported["table"] >= REPORT_EVERY or done == total:
             reported["table"] = now
             console.journal.note("progress", id=task.task_id, what=what, done=done, total=total, at=now)
-        if total and now - reported["page"] >= PAGE_EVERY and task.set_progress_percentage:
+        if now - reported["page"] >= PAGE_EVERY and task.set_progress_percentage:
             reported["page"] = now
             with suppress(Exception):  # a scheduler that cannot be reached must not end a training
-                task.set_progress_percentage(round(100 * done / total))
+                task.set_status_message(what)
+                if total:
+                    task.set_progress_percentage(round(100 * done / total))
 
     progress.report_to(report)
 
@@ -242,6 +259,8 @@ def _failed(console: Console, task: luigi.Task, error: BaseException | str) -> N
         return  # a library's way out of an interrupt
     console.schedule(task, "waiting")
     console.journal.note("failed", id=task.task_id, at=time.time())
+    if isinstance(error, BaseException):
+        console.errors.append(error)
     cause = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else error
     if debugging() and isinstance(error, BaseException):
         cause = f"{cause}\n{''.join(traceback.format_exception(error)).rstrip()}"

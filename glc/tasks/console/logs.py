@@ -52,16 +52,21 @@ class Logs:
         self._name = _file_name(command)
         self._screen: tuple[int, int] | None = None
         self._memory = logging.handlers.MemoryHandler(_MOST, flushLevel=logging.CRITICAL + 1)
-        root = logging.getLogger()
+        self._handlers: list[logging.Handler] = []
         for handler in (self._memory, _Screen(journal)):
-            root.addHandler(handler)
+            self._add(handler)
         if verbose:
             stream = logging.StreamHandler()
             stream.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-            root.addHandler(stream)
-        for name in ("luigi", "luigi-interface", "glc"):
+            self._add(stream)
+        self._levels = {name: logging.getLogger(name).level for name in ("luigi", "luigi-interface", "glc")}
+        for name in self._levels:
             logging.getLogger(name).setLevel(logging.INFO)
         logging.captureWarnings(True)
+
+    def _add(self, handler: logging.Handler) -> None:
+        logging.getLogger().addHandler(handler)
+        self._handlers.append(handler)
 
     def open(self, root: Path) -> TextIO:
         """Open ``root/logs/<time>-<command>.log``; the stream to use for the screen."""
@@ -73,7 +78,7 @@ class Logs:
             fd, self.path = self._create(Path(tempfile.gettempdir()))
         handler = logging.FileHandler(self.path)
         handler.setFormatter(_FORMAT)
-        logging.getLogger().addHandler(handler)
+        self._add(handler)
         logging.getLogger().removeHandler(self._memory)
         self._memory.setTarget(handler)
         self._memory.close()
@@ -104,6 +109,20 @@ class Logs:
             return sys.stdout, sys.stderr
         out, error = (os.fdopen(os.dup(fd), "w") for fd in self._screen)
         return out, error
+
+    def restore(self) -> None:
+        """Leave logging and file descriptors 1 and 2 as they were before."""
+        for handler in self._handlers:
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)
+        logging.captureWarnings(False)
+        if self._screen is not None:
+            for copy, own in zip(self._screen, (1, 2), strict=True):
+                os.dup2(copy, own)
+                os.close(copy)
+            self._screen = None
 
 
 def _file_name(command: list[str]) -> str:
