@@ -42,11 +42,22 @@ def keep_best(matrix: np.ndarray | sparse.csr_matrix, keep: int) -> sparse.csr_m
         if dense.shape[1] > keep:
             floor = np.partition(dense, -keep, axis=1)[:, -keep, None]
             dense = np.where(dense >= floor, dense, 0)
-        return sparse.csr_matrix(np.maximum(dense, 0))
+        return from_dense(np.maximum(dense, 0))
     matrix = matrix.tocsr()
     if np.diff(matrix.indptr).max(initial=0) <= keep:
-        return matrix.astype(np.float32)
+        return matrix.astype(np.float32, copy=False)
     return matrix.multiply(top_k(matrix, keep)).tocsr().astype(np.float32)
+
+
+def from_dense(block: np.ndarray) -> sparse.csr_matrix:
+    """CSR of a dense (n, m) `block`, most of which is not zero: as ``csr_matrix(block)``, which takes longer."""
+    known = block != 0
+    counts = known.sum(axis=1)
+    every = counts.sum() == block.size
+    columns = np.broadcast_to(np.arange(block.shape[1], dtype=np.int32), block.shape)
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    data, indices = (block.ravel(), columns.ravel()) if every else (block[known], columns[known])
+    return sparse.csr_matrix((data, indices, indptr), shape=block.shape)
 
 
 def of_rows(data: SurveyData, rows: np.ndarray, fold: int, matrix: sparse.csr_matrix) -> Scores:
