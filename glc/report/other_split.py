@@ -66,4 +66,5 @@ def read(folder: Path, settings: config.Experiment) -> list[OtherSplit]:
 
 def _without_validation(settings):
     content = config.to_dict(settings)
-    return {key: value for key, value in content.items() if key not in ("name", "description", "validation", "compare_with")}
+    apart = ("name", "description", "validation", "compare_with")
+    return {key: value for key, value in content.items() if key not in apart}
