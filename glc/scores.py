@@ -13,7 +13,6 @@ from glc import storage
 from glc.errors import DataError
 from glc.surveys import SurveyData
 
-
 _FULL = 0.5
 """Share of entries from which the sum of sparse matrices takes longer than that of dense ones."""
 _DENSE_ENTRIES = 1_000_000
