@@ -52,8 +52,8 @@ def to_lists(matrix: sparse.csr_matrix, species: np.ndarray) -> pa.ListArray:
 
 def widen(matrix: sparse.csr_matrix, species: np.ndarray, wider: np.ndarray) -> sparse.csr_matrix:
     """The same CSR rows over the vocabulary `wider`, which must hold every id of `species`."""
-    columns = np.searchsorted(wider, species)
     matrix = matrix.tocsr()
+    columns = np.searchsorted(wider, species).astype(matrix.indices.dtype)  # another type would be copied twice
     return sparse.csr_matrix((matrix.data, columns[matrix.indices], matrix.indptr), shape=(matrix.shape[0], len(wider)))
 
 

@@ -79,3 +79,32 @@ def test_scores_of_different_species_do_not_mix():
 def _made(folder):
     folder.mkdir(parents=True)
     return folder
+
+
+@pytest.mark.parametrize("share", [0.2, 0.9, 1.0])
+def test_the_sum_of_several_scores_is_that_of_sparse_matrices_to_the_bit(share, monkeypatch):
+    monkeypatch.setattr(scores, "_DENSE_ENTRIES", 40)  # blocks of a few rows
+    rng = np.random.default_rng(3)
+    parts = [
+        sparse.csr_matrix((rng.random((11, 13)) * (rng.random((11, 13)) < share)).astype(np.float32)) for _ in "abc"
+    ]
+    wanted = (parts[0] + parts[1] + parts[2]) / np.float32(3)
+    ids, fold, species = np.arange(11), np.zeros(11, np.int32), np.arange(13)
+    mean = scores.mean([scores.Scores(ids, fold, species, part) for part in parts], 13).matrix
+    assert mean.toarray().tobytes() == wanted.toarray().astype(np.float32).tobytes()
+    assert mean.nnz == wanted.nnz
+
+
+def test_a_dense_block_becomes_the_csr_of_scipy():
+    rng = np.random.default_rng(0)
+    for block in (
+        rng.random((4, 5)),
+        rng.random((4, 5)) * (rng.random((4, 5)) < 0.5),
+        np.zeros((3, 2)),
+        np.zeros((0, 2)),
+    ):
+        made, wanted = scores.from_dense(block.astype(np.float32)), sparse.csr_matrix(block.astype(np.float32))
+        assert made.shape == wanted.shape
+        for name in ("data", "indices", "indptr"):
+            assert_array_equal(getattr(made, name), getattr(wanted, name))
+            assert getattr(made, name).dtype == getattr(wanted, name).dtype

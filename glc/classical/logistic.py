@@ -15,7 +15,7 @@ from glc.config import SOME, Count, NotNegative, Seed, section
 from glc.errors import DataError
 from glc.progress import tqdm
 from glc.registry import models
-from glc.surveys import SurveyData
+from glc.surveys import TEST, SurveyData
 
 _VALUES_PER_PARTITION = 1_000_000
 
@@ -80,7 +80,7 @@ class Logistic(ChoosesSources):
             "occurrences": int(count[chosen].sum()),
             "cases": len(cases["label"]),
         }
-        self._fitted = {"weights": weights, "bias": bias, "chosen": chosen}
+        self._fold, self._fitted = fold, {"weights": weights, "bias": bias, "chosen": chosen}
         return self._scorer(place, len(data.species), **self._fitted)
 
     def _scorer(self, train, species, weights, bias, chosen):
@@ -95,12 +95,14 @@ class Logistic(ChoosesSources):
 
     def save(self, folder: Path) -> None:
         """Write the coefficients as ``logistic.npz``: a prediction then needs no Spark."""
-        np.savez(folder / "logistic.npz", **self._fitted)
+        np.savez(folder / "logistic.npz", fold=TEST if self._fold is None else self._fold, **self._fitted)
 
     def restore(self, folder: Path, data: SurveyData) -> Scorer:
-        train = data.places.iloc[training_rows(data, None, self.options.sources)]
-        with np.load(folder / "logistic.npz", allow_pickle=False) as fitted:
-            return self._scorer(train, len(data.species), **fitted)
+        with np.load(folder / "logistic.npz", allow_pickle=False) as arrays:
+            fitted = dict(arrays)
+        fold = int(fitted.pop("fold"))
+        train = training_rows(data, None if fold == TEST else fold, self.options.sources)
+        return self._scorer(data.places.iloc[train], len(data.species), **fitted)
 
     def _cases(self, features, place, occurrences):
         """Dict of features (c, d), label, weight and fold (c,): occurrences of a class in a square and a fold.

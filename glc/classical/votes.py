@@ -7,9 +7,10 @@ import pandas as pd
 from scipy import sparse
 
 from glc import geo
+from glc import scores as score_tables
 from glc.classical._base import Classical, Scorer
 from glc.config import SOME, NotNegative, Positive, section
-from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
+from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool, sums
 from glc.neighbours.uncertainty import Uncertainty, widened
 from glc.registry import models
 from glc.surveys import SurveyData
@@ -68,15 +69,17 @@ class Votes(Classical):
 
         def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
             points = geo.unit_sphere(places["lon"], places["lat"])
-            blocks = []
+            shares = np.empty((len(places), len(overall)), np.float32)
             for start in range(0, len(places), _ROWS):
-                share = np.tile((overall / overall.sum()).astype(np.float32), (min(_ROWS, len(places) - start), 1))
+                share = shares[start : start + _ROWS]
+                share[:] = (overall / overall.sum()).astype(np.float32)
                 for scale, cells in zip(scales, pools, strict=True):
-                    votes = (kernel(points[start : start + _ROWS], cells.points, scale) @ cells.counts).toarray()
+                    votes = sums(kernel(points[start : start + _ROWS], cells.points, scale), cells.counts)
                     share *= self.options.prior
                     share += votes
                     share /= votes.sum(axis=1, keepdims=True) + self.options.prior
-                blocks.append(sparse.csr_matrix(np.minimum(share * richness, 1)))
-            return sparse.vstack(blocks, format="csr")
+                share *= richness
+                np.minimum(share, 1, out=share)
+            return score_tables.from_dense(shares)
 
         return score

@@ -22,6 +22,7 @@ from glc.fitted.places import Surroundings
 from glc.fitted.scorers import PlaceScorer, open_scorer
 from glc.prediction import decode, ranking
 from glc.prediction.correction import correct
+from glc.prediction.decided import Decided
 from glc.types import Facts, StrPath
 
 if TYPE_CHECKING:
@@ -129,11 +130,23 @@ class FittedExperiment:
         self._scorer.want(self._applicability.components if self._applicability else {})
         return self._scorer.scores(places, values, fold)
 
+    def decide(self, scores: sparse.csr_matrix, places: pd.DataFrame) -> Decided:
+        """What `sets` and `expected_species` say, from one ranking of `scores` at `places`."""
+        ranked = ranking.rank(scores)
+        return Decided(ranked, self._sets(ranked, scores.shape, places), self._expected(ranked))
+
     def sets(self, scores: sparse.csr_matrix, places: pd.DataFrame) -> sparse.csr_matrix:
         """The decided species sets, boolean CSR, of `scores` at `places`; empty for a model that has none."""
+        return self._sets(ranking.rank(scores), scores.shape, places)
+
+    def expected_species(self, scores: sparse.csr_matrix) -> np.ndarray:
+        """Expected number of species, (n,): the sum of presence probabilities, calibrated on validation surveys."""
+        return self._expected(ranking.rank(scores))
+
+    def _sets(self, ranked, shape, places):
         if self.relative or not len(places):
-            return sparse.csr_matrix(scores.shape, dtype=bool)
-        decided = decode.decide(self._decoder, ranking.rank(scores), scores.shape)
+            return sparse.csr_matrix(shape, dtype=bool)
+        decided = decode.decide(self._decoder, ranked, shape)
         choice = self.settings.postprocess
         if choice.name != "none":
             member = registry.corrections.get(choice.name)
@@ -150,14 +163,12 @@ class FittedExperiment:
     def _calibration(self) -> decode.ExpectedF1:
         return decode.restore(config.Choice("expected_f1"), self.folder / layout.CALIBRATION)
 
-    def expected_species(self, scores: sparse.csr_matrix) -> np.ndarray:
-        """Expected number of species, (n,): the sum of presence probabilities, calibrated on validation surveys."""
+    def _expected(self, ranked):
         if self.relative:
-            return np.full(scores.shape[0], np.nan)
-        chances = sparse.csr_matrix(
-            (self._calibration.probabilities(scores.data), scores.indices, scores.indptr), scores.shape
-        )
-        return np.asarray(chances.sum(axis=1)).ravel()
+            return np.full(len(ranked.lengths), np.nan)
+        # scores that fall are calibrated several times as fast as scores in any order
+        chances = self._calibration.probabilities(ranked.values)
+        return np.bincount(np.repeat(np.arange(len(ranked.lengths)), ranked.lengths), chances, len(ranked.lengths))
 
     def training_distance_m(self, places: pd.DataFrame) -> np.ndarray:
         """Great-circle metres (n,) to the nearest training survey."""
@@ -234,29 +245,21 @@ class FittedExperiment:
 
     def table(self, places: pd.DataFrame, values: "Mapping[str, InputsAt]", most: int = _LISTED) -> pd.DataFrame:
         """What `predict` returns, of `places` with the inputs `values`."""
-        scores = self.scores(places, values)
-        decided = self.sets(scores, places)
-        ids, ranked = self.species["speciesId"].to_numpy(), ranking.rank(scores)
-        species, probability, predicted = [], [], []
-        for row in range(len(places)):
-            inside = decided.indices[decided.indptr[row] : decided.indptr[row + 1]]
-            best = slice(ranked.indptr[row], ranked.indptr[row + 1])
-            columns, chances = ranked.columns[best], ranked.values[best]
-            count = max(most, len(inside))
-            species.append(ids[columns[:count]])
-            probability.append(chances[:count].astype(np.float32))
-            order = np.argsort(-np.asarray(scores[row, inside].todense()).ravel(), kind="stable")
-            predicted.append(ids[inside[order]])
+        decided = self.decide(self.scores(places, values), places)
+        row, column, score, member = ranking.best(decided.ranked, decided.sets, most)
+        species = self.species["speciesId"].to_numpy()[column]
+        starts = np.arange(1, len(places))
+        every, of_set = np.searchsorted(row, starts), np.searchsorted(row[member], starts)
         missing = [", ".join(names) for names in self._missing(places, values)]
         trust = self.applicability(places, values)
         return pd.DataFrame(
             {
                 "lon": places["lon"].to_numpy(),
                 "lat": places["lat"].to_numpy(),
-                "species": species,
-                "probability": probability,
-                "predicted": predicted,
-                "expected_species": self.expected_species(scores),
+                "species": _lists(species, every, len(places)),
+                "probability": _lists(score.astype(np.float32), every, len(places)),
+                "predicted": _lists(species[member], of_set, len(places)),
+                "expected_species": decided.expected_species,
                 "distance_to_training_m": trust["distance_to_training_m"],
                 "dissimilarity": trust["dissimilarity"],
                 "inside": trust["inside"],
@@ -271,6 +274,10 @@ class FittedExperiment:
                 for row in np.flatnonzero(at.missing[name]):
                     names[row].append(name)
         return names
+
+
+def _lists(values, starts, count):
+    return pd.Series(np.split(values, starts) if count else [], range(count), object)
 
 
 def load(folder: StrPath, imagery_folder: StrPath = "") -> FittedExperiment:

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
-from scipy import sparse
 
 from glc import storage
 from glc.fitted import place_checks
 from glc.fitted.place_checks import CheckedPlaces, Summary
 from glc.fitted.places_file import PlacesFile
+from glc.prediction import ranking
 from glc.progress import tqdm
 from glc.types import Facts
 
@@ -143,23 +143,20 @@ def at_rows(
         survey_ids=_ids(checked.survey_id[rows]),
     )
     values = fitted.inputs(places, allow_missing=allow_missing)
-    scores = fitted.scores(places, values)
-    sets = None if fitted.relative else fitted.sets(scores, places)
+    decided = fitted.decide(fitted.scores(places, values), places)
     ids = fitted.species["speciesId"].to_numpy()
-    row, column, score, member = best(scores, sets, listed)
+    row, column, score, member = ranking.best(decided.ranked, decided.sets, listed)
     offsets = np.searchsorted(row, np.arange(len(rows) + 1)).astype(np.int32)
-    decided = np.searchsorted(row[member], np.arange(len(rows) + 1)).astype(np.int32)
+    set_offsets = np.searchsorted(row[member], np.arange(len(rows) + 1)).astype(np.int32)
     trust = fitted.applicability(places, values)
     n = len(rows)
     columns = {
         "species": pa.ListArray.from_arrays(offsets, pa.array(ids[column], pa.int32())),
         "probability": pa.ListArray.from_arrays(offsets, pa.array(score, pa.float32())),
         "predicted": pa.nulls(n, pa.list_(pa.int32()))
-        if sets is None
-        else pa.ListArray.from_arrays(decided, pa.array(ids[column[member]], pa.int32())),
-        "expected_species": pa.nulls(n, pa.float64())
         if fitted.relative
-        else pa.array(np.asarray(fitted.expected_species(scores), np.float64)),
+        else pa.ListArray.from_arrays(set_offsets, pa.array(ids[column[member]], pa.int32())),
+        "expected_species": pa.nulls(n, pa.float64()) if fitted.relative else pa.array(decided.expected_species),
         "distance_to_training_m": pa.array(trust["distance_to_training_m"].to_numpy(np.float64)),
         "dissimilarity": pa.array(trust["dissimilarity"].to_numpy(np.float64), from_pandas=True),
         "inside": pa.array(trust["inside"].astype("boolean")),
@@ -173,35 +170,6 @@ def _ids(given: pd.arrays.IntegerArray | pd.Series) -> np.ndarray | None:
     """Survey ids (n,) of places; those without one get negative numbers, which no survey has; None if all do."""
     lacks = np.asarray(given.isna())
     return None if lacks.all() else np.where(lacks, -1 - np.arange(len(lacks)), given.to_numpy(np.int64, na_value=0))
-
-
-def best(
-    scores: sparse.csr_matrix, sets: sparse.csr_matrix | None, listed: int, rows: int = 1_024
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The best species of each place and those of its set, best first, ties by column.
-
-    scores : (n, m); sets : boolean (n, m), None where nothing is decided
-    listed : positive scores taken per place; species of the set are taken with any score
-    returns : row, column, score, whether it is in the set: four arrays with an entry per species listed
-    """
-    scores, parts = scores.tocsr(), []
-    for start in range(0, scores.shape[0], rows):
-        dense = scores[start : start + rows].toarray()
-        least = dense.shape[1] - min(listed, dense.shape[1])
-        # a whole row need not be sorted: what is below its least listed score is never looked at
-        bound = np.partition(dense, least, axis=1)[:, [least]] if least else 0
-        inside = np.zeros(dense.shape, bool) if sets is None else sets[start : start + rows].toarray().astype(bool)
-        row, column = np.nonzero(((dense >= bound) & (dense > 0)) | inside)
-        order = np.lexsort((column, -dense[row, column], row))
-        row, column = row[order], column[order]
-        place = np.arange(len(row)) - np.searchsorted(row, row)
-        keep = (place < listed) | inside[row, column]
-        row, column = row[keep], column[keep]
-        parts.append((row + start, column, dense[row, column], inside[row, column]))
-    if not parts:
-        return np.zeros(0, int), np.zeros(0, int), np.zeros(0, np.float32), np.zeros(0, bool)
-    row, column, score, member = (np.concatenate(values) for values in zip(*parts, strict=True))
-    return row, column, score, member
 
 
 def missing_inputs(places: pd.DataFrame, values: "Mapping[str, InputsAt]") -> pd.DataFrame:

@@ -151,8 +151,9 @@ class Blocks:
         nothing = np.full(len(places), np.nan, np.float32)
         richness = {name: nothing for name in RICHNESS}
         if not self.scorer.relative:
-            richness["decided"] = np.asarray(self.scorer.sets(scores, places).sum(axis=1)).ravel()
-            richness["expected"] = np.asarray(self.scorer.expected_species(scores)).ravel()
+            decided = self.scorer.decide(scores, places)
+            richness["decided"] = np.asarray(decided.sets.sum(axis=1)).ravel()
+            richness["expected"] = decided.expected_species
         trust = self.scorer.applicability(places, values)
         chunk = {name: np.asarray(column, np.float32) for name, column in richness.items()}
         chunk |= {name: trust[name].to_numpy(np.float32, na_value=np.nan) for name in APPLICABILITY}

@@ -8,6 +8,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from glc.prediction.decided import Decided
+
 
 class Inputs(Protocol):
     """What one model of a fitted experiment reads at places.
@@ -48,11 +50,8 @@ class Scorer(Protocol[InputsT]):
     def scores(self, places: pd.DataFrame, values: Mapping[str, InputsT] | None = ...) -> sparse.csr_matrix:
         """Scores (place, species) from 0 to 1."""
 
-    def sets(self, scores: sparse.csr_matrix, places: pd.DataFrame) -> sparse.csr_matrix:
-        """The decided sets, boolean (place, species)."""
-
-    def expected_species(self, scores: sparse.csr_matrix) -> np.ndarray:
-        """Expected number of species, (place,)."""
+    def decide(self, scores: sparse.csr_matrix, places: pd.DataFrame) -> Decided:
+        """The decided sets and the expected number of species."""
 
     def applicability(self, places: pd.DataFrame, values: Mapping[str, InputsT] | None = ...) -> pd.DataFrame:
         """Columns dissimilarity, inside, distance_to_training_m and expected_f1, a row per place; NaN: not known."""

@@ -20,7 +20,7 @@ from scipy import sparse
 from glc import geo
 from glc.config import SOME, Positive, section
 from glc.neighbours._base import GraphFeature, GraphInput
-from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool
+from glc.neighbours.pools import CELLS_PER_SCALE, kernel, pool, sums
 from glc.neighbours.uncertainty import Uncertainty, widened
 from glc.registry import graphs
 from glc.surveys import SurveyData
@@ -166,7 +166,7 @@ class Kernels:
             for number, scale in enumerate(self.scales, start=1):
                 weight = kernel(points, pools[number].points, scale)
                 weight.data *= seen[number][weight.indices]
-                counts[:, :, number, source] = (weight @ pools[number].counts).toarray()
+                counts[:, :, number, source] = sums(weight, pools[number].counts)
         return counts
 
     def _make(self, rows):
@@ -180,7 +180,7 @@ class Kernels:
                 weight = kernel(self._points[rows], near.points, scale)
                 asker = np.repeat(rows, np.diff(weight.indptr))
                 weight.data *= self.visible(asker, near.fold[weight.indices], near.part[weight.indices])
-                counts[:, :, number, source] = (weight @ near.counts).toarray()
+                counts[:, :, number, source] = sums(weight, near.counts)
         return counts
 
     def visible(self, rows: np.ndarray, fold: np.ndarray, part: np.ndarray) -> np.ndarray:

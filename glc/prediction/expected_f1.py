@@ -10,6 +10,10 @@ degree below twice the nodes, and close beyond. (The cubic-time recursion of Ye 
 Surveys are richer and poorer than independent presences would be: an hour finds more or less of what is there.
 `spread` is that unevenness, the coefficient of variation of a common factor on all of a survey's probabilities; the
 expectation is then also over a gamma distribution of the factor, of mean 1.
+
+A map asks for millions of sizes. The factors 1 - p_j (1 - t) of the likely species are divided out of the product one
+by one, and are therefore multiplied as they are; those of the thousands of unlikely ones are a power series, whose
+sums over species are the same for all nodes and, since a common factor only scales them, for all factors.
 """
 
 import numpy as np
@@ -17,12 +21,12 @@ from scipy.special import gammaincinv
 
 _CERTAIN = 0.99
 """A factor raises no probability above this."""
-_SMALL = 0.02
-"""Below this probability log(1 - p u) is summed through its power series, off by less than p^4 / 4 a species."""
-
-
 _FACTORS = 5
 """Equally likely values that stand for the gamma distribution of the common factor."""
+_SERIES = ((0.1, 12), (0.01, 6))
+"""Below a probability, the terms of the power series of log(1 - p u): off by less than 1e-13 a species."""
+_ROWS = 8
+"""Surveys taken together: what is held of them stays in the processor's cache."""
 
 
 def curve(probabilities: np.ndarray, largest: int, nodes: int = 48, spread: float = 0.0) -> np.ndarray:
@@ -32,10 +36,12 @@ def curve(probabilities: np.ndarray, largest: int, nodes: int = 48, spread: floa
     returns : (n, min(largest, m)) float64
     """
     p = np.asarray(probabilities, float)
-    if spread <= 0:
-        return _independent(p, largest, nodes)
-    curves = (_independent(np.minimum(p * factor, _CERTAIN), largest, nodes) for factor in factors(spread))
-    return np.asarray(sum(curves) / _FACTORS)
+    largest = min(largest, p.shape[1])
+    quadrature = _Quadrature(largest, nodes, spread)
+    curves = np.empty((len(p), largest))
+    for start in range(0, len(p), _ROWS):
+        curves[start : start + _ROWS] = quadrature.curves(p[start : start + _ROWS])
+    return curves
 
 
 def factors(spread: float) -> np.ndarray:
@@ -44,43 +50,75 @@ def factors(spread: float) -> np.ndarray:
     return values / values.mean()
 
 
-def _independent(p: np.ndarray, largest: int, nodes: int) -> np.ndarray:
-    largest = min(largest, p.shape[1])
-    t, weight = np.polynomial.legendre.leggauss(nodes)
-    t, weight = (t + 1) / 2, weight / 2
-    u = 1 - t
-    log_g = _log_generating(p, u)
-    # 2 p_i / (1 - p_i u): the factor of i is divided out of the generating function
-    head = p[:, :largest, None]
-    gain = np.cumsum(2 * head / (1 - head * u), axis=1)
-    sizes = np.arange(1, largest + 1)
-    kernel = np.exp(log_g[:, None, :] + sizes[None, :, None] * np.log(t)) * weight
-    return np.einsum("nkq,nkq->nk", gain, kernel)
-
-
 def best_sizes(
-    probabilities: np.ndarray,
-    smallest: int = 1,
-    largest: int = 150,
-    block: int = 256,
-    nodes: int = 48,
-    spread: float = 0.0,
+    probabilities: np.ndarray, smallest: int = 1, largest: int = 150, nodes: int = 48, spread: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Size in smallest..largest with the highest expected F1 for each row, and that F1: two (n,) arrays."""
-    sizes, values = [], []
-    for start in range(0, len(probabilities), block):
-        expected = curve(probabilities[start : start + block], largest, nodes, spread)[:, smallest - 1 :]
-        best = expected.argmax(axis=1)
-        sizes.append(best + smallest)
-        values.append(expected[np.arange(len(best)), best])
-    return np.concatenate(sizes), np.concatenate(values)
+    expected = curve(probabilities, largest, nodes, spread)[:, smallest - 1 :]
+    best = expected.argmax(axis=1)
+    return best + smallest, expected[np.arange(len(best)), best]
 
 
-def _log_generating(p: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """log prod_j (1 - p_j u) for each row of p and each u, (n, q)."""
-    large = int((p > _SMALL).sum(axis=1).max(initial=0))  # rows are sorted: the large ones come first
-    total = np.log1p(-p[:, :large, None] * u).sum(axis=1)
-    rest = p[:, large:]
-    for power in (1, 2, 3):
-        total -= (rest**power).sum(axis=1)[:, None] * u**power / power
-    return total
+class _Quadrature:
+    """The integrals of a few surveys at a time, for every factor and node at once: f x q of them, one axis.
+
+    largest : sizes that are tried; nodes, spread : as of `curve`
+    """
+
+    def __init__(self, largest: int, nodes: int, spread: float) -> None:
+        t, weight = np.polynomial.legendre.leggauss(nodes)
+        t, weight = (t + 1) / 2, weight / 2
+        scale, self.certain = (factors(spread), _CERTAIN) if spread > 0 else (np.ones(1), 1.0)
+        self.largest, self.scale, self.highest = largest, np.repeat(scale, nodes), float(scale.max())
+        self.u = np.tile(1 - t, len(scale))
+        self.scaled_u = self.scale * self.u
+        self.weight = 2 * self.scale * np.tile(weight, len(scale)) / len(scale)
+        self.t_to_size = np.tile(t, len(scale)) ** np.arange(1, largest + 1)[:, None, None]
+        most = max(terms for _, terms in _SERIES)
+        self.series = -(self.scaled_u ** np.arange(1, most + 1)[:, None]) / np.arange(1, most + 1)[:, None]
+        # kept, because new memory would take longer than the sums
+        self.space = np.empty((largest, _ROWS, len(self.u)))
+
+    def curves(self, p: np.ndarray) -> np.ndarray:
+        """`curve` of at most `_ROWS` surveys."""
+        best = p.T[: self.largest, :, None]
+        terms = self._divisors(best, self.space[:, : len(p)])  # species by survey by factor and node
+        generating = terms.prod(axis=0) * self._others(p)
+        clipped = self._clipped(best)
+        np.divide(best[clipped:], terms[clipped:], out=terms[clipped:])
+        np.divide(np.minimum(best[:clipped], self.certain / self.scale), terms[:clipped], out=terms[:clipped])
+        for i in range(1, self.largest):  # np.cumsum along the first axis is several times as slow
+            terms[i] += terms[i - 1]
+        terms *= self.t_to_size
+        return np.einsum("knq,nq->nk", terms, generating * self.weight)
+
+    def _clipped(self, p):
+        """Number of the first species of p (k, n, 1) that a factor would raise above `certain`."""
+        return int((p * self.highest > self.certain).any(axis=1).sum())
+
+    def _divisors(self, p, out):
+        """1 - p u of the scaled p (k, n, 1), in `out` (k, n, q)."""
+        np.multiply(p, self.scaled_u, out=out)
+        np.subtract(1, out, out=out)
+        clipped = self._clipped(p)
+        np.maximum(out[:clipped], 1 - self.certain * self.u, out=out[:clipped])
+        return out
+
+    def _others(self, p):
+        """The product of 1 - p u of all but the `largest` best species, (n, q)."""
+        # rows are sorted: what is above a bound comes first
+        ends = [max(self.largest, int((p * self.highest > bound).sum(axis=1).max())) for bound, _ in _SERIES]
+        product = np.ones((len(p), len(self.u)))
+        for start in range(self.largest, ends[0], self.largest):
+            part = p.T[start : min(start + self.largest, ends[0]), :, None]
+            product *= self._divisors(part, np.empty((len(part), len(p), len(self.u)))).prod(axis=0)
+        log = np.zeros(product.shape)
+        for (_, terms), start, stop in zip(_SERIES, ends, [*ends[1:], p.shape[1]], strict=True):
+            rest = p[:, start:stop]
+            sums, power = np.empty((len(p), terms)), rest.copy()
+            for term in range(terms):
+                sums[:, term] = power.sum(axis=1)
+                power *= rest
+            log += sums @ self.series[:terms]
+        product *= np.exp(log)
+        return product

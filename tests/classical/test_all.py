@@ -88,3 +88,18 @@ def test_what_it_says_of_a_fit_goes_into_a_manifest_and_what_it_saves_into_a_fol
     model, _ = first(name, 0)
     assert json.loads(json.dumps(model.facts)) == model.facts
     model.save(tmp_path)
+
+
+@every
+def test_a_model_that_was_saved_scores_as_the_fitted_one_does(name, tmp_path):
+    data, table = world()
+    for fold in (0, None):
+        model, values = first(name, fold)
+        folder = tmp_path / str(fold)
+        folder.mkdir()
+        model.save(folder)
+        restored = made(name).restore(folder, data) if any(folder.iterdir()) else None
+        if restored is not None and model.neighbours() is None:
+            queries = data.test if fold is None else data.valid(fold)
+            again = restored(data.places.iloc[queries], table[queries] if model.reads else None)
+            np.testing.assert_allclose(again.toarray(), values, atol=1e-6)

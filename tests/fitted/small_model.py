@@ -8,6 +8,8 @@ from scipy import sparse
 
 from glc import geo
 from glc.errors import DataError
+from glc.prediction import ranking
+from glc.prediction.decided import Decided
 from glc.surveys import SurveyData
 
 SPECIES = np.arange(10, 50, dtype=np.int32)
@@ -71,6 +73,9 @@ class SmallModel:
         chosen = np.zeros(scores.shape, bool)
         np.put_along_axis(chosen, order, True, axis=1)
         return sparse.csr_matrix(chosen)
+
+    def decide(self, scores, places):
+        return Decided(ranking.rank(scores), self.sets(scores, places), self.expected_species(scores))
 
     def expected_species(self, scores):
         return np.asarray(scores.sum(axis=1)).ravel()

@@ -10,6 +10,7 @@ from scipy import sparse
 from glc.errors import DataError
 from glc.fitted import place_checks, predictions
 from glc.fitted.places_file import open_places
+from glc.prediction import ranking
 from tests.fitted.small_model import SPECIES, SmallModel
 
 
@@ -146,7 +147,7 @@ def test_exchanged_coordinates_are_refused_before_anything_is_scored(tmp_path):
 def test_the_best_are_ranked_with_ties_by_column_and_members_of_the_set_added():
     scores = sparse.csr_matrix(np.array([[0.2, 0.9, 0.9, 0.0, 0.2], [0, 0, 0, 0, 0.1]], np.float32))
     sets = sparse.csr_matrix(np.array([[0, 1, 0, 1, 0], [0, 0, 0, 0, 0]], bool))
-    row, column, score, member = predictions.best(scores, sets, listed=3)
+    row, column, score, member = ranking.best(ranking.rank(scores), sets, listed=3)
     assert row.tolist() == [0, 0, 0, 0, 1]
     assert column.tolist() == [1, 2, 0, 3, 4]
     assert score.tolist() == pytest.approx([0.9, 0.9, 0.2, 0, 0.1])
@@ -157,7 +158,7 @@ def test_the_best_are_ranked_with_ties_by_column_and_members_of_the_set_added():
 def test_the_best_equal_a_full_sort(listed):
     rng = np.random.default_rng(0)
     dense = np.round(rng.random((30, 40)), 1).astype(np.float32)  # with ties and zeros
-    row, column, _, _ = predictions.best(sparse.csr_matrix(dense), None, listed, rows=7)
+    row, column, _, _ = ranking.best(ranking.rank(sparse.csr_matrix(dense), rows=7), None, listed)
     for number in range(30):
         order = [c for c in np.argsort(-dense[number], kind="stable") if dense[number, c] > 0]
         assert column[row == number].tolist() == order[:listed]

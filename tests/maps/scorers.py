@@ -7,6 +7,8 @@ import pandas as pd
 from scipy import sparse
 
 from glc import geo
+from glc.prediction import ranking
+from glc.prediction.decided import Decided
 
 
 class SyntheticScorer:
@@ -52,6 +54,9 @@ class SyntheticScorer:
 
     def sets(self, scores, places):
         return scores > 0.5
+
+    def decide(self, scores, places):
+        return Decided(ranking.rank(scores), self.sets(scores, places), self.expected_species(scores))
 
     def expected_species(self, scores):
         return np.asarray(scores.sum(axis=1)).ravel()

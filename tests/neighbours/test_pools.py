@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from glc import geo
+from glc.neighbours import pools
 from glc.neighbours.pools import REACH, kernel, pool
 from tests.helpers import survey_data
 
@@ -76,3 +77,13 @@ def test_pools_of_none_weigh_nothing(data):
         weights = kernel(geo.unit_sphere([2.0, 3.0], [46.0, 46.0]), empty.points, 5_000.0)
         assert weights.shape == (2, 0)
         assert not (weights @ empty.counts).toarray().any()
+
+
+@pytest.mark.parametrize(("share", "entries"), [(0.001, 10**9), (0.3, 10**9), (0.3, 10)])
+def test_sums_are_the_sparse_product_to_the_bit(share, entries, monkeypatch):
+    """Few counts, many, and many that may not be held dense."""
+    monkeypatch.setattr(pools, "_DENSE_ENTRIES", entries)
+    weights = sparse.random(20, 50, 0.2, "csr", np.float32, np.random.default_rng(0))
+    counts = sparse.random(50, 400, share, "csr", np.float32, np.random.default_rng(1))
+    wanted = (weights @ counts).toarray()
+    assert pools.sums(weights, counts).tobytes() == wanted.tobytes()

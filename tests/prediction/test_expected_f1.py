@@ -58,3 +58,37 @@ def test_spread_is_the_mean_over_the_common_factor():
         [[[brute_force(np.minimum(row * f, 0.99), k) for k in (1, 4, 8)] for row in p] for f in values], axis=0
     )
     assert_allclose(expected_f1.curve(p, 8, spread=0.5)[:, [0, 3, 7]], wanted, atol=1e-9)
+
+
+def direct(p, largest, spread, nodes=48):
+    """The curve of one survey as the formula has it: every species, factor and node by itself."""
+    t, weight = np.polynomial.legendre.leggauss(nodes)
+    t, weight = (t + 1) / 2, weight / 2
+    curves = []
+    for factor in expected_f1.factors(spread) if spread else [1.0]:
+        q = np.minimum(p * factor, 0.99) if spread else p
+        divisor = 1 - q[:, None] * (1 - t)
+        generating = np.exp(np.log(divisor).sum(axis=0))
+        gain = np.cumsum(2 * q[:, None] / divisor, axis=0)
+        sizes = np.arange(1, largest + 1)[:, None]
+        curves.append((gain[:largest] * t**sizes * generating * weight).sum(axis=1))
+    return np.mean(curves, axis=0)
+
+
+@pytest.mark.parametrize("spread", [0, 0.5, 1.0])
+@pytest.mark.parametrize("largest", [1, 20, 150])
+def test_the_curve_is_the_formula_for_poor_and_rich_surveys_of_thousands_of_species(largest, spread):
+    rng = np.random.default_rng(4)
+    # from a few species to hundreds of likely ones, beyond the largest set; one of the surveys has certain species
+    p = np.concatenate([rng.beta(a, 3, (3, 1_500)) for a in (0.01, 0.1, 1.0)])
+    p[4, :10] = 1
+    p = np.sort(p, axis=1)[:, ::-1]
+    wanted = [direct(row, largest, spread) for row in p]
+    assert_allclose(expected_f1.curve(p, largest, spread=spread), wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_surveys_taken_together_do_not_change_a_curve():
+    p = np.sort(np.random.default_rng(5).beta(0.1, 2, (19, 400)), axis=1)[:, ::-1]
+    together = expected_f1.curve(p, 50, spread=0.4)
+    alone = np.concatenate([expected_f1.curve(row[None], 50, spread=0.4) for row in p])
+    assert_allclose(together, alone, rtol=1e-12)

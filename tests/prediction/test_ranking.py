@@ -82,3 +82,34 @@ def test_take_keeps_the_first_species_best_first(ranked):
     assert taken.dtype == bool
     for i, columns in enumerate(by_hand(scores)):
         assert list(taken.indices[taken.indptr[i] : taken.indptr[i + 1]]) == columns[: sizes[i]]
+
+
+def test_scores_of_either_precision_and_in_any_order_are_ranked_alike():
+    scores = example()[0]
+    scores[0, :3] = [np.nan, -0.0, -1]  # none of them is a positive score
+    single, double = (ranking.rank(sparse.csr_matrix(scores.astype(kind))) for kind in (np.float32, np.float64))
+    for name in ("indptr", "columns", "values"):
+        assert_array_equal(getattr(single, name), getattr(double, name))
+    matrix = sparse.csr_matrix(scores.astype(np.float32))
+    backwards = [np.arange(*pair)[::-1] for pair in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True)]
+    order = np.concatenate(backwards)
+    shuffled = sparse.csr_matrix((matrix.data[order], matrix.indices[order], matrix.indptr), matrix.shape)
+    assert_array_equal(ranking.rank(shuffled).columns, single.columns)
+
+
+@pytest.mark.parametrize("listed", [1, 4, 30])
+def test_the_best_hold_the_set_whether_or_not_it_is_a_prefix(ranked, listed):
+    scores, _ = example()
+    sizes = np.minimum(np.arange(len(scores)) % 6, ranked.lengths)
+    prefix = ranked.take(sizes, scores.shape)
+    corrected = prefix.tolil()
+    corrected[3, 7] = corrected[5, 14] = True  # row 3 has no score at all
+    for sets in (prefix, corrected.tocsr()):
+        row, column, score, member = ranking.best(ranked, sets, listed)
+        for i, columns in enumerate(by_hand(scores)):
+            inside = set(sets[i].indices)
+            wanted = [c for place, c in enumerate(columns) if place < listed or c in inside]
+            wanted += sorted(inside - set(columns))
+            assert column[row == i].tolist() == wanted
+            assert_array_equal(score[row == i], scores[i, wanted])
+            assert member[row == i].tolist() == [c in inside for c in wanted]

@@ -311,6 +311,13 @@ def test_a_mistyped_command_leaves_nothing_behind(toy):
     assert not (toy[0] / "out" / "logs").exists()
 
 
+def test_a_mistyped_task_is_one_line_with_the_nearest_name():
+    command = [sys.executable, "-m", "luigi", "--module", "glc.tasks", "Submision", "--experiment", "votes"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == ["error: unknown task Submision; did you mean 'Submission'?"]
+
+
 def test_a_settings_file_that_is_not_there_is_refused(toy):
     done = piped(toy, LUIGI_CONFIG_PATH="/no/such.cfg")
     assert done.returncode == 40

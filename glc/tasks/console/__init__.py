@@ -26,6 +26,7 @@ from typing import TypeAlias
 
 import luigi
 from luigi.retcodes import run_with_retcodes
+from luigi.task_register import TaskClassNotFoundException
 
 from glc import progress
 from glc.errors import UNHANDLED, GlcError, debugging, explain
@@ -38,6 +39,8 @@ from glc.tasks.console.task import NOTICE, ConsoleTask
 from glc.tasks.machine import machine, output_folder
 
 log = logging.getLogger(__name__)
+MISTYPED = 2
+"""Exit code of a command with a task or an option that there is not."""
 REPORT_EVERY = 0.5
 """Seconds between two reports of a bar; the scheduler's page gets one in `PAGE_EVERY`."""
 PAGE_EVERY = 5.0
@@ -90,6 +93,9 @@ class Console:
         """The excepthook: the message to the screen, the traceback to the log."""
         if issubclass(kind, KeyboardInterrupt):
             raise SystemExit(signals.code() or 130)  # Python would die of SIGINT, whichever signal it was
+        if issubclass(kind, TaskClassNotFoundException) and not debugging():
+            self.journal.note("failure", text=options.unknown_task(error))
+            raise SystemExit(MISTYPED)  # as argparse does for an option
         self.journal.note("failure", text=explain(error))
         self.logs.exception(kind, error, trace)
 

@@ -1,4 +1,6 @@
-"""Options of a Luigi command line that are not any task's: what argparse refuses without saying what was meant."""
+"""Tasks and options of a Luigi command line that there are not: what Luigi refuses without saying what was meant."""
+
+import re
 
 from luigi.task_register import Register
 
@@ -22,3 +24,12 @@ def suggestions(command: list[str]) -> list[str]:
         if option.startswith("--") and not any(other.startswith(option) for other in known):
             lines.append(f"error: unknown option {option}{did_you_mean(option, known)}")
     return lines
+
+
+def unknown_task(error: BaseException) -> str:
+    """A line for a task that there is none of, with the nearest there is.
+
+    error : Luigi's, which lists names in lines of their own
+    """
+    name = re.split(r"\. (?:Did you mean|Candidates)", str(error))[0].removeprefix("No task ")
+    return f"error: unknown task {name}{did_you_mean(name, Register.task_names())}"
