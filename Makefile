@@ -66,7 +66,8 @@ CENTRAL = $(if $(filter central,$(SCHEDULER)),LUIGI_CONFIG_PATH=conf/luigi-vm.cf
 # python -m luigi, not luigi: only it finds the top-level package tasks
 LUIGI   = $(CENTRAL)$(BIN)/python -m luigi --module
 # a file's tests share their outputs, so they run in one process; long files start first (tests/conftest.py)
-PYTEST  = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+# with bytecode, wherever it is turned off: hundreds of programs that tests start would compile the package each time
+PYTEST  = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PLAIN   = --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 PLACED  = $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ENCODER), --location-encoder '$(ENCODER)')
 ON      = $(PLACED)$(if $(WEIGHTS), --weights-folder '$(WEIGHTS)')

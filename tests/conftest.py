@@ -5,6 +5,7 @@ ones too: what trains for minutes, or reads a large real dataset), and named lon
 `make mutants`, `make fuzz` and `make torture` are.
 """
 
+import gc
 import os
 import shutil
 import subprocess
@@ -55,6 +56,20 @@ _LONG = (*_SPARK, "tests/nets/")
 
 def _starts_spark(nodeid):
     return nodeid.startswith(_SPARK) and not nodeid.startswith(_WITHOUT_SPARK)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """No search for garbage while tests are imported, nor in what was imported ever after.
+
+    Each task of glc ends with a search through all objects, of which torch, timm, Spark and the tests are millions.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items):

@@ -10,6 +10,8 @@ import re
 import pytest
 
 from glc import registry, schema
+from glc.errors import DataError
+from glc.tasks import Surveys, preflight
 from tests import files_of_editions
 
 
@@ -96,9 +98,26 @@ DEFECTS = {
 """What is done to the training file, and what the error says."""
 
 
+@pytest.fixture
+def complaint(tmp_path, refused, monkeypatch):
+    """What is said of a folder of an edition: by the command for GeoLifeCLEF 2024, for others by what it asks."""
+    monkeypatch.setattr(preflight, "_check_scheduler", lambda: None)
+
+    def of(edition, folder):
+        if edition == "glc2024":
+            return refused("Surveys", "--dataset", str(folder))
+        with pytest.raises(DataError) as error:
+            preflight.check(Surveys(root=str(tmp_path / "out"), dataset=str(folder)))
+        assert not (tmp_path / "out").exists()
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    return of
+
+
 @pytest.mark.parametrize("defect", DEFECTS)
 @pytest.mark.parametrize("edition", files_of_editions.names())
-def test_a_broken_file_is_refused_with_its_name_and_the_remedy(tmp_path, refused, edition, defect):
+def test_a_broken_file_is_refused_with_its_name_and_the_remedy(tmp_path, complaint, edition, defect):
     folder = tmp_path / "data"
     folder.mkdir()
     made = files_of_editions.write(folder, edition)
@@ -107,33 +126,33 @@ def test_a_broken_file_is_refused_with_its_name_and_the_remedy(tmp_path, refused
     breaks, words = DEFECTS[defect]
     breaks(path, table)
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-    text = refused("Surveys", "--dataset", str(folder))
+    text = complaint(edition, folder)
     assert str(path) in text
     assert re.search(words, text), text
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
 
 
 @pytest.mark.parametrize("edition", files_of_editions.names())
-def test_a_test_survey_that_is_there_twice_is_refused_where_the_contest_wants_each_once(tmp_path, refused, edition):
+def test_a_test_survey_that_is_there_twice_is_refused_where_the_contest_wants_each_once(tmp_path, complaint, edition):
     made = files_of_editions.write(tmp_path, edition)
     test = registry.editions.get(edition).test
     path, table, rows = next(entry for entry in made if schema.is_test(entry[1].dataset, test))
     if not table.one_row_per_survey:
         pytest.skip("the test has a row for each species of a survey")
     lines_of(path, lambda lines: [*lines, lines[1]])
-    text = refused("Surveys", "--dataset", str(tmp_path))
+    text = complaint(edition, tmp_path)
     assert f"{path}: column {table.columns['surveyId']!r}: found {rows[0]['surveyId']} in lines 2 and 42" in text
     assert "remove the repeated rows" in text
 
 
 @pytest.mark.parametrize("edition", files_of_editions.names())
-def test_a_dataset_without_its_training_file_is_refused(tmp_path, refused, edition):
+def test_a_dataset_without_its_training_file_is_refused(tmp_path, complaint, edition):
     made = files_of_editions.write(tmp_path, edition)
     train = {path for path, table, _ in made if table.dataset == registry.editions.get(edition).train}
     if train == {path for path, _, _ in made}:
         pytest.skip("all of it is one file")
     for path in train:
         path.unlink()
-    text = refused("Surveys", "--dataset", str(tmp_path))
+    text = complaint(edition, tmp_path)
     assert str(tmp_path) in text
     assert re.search("its training file is missing; expected .*; add it or rename yours", text)
