@@ -86,7 +86,7 @@ def site(tmp_path_factory):
 
 
 def test_what_a_page_loads_by_itself_is_found():
-    text = """<link rel=canonical href=https://a/> <link rel="preload stylesheet" href="//b/c.css"> 
+    text = """<link rel=canonical href=https://a/> <link rel="preload stylesheet" href="//b/c.css">
         <a href=https://a/><img src=https://d/e.png><img src="f.png"><script src=http://g/h.js></script>
         <img src="data:image/png;base64,//A">
         <style>@import "https://i/j.css"; a { background: url('https://k/l.woff2') } b { mask: url(data:image/svg+xml) }
