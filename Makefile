@@ -309,4 +309,4 @@ constraints: $(READY)  ##+ constraints.txt from pyproject.toml; pins that still 
 	  --output-file constraints.txt $(ARGS) pyproject.toml
 
 docs: $(READY)  ## write options.md, version pins (ARGS=--upgrade), the site of docs
-	$(BIN)/python -m mkdocs build --strict $(ARGS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)

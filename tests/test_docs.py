@@ -1,4 +1,7 @@
-"""What README, docs and CONTRIBUTING promise: commands, targets, keys, links and examples that exist and work."""
+"""What README, docs and CONTRIBUTING promise: targets, keys, links and examples that exist and work.
+
+Commands are in test_documented_commands.py.
+"""
 
 import os
 import re
@@ -12,27 +15,11 @@ import yaml
 
 import glc
 from glc import config, registry
+from tests.pages import EXAMPLES, TEXTS, WRITTEN, blocks
 from tests.test_makefile import CHECKOUT, targets
 
-WRITTEN = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    *sorted(f"docs/{path.name}" for path in (CHECKOUT / "docs").glob("*.md")),
-)
-TEXTS = {name: (CHECKOUT / name).read_text() for name in WRITTEN}
-EXAMPLES = {
-    path: block
-    for path, block in re.findall(
-        r"^`([\w/.-]+)`[^\n]*\n(?:[^\n]+\n)*\n```\w+\n(.*?)^```", TEXTS["CONTRIBUTING.md"], re.MULTILINE | re.DOTALL
-    )
-}
-"""Files that CONTRIBUTING writes: a path, and the code below it."""
-
-
-def blocks(name, language):
-    """Code blocks of a page."""
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXTS[name], re.MULTILINE | re.DOTALL)
+GENERATED = {"commands.md", "task-reference.md"}
+"""Pages that docs/_site/pages.py writes while the site is built."""
 
 
 def test_the_readme_is_one_screen():
@@ -45,27 +32,6 @@ def test_there_are_the_targets_that_pages_and_cfgs_name():
     named = set(re.findall(r"(?:`|^)make ([a-z][a-z0-9-]*)", "".join([*TEXTS.values(), *cfgs]), re.MULTILINE))
     assert {"demo", "test", "scheduler", "submission"} <= named
     assert named <= {*targets(), *config.experiment_names(), *examples}
-
-
-def test_commands_of_glc_and_their_options_exist():
-    import typer
-
-    from glc.cli import app
-
-    commands = typer.main.get_command(app).commands
-    found = re.findall(r"^glc ([a-z]+)([^#\n&|]*)", "\n".join(TEXTS.values()), re.MULTILINE)
-    assert {"run", "list", "show", "status", "doctor", "clean"} <= {name for name, _ in found}
-    for name, words in found:
-        known = {option for parameter in commands[name].params for option in parameter.opts}
-        assert set(re.findall(r"(?<=\s)--[a-z-]+", words)) <= known, f"glc {name}{words}"
-
-
-def test_experiments_that_pages_run_load():
-    text = "\n".join(TEXTS.values())
-    names = re.findall(r"glc (?:run|show|clean) '?([a-z][\w+.=-]*)", text)
-    assert len(names) > 5
-    for name in names:
-        config.load_any(name)
 
 
 def test_the_page_on_experiments_names_every_key():
@@ -84,14 +50,15 @@ def test_the_page_on_experiments_names_every_key():
 
 def test_the_experiments_of_the_pages_load(tmp_path):
     loaded = {}
-    for page in ("docs/experiments.md", "docs/imagery.md"):
+    for page in ("docs/experiments.md", "docs/imagery.md", "docs/tutorial.md"):
         for number, block in enumerate(blocks(page, "toml")):
             path = tmp_path / f"{Path(page).stem}{number}.toml"
-            path.write_text(block)
+            path.write_text(block.text)
             loaded[path.stem] = config.load(path)
     assert loaded["experiments0"].po.use == "pseudo"
     assert loaded["experiments0"].train.loss.options == {"gamma_neg": 4.0}
     assert loaded["experiments1"].model.options["prior"] == 3_000
+    assert loaded["tutorial0"].model.options["prior"] == 500
     assert loaded["experiments1"].validation == config.load("votes").validation
     assert [entry.name for entry in loaded["imagery0"].inputs] == ["sentinel2", "series_cube"]
     assert [entry.name for entry in loaded["imagery1"].inputs] == ["landcover_modis", "climate_years", "bioclim_cube"]
@@ -110,13 +77,16 @@ def test_links_lead_somewhere(name):
         if target.startswith("http"):
             continue
         path, _, anchor = target.partition("#")
+        if name.startswith("docs/") and path in GENERATED:
+            continue
         page = (CHECKOUT / name).parent / path if path else CHECKOUT / name
         assert page.exists(), target
         assert not anchor or anchor in anchors(page.read_text()), target
 
 
-def test_contributing_names_folders_and_modules_that_exist():
-    for path in re.findall(r"`((?:glc|tests|tasks|conf|docs)/[\w/.-]+)`", TEXTS["CONTRIBUTING.md"]):
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/extending.md"])
+def test_folders_and_modules_for_contributors_exist(name):
+    for path in re.findall(r"`((?:glc|tests|tasks|conf|docs)/[\w/.-]+)`", TEXTS[name]):
         assert path in EXAMPLES or (CHECKOUT / path).exists(), path
 
 
@@ -132,7 +102,7 @@ def test_the_python_example_of_the_readme_runs(tmp_path):
     (block,) = blocks("README.md", "python")
     (tmp_path / "luigi.cfg").write_text(f"[machine]\nroot = {tmp_path}/out\n")
     done = subprocess.run(
-        [sys.executable, "-c", block],
+        [sys.executable, "-c", block.text],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(CHECKOUT), "LUIGI_CONFIG_PATH": str(tmp_path / "luigi.cfg")},
         capture_output=True,
@@ -144,7 +114,7 @@ def test_the_python_example_of_the_readme_runs(tmp_path):
 
 
 @pytest.mark.slow
-def test_members_written_by_contributing_pass_the_contract_tests(tmp_path):
+def test_members_written_by_the_page_on_extending_pass_the_contract_tests(tmp_path):
     """In a copy of the checkout: nothing there changes except the new files and what `make options` generates."""
     ignore = shutil.ignore_patterns(".git", ".venv", "build", "out", "*.egg-info", "__pycache__")
     copy = tmp_path / "copy"

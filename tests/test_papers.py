@@ -1,26 +1,17 @@
 """docs/papers.md: every element has a status, a reason where it is not as published, and commands that exist."""
 
-import functools
-import importlib.util
 import re
-import shlex
-from pathlib import Path
 
 import pytest
-import typer
-from luigi.task_register import Register, TaskClassNotFoundException
 
-from glc import config
-from glc.cli import app
-from glc.errors import ConfigError
-from tests.test_makefile import CHECKOUT, planned, targets
+from tests.command_line import problem
+from tests.test_makefile import CHECKOUT
 
 PAGE = (CHECKOUT / "docs/papers.md").read_text(encoding="utf-8")
 COLUMNS = ["#", "element", "section", "status", "how", "command"]
 STATUSES = ("works", "differs", "not done")
 ELEMENTS = {"DS@GT": 65, "Tighnari": 52, "LIRMM": 26, "Location encoder": 17}
 """Elements of each paper, by how its heading begins."""
-VARIABLES = re.findall(r"^([A-Z]+) *[:?]?=", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
 
 
 def cells(line):
@@ -62,116 +53,6 @@ def problems(heading, number, row):
     return wrong + [f"{place}: {text}" for name in named if (text := problem(name))]
 
 
-@functools.cache
-def problem(command):
-    """Why a command cannot be run, by what exists; empty if it can."""
-    try:
-        words = shlex.split(command.replace("\\\n", " "))
-    except ValueError as error:
-        return f"{command!r}: {error}"
-    while words and re.match(r"[A-Z_]+=", words[0]):
-        words = words[1:]
-    if not words:
-        return "an empty command"
-    match words:
-        case ["make", *rest]:
-            return of_make(rest)
-        case ["glc", name, *rest]:
-            return of_glc(name, rest)
-        case ["luigi", *rest] | ["python", "-m", "luigi", *rest]:
-            return of_luigi(rest)
-        case ["python", "-m", module, *rest]:
-            return of_module(module, rest)
-        case ["pytest" | "nice", *rest]:
-            missing = [word for word in rest if "/" in word and not (CHECKOUT / word.partition("::")[0]).exists()]
-            return f"no such file: {missing[0]}" if missing else ""
-    return f"{command!r}: found {words[0]}, expected make, glc, luigi, pytest or python -m"
-
-
-def of_make(words):
-    """Why `make words` cannot be run; its last command is looked at, too."""
-    settings = dict(word.split("=", 1) for word in words if "=" in word)
-    unknown = [name for name in settings if name not in VARIABLES]
-    if unknown:
-        return f"make: no variable {unknown[0]}"
-    names = [word for word in words if "=" not in word]
-    unknown = [name for name in names if name not in {*targets(), *config.experiment_names()}]
-    if unknown or not names:
-        return f"make: no target {' '.join(unknown)}"
-    line = planned(*words, VENV="/nowhere")
-    for name, short in (("/nowhere/bin/python", "python"), ("/nowhere/bin/glc", "glc")):
-        line = line.replace(name, short)
-    return problem(line) if line.startswith(("python -m luigi", "python -m glc", "glc ")) else ""
-
-
-def of_glc(name, words):
-    """Why `glc name words` cannot be run."""
-    known = typer.main.get_command(app).commands
-    if name not in known:
-        return f"glc: no command {name}"
-    own, _, luigis = " ".join(words).partition(" -- ")
-    options = {option for parameter in known[name].params for option in parameter.opts}
-    unknown = [word for word in re.findall(r"(?<!\S)--[\w-]+", own) if word not in options]
-    if unknown:
-        return f"glc {name}: no option {unknown[0]}"
-    takes_experiment = name in ("run", "show", "clean") and words and not words[0].startswith("-")
-    if takes_experiment and (finding := of_experiment(words[0])):
-        return finding
-    return of_luigi(["--module", "glc.tasks", "Submission", *shlex.split(luigis)]) if luigis else ""
-
-
-def of_luigi(words):
-    """Why `luigi words` cannot be run: an unknown module, task, option or experiment."""
-    if len(words) < 3 or words[0] != "--module":
-        return f"luigi: found {' '.join(words)!r}, expected --module MODULE TASK ..."
-    module, family, *options = words[1:]
-    try:
-        importlib.import_module(module)
-        task = Register.get_task_cls(family)
-    except (ModuleNotFoundError, TaskClassNotFoundException) as error:
-        return f"luigi: {error}"
-    known = {f"--{name.replace('_', '-')}" for name, _ in task.get_params()} | {"--workers", "--local-scheduler"}
-    machine = {f"--{name.replace('_', '-')}" for name in _machine_options()}
-    for number, word in enumerate(options):
-        name, _, value = word.partition("=")
-        if name.startswith("--") and name not in known | machine:
-            return f"luigi {family}: no option {name}"
-        if name == "--experiment" and (finding := of_experiment(value or options[number + 1])):
-            return finding
-    return ""
-
-
-@functools.cache
-def _machine_options():
-    """Options that every task has: those of ``[machine]``, and where encoders and weights are."""
-    sections = ("machine", "location", "weights")
-    return [f"{section}_{name}" for section in sections for name, _ in Register.get_task_cls(section).get_params()]
-
-
-def of_module(name, words):
-    """Why `python -m name words` cannot be run: options are looked for in the module's text."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
-        spec = None
-    if spec is None:
-        return f"no module {name}"
-    path = Path(spec.origin)
-    text = path.with_name("__main__.py").read_text() if path.name == "__init__.py" else path.read_text()
-    unknown = [word.partition("=")[0] for word in words if word.startswith("--")]
-    unknown = [word for word in unknown if f'"{word}"' not in text]
-    return f"{name}: no option {unknown[0]}" if unknown else ""
-
-
-def of_experiment(name):
-    """Why an experiment, with its changes, does not load."""
-    try:
-        config.load_any(name)
-    except ConfigError as error:
-        return str(error)
-    return ""
-
-
 def test_every_paper_has_its_section_with_the_same_columns():
     tables = sections(PAGE)
     assert [heading.startswith(start) for heading, start in zip(tables, ELEMENTS, strict=True)] == [True] * 4
@@ -209,15 +90,19 @@ GOOD = ["1", "tiles", "4.1", "works", "Windows are cut around each survey.", "`m
         ("command", "`make tile`", "make: no target tile"),
         ("command", "`make tiles`, `make dsgt-table9`", "make: no target dsgt-table9"),
         ("command", "`make tiles COVARIAT=sentinel2`", "make: no variable COVARIAT"),
-        ("command", "`make tiles ARGS='--blok 4'`", "luigi Tiles: no option --blok"),
+        ("command", "`make tiles ARGS='--blok 4'`", "luigi Tiles: unrecognized arguments: --blok"),
         ("command", "`make report EXPERIMENT=votes+model.pryor=500`", "pryor"),
         ("command", "`make votes`", None),
         ("command", "`make low-pass RASTER=a.tif ARGS='--at=1,2'`", None),
         ("command", "`make low-pass RASTER=a.tif ARGS='--et=1,2'`", "glc.report.lowpass: no option --et"),
         ("command", "`glc run votes+model.prior=500 --dataset virtual:tiny`", None),
         ("command", "`glc run vote`", "did you mean 'votes'"),
-        ("command", "`glc run votes --datset x`", "glc run: no option --datset"),
-        ("command", "`glc run votes -- --machine-acelerator gpu`", "luigi Submission: no option --machine-acelerator"),
+        ("command", "`glc run votes --datset x`", "glc run: No such option: --datset"),
+        (
+            "command",
+            "`glc run votes -- --machine-acelerator gpu`",
+            "luigi Submission: unrecognized arguments: --machine-acelerator",
+        ),
         ("command", "`glc run votes -- --machine-accelerator gpu`", None),
         ("command", "`glc stats`", "glc: no command stats"),
         ("command", "`luigi --module tasks.dsgt_2024 dsgt_2024.Table3 --pairs 10 --submissions`", None),

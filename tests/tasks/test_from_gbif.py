@@ -21,7 +21,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "data.md"
 def test_two_commands_lead_from_a_download_to_a_map(tmp_path):
     world.write(world.SIZES["gbif"], tmp_path / "made")
     section = DOCS.read_text(encoding="utf-8").split("## A download of GBIF")[1].split("\n## ")[0]
-    commands = re.search(r"```\n(.*?)```", section, re.DOTALL)[1].strip().splitlines()
+    commands = re.search(r"```sh\n(.*?)```", section, re.DOTALL)[1].strip().splitlines()
     assert [command.split()[:3] for command in commands] == [["glc", "run", "votes"], ["glc", "map", "votes"]]
     (name,) = {word for command in commands for word in command.split() if word.endswith(".zip")}
     archive = tmp_path / name
