@@ -182,8 +182,9 @@ class Compare(ProductTask, DatasetTask):
         """Labels of the tests, for the baselines; None where the dataset has none, or is no longer there."""
         from glc.evaluation import evaluate
 
-        source = Path(self.clone(Surveys).source)
-        return evaluate.read_truth(editions.recognise(source)) if source.exists() else None
+        surveys = self.clone(Surveys)
+        source = Path(surveys.source)
+        return evaluate.read_truth(editions.recognise(source), surveys.folder) if source.exists() else None
 
     def results(self) -> list[str]:
         """Where the page and its tables are."""
