@@ -9,7 +9,7 @@ from glc import geo
 from glc.report import localisation
 from glc.report.location import fibonacci
 
-COLOURS = [(229, 231, 239), (196, 78, 82), (223, 227, 231)]
+COLOURS = [(79, 93, 149), (196, 78, 82), (223, 227, 231)]
 """In a zoom, of candidates beneath their labels, the place itself and land."""
 
 
