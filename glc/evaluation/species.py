@@ -195,7 +195,7 @@ def examples(
     unusual = np.abs(np.log((sizes + 1) / (sizes.mean() + 1)))
     chosen: list[Example] = []
     for title, quantile in QUANTILES.items():
-        taken = np.isin(surveys, [one.survey for one in chosen])
+        taken = np.isin(surveys, [example.survey for example in chosen])
         left = np.flatnonzero(~taken & (sizes > 0))
         if not len(left):
             break
