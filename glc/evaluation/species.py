@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from glc import config, labels
+from glc import labels
 from glc import scores as score_tables
 from glc.errors import DataError
 from glc.prediction import decode, ranking, sets
@@ -156,7 +156,7 @@ def probabilities(matrix: sparse.csr_matrix, actual: sparse.csr_matrix, group: n
     row_of = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     for number in np.unique(group):
         others = np.flatnonzero(group != number)
-        learned = decode.make(config.Choice("expected_f1")).fit(ranked.rows(others))
+        learned = decode.ExpectedF1(decode.ExpectedF1.Options()).fit(ranked.rows(others))
         entry = group[row_of] == number
         chances.data[entry] = learned.probabilities(matrix.data[entry])
     return chances
@@ -195,7 +195,7 @@ def examples(
     unusual = np.abs(np.log((sizes + 1) / (sizes.mean() + 1)))
     chosen: list[Example] = []
     for title, quantile in QUANTILES.items():
-        taken = np.isin(surveys, [one.survey for one in chosen])
+        taken = np.isin(surveys, [example.survey for example in chosen])
         left = np.flatnonzero(~taken & (sizes > 0))
         if not len(left):
             break
@@ -208,7 +208,13 @@ def examples(
     return chosen
 
 
-def _species_of(row, species, predicted, actual, chances):
+def _species_of(
+    row: int,
+    species: np.ndarray,
+    predicted: sparse.csr_matrix,
+    actual: sparse.csr_matrix,
+    chances: sparse.csr_matrix | None,
+) -> pd.DataFrame:
     in_set, present = (np.asarray(matrix[row].todense(), bool).ravel() for matrix in (predicted, actual))
     shown = np.flatnonzero(in_set | present)
     chance = np.full(len(shown), np.nan)

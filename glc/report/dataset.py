@@ -185,8 +185,8 @@ def _places(contents):
         [
             _name(name),
             f"{part.surveys:,}",
-            f"{part.occurrences:,}",
-            f"{len(part.species):,}",
+            f"{part.occurrences:,}" if part.species else "–",  # of a test without labels nothing is known
+            f"{len(part.species):,}" if part.species else "–",
             _range(part.sample["year"]),
         ]
         for name, part in contents.parts.items()

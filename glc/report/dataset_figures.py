@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from glc import geo
 from glc.report.figures import PICTURE_WIDTH, WIDTH, axes, drawn, plain_numbers
 from glc.report.maps import coastline, extent, frame_degrees
-from glc.report.palette import AXIS, CATEGORIES, INK, MODEL, OTHER, PRESENCE_ONLY, TEST, TRAINING
+from glc.report.palette import AXIS, CATEGORIES, INK, MAP, MODEL, OTHER, PRESENCE_ONLY, TEST, TRAINING
 
 _PARTS = {
     "presence-only": (PRESENCE_ONLY, 2),
@@ -43,7 +43,7 @@ def places(groups):
     shades = [colour for colour, _ in colours(list(groups)).values()]
     marks = [Line2D([], [], marker="o", linestyle="", markersize=5, color=colour) for colour in shades]
     labels = [f"{name} ({len(own):,})" for name, own in groups.items()]
-    figure.legend(marks, labels, loc="outside lower center", ncols=2)
+    figure.legend(marks, labels, loc="outside lower center", ncols=1)
     return figure
 
 
@@ -72,6 +72,7 @@ def area(groups):
     figure = Figure(figsize=(WIDTH, 5.0), layout="constrained", dpi=200)
     FigureCanvasAgg(figure)
     ax = figure.add_subplot()
+    ax.set_facecolor(MAP)
     coastline(ax, (west - 14, south - 6, east + 20, north + 6), crs=3035)
     _scatter(ax, groups, geo.project)
     ax.plot(x, y, color=INK, linewidth=1.4, zorder=5)
@@ -126,7 +127,7 @@ def sizes(counts):
         ax.grid(axis="y")
         ax.tick_params(length=0)
     panels[-1].set_xlabel("species per survey")
-    figure.supylabel("share of surveys", fontsize=9)
+    figure.supylabel("share of surveys")
     return figure
 
 

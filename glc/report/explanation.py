@@ -110,7 +110,7 @@ def curves(responses, species, keys, relative=False):
         panel.set_visible(False)
     top = float(own["high"].max()) or 1.0  # scores of many species are small: the axis is that of this one
     panels[0].set_ylim(-0.06 * top, 1.08 * top)
-    figure.supylabel("relative suitability" if relative else "score of the species", fontsize=9)
+    figure.supylabel("relative suitability" if relative else "score of the species")
     return figure
 
 

@@ -61,6 +61,8 @@ STYLE = {
     "image.composite_image": False,
 }
 
+COLUMN = 480
+"""Pixels up to which two figures lie next to each other; one that must be wider has a row for itself."""
 PICTURE_WIDTH = 5.4
 """Inches that the sizes of picture files are made of."""
 SMALL = dict.fromkeys(
@@ -266,7 +268,8 @@ def _inline(figure, alt):
     body = re.sub(r" font-family: [^;\"]*;", "", body)  # the page's
     smallest = min((float(size) for size in re.findall(r"font-size: ([\d.]+)px", body)), default=LEGIBLE)
     width, height = (round(72 * inches, 2) for inches in figure.get_size_inches())
-    return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" style="min-width:{width * LEGIBLE / smallest:.0f}px;'
-        f'max-width:{width * 4 / 3:.0f}px" role="img" aria-label="{escape(alt)}">{palette.themed(body.strip())}'
-    )
+    least = width * LEGIBLE / smallest
+    wide = ' class="wide"' if least > COLUMN else ""
+    bounds = f"min-width:{least:.0f}px;max-width:{max(width * 4 / 3, least):.0f}px"
+    size = f'viewBox="0 0 {width:g} {height:g}" style="{bounds}"'
+    return f'<svg{wide} {size} role="img" aria-label="{escape(alt)}">{palette.themed(body.strip())}'

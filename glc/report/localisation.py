@@ -17,7 +17,7 @@ from glc.location.localisation.search import WITHIN_KM
 from glc.report.figures import picture
 from glc.report.location import points, world
 from glc.report.maps import coastline, degrees
-from glc.report.palette import AXIS, INK, MODEL, OTHER
+from glc.report.palette import AXIS, INK, OTHER, VALIDATION
 
 _COLOURS = ListedColormap(colormaps["plasma_r"](np.linspace(0.08, 0.92, len(WITHIN_KM) + 1)))
 _NEAR_DEG = 7.0
@@ -113,7 +113,13 @@ def _candidates(ax, at, best, land, near, size=0.5, offset=7):
         ax.plot(*at, "*", color=OTHER, markeredgecolor="white", markersize=13, zorder=4)
     first = np.arange(len(best)) == 0
     ax.scatter(
-        best["lon"], best["lat"], s=np.where(first, 45, 22), color=MODEL, edgecolors="white", linewidths=0.8, zorder=5
+        best["lon"],
+        best["lat"],
+        s=np.where(first, 45, 22),
+        color=VALIDATION,
+        edgecolors="white",
+        linewidths=0.8,
+        zorder=5,
     )
     for lon, lat, text in _labels(best["lon"].to_numpy(), best["lat"].to_numpy(), near):
         side = -1 if lon > 120 else 1  # towards the middle, where there is room

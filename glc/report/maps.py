@@ -13,7 +13,7 @@ from glc.report.figures import WIDTH, drawn
 from glc.report.palette import BORDER, COAST, INK, MAP
 
 PALETTE = "viridis"
-LEFT, RIGHT, BOTTOM = 0.55, 0.95, 0.35
+LEFT, RIGHT, BOTTOM = 0.72, 0.9, 0.35
 """Inches around a map for its axes and its scale."""
 LEAST_HIGH, MOST_HIGH = 0.45, 1.1
 """Height of a map by its width."""
@@ -92,7 +92,7 @@ def frame_degrees(ax: Axes, bounds: tuple[float, float, float, float]) -> None:
     ax.set_xlim(west, east)
     ax.set_ylim(south, north)
     ax.set_aspect(1 / max(np.cos(np.radians((south + north) / 2)), 0.05))
-    ax.grid()
+    ax.grid(color=BORDER, linewidth=0.5)  # on the ground of the map, which is light on dark pages too
     for axis, ends in ((ax.xaxis, "EW"), (ax.yaxis, "NS")):
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axis.set_major_formatter(FuncFormatter(lambda value, _, ends=ends: degrees(value, ends)))

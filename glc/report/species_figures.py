@@ -5,7 +5,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from glc.evaluation.species import CLASSES
 from glc.report.figures import axes, drawn, plain_numbers, top
-from glc.report.palette import AXIS, INK, MAP, MODEL, PREDICTED, PRESENT, VALIDATION
+from glc.report.palette import AXIS, BORDER, INK, MAP, MODEL, PREDICTED, PRESENT, VALIDATION
 
 WHAT = {"predicted": PREDICTED, "present": PRESENT}
 """Colours of species sets."""
@@ -19,6 +19,7 @@ def by_sites(sites, auc):
     """
     figure, ax = axes()
     ax.set_facecolor(MAP)
+    ax.grid(axis="y", color=BORDER, linewidth=0.5)
     ax.axhline(0.5, color=INK, linewidth=1, linestyle="--")
     ax.scatter(sites, auc, s=np.clip(4_000 / len(sites), 4, 24), color=MODEL, linewidths=0, alpha=0.5, rasterized=True)
     ax.set_xscale("log")
@@ -37,6 +38,7 @@ def by_frequency(table):
     """
     figure, ax = axes(3.6)
     ax.set_facecolor(MAP)
+    ax.grid(axis="y", color=BORDER, linewidth=0.5)
     surveys, f1 = np.maximum(table["surveys"].to_numpy(float), 0.5), table["f1"].to_numpy(float)
     size = np.clip(4_000 / len(table), 3, 20)
     ax.scatter(surveys, f1, s=size, color=MODEL, linewidths=0, alpha=0.4, rasterized=True)

@@ -9,7 +9,7 @@ from glc import geo
 from glc.report import localisation
 from glc.report.location import fibonacci
 
-COLOURS = [(229, 231, 239), (196, 78, 82), (223, 227, 231)]
+COLOURS = [(217, 234, 243), (196, 78, 82), (223, 227, 231)]
 """In a zoom, of candidates beneath their labels, the place itself and land."""
 
 
@@ -49,7 +49,7 @@ def test_the_best_places_are_drawn_with_a_zoom_where_some_are_near(tmp_path):
     for name, lon in (("far", far), ("near", near)):
         localisation.top_map(tmp_path / f"{name}.png", at, best(lon, np.full(3, 44.0), at), land, "Top")
         assert min(size(tmp_path / f"{name}.png")) > 300
-        assert {(79, 93, 149), (196, 78, 82)} <= colours(tmp_path / f"{name}.png")
+        assert {(0, 114, 178), (196, 78, 82)} <= colours(tmp_path / f"{name}.png")
     half = slice(size(tmp_path / "far.png")[0] * 3 // 4, None)
     pixels = [np.asarray(Image.open(tmp_path / f"{name}.png").convert("L"))[:, half] for name in ("far", "near")]
     lower = [part[part.shape[0] // 2 :] for part in pixels]

@@ -45,6 +45,6 @@ def relative(story: Story) -> Section:
                 f"{maps.in_words(bounds)}"
             )
             values = frame["recall_at_25"]
-            svg = maps.surveys(alt, frame["lon"], frame["lat"], values, label, (0, 1), bounds=bounds)
+            svg = maps.surveys(alt, frame["lon"], frame["lat"], values, "share found", (0, 1), bounds=bounds)
             drawn.append({"name": title, "by": "recall", "count": len(frame), "high": 1.0, "svg": svg})
     return section("map", "Maps", "Where records are found again", maps=drawn, shared=False)

@@ -72,7 +72,7 @@ def head(story: Story) -> Facts:
         ],
         "titles": [short for _, short, _ in MEASURES.values()],
         "score_rows": [(label, [_shown(of, key) for key in MEASURES]) for label, of, _ in rows],
-        "score_figure": figures.scores(alt, bars, "AUC, mean over species, then over folds") if bars else None,
+        "score_figure": figures.scores(alt, bars, "AUC, mean over species") if bars else None,
         "best": best,
         "by_fold": [(row, [_shown(row, key) for key in MEASURES]) for row in valid["by_fold"]],
         "site_km": story.metrics["site_m"] / 1000,

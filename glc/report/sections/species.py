@@ -32,7 +32,7 @@ def species(story: Story) -> Section | None:
         figure_species=figures.by_frequency(alt, known.table) if len(known.table) else None,
         best=_rows(known, best),
         worst=_rows(known, worst),
-        examples=[_example(story, known, one) for one in known.examples],
+        examples=[_example(story, known, example) for example in known.examples],
         reliability=list(known.reliability.itertuples()),
         reliability_figure=figures.reliability(_reliability_alt(known), known.reliability)
         if len(known.reliability)
@@ -48,27 +48,27 @@ def _rows(known: SpeciesResults, frame) -> list[Facts]:
     ]
 
 
-def _example(story: Story, known: SpeciesResults, one: Example) -> Facts:
+def _example(story: Story, known: SpeciesResults, example: Example) -> Facts:
     frame = story.per_survey
-    place = frame[(frame["split"] == "valid") & (frame["surveyId"] == one.survey)].iloc[0]
+    place = frame[(frame["split"] == "valid") & (frame["surveyId"] == example.survey)].iloc[0]
     rows = []
-    for rank, row in enumerate(one.species.itertuples(), 1):
+    for rank, row in enumerate(example.species.itertuples(), 1):
         verdict = "missed" if not row.predicted else "found" if row.present else "not recorded"
         facts = {"predicted": row.predicted, "present": row.present, "verdict": verdict}
         rows.append({"rank": rank, "name": known.name(row.speciesId), "chance": row.probability, **facts})
-    found = int((one.species["predicted"] & one.species["present"]).sum())
+    common = int((example.species["predicted"] & example.species["present"]).sum())
     kept = _most_telling(rows)
     return {
-        "title": one.title,
-        "survey": one.survey,
-        "f1": one.f1,
+        "title": example.title,
+        "survey": example.survey,
+        "f1": example.f1,
         "lon": place["lon"],
         "lat": place["lat"],
         "region": next((str(place[key]) for key in ("region", "country") if isinstance(place[key], str)), ""),
         "km": place["nearest_train_m"] / 1000,
-        "predicted": int(one.species["predicted"].sum()),
-        "present": int(one.species["present"].sum()),
-        "found": found,
+        "predicted": int(example.species["predicted"].sum()),
+        "present": int(example.species["present"].sum()),
+        "found": common,
         "rows": kept,
         "left": len(rows) - len(kept),
     }
