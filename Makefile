@@ -141,7 +141,7 @@ evaluate: $(READY)  ##+ only the metrics
 report: $(READY)  ##+ metrics and report
 	$(LUIGI) glc.tasks Report --experiment '$(EXPERIMENT)' $(ON)
 
-compare: $(READY)  ## the metrics; metrics and report; all that is finished on DATASET on one page
+compare: $(READY)  ## metrics; metrics and report; all that is finished on one page
 	$(LUIGI) glc.tasks Compare $(PLAIN)
 
 explore: $(READY)  ##+ a map of EXPERIMENT as a page for the browser
@@ -218,7 +218,7 @@ paper-inria: $(READY)  ##+ as paper-tighnari
 	$(LUIGI) tasks.inria_2020 inria_2020.Paper --preset '$(PRESET)' $(ON)
 
 paper-location: DATASET = virtual:tiny
-paper-location: $(READY)  ## all tables, and a page
+paper-location: $(READY)  ## all tables on a page, minutes to hours
 	$(LUIGI) tasks.location_2024 location_2024.Paper --experiment '$(EXPERIMENT)' --places '$(LOCATION)' --imagery '$(GLOBE)' --dataset '$(DATASET)'$(if $(HABITATS), --habitats '$(HABITATS)')$(if $(RASTER), --raster '$(RASTER)')$(if $(ENCODERS), --encoders '$(ENCODERS)')$(if $(ENCODER), --location-encoder '$(ENCODER)')$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
 dct-budget: $(READY)  ## bytes, PSNR and F1 by number of DCT coefficients

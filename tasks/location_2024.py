@@ -80,7 +80,8 @@ class Paper(PaperPage, BenchmarksTask, GlobeTask):
                 made=lambda: variants.downstream().clone(LocationPictures), pictures=("*.png",),
             ),
             PaperTable(
-                "localise", "Geo-localisation (experiment D)", errors, blocks=_localised, pictures=("errors.png",)
+                "localise", "Geo-localisation (experiment D)", errors, blocks=_localised, pictures=("errors.png",),
+                later=True,
             ),
         ]  # fmt: skip
         if location().encoder:

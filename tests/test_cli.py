@@ -42,7 +42,7 @@ def shell(*words, folder, code=0, **env):
 
 def test_help_names_every_command():
     text = glc("--help")
-    for command in ("run", "explore", "list", "show", "status", "clean", "verify", "provenance", "doctor"):
+    for command in ("run", "explore", "list", "show", "status", "compare", "clean", "verify", "provenance", "doctor"):
         assert f" {command} " in text
 
 

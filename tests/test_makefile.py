@@ -1,5 +1,6 @@
 """What `make` would run: read with ``make -n``, so nothing is installed or computed."""
 
+import importlib
 import os
 import re
 import shutil
@@ -151,6 +152,23 @@ def test_the_tables_of_tighnari_take_a_preset(name):
     target = f"tighnari-{'curves' if name == 'LossCurves' else name.lower()}"
     assert f"--module tasks.tighnari_2024 {family} --preset 'cpu' --dataset 'd'" in planned(target, "DATASET=d")
     assert f"{family} --preset 'gpu' " in planned(target, "PRESET=gpu")
+
+
+@pytest.mark.parametrize("paper", ["dsgt", "tighnari", "inria", "location"])
+def test_a_paper_has_a_target_that_ends_with_its_page(paper):
+    year = 2020 if paper == "inria" else 2024
+    module = importlib.import_module(f"tasks.{paper}_{year}")
+    command = planned(f"paper-{paper}", "ROOT=r", "ARGS=--tables 1")
+    assert f"--module tasks.{paper}_{year} {module.Paper.get_task_family()} " in command
+    assert command.endswith("--root 'r' --tables 1")
+    assert ("--preset 'gpu'" in planned(f"paper-{paper}", "PRESET=gpu")) == (paper in ("tighnari", "inria"))
+    default = "virtual:glc20-tiny" if paper == "inria" else "virtual:tiny"
+    assert f"--dataset '{default}'" in command
+    assert "--dataset 'd'" in planned(f"paper-{paper}", "DATASET=d")
+
+
+def test_all_finished_experiments_are_compared():
+    assert planned("compare", "DATASET=d").endswith("--module glc.tasks Compare --dataset 'd'")
 
 
 def test_the_environment_is_made_once(copy):

@@ -129,7 +129,7 @@ def _score_tables(comparison: Comparison, page: Path) -> list[Table]:
                     "–" if values is None else _with_bounds(values.value, values.low, values.high, titles[key][1])
                 )
             caveat = results[name].optimism if name in results and split == "valid" else ""
-            rows.append([*cells, caveat or ("baseline" if name not in results else "")])
+            rows.append([*cells, caveat])
         caption = evaluate.title(split).capitalize()
         if split == "optimistic":
             caption = "Validation, by nets that saw its labels: optimistic"
@@ -142,8 +142,10 @@ def _score_tables(comparison: Comparison, page: Path) -> list[Table]:
 
 
 def named(result: Result | None, name: str, page: Path) -> Cell:
-    """The name, as a link to the experiment's report if it has one."""
-    if result is None or result.report is None:
+    """The name, as a link to the experiment's report if it has one; without a result it is the baseline's."""
+    if result is None:
+        return f"{name} (best baseline)"
+    if result.report is None:
         return name
     return link(relative_path(result.report, page), name)
 

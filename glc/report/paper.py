@@ -46,14 +46,20 @@ class Entry:
 def page(title: str, dataset: str, about: Sequence[str], entries: Sequence[Entry]) -> str:
     """The page as HTML text; `about` are sentences on the paper and the run."""
     done = [entry for entry in entries if entry.was_run]
-    skipped = [entry.title for entry in entries if not entry.was_run]
+    skipped = [_called(entry.key) for entry in entries if not entry.was_run]
     summary = f"{len(done)} of {len(entries)} tables and figures were run on {dataset}."
     if skipped:
         summary += f" Not run: {', '.join(skipped)}."
     sections = [
-        Section(entry.title, f"table-{number}", entry.key, _parts(entry)) for number, entry in enumerate(entries, 1)
+        Section(entry.title, f"table-{number}", _called(entry.key), _parts(entry))
+        for number, entry in enumerate(entries, 1)
     ]
     return render(title, f"Paper, on {dataset}", [summary, *about], sections, WORDS)
+
+
+def _called(key: str) -> str:
+    """Table 1 of the key 1; other keys are words."""
+    return f"Table {key}" if key.isdigit() else key.replace("-", " ").capitalize()
 
 
 def _parts(entry: Entry) -> list[Part]:
@@ -80,7 +86,7 @@ def _table(block: Block, missing: Mapping[str, str]) -> Table:
         row = [label, *([""] * (len(block.header) - 1))]
         if "paper" in block.header:
             row[block.header.index("paper")] = figures
-        row[block.header.index("compared") if "compared" in block.header else len(row) - 1] = NOT_RUN
+        row[min(numbers - {block.header.index("paper") if "paper" in block.header else 0}, default=1)] = NOT_RUN
         rows.append(row)
     return Table(block.title, block.header, rows, numbers)
 

@@ -138,7 +138,7 @@ class Compare(ProductTask, DatasetTask):
         if self.name:
             return config.file_name(self.name)
         text = ",".join(self.evaluations) or ALL
-        text += f",against {self.against}" if self.against else ""
+        text += f"-against-{self.against}" if self.against else ""
         if len(text) > _LONGEST:
             text = f"{text[:_LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         return config.file_name(text)

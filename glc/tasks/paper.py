@@ -1,6 +1,7 @@
 """All tables of a paper, and the page that shows them: ``ROOT/papers/<dataset>/<paper>.html``."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from glc import storage
 from glc.errors import ConfigError, did_you_mean
 from glc.tasks.base import GlcTask, ProductTask, Published, TableTask
 from glc.tasks.tables import Table
-from glc.types import JSON
+from glc.types import JSON, Facts
 
 if TYPE_CHECKING:
     from glc.report.markdown import Block
@@ -27,6 +28,7 @@ class PaperTable:
     task : makes it; None where it cannot be made here, and `why_not` says why
     made : the task whose output holds it once `task` is complete, if that is another one
     labels : label -> the paper's figures, of all its rows
+    later : run it when the others are there, because it has a part in common with them that bears another name there
     blocks : its tables, if they are not the output's ``table.md``; pictures : patterns of its images in the output
     """
 
@@ -38,6 +40,7 @@ class PaperTable:
     blocks: "Callable[[Path], list[Block]] | None" = None
     pictures: Sequence[str] = ("table.png",)
     why_not: str = ""
+    later: bool = False
 
     def output(self) -> GlcTask:
         """The task whose output holds the table."""
@@ -87,13 +90,29 @@ class PaperPage(ProductTask):
             raise ConfigError(f"--tables: found {self.tables!r}, of which no table can be run ({reasons})")
 
     def requires(self) -> dict[str, GlcTask]:
-        return {entry.key: entry.task for entry in self.chosen() if entry.task is not None}
+        return {entry.key: entry.task for entry in self.chosen() if entry.task is not None and not entry.later}
+
+    def run(self) -> Iterator[list[GlcTask]] | None:
+        """Write the page, once what comes later is there."""
+        later = [entry.task for entry in self.chosen() if entry.later and entry.task is not None]
+        missing = [task for task in later if not task.complete()]
+        return self._after(missing) if missing else super().run()
 
     def reads(self) -> list[GlcTask]:
         return [entry.output() for entry in self.chosen()]
 
     def content(self) -> JSON:
-        return [self.heading, *self.about, *([entry.key, entry.title, entry.labels] for entry in self.entries())]
+        later = [entry.task.identity for entry in self.chosen() if entry.later and entry.task is not None]
+        entries = ([entry.key, entry.title, entry.labels] for entry in self.entries())
+        return [self.heading, *self.about, *later, *entries]
+
+    def _origins(self) -> Facts:
+        made = {task.identity: task for task in self.reads()}.values()
+        inputs = [
+            {"task": task.task_family, "identity": task.identity, "folder": os.path.relpath(task.folder, self.root)}
+            for task in made
+        ]
+        return super()._origins() | {"inputs": inputs}
 
     def page_name(self) -> str:
         """The published file's name, without its ending."""

@@ -56,6 +56,7 @@ def test_the_page_shows_scores_differences_and_groups_of_each_split(html):
                   "By species present in the survey", "By region", "By country"):  # fmt: skip
         assert title in html
     assert "old: its output has been removed" in html
+    assert html.count("(best baseline)") >= 4  # validation and test, of both splits
 
 
 def test_figures_tell_their_values_to_those_who_cannot_see_them(html):

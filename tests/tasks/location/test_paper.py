@@ -25,8 +25,8 @@ def test_one_page_shows_all_tables_and_says_what_an_encoder_is_missing_for(tmp_p
         experiment=experiment, threads=1, seeds=1,
     )  # fmt: skip
     assert luigi.build([task], local_scheduler=True, log_level="WARNING")
-    html = (tmp_path / "out/papers/location/location-2024.html").read_text()
-    assert "3 of 4 tables and figures were run on location" in html
+    html = (tmp_path / "out/papers/globe/location-2024.html").read_text()
+    assert "3 of 4 tables and figures were run on globe" in html
     assert "location, fold_block10" in html
     assert "Errors of tiles that are placed" in html
     assert html.count('<img src="data:image/png;base64,') >= 4
