@@ -1,8 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from glc.report import trust
+from glc.applicability import area
+from glc.applicability.components import Components
+from glc.applicability.space import Space
+from glc.report import page, trust
+from tests.report.test_page import text_of
 
 
 def surveys(split, inside, score, expected, blocks=2, dissimilarity=0.2):
@@ -50,3 +56,21 @@ def test_figure_shows_the_profile_of_either_space(make_story, by):
     assert "expected" in svg
     assert ("dissimilarity" in svg.split(">", 1)[1]) == (by == "table")
     assert len(trust.parts(story.applicability.profile)) >= 4
+
+
+def test_the_page_says_by_what_places_are_compared(make_story):
+    story = make_story(valid=300, test=30, area_by="table")
+    assert "multiplied by their permutation importance" not in text_of(page.render(story))
+    valid = story.trusted[story.trusted["split"] == "valid"].reset_index(drop=True)
+    rng = np.random.default_rng(0)
+    values = pd.DataFrame(rng.normal(size=(len(valid), 2)), columns=["warm", "wet"])
+    weighted, _ = area.fit(Space.of_table(values, {"warm": 2.0, "wet": 1.0}), values, valid)
+    shown = text_of(page.render(dataclasses.replace(story, applicability=weighted)))
+    assert "standardised and multiplied by their permutation importance" in shown
+    folds = np.unique(valid["fold"])
+    raw = {f"net {fold}": rng.normal(size=(len(valid), 5)).astype(np.float32) for fold in folds}
+    components = {name: Components.fit(own) for name, own in raw.items()}
+    points = {name: components[name].of(own) for name, own in raw.items()}
+    nets, _ = area.fit_nets(points, components, dict(zip(raw, folds, strict=True)), valid)
+    shown = text_of(page.render(dataclasses.replace(story, applicability=nets)))
+    assert f"what the last layer of each of {len(folds)} nets reads of the imagery" in shown
