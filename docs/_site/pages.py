@@ -44,6 +44,8 @@ def task_reference() -> str:
     ]
     for name in tasks.__all__:
         task = getattr(tasks, name)
+        if not inspect.isclass(task):  # run, which makes a task's output
+            continue
         rows = [
             _row([f"`--{key.replace('_', '-')}`", _value(task, key, parameter), parameter.description or ""])
             for key, parameter in task.get_params()

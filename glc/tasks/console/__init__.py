@@ -229,7 +229,7 @@ def _started(console: Console, task: luigi.Task) -> None:
         if now - reported["table"] >= REPORT_EVERY or done == total:
             reported["table"] = now
             console.journal.note("progress", id=task.task_id, what=what, done=done, total=total, at=now)
-        if now - reported["page"] >= PAGE_EVERY and task.set_progress_percentage:
+        if now - reported["page"] >= PAGE_EVERY and task.set_status_message and task.set_progress_percentage:
             reported["page"] = now
             with suppress(Exception):  # a scheduler that cannot be reached must not end a training
                 task.set_status_message(what)
