@@ -166,12 +166,11 @@ class NetScorer(PlaceScorer):
             raise ConfigError(f"fold: found {fold}, expected one of {self.folds}, whose nets there are")
         if self._wanted_of():
             self._embedded, self._embedded_of = {}, []
-        parts = [
-            score_tables.keep_best(self._of_fold(places, values, number, fold is None), self.keep) for number in folds
-        ]
+        average = self._mean if self.settings.scores.average == "probabilities" else self._of_logits
+        scores = average(places, values, folds, fold is None)
         if fold is None and self._embedded:
             self._embedded_of = [weakref.ref(places), weakref.ref(values[self.settings.name])]
-        return _mean(parts, self.data.species, self.keep, self.settings.scores.average)
+        return scores
 
     def embeddings(self, places, values):
         wanted = self._wanted_of()
@@ -192,14 +191,37 @@ class NetScorer(PlaceScorer):
         names = {fold: net_name(self.settings.name, fold) for fold in self.folds}
         return {fold: name for fold, name in names.items() if name in self.wanted}
 
-    def _of_fold(self, places, values, fold, sees_all):
+    def _mean(self, places, values, folds, sees_all):
+        """As `glc.scores.mean` of the folds' scores, to the bit, but summed as the nets give them: dense."""
+        total = np.zeros((len(places), len(self.data.species)), np.float32)
+        for fold in folds:
+            count, start = len(self._classes[fold]), 0
+            source = np.full(total.shape[1], count)  # a column of zeros behind the net's classes
+            source[np.searchsorted(self.data.species, self._classes[fold])] = np.arange(count)
+            for block in self._blocks(places, values, fold, sees_all):
+                best = score_tables.keep_best(block, self.keep).toarray() if count > self.keep else block
+                padded = np.zeros((len(best), count + 1), np.float32)
+                np.maximum(best, 0, out=padded[:, :-1])
+                total[start : start + len(best)] += padded.take(source, axis=1)
+                start += len(best)
+        mean = score_tables.from_dense(total) / np.float32(len(folds))
+        return score_tables.keep_best(mean.tocsr(), self.keep)
+
+    def _of_logits(self, places, values, folds, sees_all):
+        parts = []
+        for fold in folds:
+            blocks = self._blocks(places, values, fold, sees_all)
+            kept = sparse.vstack([score_tables.keep_best(block, self.keep) for block in blocks], format="csr")
+            parts.append(labels.widen(kept.astype(np.float32), self._classes[fold], self.data.species))
+        return _mean(parts, self.data.species, self.keep, self.settings.scores.average)
+
+    def _blocks(self, places, values, fold, sees_all):
         from glc.nets import checkpoints
         from glc.registry import models
 
         checkpoint = self.folder / str(fold) / checkpoints.CHECKPOINT
         net = models.get(self.settings.model.name)
         prediction = config.prediction(net, self.settings.predict)
-        classes = self._classes[fold]
         ids = places["surveyId"].to_numpy() if places["surveyId"].is_unique else -1 - np.arange(len(places))
         named = places.assign(surveyId=ids)
         asked = named.assign(dataset=schema.dataset_numbers(places["dataset"]))
@@ -207,11 +229,9 @@ class NetScorer(PlaceScorer):
         features, _ = net.prediction_features(features, self.data, prediction)
         name, parts = self._wanted_of().get(fold), []
         embedded = None if name is None or not sees_all else lambda block: parts.append(self.wanted[name].of(block))
-        blocks = checkpoints.predict_blocks(checkpoint, asked, features, prediction=prediction, embedded=embedded)
-        kept = [score_tables.keep_best(block, self.keep) for block in blocks]
+        yield from checkpoints.predict_blocks(checkpoint, asked, features, prediction=prediction, embedded=embedded)
         if parts:
             self._embedded[fold] = np.concatenate(parts)
-        return labels.widen(sparse.vstack(kept, format="csr", dtype=np.float32), classes, self.data.species)
 
     @cached_property
     def _classes(self):

@@ -92,11 +92,11 @@ class _Quadrature:
         terms *= self.t_to_size
         return np.einsum("knq,nq->nk", terms, generating * self.weight)
 
-    def _clipped(self, p):
+    def _clipped(self, p: np.ndarray) -> int:
         """Number of the first species of p (k, n, 1) that a factor would raise above `certain`."""
         return int((p * self.highest > self.certain).any(axis=1).sum())
 
-    def _divisors(self, p, out):
+    def _divisors(self, p: np.ndarray, out: np.ndarray) -> np.ndarray:
         """1 - p u of the scaled p (k, n, 1), in `out` (k, n, q)."""
         np.multiply(p, self.scaled_u, out=out)
         np.subtract(1, out, out=out)
@@ -104,7 +104,7 @@ class _Quadrature:
         np.maximum(out[:clipped], 1 - self.certain * self.u, out=out[:clipped])
         return out
 
-    def _others(self, p):
+    def _others(self, p: np.ndarray) -> np.ndarray:
         """The product of 1 - p u of all but the `largest` best species, (n, q)."""
         # rows are sorted: what is above a bound comes first
         ends = [max(self.largest, int((p * self.highest > bound).sum(axis=1).max())) for bound, _ in _SERIES]

@@ -131,13 +131,13 @@ def _sorted(columns: np.ndarray, scores: np.ndarray, lengths: np.ndarray) -> tup
     return order, np.invert(bits, out=bits).view(np.float32)
 
 
-def _sorted_of_any_type(columns, scores, lengths):
+def _sorted_of_any_type(columns: np.ndarray, scores: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     columns, scores = _rectangle(columns, lengths, 0), _rectangle(scores, lengths, 0)
     order = np.lexsort((columns, -scores), axis=1)
     return np.take_along_axis(columns, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
 
-def _rectangle(values, lengths, fill):
+def _rectangle(values: np.ndarray, lengths: np.ndarray, fill: float | np.uint64) -> np.ndarray:
     """Values of rows (nnz,) as (n, w), each row filled up with `fill`."""
     width = int(lengths.max(initial=0))
     if (lengths == width).all():
@@ -179,7 +179,7 @@ def best(
     return row[order], column[order], score[order], member[order]
 
 
-def _places(lengths):
+def _places(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows with so many entries: the row of each entry, and its place in the row."""
     row = np.repeat(np.arange(len(lengths)), lengths)
     return row, np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)

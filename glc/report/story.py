@@ -15,6 +15,7 @@ from glc.explain.citation import Citation, citation
 from glc.explain.explanation import Explanation
 from glc.explain.odmap import odmap
 from glc.explain.run import Run
+from glc.report.other_split import OtherSplit
 from glc.types import Facts
 
 
@@ -46,6 +47,7 @@ class Story:
     members : of joined experiments, fold -> name of each -> its weight; empty for others
     compared : name of another experiment -> its per-survey table
     elsewhere : name of another experiment that was validated on other folds -> its metrics
+    other_splits : scores on another split of the surveys, where the experiment was run on one
     applicability, trusted : area of applicability and error profile, and its table of surveys; None where not fitted
     per_species, compared_species : of presence-only records alone, the table ``species.parquet`` of
         `glc.evaluation.suitability.write`, and those of the experiments of `compared`
@@ -70,6 +72,7 @@ class Story:
     histories: dict[int, pd.DataFrame]
     compared: dict[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
     elsewhere: dict[str, dict[str, Facts]] = dataclasses.field(default_factory=dict)
+    other_splits: tuple[OtherSplit, ...] = ()
     members: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     applicability: Applicability | None = None
     trusted: pd.DataFrame | None = None
@@ -103,6 +106,7 @@ def read(
     tables: tuple[Path, ...] = (),
     joins: tuple[config.Experiment, ...] = (),
     species: SpeciesResults | None = None,
+    other_splits: tuple[OtherSplit, ...] = (),
     sections: frozenset[str] | None = None,
     steps: dict[str, list[Path]] | None = None,
     made: Made | None = None,
@@ -118,7 +122,7 @@ def read(
     applicability : of the task `Applicability`
     explanation : of the task `Explanation`
     tables : tables of values that the model reads
-    species, sections, made : see `Story`
+    species, other_splits, sections, made : see `Story`
     steps : what was done -> the folders of its outputs
     """
     measured = results.read_metrics(metrics)
@@ -152,6 +156,7 @@ def read(
         neighbours=storage.manifest(neighbours) if neighbours else None,
         compared={name: results.read_surveys(folder) for name, folder in compared.items()},
         elsewhere={name: results.read_metrics(folder) for name, folder in elsewhere.items()},
+        other_splits=other_splits,
         members={fold: facts["members"] for fold, facts in storage.manifest(joined)["model_facts"].items()}
         if joined
         else {},

@@ -4,6 +4,7 @@ import logging
 import os
 import shlex
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -25,6 +26,7 @@ from glc.types import JSON, Facts
 
 if TYPE_CHECKING:
     from glc.evaluation.species import SpeciesResults
+    from glc.report.other_split import OtherSplit
     from glc.report.story import Made
 
 log = logging.getLogger(__name__)
@@ -81,9 +83,19 @@ class Report(ExperimentProduct):
             return None
         return folder if storage.manifest(folder).get("evaluation") == self.clone(Evaluate).identity else None
 
+    @cached_property
+    def other_splits(self) -> "tuple[OtherSplit, ...]":
+        """Finished scores of this experiment on another split of the surveys; of sets alone."""
+        from glc.report import other_split
+
+        return () if self.presence_only else tuple(other_split.read(self.stable("metrics").parent, self.settings))
+
     def content(self) -> JSON:
         folder = self.explanation
-        return None if folder is None else storage.manifest(folder)["identity"]
+        explained = None if folder is None else storage.manifest(folder)["identity"]
+        if not self.other_splits:
+            return explained
+        return [explained, *([split.experiment, split.valid["sample_f1"]] for split in self.other_splits)]
 
     def raw_files(self) -> list[Facts]:
         folder = self.explanation
@@ -181,6 +193,7 @@ class Report(ExperimentProduct):
             tables=value_tables(self.parts()),
             joins=tuple(part.settings for part in self.parts() if part.settings != self.settings),
             species=self.species(),
+            other_splits=self.other_splits,
             sections=self.used_sections(),
             steps=self.steps(),
             made=self.made(),

@@ -11,6 +11,7 @@ import pytest
 
 from glc import config
 from glc.report import figures, page, templates
+from glc.report.other_split import OtherSplit
 from glc.report.sections import data, learning, neighbours, settings
 
 ALWAYS = ("map", "scores", "species", "distance", "decoder", "data", "settings", "glossary")
@@ -314,3 +315,10 @@ def test_another_story_is_another_page(rendered):
 @pytest.mark.parametrize(("value", "told"), [(None, "–"), (float("nan"), "–"), (0.12345, "0.1235"), (0, "0.0000")])
 def test_shown(value, told):
     assert templates.shown(value) == told
+
+
+def test_the_head_has_the_score_on_the_other_split_of_the_surveys(make_story, undrawn):
+    caveat = config.caveat("random")
+    other = OtherSplit("votes+validation.scheme=random", "random", caveat, {"sample_f1": 0.4321})
+    text = text_of(page.render(dataclasses.replace(make_story(), other_splits=(other,))))
+    assert f"Validated on a random split: F1 0.432; {caveat}." in text

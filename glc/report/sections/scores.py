@@ -85,6 +85,7 @@ def head(story: Story) -> Facts:
         "score_rows": rows,
         "score_figure": figures.scores(alt, bars),
         "best": best,
+        "other_splits": [split.sentence() for split in story.other_splits],
         "test_text": _test_text(story, known),
         "verdict": _verdict(valid, best),
         "test_verdict": _test_verdict(rows, known, best),
