@@ -1,5 +1,7 @@
 """Maps of surveys coloured by a value: points on degrees, equally long east and north at the mean latitude."""
 
+from functools import lru_cache
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -112,12 +114,18 @@ def coastline(
     west, south, east, north = bounds
     if east - west > 360:  # a margin around the globe
         west, east = -180, 180
-    lines = basemap.world().outline((west, south, east, north), crs, borders)
+    lines = _outline((west, south, east, north), crs, borders)
     shades = {"border": COAST, "coast": INK} if above else {"border": BORDER, "coast": COAST}
     zorder = 5 if above else 0.7
     for kind, colour in shades.items():
         # above the grid, so that it is one raster with the points: a detailed coast weighs as much as they would
         ax.add_collection(LineCollection(lines[kind], colors=colour, linewidths=0.7, zorder=zorder, rasterized=True))
+
+
+@lru_cache(maxsize=4)
+def _outline(bounds, crs, borders):
+    """Lines that are only read: the maps of a page show the same area."""
+    return basemap.world().outline(bounds, crs, borders)
 
 
 def colour_limits(values):

@@ -19,6 +19,9 @@ from glc.types import JSON, Keywords, MemberOptions
 VIRTUAL = "virtual:"
 NONE = "none"
 
+_checked: set[tuple[object, ...]] = set()
+"""Datasets whose files passed, with what changes when these do: every task of a run has the dataset as a parameter."""
+
 
 T = TypeVar("T")
 
@@ -72,7 +75,11 @@ class DatasetParameter(luigi.Parameter[str]):
                     f"{', '.join(world.SIZES)}{did_you_mean(size, world.SIZES)}"
                 )
             return x
-        editions.check(editions.recognise(x))
+        dataset = editions.recognise(x)
+        state = (dataset.edition, dataset.folder, *dataset.stamps().items())
+        if state not in _checked:
+            editions.check(dataset)
+            _checked.add(state)
         return str(Path(x).resolve())
 
 
