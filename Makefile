@@ -141,7 +141,7 @@ evaluate: $(READY)  ##+ only the metrics
 report: $(READY)  ##+ metrics and report
 	$(LUIGI) glc.tasks Report --experiment '$(EXPERIMENT)' $(ON)
 
-compare: $(READY)  ## the metrics; metrics and report; all finished ones of DATASET on a page
+compare: $(READY)  ## the metrics; metrics and report; finished experiments on one page
 	$(LUIGI) glc.tasks Compare $(PLAIN)
 
 explore: $(READY)  ##+ a map of EXPERIMENT as a page for the browser

@@ -20,8 +20,8 @@ from tests.test_makefile import CHECKOUT, planned, targets
 
 VARIABLES = re.findall(r"^([A-Z]+) *[:?]?=", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
 SHELL = (
-    "apt-get", "cd", "conda", "docker", "gcloud", "git", "jupyter", "kaggle", "nvidia-smi", "pip", "pre-commit", "printf",
-    "pyenv", "source", "ssh", "tail", "unzip", "uv", "wandb",
+    "apt-get", "cd", "conda", "docker", "gcloud", "git", "jupyter", "kaggle", "nvidia-smi", "pip", "pre-commit",
+    "printf", "pyenv", "source", "ssh", "tail", "unzip", "uv", "wandb",
 )  # fmt: skip
 """Programs of others that pages may call; only their names are checked."""
 
@@ -90,7 +90,10 @@ def expanded(*words: str) -> str:
 
 
 def of_glc(name: str, words: list[str]) -> str:
-    """Why `glc name words` cannot be run: an unknown command, option, value or experiment."""
+    """Why `glc name words` cannot be run: an unknown command, option, value or experiment.
+
+    An experiment in capitals stands for a folder of the reader's, one that ends with .toml is the reader's own.
+    """
     known = typer.main.get_command(app).commands
     if name not in known:
         return f"glc: no command {name}"
@@ -101,7 +104,12 @@ def of_glc(name: str, words: list[str]) -> str:
     except TyperException as error:
         return f"glc {name}: {error.format_message()}"
     experiment = arguments.get("experiment", "")
-    if experiment and not experiment.endswith(".toml") and (fault := of_experiment(experiment)):
+    if (
+        experiment
+        and not experiment.endswith(".toml")
+        and not experiment.isupper()
+        and (fault := of_experiment(experiment))
+    ):
         return fault
     return of_luigi(["--module", "glc.tasks", "Submission", *luigis]) if luigis else ""
 

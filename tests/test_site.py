@@ -153,7 +153,9 @@ def test_the_generated_pages_name_every_command_and_task():
     assert "| `--dataset, -d` | `virtual:small` |" in commands
     assert "&lt;timm name>" in commands
     assert {"glc run", "glc predict", "glc map", "glc doctor"} <= set(re.findall(r"^## (.*)$", commands, re.MULTILINE))
-    assert re.findall(r"^## (.*)$", reference, re.MULTILINE) == tasks.__all__
+    assert re.findall(r"^## (.*)$", reference, re.MULTILINE) == [
+        name for name in tasks.__all__ if isinstance(getattr(tasks, name), type)
+    ]
     assert str(CHECKOUT) not in reference + commands
     assert "| `--fold` | `0` | validation fold" in reference.split("\n## Fit\n")[1].split("\n## ")[0]
 

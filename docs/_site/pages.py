@@ -42,17 +42,24 @@ def task_reference() -> str:
         "Written from the program. Each is called as `luigi --module glc.tasks TASK --parameter VALUE`; "
         "[how they connect](tasks.md). Parameters that have to be given have no default.",
     ]
-    for name in tasks.__all__:
-        task = getattr(tasks, name)
-        if not inspect.isclass(task):  # run, which makes a task's output
-            continue
+    for task in of_luigi():
         rows = [
             _row([f"`--{key.replace('_', '-')}`", _value(task, key, parameter), parameter.description or ""])
             for key, parameter in task.get_params()
             if parameter.significant or parameter.description
         ]
-        parts += [f"## {name}", _prose(inspect.getdoc(task) or ""), _table(["parameter", "default", "what"], rows)]
+        parts += [
+            f"## {task.__name__}",
+            _prose(inspect.getdoc(task) or ""),
+            _table(["parameter", "default", "what"], rows),
+        ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def of_luigi() -> list[type[luigi.Task]]:
+    """The tasks that `glc.tasks` offers; its functions are on the page of the Python interface."""
+    offered = [getattr(tasks, name) for name in tasks.__all__]
+    return [entry for entry in offered if inspect.isclass(entry) and issubclass(entry, luigi.Task)]
 
 
 PAGES = {"commands.md": commands, "task-reference.md": task_reference}
