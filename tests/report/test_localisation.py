@@ -71,7 +71,7 @@ def test_the_zoom_goes_on_across_the_date_line(tmp_path):
             pixels = np.asarray(image.convert("RGB")).astype(int)
         # the lower right is the zoom
         zoom = pixels[pixels.shape[0] // 2 :, pixels.shape[1] * 3 // 4 :]
-        drawn[name] = {colour: (np.abs(zoom - colour).max(axis=2) < 3).sum() for colour in COLOURS}
+        drawn[name] = {colour: (np.abs(zoom - colour).max(axis=2) < 2).sum() for colour in COLOURS}
     for colour in COLOURS:
         assert drawn["line"][colour] == pytest.approx(drawn["elsewhere"][colour], rel=0.2)
         assert drawn["line"][colour] > 10
