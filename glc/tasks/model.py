@@ -1,5 +1,6 @@
 """A fitted experiment as one folder: ``ROOT/models/<dataset>/<experiment>/``."""
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -64,7 +65,8 @@ class Model(ExperimentProduct):
 
     def results(self) -> list[str]:
         """Lines that say where the folder is and how to use it."""
+        experiment = shlex.quote(str(self.experiment))  # the path of a TOML, not the name in it
         return [
             f"{self.settings.name} on {self.subject}: fitted experiment {self.model_folder}",
-            f'  glc predict {self.settings.name} --dataset {self.dataset} --lon … --lat …, or glc.load("…").predict(…)',
+            f'  glc predict {experiment} --dataset {self.dataset} --lon … --lat …, or glc.load("…").predict(…)',
         ]

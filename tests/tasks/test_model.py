@@ -57,3 +57,10 @@ def test_a_second_run_does_nothing_and_a_changed_folder_is_made_again(root):
     manifest.write_text(manifest.read_text().replace("Model", "Other"))
     assert run(Model(root=root, dataset=TINY, experiment=VOTES)) == ["Model"]
     assert manifest.read_bytes() == (Path(task.folder) / storage.MANIFEST).read_bytes()
+
+
+def test_the_command_that_is_shown_names_the_file_of_an_experiment(tmp_path):
+    (tmp_path / "my stack.toml").write_text(STACK)
+    experiment = str(tmp_path / "my stack.toml")
+    lines = Model(root=str(tmp_path / "out"), dataset=TINY, experiment=experiment).results()
+    assert any(f"glc predict '{experiment}' --dataset {TINY}" in line for line in lines)
