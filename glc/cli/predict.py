@@ -159,7 +159,9 @@ def _lines(facts: Facts) -> list[tuple[str, str, str]]:
         text = f"{where} what was learned (dissimilarity {facts['dissimilarity']:.2f})"
         lines.append(("applicability", text, style))
     else:
-        lines.append(("applicability", "not known of this model", "dim"))
+        # a place without any value has nothing by which it could be compared; or the model has no such area
+        what = "place, whose inputs are missing" if facts["missing"] else "model"
+        lines.append(("applicability", f"not known of this {what}", "dim"))
     if facts["expected_f1"] is not None:
         lines.append(("expected F1", f"{facts['expected_f1']:.2f}, of the set, by the validation surveys", ""))
     if facts["missing"]:
