@@ -5,8 +5,10 @@ A TOML may start from another experiment, ``base = "votes"``, and say only what 
 `glc.config.encoder`. Machine settings (cores, memory, root, scheduler) live in ``conf/luigi.cfg``.
 """
 
+import copy
 import dataclasses
 import tomllib
+from functools import lru_cache
 from pathlib import Path
 
 from glc.config.check import check, check_encoder
@@ -123,9 +125,15 @@ def _is_of_encoder(values: dict[str, JSON]) -> bool:
     return "location" in values and "model" not in values
 
 
+@lru_cache(maxsize=256)
+def _parse(text: str) -> dict[str, JSON]:
+    """The values of a TOML, which each of some hundred tasks of a run asks for."""
+    return tomllib.loads(text)
+
+
 def _parse_file(path: Path) -> dict[str, JSON]:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = copy.deepcopy(_parse(path.read_text(encoding="utf-8")))
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}: line {line} is not UTF-8, as TOML has to be; save the file as UTF-8") from error

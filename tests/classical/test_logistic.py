@@ -53,7 +53,7 @@ def test_species_that_follow_the_place_are_found_and_the_better_penalty_is_taken
     # the middle species is everywhere: with a heavy penalty nothing but it is ever the likeliest
     labels[:, 5] |= np.arange(len(third)) % 4 == 0
     labels[data.test] = False
-    fitted = model(species=3, grid=(1e-4, 100.0))
+    fitted = model(species=3, grid=(1e-4, 100.0), iterations=25)
     got = fitted.scores(with_labels(data, labels), None, data.test).toarray()
     assert_allclose(got.sum(axis=1), 1, rtol=1e-5)
     easting = data.places["easting"].to_numpy()
@@ -69,12 +69,13 @@ def test_species_that_follow_the_place_are_found_and_the_better_penalty_is_taken
 
 def test_labels_of_the_fold_the_test_and_presence_only_do_not_matter(spark):
     data = survey_data()
-    before = model(species=3).scores(data, 1, data.valid(1)).toarray()
+    few = {"species": 3, "iterations": 10}
+    before = model(**few).scores(data, 1, data.valid(1)).toarray()
     other = data.label_matrix.tolil()
     for rows in (data.valid(1), data.test, data.presence_only):
         other[rows] = 0
         other[rows, 0] = 1
-    got = model(species=3).scores(with_labels(data, other.tocsr()), 1, data.valid(1)).toarray()
+    got = model(**few).scores(with_labels(data, other.tocsr()), 1, data.valid(1)).toarray()
     assert_allclose(got, before, atol=1e-6)
 
 

@@ -1,7 +1,10 @@
 """Run tasks in this process, and see which ones ran."""
 
+import shutil
+
 import luigi
 
+from glc import storage
 from glc.tasks import Submission
 
 TINY = "virtual:tiny"
@@ -32,3 +35,9 @@ def run(task):
     done, families = build(task)
     assert done
     return families
+
+
+def adopt(task, other):
+    """Give `task` the finished output of `other`, which would be equal: several seconds less of Spark."""
+    with storage.atomic_directory(task.folder, **storage.manifest(other.folder)) as out:
+        shutil.copytree(other.folder, out, ignore=shutil.ignore_patterns(storage.MANIFEST), dirs_exist_ok=True)

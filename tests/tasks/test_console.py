@@ -197,7 +197,7 @@ def test_verbose_shows_the_log_too(toy):
     assert "CHATTER of glc" in log(toy)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_failure_ends_with_its_cause_and_the_log(toy, workers):
     done = piped(toy, "--fault", "raise", "--workers", workers)
     assert done.returncode == 30, done.stderr
@@ -247,9 +247,9 @@ def test_on_a_terminal_one_table_is_redrawn_in_place(toy):
     ("number", "fault", "workers", "code"),
     [
         (signal.SIGINT, "swallow", "1", 130),
-        (signal.SIGINT, "convert", "1", 130),
+        pytest.param(signal.SIGINT, "convert", "1", 130, marks=pytest.mark.slow),
         (signal.SIGTERM, "wait", "1", 143),
-        (signal.SIGINT, "wait", "2", 130),
+        pytest.param(signal.SIGINT, "wait", "2", 130, marks=pytest.mark.slow),
         (signal.SIGTERM, "convert", "2", 143),
     ],
 )

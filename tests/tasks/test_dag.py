@@ -15,18 +15,16 @@ from glc.errors import ConfigError, DataError
 from glc.tasks import Clean, Evaluate, Folds, Surveys, machine
 from glc.tasks.scores import Predictions
 from glc.tasks.training import Examples, Fit
-from tests.tasks.pipeline import NET, TINY, build, run, submission
+from tests.tasks.pipeline import NET, TINY, adopt, build, run, submission
 
 
-@pytest.fixture(scope="module")
-def root(empty_root):
-    """Nothing stands there yet."""
-    return empty_root
-
-
-def test_from_nothing_to_a_submission_and_not_twice(root):
+def test_from_the_survey_tables_to_a_submission_and_not_twice(root):
+    """The tables are there: `Surveys` made them in the fixture of `root`."""
     task = submission(root)
-    assert {"Surveys", "Folds", "Examples", "Fit", "FoldScores", "Predictions", "Submission"} <= set(run(task))
+    assert task.clone(Surveys).complete()
+    families = set(run(task))
+    assert {"Folds", "Examples", "Fit", "FoldScores", "Predictions", "Submission"} <= families
+    assert "Surveys" not in families
     name = task.settings.name
     lines = (Path(root) / "submissions" / "virtual-tiny" / f"{name}.csv").read_text().splitlines()
     assert lines[0] == "surveyId,predictions"
@@ -47,6 +45,7 @@ def test_the_truth_of_the_test_is_never_read_before_evaluation(root):
     copy = Path(root) / "copied"
     shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("truth", ".parts"))
     task = submission(root, "frequency+validation.run=2+validation.count=4", str(copy))
+    adopt(task.clone(Surveys), Surveys(root=root, dataset=TINY))  # of equal files, made without the truth's folder
     run(task)
     first = (Path(root) / "submissions" / "copied" / f"{task.settings.name}.csv").read_bytes()
     assert "test" not in json.loads((Path(root) / "metrics" / "copied" / f"{task.settings.name}.json").read_text())

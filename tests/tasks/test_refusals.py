@@ -377,7 +377,10 @@ def test_tiles_that_cannot_be_made_are_refused_before_they_are_cut(inputs, tmp_p
     "command",
     [
         ["glc", "run", "votes", "--dataset", "virtual:tiny", "--root", "out", "--", "--machine-memory-gb", "1"],
-        ["luigi", "--module", "glc.tasks", *VOTES, "--root", "out", "--machine-memory-gb", "1"],
+        pytest.param(
+            ["luigi", "--module", "glc.tasks", *VOTES, "--root", "out", "--machine-memory-gb", "1"],
+            marks=pytest.mark.slow,  # the next one is a command of Luigi too
+        ),
         ["luigi", "--module", "tasks.dsgt_2024", "dsgt_2024.Table1", "--root", "out", "--machine-memory-gb", "1"],
     ],
 )

@@ -1,10 +1,12 @@
 """What a task reports to the person who runs it."""
 
 import logging
+from typing import ClassVar
 
 import luigi
 
 from glc.tasks.console import signals
+from glc.types import JSON
 
 log = logging.getLogger(__name__)
 NOTICE = "event.glc.notice"
@@ -13,6 +15,15 @@ NOTICE = "event.glc.notice"
 
 class ConsoleTask(luigi.Task):
     """A task that shows its progress, and whose results are printed at the end of a run."""
+
+    _found: "ClassVar[list[tuple[str, luigi.Parameter[JSON]]]]"
+
+    @classmethod
+    def get_params(cls) -> "list[tuple[str, luigi.Parameter[JSON]]]":
+        """Name and parameter of each: Luigi's, which looks at every attribute, once a class and not once a task."""
+        if "_found" not in vars(cls):
+            cls._found = super().get_params()
+        return cls._found
 
     def status(self, message: str, percentage: float | None = None) -> None:
         """Show what is being done, in the run's table and on the scheduler's page.
