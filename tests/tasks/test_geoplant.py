@@ -60,7 +60,7 @@ def test_the_report_tells_the_tests_apart(task):
     assert "Test iid F1" in page
     assert "Difference, test ood" not in page  # votes is compared with nothing
     assert '<th class="n">Test ood</th>' in page
-    assert "30 test glc25 surveys coloured by predicted richness" in page
+    assert "30 test glc25 surveys, coloured by predicted richness" in page
 
 
 def test_labels_of_the_tests_are_in_no_table(task):

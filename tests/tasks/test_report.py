@@ -22,7 +22,7 @@ def report(tmp_path, experiment):
 )
 def test_each_kind_of_model_adds_what_its_page_shows(tmp_path, experiment, own):
     needs = report(tmp_path, experiment).requires()
-    assert set(needs) == {"surveys", "folds", "predictions", "metrics", "baselines", "applicability"} | own
+    assert set(needs) == {"surveys", "folds", "scores", "predictions", "metrics", "baselines", "applicability"} | own
 
 
 def test_what_the_page_shows_is_of_the_experiment_itself(tmp_path):
