@@ -19,7 +19,7 @@ from xdist.scheduler import LoadFileScheduling
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
-# No test reaches Google: the gcloud that is found first refuses (tests/deploy brings its own), and `make vm-...` prints.
+# No test reaches Google: the gcloud that is found first refuses (tests/deploy has stand-ins), `make vm-...` prints.
 os.environ["PATH"] = os.pathsep.join([str(Path(__file__).parent / "deploy" / "refusing"), os.environ["PATH"]])
 os.environ["DRY"] = "1"
 for _name in [name for name in os.environ if name.startswith("CLOUDSDK_")]:
@@ -32,6 +32,7 @@ _SPARK = (
     "tests/classical/test_binned.py",
     "tests/classical/test_logistic.py",
     "tests/classical/test_random_forest.py",
+    "tests/deploy/test_whole.py",
     "tests/etl/",
     "tests/neighbours/test_exact.py",
     "tests/neighbours/test_lsh.py",

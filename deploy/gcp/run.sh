@@ -78,4 +78,5 @@ if ((left <= 0)); then
     exit 1
 fi
 read -ra more <<<"${ARGS:-}"
-timeout --kill-after=120 "$left" "$bin/glc" run "$EXPERIMENT" --dataset "$data" "${more[@]}"
+# --foreground: one signal, to glc, which ends its own processes
+timeout --foreground --kill-after=120 "$left" "$bin/glc" run "$EXPERIMENT" --dataset "$data" "${more[@]}"

@@ -1,9 +1,10 @@
 """Stand-ins for what is Google's, Debian's and systemd's: programs in a folder that goes first in PATH.
 
-A bucket is a folder, an instance a JSON file with its state and metadata; ``compute ssh --command`` runs the command here.
-Each program appends its arguments to ``calls``, one JSON list per line.
+A bucket is a folder, an instance a JSON file with its state and metadata; ``compute ssh`` runs its command here.
+The programs append their arguments to ``calls``, one JSON list per line.
 """
 
+import itertools
 import json
 import os
 import re
@@ -13,9 +14,22 @@ import sys
 from pathlib import Path
 
 PROGRAMS = (
-    *("gcloud", "curl", "apt-get", "shutdown", "systemctl", "useradd", "id", "runuser", "sudo", "nvidia-smi"),
+    "gcloud",
+    "curl",
+    "apt-get",
+    "shutdown",
+    "systemctl",
+    "useradd",
+    "nvidia-smi",
     "google_metadata_script_runner",
 )
+SHORT = {
+    "sudo": 'exec "$@"',
+    "runuser": 'shift 3\nexec "$@"',  # -u glc --
+    "id": 'test -d "$GLC_HOME"',
+}
+"""Programs whose calls are not noted."""
+
 EXPERIMENT = """
 echo "glc $*"
 grep '^root' "$LUIGI_CONFIG_PATH"
@@ -47,8 +61,11 @@ class Cloud:
             (self.folder / name).mkdir(parents=True)
         for name in PROGRAMS:
             path = self.folder / "programs" / name
-            path.write_text(f'#!/bin/sh\nexec {sys.executable} -I {__file__} {name} "$@"\n')
+            path.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {__file__} {name} "$@"\n')
             path.chmod(0o755)
+        for name, text in SHORT.items():
+            (self.folder / "programs" / name).write_text(f"#!/bin/sh\n{text}\n")
+            (self.folder / "programs" / name).chmod(0o755)
         if real:
             (self.folder / "real").touch()
         return self
@@ -56,7 +73,9 @@ class Cloud:
     @property
     def environment(self) -> dict[str, str]:
         """Of programs that are to find the stand-ins; what is Google's own is not in it."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDSDK_", "KAGGLE_", "WANDB_"))}
+        own = {
+            name: value for name, value in os.environ.items() if not name.startswith(("CLOUDSDK_", "KAGGLE_", "WANDB_"))
+        }
         for name in ("DRY", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "VIRTUAL_ENV", "PROJECT", "ZONE", "BUCKET"):
             own.pop(name, None)
         path = os.pathsep.join([str(self.folder / "programs"), own["PATH"]])
@@ -96,7 +115,9 @@ class Cloud:
 
     def change(self, **values: str) -> None:
         """Set the instance's state or metadata; ``status=""`` removes it."""
-        (self.folder / "instance.json").write_text(json.dumps({} if values == {"status": ""} else self.instance | values))
+        (self.folder / "instance.json").write_text(
+            json.dumps({} if values == {"status": ""} else self.instance | values)
+        )
 
     def boot(self) -> int:
         """Run the start-up script of the metadata, as a VM does that has just been started; its exit status."""
@@ -116,7 +137,10 @@ class Cloud:
         stamp.touch()
         os.utime(stamp, (4e9, 4e9))
         if (self.folder / "real").exists():
-            programs = {"python": f'exec {sys.executable} "$@"', "glc": f'exec {sys.executable} -m glc.cli "$@"'}
+            programs = {
+                "python": f'exec {sys.executable} "$@"',
+                "glc": f'exec {sys.executable} -c "from glc.cli import main; main()" "$@"',
+            }
         else:
             programs = {"python": "exec sleep 60", "glc": EXPERIMENT}
         for name, text in programs.items():
@@ -127,7 +151,7 @@ class Cloud:
 
     def gcloud(self, words: list[str]) -> int:
         """``gcloud words``; what there is no stand-in for ends with 2."""
-        option = dict(zip(words, words[1:], strict=False))
+        option = dict(itertools.pairwise(words))
         match words:
             case ["compute", "instances", "list", *_]:
                 print(self.instance.get("status", ""))
@@ -159,7 +183,10 @@ class Cloud:
                     print(path.read_text())
             case ["storage", "cp", *sources, place]:
                 target = self._path(place)
-                if not (self.folder / "buckets" / place.removeprefix("gs://").split("/")[0]).exists() and "gs:" in place:
+                if (
+                    not (self.folder / "buckets" / place.removeprefix("gs://").split("/")[0]).exists()
+                    and "gs:" in place
+                ):
                     print("ERROR: 404 bucket not found", file=sys.stderr)
                     return 1
                 folder = place.endswith("/")
@@ -197,7 +224,9 @@ class Cloud:
         if url.startswith("http://localhost:") and not (self.folder / "real").exists():
             return 0
         if url.startswith("http://localhost:"):
-            return subprocess.run([shutil.which("curl", path="/usr/bin:/bin") or "curl", *words], check=False).returncode
+            return subprocess.run(
+                [shutil.which("curl", path="/usr/bin:/bin") or "curl", *words], check=False
+            ).returncode
         driver = f"open({str(self.folder / 'driver')!r}, 'w')"
         Path(words[words.index("--output") + 1]).write_text(driver)
         return 0
@@ -228,10 +257,6 @@ class Cloud:
                 return self.curl(words)
             case "systemctl":
                 return self.systemctl(words)
-            case "sudo":
-                return subprocess.run(words, check=False).returncode
-            case "runuser":
-                return subprocess.run(words[words.index("--") + 1 :], check=False).returncode
             case "google_metadata_script_runner":
                 return self.boot()
             case "shutdown" if words == ["-h", "now"]:
@@ -239,8 +264,9 @@ class Cloud:
             case "useradd":
                 self.home.mkdir()
                 self.add_environment()
-            case "id":
-                return 0 if self.home.exists() else 1
+            case "apt-get" if (self.folder / "apt-get-fails").exists():
+                print("E: no such package")
+                return 100
             case "nvidia-smi":
                 return 0 if (self.folder / "driver").exists() else 9
         return 0
