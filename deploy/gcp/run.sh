@@ -21,9 +21,9 @@ finish() {
     [ -z "${scheduler:-}" ] || kill "$scheduler" 2>/dev/null || true
     gcloud storage cp "$home"/logs/*.log "${GLC_STARTUP_LOG:-/var/log/glc-startup.log}" "gs://$BUCKET/logs/$VM/" || true
     if [ -d "$root" ]; then
-        # hidden are locks, unfinished outputs and saved epochs: they stay on the VM's disk, for the next run there
+        # locks, unfinished outputs and saved epochs stay on the VM's disk, for the next run there
         for pause in 10 60 0; do
-            gcloud storage rsync --recursive --exclude '(.*/)?\.[^/]*(/.*)?$' "$root" "$results" && break
+            gcloud storage rsync --recursive --exclude '(.*/)?\.[^/]*(\.partial|\.lock|-parts)(/.*)?$' "$root" "$results" && break
             sleep "$pause"
         done
     fi
@@ -61,7 +61,7 @@ local_scheduler = false
 default_scheduler_host = localhost
 default_scheduler_port = $port
 CFG
-export LUIGI_CONFIG_PATH=$home/luigi.cfg
+export LUIGI_CONFIG_PATH=$home/luigi.cfg XDG_STATE_HOME=$home/state
 
 cd "$home/source"
 "$bin/python" -m glc.tasks.scheduler --port "$port" >"$home/logs/scheduler.log" 2>&1 & # on loopback

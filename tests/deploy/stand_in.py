@@ -35,9 +35,9 @@ echo "glc $*"
 grep '^root' "$LUIGI_CONFIG_PATH"
 echo "glc $*" >>"$GLC_STAND_IN/experiments"
 if [ -e "$GLC_STAND_IN/wait" ]; then sleep 60; fi
-mkdir -p "$GLC_HOME/results/submissions" "$GLC_HOME/results/.Fit-parts"
+mkdir -p "$GLC_HOME/results/submissions" "$GLC_HOME/results/.Fit-0-parts" "$GLC_HOME/results/.parts"
 echo 1,2 >"$GLC_HOME/results/submissions/$2.csv"
-touch "$GLC_HOME/results/.Fit-parts/epoch" "$GLC_HOME/results/submissions/.a.lock"
+touch "$GLC_HOME/results/.Fit-0-parts/epoch" "$GLC_HOME/results/.parts/table" "$GLC_HOME/results/submissions/.a.lock"
 if [ -e "$GLC_STAND_IN/fail" ]; then echo "no such thing"; exit 30; fi
 """
 """What stands in for ``glc run``: a submission and hidden files; ``fail`` and ``wait`` are files that a test makes."""

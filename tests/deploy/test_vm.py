@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.stand_in import Cloud
+from tests.pages import WRITTEN, blocks
 from tests.test_makefile import CHECKOUT
 
 sys.path.append(str(CHECKOUT / "deploy" / "gcp"))  # scripts, no package
@@ -231,7 +232,7 @@ def test_from_nothing_to_a_submission_in_the_bucket(cloud, repository):
     text = vm(cloud, repository, "run", experiment="votes+model.prior=500", args="--workers 2", env=env)
     bucket = cloud.bucket(PLACE["bucket"])
     assert (bucket / "results" / "submissions" / "votes+model.prior=500.csv").read_text() == "1,2\n"
-    assert not [path for path in (bucket / "results").rglob(".*")]
+    assert [path.name for path in (bucket / "results").rglob(".*")] == [".parts"]  # of finished outputs
     assert "glc run votes+model.prior=500 --dataset virtual:small --workers 2\n" in log_of(cloud)
     assert "ended with exit status 0" in (bucket / "logs" / "glc" / "run.log").read_text()
     assert (bucket / "logs" / "glc" / "startup.log").exists()
@@ -255,7 +256,7 @@ def test_from_nothing_to_a_submission_in_the_bucket(cloud, repository):
     assert [call for call in new if " instances start glc " in call]
     assert not [call for call in new if call.startswith(("apt-get", "useradd"))]
     assert (bucket / "results" / "submissions" / "votes.csv").exists()
-    assert (cloud.home / "results" / ".Fit-parts" / "epoch").exists()  # a saved epoch is still there
+    assert (cloud.home / "results" / ".Fit-0-parts" / "epoch").exists()  # a saved epoch is still there
     assert "shutdown -h +180" in new
     assert cloud.instance["status"] == "TERMINATED"
     assert log_of(cloud) in vm(cloud, repository, "logs")
@@ -311,6 +312,24 @@ def test_a_new_vm_goes_on_with_what_is_in_the_bucket(cloud, repository):
     assert (cloud.home / "results" / "metrics" / "votes.csv").read_text() == "0.3\n"
     assert (cloud.home / "data" / "glc24" / "surveys.csv").exists()
     assert f"--dataset {cloud.home}/data/glc24" in log_of(cloud)
+
+
+def test_the_vm_commands_of_the_pages_are_printed_by_dry():
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    env |= {"PROJECT": "my-project", "ZONE": "europe-west4-a", "BUCKET": "my-results", "DRY": "1"}
+    seen = set()
+    for page in WRITTEN:
+        for block in blocks(page, "sh"):
+            for command in block.commands:
+                words = shlex.split(command, comments=True)
+                if words[:1] != ["make"] or not words[1].startswith("vm-"):
+                    continue
+                assert not block.is_run, f"{page}:{block.line}"
+                done = subprocess.run(words, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=60)
+                assert done.returncode == 0, f"{page}:{block.line}: {command}: {done.stdout}{done.stderr}"
+                assert "\ngcloud " in f"\n{done.stdout}"
+                seen.add(words[1])
+    assert seen == {"vm-create", "vm-run", "vm-logs", "vm-ssh", "vm-delete"}
 
 
 def test_a_second_run_on_the_same_vm_waits_for_nobody(booted, repository):
