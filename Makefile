@@ -42,6 +42,21 @@ SEED       = 1
 N          = 40
 SECONDS    = 60
 KILLS      = 100
+# of the VM at Google Cloud (docs/cloud.md); these three are taken from the environment, too
+PROJECT   ?=
+ZONE      ?=
+BUCKET    ?=
+# its name, machine type, GPU (N1 machines only; G2 and A2 bring one), GB of disk; the hours after which it stops at the
+# latest; yes for a spot VM; the service account that it runs as
+VM         = glc
+MACHINE    = e2-standard-8
+ACCELERATOR =
+DISK       = 100
+HOURS      = 12
+SPOT       =
+ACCOUNT    =
+# 1 prints the commands of vm-... and runs none
+DRY       ?=
 # an activated environment is used; otherwise one is made here
 VENV      ?= $(or $(VIRTUAL_ENV),.venv)
 PYTHON    ?= $(shell command -v python3.11 || command -v python3)
@@ -72,6 +87,8 @@ PLAIN   = --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(A
 PLACED  = $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ENCODER), --location-encoder '$(ENCODER)')
 ON      = $(PLACED)$(if $(WEIGHTS), --weights-folder '$(WEIGHTS)')
 ROWS    = $(ON)$(if $(SUBMISSIONS), --submissions)$(if $(LEADERBOARD), --leaderboard '$(LEADERBOARD)')
+# without an installation: gcloud and Python are enough
+AT_GCP  = --project '$(PROJECT)' --zone '$(ZONE)' --bucket '$(BUCKET)' --vm '$(VM)' --hours '$(HOURS)' --dry '$(DRY)'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -257,6 +274,21 @@ location-similarity: $(READY)  ## map of similarity to a place by ENCODER, to OU
 	$(BIN)/python -m glc.report.location '$(ENCODER)' '$(OUT)' $(ARGS)
 
 ##@ Machine and development
+vm-create:  ##+ a VM that installs glc by itself (MACHINE=, ACCELERATOR=, DISK=, SPOT=yes)
+	@'$(PYTHON)' deploy/gcp/vm.py create $(AT_GCP) --machine '$(MACHINE)' --accelerator '$(ACCELERATOR)' --disk '$(DISK)' --spot '$(SPOT)' --account '$(ACCOUNT)'
+
+vm-run:  ##+ EXPERIMENT on DATASET, virtual:… or gs://…, outputs to BUCKET; then the VM stops
+	@'$(PYTHON)' deploy/gcp/vm.py run $(AT_GCP) --experiment '$(EXPERIMENT)' --dataset '$(DATASET)' '--args=$(ARGS)'
+
+vm-logs:  ##+ its logs, from the bucket once it is stopped
+	@'$(PYTHON)' deploy/gcp/vm.py logs $(AT_GCP)
+
+vm-ssh:  ##+ a shell on it, and its scheduler at http://localhost:8082
+	@'$(PYTHON)' deploy/gcp/vm.py ssh $(AT_GCP)
+
+vm-delete:  ## EXPERIMENT on a VM of Google Cloud (docs/cloud.md)
+	@'$(PYTHON)' deploy/gcp/vm.py delete $(AT_GCP)
+
 scheduler: $(READY)  ## the central scheduler, http://localhost:8082 (runs until Ctrl-C)
 	@$(BIN)/python -m glc.tasks.scheduler $(ARGS)
 
