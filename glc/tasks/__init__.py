@@ -43,6 +43,7 @@ from glc.tasks.explanation import Explanation
 from glc.tasks.explorer import Explorer, FinishedMap
 from glc.tasks.imagery import Cubes, Tabular, Tiles
 from glc.tasks.importance import Importance
+from glc.tasks.kaggle import KaggleDownload, KaggleSubmit
 from glc.tasks.location.globe import GlobePatches, VirtualGlobe
 from glc.tasks.location.localisation import LocatedImage, LocatedPlace, LocationErrors
 from glc.tasks.location.places import LocationPlaces
@@ -87,6 +88,8 @@ __all__ = [
     "Folds",
     "GlobePatches",
     "Importance",
+    "KaggleDownload",
+    "KaggleSubmit",
     "LocatedImage",
     "LocatedPlace",
     "LocationErrors",
