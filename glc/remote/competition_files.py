@@ -79,7 +79,7 @@ def choose(api: "KaggleApi", edition: Edition, selection: Selection) -> tuple[li
     for glob in selection.globs:
         if not wanted.by_glob([glob], listed):
             raise DataError(
-                f"--files {glob}: found no such file in {contest.slug}; its files are on {contest.page}/data"
+                f"--files {glob}: found no such file in {contest.slug}; see {contest.page}/data"
             )
     absent = [table.patterns[0] for table in edition.tables if table.patterns[0] not in chosen]
     return list(found.values()), absent

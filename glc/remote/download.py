@@ -22,7 +22,8 @@ LONGEST_WAIT = 60.0
 """Seconds before another try; a server that asks for more is asked again by the person."""
 TIMEOUT = 60.0
 """Seconds without a byte after which a connection counts as broken."""
-BLOCK = 1 << 20
+BLOCK = 1 << 14
+"""Bytes read at once; what has arrived of a block is lost where the connection breaks."""
 BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 BUSY = (429, 500, 502, 503, 504)
 """Status of a server that may answer later."""

@@ -103,7 +103,7 @@ class Report(ExperimentProduct):
     def content(self) -> JSON:
         folder = self.explanation
         explained = None if folder is None else storage.manifest(folder)["identity"]
-        others = [[split.experiment, split.valid["sample_f1"]] for split in self.other_splits]
+        others: list[JSON] = [[split.experiment, split.valid["sample_f1"]] for split in self.other_splits]
         others += [self.leaderboard] if self.leaderboard else []
         return [explained, *others] if others else explained
 

@@ -119,7 +119,7 @@ class Table(ExperimentsTask):
 
     def submitted_scores(self) -> dict[str, dict[str, float]]:
         """Label -> scores that the contest gave to the submission of the row's predictions."""
-        scores = {}
+        scores: dict[str, dict[str, float]] = {}
         for label, task in self.evaluations().items():
             path = task.clone(Submission).stable("submissions", contest_scores.SUFFIX)
             if path.is_file():
