@@ -78,16 +78,19 @@ def choose(api: "KaggleApi", edition: Edition, selection: Selection) -> tuple[li
     found = {each.remote.name: each for each in (*chosen.values(), *wanted.by_glob(globs, listed))}
     for glob in selection.globs:
         if not wanted.by_glob([glob], listed):
-            raise DataError(
-                f"--files {glob}: found no such file in {contest.slug}; see {contest.page}/data"
-            )
+            raise DataError(f"--files {glob}: found no such file in {contest.slug}; see {contest.page}/data")
     absent = [table.patterns[0] for table in edition.tables if table.patterns[0] not in chosen]
     return list(found.values()), absent
 
 
 def is_complete(folder: Path, edition: Edition, selection: Selection) -> bool:
     """Whether the selection was fetched into the folder, and every file still has its size."""
-    files = recorded(folder).get(edition.name, {}).get(selection.key)
+    return is_recorded(folder, edition, selection.key)
+
+
+def is_recorded(folder: Path, edition: Edition, key: str) -> bool:
+    """The same of a selection by its name in the record."""
+    files = recorded(folder).get(edition.name, {}).get(key)
     return files is not None and all(_has_size(folder / name, size) for name, size in files.items())
 
 
@@ -111,7 +114,7 @@ def fetch_chosen(api: "KaggleApi", edition: Edition, folder: Path, chosen: Seque
     known: dict[str, int] = {}
     for files in recorded(folder).get(edition.name, {}).values():
         known |= files
-    missing = [each for each in chosen if not _is_there(folder, each, known)]
+    missing = [each for each in chosen if not is_there(folder, each, known)]
     for each in missing:
         place = _below(stage, each.place)
         if not place.is_file():
@@ -218,7 +221,7 @@ def recognise(folder: Path, edition: Edition) -> None:
     editions.check(dataset)
 
 
-def _is_there(folder: Path, each: Wanted, known: dict[str, int]) -> bool:
+def is_there(folder: Path, each: Wanted, known: dict[str, int]) -> bool:
     """Whether a file is there: as the contest lists it, or as an earlier download left it."""
     return _has_size(_below(folder, each.place), each.remote.bytes) or _has_size(
         _below(folder, each.place), known.get(each.place)

@@ -41,6 +41,7 @@ from glc.tasks.evaluate import Baselines, Evaluate
 from glc.tasks.explain import Explain
 from glc.tasks.explanation import Explanation
 from glc.tasks.explorer import Explorer, FinishedMap
+from glc.tasks.geoplant import GeoplantDownload
 from glc.tasks.imagery import Cubes, Tabular, Tiles
 from glc.tasks.importance import Importance
 from glc.tasks.kaggle import KaggleDownload, KaggleSubmit
@@ -86,6 +87,7 @@ __all__ = [
     "FoldScores",
     "FolderPredict",
     "Folds",
+    "GeoplantDownload",
     "GlobePatches",
     "Importance",
     "KaggleDownload",

@@ -181,7 +181,7 @@ class KaggleSubmit(ExperimentProduct):
         if score.status != "complete":
             raise DataError(
                 f"{self.contest.slug}: submission {score.ref} is not judged after {self.wait:,.0f} seconds; the same "
-                "command asks again, without submitting again"
+                "command without --again asks for its scores later, and submits nothing"
             )
         if self.leaderboard:
             leaderboard.add(Path(self.leaderboard), self.row, score.scores)

@@ -44,6 +44,7 @@ class Host:
     calls: list = field(default_factory=list)
     md5: bool = True
     wrong_md5: bool = False
+    kind: str = "application/octet-stream"
 
     def served(self, path):
         """Bytes of a file as they are sent."""
@@ -158,6 +159,7 @@ class Handler(BaseHTTPRequestHandler):
         if host.md5:
             self.send_header("x-goog-hash", f"crc32c=AAAAAA==,md5={base64.b64encode(digest).decode()}")
         self.send_header("ETag", tag)
+        self.send_header("Content-Type", host.kind)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(body) - at))
         self.end_headers()
