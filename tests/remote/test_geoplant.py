@@ -31,7 +31,7 @@ def test_surveys_and_values_come_into_a_folder_that_the_edition_recognises(host,
     assert said[-1].startswith("together ")
 
 
-def test_a_broken_connection_is_continued_and_more_parts_join_what_is_there(host, url, tmp_path):
+def test_more_parts_join_what_is_there(host, url, tmp_path):
     folder, name = tmp_path / "geoplant", "PresenceOnlyOccurrences/PO_metadata_train.csv"
     host.files[name] += b"".join(b"%d,3.5,44.1,1\n" % number for number in range(50_000, 54_000))
     geoplant.fetch(folder, [], url, lambda text: None)
