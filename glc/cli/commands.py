@@ -5,12 +5,14 @@
 Imports wait until a command needs them, so that ``glc --help`` answers at once.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from glc.cli import contests
+from glc.cli.options import DatasetOption, Experiment, ImageryOption, RootOption, VerboseOption, complete_experiment
+from glc.cli.options import luigi as _luigi
 from glc.errors import ConfigError
 
 app = typer.Typer(
@@ -21,41 +23,6 @@ app = typer.Typer(
     help="From species surveys and rasters to predictions of which plants grow where.",
     epilog="First steps: glc doctor, then glc run votes --dataset virtual:tiny.",
 )
-
-
-def _complete_experiment(incomplete: str) -> list[str]:
-    from glc.config import experiment_names
-
-    return [name for name in experiment_names() if name.startswith(incomplete)]
-
-
-Experiment = Annotated[
-    str,
-    typer.Argument(
-        help="A name that `glc list` shows, or the path of a TOML file; +table.key=value changes a setting.",
-        autocompletion=_complete_experiment,
-        show_default=False,
-    ),
-]
-DatasetOption = Annotated[
-    str,
-    typer.Option(
-        "--dataset", "-d", help="Folder of a dataset, or virtual:SIZE (tiny, small, glc24, glc20-tiny, glc20)."
-    ),
-]
-RootOption = Annotated[
-    str, typer.Option("--root", help="Folder of all outputs; by default that of luigi.cfg.", show_default=False)
-]
-ImageryOption = Annotated[
-    str,
-    typer.Option(
-        "--imagery",
-        "--imagery-folder",
-        help="Folder of rasters, images and time series, searched before the dataset's own.",
-        show_default=False,
-    ),
-]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log on the screen as well.")]
 
 
 def _version(wanted: bool) -> None:
@@ -225,7 +192,7 @@ def predict(
         str,
         typer.Argument(
             help="A name that `glc list` shows, the path of a TOML file, or the folder of a fitted model.",
-            autocompletion=_complete_experiment,
+            autocompletion=complete_experiment,
             show_default=False,
         ),
     ],
@@ -325,7 +292,7 @@ def compare(
         typer.Argument(
             help="Names that `glc list` shows; what is not finished is run first. None: all that are finished, and "
             "nothing is trained.",
-            autocompletion=_complete_experiment,
+            autocompletion=complete_experiment,
             show_default=False,
         ),
     ] = None,
@@ -423,11 +390,5 @@ def doctor(
     raise typer.Exit(doctor.show(dataset, root))
 
 
-def _luigi(task, options, more, verbose):
-    if sys.stderr.isatty():
-        print("loading …", end="\r", file=sys.stderr, flush=True)
-    from glc.tasks import console
-
-    # a value may begin with a minus, as a western longitude does
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if value]
-    console.run([task, *words, *more, *["--machine-verbose"] * verbose])
+app.add_typer(contests.kaggle, name="kaggle")
+app.add_typer(contests.geoplant, name="geoplant")

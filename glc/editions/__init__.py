@@ -6,7 +6,7 @@ One module per edition.
 their headers and first rows, before anything slow starts.
 """
 
-from glc.editions._base import ABSENT, EMPTY, FAULT, Dataset, Edition, Rules, Table, recognise
+from glc.editions._base import ABSENT, EMPTY, FAULT, Contest, Dataset, Edition, Rules, Table, recognise
 from glc.editions._check import check, header, test_ids
 from glc.editions._sample import coordinates
 from glc.editions._source import Lines, Source
@@ -17,6 +17,7 @@ __all__ = [
     "EMPTY",
     "FAULT",
     "MOST_FIELDS",
+    "Contest",
     "Dataset",
     "Edition",
     "Encoding",

@@ -43,16 +43,7 @@ class Archive:
         """Bytes of the unpacked file `name`; a DataError for one that is too large to be what it says."""
         if not self.zipped:
             return self._below(name).stat().st_size
-        info = self._info(name)
-        if info.flag_bits & 1:
-            raise DataError(f"{self.path}: {name} is encrypted, expected plain files; pack them without a password")
-        ratio = info.file_size / max(info.compress_size, 1)
-        if info.file_size > MOST_BYTES or (info.file_size > _RATIO_FROM and ratio > MOST_RATIO):
-            raise DataError(
-                f"{self.path}: {name} would unpack to {info.file_size / 2**30:,.1f} GB, {ratio:,.0f} times its size "
-                f"in the zip; expected at most {MOST_BYTES / 2**30:,.0f} GB and {MOST_RATIO} times; fetch it again"
-            )
-        return info.file_size
+        return unpacked_size(self.path, self._info(name))
 
     def read_text(self, name: str) -> str:
         """All of a small text file, such as ``meta.xml``."""
@@ -105,6 +96,19 @@ class Archive:
             raise DataError(
                 f"{self.path}: is no zip archive ({error}); expected the zip of a GBIF download; fetch it again"
             ) from None
+
+
+def unpacked_size(path: StrPath, info: zipfile.ZipInfo) -> int:
+    """Bytes of a zip's member when it is unpacked; a DataError if it is encrypted or too large to be what it says."""
+    if info.flag_bits & 1:
+        raise DataError(f"{path}: {info.filename} is encrypted, expected plain files; pack them without a password")
+    ratio = info.file_size / max(info.compress_size, 1)
+    if info.file_size > MOST_BYTES or (info.file_size > _RATIO_FROM and ratio > MOST_RATIO):
+        raise DataError(
+            f"{path}: {info.filename} would unpack to {info.file_size / 2**30:,.1f} GB, {ratio:,.0f} times its size "
+            f"in the zip; expected at most {MOST_BYTES / 2**30:,.0f} GB and {MOST_RATIO} times; fetch it again"
+        )
+    return info.file_size
 
 
 def entries(path: StrPath) -> int:

@@ -25,6 +25,12 @@ EUROPE = (-35.58, 24.6, 44.83, 84.73)
 FAULT = ("fault_column", "fault_found", "fault_reason")
 """Columns in which rules of an edition say why a row cannot be used: text, all null for a row that can."""
 
+HOSTS = {
+    "Kaggle": "https://www.kaggle.com/competitions",
+    "AIcrowd": "https://www.aicrowd.com/challenges",
+}
+"""Hosts of contests -> the address below which they are."""
+
 ABSENT, EMPTY = "absent", "empty"
 """Values of the column ``status``: the species was looked for and is not there; the survey has no species at all."""
 
@@ -111,6 +117,25 @@ class Table:
         return None
 
 
+@dataclass(frozen=True)
+class Contest:
+    """Where the files of an edition are published and its submissions are judged.
+
+    slug : name of the contest in its address
+    host : of `HOSTS`
+    files : globs of files that belong to the edition besides its tables, by their path at the host
+    """
+
+    slug: str
+    host: str = "Kaggle"
+    files: tuple[str, ...] = ()
+
+    @property
+    def page(self) -> str:
+        """Address of the contest's page."""
+        return f"{HOSTS[self.host]}/{self.slug}"
+
+
 @dataclass(eq=False)
 class Edition:
     """A competition year, or one's own data: its tables, and the names of the datasets it trains and tests on.
@@ -134,6 +159,7 @@ class Edition:
     set_columns : header of a submission of sets
     name : given by the registry
     references : what to cite if the files are the contest's own
+    contest : where its files are published and submissions are judged; None for data that are no contest's
     """
 
     title: str
@@ -151,6 +177,7 @@ class Edition:
     named: bool = False
     name: str = ""
     references: tuple[Reference, ...] = ()
+    contest: Contest | None = None
 
     def find(self, folder: StrPath) -> tuple[tuple[Table, Path], ...]:
         """``((table, path), ...)`` of the tables whose files are under `folder`; empty when it is another edition's.

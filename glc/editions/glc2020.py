@@ -5,7 +5,7 @@ below ``patches-fr`` and ``patches-us``.
 """
 
 from glc.editions._areas import tables
-from glc.editions._base import Edition
+from glc.editions._base import Contest, Edition
 from glc.references import Reference
 from glc.registry import editions
 
@@ -19,6 +19,7 @@ editions.register("glc2020")(
         test="po_test",
         single_label=True,
         submission="ranked",
+        contest=Contest("lifeclef-2020-geo", host="AIcrowd"),
         references=(
             Reference(
                 "preprint",

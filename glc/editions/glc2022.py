@@ -1,7 +1,7 @@
 """GeoLifeCLEF 2022: single-label presence-only occurrences of France and the USA, undated, each with its own CRS."""
 
 from glc.editions._areas import tables
-from glc.editions._base import Edition
+from glc.editions._base import Contest, Edition
 from glc.references import Reference
 from glc.registry import editions
 
@@ -15,6 +15,7 @@ editions.register("glc2022")(
         test="po_test",
         single_label=True,
         set_columns=("Id", "Predicted"),  # Kaggle's
+        contest=Contest("geolifeclef-2022-lifeclef-2022-fgvc9"),
         references=(
             Reference(
                 "conference",

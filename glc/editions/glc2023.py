@@ -4,7 +4,7 @@ A survey is what shares place and date. Dates are ISO days or the unix seconds o
 column. The sample has no test; the contest's blind test file is read where it is.
 """
 
-from glc.editions._base import Edition, Table
+from glc.editions._base import Contest, Edition, Table
 from glc.references import Reference
 from glc.registry import editions
 
@@ -34,6 +34,7 @@ editions.register("glc2023")(
             Table("po", patterns("Presences_only_train"), COLUMNS, OPTIONAL, separator=";", by_place_and_date=True),
         ),
         set_columns=("Id", "Predicted"),  # Kaggle's
+        contest=Contest("geolifeclef-2023-lifeclef-2023-x-fgvc10"),
         references=(
             Reference(
                 "preprint",

@@ -3,7 +3,7 @@
 Both spellings of the file names, flat or in sub-folders.
 """
 
-from glc.editions._base import Edition, Table
+from glc.editions._base import Contest, Edition, Table
 from glc.references import Reference
 from glc.registry import editions
 
@@ -39,7 +39,7 @@ GEOPLANT = Reference(
 )
 
 
-def europe(title, year, references):
+def europe(title: str, year: int, references: tuple[Reference, ...], contest: Contest) -> Edition:
     """The edition layout that 2024 and 2025 share."""
     return Edition(
         title,
@@ -49,7 +49,8 @@ def europe(title, year, references):
             Table("po", patterns(year, "P[0O]", "train"), LABELLED, OPTIONAL),
         ),
         references=references,
+        contest=contest,
     )
 
 
-editions.register("glc2024")(europe("GeoLifeCLEF 2024", 24, (OVERVIEW, GEOPLANT)))
+editions.register("glc2024")(europe("GeoLifeCLEF 2024", 24, (OVERVIEW, GEOPLANT), Contest("geolifeclef-2024")))

@@ -1,5 +1,6 @@
 """GeoLifeCLEF 2025: the layout of 2024 with new surveys."""
 
+from glc.editions._base import Contest
 from glc.editions.glc2024 import GEOPLANT, europe
 from glc.references import Reference
 from glc.registry import editions
@@ -14,4 +15,4 @@ OVERVIEW = Reference(
     url="https://ceur-ws.org/Vol-4038/paper_234.pdf",
 )
 
-editions.register("glc2025")(europe("GeoLifeCLEF 2025", 25, (OVERVIEW, GEOPLANT)))
+editions.register("glc2025")(europe("GeoLifeCLEF 2025", 25, (OVERVIEW, GEOPLANT), Contest("geolifeclef-2025")))

@@ -27,6 +27,7 @@ class Made:
     commit : of the checkout, and whether files were changed since; None outside of a checkout
     fingerprint : identities of the survey tables and folds, which follow from the content of the dataset's files
     links : (what, path relative to the page, note) of what belongs to it
+    leaderboard : scores of the submission at its contest, as a sentence; empty where there are none
     """
 
     date: str
@@ -34,6 +35,7 @@ class Made:
     commit: str | None
     fingerprint: str
     links: tuple[tuple[str, str, str], ...] = ()
+    leaderboard: str = ""
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,10 @@ from glc.tasks.evaluate import Baselines, Evaluate
 from glc.tasks.explain import Explain
 from glc.tasks.explanation import Explanation
 from glc.tasks.explorer import Explorer, FinishedMap
+from glc.tasks.geoplant import GeoplantDownload
 from glc.tasks.imagery import Cubes, Tabular, Tiles
 from glc.tasks.importance import Importance
+from glc.tasks.kaggle import KaggleDownload, KaggleSubmit
 from glc.tasks.location.globe import GlobePatches, VirtualGlobe
 from glc.tasks.location.localisation import LocatedImage, LocatedPlace, LocationErrors
 from glc.tasks.location.places import LocationPlaces
@@ -85,8 +87,11 @@ __all__ = [
     "FoldScores",
     "FolderPredict",
     "Folds",
+    "GeoplantDownload",
     "GlobePatches",
     "Importance",
+    "KaggleDownload",
+    "KaggleSubmit",
     "LocatedImage",
     "LocatedPlace",
     "LocationErrors",

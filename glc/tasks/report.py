@@ -13,6 +13,7 @@ from luigi.task import flatten
 
 from glc import registry, storage
 from glc.errors import DamagedError
+from glc.remote import contest_scores
 from glc.surveys import read_species
 from glc.tasks.applicability import Applicability
 from glc.tasks.base import GlcTask, Published
@@ -90,12 +91,21 @@ class Report(ExperimentProduct):
 
         return () if self.presence_only else tuple(other_split.read(self.stable("metrics").parent, self.settings))
 
+    @cached_property
+    def leaderboard(self) -> str:
+        """Scores of the submission of these predictions at its contest, as a sentence; empty where there are none."""
+        if self.presence_only:
+            return ""
+        path = self.stable("submissions", contest_scores.SUFFIX)
+        score = contest_scores.of_predictions(path, self.clone(Predictions).identity)
+        return "" if score is None else score.sentence
+
     def content(self) -> JSON:
         folder = self.explanation
         explained = None if folder is None else storage.manifest(folder)["identity"]
-        if not self.other_splits:
-            return explained
-        return [explained, *([split.experiment, split.valid["sample_f1"]] for split in self.other_splits)]
+        others: list[JSON] = [[split.experiment, split.valid["sample_f1"]] for split in self.other_splits]
+        others += [self.leaderboard] if self.leaderboard else []
+        return [explained, *others] if others else explained
 
     def raw_files(self) -> list[Facts]:
         folder = self.explanation
@@ -161,6 +171,7 @@ class Report(ExperimentProduct):
             commit=commit,
             fingerprint=f"surveys {self.clone(Surveys).identity}, folds {self.clone(Folds).identity}",
             links=self.links(),
+            leaderboard=self.leaderboard,
         )
 
     def species(self) -> "SpeciesResults | None":

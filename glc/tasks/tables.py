@@ -10,6 +10,7 @@ import luigi
 
 from glc import config, registry, results, storage
 from glc.errors import ConfigError
+from glc.remote import contest_scores
 from glc.report import leaderboard as leaderboards
 from glc.report import papers
 from glc.report.papers import Paper, Reported
@@ -112,11 +113,23 @@ class Table(ExperimentsTask):
         self.scores_of_leaderboard()
 
     def scores_of_leaderboard(self) -> dict[str, dict[str, float]]:
-        """Label -> scores on the leaderboard, of the rows that ``--leaderboard`` names."""
-        return leaderboards.read(self.leaderboard, self.labels()) if self.leaderboard else {}
+        """Label -> scores on the leaderboard, of the rows that ``--leaderboard`` names or `KaggleSubmit` has sent."""
+        given = leaderboards.read(self.leaderboard, self.labels()) if self.leaderboard else {}
+        return self.submitted_scores() | given
+
+    def submitted_scores(self) -> dict[str, dict[str, float]]:
+        """Label -> scores that the contest gave to the submission of the row's predictions."""
+        scores: dict[str, dict[str, float]] = {}
+        for label, task in self.evaluations().items():
+            path = task.clone(Submission).stable("submissions", contest_scores.SUFFIX)
+            if path.is_file():
+                score = contest_scores.of_predictions(path, task.predictions().identity)
+                scores |= {label: score.scores} if score is not None else {}
+        return scores
 
     def content(self) -> JSON:
-        given = storage.file_digest(self.leaderboard) if self.leaderboard else ""
+        given: JSON = storage.file_digest(self.leaderboard) if self.leaderboard else ""
+        given = [given, submitted] if (submitted := self.submitted_scores()) else given
         paper = asdict(self.paper) if self.paper else None
         rows = ([row.label, asdict(self.reported(row)), row.setting] for row in self.rows())
         return [self.title, *self.remarks, paper, self.reduced, self.submissions, given, *rows]
