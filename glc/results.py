@@ -206,14 +206,14 @@ class Result:
 
     @cached_property
     def histories(self) -> dict[str, pd.DataFrame]:
-        """Learning curves of the nets: ``fold 0`` -> ``history.csv``; of an ensemble ``member 1 fold 0``."""
+        """Learning curves of the nets: ``fold_0`` -> ``history.csv``; of an ensemble ``member_1_fold_0``."""
         trained = [step for step in self.steps if step.task in TRAININGS and step.facts is not None]
         members = list(dict.fromkeys(_member(step) for step in trained))
         named = {}
         for step in trained:
-            member = f"member {members.index(_member(step)) + 1} " if len(members) > 1 else ""
+            member = f"member_{members.index(_member(step)) + 1}_" if len(members) > 1 else ""
             fold = storage.manifest(step.folder)["parameters"]["fold"]
-            named[f"{member}fold {fold}"] = pd.read_csv(step.folder / HISTORY)
+            named[f"{member}fold_{fold}"] = pd.read_csv(step.folder / HISTORY)
         return dict(sorted(named.items()))
 
     def data(self) -> SurveyData | None:

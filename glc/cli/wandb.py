@@ -111,5 +111,5 @@ def _need_key(why: str) -> None:
 
     if not has_key():
         raise ConfigError(
-            f"{why}: neither WANDB_API_KEY nor a key in ~/.netrc; try: wandb login, or WANDB_API_KEY=… before the command"
+            f"{why}: neither WANDB_API_KEY nor a key in ~/.netrc; try: wandb login"
         )

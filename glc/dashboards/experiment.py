@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from glc import products, storage
 from glc.dashboards.run import artifact_name
+from glc.errors import DataError
 from glc.results import Result
 from glc.types import JSON, Facts
 
 if TYPE_CHECKING:
     from wandb.sdk.wandb_run import Run
 
-MEAN = "mean of folds"
-"""What the learning curves of all folds together are called, next to ``fold 0`` and so on."""
+MEAN = "mean_of_folds"
+"""What the learning curves of all folds together are called, next to ``fold_0`` and so on."""
 EPOCH = "epoch"
 
 
@@ -66,7 +68,7 @@ def measures(result: Result) -> dict[str, float]:
 
 
 def curves(histories: Mapping[str, pd.DataFrame]) -> list[dict[str, float]]:
-    """A row per epoch: the measures of each fold, ``fold 0/valid_loss``, and their means, ``mean of folds/valid_loss``.
+    """A row per epoch: the measures of each fold, ``fold_0/valid_loss``, and their means, ``mean_of_folds/valid_loss``.
 
     histories : as `Result.histories` has them
     """
@@ -84,11 +86,11 @@ def curves(histories: Mapping[str, pd.DataFrame]) -> list[dict[str, float]]:
 
 
 def set_sizes(result: Result) -> dict[str, np.ndarray]:
-    """``valid/set size`` and so on -> species in the predicted set of each survey; empty where no sets are decided."""
+    """``valid/set_size`` and so on -> species in the predicted set of each survey; empty where no sets are decided."""
     if result.relative:
         return {}
     parts = result.surveys.groupby("split")["predicted"]
-    return {f"{split}/set size": part.to_numpy() for split, part in parts}
+    return {f"{split}/set_size": part.to_numpy() for split, part in parts}
 
 
 def tables(result: Result, baselines: Sequence[Facts]) -> dict[str, pd.DataFrame]:
@@ -113,13 +115,24 @@ def tables(result: Result, baselines: Sequence[Facts]) -> dict[str, pd.DataFrame
 
 
 def files(result: Result, model: Path | None) -> dict[str, list[Path]]:
-    """Kind of an artifact -> its files: report, submission, model; of those that there are."""
+    """Kind of an artifact -> its files: report, submission, model; of those that were made from it."""
     kinds = {
         "report": [result.report] if result.report else [],
         "submission": result.submissions,
         "model": [model] if model and model.is_dir() else [],
     }
-    return {kind: paths for kind, paths in kinds.items() if paths}
+    own = {kind: [path for path in paths if _is_of(result, path)] for kind, paths in kinds.items()}
+    return {kind: paths for kind, paths in own.items() if paths}
+
+
+def _is_of(result: Result, path: Path) -> bool:
+    """Whether a product was made from this evaluation: at its stable place may be one of earlier data."""
+    try:
+        _, folder, differs = products.product_of(path)
+    except DataError:
+        return False
+    inputs = storage.manifest(folder)["inputs"]
+    return not differs and result.identity in [entry["identity"] for entry in inputs]
 
 
 def _bins(sizes: np.ndarray) -> np.ndarray:

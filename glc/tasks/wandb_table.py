@@ -39,6 +39,14 @@ class WandbTask(GlcTask):
             storage.remove(earlier)
         storage.note(out, run=identifier, project=machine().wandb_project, offline=[path.name for path in mine[-1:]])
 
+    def results(self) -> list[str]:
+        """Where the run is."""
+        facts = storage.manifest(self.folder)
+        if not facts["offline"]:
+            return [f"W&B: run {facts['run']} of project {facts['project']}"]
+        folder = Path(self.root) / FOLDER / facts["offline"][0]
+        return [f"W&B: run {facts['run']} in {folder}", "  upload it with: glc wandb sync"]
+
 
 class WandbTable(WandbTask):
     """One run at W&B of a finished table, of a paper or ours: the table, and its CSV and Markdown as files."""
