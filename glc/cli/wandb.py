@@ -110,6 +110,4 @@ def _need_key(why: str) -> None:
     from glc.dashboards.run import has_key
 
     if not has_key():
-        raise ConfigError(
-            f"{why}: neither WANDB_API_KEY nor a key in ~/.netrc; try: wandb login"
-        )
+        raise ConfigError(f"{why}: neither WANDB_API_KEY nor a key in ~/.netrc; try: wandb login")

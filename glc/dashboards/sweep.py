@@ -84,8 +84,7 @@ class Sweep:
         """The values of a parameter, or the ends of its range."""
         for keys in (("values",), ("value",), ("min", "max")):
             if isinstance(rule, dict) and all(key in rule for key in keys):
-                found = [rule[key] for key in keys]
-                return found[0] if keys == ("values",) else found
+                return rule["values"] if keys == ("values",) else [rule[key] for key in keys]
         raise ConfigError(f"{self.path}: parameters: {name}: found {rule!r}, expected values, value, or min and max")
 
     def variants(self) -> Iterator[config.Variant]:

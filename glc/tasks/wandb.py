@@ -34,13 +34,13 @@ class WandbRun(WandbTask, ExperimentProduct):
 
         name, settings = self.settings.name, config.to_dict(self.settings)
         settings |= {"experiment": name, "dataset": self.subject, "paper": self.paper}
-        told = wandb(self.root, f"{self.subject}: {self.paper}", name, "experiment", settings)
-        told |= {"id": run_id("experiment", self.subject, name), "tags": [tag(self.subject), tag(self.paper)]}
+        logged = wandb(self.root, f"{self.subject}: {self.paper}", name, "experiment", settings)
+        logged |= {"id": run_id("experiment", self.subject, name), "tags": [tag(self.subject), tag(self.paper)]}
         result = Result(Path(self.root), self.stable("metrics", ".json"))
         baselines = results.read_baselines(self.requires()["baselines"].folder)
-        with started(told) as run:
+        with started(logged) as run:
             experiment.log(run, result, baselines, self.stable("models"))
-        self.note(out, told["id"])
+        self.note(out, logged["id"])
 
 
 def after_experiment(product: ExperimentProduct) -> list[GlcTask]:

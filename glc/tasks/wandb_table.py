@@ -70,11 +70,11 @@ class WandbTable(WandbTask):
 
         settings = {"table": self.name, "title": self.title, "dataset": self.subject, "paper": self.paper}
         settings |= storage.manifest(self.table)["parameters"]
-        told = wandb(self.root, f"{self.subject}: {self.paper}", self.name, "table", settings)
-        told |= {"id": run_id("table", self.subject, self.name), "tags": [tag(self.subject), tag(self.paper)]}
-        with started(told) as run:
+        logged = wandb(self.root, f"{self.subject}: {self.paper}", self.name, "table", settings)
+        logged |= {"id": run_id("table", self.subject, self.name), "tags": [tag(self.subject), tag(self.paper)]}
+        with started(logged) as run:
             table.log(run, Path(self.table), self.subject, self.name)
-        self.note(out, told["id"])
+        self.note(out, logged["id"])
 
 
 def _run_of_sweep() -> str:
