@@ -39,7 +39,7 @@ def sync(root: RootOption = "") -> None:
     failed = []
     for number, path in enumerate(waiting, 1):
         typer.echo(f"{number} of {len(waiting)}: {path.name}")
-        done = subprocess.run([sys.executable, "-m", "wandb", "sync", "--include-offline", str(path)], env=environment)
+        done = subprocess.run([sys.executable, "-m", "wandb", "sync", str(path)], env=environment)
         failed += [path.name] if done.returncode else []
     if failed:
         raise GlcError(f"not uploaded: {', '.join(failed)}; the others were; run the same command again")

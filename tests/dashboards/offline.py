@@ -1,6 +1,7 @@
 """What is in an offline run of W&B: its binary log, read without a network."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +16,15 @@ def records(folder: Path) -> Iterator[Record]:
     """The records of the run in a folder ``offline-run-…``."""
     (path,) = folder.glob("run-*.wandb")
     data, at, parts = path.read_bytes(), HEADER, b""
-    assert data[:4] == b":W&B"
+    assert data[:4] in (b"", b":W&B")
     while at + HEADER <= len(data):
         left = BLOCK - at % BLOCK
         if left < HEADER:
             at += left
             continue
         length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+        if at + HEADER + length > len(data):
+            return  # not all of it is written yet
         parts = (parts if kind in (MIDDLE, LAST) else b"") + data[at + HEADER : at + HEADER + length]
         at += HEADER + length
         if kind in (FULL, LAST):
@@ -30,10 +33,20 @@ def records(folder: Path) -> Iterator[Record]:
             yield record
 
 
+def finished(folder: Path) -> list[Record]:
+    """The records of a run up to its end: W&B's own process writes them, and may be a moment behind."""
+    for _ in range(200):
+        found = list(records(folder))
+        if any(record.WhichOneof("record_type") == "exit" for record in found):
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{folder}: the run has no end")
+
+
 def read(folder: Path) -> dict:
     """Run, configuration, rows of the history, final values and artifacts of a run."""
     found = {"config": {}, "history": [], "summary": {}, "artifacts": {}, "run": None}
-    for record in records(folder):
+    for record in finished(folder):
         kind = record.WhichOneof("record_type")
         if kind == "run":
             found["run"] = record.run
