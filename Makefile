@@ -33,6 +33,8 @@ GLOBE      = virtual:globe
 ENCODER    =
 # of location-places: a folder of prec_monthly.tif, tmean_monthly.tif and altitude*.tif
 RASTERS    =
+# of sweep: a file of conf/sweeps without its ending, or the path of one
+SWEEP      = dsgt-table2
 # of low-pass and location-tasks: a GeoTIFF; of low-pass and location-similarity: the picture
 RASTER     =
 OUT        = low-pass.png
@@ -288,6 +290,14 @@ vm-ssh:  ##+ a shell on it, and its scheduler at http://localhost:8082
 
 vm-delete:  ## EXPERIMENT on a VM of Google Cloud (docs/cloud.md)
 	@'$(PYTHON)' deploy/gcp/vm.py delete $(AT_GCP)
+wandb-sync: $(READY)  ##+ upload the runs in ROOT/wandb
+	@$(BIN)/glc wandb sync$(if $(ROOT), --root '$(ROOT)')
+
+sweep: $(READY)  ##+ start the sweep conf/sweeps/SWEEP.yaml (ARGS=--dry-run)
+	@$(BIN)/glc wandb sweep '$(SWEEP)' $(PLAIN)$(if $(IMAGERY), --imagery '$(IMAGERY)')
+
+dashboard: $(READY)  ## W&B: upload runs in ROOT; SWEEP=dsgt-table2; a dashboard
+	@$(BIN)/glc wandb dashboard$(if $(ARGS), $(ARGS))
 
 scheduler: $(READY)  ## the central scheduler, http://localhost:8082 (runs until Ctrl-C)
 	@$(BIN)/python -m glc.tasks.scheduler $(ARGS)

@@ -28,6 +28,10 @@ from glc.types import Facts
 
 METRICS, SURVEYS, SPECIES, BASELINES = "metrics.json", "surveys.parquet", "species.parquet", "baselines.json"
 """Files of an evaluation, the third of presence-only records alone; and the file of the frequency baselines."""
+AREAS, HISTORY = "species.csv", "history.csv"
+"""The table of species of an evaluation; and the learning curve of a net."""
+TRAININGS = ("Fit", "FineTune")
+"""Tasks that train the net of a fold."""
 PREPARATION = ("VirtualPart", "Surveys", "Folds", "Tiles", "Cubes", "Tabular")
 """Tasks that make a dataset ready, for all experiments alike."""
 _CUT = re.compile(r".{100,}-[0-9a-f]{12}")
@@ -195,6 +199,23 @@ class Result:
             raise DataError(f"{self.folder}: its manifest names no Folds; run the experiment again")
         return step
 
+    @cached_property
+    def species_areas(self) -> pd.DataFrame:
+        """The table of species with their areas under the ROC curve on validation (`glc.evaluation.per_species`)."""
+        return pd.read_csv(self.folder / AREAS)
+
+    @cached_property
+    def histories(self) -> dict[str, pd.DataFrame]:
+        """Learning curves of the nets: ``fold_0`` -> ``history.csv``; of an ensemble ``member_1_fold_0``."""
+        trained = [step for step in self.steps if step.task in TRAININGS and step.facts is not None]
+        members = list(dict.fromkeys(_member(step) for step in trained))
+        named = {}
+        for step in trained:
+            member = f"member_{members.index(_member(step)) + 1}_" if len(members) > 1 else ""
+            fold = storage.manifest(step.folder)["parameters"]["fold"]
+            named[f"{member}fold_{fold}"] = pd.read_csv(step.folder / HISTORY)
+        return dict(sorted(named.items()))
+
     def data(self) -> SurveyData | None:
         """The surveys with these folds; None where either has been removed since."""
         surveys = self.step("Surveys")
@@ -239,6 +260,12 @@ class Result:
         tests = [f"{split.removeprefix('test').replace('_', '-')}" for split in self.metrics if split[:4] == "test"]
         names = dict.fromkeys([f"{stem}.csv", *(f"{stem}{test}.csv" for test in tests)])
         return [folder / name for name in names if (folder / name).is_file()]
+
+
+def _member(step: Step) -> str:
+    """The settings of a net that those of all folds of an experiment have in common."""
+    known = step.facts["parameters"] if step.facts else {}
+    return json.dumps({section: known.get(section) for section in ("model", "inputs", "train", "po", "pretrain")})
 
 
 def finished(root: Path, dataset: str = "") -> list[Result]:

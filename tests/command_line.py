@@ -97,6 +97,10 @@ def of_glc(name: str, words: list[str]) -> str:
     known = typer.main.get_command(app).commands
     if name not in known:
         return f"glc: no command {name}"
+    if isinstance(known[name], typer.core.TyperGroup):
+        known, name, words = known[name].commands, *words[:1], words[1:]
+        if name not in known:
+            return f"glc: no command {name}"
     place = words.index("--") if "--" in words else len(words)
     own, luigis = words[:place], words[place + 1 :]
     try:

@@ -3,11 +3,12 @@
 import hashlib
 
 import numpy as np
+import pandas as pd
 
 from glc import config, labels, storage
 from glc.classical import run
 from glc.classical.frequency import Frequency
-from glc.evaluation import evaluate, suitability
+from glc.evaluation import evaluate, per_species, suitability
 from glc.prediction import sets
 from tests.helpers import records_alone, survey_data
 
@@ -72,11 +73,14 @@ def add(root, name, data, level="global", k=4, split="0", folds=(0, 1), truth=No
     scores = output(root, "ClassicalScores", identity, score, needs)
     place = f"metrics/{DATASET}/{config.file_name(name)}.json"
     facts = {"parameters": {"experiment": name}, "published": {place: "metrics.json"}}
+    names = pd.DataFrame({"speciesId": data.species, "name": [f"Species {key}" for key in data.species]})
     if data.relative:
-        folder = output(
-            root, "Evaluate", identity, lambda out: suitability.write(scores, data, out, resamples=50, scheme=scheme),
-            [*needs, scores], **facts,
-        )  # fmt: skip
+
+        def measure_relative(out):
+            suitability.write(scores, data, out, resamples=50, scheme=scheme)
+            per_species.write(per_species.of_records(out), names, out)
+
+        folder = output(root, "Evaluate", identity, measure_relative, [*needs, scores], **facts)
     else:
         choice = config.Choice("top_k", {"k": k})
         predictions = output(
@@ -85,6 +89,7 @@ def add(root, name, data, level="global", k=4, split="0", folds=(0, 1), truth=No
 
         def measure(out):
             evaluate.write(predictions, scores, data, out, truth, scheme=scheme)
+            per_species.write(per_species.of_surveys(scores, data), names, out)
 
         folder = output(root, "Evaluate", identity, measure, [*needs, predictions, scores], **facts)
     path = root / place

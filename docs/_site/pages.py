@@ -27,12 +27,23 @@ def commands() -> str:
         "Written from the program. `luigi --module glc.tasks TASK` takes the parameters of "
         "[the tasks](task-reference.md), `make` lists the targets of a checkout.",
     ]
-    for name, command in typer.main.get_command(app).commands.items():
+    for name, command in _each(typer.main.get_command(app)):
         context = command.context_class(command, info_name=f"glc {name}")
         rows = [_row([_option(entry), _default(entry, context), entry.help or ""]) for entry in command.params]
         parts += [f"## glc {name}", f"```text\n{command.get_usage(context).removeprefix('Usage: ')}\n```"]
         parts += [_prose(command.help or ""), _table(["", "default", "what"], rows)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _each(group: typer.core.TyperGroup) -> list[tuple[str, typer.core.TyperCommand]]:
+    """(words after glc, command) of all commands, also of those in groups such as ``glc wandb``."""
+    found = []
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            found += [(f"{name} {inner}", member) for inner, member in _each(command)]
+        else:
+            found.append((name, command))
+    return found
 
 
 def task_reference() -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from glc.cli import contests
+from glc.cli import contests, wandb
 from glc.cli.options import DatasetOption, Experiment, ImageryOption, RootOption, VerboseOption, complete_experiment
 from glc.cli.options import luigi as _luigi
 from glc.errors import ConfigError
@@ -40,6 +40,9 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+app.add_typer(wandb.app, name="wandb")
 
 
 @app.command(context_settings={"allow_extra_args": True})
@@ -86,6 +89,7 @@ def run(
 ) -> None:
     """Run an experiment: submission, metrics and report; or pre-train a location encoder.
 
+    Changes of settings, +table.key=value, may also follow as arguments of their own: glc run votes +model.prior=500.
     Finished stages are not repeated. Options of Luigi follow after `--`: glc run votes -- --machine-accelerator gpu.
     """
     from glc.config import is_of_encoder
@@ -107,12 +111,15 @@ def run(
         task = "Submission"
         options |= {"dataset": dataset or "virtual:small", "imagery_folder": imagery}
         options |= {"location_encoder": location_encoder, "weights_folder": weights}
+    changes = [word for word in context.args if word.startswith("+")]
+    options["experiment"] += "".join(changes)  # as the agent of a sweep writes them, each an argument of its own
     if dry_run:
         from glc.cli import plan
 
         raise typer.Exit(plan.show(task, {name: value for name, value in options.items() if value}))
     own = ["--workers", str(workers), *["--machine-repair"] * repair]
-    _luigi(task, options, [*own, *context.args], verbose)  # what follows -- is read last and wins
+    more = [word for word in context.args if word not in changes]
+    _luigi(task, options, [*own, *more], verbose)  # what follows -- is read last and wins
 
 
 @app.command(name="map", context_settings={"allow_extra_args": True})

@@ -11,10 +11,11 @@ from rich.text import Text
 
 from glc import editions, world
 from glc.cli import output
+from glc.dashboards.run import has_key
 from glc.errors import GlcError
 from glc.memory import of_machine
 from glc.tasks.machine import FILES, machine, output_folder
-from glc.tasks.preflight import has_gpu, has_wandb_key
+from glc.tasks.preflight import has_gpu
 
 PYTHON = (3, 11)
 FREE_GB = 5
@@ -124,7 +125,7 @@ def wandb() -> Check:
     mode = machine().wandb_mode
     if mode != "online":
         return Check("W&B", "ok", "offline: runs are written to ROOT/wandb" if mode == "offline" else mode)
-    if has_wandb_key():
+    if has_key():
         return Check("W&B", "ok", "online")
     return Check(
         "W&B", "missing", "online, but there is no key", "wandb login, or set wandb_mode = offline in luigi.cfg"

@@ -22,7 +22,7 @@ from glc.registry import losses
 from glc.training import lightning
 from glc.training.best import Best
 from glc.training.history import HISTORY, History
-from glc.training.lightning import quiet, repeatable, torch_threads, wandb_logger
+from glc.training.lightning import quiet, repeatable, run_logger, torch_threads
 from glc.training.machine import MACHINE, Machine
 from glc.training.resume import prepare
 from glc.types import Facts
@@ -94,7 +94,7 @@ def fit(
             stop = EarlyStopping(
                 best.monitor, patience=train_config.patience, mode=best.mode, check_on_train_epoch_end=False
             )
-            with wandb_logger(machine.wandb) as logger:
+            with run_logger(machine) as logger:
                 run = lightning.trainer(
                     [best, stop, history],
                     machine=machine,

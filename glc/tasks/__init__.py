@@ -61,6 +61,8 @@ from glc.tasks.survey_embedding import SurveyEmbedding
 from glc.tasks.surveys import Folds, Surveys, VirtualPart
 from glc.tasks.training import Examples, FineTune, Fit, FoldScores, Pretrain, Triplets
 from glc.tasks.verify import Verify
+from glc.tasks.wandb import WandbRun
+from glc.tasks.wandb_table import WandbTable
 
 if console.started_by_luigi():
     console.start(sys.argv[1:])
@@ -116,5 +118,7 @@ __all__ = [
     "Verify",
     "VirtualGlobe",
     "VirtualPart",
+    "WandbRun",
+    "WandbTable",
     "run",
 ]

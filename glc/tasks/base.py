@@ -148,23 +148,38 @@ class GlcTask(ConsoleTask):
     def output(self) -> Outputs:
         return Output(self.folder)
 
+    def followers(self) -> "Sequence[GlcTask]":
+        """What runs once this is finished and changes none of its bytes, such as its run at W&B.
+
+        They may read this output, but not require this task: it is complete when they are.
+        """
+        return []
+
     def complete(self) -> bool:
-        return super().complete() and not (machine().repair and _to_be_repaired(self))
+        finished = super().complete() and not (machine().repair and _to_be_repaired(self))
+        return finished and all(task.complete() for task in self.followers())
 
     def run(self) -> "Iterator[list[GlcTask]] | None":
         """Write the output and publish it; first the inputs are compared with their checksums.
 
-        returns : None, or where inputs were removed (``--repair``), what Luigi is to make first
+        returns : None, or what Luigi is to make: inputs that were removed (``--repair``), and `followers`
         """
         removed = [task for task in self.reads() if not sound(task.folder)]
         if removed:
             return self._after(removed)
         self._make()
-        return None
+        left = [task for task in self.followers() if not task.complete()]
+        return self._before_end(left) if left else None
 
     def _after(self, tasks: "list[GlcTask]") -> "Iterator[list[GlcTask]]":
         yield tasks
         self._make()
+        left = [task for task in self.followers() if not task.complete()]
+        if left:
+            yield left
+
+    def _before_end(self, tasks: "list[GlcTask]") -> "Iterator[list[GlcTask]]":
+        yield tasks
 
     def _make(self) -> None:
         if not sound(self.folder):
@@ -238,27 +253,6 @@ class ProductTask(GlcTask):
 
     def output(self) -> Outputs:
         return [Output(self.folder), *self.published()]
-
-
-class TableTask(ProductTask):
-    """A table or picture that is also published at ``ROOT/tables/<subject>/<task>.<suffix>``."""
-
-    suffixes: Sequence[str] = (".md", ".csv")
-    title = ""
-
-    def table_name(self) -> str:
-        """Name of its files."""
-        return self.task_family.replace(".", "-").lower()
-
-    def published(self) -> list[Published]:
-        place, name = Path(self.root) / "tables" / self.subject, self.table_name()
-        return [Published(place / f"{name}{suffix}", self.folder / f"table{suffix}") for suffix in self.suffixes]
-
-    def results(self) -> list[str]:
-        """The table, and where it and its pictures are."""
-        paths = [target.path for target in self.published() if target.path.suffix != ".csv"]
-        texts = [path.read_text(encoding="utf-8") for path in paths if path.suffix == ".md"]
-        return [*texts, *(f"{'table ' if path.suffix == '.md' else 'picture'} {path}" for path in paths)]
 
 
 class DatasetTask(GlcTask):

@@ -19,11 +19,12 @@ from luigi.configuration import add_config_path, get_config
 
 from glc import memory
 from glc.config import paths
+from glc.dashboards.run import Wandb, in_sweep
 from glc.errors import ConfigError, did_you_mean
 from glc.types import JSON, Keywords
 
 if TYPE_CHECKING:
-    from glc.training.machine import Machine, Wandb
+    from glc.training.machine import Machine
 
 _SHARED = paths.CONF / "luigi.cfg"
 _OWN = os.environ.get("LUIGI_CONFIG_PATH", "")
@@ -149,6 +150,7 @@ class machine(luigi.Config):  # noqa: N801 - Luigi takes the section's name from
         description="memory of all processes of a run together, in GB: Java, Python, imagery",
     )
     accelerator = _choice("auto", "cpu", "gpu", description="what nets train on: auto, cpu, gpu")
+    logger = _choice("wandb", "tensorboard", "csv", description="where runs are logged: wandb, tensorboard or csv")
     wandb_mode = _choice("offline", "online", "disabled", description="offline, online or disabled")
     wandb_project = Setting(_text, "a name", default="glc", description="W&B project")
     repair = Switch(default=False, description="remove damaged outputs and make them again")
@@ -210,14 +212,35 @@ def training(
     """
     from glc.training.machine import Machine  # torch takes seconds, which reading a command's options need not
 
-    wandb: Wandb = {
+    # in a sweep the one run is the experiment's, which has the curves of all its folds
+    mode = "disabled" if in_sweep() else machine().wandb_mode
+    return Machine(
+        accelerator=machine().accelerator,
+        threads=threads,
+        fast_dev_run=fast_dev_run,
+        logger=machine().logger,
+        wandb=wandb(root, group, name, "training", settings) | {"mode": mode},
+        resume=resume,
+    )
+
+
+def wandb(root: str, group: str, name: str, job_type: str, settings: dict[str, JSON]) -> Wandb:
+    """What W&B, or another logger, is told of a run.
+
+    root : folder of all outputs, below which it writes
+    group, name, job_type, settings : of the run at W&B
+    """
+    return {
         "mode": machine().wandb_mode,
         "project": machine().wandb_project,
         "group": group,
         "name": name,
+        "job_type": job_type,
         "config": settings,
-        "dir": str(Path(root) / "wandb"),
+        "dir": root,
     }
-    return Machine(
-        accelerator=machine().accelerator, threads=threads, fast_dev_run=fast_dev_run, wandb=wandb, resume=resume
-    )
+
+
+def logs_to_wandb() -> bool:
+    """Whether finished experiments and tables are logged at W&B."""
+    return machine().logger == "wandb" and machine().wandb_mode != "disabled"

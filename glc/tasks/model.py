@@ -16,6 +16,7 @@ from glc.tasks.outputs import Output, PublishedFolder
 from glc.tasks.scores import Predictions
 from glc.tasks.submission import in_words
 from glc.tasks.surveys import Surveys
+from glc.tasks.wandb import after_experiment
 from glc.types import Facts
 
 
@@ -44,6 +45,9 @@ class Model(ExperimentProduct):
 
     def published(self) -> list[PublishedFolder]:  # type: ignore[override]  # a folder is as good as a file
         return [PublishedFolder(self.model_folder, self.folder)]
+
+    def followers(self) -> list[GlcTask]:
+        return after_experiment(self)
 
     def write(self, out: Path) -> None:
         from glc.applicability import area

@@ -11,7 +11,8 @@ from luigi.task import flatten
 
 from glc import storage
 from glc.errors import ConfigError, did_you_mean
-from glc.tasks.base import GlcTask, ProductTask, Published, TableTask
+from glc.tasks.base import GlcTask, ProductTask, Published
+from glc.tasks.table import TableTask
 from glc.tasks.tables import Table
 from glc.types import JSON, Facts
 

@@ -4,9 +4,10 @@ Luigi makes the task of a command line once it has read it. `before` is called t
 with its text and exit code 40, before scheduling and before Spark.
 """
 
-import os
 import socket
 import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlparse
@@ -15,12 +16,12 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task import flatten
 
+from glc.dashboards.run import has_key
 from glc.errors import ConfigError, GlcError
 from glc.tasks.machine import machine
 
 PATIENCE = 1.5
 """Seconds to wait for the central scheduler."""
-WANDB_HOST = "api.wandb.ai"
 
 _checked: CmdlineParser | None = None
 """The command line that has been checked."""
@@ -46,6 +47,9 @@ class Checked(Protocol):
     def check(self) -> None:
         """Raise a GlcError for what is known to make it fail."""
 
+    def followers(self) -> "Sequence[Checked]":
+        """The tasks that run once it is finished."""
+
 
 def before(task: Checked) -> None:
     """Check the command line's own task, once; every other task is none of this function's business."""
@@ -64,6 +68,8 @@ def check(task: Checked) -> None:
     pending = _pending(task)
     for unfinished in pending:
         unfinished.check()
+        for follower in unfinished.followers():
+            follower.check()
     if pending:
         check_root(Path(task.root))
 
@@ -127,9 +133,19 @@ def check_root(root: Path) -> None:
 
 
 def check_training() -> None:
-    """Refuse to train where the settings want a GPU or a key of W&B that is not there."""
+    """Refuse to train where the settings want a GPU, a logger or a key of W&B that is not there."""
     check_device()
-    if machine().wandb_mode == "online" and not has_wandb_key():
+    if machine().logger == "tensorboard" and find_spec("tensorboard") is None:
+        raise ConfigError(
+            "[machine] logger: found tensorboard, which is not installed; try: pip install 'glc-sdm[tensorboard]', or "
+            "logger = csv (--machine-logger csv)"
+        )
+    check_wandb()
+
+
+def check_wandb() -> None:
+    """Refuse W&B online without a key."""
+    if machine().logger == "wandb" and machine().wandb_mode == "online" and not has_key():
         raise ConfigError(
             "[machine] wandb_mode: found online, but neither WANDB_API_KEY nor a key in ~/.netrc; try: wandb login, or "
             "wandb_mode = offline (--machine-wandb-mode offline)"
@@ -150,9 +166,3 @@ def has_gpu() -> bool:
     import torch  # takes seconds
 
     return torch.cuda.is_available() or torch.backends.mps.is_available()
-
-
-def has_wandb_key() -> bool:
-    """Whether W&B has a key, in the environment or in ~/.netrc."""
-    netrc = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
-    return bool(os.environ.get("WANDB_API_KEY")) or (netrc.is_file() and WANDB_HOST in netrc.read_text())

@@ -19,8 +19,9 @@ from glc import registry, storage
 from glc.errors import ConfigError
 from glc.sdm import nceas, norberg
 from glc.sdm.sites import Group, read_scores, write_scores
-from glc.tasks.base import GlcTask, ProductTask, Published, TableTask
+from glc.tasks.base import GlcTask, ProductTask, Published
 from glc.tasks.parameters import ChoiceParameter, PathParameter
+from glc.tasks.table import TableTask
 from glc.types import JSON, Facts
 
 BENCHMARKS = {"nceas": nceas, "norberg": norberg}

@@ -13,6 +13,7 @@ from glc.tasks.report import Report
 from glc.tasks.scores import EnsembleScores, Predictions
 from glc.tasks.surveys import Surveys
 from glc.tasks.training import Fit
+from glc.tasks.wandb import after_experiment
 from glc.types import JSON, Facts
 
 NO_SUBMISSION = "of presence-only records alone no set of species can be decided"
@@ -66,6 +67,9 @@ class Submission(ExperimentProduct):
         needs = super().requires() | ({} if self.presence_only else {"predictions": predictions})
         needs |= {"metrics": self.clone(Evaluate), "report": self.clone(Report)}
         return needs | ({"scores": predictions.scores()} if self.ranked and not self.presence_only else {})
+
+    def followers(self) -> list[GlcTask]:
+        return after_experiment(self)
 
     def published(self) -> list[Published]:
         if self.presence_only:

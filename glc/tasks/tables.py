@@ -14,11 +14,12 @@ from glc.remote import contest_scores
 from glc.report import leaderboard as leaderboards
 from glc.report import papers
 from glc.report.papers import Paper, Reported
-from glc.tasks.base import DatasetTask, GlcTask, Requirements, TableTask
+from glc.tasks.base import DatasetTask, GlcTask, Requirements
 from glc.tasks.evaluate import Evaluate
 from glc.tasks.parameters import CountParameter, PathParameter, imagery_folder
 from glc.tasks.submission import Submission
 from glc.tasks.surveys import Surveys
+from glc.tasks.table import TableTask
 from glc.tasks.training import FoldScores, fits, pretraining
 from glc.types import JSON, Facts
 

@@ -1,4 +1,4 @@
-"""How every training here runs Lightning: one device, one bar, no chatter, a W&B logger, threads as asked."""
+"""How every training here runs Lightning: one device, one bar, no chatter, a logger, threads as asked."""
 
 import contextlib
 import logging
@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Literal
 import pytorch_lightning as pl
 import torch
 
+from glc import config
+from glc.dashboards import run as dashboards
+from glc.dashboards.run import Wandb
 from glc.errors import ConfigError
 from glc.progress import tqdm
-from glc.training.machine import Machine, Wandb
+from glc.training.machine import Machine
 from glc.training.resume import Loader, Resume, WholeFiles
 from glc.types import Keywords, StrPath
 
 if TYPE_CHECKING:
-    from pytorch_lightning.loggers import WandbLogger
+    from pytorch_lightning.loggers import Logger, WandbLogger
 
 
 class Bar(pl.Callback):
@@ -70,14 +73,14 @@ def trainer(
     machine: Machine,
     epochs: int,
     folder: StrPath,
-    logger: "WandbLogger | Literal[False]",
+    logger: "Logger | Literal[False]",
     resume: Resume | None = None,
     **more: Keywords,
 ) -> pl.Trainer:
     """A Lightning trainer of `epochs` on one device, whose own files go to `folder`.
 
     machine : `glc.training.machine.Machine`; a fast_dev_run is not logged
-    logger : of `wandb_logger`
+    logger : of `run_logger`
     resume : of `glc.training.resume.prepare`
     more : of ``pl.Trainer``
     """
@@ -160,25 +163,39 @@ def repeatable(accelerator: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def run_logger(machine: Machine) -> Iterator["Logger | Literal[False]"]:
+    """The logger that `machine` wants, or False; its run is finished when the block ends."""
+    if machine.logger == "wandb" or machine.wandb is None:
+        with wandb_logger(machine.wandb) as logger:
+            yield logger
+        return
+    from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+
+    kinds = {"tensorboard": TensorBoardLogger, "csv": CSVLogger}
+    if machine.logger not in kinds:
+        raise ConfigError(f"logger: found {machine.logger!r}, expected 'wandb', 'tensorboard' or 'csv'")
+    folder = Path(machine.wandb.get("dir", ".")) / machine.logger
+    run = kinds[machine.logger](folder, name=None, version=config.file_name(machine.wandb.get("name", "run")))
+    run.log_hyperparams(machine.wandb.get("config", {}))
+    try:
+        yield run
+    finally:
+        run.finalize("success")
+
+
+@contextlib.contextmanager
 def wandb_logger(settings: Wandb | None) -> Iterator["WandbLogger | Literal[False]"]:
     """A W&B logger as Lightning wants it, or False; the run is finished when the block ends."""
-    settings = dict(settings or {"mode": "disabled"})
-    mode = settings.pop("mode", "offline")
+    settings = settings or {"mode": "disabled"}
+    mode = settings["mode"]
     if mode not in ("offline", "online", "disabled"):
         raise ConfigError(f"wandb.mode: found {mode!r}, expected 'offline', 'online' or 'disabled'")
     if mode == "disabled":
         yield False
         return
-    import wandb
     from pytorch_lightning.loggers import WandbLogger
 
-    folder = Path(settings.pop("dir", "."))
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        run = wandb.init(mode=mode, dir=folder, settings=wandb.Settings(silent=True, console="off"), **settings)
-    except wandb.errors.Error as error:
-        raise ConfigError(f"W&B cannot start in mode {mode!r}: {error}; try: wandb login, or mode offline") from error
-    with run:
+    with dashboards.started(settings) as run:
         yield WandbLogger(experiment=run)
 
 

@@ -2,23 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NotRequired, TypedDict
 
-from glc.types import JSON
-
-
-class Wandb(TypedDict):
-    """What W&B is told of a run."""
-
-    mode: str
-    """offline, online or disabled."""
-    project: NotRequired[str]
-    group: NotRequired[str]
-    name: NotRequired[str]
-    config: NotRequired[dict[str, JSON]]
-    """Settings of the run, by name."""
-    dir: NotRequired[str]
-    """Folder of its files."""
+from glc.dashboards.run import Wandb
 
 
 @dataclass(frozen=True)
@@ -32,7 +17,8 @@ class Machine:
         streamed examples come in another order, and machine settings change no score
     progress : whether a bar is shown
     fast_dev_run : one batch of training and validation, to see that everything runs
-    wandb : what W&B is told of the run; None is disabled
+    logger : wandb, tensorboard or csv; the last two write to the folder of that name in `wandb`'s ``dir``
+    wandb : what W&B, or another logger, is told of the run; None is disabled
     resume : folder of the checkpoints from which a training that was killed continues (`glc.training.resume`); it must
         belong to this training alone; None: there are none
     """
@@ -43,6 +29,7 @@ class Machine:
     memory_bytes: int = 1 << 30
     progress: bool = True
     fast_dev_run: bool = False
+    logger: str = "wandb"
     wandb: Wandb | None = None
     resume: Path | None = None
 

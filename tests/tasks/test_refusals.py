@@ -59,6 +59,7 @@ def settings():
     ("key", "value", "words"),
     [
         ("wandb_mode", "offlin", ("one of: offline, online, disabled", "did you mean 'offline'")),
+        ("logger", "tensorbord", ("one of: wandb, tensorboard, csv", "did you mean 'tensorboard'")),
         ("accelerator", "gpus", ("one of: auto, cpu, gpu", "did you mean 'gpu'")),
         ("spark_master", "loca[2]", ("local[CORES]", "spark://HOST:PORT")),
         ("spark_master", "local[0]", ("local[CORES]",)),
@@ -221,6 +222,24 @@ def test_a_task_that_trains_no_net_needs_neither_gpu_nor_key(settings, monkeypat
     ]
     for task in preflight._pending(Folds(dataset="virtual:tiny", root="/no/such")):
         task.check()
+
+
+def test_a_logger_that_is_not_installed_is_refused_before_training(settings, monkeypatch):
+    settings("logger", "tensorboard")
+    preflight.check_training()
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"found tensorboard, which is not installed; try: pip install"):
+        preflight.check_training()
+
+
+def test_a_finished_experiment_is_not_logged_online_without_a_key(settings, monkeypatch):
+    settings("wandb_mode", "online")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setattr(preflight, "has_key", lambda: False)
+    from glc.tasks import WandbRun
+
+    with pytest.raises(ConfigError, match=r"wandb_mode: found online, but neither"):
+        preflight.check(WandbRun(dataset="virtual:tiny", experiment="votes", root="/no/such"))
 
 
 def test_a_central_scheduler_that_is_not_there_is_reported_at_once(refused, settings):

@@ -5,6 +5,9 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from glc import config
+from glc.errors import ConfigError
+from glc.training import lightning
 from glc.training.lightning import trainer, without_bfloat16
 from glc.training.machine import Machine
 
@@ -55,3 +58,22 @@ def test_a_gpu_says_whether_it_has_bfloat16(monkeypatch, known, why):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA V100")
     assert without_bfloat16(torch.device("cuda")) == why
     assert without_bfloat16(torch.device("cpu")) == "there is no GPU"
+
+
+@pytest.mark.parametrize(("logger", "pattern"), [("csv", "metrics.csv"), ("tensorboard", "events.out.tfevents.*")])
+def test_a_training_is_logged_where_the_machine_wants_it(logger, pattern, tmp_path):
+    name = "votes+description=../../x"
+    machine = Machine(logger=logger, wandb={"mode": "offline", "name": name, "config": {"k": 1}, "dir": str(tmp_path)})
+    with lightning.run_logger(machine) as log:
+        log.log_metrics({"valid_loss": 0.5}, step=1)
+    (path,) = tmp_path.rglob(pattern)
+    assert path.parent == tmp_path / logger / config.file_name(name)
+    assert not (tmp_path / "wandb").exists()
+
+
+def test_an_unknown_logger_is_refused(tmp_path):
+    with (
+        pytest.raises(ConfigError, match="logger: found 'tensorbord'"),
+        lightning.run_logger(Machine(logger="tensorbord", wandb={"mode": "offline"})),
+    ):
+        pass

@@ -24,7 +24,7 @@ from glc.location.pretraining.scenes import draw, of_table
 from glc.progress import tqdm
 from glc.training import lightning
 from glc.training.history import HISTORY, History
-from glc.training.lightning import quiet, repeatable, torch_threads, wandb_logger
+from glc.training.lightning import quiet, repeatable, run_logger, torch_threads
 from glc.training.machine import MACHINE, Machine
 from glc.training.resume import prepare
 from glc.types import Facts, StrPath
@@ -109,7 +109,7 @@ def fit(scenes, out, options, machine=MACHINE):
         quiet(),
         torch_threads(machine.threads),
         repeatable(machine.accelerator),
-        wandb_logger(machine.wandb) as logger,
+        run_logger(machine) as logger,
     ):
         trainer = lightning.trainer(
             [history],

@@ -29,7 +29,7 @@ from glc.nets.pretraining._base import Pretraining
 from glc.registry import losses, pretrainings
 from glc.training import lightning
 from glc.training.history import HISTORY, History
-from glc.training.lightning import quiet, repeatable, torch_threads, wandb_logger
+from glc.training.lightning import quiet, repeatable, run_logger, torch_threads
 from glc.training.machine import MACHINE, Machine
 from glc.training.resume import prepare
 from glc.types import Facts
@@ -127,7 +127,7 @@ class Tile2Vec(Pretraining):
             learner = Learner(net, options, table.n_classes)
             resume = prepare(machine, loaders, features)
             curve = History(out / HISTORY, COLUMNS, COLUMNS, "pretrain.learning_rate")
-            with wandb_logger(machine.wandb) as logger:
+            with run_logger(machine) as logger:
                 run = lightning.trainer(
                     [curve],
                     machine=machine,

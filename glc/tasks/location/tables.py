@@ -15,10 +15,11 @@ from glc import storage
 from glc.config import Head
 from glc.location.downstream import problems
 from glc.location.downstream.sources import ALL
-from glc.tasks.base import GlcTask, ProductTask, Published, TableTask
+from glc.tasks.base import GlcTask, ProductTask, Published
 from glc.tasks.location.downstream import DownstreamPredictions, EncodersTask, LabelledTask, labelled_folder
 from glc.tasks.location.experiment import EncoderExperimentTask
 from glc.tasks.location.globe import NAMES, name_of
+from glc.tasks.table import TableTask
 from glc.types import JSON
 
 

@@ -1,0 +1,45 @@
+"""A table or picture, published at a stable place."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from glc.tasks.base import GlcTask, ProductTask, Published
+from glc.tasks.machine import logs_to_wandb
+from glc.tasks.wandb_table import OWN, WandbTable
+
+PAPERS = {
+    "dsgt_2024": "DS@GT 2024",
+    "inria_2020": "LIRMM / Inria 2020",
+    "location_2024": "Xiong 2024",
+    "tighnari_2024": "Liu et al. 2024",
+}
+"""Namespace of a paper's tables -> the paper, as the descriptions of its experiments name it."""
+
+
+class TableTask(ProductTask):
+    """A table or picture that is also published at ``ROOT/tables/<subject>/<task>.<suffix>``."""
+
+    suffixes: Sequence[str] = (".md", ".csv")
+    title = ""
+
+    def table_name(self) -> str:
+        """Name of its files."""
+        return self.task_family.replace(".", "-").lower()
+
+    def published(self) -> list[Published]:
+        place, name = Path(self.root) / "tables" / self.subject, self.table_name()
+        return [Published(place / f"{name}{suffix}", self.folder / f"table{suffix}") for suffix in self.suffixes]
+
+    def followers(self) -> Sequence[GlcTask]:
+        if ".csv" not in self.suffixes or not logs_to_wandb():
+            return []
+        namespace = self.get_task_namespace()
+        paper = PAPERS.get(namespace, namespace) or OWN
+        named = {"name": self.table_name(), "title": self.title, "paper": paper, "table_subject": self.subject}
+        return [WandbTable(root=self.root, product=self.identity, table=str(self.folder), **named)]
+
+    def results(self) -> list[str]:
+        """The table, and where it and its pictures are."""
+        paths = [target.path for target in self.published() if target.path.suffix != ".csv"]
+        texts = [path.read_text(encoding="utf-8") for path in paths if path.suffix == ".md"]
+        return [*texts, *(f"{'table ' if path.suffix == '.md' else 'picture'} {path}" for path in paths)]
