@@ -20,8 +20,8 @@ from tests.test_makefile import CHECKOUT, planned, targets
 
 VARIABLES = re.findall(r"^([A-Z]+) *[:?]?=", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
 SHELL = (
-    "apt-get", "cd", "conda", "docker", "export", "gcloud", "git", "jupyter", "kaggle", "nvidia-smi", "pip", "pre-commit",
-    "printf", "pyenv", "read", "source", "ssh", "tail", "unzip", "uv", "wandb",
+    "apt-get", "cd", "conda", "docker", "export", "gcloud", "git", "jupyter", "kaggle", "nvidia-smi", "pip",
+    "pre-commit", "printf", "pyenv", "read", "source", "ssh", "tail", "unzip", "uv", "wandb",
 )  # fmt: skip
 """Programs of others that pages may call; only their names are checked."""
 
