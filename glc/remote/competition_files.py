@@ -75,12 +75,12 @@ def choose(api: "KaggleApi", edition: Edition, selection: Selection) -> tuple[li
         if not globs and wanted.complete(edition, chosen):
             break
     wanted.refuse_without_training(edition, chosen, listed, contest.page)
-    found = {each.remote.name: each for each in (*chosen.values(), *wanted.by_glob(globs, listed))}
+    by_name = {each.remote.name: each for each in (*chosen.values(), *wanted.by_glob(globs, listed))}
     for glob in selection.globs:
         if not wanted.by_glob([glob], listed):
             raise DataError(f"--files {glob}: found no such file in {contest.slug}; see {contest.page}/data")
     absent = [table.patterns[0] for table in edition.tables if table.patterns[0] not in chosen]
-    return list(found.values()), absent
+    return list(by_name.values()), absent
 
 
 def is_complete(folder: Path, edition: Edition, selection: Selection) -> bool:

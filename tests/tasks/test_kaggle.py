@@ -16,7 +16,7 @@ from tests.remote import stand_in
 from tests.remote.conftest import at_kaggle, host, no_credentials  # noqa: F401  # fixtures
 from tests.tasks.pipeline import build
 
-EXPERIMENT = "frequency+validation.run=1"
+EXPERIMENT = "frequency+validation.run=2"
 
 
 def publish(there, source):
