@@ -1,4 +1,4 @@
-"""What `make vm-…` is told: the settings, and what each may be. Nothing is called here."""
+"""Settings of the VM targets of make, and what each may be. Nothing is called here."""
 
 import re
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ def workspace(entity: str, project: str) -> "Workspace":
         import wandb_workspaces.workspaces as spaces
     except ImportError as error:
         raise ConfigError(
-            f"the dashboard: {error}; expected the package wandb-workspaces; try: pip install 'glc-sdm[dashboard]'"
+            f"the dashboard: {error}; expected the package wandb-workspaces; try: pip install -e '.[dashboard]'"
         ) from error
 
     # W&B names the columns of tables and the final values of metrics "summary metrics"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kaggle.api.kaggle_api_extended import KaggleApi
     from kagglesdk.competitions.types.competition_api_service import ApiCompetition, ApiSubmission
 
-INSTALL = "pip install 'glc-sdm[kaggle]' (in a checkout: pip install -e '.[kaggle]')"
+INSTALL = "pip install -e '.[kaggle]', in the checkout"
 CREDENTIALS = (
     "make a token at https://www.kaggle.com/settings/api and give it as KAGGLE_API_TOKEN or in ~/.kaggle/access_token; "
     "or set KAGGLE_USERNAME and KAGGLE_KEY, or save its kaggle.json as ~/.kaggle/kaggle.json"

@@ -49,7 +49,7 @@ class MaxEnt(DistributionModel):
     def check(cls) -> None:
         """A ConfigError where the library is not installed."""
         if importlib.util.find_spec("elapid") is None:
-            raise ConfigError("model maxent: the package elapid is not installed; try: pip install 'glc[sdm]'")
+            raise ConfigError("model maxent: the package elapid is not installed; try: pip install -e '.[sdm]'")
 
     def scores(self, groups: list[tuple[Examples, pd.DataFrame]], place: bool) -> list[np.ndarray]:
         """Scores of each group's sites, see `glc.sdm.per_species.each_species`; a ConfigError without the library."""

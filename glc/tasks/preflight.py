@@ -137,7 +137,7 @@ def check_training() -> None:
     check_device()
     if machine().logger == "tensorboard" and find_spec("tensorboard") is None:
         raise ConfigError(
-            "[machine] logger: found tensorboard, which is not installed; try: pip install 'glc-sdm[tensorboard]', or "
+            "[machine] logger: found tensorboard, which is not installed; try: pip install -e '.[tensorboard]', or "
             "logger = csv (--machine-logger csv)"
         )
     check_wandb()
