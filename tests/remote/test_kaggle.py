@@ -207,5 +207,5 @@ def test_without_the_package_the_remedy_is_named(monkeypatch):
     monkeypatch.setattr(kaggle.importlib.util, "find_spec", lambda name: None)
     for name in [name for name in sys.modules if name.split(".")[0] == "kaggle"]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(ConfigError, match=r"pip install 'glc-sdm\[kaggle\]'"):
+    with pytest.raises(ConfigError, match=r"pip install -e '\.\[kaggle\]'"):
         kaggle.client()

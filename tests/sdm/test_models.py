@@ -49,7 +49,7 @@ def test_the_place_counts_only_when_asked(name, group):
 
 def test_maxent_without_its_library_tells_the_extra(group, monkeypatch):
     monkeypatch.setitem(sys.modules, "elapid", None)
-    with pytest.raises(ConfigError, match=r"the package elapid is not installed; try: pip install 'glc\[sdm\]'"):
+    with pytest.raises(ConfigError, match=r"the package elapid is not installed; try: pip install -e '\.\[sdm\]'"):
         made("maxent").scores([(group.examples, group.sites)], place=False)
 
 
