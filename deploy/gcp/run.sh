@@ -43,6 +43,9 @@ if [[ $DATASET == gs://* ]]; then
     data=$home/data/$(basename "$DATASET")
     mkdir -p "$data"
     gcloud storage rsync --recursive "$DATASET" "$data"
+elif [[ $DATASET == kaggle:* ]]; then
+    data=$home/data/${DATASET#kaggle:}
+    "$bin/glc" kaggle download "${DATASET#kaggle:}" --folder "$data" # what is there already is not downloaded again
 fi
 
 wandb=offline

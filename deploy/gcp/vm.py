@@ -201,6 +201,11 @@ def run(settings: Settings, shell: Shell) -> None:
     for name, value in secrets.items():
         if not re.fullmatch(r"[A-Za-z0-9._~+/=@:-]+", value):  # and the value is in no message
             raise RefusedError(f"{name}: holds a character that no key has (space, quote, line end); set it again")
+    if settings.dataset.startswith("kaggle:") and not {"KAGGLE_KEY", "KAGGLE_API_TOKEN"} & secrets.keys():
+        raise RefusedError(
+            f"DATASET={settings.dataset}: no key of Kaggle in the environment; set KAGGLE_USERNAME and KAGGLE_KEY "
+            "(or KAGGLE_API_TOKEN), from the settings of your account at Kaggle"
+        )
     found = state(settings, shell)
     if not found and not shell.dry:
         raise RefusedError(

@@ -18,7 +18,10 @@ FORMS = {
     "accelerator": (r"(nvidia-[a-z0-9-]+)?", "nothing, or a GPU such as nvidia-tesla-t4"),
     "account": (r"([a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com)?", "nothing, or the address of a service account"),
     "spot": (r"(yes)?", "nothing, or yes"),
-    "dataset": (r"virtual:[a-z0-9-]+|gs://[A-Za-z0-9._/-]+", "virtual:NAME or gs://BUCKET/FOLDER"),
+    "dataset": (
+        r"(virtual|kaggle):[a-z0-9-]+|gs://[A-Za-z0-9._/-]+",
+        "virtual:NAME, gs://BUCKET/FOLDER or kaggle:EDITION",
+    ),
     "experiment": (r"[A-Za-z0-9][A-Za-z0-9._+=,:/\[\]-]*", "a name from `make list`, with +key=value without quotes"),
     "args": (r"[A-Za-z0-9._+=,:/ -]*", "options of glc run, without quotes"),
 }

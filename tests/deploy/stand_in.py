@@ -32,6 +32,7 @@ SHORT = {
 
 EXPERIMENT = """
 echo "glc $*"
+if [ "$1" = kaggle ]; then exit; fi
 grep '^root' "$LUIGI_CONFIG_PATH"
 echo "glc $*" >>"$GLC_STAND_IN/experiments"
 if [ -e "$GLC_STAND_IN/wait" ]; then sleep 60; fi

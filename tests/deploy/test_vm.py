@@ -131,7 +131,7 @@ def test_missing_settings_are_named_with_the_remedy_before_anything_is_called(cl
         ("hours", "0", "from 1 to 2880"),
         ("hours", "half", "from 1 to 2880"),
         ("disk", "10", "from 20 to 65536"),
-        ("dataset", "data/glc24", "virtual:NAME or gs://BUCKET/FOLDER"),
+        ("dataset", "data/glc24", "virtual:NAME, gs://BUCKET/FOLDER or kaggle:EDITION"),
         ("experiment", "votes; reboot", "a name from `make list`"),
         ("args", "--root '$(reboot)'", "options of glc run, without quotes"),
         ("account", "me@example.org", "a service account"),
@@ -314,9 +314,18 @@ def test_a_new_vm_goes_on_with_what_is_in_the_bucket(cloud, repository):
     assert f"--dataset {cloud.home}/data/glc24" in log_of(cloud)
 
 
+def test_data_of_kaggle_need_a_key_and_are_downloaded_on_the_vm(booted, repository):
+    text = vm(booted, repository, "run", code=2, experiment="votes", dataset="kaggle:glc2024")
+    assert "no key of Kaggle in the environment; set KAGGLE_USERNAME and KAGGLE_KEY" in text
+    env = {"KAGGLE_USERNAME": "me", "KAGGLE_KEY": SECRET}
+    vm(booted, repository, "run", experiment="votes", dataset="kaggle:glc2024", env=env)
+    assert f"glc kaggle download glc2024 --folder {booted.home}/data/glc2024\n" in log_of(booted)
+    assert f"glc run votes --dataset {booted.home}/data/glc2024\n" in log_of(booted)
+
+
 def test_the_vm_commands_of_the_pages_are_printed_by_dry():
     env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    env |= {"PROJECT": "my-project", "ZONE": "europe-west4-a", "BUCKET": "my-results", "DRY": "1"}
+    env |= {"KAGGLE_KEY": SECRET, "PROJECT": "my-project", "ZONE": "europe-west4-a", "BUCKET": "my-results", "DRY": "1"}
     seen = set()
     for page in WRITTEN:
         for block in blocks(page, "sh"):
