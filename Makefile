@@ -117,7 +117,7 @@ help:  ## this list
 	@echo '  PRESET=gpu   full sizes for Tighnari and Inria; SCHEDULER=central   see `make scheduler`'
 
 ##@ First steps
-venv: $(READY)  ## make the virtual environment and install (2.7 GB, about 4 minutes)
+venv: $(READY)  ## make the virtual environment and install (3.4 GB, about 4 minutes)
 	@echo 'ready; to work in it: source $(BIN)/activate'
 
 # versions that were tested together; pip itself and setuptools stay those of the environment
@@ -128,7 +128,7 @@ $(READY): pyproject.toml constraints.txt
 	    echo "PYTHON=$(PYTHON) is $${version:-no working Python}, expected 3.11;" \
 	      'try: make PYTHON=/path/to/python3.11' >&2; exit 1; }; }
 	test -x '$(BIN)/python' || $(PYTHON) -m venv '$(VENV)'
-	@echo 'installing into $(VENV): about 2.7 GB, 4 minutes'
+	@echo 'installing into $(VENV): about 3.4 GB, 4 minutes'
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	@touch $@
 
