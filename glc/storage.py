@@ -3,8 +3,8 @@
 Every path of a table goes through this module. An output directory carries its data, then ``_SUCCESS``: a JSON
 manifest with row counts, columns, parameters, versions, the checksum and size of each file (`contents`), and its own
 checksum. A directory without ``_SUCCESS`` is a leftover, never an output; one whose files are no longer what the
-manifest says is damaged (`check`) and never read. Where ROOT is in an object store (`glc.objectstore`), an output may be
-there alone: `exists` and `manifest` ask the store as well, `check` and `bring` download it.
+manifest says is damaged (`check`) and never read. Where ROOT is in an object store (`glc.objectstore`), an output may
+be there alone: `exists` and `manifest` ask the store as well, `check` and `bring` download it.
 """
 
 import contextlib
