@@ -109,12 +109,12 @@ class Store:
         """Bytes of all files below `folder`, by their path relative to it."""
         with self._explained(f"listing {folder}"):
             top = self._at(folder)
-            found = self.files.find(top, withdirs=False, detail=True)
+            listed = self.files.find(top, withdirs=False, detail=True)
         prefix = f"{top.lstrip('/')}/"
         # a folder's marker, which some consoles make, is no file
         return {
             name.lstrip("/").removeprefix(prefix): int(info["size"] or 0)
-            for name, info in found.items()
+            for name, info in listed.items()
             if info["type"] == "file" and not name.endswith("/")
         }
 

@@ -88,6 +88,8 @@ def _output(mirror):
     return folder
 
 
+# gcsfs repeats each request for minutes before it gives up
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
 def test_a_cut_upload_and_a_cut_download_go_on(place, mirror):
     line, url = place
     here = mirror(url, "here")
@@ -172,6 +174,7 @@ def test_wrong_credentials_are_refused(moto, monkeypatch, mirror):
         mirror("s3://glc/x", "here")
 
 
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
 def test_a_server_that_does_not_answer_is_refused(place, mirror):
     line, url = place
     line.cut_after(0)
@@ -186,7 +189,7 @@ def test_two_machines_do_each_stage_once(place, tmp_path):
     def machine(name):
         command = [sys.executable, "-m", "glc", "run", "frequency", "--dataset", "virtual:tiny", "--root", url]
         environment = os.environ | _environment(scheme, line.url) | {"HOME": str(tmp_path)}
-        words = [*command, "--", "--machine-cache", str(tmp_path / name), "--machine-spark-master", "local[2]"]
+        words = [*command, "--", "--machine-cache", str(tmp_path / name), "--machine-wandb-mode", "disabled"]
         done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         return done, tmp_path / name / scheme / BUCKET / tmp_path.name
