@@ -221,6 +221,8 @@ class Result:
         surveys = self.step("Surveys")
         if surveys is None or surveys.facts is None or self.folds.facts is None:
             return None
+        for step in (surveys, self.folds):
+            storage.bring(step.folder)
         return survey_data.read(surveys.folder, self.folds.folder)
 
     def predictions(self, split: str, species: np.ndarray) -> tuple[np.ndarray, sparse.csr_matrix] | None:
@@ -233,6 +235,7 @@ class Result:
         step = self.step("Predictions")
         if step is None or step.facts is None:
             return None
+        storage.bring(step.folder)
         ids, _, predicted = sets.read(step.folder / split, species)
         return ids, predicted
 

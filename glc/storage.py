@@ -1,9 +1,10 @@
 """Where tables live and how they are written: whole or not at all.
 
-Every path of a table goes through this module, so that object stores can follow (there the manifest is written last).
-An output directory carries its data, then ``_SUCCESS``: a JSON manifest with row counts, columns, parameters,
-versions, the checksum and size of each file (`contents`), and its own checksum. A directory without ``_SUCCESS`` is a
-leftover, never an output; one whose files are no longer what the manifest says is damaged (`check`) and never read.
+Every path of a table goes through this module. An output directory carries its data, then ``_SUCCESS``: a JSON
+manifest with row counts, columns, parameters, versions, the checksum and size of each file (`contents`), and its own
+checksum. A directory without ``_SUCCESS`` is a leftover, never an output; one whose files are no longer what the
+manifest says is damaged (`check`) and never read. Where ROOT is in an object store (`glc.objectstore`), an output may
+be there alone: `exists` and `manifest` ask the store as well, `check` and `bring` download it.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 import pyarrow as pa
@@ -42,20 +44,63 @@ _sound: set[tuple[str, int, int, str]] = set()
 """Files that were compared with their checksum: path, size, modification time, sha256."""
 
 
-def exists(folder: StrPath) -> bool:
-    """Whether `folder` is a finished output; `check` says whether it is still what was written."""
+class Mirror(Protocol):
+    """What has the outputs below a local folder that are not there."""
+
+    def holds(self, folder: Path) -> bool:
+        """Whether it has this output."""
+
+    def manifest(self, folder: Path) -> Facts | None:
+        """Its manifest of an output; None where there is none."""
+
+    def fetch(self, folder: Path) -> None:
+        """Have its output in `folder`."""
+
+
+mirrors: dict[Path, Mirror] = {}
+"""Local folder of all outputs -> the object store that has them too."""
+
+
+def is_local(folder: StrPath) -> bool:
+    """Whether `folder` is a finished output on this disk."""
     return (Path(folder) / MANIFEST).is_file()
+
+
+def bring(folder: StrPath) -> None:
+    """Have a finished output on this disk if only the object store has it; otherwise nothing happens."""
+    folder = Path(folder)
+    mirror = _mirror_of(folder)
+    if mirror is not None and not is_local(folder) and mirror.holds(folder):
+        mirror.fetch(folder)
+
+
+def exists(folder: StrPath) -> bool:
+    """Whether `folder` is a finished output, here or in the object store; `check` says whether it is still whole."""
+    folder = Path(folder)
+    if is_local(folder):
+        return True
+    mirror = _mirror_of(folder)
+    return mirror is not None and mirror.holds(folder)
 
 
 def manifest(folder: StrPath) -> Facts:
     """The manifest of a finished output, a dict; a DamagedError tells of one that is not what was written."""
     path = Path(folder) / MANIFEST
     if not path.is_file():
-        raise DataError(f"{folder}: not a finished output ({MANIFEST} is missing); run the task that makes it")
+        mirror = _mirror_of(path.parent)
+        facts = None if mirror is None else mirror.manifest(path.parent)
+        if facts is None:
+            raise DataError(f"{folder}: not a finished output ({MANIFEST} is missing); run the task that makes it")
+        return facts
+    return parse_manifest(path.read_bytes(), folder, path)
+
+
+def parse_manifest(text: bytes, folder: StrPath, path: StrPath) -> Facts:
+    """The manifest in `text`; a DamagedError, for the output `folder` and the file `path`, says what is wrong."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DamagedError(folder, path, f"{path.stat().st_size:,} bytes that are no JSON ({error})", "JSON") from None
+        facts = json.loads(text)
+    except ValueError as error:
+        raise DamagedError(folder, path, f"{len(text):,} bytes that are no JSON ({error})", "JSON") from None
     if not isinstance(facts, dict) or _CHECKSUM not in facts or "contents" not in facts:
         raise DamagedError(folder, path, "a manifest without the key 'contents' or 'checksum'", "both")
     if facts[_CHECKSUM] != _checksum(facts):
@@ -71,6 +116,7 @@ def check(folder: StrPath, *, digests: bool = True, largest: int | None = LARGE,
     within : a folder inside `folder`; only files there are looked at
     """
     folder = Path(folder)
+    bring(folder)
     within = folder if within is None else Path(within)
     facts = manifest(folder)
     for name, file in facts["contents"].items():
@@ -144,14 +190,19 @@ def atomic_directory(folder: StrPath, **facts: JSON) -> Iterator[Path]:
         out.chmod(0o755)
         scratch.flush(out)
         if folder.exists():  # a leftover without manifest, or another process that finished first
-            if exists(folder):
+            if is_local(folder):
                 return
             shutil.rmtree(folder)
         os.replace(out, folder)
         scratch.flush_entry(folder.parent)
-    for name, file in facts["contents"].items():  # they have just been hashed
-        stat = os.stat(folder / name)
-        _sound.add((str(folder / name), stat.st_size, stat.st_mtime_ns, file["sha256"]))
+    note_sound(folder, facts["contents"])
+
+
+def note_sound(folder: StrPath, files: Contents) -> None:
+    """Remember that the files of an output have just been compared with their sha256."""
+    for name, file in files.items():
+        stat = os.stat(Path(folder) / name)
+        _sound.add((str(Path(folder) / name), stat.st_size, stat.st_mtime_ns, str(file["sha256"])))
 
 
 _NOTES = ".facts.json"
@@ -289,6 +340,10 @@ def read_table(
     if missing:
         raise DataError(f"{folder}: column {missing[0]!r} is missing from a {name} table; found {table.column_names}")
     return table
+
+
+def _mirror_of(folder: Path) -> Mirror | None:
+    return next((mirror for root, mirror in mirrors.items() if folder.is_relative_to(root)), None)
 
 
 def _unreadable(files: Sequence[Path]) -> Path:

@@ -49,6 +49,7 @@ _WITHOUT_SPARK = (
     "tests/tasks/test_compare.py",
     "tests/tasks/test_console.py",
     "tests/tasks/test_explorer.py",
+    "tests/tasks/test_object_stores.py",
     "tests/tasks/test_outputs.py",
     "tests/tasks/test_presence_only.py",
     "tests/tasks/test_published_inputs.py",

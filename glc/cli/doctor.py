@@ -48,7 +48,7 @@ def checks(dataset: str = "", root: str = "") -> Iterator[Check]:
     if usable.state == "missing":  # the rest reads them
         return
     yield memory()
-    yield disk(Path(root).resolve() if root else output_folder())
+    yield disk(output_folder(root))
     yield gpu()
     yield wandb()
     if dataset:

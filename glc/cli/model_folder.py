@@ -18,11 +18,21 @@ VIRTUAL = "virtual:"
 
 def output_root(root: str = "") -> Path:
     """The folder of all outputs: that of ``--root``, otherwise of the section ``[machine]``, as the tasks read it."""
+    if "://" in root:
+        return _in_store(root)
     if root:
         return Path(root).resolve()
     settings = configparser.ConfigParser(interpolation=None)
     settings.read([CONF / "luigi.cfg", *filter(None, [os.environ.get("LUIGI_CONFIG_PATH", "")])])
-    return (home() / settings.get("machine", "root", fallback="out")).resolve()
+    text = settings.get("machine", "root", fallback="out")
+    return _in_store("") if "://" in text else (home() / text).resolve()
+
+
+def _in_store(root: str) -> Path:
+    """The local folder of a root in an object store."""
+    from glc.tasks.machine import output_folder  # takes a second, which only a store is worth
+
+    return output_folder(root)
 
 
 def subject(dataset: str) -> str:
@@ -46,9 +56,12 @@ def model_folder(experiment: str, dataset: str, root: str = "") -> Path:
     """
     if is_model(experiment):
         return Path(experiment).resolve()
+    from glc import storage  # pandas and pyarrow take half a second, which `subject` and `is_model` do not need
+
     models = output_root(root) / "models"
     variant = Variant.parse(experiment)
     folder = models / subject(dataset) / file_name(variant.name)
+    storage.bring(folder)
     if (folder / FACTS).is_file():
         _refuse_other_settings(folder, variant, dataset)
         return folder

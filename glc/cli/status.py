@@ -1,7 +1,6 @@
 """``glc status``: what is finished under ROOT."""
 
 from itertools import groupby
-from pathlib import Path
 
 from rich.text import Text
 
@@ -22,7 +21,7 @@ def score(values: dict | None, measure: str = "sample_f1") -> str:
 
 def show(root: str = "") -> None:
     """Print the finished experiments of each dataset."""
-    folder = Path(root).resolve() if root else output_folder()
+    folder = output_folder(root)
     screen = output.screen()
     by_dataset = {name: list(rows) for name, rows in groupby(results.finished(folder), lambda row: row.dataset)}
     for dataset, rows in by_dataset.items():

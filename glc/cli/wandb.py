@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,7 +28,7 @@ def sync(root: RootOption = "") -> None:
     from glc.dashboards import run
     from glc.tasks.machine import output_folder
 
-    folder = Path(root) if root else output_folder()
+    folder = output_folder(root)
     waiting = run.waiting(folder)
     if not waiting:
         typer.echo(f"{folder / run.FOLDER}: no run waits for its upload")

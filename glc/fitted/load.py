@@ -43,6 +43,7 @@ class FittedExperiment:
     def __init__(self, folder: StrPath, imagery_folder: StrPath = "") -> None:
         self.folder, self.imagery_folder = Path(folder), str(imagery_folder)
         path = self.folder / layout.FACTS
+        storage.bring(self.folder)
         if not path.is_file():
             raise DataError(
                 f"{folder}: no fitted experiment ({layout.FACTS} is missing); make one with: luigi --module glc.tasks "

@@ -20,7 +20,7 @@ import luigi
 from luigi.parameter import ParameterVisibility
 from luigi.task import flatten, task_id_str
 
-from glc import cpu, editions, memory, scratch, storage, world
+from glc import cpu, editions, memory, objectstore, scratch, storage, world
 from glc.errors import ConfigError, DataError, GlcError
 from glc.tasks import preflight
 from glc.tasks.console.task import ConsoleTask
@@ -184,11 +184,42 @@ class GlcTask(ConsoleTask):
     def _make(self) -> None:
         if not sound(self.folder):
             lock = self.folder.with_name(f".{self.folder.name}{scratch.LOCK}")
-            with scratch.locked(lock, lambda: self.status("another run is making this; waiting for it")):
+            with scratch.locked(lock, lambda: self.status("another run is making this; waiting for it")), self._lease():
                 if not sound(self.folder):
                     self._write()
+                self._upload()
+        self._upload()
         for target in self.published():
             target.publish()
+            target.upload()
+
+    def _lease(self) -> contextlib.AbstractContextManager[None]:
+        """Where machines share ROOT in an object store: the right to make this output."""
+        mirror = objectstore.opened(self.folder)
+        if mirror is None:
+            return contextlib.nullcontext()
+        return mirror.lease(
+            self.folder,
+            lambda: mirror.holds(self.folder),
+            lambda host: self.status(f"{host} is making this; waiting for it"),
+        )
+
+    def _upload(self) -> None:
+        """Upload the output to the object store, if ROOT is in one that does not have it."""
+        mirror = objectstore.opened(self.folder)
+        if mirror is not None and not mirror.holds(self.folder):
+            self.status("uploading")
+            mirror.publish(self.folder)
+
+    def bring(self) -> None:
+        """Have on this disk what `results` shows: this output, and the products that it is made from."""
+        if objectstore.opened(self.folder) is None:
+            return
+        for task in (*(needed for needed in flatten(self.requires()) if needed.published()), self):
+            if sound(task.folder):
+                for target in task.published():
+                    if not target.here():
+                        target.publish()
 
     def _write(self) -> None:
         started, used = time.monotonic(), cpu.seconds()

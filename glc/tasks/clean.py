@@ -6,6 +6,7 @@ from pathlib import Path
 import luigi
 from luigi.task import flatten
 
+from glc import objectstore
 from glc.errors import ConfigError, did_you_mean
 from glc.tasks.base import GlcTask
 from glc.tasks.console.task import ConsoleTask
@@ -49,11 +50,13 @@ class Clean(ConsoleTask):
         self.removed = []
         for task in sorted(named, key=lambda task: str(task.folder)):
             for path in [task.folder, task.parts_folder(), *(target.path for target in task.published())]:
+                stored = objectstore.opened(path)
+                there = stored is not None and stored.remove(path)  # first: a local copy is made from it
                 if path.is_dir():
                     shutil.rmtree(path)
                 elif path.is_file():
                     path.unlink()
-                else:
+                elif not there:
                     continue
                 self.removed.append(path)
 

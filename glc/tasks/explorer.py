@@ -101,6 +101,7 @@ class Explorer(ExperimentProduct):
         models = [Path(self.root) / made_from["folder"], self.stable("models")]
         for model in models:
             if storage.exists(model) and storage.manifest(model)["identity"] == made_from["identity"]:
+                storage.bring(model)
                 return MapFiles(folder, model)
         raise DataError(
             f"{folder}: made from the fitted experiment {made_from['identity']}, which is neither {models[0]} nor "

@@ -17,7 +17,7 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import add_config_path, get_config
 
-from glc import memory
+from glc import memory, objectstore
 from glc.config import paths
 from glc.dashboards.run import Wandb, in_sweep
 from glc.errors import ConfigError, did_you_mean
@@ -127,6 +127,13 @@ def _budget(text: str) -> float:
     return gigabytes
 
 
+def _gigabytes(text: str) -> float:
+    gigabytes = float(text)
+    if not 0 < gigabytes < float("inf"):
+        raise ValueError
+    return gigabytes
+
+
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError
@@ -136,7 +143,24 @@ def _text(text: str) -> str:
 class machine(luigi.Config):  # noqa: N801 - Luigi takes the section's name from the class
     """Cores, memory, places and loggers of the machine that runs the tasks."""
 
-    root = Setting(_text, "a folder", default="out", description="folder of all outputs; relative to the checkout")
+    root = Setting(
+        _text,
+        "a folder",
+        default="out",
+        description="folder of all outputs, relative to the checkout; or s3://BUCKET/FOLDER, gs://BUCKET/FOLDER",
+    )
+    cache = Setting(
+        _text,
+        "a folder",
+        default="~/.cache/glc",
+        description="folder in which tasks read and write where root is in an object store",
+    )
+    cache_gb = Setting(
+        _gigabytes,
+        "GB above 0",
+        default=50.0,
+        description="size of the cache of each root, in GB; what was not used for longest is removed at the next start",
+    )
     spark_master = Setting(
         _master,
         "local[CORES], local[*] or spark://HOST:PORT",
@@ -183,9 +207,23 @@ def _refuse_unknown(known: list[str]) -> None:
             )
 
 
-def output_folder() -> Path:
-    """The folder of all outputs where ``--root`` gives none: relative to the checkout, or to the working folder."""
-    return (paths.home() / machine().root).resolve()
+def output_folder(root: str = "") -> Path:
+    """The folder of all outputs on this disk; of a root in an object store its cache, once the store was reached.
+
+    root : as ``--root`` gives it, relative to the working folder; empty for that of ``[machine]``, which is relative to
+        the checkout, or to the working folder where there is none
+    """
+    if root:
+        source, folder = "--root (make: ROOT=)", Path(root)
+    else:
+        root = machine().root
+        source, folder = _source("root"), paths.home() / root
+    cache = Path(machine().cache).expanduser()
+    if "://" in root:
+        return objectstore.local_root(root, paths.home() / cache, machine().cache_gb, source)
+    if url := objectstore.url_of(folder.resolve(), paths.home() / cache):  # as a process of this run says it
+        return objectstore.local_root(url, paths.home() / cache, machine().cache_gb, source)
+    return folder.resolve()
 
 
 def budget() -> memory.Budget:

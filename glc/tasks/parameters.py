@@ -84,10 +84,13 @@ class DatasetParameter(luigi.Parameter[str]):
 
 
 class RootParameter(luigi.Parameter[str]):
-    """The folder of all outputs; relative to the working folder when typed, otherwise that of ``[machine]``."""
+    """The folder of all outputs, or its URL in an object store, which becomes the folder of its cache.
+
+    A folder is relative to the working folder; without one it is that of ``[machine]``.
+    """
 
     def normalize(self, x: str) -> str:
-        return str(Path(x).resolve() if x else output_folder())
+        return str(output_folder(x))
 
 
 class ExperimentParameter(luigi.Parameter[config.Variant]):

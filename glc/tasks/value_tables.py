@@ -18,4 +18,7 @@ def value_tables(parts: Sequence[ExperimentTask]) -> tuple[Path, ...]:
             reader = part.clone(Fit) if kind == "net" else part.clone(Predictions).scores()
             tasks = reader.input_tasks()
             folders += [task.folder for name, task in tasks.items() if name.startswith("input table")]
-    return tuple(dict.fromkeys(folder for folder in folders if storage.exists(folder)))
+    there = tuple(dict.fromkeys(folder for folder in folders if storage.exists(folder)))
+    for folder in there:
+        storage.bring(folder)
+    return there

@@ -278,6 +278,7 @@ def _failed(console: Console, task: luigi.Task, error: BaseException | str) -> N
 @_on(luigi.Event.SUCCESS, ConsoleTask)
 @_on(luigi.Event.DEPENDENCY_PRESENT, ConsoleTask)
 def _note_results(console: Console, task: ConsoleTask) -> None:
+    task.bring()
     text = "\n".join(task.results())
     if text:
         console.journal.note("result", text=text)

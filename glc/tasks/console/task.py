@@ -57,6 +57,9 @@ class ConsoleTask(luigi.Task):
         signals.check()
         return super().on_failure(exception)
 
+    def bring(self) -> None:
+        """Have on this disk what `results` shows; called before it."""
+
     def results(self) -> list[str]:
         """Lines that say where the results are, and the scores; printed when the task is complete."""
         return []

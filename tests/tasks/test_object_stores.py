@@ -1,0 +1,162 @@
+"""Tasks whose ROOT is in an object store: made once, by whichever machine comes first."""
+
+import json
+import os
+from pathlib import Path
+
+import fsspec
+import luigi
+import pytest
+
+from glc import storage
+from glc.errors import DamagedError
+from glc.objectstore import opening
+from glc.tasks import base
+from glc.tasks.base import GlcTask, ProductTask
+from glc.tasks.machine import machine
+from glc.tasks.outputs import Published, PublishedFolder
+from tests.tasks.pipeline import build, run
+
+URL = "memory://bucket/runs"
+
+
+class _Task(GlcTask):
+    task_namespace = "stores"
+    origin = "tiny"
+
+
+class Made(_Task):
+    """The first step."""
+
+    def write(self, out: Path) -> None:
+        (out / "number.txt").write_text("1")
+
+
+class Product(_Task, ProductTask):
+    """The second, with a file and a folder at stable places."""
+
+    def requires(self) -> Made:
+        return self.clone(Made)
+
+    def published(self):
+        root = Path(self.root)
+        return [
+            Published(root / "metrics" / "tiny" / "product.json", self.folder / "product.json"),
+            PublishedFolder(root / "models" / "tiny" / "product", self.folder),
+        ]
+
+    def write(self, out: Path) -> None:
+        (out / "product.json").write_text(json.dumps(int((self.requires().folder / "number.txt").read_text()) + 1))
+
+    def results(self) -> list[str]:
+        return [(Path(self.root) / "metrics" / "tiny" / "product.json").read_text()]
+
+
+@pytest.fixture
+def files():
+    system = fsspec.filesystem("memory", skip_instance_cache=True)
+    yield system
+    system.store.clear()
+
+
+@pytest.fixture
+def on(monkeypatch, tmp_path, files):
+    """Makes a task as another machine would: with its own cache, and nothing remembered."""
+    monkeypatch.setitem(opening.EXTRAS, "memory", ("fsspec", "memory"))
+    settings = luigi.configuration.get_config()
+
+    def task(kind, name, **options):
+        monkeypatch.setattr(opening, "_opened", {})
+        monkeypatch.setattr(storage, "mirrors", {})
+        monkeypatch.setattr(base, "_upstream", {})
+        monkeypatch.setattr(base, "_broken", set())
+        settings.set("machine", "cache", str(tmp_path / name))
+        luigi.task_register.Register.clear_instance_cache()
+        return kind(root=URL, **options)
+
+    yield task
+    settings.remove_option("machine", "cache")
+    while opening._held:
+        os.close(opening._held.pop())
+
+
+def _stored(files, end):
+    return next(path for path in files.store if path.endswith(end) and "/store/" in path)
+
+
+def test_the_second_machine_only_fetches_what_it_shows(on, files, tmp_path):
+    first = on(Product, "first")
+    assert Path(first.root) == tmp_path / "first" / "memory" / "bucket" / "runs"
+    assert run(first) == ["stores.Made", "stores.Product"]
+    stored = dict(files.store)
+    assert files.cat_file("bucket/runs/metrics/tiny/product.json") == b"2"
+    assert files.exists("bucket/runs/models/tiny/product/_SUCCESS")
+    second = on(Product, "second")
+    assert run(second) == []
+    second.bring()
+    assert second.results() == ["2"]
+    assert storage.is_local(second.folder)
+    assert not storage.is_local(second.requires().folder)
+    assert {path for path in files.store if not path.endswith("/.glc")} == {
+        path for path in stored if not path.endswith("/.glc")
+    }
+
+
+def test_an_input_that_another_machine_made_is_fetched(on, monkeypatch):
+    assert run(on(Made, "first")) == ["stores.Made"]
+    monkeypatch.setattr(Made, "write", lambda self, out: pytest.fail("made twice"))
+    second = on(Product, "second")
+    assert run(second) == ["stores.Product"]
+    assert storage.is_local(second.requires().folder)
+
+
+def test_an_output_whose_upload_failed_is_uploaded_and_not_made_again(on, files, monkeypatch):
+    task = on(Made, "first")
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            type(files), "put_file", lambda *args, **options: (_ for _ in ()).throw(ConnectionError("lost"))
+        )
+        done, families = build(task)
+    assert (done, families) == (False, [])
+    assert storage.is_local(task.folder)
+    monkeypatch.setattr(Made, "write", lambda self, out: pytest.fail("made twice"))
+    again = on(Made, "first")
+    assert not again.complete()
+    assert run(again) == ["stores.Made"]
+    assert not [path for path in files.store if path.endswith(".lease")]
+
+
+def test_a_damaged_local_copy_is_fetched_again(on):
+    task = on(Made, "first")
+    run(task)
+    (task.folder / "number.txt").write_text("17")
+    product = on(Product, "first")
+    run(product)
+    assert product.results() == ["2"]
+
+
+@pytest.mark.parametrize("damage", ["number.txt", "_SUCCESS"])
+def test_a_damaged_output_in_the_store_is_reported_and_with_repair_made_again(on, files, damage):
+    run(on(Made, "first"))
+    files.pipe_file(_stored(files, damage), b"{}")
+    with pytest.raises(DamagedError, match=f"memory://.*{damage}: found .*--repair"):
+        on(Product, "second").requires().complete() and on(Product, "second").run()
+    settings = luigi.configuration.get_config()
+    settings.set("machine", "repair", "true")
+    try:
+        assert machine().repair
+        product = on(Product, "second")
+        assert run(product) == ["stores.Made", "stores.Product"]
+    finally:
+        settings.remove_option("machine", "repair")
+    assert files.cat_file(_stored(files, "number.txt")) == b"1"
+    assert product.results() == ["2"]
+
+
+def test_a_product_that_lacks_its_stable_copy_in_the_store_is_not_complete(on, files):
+    run(on(Product, "first"))
+    files.rm_file("bucket/runs/.published/metrics/tiny/product.json")
+    again = on(Product, "second")
+    assert not again.complete()
+    assert run(again) == ["stores.Product"]
+    assert on(Product, "third").complete()
