@@ -181,33 +181,20 @@ def test_references_are_written_from_docstrings(site):
 
 
 @pytest.mark.slow
-def test_the_search_finds_a_page_from_a_file_without_errors(site):
+def test_the_search_finds_a_page_from_a_file_without_errors(site, browser):
     """In a real browser: pages opened from the disk ask for nothing else, and the search works without a server."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="no playwright: the site is not looked at in a browser"
-    )
-    browser_path = next((path for path in ("/usr/bin/chromium", "/usr/bin/google-chrome") if is_program(path)), None)
-    if browser_path is None:
-        pytest.skip("no chromium: the site is not looked at in a real browser")
     asked, wrong = [], []
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 390, "height": 800})
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        for name in ("tutorial", "options", "api"):
-            page.goto((site / f"{name}.html").as_uri())
-            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
-        page.set_viewport_size({"width": 1280, "height": 800})
-        page.goto((site / "index.html").as_uri())
-        page.fill("input[name=query]", "bootstrap")
-        page.wait_for_selector(".md-search-result__item a", timeout=20_000)
-        assert "accuracy" in page.inner_text(".md-search-result__list").lower()
-        browser.close()
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    for name in ("tutorial", "options", "api"):
+        page.goto((site / f"{name}.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto((site / "index.html").as_uri())
+    page.fill("input[name=query]", "bootstrap")
+    page.wait_for_selector(".md-search-result__item a", timeout=20_000)
+    assert "accuracy" in page.inner_text(".md-search-result__list").lower()
+    page.close()
     assert wrong == []
     assert [address for address in asked if not address.startswith(("file:", "data:", "blob:"))] == []
-
-
-def is_program(path):
-    """Whether a file is there and can be run."""
-    return subprocess.run(["test", "-x", path]).returncode == 0

@@ -34,7 +34,8 @@ class WandbTask(GlcTask):
 
     def note(self, out: Path, identifier: str) -> None:
         """Write down which run it is, and remove what an earlier one left offline, as this one has all of it."""
-        mine = sorted((Path(self.root) / FOLDER).glob(f"offline-run-*-{identifier}"))
+        # W&B puts a number behind the name of a second run of the same second
+        mine = sorted((Path(self.root) / FOLDER).glob(f"offline-run-*-{identifier}*"))
         for earlier in mine[:-1]:
             storage.remove(earlier)
         storage.note(out, run=identifier, project=machine().wandb_project, offline=[path.name for path in mine[-1:]])

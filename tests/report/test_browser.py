@@ -1,7 +1,6 @@
 """The pages in a real browser: dark, phone width, sorting by click and keyboard, print."""
 
 import re
-import shutil
 
 import pytest
 
@@ -10,21 +9,6 @@ from glc.report import page
 pytestmark = pytest.mark.slow
 A4 = 703
 """Pixels between the margins of a printed page."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium, driven by Playwright."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="Playwright is not installed: pip install playwright"
-    )
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("no chromium in PATH: pages are not looked at in a real browser")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

@@ -164,7 +164,7 @@ def test_published_scores_that_are_there_stand_beside(data, root, tmp_path):
 def test_without_the_library_of_maxent_nothing_is_fitted(data, root, tmp_path, monkeypatch):
     benchmark(data, tmp_path).requires()
     monkeypatch.setitem(sys.modules, "elapid", None)
-    with pytest.raises(ConfigError, match=r"pip install 'glc\[sdm\]'"):
+    with pytest.raises(ConfigError, match=r"pip install -e '\.\[sdm\]'"):
         benchmark(data, tmp_path).requires()
 
 
