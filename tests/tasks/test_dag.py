@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import luigi
 import pytest
@@ -204,6 +205,6 @@ def test_the_last_lines_say_where_the_results_are_whatever_process_made_them(roo
         lines = done.stdout.strip().splitlines()[-4:]
         assert lines[0].startswith(f"{experiment} on virtual-tiny: validation F1 ")
         for line, kind in zip(lines[1:], ("submissions", "metrics", "reports"), strict=True):
-            path = Path(line.split(maxsplit=1)[1].removeprefix("file://"))
+            path = Path(unquote(line.split(maxsplit=1)[1].removeprefix("file://")))
             assert path.is_file()
             assert kind in path.parts
