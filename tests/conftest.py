@@ -7,6 +7,7 @@ ones too: what trains for minutes, or reads a large real dataset), and named lon
 
 import gc
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -24,6 +25,11 @@ os.environ["PATH"] = os.pathsep.join([str(Path(__file__).parent / "deploy" / "re
 os.environ["DRY"] = "1"
 for _name in [name for name in os.environ if name.startswith("CLOUDSDK_")]:
     del os.environ[_name]
+
+# Under `make test VENV=...` the variables of that command line must not reach the make of a test.
+_OF_MAKE = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}
+for _name in _OF_MAKE | set(re.findall(r"(?<!\S)([A-Z]+)=", os.environ.get("MAKEFLAGS", ""))):
+    os.environ.pop(_name, None)
 
 
 # A JVM takes 20 s of a core to warm up, so one process runs all files that start Spark, about half of the time.

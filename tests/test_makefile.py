@@ -14,11 +14,11 @@ from glc import config
 from glc.tasks import scheduler
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-SETTINGS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "VENV", "VIRTUAL_ENV", "PYTHON", "LUIGI_CONFIG_PATH")
+SETTINGS = ("VENV", "VIRTUAL_ENV", "PYTHON", "LUIGI_CONFIG_PATH")
 
 
 def make(*words, folder=CHECKOUT, code=0, **env):
-    """Output of ``make words`` in `folder`, free of the settings of a make or environment that runs the tests."""
+    """Output of ``make words`` in `folder`, free of the settings of the environment that runs the tests."""
     own = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     done = subprocess.run(
         ["make", "--no-print-directory", *words], cwd=folder, env=own | env, capture_output=True, text=True, timeout=60

@@ -77,7 +77,7 @@ class Cloud:
         own = {
             name: value for name, value in os.environ.items() if not name.startswith(("CLOUDSDK_", "KAGGLE_", "WANDB_"))
         }
-        for name in ("DRY", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "VIRTUAL_ENV", "PROJECT", "ZONE", "BUCKET"):
+        for name in ("DRY", "VENV", "VIRTUAL_ENV", "PROJECT", "ZONE", "BUCKET"):
             own.pop(name, None)
         path = os.pathsep.join([str(self.folder / "programs"), own["PATH"]])
         assert shutil.which("gcloud", path=path) == str(self.folder / "programs" / "gcloud")

@@ -324,8 +324,13 @@ def test_data_of_kaggle_need_a_key_and_are_downloaded_on_the_vm(booted, reposito
 
 
 def test_the_vm_commands_of_the_pages_are_printed_by_dry():
-    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    env |= {"KAGGLE_KEY": SECRET, "PROJECT": "my-project", "ZONE": "europe-west4-a", "BUCKET": "my-results", "DRY": "1"}
+    env = os.environ | {
+        "KAGGLE_KEY": SECRET,
+        "PROJECT": "my-project",
+        "ZONE": "europe-west4-a",
+        "BUCKET": "my-results",
+        "DRY": "1",
+    }
     seen = set()
     for page in WRITTEN:
         for block in blocks(page, "sh"):
