@@ -92,7 +92,7 @@ def expanded(*words: str) -> str:
 def of_glc(name: str, words: list[str]) -> str:
     """Why `glc name words` cannot be run: an unknown command, option, value or experiment.
 
-    An experiment in capitals stands for a folder of the reader's, one that ends with .toml is the reader's own.
+    An experiment in capitals is a folder of the reader's, one that ends with .toml is the reader's own.
     """
     known = typer.main.get_command(app).commands
     if name not in known:

@@ -21,7 +21,7 @@ PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT
 
 
 def uv(*words, folder):
-    """(exit status, output) of ``uv words`` with a cache of its own."""
+    """(exit status, output) of ``uv words`` with its own cache."""
     done = subprocess.run(
         [sys.executable, "-m", "uv", *words, "--cache-dir", folder / "cache"],
         cwd=folder,
@@ -95,7 +95,7 @@ def test_the_dockerfile_runs_what_the_readme_says():
 
 @pytest.mark.slow
 def test_the_pins_are_all_that_is_installed(index):
-    """Resolved anew under the pins, for the oldest 3.11, nothing is left unpinned."""
+    """Resolved again under the pins, for the oldest 3.11, nothing is left unpinned."""
     code, output = uv(
         *("pip", "compile", CHECKOUT / "pyproject.toml", "--all-extras", "--python-version", "3.11", "--no-annotate"),
         *("--constraints", CHECKOUT / "constraints.txt", "--quiet", "--no-header"),

@@ -45,7 +45,7 @@ class Applicability:
 
     @property
     def components(self) -> dict[str, Components]:
-        """Name of a net -> how its embedding becomes the predictors that `at` reads; empty but for ``embedding``."""
+        """Name of a net -> how its embedding becomes the predictors that `at` reads; empty unless kind is embedding."""
         return self.dissimilarity.components
 
     def at(self, predictors: Predictors, distance_m: np.ndarray) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Dissimilarity in the embeddings of nets: each net of a fold has a space of its own."""
+"""Dissimilarity in the embeddings of nets: each net of a fold has its own space."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

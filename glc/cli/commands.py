@@ -89,7 +89,7 @@ def run(
 ) -> None:
     """Run an experiment: submission, metrics and report; or pre-train a location encoder.
 
-    Changes of settings, +table.key=value, may also follow as arguments of their own: glc run votes +model.prior=500.
+    Changes of settings, +table.key=value, may also follow as separate arguments: glc run votes +model.prior=500.
     Finished stages are not repeated. Options of Luigi follow after `--`: glc run votes -- --machine-accelerator gpu.
     """
     from glc.config import is_of_encoder
@@ -112,7 +112,7 @@ def run(
         options |= {"dataset": dataset or "virtual:small", "imagery_folder": imagery}
         options |= {"location_encoder": location_encoder, "weights_folder": weights}
     changes = [word for word in context.args if word.startswith("+")]
-    options["experiment"] += "".join(changes)  # as the agent of a sweep writes them, each an argument of its own
+    options["experiment"] += "".join(changes)  # as the agent of a sweep writes them, each a separate argument
     if dry_run:
         from glc.cli import plan
 

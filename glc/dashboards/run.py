@@ -22,7 +22,7 @@ LONGEST_TAG = 64
 
 
 class Wandb(TypedDict):
-    """What W&B is told of a run; all but `mode` and `dir` are arguments of ``wandb.init``."""
+    """Settings of a W&B run; all except `mode` and `dir` are arguments of ``wandb.init``."""
 
     mode: str
     """offline, online or disabled."""

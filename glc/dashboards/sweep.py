@@ -14,7 +14,7 @@ from glc.types import JSON
 
 FOLDER = paths.CONF / "sweeps"
 ARGUMENTS = "${args_no_hyphens}"
-"""Where an agent puts the values, ``+train.weight_decay=0.1`` and so on, each an argument of its own."""
+"""Where an agent puts the values, ``+train.weight_decay=0.1`` and so on, each a separate argument."""
 START = ("glc", "run")
 
 

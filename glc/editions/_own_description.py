@@ -129,7 +129,7 @@ class Description:
     presence_only: Part | None = None
     """Occurrences that say nothing of other species."""
     test: Part | None = None
-    """Surveys to predict; keys that are not given are those of `surveys`, or of `presence_only`, but for the species:
+    """Surveys to predict; keys that are not given are those of `surveys`, or of `presence_only`, except the species:
     where `test` itself names them they are its labels, which only the evaluation reads."""
     names: Names | None = None
     """Names of the species."""

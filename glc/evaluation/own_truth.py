@@ -11,7 +11,7 @@ from glc.types import StrPath
 
 
 def read(dataset: Dataset, surveys_folder: StrPath) -> pd.DataFrame | None:
-    """Labels that an edition has in a form of its own, as `numbered` returns them; None where it has none."""
+    """Labels that an edition keeps in its own form, as `numbered` returns them; None where it has none."""
     labels = dataset.edition.labels(dataset)
     if labels is None:
         return None

@@ -1,4 +1,4 @@
-"""What the page is told of a map: its cells, its layers, colours, and where everything comes from."""
+"""What the page gets to know of a map: its cells, its layers, colours, and where everything comes from."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ _LAYERS = {
 def describe(
     finished: FinishedMap, species: Sequence[Species], highest: Sequence[int], side: int, scales: Mapping[str, float]
 ) -> Facts:
-    """What the page is told, as JSON can hold it.
+    """The facts of the page, as JSON can hold it.
 
     species : those that are shown
     highest : the highest stored integer of each

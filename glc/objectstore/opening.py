@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 MARK = ".glc"
 """File at the top of a root, written to learn early whether the store takes files."""
 _OPTIONS: Mapping[str, Mapping[str, Keywords]] = {
-    # a loop of its own retries what botocore does not: connections that break in the middle of a file
+    # this loop retries what botocore does not: connections that break in the middle of a file
     "s3": {"config_kwargs": {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 3}}},
     "gs": {},
 }

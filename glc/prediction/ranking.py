@@ -180,6 +180,6 @@ def best(
 
 
 def _places(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows with so many entries: the row of each entry, and its place in the row."""
+    """The row of each entry, and its place in the row, for rows with `lengths` entries."""
     row = np.repeat(np.arange(len(lengths)), lengths)
     return row, np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)

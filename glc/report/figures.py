@@ -79,7 +79,7 @@ def drawn(draw):
 
     @functools.wraps(draw)
     def wrapped(alt, *args, **kwargs):
-        with style.context(["default", STYLE]):  # whatever the user's own matplotlibrc says
+        with style.context(["default", STYLE]):  # not what the user's own matplotlibrc says
             return _inline(draw(*args, **kwargs), alt)
 
     return wrapped
@@ -92,7 +92,7 @@ def picture(path, size):
     path : .png, .svg or .pdf; a ConfigError tells of another suffix before anything is drawn
     """
     path = Path(path)
-    with style.context(["default", STYLE, SMALL]):  # whatever the user's own matplotlibrc says
+    with style.context(["default", STYLE, SMALL]):  # not what the user's own matplotlibrc says
         figure = Figure(figsize=size, layout="constrained", facecolor=GROUND)
         if path.suffix[1:] not in FigureCanvasAgg(figure).get_supported_filetypes():
             raise ConfigError(f"{path}: found no picture's suffix, expected .png, .svg or .pdf")

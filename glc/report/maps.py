@@ -34,7 +34,7 @@ def surveys(lon, lat, values, label, limits, bounds=None):
     west, south, east, north = bounds or bounds_of(lon, lat)
     stretch = 1 / max(np.cos(np.radians((south + north) / 2)), 0.05)
     shape = stretch * (north - south) / (east - west)
-    # placed by hand, so that maps of the same extent are equally large, whatever is written at their scales
+    # placed by hand, so that maps of the same extent are equally large, however long the labels of their scales are
     across = WIDTH - LEFT - RIGHT
     height = float(np.clip(across * shape, 1.2, 7.0)) + BOTTOM + 0.1
     figure = Figure(figsize=(WIDTH, height), dpi=200)

@@ -16,7 +16,7 @@ class Table:
     """A table of a page.
 
     header : words of each column, the first one names the row
-    rows : cells of each row; marked : numbers of the rows that stand out
+    rows : cells of each row; marked : numbers of the rows that are set in bold
     numbers : columns that hold numbers, by position; they are aligned to the right
     """
 
@@ -37,7 +37,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a section: its title, empty for none, sentences, notes that stand out, figures, tables, small print.
+    """A part of a section: its title, empty for none, sentences, highlighted notes, figures, tables, small print.
 
     folded : whether its tables are unfolded by a click on its title
     """

@@ -263,7 +263,7 @@ def training(
 
 
 def wandb(root: str, group: str, name: str, job_type: str, settings: dict[str, JSON]) -> Wandb:
-    """What W&B, or another logger, is told of a run.
+    """Settings of a run at W&B or another logger.
 
     root : folder of all outputs, below which it writes
     group, name, job_type, settings : of the run at W&B

@@ -18,7 +18,7 @@ class Machine:
     progress : whether a bar is shown
     fast_dev_run : one batch of training and validation, to see that everything runs
     logger : wandb, tensorboard or csv; the last two write to the folder of that name in `wandb`'s ``dir``
-    wandb : what W&B, or another logger, is told of the run; None is disabled
+    wandb : settings of the run at W&B or another logger; None is disabled
     resume : folder of the checkpoints from which a training that was killed continues (`glc.training.resume`); it must
         belong to this training alone; None: there are none
     """

@@ -13,7 +13,7 @@ FOLDS = np.arange(90) % 3
 
 @pytest.fixture(scope="module")
 def nets():
-    """Embeddings of 90 training places by the nets of three folds, each of a scale of its own; one place has none."""
+    """Embeddings of 90 training places by the nets of three folds, each with its own scale; one place has none."""
     rng = np.random.default_rng(0)
     hidden = rng.normal(size=(90, 4))
     raw = {}

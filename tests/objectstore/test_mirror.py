@@ -1,4 +1,4 @@
-"""Outputs travel whole between caches and a store, whatever is interrupted or damaged."""
+"""Outputs travel whole between caches and a store, also where something is interrupted or damaged."""
 
 import json
 

@@ -18,10 +18,10 @@ class Line:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut_after(self, count: int) -> None:
-        """Let this number of bytes through, both directions together, and none after it until `mend`."""
+        """Let this number of bytes through, both directions together, and none after it until `repair`."""
         self._left = count
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Let everything through."""
         self._left = None
 

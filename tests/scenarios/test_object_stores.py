@@ -98,7 +98,7 @@ def test_a_cut_upload_and_a_cut_download_go_on(place, mirror):
     with pytest.raises(StoreError, match=r"^\S+: \S+ .*failed .*run the same command again$"):
         here.publish(folder)
     assert line.cuts
-    line.mend()
+    line.repair()
     there = mirror(url, "there")
     copy = there.root / "store" / "tiny" / folder.name
     assert not there.holds(copy)
@@ -108,7 +108,7 @@ def test_a_cut_upload_and_a_cut_download_go_on(place, mirror):
     line.cut_after(1_000_000)
     with pytest.raises(StoreError, match=r"^\S+: \S+ .*failed .*run the same command again$"):
         there.fetch(copy)
-    line.mend()
+    line.repair()
     assert not copy.exists()
     there.fetch(copy)
     storage.check(copy, largest=None)

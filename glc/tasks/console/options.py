@@ -29,7 +29,7 @@ def suggestions(command: list[str]) -> list[str]:
 def unknown_task(error: BaseException) -> str:
     """A line for a task that there is none of, with the nearest there is.
 
-    error : Luigi's, which lists names in lines of their own
+    error : Luigi's, which lists names on separate lines
     """
     name = re.split(r"\. (?:Did you mean|Candidates)", str(error))[0].removeprefix("No task ")
     return f"error: unknown task {name}{did_you_mean(name, Register.task_names())}"
