@@ -16,7 +16,7 @@ from glc import config
 from glc.errors import ConfigError
 from glc.nets.checkpoints import CHECKPOINT, LINKS, clone, load_encoder, make, save
 from glc.nets.inputs.augment import mixup
-from glc.nets.inputs.batches import Batches, Summary, multi_hot, summarise, with_inputs
+from glc.nets.inputs.batches import Batches, Summary, summarise, with_inputs
 from glc.nets.inputs.features import Features, Layout
 from glc.registry import losses
 from glc.training import lightning
@@ -25,6 +25,7 @@ from glc.training.history import HISTORY, History
 from glc.training.lightning import quiet, repeatable, run_logger, torch_threads
 from glc.training.machine import MACHINE, Machine
 from glc.training.resume import prepare
+from glc.training.targets import multi_hot
 from glc.types import Facts
 
 log = logging.getLogger(__name__)
@@ -173,8 +174,13 @@ class Learner(pl.LightningModule):
         self.register_buffer("class_weights", weights if train_config.class_weights else None, persistent=False)
         self.micro = MultilabelF1Score(n_classes, average="micro", threshold=0.5, validate_args=False)
 
-    def _step(self, batch):
+    def _loss(self, batch):
         logits = self.net(batch).float()  # the loss has no use for eight bits
+        return self.loss.of_lists(logits, batch["species"], batch["weight"], self.class_weights)
+
+    def _step(self, batch):
+        """Of a validation, whose measures want dense targets."""
+        logits = self.net(batch).float()
         targets = multi_hot(batch["species"], self.n_classes)
         return logits, targets, self.loss(logits, targets, batch["weight"], self.class_weights)
 
@@ -188,7 +194,7 @@ class Learner(pl.LightningModule):
             batch, targets = mixup(batch, multi_hot(batch["species"], self.n_classes), self.mixup)
             loss = self.loss(self.net(batch).float(), targets, batch["weight"], self.class_weights)
         else:
-            loss = self._step(batch)[-1]
+            loss = self._loss(batch)
         self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch["species"]))
         return loss
 

@@ -1,7 +1,7 @@
 """Tables as batches of tensors, read by Petastorm: the one file that knows it.
 
 A batch is a dict of tensors named as the columns of the ``examples`` schema, with `species` (batch, width) int32 class
-indices padded by -1. They become multi-hot targets on the torch side (`multi_hot`), where the model's device does it.
+indices padded by -1. They become multi-hot targets on the torch side (`glc.training.targets`), where the model's device does it.
 Beside them are the tensors of the net's inputs (`glc.nets.inputs.features`).
 """
 
@@ -87,14 +87,6 @@ def with_inputs(summary: Summary, features: Features | None) -> Summary:
     parts = list(blocks(_files(summary.folder), ["dataset", "surveyId"]))
     columns = (np.concatenate([part[name] for part in parts]) for name in ("dataset", "surveyId"))
     return replace(summary, inputs=features.moments(*columns))
-
-
-def multi_hot(species, n_classes):
-    """(batch, n_classes) float32, 1 where a row of `species` (batch, width), padded with -1, names the class."""
-    targets = torch.zeros(len(species), n_classes, device=species.device)
-    row, place = (species >= 0).nonzero(as_tuple=True)
-    targets.view(-1)[row * n_classes + species[row, place]] = 1
-    return targets
 
 
 def blocks(files, columns):

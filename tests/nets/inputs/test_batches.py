@@ -9,7 +9,7 @@ import torch
 
 from glc import storage
 from glc.errors import ConfigError, DataError
-from glc.nets.inputs.batches import Batches, multi_hot, summarise
+from glc.nets.inputs.batches import Batches, summarise
 
 N, CLASSES = 1000, 30
 STREAMED = {"memory_bytes": 0, "buffer_rows": 400}
@@ -144,11 +144,6 @@ def test_a_short_pass_is_an_error(tmp_path, frame, settings):
     storage.write_table(frame[:-1], "examples", tmp_path)
     with pytest.raises(DataError, match="999 rows, expected 1,000"):
         list(batches)
-
-
-def test_multi_hot():
-    targets = multi_hot(torch.tensor([[2, 0, -1], [-1, -1, -1], [3, 3, -1]], dtype=torch.int32), 4)
-    assert targets.tolist() == [[1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
 
 
 @pytest.mark.parametrize(
