@@ -17,6 +17,7 @@ from glc import config, storage
 from glc.errors import run_command
 from glc.nets import trainer
 from glc.nets.inputs import batches, features
+from glc.nets.inputs.summary import summarise
 from glc.progress import tqdm
 
 CLASSES, SPECIES = 5_016, 11_255
@@ -114,7 +115,7 @@ def main(argv=None):
     inputs = synthetic(args.surveys)
     with tempfile.TemporaryDirectory() as folder:
         examples(args.surveys, Path(folder))
-        summary = batches.with_inputs(batches.summarise(folder, CLASSES), inputs)
+        summary = batches.with_inputs(summarise(folder, CLASSES), inputs)
         rows = [
             epoch(summary, inputs, image, args.batch, args.steps, args.resize, args.bfloat16) for image in args.images
         ]

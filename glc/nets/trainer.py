@@ -16,8 +16,9 @@ from glc import config
 from glc.errors import ConfigError
 from glc.nets.checkpoints import CHECKPOINT, LINKS, clone, load_encoder, make, save
 from glc.nets.inputs.augment import mixup
-from glc.nets.inputs.batches import Batches, Summary, summarise, with_inputs
+from glc.nets.inputs.batches import Batches, with_inputs
 from glc.nets.inputs.features import Features, Layout
+from glc.nets.inputs.summary import Summary, summarise
 from glc.registry import losses
 from glc.training import lightning
 from glc.training.best import Best
@@ -25,7 +26,7 @@ from glc.training.history import HISTORY, History
 from glc.training.lightning import quiet, repeatable, run_logger, torch_threads
 from glc.training.machine import MACHINE, Machine
 from glc.training.resume import prepare
-from glc.training.targets import multi_hot
+from glc.training.targets import MultiHot, multi_hot
 from glc.types import Facts
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def fit(
         with torch_threads(machine.threads), repeatable(machine.accelerator):
             pl.seed_everything(train_config.seed, verbose=False)
             settings = {"seed": train_config.seed, "workers": machine.workers, "features": features}
-            settings |= {"memory_bytes": machine.memory_bytes}
+            settings |= {"memory_bytes": machine.memory_bytes, "loader": machine.loader}
             loaders = [
                 Batches(summary, train_config.batch_size, shuffle=not number, **settings)
                 for number, summary in enumerate(summaries)
@@ -172,6 +173,7 @@ class Learner(pl.LightningModule):
         self.learning_rate = train_config.learning_rate  # the finder may choose another
         weights = torch.as_tensor(summary.counts / max(summary.counts.mean(), 1e-12), dtype=torch.float32)
         self.register_buffer("class_weights", weights if train_config.class_weights else None, persistent=False)
+        self.multi_hot = MultiHot(n_classes)
         self.micro = MultilabelF1Score(n_classes, average="micro", threshold=0.5, validate_args=False)
 
     def _loss(self, batch):
@@ -181,7 +183,7 @@ class Learner(pl.LightningModule):
     def _step(self, batch):
         """Of a validation, whose measures want dense targets."""
         logits = self.net(batch).float()
-        targets = multi_hot(batch["species"], self.n_classes)
+        targets = self.multi_hot(batch["species"])
         return logits, targets, self.loss(logits, targets, batch["weight"], self.class_weights)
 
     def on_train_epoch_start(self) -> None:

@@ -174,6 +174,9 @@ class machine(luigi.Config):  # noqa: N801 - Luigi takes the section's name from
         description="memory of all processes of a run together, in GB: Java, Python, imagery",
     )
     accelerator = _choice("auto", "cpu", "gpu", description="what nets train on: auto, cpu, gpu")
+    loader = _choice(
+        "petastorm", "memory", description="how nets read their examples: petastorm, or once into memory; same batches"
+    )
     logger = _choice("wandb", "tensorboard", "csv", description="where runs are logged: wandb, tensorboard or csv")
     wandb_mode = _choice("offline", "online", "disabled", description="offline, online or disabled")
     wandb_project = Setting(_text, "a name", default="glc", description="W&B project")
@@ -256,6 +259,7 @@ def training(
         accelerator=machine().accelerator,
         threads=threads,
         fast_dev_run=fast_dev_run,
+        loader="memory" if machine().loader == "memory" else "petastorm",
         logger=machine().logger,
         wandb=wandb(root, group, name, "training", settings) | {"mode": mode},
         resume=resume,

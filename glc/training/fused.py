@@ -14,8 +14,8 @@ _CHUNK = 1 << 16
 """Elements per thread that are worked on together: the arrays of a loss then fit in the second cache of a core."""
 _ROWS = 32
 """Rows per thread whose losses are summed together. With it, and a chunk that is a power of two, no thread ends in half
-a vector register, whose elements torch computes by another routine: slopes have the same bits as those of the formula on
-all logits at once."""
+a vector register, whose elements torch computes by another routine: slopes have the same bits as those of the formula
+on all logits at once."""
 
 Negative = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """Logits whose target is 0 -> (loss, slope) of each, two new tensors of the same shape."""

@@ -121,12 +121,12 @@ def test_micro_f1_in_the_history_is_scikit_learns_at_threshold_one_half(tables, 
 
 
 @pytest.mark.parametrize("memory_bytes", [1 << 30, 0], ids=["memory", "streamed"])
-def test_same_seed_same_weights_and_another_seed_others(tables, tmp_path, memory_bytes):
+def test_same_seed_same_weights_by_both_loaders_and_another_seed_others(tables, tmp_path, memory_bytes):
     weights = []
-    for number, seed in enumerate((3, 3, 4)):
+    for number, (seed, loader) in enumerate(((3, "petastorm"), (3, "memory"), (4, "petastorm"))):
         (tmp_path / str(number)).mkdir()
         short = config.Train(max_epochs=2, batch_size=64, seed=seed)
-        fit(tables, tmp_path / str(number), short, memory_bytes=memory_bytes)
+        fit(tables, tmp_path / str(number), short, memory_bytes=memory_bytes, loader=loader)
         weights.append(checkpoints.load(tmp_path / str(number) / "model.ckpt")[0].state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert not torch.equal(weights[0]["layers.0.weight"], weights[2]["layers.0.weight"])

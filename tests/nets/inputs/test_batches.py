@@ -1,6 +1,6 @@
 """Batches through real Petastorm: every row once, in a seeded order, padded right."""
 
-import itertools
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,13 @@ import torch
 
 from glc import storage
 from glc.errors import ConfigError, DataError
-from glc.nets.inputs.batches import Batches, summarise
+from glc.nets.inputs.batches import Batches
+from glc.nets.inputs.summary import summarise
 
 N, CLASSES = 1000, 30
 STREAMED = {"memory_bytes": 0, "buffer_rows": 400}
+MEMORY = {"loader": "memory"}
+CASES = {"whole": {}, "streamed": STREAMED, "whole-memory": MEMORY, "streamed-memory": MEMORY | STREAMED}
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +55,11 @@ def test_summary_counts_and_places(summary, frame):
     np.testing.assert_allclose(summary.place_std, place.std(axis=0), rtol=1e-9)
 
 
-@pytest.mark.parametrize("settings", [{}, STREAMED], ids=["memory", "streamed"])
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_every_row_once_and_whole(summary, frame, settings, shuffle):
     batches = Batches(summary, 64, shuffle=shuffle, **settings)
-    assert batches.in_memory == (not settings)
+    assert batches.in_memory == ("memory_bytes" not in settings)
     known = frame.set_index("surveyId")
     for _ in range(2):
         seen = list(batches)
@@ -76,7 +79,7 @@ def test_every_row_once_and_whole(summary, frame, settings, shuffle):
                 assert padded == [*wanted, *[-1] * (summary.width - len(wanted))]
 
 
-@pytest.mark.parametrize("settings", [{}, STREAMED], ids=["memory", "streamed"])
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
 def test_order_follows_from_the_seed_and_the_pass(summary, settings):
     first, again, other = (Batches(summary, 64, shuffle=True, seed=seed, **settings) for seed in (1, 1, 2))
     torch.manual_seed(0)
@@ -89,14 +92,14 @@ def test_order_follows_from_the_seed_and_the_pass(summary, settings):
     assert ids(other) != passes[0]
 
 
-@pytest.mark.parametrize("settings", [{}, STREAMED], ids=["memory", "streamed"])
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
 def test_shuffling_mixes_rows_of_distant_row_groups(summary, frame, settings):
     place = pd.Series(np.arange(N), frame.surveyId)
     first = place[ids(Batches(summary, 64, shuffle=True, **settings))[:64]]
     assert len(set(first // 90)) >= 4
 
 
-@pytest.mark.parametrize("settings", [{}, STREAMED], ids=["memory", "streamed"])
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
 def test_a_pass_broken_off_does_not_harm_the_next(summary, frame, settings):
     batches = Batches(summary, 64, shuffle=True, **settings)
     next(iter(batches))
@@ -106,17 +109,31 @@ def test_a_pass_broken_off_does_not_harm_the_next(summary, frame, settings):
     assert sorted(ids(batches)) == sorted(frame.surveyId)
 
 
-@pytest.mark.parametrize("settings", [{}, STREAMED], ids=["memory", "streamed"])
-def test_shards_share_the_rows(summary, frame, settings):
-    shards = [Batches(summary, 64, shuffle=True, shard=(index, 3), **settings) for index in range(3)]
-    parts = [ids(shard) for shard in shards]
-    assert [len(part) for part in parts] == [shard.rows for shard in shards]
-    assert sorted(itertools.chain(*parts)) == sorted(frame.surveyId)
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("settings", [{}, STREAMED, {"memory_bytes": 0}], ids=["whole", "streamed", "one buffer"])
+def test_both_loaders_give_the_same_batches_in_the_same_order(summary, settings, shuffle):
+    petastorm, memory = (
+        Batches(summary, 64, shuffle=shuffle, seed=3, loader=loader, **settings) for loader in ("petastorm", "memory")
+    )
+    for _ in range(2):
+        for read, kept in zip(petastorm, memory, strict=True):
+            assert list(read) == list(kept)
+            for name, values in read.items():
+                assert values.dtype == kept[name].dtype
+                assert torch.equal(values, kept[name])
 
 
-def test_more_shards_than_row_groups_are_refused(summary):
-    with pytest.raises(DataError, match="12 row groups"):
-        Batches(summary, 64, shard=(0, 13))
+def test_the_streamed_order_is_that_of_petastorms_own_loader(summary):
+    from petastorm import make_batch_reader
+    from petastorm.pytorch import BatchedDataLoader
+
+    ours = Batches(summary, 64, shuffle=True, seed=5, **STREAMED)
+    files = [f"file://{path}" for path in Path(summary.folder).glob("*.parquet")]
+    reader = make_batch_reader(files, schema_fields=["surveyId"], shuffle_row_groups=True, seed=5, workers_count=1)
+    with BatchedDataLoader(reader, batch_size=64, shuffling_queue_capacity=400) as loader:
+        torch.manual_seed(5)
+        wanted = [batch["surveyId"].tolist() for batch in loader]
+    assert [batch["surveyId"].tolist() for batch in ours] == wanted
 
 
 def test_no_thread_that_reads_is_refused(summary):
@@ -137,7 +154,7 @@ def test_several_files_and_lists_that_are_all_empty(tmp_path, frame):
     assert all((batch["species"] == -1).all() for batch in batches)
 
 
-@pytest.mark.parametrize("settings", [{}, STREAMED], ids=["memory", "streamed"])
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
 def test_a_short_pass_is_an_error(tmp_path, frame, settings):
     storage.write_table(frame, "examples", tmp_path)
     batches = Batches(summarise(tmp_path, CLASSES), 64, **settings)
