@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from glc import config
+from glc.bench.tensors import peak_bytes
 from glc.registry import losses
 from glc.training import fused
 from glc.training.lightning import torch_threads
@@ -113,23 +113,11 @@ def test_two_passes_backward_add_up(batch):
     torch.testing.assert_close(logits.grad, 5 * first)
 
 
-def peak(step):
-    """Most bytes of tensors during `step`, above those before it."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as run:
-        step()
-    held = highest = 0
-    for event in run.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            held += event.nbytes()
-            highest = max(highest, held)
-    return highest
-
-
 def test_slope_takes_little_more_memory_than_the_logits(batch):
     species = batch[1].repeat(8, 1)
     logits = batch[0].repeat(8, 1).requires_grad_()
     targets = multi_hot(species, CLASSES)
     size = logits.numel() * logits.element_size()
-    plain = peak(lambda: formula("asl", logits, targets).sum().backward())
+    plain = peak_bytes(lambda: formula("asl", logits, targets).sum().backward())
     logits.grad = None
-    assert peak(lambda: make("asl").of_lists(logits, species).backward()) < 2.6 * size < plain / 2
+    assert peak_bytes(lambda: make("asl").of_lists(logits, species).backward()) < 2.6 * size < plain / 2
