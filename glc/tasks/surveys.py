@@ -122,13 +122,18 @@ class Folds(FoldedTask):
         from glc.etl import folds
 
         known = storage.manifest(self.input().path)
-        tests = [counts for name, counts in known["datasets"].items() if schema.is_test(name, known["test"])]
+        tests = [
+            name
+            for name, counts in known["datasets"].items()
+            if schema.is_test(name, known["test"]) and counts["surveys"]
+        ]
         facts = folds.write(
             self.input().path / "surveys",
             out,
             self.validation,
             dataset=known["train"],
-            hold_out=not any(counts["surveys"] for counts in tests),
+            hold_out=not tests,
+            tests=tests,
         )
         storage.note(out, **facts)
         if facts["held_out"]:
