@@ -1,7 +1,7 @@
 """A Spark cluster: is its master there, has it executors, and do these have this program and see the same files.
 
-All of it is looked at before the first job: Spark itself waits for ever for executors that do not fit, and names neither
-a folder that only the driver sees nor a node with another version of the program.
+All of it is looked at before the first job: Spark itself waits for ever for executors that do not fit, and names
+neither a folder that only the driver sees nor a node with another version of the program.
 """
 
 import hashlib
