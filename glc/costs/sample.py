@@ -108,16 +108,21 @@ def distinct(chunks: Sequence[Sequence[str]], total: int) -> int:
     chunks : keys of consecutive rows, of places all over the table
     total : rows of the table
 
-    Equal keys one after the other are a run. From the share of pairs of sampled runs that are of one key follows how
-    many runs a key has: with c runs per key of R in all, n sampled runs have n² (c - 1) / 2R such pairs.
+    Equal keys one after the other are a run. Keys differ in their runs, c each: of n sampled runs of R in all,
+    n² E[c (c - 1)] / 2 R E[c] pairs and n³ E[c (c - 1) (c - 2)] / 6 R² E[c] triples are of one key. From the two follow
+    E[c²] / E[c] and E[c³] / E[c], and from these E[c], as of a log-normal distribution.
     """
     rows = sum(map(len, chunks))
     if not rows:
         return 0
     runs = [key for chunk in chunks for key, _ in itertools.groupby(chunk)]
-    all_runs = total * len(runs) / rows
-    pairs = sum(count * (count - 1) / 2 for count in Counter(runs).values())
-    per_key = 1 + 2 * pairs * all_runs / len(runs) ** 2
+    all_runs, sampled = total * len(runs) / rows, len(runs)
+    counts = Counter(Counter(runs).values())
+    pairs = sum(keys * count * (count - 1) / 2 for count, keys in counts.items())
+    triples = sum(keys * count * (count - 1) * (count - 2) / 6 for count, keys in counts.items())
+    second = 1 + 2 * pairs * all_runs / sampled**2
+    third = 6 * triples * all_runs**2 / sampled**3 + 3 * second - 2
+    per_key = min(max(second**3 / third, 1.0), second)
     return max(len(set(runs)), round(all_runs / per_key))
 
 
