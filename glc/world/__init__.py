@@ -84,7 +84,7 @@ class World:
         }
 
     def part(self, name: str, share: float) -> "World":
-        """The world with a share (0 to 1) of the surveys and rows, and as many species: for curves of time and memory."""
+        """The world with a share (0 to 1) of the surveys and rows, and as many species: for curves of costs."""
         return dataclasses.replace(
             self,
             name=name,
