@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from glc import storage
-from glc.costs import curves, machine, runs
+from glc.costs import curves, fitting, machine, runs
 from glc.costs.curves import Costs, Measurement
 from glc.costs.runs import Judgement, Outputs
 from glc.errors import DataError, run_command
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         clock=chosen.clock,
         commit="" if checkout is None else str(checkout["commit"])[:7],
         date=f"{datetime.now(UTC):%Y-%m-%d}",
-        curves=curves.fit_all(measured),
+        curves=fitting.fit_all(measured),
         measurements=tuple(measured),
     )
     curves.write(costs, chosen.out)
@@ -64,7 +64,7 @@ def judgements(outputs: Outputs, measured: Sequence[Measurement]) -> list[Judgem
         others = runs.without(measured, run.dataset)
         known = {each.kind for each in others}
         if any(each.kind in known for each in run.measurements):
-            result.append(runs.judge(run, curves.fit_all(others)))
+            result.append(runs.judge(run, fitting.fit_all(others)))
     return result
 
 
