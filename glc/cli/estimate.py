@@ -15,12 +15,14 @@ from glc.costs import machine as machines
 from glc.costs.curves import Costs
 from glc.costs.sizes import Sizes
 from glc.costs.work import Job
-from glc.tasks.base import DatasetTask
+from glc.tasks.base import DatasetTask, GlcTask
 from glc.tasks.machine import machine
 from glc.tasks.surveys import Surveys
 
 RUNS = ("would run", "damaged")
 """States of tasks that a run makes."""
+ALIKE = 1.5
+"""Machines whose speeds differ by less than this factor are taken for equal."""
 _GB = 2**30
 
 
@@ -37,6 +39,20 @@ class Estimate:
     bytes: float
 
 
+class Jobs:
+    """Tasks as jobs, each made once."""
+
+    def __init__(self) -> None:
+        self._made: dict[GlcTask, Job] = {}
+
+    def of(self, task: GlcTask) -> Job:
+        """The job of a task."""
+        if task not in self._made:
+            needed = tuple(self.of(each) for each in flatten(task.requires()))
+            self._made[task] = Job(task.task_family, task.own_parameters(), needed)
+        return self._made[task]
+
+
 class Estimates:
     """Estimates of the tasks of a run.
 
@@ -47,22 +63,16 @@ class Estimates:
     def __init__(self, planned: Sequence[tuple[DatasetTask, str]], speed: float = 0) -> None:
         self.planned = planned
         self.costs: Costs = curves.read()
-        self.speed = speed or self.costs.calibration / machines.calibration()
+        self.speed = speed or _speed(self.costs)
         self.sizes = _sizes([task for task, _ in planned])
-        self._jobs: dict[DatasetTask, Job] = {}
+        self._jobs = Jobs()
         self.by_task: Mapping[DatasetTask, Estimate | None] = {
             task: self._estimate(task) for task, state in planned if state in RUNS
         }
 
-    def _job(self, task: DatasetTask) -> Job:
-        if task not in self._jobs:
-            needed = tuple(self._job(each) for each in flatten(task.requires()))
-            self._jobs[task] = Job(task.task_family, task.own_parameters(), needed)
-        return self._jobs[task]
-
     def _estimate(self, task: DatasetTask) -> Estimate | None:
         """None where nothing is known of such a task."""
-        of_task = work.of(self._job(task), self.sizes)
+        of_task = work.of(self._jobs.of(task), self.sizes)
         own = self.costs.curves.get(of_task.kind) if of_task else None
         if of_task is None or own is None:
             return None
@@ -104,7 +114,7 @@ class Estimates:
             f"dataset: about {counts.training_surveys:,} training surveys ({counts.training_rows:,} rows), "
             f"{counts.test_surveys:,} of tests, {counts.po_rows:,} presence-only rows, {counts.species:,} species",
             f"curves: {self.costs.date}, {self.costs.machine['processor']}, {self.costs.machine['cores']} cores, "
-            f"{self.costs.clock} time; this machine is {self.speed:.2f} times as fast",
+            f"{self.costs.clock} time; this machine counts as {self.speed:.2f} times as fast",
         ]
         if self.unknown:
             notes.append(f"not measured yet, so not in the total: {', '.join(self.unknown)}")
@@ -125,6 +135,12 @@ class Estimates:
                 "disk with --root, or free some"
             )
         return notes
+
+
+def _speed(costs: Costs) -> float:
+    """Speed of this machine by that of the curves'; 1 where the difference is within what programs around it make."""
+    speed = costs.calibration / machines.calibration()
+    return 1.0 if 1 / ALIKE < speed < ALIKE else speed
 
 
 def _sizes(tasks: Sequence[DatasetTask]) -> Sizes:

@@ -1,6 +1,7 @@
 """The fit of cost curves to measurements."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize
@@ -29,45 +30,57 @@ def fit(measurements: Sequence[Measurement], quantity: str) -> Curve:
 
     The power is 1 unless another is clearly better for datasets that are left out of the fit in turn.
     """
-    terms = np.array([measurement.terms for measurement in measurements])
-    values = np.maximum([_value(measurement, quantity) for measurement in measurements], LEAST[quantity])
-    groups = np.array([measurement.dataset for measurement in measurements])
-    start = START[quantity]
-    linear = _solve(terms, values, groups, 1.0, start)
-    if len(set(groups)) < 4:
+    points = _Points(
+        terms=np.array([measurement.terms for measurement in measurements]),
+        values=np.array([_value(measurement, quantity) for measurement in measurements], float),
+        datasets=np.array([measurement.dataset for measurement in measurements]),
+        quantity=quantity,
+    )
+    linear = points.curve(1.0)
+    if len(set(points.datasets)) < 4:
         return linear
-    errors = {float(power): _left_out(terms, values, groups, float(power), start) for power in POWERS}
+    errors = {float(power): points.error(float(power)) for power in POWERS}
     best = min(errors, key=errors.__getitem__)
-    return _solve(terms, values, groups, best, start) if errors[best] < BETTER * errors[1.0] else linear
+    return points.curve(best) if errors[best] < BETTER * errors[1.0] else linear
 
 
 def _value(measurement: Measurement, quantity: str) -> float:
     return {"seconds": measurement.seconds, "memory_mb": measurement.memory_mb, "bytes": measurement.bytes}[quantity]
 
 
-def _solve(terms: np.ndarray, values: np.ndarray, groups: np.ndarray, power: float, start: float) -> Curve:
-    raised = terms**power
-    scale = np.where(raised.max(axis=0) > 0, raised.max(axis=0), 1)
-    shares = raised / scale
-    datasets = len(set(groups))
-    if datasets == 1:  # nothing tells what is constant
-        start = min(start, float(values.min()))
-        rate = np.mean((values - start) / np.maximum(shares.mean(axis=1), 1e-9))
-        return Curve(start, tuple(float(own) for own in rate / len(scale) / scale), power)
-    together = datasets <= len(scale)  # too few to tell the terms apart
-    columns = shares.mean(axis=1, keepdims=True) if together else shares
-    design = np.column_stack([np.ones(len(values)), columns])
-    solved, _ = optimize.nnls(design / values[:, None], np.ones(len(values)))
-    rates = np.full(len(scale), solved[1] / len(scale)) if together else solved[1:]
-    return Curve(float(solved[0]), tuple(float(rate) for rate in rates / scale), power)
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """Measurements of a quantity: terms (n, terms), values (n,) and datasets (n,)."""
 
+    terms: np.ndarray
+    values: np.ndarray
+    datasets: np.ndarray
+    quantity: str
 
-def _left_out(terms: np.ndarray, values: np.ndarray, groups: np.ndarray, power: float, start: float) -> float:
-    """Mean absolute logarithm of estimate by value, over datasets that are left out."""
-    errors = []
-    for group in sorted(set(groups)):
-        kept = groups != group
-        curve = _solve(terms[kept], values[kept], groups[kept], power, start)
-        errors += [abs(np.log(max(curve.at(row), 1e-9) / value)) for row, value in
-                   zip(terms[~kept], values[~kept], strict=True)]  # fmt: skip
-    return float(np.mean(errors))
+    def curve(self, power: float) -> Curve:
+        """The curve of this power."""
+        raised = self.terms**power
+        scale = np.where(raised.max(axis=0) > 0, raised.max(axis=0), 1)
+        shares, terms = raised / scale, len(scale)
+        datasets = len(set(self.datasets))
+        if datasets == 1:  # nothing tells what is constant
+            start = min(START[self.quantity], float(self.values.min()))
+            rate = np.mean((self.values - start) / np.maximum(shares.mean(axis=1), 1e-9))
+            return Curve(start, tuple(float(own) for own in rate / terms / scale), power)
+        together = datasets <= terms  # too few to tell the terms apart
+        columns = shares.mean(axis=1, keepdims=True) if together else shares
+        weights = 1 / np.maximum(self.values, LEAST[self.quantity])
+        design = np.column_stack([np.ones(len(self.values)), columns])
+        solved, _ = optimize.nnls(design * weights[:, None], self.values * weights)
+        rates = np.full(terms, solved[1] / terms) if together else solved[1:]
+        return Curve(float(solved[0]), tuple(float(rate) for rate in rates / scale), power)
+
+    def error(self, power: float) -> float:
+        """Mean absolute logarithm of estimate by value, each dataset by the curve of the others."""
+        least, errors = LEAST[self.quantity], []
+        for dataset in sorted(set(self.datasets)):
+            own = self.datasets == dataset
+            curve = _Points(self.terms[~own], self.values[~own], self.datasets[~own], self.quantity).curve(power)
+            estimates = np.array([curve.at(row) for row in self.terms[own]])
+            errors += np.abs(np.log(np.maximum(estimates, least) / np.maximum(self.values[own], least))).tolist()
+        return float(np.mean(errors))
