@@ -66,7 +66,7 @@ PYTHON    ?= $(shell command -v python3.11 || command -v python3)
 EXPERIMENTS := $(patsubst conf/experiments/%.toml,%,$(sort $(wildcard conf/experiments/*.toml)))
 # experiments of the location encoder, called location or location-…
 ENCODERS_OF := $(filter location location-%,$(EXPERIMENTS))
-BENCHES     := $(patsubst glc/bench/%.py,glc.bench.%,$(sort $(wildcard glc/bench/[a-z]*.py)))
+BENCHES     := $(subst _,-,$(patsubst glc/bench/stages/%.py,bench-%,$(sort $(wildcard glc/bench/stages/[a-z]*.py))))
 TARGETS     := $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*\#\#.*/\1/p' Makefile)
 
 ifneq ($(filter $(EXPERIMENTS),$(TARGETS)),)
@@ -94,11 +94,11 @@ AT_GCP  = --project '$(PROJECT)' --zone '$(ZONE)' --bucket '$(BUCKET)' --vm '$(V
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: $(TARGETS) $(EXPERIMENTS)
+.PHONY: $(TARGETS) $(EXPERIMENTS) $(BENCHES)
 
 # a target that there is none of; + runs it under make -n too
 .DEFAULT:
-	+@near=$$(printf '%s\n' $(TARGETS) $(EXPERIMENTS) | '$(PYTHON)' -c 'import difflib, sys; \
+	+@near=$$(printf '%s\n' $(TARGETS) $(EXPERIMENTS) $(BENCHES) | '$(PYTHON)' -c 'import difflib, sys; \
 	  near = difflib.get_close_matches("$@", sys.stdin.read().split(), 3); \
 	  print("; did you mean " + ", ".join(near) + "?" if near else ".")' 2>/dev/null); \
 	  echo "no target or experiment '$@'$${near:-.} make help lists the targets, make list the experiments" >&2; exit 1
@@ -305,11 +305,11 @@ scheduler: $(READY)  ## the central scheduler, http://localhost:8082 (runs until
 world-check: $(READY)  ## signal of the virtual world: oracle, baselines, gain of each modality
 	$(BIN)/python -m glc.bench.world $(ARGS)
 
-bench: $(READY)  ##+ side-by-side measurements (glc/bench)
-	@set -e; for module in $(BENCHES); do echo "== $$module"; $(BIN)/python -m $$module; done
+bench: $(READY)  ## each stage next to what one would otherwise do; bench-STAGE: one
+	$(BIN)/python -m glc.bench$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
-bench-tiles: $(READY)  ## side-by-side measurements; of tiles (ARGS='--surveys 50000 --large')
-	$(BIN)/python -m glc.bench.tiles $(ARGS)
+$(BENCHES): bench-%: $(READY)
+	$(BIN)/python -m glc.bench $*$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
 low-pass: $(READY)  ## what low DCT coefficients keep of RASTER, to OUT (ARGS='--at=LON,LAT')
 	$(BIN)/python -m glc.report.lowpass '$(RASTER)' '$(OUT)' $(ARGS)

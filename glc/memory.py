@@ -112,6 +112,20 @@ def resident(process: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def proportional(process: int) -> int:
+    """Bytes that a process and its descendants hold in memory now, a shared page divided by its users (PSS).
+
+    process : id
+    """
+    total = 0
+    for each in family(process):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            for line in (_PROC / str(each) / "smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += 1024 * int(line.split()[1])
+    return total
+
+
 def give_back() -> None:
     """Give freed memory back to the system: pages that the C library and pyarrow keep for the next allocation.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from glc import config
+from glc.bench import stage
 from glc.tasks import scheduler
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -210,7 +211,7 @@ def test_an_unknown_target_is_answered_with_the_nearest(options):
     assert "no target or experiment 'zzzzzz'. make help lists" in make(*options, "zzzzzz", code=2)
 
 
-def test_every_bench_is_run():
-    command = make("-n", "bench")
-    for path in (CHECKOUT / "glc/bench").glob("[a-z]*.py"):
-        assert f"glc.bench.{path.stem}" in command
+def test_every_stage_of_the_bench_has_a_target():
+    assert planned("bench", "ARGS=--runs 1").endswith("python -m glc.bench --runs 1")
+    for name in stage.names():
+        assert planned(f"bench-{name}", "ROOT=here").endswith(f"python -m glc.bench {name} --root 'here'")

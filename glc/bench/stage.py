@@ -1,0 +1,78 @@
+"""What a stage of the bench consists of: data, our way, the other ways, and a comparison of their results.
+
+A stage is a module of `glc.bench.stages` with one ``STAGE``; the name of the module is the name of the stage.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from glc.bench import stages
+from glc.errors import ConfigError, did_you_mean
+
+
+class Facts(TypedDict, total=False):
+    """What a way returns of its run.
+
+    rows : count of what it made: rows, pairs, tiles, surveys; required
+    start_s : seconds of the run that are the start of Spark, which is not counted
+    share : part of the work that was done, for a way that is too slow for all of it; its time is divided by it
+    seconds : what counts, where the run itself measures it, as a rate of steps after those that warm up
+    """
+
+    rows: int
+    start_s: float
+    share: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to do a stage.
+
+    name : for the table
+    run : (folder of the data, empty folder for results) -> `Facts`; a function of a module, since it runs in a
+        process of its own, which is timed from the call on
+    """
+
+    name: str
+    run: Callable[[Path, Path], Facts]
+
+
+def _nothing(folder: Path, results: Mapping[str, Path]) -> None:
+    """A comparison where there is nothing to compare."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage.
+
+    title : what is done, to how much, at scale 1
+    wanted : the aim, in words
+    prepare : (folder, scale) writes the data that all ways read; not timed
+    ways : ours first
+    check : (folder of the data, name of a way -> folder of its results); a DataError where ways disagree
+    always : part of ``make bench``; others run where they are named
+    """
+
+    title: str
+    wanted: str
+    prepare: Callable[[Path, float], None]
+    ways: tuple[Way, ...]
+    check: Callable[[Path, Mapping[str, Path]], None] = _nothing
+    always: bool = True
+
+
+def names() -> list[str]:
+    """Sorted names of all stages; none of them is imported."""
+    return sorted(info.name.replace("_", "-") for info in pkgutil.iter_modules(stages.__path__))
+
+
+def get(name: str) -> Stage:
+    """The stage of a name, such as ``tiles-large``; a ConfigError lists the names."""
+    if name not in names():
+        raise ConfigError(f"unknown stage {name!r}; expected one of: {', '.join(names())}{did_you_mean(name, names())}")
+    return importlib.import_module(f"{stages.__name__}.{name.replace('-', '_')}").STAGE

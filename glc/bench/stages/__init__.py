@@ -1,0 +1,1 @@
+"""The stages of ``python -m glc.bench``: a module each, with one ``STAGE``."""
