@@ -27,7 +27,7 @@ from glc.tasks.console.task import ConsoleTask
 from glc.tasks.machine import budget, machine
 from glc.tasks.outputs import Output, Published, sound
 from glc.tasks.parameters import VIRTUAL, DatasetParameter, RootParameter
-from glc.types import JSON, Facts, Keywords
+from glc.types import JSON, Facts, Keywords, StrPath
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -327,11 +327,14 @@ class DatasetTask(GlcTask):
         return path.stem if path.is_file() else path.name
 
 
-def spark() -> "SparkSession":
-    """The process's Spark session with this machine's settings."""
+def spark(*shared: StrPath) -> "SparkSession":
+    """The process's Spark session with this machine's settings.
+
+    shared : folders that the executors of a cluster must see as this process does, ROOT first
+    """
     from glc.etl.spark import session
 
-    return session(machine().spark_master, budget().spark)
+    return session(machine().spark_master, budget().spark, shared=shared)
 
 
 _upstream: dict[Path, frozenset[Path]] = {}

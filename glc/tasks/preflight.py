@@ -6,7 +6,7 @@ with its text and exit code 40, before scheduling and before Spark.
 
 import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ from luigi.task import flatten
 
 from glc.dashboards.run import has_key
 from glc.errors import ConfigError, GlcError
+from glc.etl.cluster import driver_address
 from glc.tasks.machine import machine
 
 PATIENCE = 1.5
@@ -37,6 +38,10 @@ class Checked(Protocol):
     @property
     def task_family(self) -> str:
         """Its name on a command line."""
+
+    @property
+    def resources(self) -> Mapping[str, int]:
+        """What Luigi gives to a limited number of tasks at a time, such as ``spark``."""
 
     def complete(self) -> bool:
         """Whether it need not run."""
@@ -70,6 +75,8 @@ def check(task: Checked) -> None:
         unfinished.check()
         for follower in unfinished.followers():
             follower.check()
+    if any(unfinished.resources.get("spark") for unfinished in pending):
+        driver_address(machine().spark_master)
     if pending:
         check_root(Path(task.root))
 

@@ -89,7 +89,9 @@ class Surveys(SurveysTask):
         editions.check(dataset)
         dataset = dataset.edition.prepare(dataset, self.surveys)
         self.status(f"reading {len(dataset.files)} tables of edition {dataset.edition.name}", 5)
-        facts = surveys.write(spark(), dataset, out, self.surveys.max_quarantine_fraction, self.surveys.incomplete)
+        facts = surveys.write(
+            spark(self.root, self.source), dataset, out, self.surveys.max_quarantine_fraction, self.surveys.incomplete
+        )
         # there only if it is so: the manifests of all other datasets stay as they are
         alone = {"presence_only": True} if dataset.presence_only else {}
         edition = dataset.edition

@@ -26,7 +26,7 @@ def settings():
 class Plain(TableTask):
     """A table of two rows."""
 
-    task_namespace = "dsgt_2024"
+    published_in = "DS@GT 2024"
     title = "A plain table"
     rows = luigi.IntParameter(default=2)
     origin = "plain"
@@ -40,11 +40,11 @@ class Plain(TableTask):
 
 
 def test_a_table_is_followed_by_its_run_which_a_later_one_replaces(tmp_path, settings):
-    assert build(Plain(root=str(tmp_path))) == (True, ["dsgt_2024.Plain"])
+    assert build(Plain(root=str(tmp_path))) == (True, ["Plain"])
     assert offline_runs(tmp_path) == []
     settings("wandb_mode", "offline")
     done, families = build(Plain(root=str(tmp_path)))
-    assert (done, families) == (True, ["WandbTable", "dsgt_2024.Plain"])
+    assert (done, families) == (True, ["WandbTable", "Plain"])
     (first,) = offline_runs(tmp_path)
     assert build(Plain(root=str(tmp_path))) == (True, [])
     assert build(Plain(root=str(tmp_path), rows=3))[0]

@@ -28,7 +28,9 @@ from glc.location.downstream.__main__ import main as reference
 from glc.report import location, lowpass
 from glc.tasks import machine, preflight, scheduler
 from glc.tasks.console import options
+from glc.tasks.surveys import VirtualPart
 from glc.training import loading
+from tests.scenarios.spark_cluster import free_port
 
 TINY = ("--dataset", "virtual:tiny")
 VOTES = ("Submission", *TINY, "--experiment", "votes")
@@ -85,6 +87,15 @@ def test_a_setting_that_cannot_be_used_is_refused(refused, settings, key, value,
 def test_masters_that_spark_knows_are_taken(settings, master):
     settings("spark_master", master)
     assert machine.machine().spark_master == master
+
+
+def test_a_cluster_that_does_not_answer_is_refused_where_spark_has_work(refused, settings, tmp_path):
+    port = free_port()
+    settings("spark_master", f"spark://127.0.0.1:{port}")
+    text = refused(*VOTES)
+    assert f"no Spark master answers at 127.0.0.1:{port} (Connection refused)" in text
+    assert "spark_master = local[2]" in text
+    preflight.check(VirtualPart(dataset="virtual:tiny", root=str(tmp_path)))
 
 
 def test_the_file_of_a_wrong_setting_is_named(tmp_path, settings, monkeypatch):
