@@ -58,7 +58,7 @@ def test_the_command_fits_and_judges_each_dataset_by_the_others(tmp_path, capsys
     costs = curves.read(tmp_path / "curves.json")
     assert set(costs.curves) == {"Surveys", "Folds", "Submission"}
     assert {each.dataset for each in costs.measurements} == {"virtual-a", "b"}
-    lines = capsys.readouterr().out.splitlines()
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     words = next(line.split() for line in lines if line.startswith("votes on virtual-a"))
     assert words[3:6] == ["30", "60", "2.00"]
     words = next(line.split() for line in lines if line.startswith("votes on b"))
