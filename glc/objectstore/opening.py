@@ -5,7 +5,6 @@ import importlib.util
 import json
 import logging
 import os
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ from glc.errors import ConfigError
 from glc.objectstore import cache
 from glc.objectstore.mirror import Mirror
 from glc.objectstore.store import Store
-from glc.types import Keywords
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -24,11 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 MARK = ".glc"
 """File at the top of a root, written to learn early whether the store takes files."""
-_OPTIONS: Mapping[str, Mapping[str, Keywords]] = {
-    # this loop retries what botocore does not: connections that break in the middle of a file
-    "s3": {"config_kwargs": {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 3}}},
-    "gs": {},
-}
 EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs")}
 """Scheme -> the package that it needs, and the extra of glc that brings it."""
 REFRESHED = "metrics"
@@ -90,11 +83,9 @@ def opened(path: Path) -> Mirror | None:
 
 
 def _connect(scheme: str) -> "AbstractFileSystem":
-    import fsspec  # only where there is a store
+    from glc.objectstore import connection  # fsspec, only where there is a store
 
-    # a shared instance would keep connections over a fork, and remembered listings miss what other machines write
-    options = {"use_listings_cache": False, "skip_instance_cache": True}
-    return fsspec.filesystem(scheme, **options, **_OPTIONS.get(scheme, {}))
+    return connection.connect(scheme)
 
 
 def _use(lock: int) -> None:

@@ -60,10 +60,15 @@ def before(task: Checked) -> None:
     """Check the command line's own task, once; every other task is none of this function's business."""
     global _checked
     command = CmdlineParser.get_instance()
-    if command is None or command is _checked or command.known_args.root_task != task.task_family:
-        return
-    _checked = command
-    check(task)
+    if command is not _checked and is_commands_own(task):
+        _checked = command
+        check(task)
+
+
+def is_commands_own(task: Checked) -> bool:
+    """Whether the command line asks for this task by its name."""
+    command = CmdlineParser.get_instance()
+    return command is not None and command.known_args.root_task == task.task_family
 
 
 def check(task: Checked) -> None:

@@ -40,7 +40,7 @@ class WandbRun(WandbTask, ExperimentProduct):
         baselines = results.read_baselines(self.requires()["baselines"].folder)
         with started(logged) as run:
             experiment.log(run, result, baselines, self.stable("models"))
-        self.note(out, logged["id"])
+        self.note(out, logged["id"], run.offline)
 
 
 def after_experiment(product: ExperimentProduct) -> list[GlcTask]:

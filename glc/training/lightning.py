@@ -24,6 +24,8 @@ from glc.types import Keywords, StrPath
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger, WandbLogger
 
+log = logging.getLogger(__name__)
+
 
 class Bar(pl.Callback):
     """One bar over all batches of a training, in place of Lightning's bar for each epoch and each validation.
@@ -195,8 +197,13 @@ def wandb_logger(settings: Wandb | None) -> Iterator["WandbLogger | Literal[Fals
         return
     from pytorch_lightning.loggers import WandbLogger
 
-    with dashboards.started(settings) as run:
-        yield WandbLogger(experiment=run)
+    logger: WandbLogger | Literal[False] = False
+    with contextlib.ExitStack() as running:
+        try:
+            logger = WandbLogger(experiment=running.enter_context(dashboards.started(settings)))
+        except (ConfigError, OSError) as error:  # hours of training are worth more than its curves at W&B
+            log.warning("the training is not logged at W&B: %s", error)
+        yield logger
 
 
 @contextlib.contextmanager
