@@ -25,7 +25,7 @@ from glc.training.best import Best
 from glc.training.history import HISTORY, History
 from glc.training.lightning import quiet, repeatable, run_logger, torch_threads
 from glc.training.machine import MACHINE, Machine
-from glc.training.part import BATCH_ROWS, WHOLE, Part
+from glc.training.part import WHOLE, Part
 from glc.training.resume import prepare
 from glc.types import Facts
 
@@ -236,7 +236,7 @@ class Learner(pl.LightningModule):
 
     def _rows(self, batch):
         """Rows of the whole batch, of which this process has a part."""
-        return int(batch[BATCH_ROWS]) if self.part.count > 1 else len(batch["species"])
+        return self.part.total_rows(batch, "species")
 
     def _step(self, batch):
         """Logits, targets, the loss to be minimised here, and that of the whole batch."""
@@ -254,7 +254,7 @@ class Learner(pl.LightningModule):
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         rows = self._rows(batch)
         for layer in self._normalised:
-            layer.counts = self.part.own(rows) > 0
+            layer.counts = self.part.own(rows)
         # nothing is drawn where all batches are mixed
         if self.mixup and (self.mixup_probability == 1 or torch.rand(()) < self.mixup_probability):
             batch, targets = mixup(batch, multi_hot(batch["species"], self.n_classes), self.mixup)
@@ -267,7 +267,7 @@ class Learner(pl.LightningModule):
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
         logits, targets, _, loss = self._step(batch)
         rows, part = self._rows(batch), self.part
-        own = slice(part.own(rows))  # without one that stands in
+        own = slice(part.own(rows))  # without those that stand in
         self.micro.update(LINKS[self.link](logits[own]), targets[own].int())
         measures = {"valid_loss": loss, "valid_f1": part.mean(top_k_f1(logits, targets), rows)}
         if self.single:

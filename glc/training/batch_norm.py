@@ -21,7 +21,9 @@ class SharedBatchNorm(_BatchNorm):
         super().__init__(own.num_features, own.eps, own.momentum, own.affine, own.track_running_stats)
         self.weight, self.bias = own.weight, own.bias
         self._buffers.update(own._buffers)
-        self.part, self.counts = part, True
+        self.part = part
+        self.counts: int | None = None
+        """Rows of a batch, from its first, whose moments count; those that stand in do not. None: all."""
         self.rest = nn.Sequential(*own.children())
         """What timm's layers do afterwards: their children drop and activate, in this order."""
         self.train(own.training)
@@ -32,12 +34,13 @@ class SharedBatchNorm(_BatchNorm):
             return self.rest(super().forward(x))
         axes = [0, *range(2, x.ndim)]
         wide = x.float()
-        values = wide.new_tensor([x.numel() / x.shape[1]])
-        *sums, count = all_reduce(torch.cat([wide.sum(dim=axes), values]) * self.counts).split([x.shape[1], 1])
+        values = wide.new_tensor([wide[: self.counts].numel() / x.shape[1]])
+        *sums, count = all_reduce(torch.cat([wide[: self.counts].sum(dim=axes), values])).split([x.shape[1], 1])
+        count = count.detach()
         mean = sums[0] / count
         shape = (1, -1, *[1] * (x.ndim - 2))
         centred = wide - mean.view(shape)
-        variance = all_reduce((centred**2).sum(dim=axes) * self.counts) / count
+        variance = all_reduce((centred[: self.counts] ** 2).sum(dim=axes)) / count
         self._remember(mean.detach(), variance.detach() * (count / (count - 1).clamp(min=1)))
         scale = (variance + self.eps).rsqrt()
         if self.affine:
@@ -63,7 +66,7 @@ def share(module: nn.Module, part: Part) -> list[SharedBatchNorm]:
     """Have all batch normalisation inside `module` use the rows of all processes.
 
     part : this process; where it is the only one nothing changes
-    returns : the layers; `counts` of each says whether the rows of this process count, which those that stand in do not
+    returns : the layers, whose `counts` is to be set where rows stand in
     """
     shared: list[SharedBatchNorm] = []
     if part.count == 1:

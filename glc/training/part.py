@@ -1,9 +1,9 @@
 """What one of several processes does of a training: its rows of each batch, and sums over all processes.
 
 All processes go through the same seeded batches. Of a batch of n rows the process i of k takes the rows i, i + k, …;
-where it has none (a last batch of fewer than k rows) the first row stands in for them, with weight 0, because every
-process must take part in every step. The gradients of the processes are averaged (DDP), so that a loss is scaled to
-make that average the gradient of the whole batch.
+where these are too few (of a short last batch) others stand in behind them, with weight 0: every process must take part
+in every step, and nets treat a single survey apart from all others. The gradients of the processes are averaged (DDP),
+so that a loss is scaled to make that average the gradient of the whole batch.
 """
 
 from __future__ import annotations
@@ -45,30 +45,48 @@ class Part:
         """Whether it writes what the training leaves."""
         return self.index == 0
 
-    def rows(self, total: int) -> slice:
-        """Its rows of a batch, at least one.
+    def rows(self, total: int, least: int = 1) -> slice | list[int]:
+        """Its rows of a batch, and behind them those that stand in.
 
         total : rows of the batch
+        least : how many it takes, unless the batch has fewer
         """
-        return slice(self.index, total, self.count) if self.index < total else slice(0, 1)
+        own = range(self.index, total, self.count)
+        lacking = min(least, total) - len(own)
+        return [*own, *range(lacking)] if lacking > 0 else slice(self.index, total, self.count)
 
     def own(self, total: int) -> int:
-        """How many rows of a batch of `total` are its own; of a row that stands in 0."""
+        """How many rows of a batch of `total` are its own, without those that stand in."""
         return len(range(self.index, total, self.count))
 
     def take(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Its rows of a batch, as it is where there is one process alone.
+        """Its rows of a batch, at least two if the batch has them; the batch where there is one process alone.
 
-        batch : tensors (n, ...); `weight` becomes 0 where the rows only stand in
+        batch : tensors (n, ...); `weight` becomes 0 where rows only stand in
         returns : tensors of its rows, and `BATCH_ROWS`
         """
         if self.count == 1:
             return batch
         total = len(next(iter(batch.values())))
-        taken = {name: values[self.rows(total)] for name, values in batch.items()}
-        if "weight" in taken and not self.own(total):
-            taken["weight"] = torch.zeros_like(taken["weight"])
-        return taken | {BATCH_ROWS: torch.tensor(total)}
+        rows, own = self.rows(total, least=2), self.own(total)
+        taken = {name: values[rows] for name, values in batch.items()}
+        if "weight" in taken and own < len(taken["weight"]):
+            taken["weight"] = torch.cat([taken["weight"][:own], torch.zeros_like(taken["weight"][own:])])
+        return self.say(taken, total)
+
+    def say(self, batch: dict[str, torch.Tensor], total: int) -> dict[str, torch.Tensor]:
+        """`batch`, of its rows, with `BATCH_ROWS` where there are several processes.
+
+        total : rows of the whole batch
+        """
+        return batch if self.count == 1 else batch | {BATCH_ROWS: torch.tensor(total)}
+
+    def total_rows(self, batch: dict[str, torch.Tensor], name: str) -> int:
+        """Rows of the whole batch, of which `batch` may be a part.
+
+        name : of a tensor of it whose first axis are the rows
+        """
+        return len(batch[name]) if self.count == 1 else int(batch[BATCH_ROWS])
 
     def total(self, values: torch.Tensor) -> torch.Tensor:
         """The sum over all processes, without a gradient."""
@@ -98,11 +116,8 @@ class Part:
         """
         if self.count == 1:
             return values
-        rows = values.new_zeros((total, *values.shape[1:]))
-        if self.own(total):
-            rows[self.rows(total)] = values
-        elif values.is_floating_point():
-            rows = rows + 0 * values.sum()  # its parameters get a gradient of 0, for which the others wait
+        rows, own = values.new_zeros((total, *values.shape[1:])), self.own(total)
+        rows[self.index :: self.count] = values[:own]
         return all_reduce(rows)
 
     def loss(

@@ -119,13 +119,17 @@ def test_processes_share_the_rows_of_the_same_batches(summary, frame, settings, 
                     assert torch.equal(part[name], batch[name][index::count])
 
 
-def test_processes_without_a_row_of_the_last_batch_have_one_that_does_not_count(summary):
+def test_rows_that_stand_in_for_those_that_a_process_lacks_do_not_count(summary):
+    """Of the last batch, of 40 rows, ten processes of 50 have none and 40 a single one; all take two."""
+    whole = list(Batches(summary, 64))[-1]
     parts = [Part(index, 50) for index in range(50)]
-    last = [list(Batches(summary, 64, part=part))[-1] for part in parts]  # of 40 rows
-    assert sum(part.own(40) for part in parts) == 40
-    assert [len(batch["surveyId"]) for batch in last] == [1] * 50
-    assert [bool(batch["weight"] > 0) for batch in last] == [True] * 40 + [False] * 10
-    assert sorted(ids(last[:40])) == sorted(ids([list(Batches(summary, 64))[-1]]))
+    last = [list(Batches(summary, 64, part=part))[-1] for part in parts]
+    assert [len(batch["surveyId"]) for batch in last] == [2] * 50
+    assert torch.cat([batch["weight"][:1] for batch in last[:40]]).tolist() == whole["weight"].tolist()
+    assert not torch.cat([*(batch["weight"][1:] for batch in last), *(batch["weight"] for batch in last[40:])]).any()
+    own = [batch["surveyId"][: part.own(40)] for batch, part in zip(last, parts, strict=True)]
+    assert torch.cat(own).tolist() == whole["surveyId"].tolist()
+    assert [len(part.take({"surveyId": torch.zeros(1)})["surveyId"]) for part in parts] == [1] * 50  # a survey alone
 
 
 def test_no_thread_that_reads_is_refused(summary):
