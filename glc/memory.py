@@ -77,6 +77,11 @@ def of_machine() -> float:
     return min(limits) / 2**30
 
 
+def most_processes(gigabytes: float) -> int:
+    """How many processes may train a net together in a budget of so many GB: half of it is theirs."""
+    return max(1, int(gigabytes / 2 / PYTHON_GB))
+
+
 @contextlib.contextmanager
 def peak() -> Iterator[Peak]:
     """Measure the peak resident memory of this process and its descendants during the block.

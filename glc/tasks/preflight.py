@@ -16,6 +16,7 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task import flatten
 
+from glc import memory
 from glc.dashboards.run import has_key
 from glc.errors import ConfigError, GlcError
 from glc.etl.cluster import driver_address
@@ -147,6 +148,9 @@ def check_root(root: Path) -> None:
 def check_training() -> None:
     """Refuse to train where the settings want a GPU, a logger or a key of W&B that is not there."""
     check_device()
+    _check_devices()
+    if machine().compile:
+        _check_compiler()
     if machine().logger == "tensorboard" and find_spec("tensorboard") is None:
         raise ConfigError(
             "[machine] logger: found tensorboard, which is not installed; try: pip install -e '.[tensorboard]', or "
@@ -171,6 +175,38 @@ def check_device() -> None:
             "[machine] accelerator: found gpu, but torch sees none; try: accelerator = auto (--machine-accelerator "
             "auto), or install the driver and a torch with CUDA; glc doctor checks this"
         )
+
+
+def _check_devices() -> None:
+    """Refuse more processes of a training than there are GPUs, or than the memory is for."""
+    count = machine().devices
+    if count == 1:
+        return
+    import torch  # takes seconds
+
+    gpus = torch.cuda.device_count() if machine().accelerator != "cpu" else 0
+    if 0 < gpus < count:
+        raise ConfigError(
+            f"[machine] devices: found {count}, expected at most {gpus}, the GPUs of this machine; or train on its CPU "
+            "(--machine-accelerator cpu)"
+        )
+    if not gpus and machine().accelerator != "cpu" and torch.backends.mps.is_available():
+        raise ConfigError(f"[machine] devices: found {count}, expected 1 on a GPU of Apple; or accelerator = cpu")
+    most = memory.most_processes(machine().memory_gb)
+    if count > most:
+        raise ConfigError(
+            f"[machine] devices: found {count}, expected at most {most}: each process takes {memory.PYTHON_GB} GB "
+            f"before it has read anything, and half of memory_gb = {machine().memory_gb:g} is theirs; raise memory_gb"
+        )
+
+
+def _check_compiler() -> None:
+    """Refuse to compile nets where there is nothing to compile them with."""
+    from glc.training.compilers import missing
+
+    lacking = missing(machine().accelerator)
+    if lacking:
+        raise ConfigError(f"[machine] compile: found true, but {lacking}; or leave compile = false")
 
 
 def has_gpu() -> bool:

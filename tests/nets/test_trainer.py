@@ -171,7 +171,7 @@ def test_class_weights_and_example_weights_reach_the_loss(tables):
     assert learner.class_weights.mean().item() == pytest.approx(1)
     batch = next(iter(trainer.Batches(summary, 8)))
     batch["weight"] = torch.linspace(0, 1, 8)
-    logits, targets, loss = learner._step(batch)
+    logits, targets, loss, _ = learner._step(batch)
     p, y = logits.sigmoid(), targets
     terms = -(y * p.log() + (1 - y) * (1 - p).log()) * learner.class_weights * batch["weight"][:, None]
     torch.testing.assert_close(loss, terms.mean())

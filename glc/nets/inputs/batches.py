@@ -22,6 +22,7 @@ from glc import schema
 from glc.errors import ConfigError, DataError
 from glc.nets.inputs.features import Features, Moments
 from glc.progress import tqdm
+from glc.training.part import WHOLE, Part
 from glc.types import StrPath
 
 # Petastorm 0.12 reads through pyarrow's legacy dataset, which warns at each use
@@ -121,7 +122,8 @@ class Batches:
     `buffer_rows`. The order follows from `seed` and the number of the pass, whatever else draws random numbers (with
     more than one of `workers`, threads that read a large table, it does not). A pass that comes up short raises.
 
-    shard : (index, count), every count-th row group only, for one process among many
+    part : the process among those of a training, which takes its rows of each batch (`glc.training.part`); the
+        batches, and their number, are those of one process
     features : `glc.nets.inputs.features.Features` of the examples' surveys, which join each batch, or None
     """
 
@@ -132,7 +134,7 @@ class Batches:
         *,
         shuffle: bool = False,
         seed: int = 0,
-        shard: tuple[int, int] | None = None,
+        part: Part = WHOLE,
         workers: int = 1,
         memory_bytes: int = 1 << 30,
         buffer_rows: int = 1 << 17,
@@ -142,14 +144,9 @@ class Batches:
             raise ConfigError(f"workers: found {workers}, expected at least 1 thread that reads")
         self.features = features
         self.summary, self.batch_size, self.shuffle, self.seed = summary, batch_size, shuffle, seed
-        self.shard, self.workers, self.buffer_rows = shard, workers, buffer_rows
-        index, count = shard or (0, 1)
-        if not 0 <= index < count <= len(summary.groups):
-            raise DataError(
-                f"{summary.folder}: shard {index} of {count} asked for, found {len(summary.groups)} row groups; "
-                "write the table with smaller row groups, or ask for fewer shards"
-            )
-        self.rows = sum(summary.groups[index::count])
+        self.part, self.buffer_rows = part, buffer_rows
+        self.workers = workers if part.count == 1 else 1  # with more the order of a pass is not that of the others
+        self.rows = summary.rows
         self.in_memory = self.rows * (21 + 4 * summary.width) <= memory_bytes
         self._kept = None
         self.begun = 0  # passes
@@ -158,12 +155,13 @@ class Batches:
         return math.ceil(self.rows / self.batch_size)
 
     def __iter__(self):
+        examples = map(self.part.take, self._examples())
         if self.features is None:
-            yield from self._examples()
+            yield from examples
             return
         with ThreadPoolExecutor(1) as gatherer:  # the next batch's imagery is gathered while the net works on this one
             ahead = None
-            for batch in self._examples():
+            for batch in examples:
                 gathered = gatherer.submit(self.features.of, batch["dataset"], batch["surveyId"])
                 if ahead:
                     yield ahead[0] | ahead[1].result()
@@ -190,7 +188,6 @@ class Batches:
     def _read(self, batch_size, seed):
         """One pass through Petastorm; `seed` None keeps the order of the table."""
         shuffle = self.shuffle and seed is not None
-        index, count = self.shard or (None, None)
         reader = make_batch_reader(
             [f"file://{path.absolute()}" for path in _files(self.summary.folder)],
             schema_fields=_COLUMNS,
@@ -199,8 +196,6 @@ class Batches:
             results_queue_size=4,
             shuffle_row_groups=shuffle,
             seed=seed if shuffle else None,
-            cur_shard=index,
-            shard_count=count,
             transform_spec=TransformSpec(self._pad, edit_fields=[("species", np.int32, (self.summary.width,), False)]),
         )
         loader = BatchedDataLoader(

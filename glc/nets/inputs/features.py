@@ -14,6 +14,7 @@ from scipy import sparse
 
 from glc.errors import DataError
 from glc.neighbours._base import RowSource
+from glc.training.part import Part
 from glc.types import JSON, Facts
 
 _BYTES = 64 << 20  # of float32 values that are gathered at a time, where that is ours to choose
@@ -137,6 +138,15 @@ class Features:
         """Go back to a state that `random_state` returned."""
         for name, rng in self._generators.items():
             rng.bit_generator.state = state[name]
+
+    def draw_apart(self, part: Part) -> None:
+        """Hide the neighbours of other surveys than the other processes of a training do.
+
+        part : this process; the first goes on as it would alone
+        """
+        for rng in self._generators.values():
+            if not part.first:
+                rng.bit_generator.state = rng.bit_generator.jumped(part.index).state
 
     def steps(self, count: int) -> list[slice]:
         """Slices of `count` surveys whose imagery takes bounded memory."""

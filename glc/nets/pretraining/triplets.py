@@ -13,6 +13,7 @@ from glc import geo, schema
 from glc.errors import DataError
 from glc.nets.inputs.batches import Summary, blocks
 from glc.nets.inputs.examples import CLASSES, read_classes
+from glc.training.part import WHOLE
 
 PAIRS, NEIGHBOURS = "pairs", "neighbour_species"
 _SCALARS = (
@@ -165,11 +166,11 @@ class Loader:
     great-circle metres from it, chosen at random among them, -1 where the batch has none; species: (n, width) int32
     class indices padded with -1; neighbour_species: the same of the neighbours, if the table has them. With `shuffle`
     each pass has its own order and choices, which follow from `seed` and the number of the pass; without, all passes
-    are the same.
+    are the same. Of several processes each has the inputs of the rows that are its `part`, and all else of the batch.
     """
 
-    def __init__(self, table, rows, features, batch_size, radius_m, seed, shuffle):
-        self.table, self.rows, self.features = table, rows, features
+    def __init__(self, table, rows, features, batch_size, radius_m, seed, shuffle, part=WHOLE):
+        self.table, self.rows, self.features, self.part = table, rows, features, part
         self.batch_size, self.radius_m, self.seed, self.shuffle = batch_size, radius_m, seed, shuffle
         self.begun = 0  # passes
 
@@ -186,7 +187,8 @@ class Loader:
 
     def batch(self, rows, rng):
         """The batch of these rows of the table."""
-        sides = [self.table.surveys(rows, side) for side in ("anchor", "neighbour")]
+        own = rows[self.part.rows(len(rows))]
+        sides = [self.table.surveys(own, side) for side in ("anchor", "neighbour")]
         place = geo.unit_sphere(self.table.columns["lon"][rows], self.table.columns["lat"][rows])
         batch = {
             "inputs": self.features.of(*(np.concatenate(pair) for pair in zip(*sides, strict=True))),
