@@ -47,7 +47,7 @@ class Budget:
 
     java_heap : Spark's heap, a quarter
     pixels : decoded imagery that Spark's Python workers hold while tiles are cut, an eighth, all workers together
-    readers : imagery of a net that stays in memory, a quarter; larger imagery is read from a scratch file
+    readers : imagery of a net in memory, a quarter; of larger tables, the row groups that were read last
     The rest is for the program itself: libraries, Java besides its heap, survey tables, examples (at most 1 GB in
     memory), the model and its scores.
     """

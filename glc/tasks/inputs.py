@@ -169,6 +169,10 @@ class ReadsInputs(ExperimentTask):
                 sources.append(self._coordinates(parts or ((),)))
         with scratch.folder(self.root, "imagery") as folder:
             features = tables.read(inputs, sources, memory_bytes=budget().readers, scratch=folder, surveys=surveys)
+            if features and features.reading:
+                name = features.reading.leader.name
+                self.facts |= {"streamed": name}  # surveys come in another order than from memory
+                self.status(f"{name} is larger than its part of memory_gb, and is read from its table in each pass")
             graphs = [wanted for wanted in self.present if wanted.graph.name != "none"]
             if graphs:
                 features = features or net_features.Features({}, {}, {}, {})

@@ -21,6 +21,7 @@ from petastorm.pytorch import BatchedDataLoader
 from glc import schema
 from glc.errors import ConfigError, DataError
 from glc.nets.inputs.features import Features, Moments
+from glc.nets.inputs.unpadded import Unpadded
 from glc.progress import tqdm
 from glc.training.part import WHOLE, Part
 from glc.types import StrPath
@@ -121,6 +122,7 @@ class Batches:
     each pass; a larger one is read at each pass, its row groups in random order and its rows from a buffer of
     `buffer_rows`. The order follows from `seed` and the number of the pass, whatever else draws random numbers (with
     more than one of `workers`, threads that read a large table, it does not). A pass that comes up short raises.
+    Where imagery is streamed, the order is that of `glc.nets.inputs.streamed.Reading`, also without `shuffle`.
 
     part : the process among those of a training, which takes its rows of each batch (`glc.training.part`); the
         batches, and their number, are those of one process
@@ -172,6 +174,9 @@ class Batches:
     def _examples(self):
         seed = self.seed + 1_000_003 * self.begun
         self.begun += 1
+        if self.features is not None and self.features.reading is not None:
+            yield from self._following(self.features.reading, np.random.default_rng(seed))
+            return
         if not self.in_memory:
             yield from self._read(self.batch_size, seed)
             return
@@ -184,6 +189,15 @@ class Batches:
         for start in range(0, self.rows, self.batch_size):
             chosen = slice(start, start + self.batch_size)
             yield {name: kept[chosen if order is None else order[chosen]] for name, kept in self._kept.items()}
+
+    def _following(self, reading, rng):
+        """Batches in the order in which imagery is read; the examples stay in memory, their lists without padding."""
+        if self._kept is None:
+            self._kept = Unpadded(self._read(65_536, None))
+        surveys = self._kept.columns["dataset"].numpy(), self._kept.columns["surveyId"].numpy()
+        order = reading.shuffled(*surveys, rng) if self.shuffle else reading.in_order(*surveys)
+        for start in range(0, self.rows, self.batch_size):
+            yield self._kept.take(order[start : start + self.batch_size], self.summary.width)
 
     def _read(self, batch_size, seed):
         """One pass through Petastorm; `seed` None keeps the order of the table."""

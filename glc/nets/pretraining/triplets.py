@@ -167,6 +167,7 @@ class Loader:
     class indices padded with -1; neighbour_species: the same of the neighbours, if the table has them. With `shuffle`
     each pass has its own order and choices, which follow from `seed` and the number of the pass; without, all passes
     are the same. Of several processes each has the inputs of the rows that are its `part`, and all else of the batch.
+    are the same. Where imagery is streamed, the pairs come in the order of `glc.nets.inputs.streamed.shuffled_pairs`.
     """
 
     def __init__(self, table, rows, features, batch_size, radius_m, seed, shuffle, part=WHOLE):
@@ -181,9 +182,15 @@ class Loader:
         rng = np.random.default_rng([self.seed, self.shuffle, self.begun if self.shuffle else 0])
         self.begun += 1
         # the held-out ones too are mixed, once and for all, so that a batch is not one neighbourhood
-        rows = rng.permutation(self.rows)
+        rows = self._order(rng)
         for start in range(0, len(rows), self.batch_size):
             yield self.batch(rows[start : start + self.batch_size], rng)
+
+    def _order(self, rng):
+        if self.features.reading is None:
+            return rng.permutation(self.rows)
+        sides = (self.table.surveys(self.rows, side) for side in ("anchor", "neighbour"))
+        return self.rows[self.features.reading.shuffled_pairs(*sides, rng)]
 
     def batch(self, rows, rng):
         """The batch of these rows of the table."""
