@@ -1,6 +1,7 @@
 """A Spark standalone cluster of processes on loopback, for tests; everything ends with the block."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -14,7 +15,8 @@ from glc.etl.spark import java_home
 from glc.memory import family
 
 HOME = Path(pyspark.__file__).parent
-PATIENCE = 60
+PATIENCE = 120
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def free_port():
@@ -66,6 +68,7 @@ class Cluster:
                 stderr=subprocess.STDOUT,
                 env=self.environment(),
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
         self.processes.append(process)
         return process
@@ -99,6 +102,11 @@ class Cluster:
             kill(process.pid)
         for process in self.processes:
             process.wait()
+
+
+def _end_with_parent():
+    """Have the kernel kill this process when the one that started it ends, however it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def kill(process):
