@@ -136,10 +136,10 @@ def read(loader: batches.Batches, steps: int) -> float:
     warm = min(_WARM, total - 1)
     surveys, began = 0, time.perf_counter()
     for step, piece in enumerate(loader):
-        if step == warm:
-            surveys, began = 0, time.perf_counter()
-        else:
+        if step >= warm:
             surveys += len(piece["surveyId"])
+        elif step + 1 == warm:
+            began = time.perf_counter()
         if step + 1 == total:
             break
     return surveys / (time.perf_counter() - began)

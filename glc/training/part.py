@@ -16,7 +16,6 @@ from typing import Literal, TypeVar
 
 import torch
 from torch import distributed
-from torch.distributed.nn.functional import all_reduce
 
 BATCH_ROWS = "batch_rows"
 """Of a batch that is shared: a tensor without axes, int64, the rows that all processes together have of it."""
@@ -25,6 +24,25 @@ _PATIENCE = datetime.timedelta(hours=24)
 T = TypeVar("T")
 Cost = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 """Logits, labels and weights by row, and class weights, to a scalar."""
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, whose gradient is the sum of their gradients."""
+
+    @staticmethod
+    def forward(ctx, values):
+        values = values.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(values)
+        return values
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return _Sum.apply(gradient)
+
+
+def all_reduce(values: torch.Tensor) -> torch.Tensor:
+    """The sum over all processes, through which gradients flow back to each of them."""
+    return _Sum.apply(values)
 
 
 @dataclass(frozen=True)
