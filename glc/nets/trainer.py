@@ -245,7 +245,8 @@ class Learner(pl.LightningModule):
         return logits, targets, *self._loss(logits, targets, batch)
 
     def _loss(self, logits, targets, batch):
-        return self.part.loss(self.loss, logits, targets, batch["weight"], self.class_weights, self._rows(batch))
+        of_rows, rows = self.loss.of_rows, self._rows(batch)
+        return self.part.loss(self.loss, of_rows, logits, targets, batch["weight"], self.class_weights, rows)
 
     def on_train_epoch_start(self) -> None:
         if self.frozen:
@@ -268,7 +269,8 @@ class Learner(pl.LightningModule):
         logits, targets, _, loss = self._step(batch)
         rows, part = self._rows(batch), self.part
         own = slice(part.own(rows))  # without those that stand in
-        self.micro.update(LINKS[self.link](logits[own]), targets[own].int())
+        if own.stop:  # it takes no empty batch
+            self.micro.update(LINKS[self.link](logits[own]), targets[own].int())
         measures = {"valid_loss": loss, "valid_f1": part.mean(top_k_f1(logits, targets), rows)}
         if self.single:
             accuracies = top_k_accuracy(logits, targets, TOPS)

@@ -2,10 +2,9 @@
 
 import torch
 from torch import nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from glc.training.part import Part
+from glc.training.part import Part, all_reduce
 
 
 class SharedBatchNorm(_BatchNorm):

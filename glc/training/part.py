@@ -9,22 +9,40 @@ so that a loss is scaled to make that average the gradient of the whole batch.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from torch import distributed
-from torch.distributed.nn.functional import all_reduce
-
-if TYPE_CHECKING:
-    from glc.training.losses import Loss
 
 BATCH_ROWS = "batch_rows"
 """Of a batch that is shared: a tensor without axes, int64, the rows that all processes together have of it."""
 _PATIENCE = datetime.timedelta(hours=24)
 """For the others: the first process may search for a learning rate; who dies is noticed by the program that waits."""
 T = TypeVar("T")
+Cost = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+"""Logits, labels and weights by row, and class weights, to a scalar."""
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, whose gradient is the sum of their gradients."""
+
+    @staticmethod
+    def forward(ctx, values):
+        values = values.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(values)
+        return values
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return _Sum.apply(gradient)
+
+
+def all_reduce(values: torch.Tensor) -> torch.Tensor:
+    """The sum over all processes, through which gradients flow back to each of them."""
+    return _Sum.apply(values)
 
 
 @dataclass(frozen=True)
@@ -122,28 +140,30 @@ class Part:
 
     def loss(
         self,
-        loss: Loss,
+        cost: Cost,
+        of_rows: Literal["mean", "sum", "joint"],
         logits: torch.Tensor,
-        targets: torch.Tensor,
+        labels: torch.Tensor,
         weights: torch.Tensor,
         class_weights: torch.Tensor | None,
         total: int,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss of a batch of which this process has some rows.
 
-        loss : whose `of_rows` says how those of rows make up that of the batch
-        logits, targets, weights, class_weights : as of `Loss.__call__`, of its rows
+        cost : called with all that follows except `total`
+        of_rows : how the costs of parts make up that of the batch, see `glc.training.losses.Loss`
+        logits, labels, weights, class_weights : (row, ...) of its rows; the last one (class,)
         total : rows of the batch
         returns : (what is to be minimised here, the loss of the whole batch without a gradient)
         """
         if self.count == 1:
-            value = loss(logits, targets, weights, class_weights)
+            value = cost(logits, labels, weights, class_weights)
             return value, value.detach()
-        if loss.of_rows == "joint":
-            value = loss(*(self.whole(part, total) for part in (logits, targets, weights)), class_weights)
+        if of_rows == "joint":
+            value = cost(*(self.whole(values, total) for values in (logits, labels, weights)), class_weights)
             return value, value.detach()
-        value = loss(logits, targets, weights, class_weights)
-        share = value * (len(logits) / total) if loss.of_rows == "mean" else value
+        value = cost(logits, labels, weights, class_weights)
+        share = value * (len(logits) / total) if of_rows == "mean" else value
         return share * self.count, self.total(share)
 
     def from_first(self, value: T) -> T:

@@ -25,7 +25,7 @@ CLASSES, ROWS, BATCH = (
 )  # the last batch has three rows, that of the validation one, of which a process has none
 SHARED = config.Train(max_epochs=4, batch_size=BATCH, learning_rate=3e-3, patience=9)  # 20 steps
 PLACES = config.Choice("geolocation", {"latent": 16, "jitter_m": 0.0})
-TILES = config.Choice("tile_cnn", {"channels": 8, "reduced": 4, "latent": 8})
+TILES = config.Choice("tile_cnn", {"channels": 8, "reduced": 4, "latent": 8, "symmetries": False})
 TIGHNARI = config.Choice("tighnari", models.get("tighnari").trial)
 LAYOUTS = {
     "tiles": Layout("pixels", ("red", "nir"), 32, 32, 32),

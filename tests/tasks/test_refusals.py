@@ -70,6 +70,9 @@ def settings():
         ("memory_gb", "nan", ("from 2",)),
         ("memory_gb", "100000", (f"has {memory.of_machine():.1f}",)),
         ("verbose", "perhaps", ("true or false",)),
+        ("devices", "0", ("how many, from 1",)),
+        ("devices", "two", ("how many, from 1",)),
+        ("compile", "perhaps", ("true or false",)),
         ("root", " ", ("a folder",)),
         ("spark_memory", "3g", ("unknown key", "memory_gb")),
         ("acelerator", "cpu", ("unknown key", "did you mean 'accelerator'")),
@@ -233,6 +236,30 @@ def test_a_task_that_trains_no_net_needs_neither_gpu_nor_key(settings, monkeypat
     ]
     for task in preflight._pending(Folds(dataset="virtual:tiny", root="/no/such")):
         task.check()
+
+
+def test_more_processes_of_a_training_than_gpus_or_memory_are_refused(settings, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    settings("devices", "3")
+    settings("memory_gb", "4")
+    with pytest.raises(ConfigError, match=r"devices: found 3, expected at most 2: each process takes 0.7 GB"):
+        preflight.check_training()
+    settings("devices", "2")
+    preflight.check_training()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ConfigError, match=r"devices: found 2, expected at most 1, the GPUs of this machine"):
+        preflight.check_training()
+    settings("accelerator", "cpu")
+    preflight.check_training()
+
+
+def test_nets_are_not_compiled_without_a_compiler(settings, monkeypatch):
+    settings("compile", "true")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ConfigError, match=r"compile: found true, but there is no C\+\+ compiler \(no-such-compiler\)"):
+        preflight.check_training()
+    monkeypatch.setenv("CXX", "true")
+    preflight.check_training()
 
 
 def test_a_logger_that_is_not_installed_is_refused_before_training(settings, monkeypatch):

@@ -163,7 +163,9 @@ def test_the_average_gradient_of_the_parts_is_that_of_the_batch(monkeypatch, los
     def gradient(part):
         parameters = net.clone().requires_grad_()
         batch = part.take({"x": x, "y": targets, "weight": weights})
-        value, of_batch = part.loss(loss, batch["x"] @ parameters, batch["y"], batch["weight"], class_weights, rows)
+        value, of_batch = part.loss(
+            loss, loss.of_rows, batch["x"] @ parameters, batch["y"], batch["weight"], class_weights, rows
+        )
         value.backward()
         return parameters.grad, of_batch
 
