@@ -8,7 +8,7 @@ from luigi.task import flatten
 from rich.text import Text
 
 from glc import tasks as _tasks  # noqa: F401 - registers them by name
-from glc.cli import estimate, output
+from glc.cli import costs, output
 from glc.errors import DamagedError
 from glc.tasks.console.stages import describe
 
@@ -55,7 +55,7 @@ def planned(task: str, options: dict[str, str]) -> tuple:
 def show(task: str, options: dict[str, str]) -> int:
     """Print the plan of a task (of `glc.tasks`) with these options; returns the exit code."""
     top, of_run = planned(task, options)
-    estimates = estimate.Estimates(of_run) if "dataset" in top.to_str_params() else None
+    estimates = costs.Estimates(of_run) if "dataset" in top.to_str_params() else None
     table = output.table("", "task", "", "state")
     for header in ("minutes", "memory GB", "disk GB") if estimates else ():
         table.add_column(header, justify="right")
@@ -64,15 +64,15 @@ def show(task: str, options: dict[str, str]) -> int:
         other = facts["experiment"] if facts["experiment"] != top.to_str_params()["experiment"] else ""
         details = " ".join(word for word in (other, facts["details"]) if word)
         wanted = estimates is not None and each in estimates.by_task
-        costs = estimate.of_task(estimates.by_task[each]) if wanted else ()
-        table.add_row(str(number), facts["family"], details, Text(state, STYLES[state]), *costs)
+        figures = costs.of_task(estimates.by_task[each]) if wanted else ()
+        table.add_row(str(number), facts["family"], details, Text(state, STYLES[state]), *figures)
     screen = output.screen()
     screen.print(table)
     counts = {state: sum(other == state for _, other in of_run) for state in STYLES}
     text = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     print(f"\n{len(of_run)} tasks: {text}; outputs go to {top.root}", file=sys.stdout)
     if estimates is not None and estimates.by_task:
-        minutes, memory, disk = estimate.figures(estimates.seconds, estimates.memory_gb, estimates.disk_gb)
+        minutes, memory, disk = costs.figures(estimates.seconds, estimates.memory_gb, estimates.disk_gb)
         print(f"about {minutes} minutes, {memory} GB of memory, {disk} GB on disk", file=sys.stdout)
         for note in estimates.notes(Path(top.root)):
             print(note, file=sys.stdout)

@@ -2,5 +2,5 @@
 
 `sizes` counts a dataset, `sample` without reading its files; `work` says how much a task has to do; `curves` turns that
 into seconds, MB and bytes with the coefficients in ``curves.json``, which `fit` makes from the manifests of finished
-runs (``python -m glc.costs.fit ROOT …``). Nothing here knows Luigi: `glc.cli.estimate` asks for the tasks of a run.
+runs (``python -m glc.costs.fit ROOT …``). Nothing here knows Luigi: `glc.cli.costs` asks for the tasks of a run.
 """

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from glc import storage
 from glc.costs import curves, fitting, machine, runs
-from glc.costs.curves import Costs, Measurement
+from glc.costs.curves import Costs
 from glc.costs.runs import Judgement, Outputs
 from glc.errors import DataError, run_command
 
@@ -51,21 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     curves.write(costs, chosen.out)
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(_kinds(costs))
-    judged = [judgement for root in outputs for judgement in judgements(root, measured)]
+    judged = [judged for root in outputs for run in root.runs() if (judged := runs.judge(run, measured)) is not None]
     if judged:
         console.print(_judged(judged))
     print(f"{len(costs.curves)} curves from {len(measured)} measurements: {chosen.out}")
-
-
-def judgements(outputs: Outputs, measured: Sequence[Measurement]) -> list[Judgement]:
-    """The finished runs, each with its estimate from the measurements of all other datasets."""
-    result = []
-    for run in outputs.runs():
-        others = runs.without(measured, run.dataset)
-        known = {each.kind for each in others}
-        if any(each.kind in known for each in run.measurements):
-            result.append(runs.judge(run, fitting.fit_all(others)))
-    return result
 
 
 def _kinds(costs: Costs) -> Table:

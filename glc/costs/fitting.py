@@ -10,9 +10,11 @@ from glc.costs.curves import QUANTITIES, Curve, Curves, Measurement
 
 LEAST = {"seconds": 0.5, "memory_mb": 50.0, "bytes": 1e5}
 """Below these, differences do not count."""
-START = {"seconds": 0.5, "memory_mb": 600.0, "bytes": 0.0}
-"""What is taken for constant where one dataset alone was measured: a program with its libraries."""
+START = {"seconds": 0.5, "memory_mb": 1_600.0, "bytes": 0.0}
+"""What is taken for constant where one dataset alone was measured: a program with its libraries, and an idle Java."""
 POWERS = np.round(np.arange(0.6, 1.21, 0.05), 2)
+ROUNDS = 6
+"""Fits, each with errors relative to the estimates of the one before and the values."""
 BETTER = 0.9
 """A power other than 1 is taken where it makes the error of datasets that were left out so much smaller."""
 
@@ -69,9 +71,12 @@ class _Points:
             return Curve(start, tuple(float(own) for own in rate / terms / scale), power)
         together = datasets <= terms  # too few to tell the terms apart
         columns = shares.mean(axis=1, keepdims=True) if together else shares
-        weights = 1 / np.maximum(self.values, LEAST[self.quantity])
-        design = np.column_stack([np.ones(len(self.values)), columns])
-        solved, _ = optimize.nnls(design * weights[:, None], self.values * weights)
+        values = np.maximum(self.values, LEAST[self.quantity])
+        design, estimates = np.column_stack([np.ones(len(values)), columns]), values
+        for _ in range(ROUNDS):  # errors relative to values alone would favour what is too low
+            weights = 1 / np.sqrt(values * estimates)
+            solved, _ = optimize.nnls(design * weights[:, None], self.values * weights)
+            estimates = np.maximum(design @ solved, LEAST[self.quantity])
         rates = np.full(terms, solved[1] / terms) if together else solved[1:]
         return Curve(float(solved[0]), tuple(float(rate) for rate in rates / scale), power)
 

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glc import products, storage, world
-from glc.costs import sizes, work
-from glc.costs.curves import Curves, Measurement
+from glc.costs import fitting, sizes, work
+from glc.costs.curves import Measurement
 from glc.costs.sizes import Sizes
 from glc.costs.work import Job
-from glc.errors import DataError
 from glc.types import Facts
 
 CLOCKS = {"wall": "seconds", "processor": "cpu_seconds"}
 """Clock -> key of the manifests. Processor time is what a busy machine measures; all cores count."""
+LEAST_DATASETS = 2
+"""Datasets whose measurements are enough for a curve that another is judged by: one cannot show any growth."""
 _VIRTUAL = "virtual:"
 
 
@@ -30,7 +31,7 @@ class Run:
 class Judgement:
     """A run, and its estimate by curves of other datasets.
 
-    left_out : kinds that no other dataset has measured; they are in neither sum
+    left_out : kinds that fewer than `LEAST_DATASETS` other datasets have measured; they are in neither sum
     """
 
     run: Run
@@ -126,25 +127,25 @@ def mean(measurements: Iterable[Measurement]) -> list[Measurement]:
     ]
 
 
-def judge(run: Run, curves: Curves) -> Judgement:
-    """A run compared with its estimate.
+def judge(run: Run, measured: Sequence[Measurement]) -> Judgement | None:
+    """A run compared with its estimate from other datasets; None where these have measured none of its tasks.
 
-    curves : fitted without the run's dataset; a DataError where they know none of its tasks
+    measured : of all datasets; those of the run's own are left out
     """
-    judged = [each for each in run.measurements if each.kind in curves]
+    others = [each for each in measured if each.dataset != run.dataset]
+    datasets: dict[str, set[str]] = {}
+    for each in others:
+        datasets.setdefault(each.kind, set()).add(each.dataset)
+    known = {kind for kind, names in datasets.items() if len(names) >= LEAST_DATASETS}
+    judged = [each for each in run.measurements if each.kind in known]
     if not judged:
-        raise DataError(f"{run.experiment} on {run.dataset}: no other dataset has measured any of its tasks")
-    left_out = sorted({each.kind for each in run.measurements if each.kind not in curves})
+        return None
+    curves = fitting.fit_all(each for each in others if each.kind in known)
     return Judgement(
         run=run,
         measured_s=sum(each.seconds for each in judged),
         estimated_s=sum(curves[each.kind]["seconds"].at(each.terms) for each in judged),
         measured_mb=max(each.memory_mb for each in judged),
         estimated_mb=max(curves[each.kind]["memory_mb"].at(each.terms) for each in judged),
-        left_out=tuple(left_out),
+        left_out=tuple(sorted({each.kind for each in run.measurements if each.kind not in known})),
     )
-
-
-def without(measurements: Sequence[Measurement], dataset: str) -> list[Measurement]:
-    """The measurements of all other datasets."""
-    return [each for each in measurements if each.dataset != dataset]

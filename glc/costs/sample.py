@@ -3,7 +3,7 @@
 import csv
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def _key_columns(table: Table) -> list[str]:
     return [known[name] for name in ours if name in known]
 
 
-def _values(rows, names: Sequence[str], columns: Sequence[str]) -> list[str]:
+def _values(rows: Iterable[Sequence[str]], names: Sequence[str], columns: Sequence[str]) -> list[str]:
     """What each row has in the columns that the file has, joined; nothing where it has none of them."""
     at = [names.index(column) for column in columns if column in names]
     return ["\t".join(row[column] for column in at) for row in rows] if at else []

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from glc import storage, world
-from glc.cli import estimate, plan
+from glc.cli import costs as run_costs
+from glc.cli import plan
 from glc.cli.commands import app
 from glc.costs import curves
 from glc.costs.curves import Curve
@@ -105,11 +106,11 @@ def test_a_dataset_in_a_folder_is_counted_until_its_tables_say_it(tmp_path):
     world.write(world.SIZES["tiny"], data, parts=("metadata",))
     options = {"experiment": "votes", "dataset": str(data), "root": str(tmp_path / "out")}
     _, tasks = plan.planned("Submission", options)
-    assert estimate.Estimates(tasks, 1.0).sizes.training_surveys == world.SIZES["tiny"].n_pa
+    assert run_costs.Estimates(tasks, 1.0).sizes.training_surveys == world.SIZES["tiny"].n_pa
     surveys = Surveys(root=options["root"], dataset=str(data))
     counts = {name: {"occurrences": 77, "surveys": 7} for name in ("pa_train", "pa_test", "po")}
     facts = {"train": "pa_train", "test": "pa_test", "datasets": counts, "species": {"number": 5}}
     with storage.atomic_directory(surveys.folder, **facts):
         pass
     _, tasks = plan.planned("Submission", options)
-    assert estimate.Estimates(tasks, 1.0).sizes.training_surveys == 7
+    assert run_costs.Estimates(tasks, 1.0).sizes.training_surveys == 7

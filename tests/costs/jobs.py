@@ -1,6 +1,6 @@
 """Jobs of tasks."""
 
-from glc.cli.estimate import Jobs
+from glc.cli.costs import Jobs
 
 
 def job_of(task):

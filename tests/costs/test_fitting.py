@@ -48,9 +48,15 @@ def test_nothing_in_a_curve_is_negative():
 def test_a_run_is_judged_by_curves_of_other_datasets():
     own = Measurement("z", "Surveys", (1e5,), 100.0, 900.0, 1.0)
     of_others = measured(lambda size: 2e-4 * size)
-    judgement = runs.judge(runs.Run("z", "votes", (own,)), fitting.fit_all(runs.without([*of_others, own], "z")))
+    judgement = runs.judge(runs.Run("z", "votes", (own,)), [*of_others, own])
     assert judgement.measured_s == 100
     assert judgement.estimated_s == pytest.approx(20, rel=0.05)
+    assert judgement.left_out == ()
+
+
+def test_one_other_dataset_is_not_enough_to_judge_by():
+    own = Measurement("z", "Surveys", (1e5,), 100.0, 900.0, 1.0)
+    assert runs.judge(runs.Run("z", "votes", (own,)), [*measured(lambda size: 1, sizes=[1e3]), own]) is None
 
 
 def test_measurements_of_folds_are_one():

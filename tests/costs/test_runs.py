@@ -54,15 +54,16 @@ def test_the_clock_may_be_that_of_the_processor(tmp_path):
 def test_the_command_fits_and_judges_each_dataset_by_the_others(tmp_path, capsys):
     run(tmp_path, "virtual:a", seconds=10)
     run(tmp_path, "/data/b", seconds=20)
+    run(tmp_path, "/data/c", seconds=20)
     fit.main([str(tmp_path), "--out", str(tmp_path / "curves.json")])
     costs = curves.read(tmp_path / "curves.json")
     assert set(costs.curves) == {"Surveys", "Folds", "Submission"}
-    assert {each.dataset for each in costs.measurements} == {"virtual-a", "b"}
+    assert {each.dataset for each in costs.measurements} == {"virtual-a", "b", "c"}
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     words = next(line.split() for line in lines if line.startswith("votes on virtual-a"))
     assert words[3:6] == ["30", "60", "2.00"]
     words = next(line.split() for line in lines if line.startswith("votes on b"))
-    assert words[3:6] == ["60", "30", "0.50"]
+    assert words[3:6] == ["60", "40", "0.67"]
 
 
 def test_a_folder_without_runs_says_what_to_do(tmp_path):
