@@ -7,11 +7,16 @@ from pathlib import Path
 from glc import config, registry
 from glc.errors import DataError
 from glc.prediction import sets
+from glc.references import paper_named
 from glc.surveys import SurveyData
 from glc.tasks.base import DatasetTask, ProductTask
 from glc.tasks.parameters import ExperimentParameter, imagery_folder
 from glc.tasks.surveys import ReadsSurveys
 from glc.types import JSON
+
+
+OWN = "ours"
+"""In place of a paper, of experiments and tables that are of none."""
 
 
 class ExperimentTask(ReadsSurveys, DatasetTask):
@@ -73,7 +78,17 @@ class ExperimentTask(ReadsSurveys, DatasetTask):
 
     def shown(self) -> dict[str, JSON]:
         """The settings that W&B shows of this task."""
-        return self.own_parameters() | {"dataset": self.subject}
+        return self.own_parameters() | {"experiment": self.settings.name, "dataset": self.subject, "paper": self.paper}
+
+    @property
+    def paper(self) -> str:
+        """The paper that the experiment is of, or *ours*."""
+        return paper_named(self.settings.description) or OWN
+
+    @property
+    def group(self) -> str:
+        """The group of its runs at W&B: those of a dataset and a paper."""
+        return f"{self.subject}: {self.paper}"
 
     def setting(self, path: str) -> JSON:
         """What counts of a section, or of a key such as ``scores.keep``, as plain values."""

@@ -12,13 +12,12 @@ from glc.errors import explain
 from glc.tasks import attempts
 from glc.tasks.base import GlcTask
 from glc.tasks.console import signals
+from glc.tasks.experiment import OWN
 from glc.tasks.machine import machine, wandb
 from glc.tasks.preflight import check_wandb, is_commands_own
 from glc.types import JSON
 
 log = logging.getLogger(__name__)
-OWN = "ours"
-"""In place of a paper, of experiments and tables that are of none."""
 
 
 class WandbTask(GlcTask):
@@ -46,7 +45,7 @@ class WandbTask(GlcTask):
             signals.check()
             if is_commands_own(self):
                 raise
-            log.exception("no run at W&B")
+            log.info("there is no run at W&B", exc_info=True)
             self.failure = explain(error)
             attempts.note(self.identity)
 
