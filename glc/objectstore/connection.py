@@ -58,9 +58,7 @@ class Progress(Callback):
             self.furthest, self.moved = self.value, time.monotonic()
 
 
-def patiently(
-    files: "AbstractFileSystem", method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
-) -> T:
+def patiently(files: "AbstractFileSystem", method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call an asynchronous method of a file system, and give up when nothing moves; a SilenceError says so.
 
     method : such as ``files._get_file``; its `callback`, if it takes one, is a `Progress`

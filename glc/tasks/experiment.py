@@ -5,15 +5,11 @@ from functools import cached_property
 from pathlib import Path
 
 from glc import config, registry
-from glc.errors import DataError
-from glc.prediction import sets
 from glc.references import paper_named
-from glc.surveys import SurveyData
 from glc.tasks.base import DatasetTask, ProductTask
 from glc.tasks.parameters import ExperimentParameter, imagery_folder
 from glc.tasks.surveys import ReadsSurveys
 from glc.types import JSON
-
 
 OWN = "ours"
 """In place of a paper, of experiments and tables that are of none."""
@@ -55,13 +51,7 @@ class ExperimentTask(ReadsSurveys, DatasetTask):
     def check(self) -> None:
         if self.presence_only:
             config.refuse_without_surveys(self.settings, self.subject)
-
-    def read_surveys(self) -> SurveyData:
-        """The surveys with their folds; too few of them to decide on are refused here, before anything is trained."""
-        data = super().read_surveys()
-        if not data.relative and self.validation.run == 1 and data.places["block"].iloc[data.valid(0)].nunique() < 2:
-            raise DataError(sets.SINGLE_BLOCK)
-        return data
+        self.refuse_single_block()
 
     def own_parameters(self) -> dict[str, JSON]:
         return super().own_parameters() | {path: self.setting(path) for path in self.sections}

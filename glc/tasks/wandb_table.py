@@ -81,7 +81,11 @@ class WandbTask(GlcTask):
             return [f"W&B: run {facts['run']} of project {facts['project']}"]
         folder = Path(self.root) / FOLDER / facts["offline"][0]
         mode = machine().wandb_mode
-        cause = f"warning: W&B did not take run {facts['run']}, which is" if mode == "online" else f"W&B: run {facts['run']}"
+        cause = (
+            f"warning: W&B did not take run {facts['run']}, which is"
+            if mode == "online"
+            else f"W&B: run {facts['run']}"
+        )
         return [f"{cause} in {folder}", "  upload it with: glc wandb sync"]
 
 

@@ -110,7 +110,16 @@ def agent(tmp_path, monkeypatch):
 
 
 def test_what_an_agent_starts_is_understood(agent, tmp_path, capfd):
-    options = ["--dataset", "virtual:tiny", "--root", str(tmp_path), "--dry-run", "--", "--machine-wandb-mode", "online"]
+    options = [
+        "--dataset",
+        "virtual:tiny",
+        "--root",
+        str(tmp_path),
+        "--dry-run",
+        "--",
+        "--machine-wandb-mode",
+        "online",
+    ]
     code, text = agent(options, capfd)
     assert code == 0, text
     assert "Submission" in text

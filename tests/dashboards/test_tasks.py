@@ -88,9 +88,7 @@ def test_where_wandb_cannot_be_used_online_the_run_waits_for_its_upload(tmp_path
     assert build(Plain(root=str(tmp_path))) == (True, [])
 
 
-def test_a_run_that_cannot_be_written_is_a_warning_and_tried_again_by_the_next_command(
-    tmp_path, settings, monkeypatch
-):
+def test_a_run_that_cannot_be_written_is_a_warning_and_tried_again_by_the_next_command(tmp_path, settings, monkeypatch):
     monkeypatch.setattr(attempts, "_shared", bytearray(64))
     settings("wandb_mode", "offline")
     (tmp_path / "wandb").touch()  # no folder can be made there

@@ -44,7 +44,9 @@ def _store():
 )
 def test_a_refusal_of_google_names_the_remedy_soon(google, status, message):
     server, began = google(status, message), time.monotonic()
-    with pytest.raises(StoreError, match=f"^{URL}: access is denied .*{message}.*gcloud auth application-default") as raised:
+    with pytest.raises(
+        StoreError, match=f"^{URL}: access is denied .*{message}.*gcloud auth application-default"
+    ) as raised:
         _store().write(".glc", b"{}")
     assert "\n" not in str(raised.value)
     assert server.requests <= connection.REFUSALS
