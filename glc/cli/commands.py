@@ -380,12 +380,19 @@ def clean(
 
 
 @app.command()
-def verify(root: RootOption = "", verbose: VerboseOption = False) -> None:
-    """Compare every output with the checksums in its manifest.
+def verify(
+    root: RootOption = "",
+    content: Annotated[
+        bool,
+        typer.Option("--content", help="Of a root in an object store, download every file and compare its sha256."),
+    ] = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Compare every output with the checksums in its manifest; in an object store with the sizes there.
 
     Damaged ones are listed with what to do about them; then the exit code is 30.
     """
-    _luigi("Verify", {"root": root}, [], verbose)
+    _luigi("Verify", {"root": root}, ["--content"] * content, verbose)
 
 
 @app.command(context_settings={"allow_extra_args": True})

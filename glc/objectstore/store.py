@@ -35,6 +35,10 @@ class StoreError(DataError):
     """An object store that cannot be reached, or refuses."""
 
 
+class DeniedError(StoreError):
+    """An object store that refuses this account."""
+
+
 class StoredDamageError(DamagedError):
     """An output in an object store that is not what was written.
 
@@ -194,7 +198,7 @@ class Store:
                 ) from error
             remedy = _REMEDIES.get(self.scheme, "check the credentials")
             text = f"{self.url}: {cause}, expected credentials of an account that may use it; {remedy}"
-            raise StoreError(text) from None
+            raise DeniedError(text) from None
 
     def _no_bucket(self) -> str:
         make = _MAKE_BUCKET.get(self.scheme, "make it").format(bucket=self.bucket)

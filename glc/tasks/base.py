@@ -53,6 +53,8 @@ class GlcTask(ConsoleTask):
         description="folder of all outputs (default: root of [machine])",
     )
     version = 1
+    only_looked_at = False
+    """Whether it is a page for people: a copy on this machine is enough where the store of ROOT takes no files."""
     _made, _by_parameters = False, ""
 
     @property
@@ -196,7 +198,7 @@ class GlcTask(ConsoleTask):
     def _lease(self) -> contextlib.AbstractContextManager[None]:
         """Where machines share ROOT in an object store: the right to make this output."""
         mirror = objectstore.opened(self.folder)
-        if mirror is None:
+        if mirror is None or mirror.read_only:
             return contextlib.nullcontext()
         return mirror.lease(
             self.folder,
@@ -207,7 +209,7 @@ class GlcTask(ConsoleTask):
     def _upload(self) -> None:
         """Upload the output to the object store, if ROOT is in one that does not have it."""
         mirror = objectstore.opened(self.folder)
-        if mirror is not None and not mirror.holds(self.folder):
+        if mirror is not None and not mirror.read_only and not mirror.holds(self.folder):
             self.status("uploading")
             mirror.publish(self.folder)
 

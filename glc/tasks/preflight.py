@@ -4,6 +4,7 @@ Luigi makes the task of a command line once it has read it. `before` is called t
 with its text and exit code 40, before scheduling and before Spark.
 """
 
+import logging
 import socket
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,12 +17,13 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task import flatten
 
-from glc import memory
+from glc import memory, objectstore
 from glc.dashboards.run import has_key
 from glc.errors import ConfigError, GlcError
 from glc.etl.cluster import driver_address
 from glc.tasks.machine import machine
 
+log = logging.getLogger(__name__)
 PATIENCE = 1.5
 """Seconds to wait for the central scheduler."""
 
@@ -43,6 +45,10 @@ class Checked(Protocol):
     @property
     def resources(self) -> Mapping[str, int]:
         """What Luigi gives to a limited number of tasks at a time, such as ``spark``."""
+
+    @property
+    def only_looked_at(self) -> bool:
+        """Whether it is a page for people."""
 
     def complete(self) -> bool:
         """Whether it need not run."""
@@ -85,6 +91,7 @@ def check(task: Checked) -> None:
         driver_address(machine().spark_master)
     if pending:
         check_root(Path(task.root))
+        check_store(Path(task.root), pending)
 
 
 def _pending(top: Checked) -> list[Checked]:
@@ -143,6 +150,23 @@ def check_root(root: Path) -> None:
         raise ConfigError(
             f"--root {root} (make: ROOT=): cannot be written ({error.strerror}); choose another folder"
         ) from None
+
+
+def check_store(root: Path, pending: Sequence[Checked]) -> None:
+    """Refuse a root in an object store that takes no files, unless all that is missing is pages for people.
+
+    pending : tasks that would run
+    """
+    mirror = objectstore.opened(root)
+    if mirror is None:
+        return
+    try:
+        mirror.check_writable()
+    except objectstore.DeniedError as error:
+        if not all(task.only_looked_at for task in pending):
+            raise
+        mirror.read_only = True
+        log.warning("what is made is kept on this machine alone: %s", error)
 
 
 def check_training() -> None:

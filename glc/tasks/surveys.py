@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from glc import config, editions, schema, storage, world
+from glc.errors import DataError
+from glc.prediction import sets
 from glc.surveys import SurveyData
 from glc.surveys import read as read_survey_data
 from glc.tasks.base import DatasetTask, GlcTask, spark
@@ -155,8 +157,17 @@ class ReadsSurveys(_Mixed):
         return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
 
     def read_surveys(self) -> SurveyData:
-        """The dataset's surveys with their folds."""
-        return read_survey_data(self.clone(Surveys).folder, self.clone(Folds).folder)
+        """The dataset's surveys with their folds; too few of them to decide on are refused."""
+        data = read_survey_data(self.clone(Surveys).folder, self.clone(Folds).folder)
+        one_fold = not data.relative and self.validation.run == 1
+        if one_fold and data.places["block"].iloc[data.valid(0)].nunique() < 2:
+            raise DataError(sets.SINGLE_BLOCK)
+        return data
+
+    def refuse_single_block(self) -> None:
+        """Raise a DataError where one fold of one block is run, as far as finished folds say so."""
+        if self.validation.run == 1 and self.clone(Folds).complete():
+            self.read_surveys()
 
 
 class ReadsTruth(_Mixed):

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glc.tasks.base import GlcTask, ProductTask, Published
+from glc.tasks.experiment import OWN
 from glc.tasks.machine import logs_to_wandb
-from glc.tasks.wandb_table import OWN, WandbTable
+from glc.tasks.wandb_table import WandbTable
 
 
 class TableTask(ProductTask):

@@ -7,9 +7,9 @@ import luigi
 import pytest
 
 from glc import storage
-from glc.dashboards import run
+from glc.dashboards import panels, run
 from glc.dashboards.run import offline_runs
-from glc.tasks import Model, Submission, WandbRun, WandbTable, attempts
+from glc.tasks import Fit, Model, Submission, WandbRun, WandbTable, attempts
 from glc.tasks.machine import machine, training
 from glc.tasks.table import TableTask
 from tests.dashboards import offline
@@ -132,6 +132,14 @@ def test_logging_changes_no_identity(product, tmp_path, settings):
     assert made().identity == silent.identity == follower.product
     settings("logger", "csv")
     assert made().followers() == []
+
+
+@pytest.mark.parametrize(("experiment", "paper"), [("geolocation-table2", "DS@GT 2024"), ("best", "ours")])
+def test_trainings_are_in_the_group_of_their_experiment(tmp_path, experiment, paper):
+    names = {"root": str(tmp_path), "dataset": "virtual:tiny", "experiment": experiment}
+    run_of_experiment, fold = WandbRun(**names), Fit(**names, fold=1)
+    assert run_of_experiment.group == fold.group == f"virtual-tiny: {paper}"
+    assert [fold.shown()[key] for key in panels.GROUPS] == ["virtual-tiny", paper]
 
 
 def test_in_a_sweep_the_run_is_the_agents(tmp_path, settings, monkeypatch):

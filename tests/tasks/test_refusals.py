@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import rasterio
 import torch
+from luigi.cmdline_parser import CmdlineParser
 from rasterio.transform import from_origin
 
 from glc import config, memory, storage, world
@@ -361,6 +362,24 @@ def test_an_unknown_option_is_answered_with_the_nearest():  # 20
     assert options.suggestions(command) == ["error: unknown option --experimnt; did you mean '--experiment'?"]
     assert options.suggestions(["Submission", "--dataset", "d", "--exper", "votes", "--machine-verbose"]) == []
     assert options.suggestions(["Submision", "--experimnt"]) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--bad-option", "1"], "error: unknown option --bad-option; --help lists the options"),
+        (["--experimnt", "votes"], "error: unknown option --experimnt; did you mean '--experiment'?"),
+        (["--dataset"], "error: argument --dataset: expected one argument; --help lists the options"),
+    ],
+)
+def test_an_option_that_luigi_cannot_read_is_one_line(monkeypatch, capsys, words, line):
+    command = ["Submission", *words]
+    monkeypatch.setattr(CmdlineParser, "_build_parser", CmdlineParser._build_parser)  # undone after the test
+    options.answer_in_one_line(command)
+    with pytest.raises(SystemExit) as end:
+        CmdlineParser(command)
+    assert end.value.code == 2
+    assert capsys.readouterr().err == f"{line}\n"
 
 
 @pytest.mark.parametrize("what", ["code", "text", "cut", "empty"])
