@@ -305,6 +305,9 @@ scheduler: $(READY)  ## the central scheduler, http://localhost:8082 (runs until
 world-check: $(READY)  ## signal of the virtual world: oracle, baselines, gain of each modality
 	$(BIN)/python -m glc.bench.world $(ARGS)
 
+bench-curves: $(READY)  ##+ time and memory by size
+	$(BIN)/python -m glc.bench.curves$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
+
 bench: $(READY)  ## each stage next to what one would otherwise do; bench-STAGE: one
 	$(BIN)/python -m glc.bench$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 

@@ -47,7 +47,7 @@ class Budget:
 
     java_heap : Spark's heap, a quarter
     pixels : decoded imagery that Spark's Python workers hold while tiles are cut, an eighth, all workers together
-    readers : imagery of a net that stays in memory, a quarter; larger imagery is read from a scratch file
+    readers : imagery of a net in memory, a quarter; of larger tables, the row groups that were read last
     The rest is for the program itself: libraries, Java besides its heap, survey tables, examples (at most 1 GB in
     memory), the model and its scores.
     """
@@ -75,6 +75,11 @@ def of_machine() -> float:
         with contextlib.suppress(OSError, ValueError):  # not there, or "max"
             limits.append(int(path.read_text()))
     return min(limits) / 2**30
+
+
+def most_processes(gigabytes: float) -> int:
+    """How many processes may train a net together in a budget of so many GB: half of it is theirs."""
+    return max(1, int(gigabytes / 2 / PYTHON_GB))
 
 
 @contextlib.contextmanager

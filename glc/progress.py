@@ -24,6 +24,11 @@ def report_to(listener: Listener | None) -> None:
     _listeners[:] = [listener] if listener else []
 
 
+def listener() -> Listener | None:
+    """Whom the bars of this process report to; None where they are drawn."""
+    return _listeners[0] if _listeners else None
+
+
 class _Nowhere:
     """A file that keeps nothing: a bar that reports must not write to the screen as well."""
 
@@ -40,7 +45,7 @@ class tqdm(_Tqdm):  # noqa: N801 - takes the place of tqdm.tqdm
     """`tqdm.tqdm` that reports to the listener if there is one, and is silent unless standard error is a terminal."""
 
     def __init__(self, *args: Keywords, disable: bool = False, **kwargs: Keywords) -> None:
-        self._listener = _listeners[0] if _listeners else None
+        self._listener = listener()
         if self._listener:
             kwargs["file"] = _Nowhere()
         super().__init__(*args, disable=bool(disable) or not (self._listener or sys.stderr.isatty()), **kwargs)

@@ -277,11 +277,15 @@ def replaced(folder: StrPath) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_file(path: StrPath) -> Iterator[Path]:
-    """Yield a temporary Path of the same name, which becomes `path` when the block ends without an error."""
+def atomic_file(path: StrPath, within: StrPath | None = None) -> Iterator[Path]:
+    """Yield a temporary Path of the same name, which becomes `path` when the block ends without an error.
+
+    within : existing folder of the temporary file, on the same file system; None: that of `path`, in which a process
+        that is killed leaves it
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with scratch.folder(path.parent, path.name) as out:
+    with scratch.folder(Path(within or path.parent), path.name) as out:
         yield out / path.name
         scratch.flush_entry(out / path.name)
         os.replace(out / path.name, path)

@@ -24,6 +24,7 @@ class Nceas(Benchmark):
     """AUC, PRG-AUC and correlation by region; scores of the regions whose truth is not in the folder."""
 
     benchmark = "nceas"
+    published_in = "Elith et al. 2020"
     data_folder = tables_folder("NCEAS")
     title = "NCEAS benchmark (Elith et al. 2020): presence-only training, independent presence-absence tests"
     pairs = (

@@ -50,6 +50,7 @@ class Table1(CostTable):
 
     title = "LIRMM / Inria 2020, Table 1: runs 1 to 4"
     paper = PAPER
+    published_in = PAPER.name
     measures = {
         f"{name} {title}": (split, measure)
         for split, name in (("valid", "validation"), ("test", "test"))

@@ -31,11 +31,15 @@ from glc.types import JSON
 
 luigi.namespace("location_2024", scope=__name__)
 
+PAPER = "Xiong 2024"
+"""The poster, as the descriptions of its experiments name it; it has no table whose figures could be compared."""
+
 
 class Downstream(LocationTasks):
     """Country, precipitation, temperature, altitude, Köppen class and habitat from the coordinates alone."""
 
     title = "Downstream tasks of a location encoder (poster, experiments A and B)"
+    published_in = PAPER
     remarks = (
         "The control is the same head on harmonics alone. Pre-training works only as far as the encoder beats both the "
         "control and the nearest places.",
@@ -103,6 +107,7 @@ class Species(SeedTable):
     """What a location encoder adds to the geolocation net, compared with its control and raw coordinates."""
 
     title = "A location encoder as a feature of species nets"
+    published_in = PAPER
     folds = CountParameter(default=5, description="folds that are run, out of the ten of each scheme")
     remarks = (
         "The control is the same net on the encoder's feature map without pre-training. Pre-training works only as "

@@ -17,6 +17,7 @@ class Communities(Benchmark):
     """AUC, PRG-AUC and correlation by community and partition."""
 
     benchmark = "norberg"
+    published_in = "Norberg et al. 2019"
     data_folder = tables_folder("NORBERG")
     title = "Norberg et al. 2019: communities, 600 sites to learn from and 600 to predict"
     pairs = (("net", "forest"), *(("ensemble", name) for name in MODELS))

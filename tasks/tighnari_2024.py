@@ -79,6 +79,7 @@ class TighnariTable(SeedTable):
         variable="PRESET", choices=tuple(PRESETS), default="cpu", description="sizes and epochs: cpu or gpu"
     )
     paper = PAPER
+    published_in = PAPER.name
     heading: str
     """The title, without what the image nets start from."""
 
@@ -104,9 +105,9 @@ class TighnariTable(SeedTable):
                 "published widths, of which the preset cpu has a quarter; leave one of the two out"
             )
 
-    def sources(self) -> list[str]:
+    def measured_on(self) -> list[str]:
         changes = ", ".join(f"{key} {value}" for key, value in PRESETS[self.preset].items())
-        return [*super().sources(), f"Preset {self.preset}: {changes}."]
+        return [*super().measured_on(), f"Preset {self.preset}: {changes}."]
 
     def reported(self, row: Row) -> Reported:
         figures = _FIGURES.match(str(row.paper))
@@ -319,6 +320,7 @@ class LossCurves(Losses):
     """Training and validation loss of a table's nets, and of the folds of cross-fusion (Figures 10 and 12)."""
 
     title = "Tighnari"
+    published_in = PAPER.name
     preset = ChoiceParameter(
         variable="PRESET", choices=tuple(PRESETS), default="cpu", description="sizes and epochs: cpu or gpu"
     )

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from glc.bench import stages
 from glc.errors import ConfigError, did_you_mean
 
 
@@ -70,11 +69,11 @@ class Stage:
 
 def names() -> list[str]:
     """Sorted names of all stages; none of them is imported."""
-    return sorted(info.name.replace("_", "-") for info in pkgutil.iter_modules(stages.__path__))
+    return sorted(info.name.replace("_", "-") for info in pkgutil.iter_modules([str(Path(__file__).parent / "stages")]))
 
 
 def get(name: str) -> Stage:
     """The stage of a name, such as ``tiles-large``; a ConfigError lists the names."""
     if name not in names():
         raise ConfigError(f"unknown stage {name!r}; expected one of: {', '.join(names())}{did_you_mean(name, names())}")
-    return importlib.import_module(f"{stages.__name__}.{name.replace('-', '_')}").STAGE
+    return importlib.import_module(f"{__package__}.stages.{name.replace('-', '_')}").STAGE

@@ -122,6 +122,43 @@ def run(
     _luigi(task, options, [*own, *more], verbose)  # what follows -- is read last and wins
 
 
+@app.command()
+def estimate(
+    experiment: Experiment,
+    dataset: DatasetOption = "virtual:small",
+    root: RootOption = "",
+    imagery: ImageryOption = "",
+    weights: Annotated[
+        str, typer.Option("--weights-folder", help="Folder of pre-trained weights.", show_default=False)
+    ] = "",
+    speed: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="How fast this machine is, compared with that of the curves.",
+            show_default="measured, 0.2 s",
+        ),
+    ] = 0,
+) -> None:
+    """Estimate minutes, memory and disk of an experiment before it runs.
+
+    What is finished costs nothing. The curves are fitted to measured runs (python -m glc.costs.fit); the dataset is
+    counted from a sample of its lines.
+    """
+    from glc.config import is_of_encoder
+
+    if is_of_encoder(experiment):
+        raise ConfigError(
+            f"experiment {experiment}: it trains a location encoder on imagery of the globe, expected an experiment on "
+            f"a dataset; to see its tasks: glc run {experiment} --dry-run"
+        )
+    from glc.cli import estimate
+
+    options = {"experiment": experiment, "dataset": dataset, "root": root, "imagery_folder": imagery}
+    options |= {"weights_folder": weights}
+    raise typer.Exit(estimate.show("Submission", {name: value for name, value in options.items() if value}, speed))
+
+
 @app.command(name="map", context_settings={"allow_extra_args": True})
 def distribution_map(
     context: typer.Context,
@@ -343,12 +380,19 @@ def clean(
 
 
 @app.command()
-def verify(root: RootOption = "", verbose: VerboseOption = False) -> None:
-    """Compare every output with the checksums in its manifest.
+def verify(
+    root: RootOption = "",
+    content: Annotated[
+        bool,
+        typer.Option("--content", help="Of a root in an object store, download every file and compare its sha256."),
+    ] = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Compare every output with the checksums in its manifest; in an object store with the sizes there.
 
     Damaged ones are listed with what to do about them; then the exit code is 30.
     """
-    _luigi("Verify", {"root": root}, [], verbose)
+    _luigi("Verify", {"root": root}, ["--content"] * content, verbose)
 
 
 @app.command(context_settings={"allow_extra_args": True})

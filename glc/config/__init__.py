@@ -3,6 +3,7 @@
 from glc.config.check import refuse_without_surveys
 from glc.config.encoder import EncoderExperiment, EncoderPretraining, Head, Localisation
 from glc.config.experiment import (
+    SPATIAL,
     CrossFusion,
     EncoderFile,
     Experiment,
@@ -59,6 +60,7 @@ __all__ = [
     "EACH_ONCE",
     "NONE",
     "SOME",
+    "SPATIAL",
     "Choice",
     "Count",
     "CrossFusion",

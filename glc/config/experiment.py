@@ -50,9 +50,11 @@ class Surveys:
 class Validation:
     """How training surveys are split into folds, and how many folds are run."""
 
-    scheme: Literal["block", "random", "quadrats"] = "block"
-    """block: whole squares of `size_m` go to one fold; random: each survey by itself (as both papers of 2024);
-    quadrats: as random, after a share `held_out` of the squares is held out if the dataset has no test (2020)."""
+    scheme: Literal["block", "knndm", "random", "quadrats"] = "block"
+    """block: whole squares of `size_m` go to one fold; knndm: squares of the size with which surveys are as far from
+    other folds as the surveys to predict are from the training surveys (Linnenbrink et al. 2024); random: each survey
+    by itself (as both papers of 2024); quadrats: as random, after a share `held_out` of the squares is held out if the
+    dataset has no test (2020)."""
     size_m: Positive = 30_000
     """Side of the squares, metres; GeoLifeCLEF 2020's quadrats have 5,000."""
     count: Annotated[int, Ge(2)] = 10
@@ -78,6 +80,10 @@ class Validation:
         return (fold + 1) % self.count if self.stop == "next" else None
 
 
+SPATIAL = ("block", "knndm")
+"""Schemes of `Validation` that keep a survey's surroundings out of what its fold is learnt from."""
+
+
 def caveat(scheme: str, stop: str = "next") -> str:
     """What a validation score has to be shown with; empty where whole blocks are held out and another fold stops.
 
@@ -85,10 +91,10 @@ def caveat(scheme: str, stop: str = "next") -> str:
     stop : of `Validation`, which fold stopped the training
     """
     if stop == "own":
-        if scheme == "block":
+        if scheme in SPATIAL:
             return "fold that also stopped the training: optimistic"
         return f"{scheme} split whose fold also stopped the training: optimistic, more so for new places"
-    return "" if scheme == "block" else f"{scheme} split: optimistic for new places"
+    return "" if scheme in SPATIAL else f"{scheme} split: optimistic for new places"
 
 
 @section

@@ -2,8 +2,10 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict
@@ -14,11 +16,18 @@ from glc.types import JSON
 if TYPE_CHECKING:
     from wandb.sdk.wandb_run import Run
 
+log = logging.getLogger(__name__)
 HOST = "api.wandb.ai"
 FOLDER = "wandb"
 """Folder below ROOT, where W&B puts its files."""
 LONGEST_TAG = 64
 """Characters of a tag, which W&B allows."""
+LONGEST_START = 60.0
+"""Seconds that the start of a run waits for W&B's server."""
+LONGEST_UPLOAD = 900.0
+"""Seconds that the end of a run waits for W&B's server."""
+_unreachable = False
+"""Whether W&B could not be used online in this process: the next run need not wait for that again."""
 
 
 class Wandb(TypedDict):
@@ -75,23 +84,49 @@ def started(settings: Wandb) -> Iterator["Run"]:
     """A run of W&B that ends with the block; all that it writes, artifacts as well, is below ``dir``/wandb.
 
     settings : with another mode than disabled
-    A ConfigError says that W&B cannot start.
+    Where W&B cannot be reached, or does not take the key, the run is written offline, with a warning; so are the later
+    ones of this process. A ConfigError says that W&B cannot start at all.
     """
-    import wandb
-
     options = dict(settings)
-    mode, folder = options.pop("mode"), Path(str(options.pop("dir", ".")))
+    mode, folder = str(options.pop("mode")), Path(str(options.pop("dir", ".")))
     data = folder / FOLDER
     data.mkdir(parents=True, exist_ok=True)
     with _environment(WANDB_DATA_DIR=str(data), WANDB_CACHE_DIR=str(data / "cache")):
+        run = _start(mode, folder, options)
+        began = time.monotonic()
         try:
-            run = wandb.init(mode=mode, dir=folder, settings=wandb.Settings(silent=True, console="off"), **options)
-        except wandb.errors.Error as error:
-            raise ConfigError(
-                f"W&B cannot start in mode {mode!r}: {error}; try: wandb login, or mode offline"
-            ) from error
-        with run:
-            yield run
+            with run:
+                yield run
+                began = time.monotonic()
+        finally:
+            if mode == "online" and time.monotonic() - began >= LONGEST_UPLOAD:
+                log.warning("W&B did not take all of a run in time; upload the rest with: wandb sync %s", run.dir)
+
+
+def _start(mode: str, folder: Path, options: dict[str, object]) -> "Run":
+    """A new run, in mode online or offline."""
+    global _unreachable
+    import wandb
+
+    limits = {"init_timeout": LONGEST_START, "finish_timeout": LONGEST_UPLOAD}
+    quiet = wandb.Settings(silent=True, console="off", **limits)
+    if mode == "online" and _unreachable:
+        mode = "offline"
+    try:
+        return wandb.init(mode=mode, dir=folder, settings=quiet, **options)
+    except (wandb.errors.Error, ValueError, OSError) as error:
+        # W&B adds advice on its settings, and leaves some texts empty
+        cause = str(error).strip().split("\n")[0].replace("<no message>", "") or type(error).__name__
+        if mode != "online":
+            raise ConfigError(f"W&B cannot start in mode {mode!r}: {cause}; try: wandb_mode = disabled") from error
+        _unreachable = True
+        log.warning(
+            "W&B cannot be used online (%s); runs are kept in %s, upload them with: glc wandb sync",
+            cause,
+            folder / FOLDER,
+        )
+        wandb.teardown()  # W&B's own process still has the run's id in use
+        return _start("offline", folder, options)
 
 
 def offline_runs(root: Path) -> list[Path]:

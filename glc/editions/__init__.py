@@ -9,7 +9,7 @@ their headers and first rows, before anything slow starts.
 from glc.editions._base import ABSENT, EMPTY, FAULT, Contest, Dataset, Edition, Rules, Table, recognise
 from glc.editions._check import check, header, test_ids
 from glc.editions._sample import coordinates
-from glc.editions._source import Lines, Source
+from glc.editions._source import PLAIN, Lines, Source
 from glc.editions._text import MOST_FIELDS, Encoding, encoding, plain_id
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "EMPTY",
     "FAULT",
     "MOST_FIELDS",
+    "PLAIN",
     "Contest",
     "Dataset",
     "Edition",

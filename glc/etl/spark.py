@@ -1,6 +1,10 @@
-"""The Spark session: started once a process, bounded, on loopback, with a Java that Spark 3.5 runs on."""
+"""The Spark session: started once a process, bounded, with a Java that Spark 3.5 runs on.
+
+In local mode it listens on loopback only; for a cluster on the address that its master reaches (`glc.etl.cluster`).
+"""
 
 import atexit
+import logging
 import os
 import re
 import signal
@@ -8,41 +12,64 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glc.errors import ConfigError
+from glc.etl import cluster
+from glc.types import StrPath
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+log = logging.getLogger(__name__)
+
 _JAVA = ("11", "17")
 
 
-def session(master: str = "local[2]", memory: str = "1g", shuffle_partitions: int = 8) -> "SparkSession":
+def session(
+    master: str = "local[2]", memory: str = "1g", shuffle_partitions: int = 8, shared: Sequence[StrPath] = ()
+) -> "SparkSession":
     """Return the process's Spark session, starting it (4-6 s) when there is none.
 
     master : a Spark master URL
-    memory : Java's heap in the driver, which in local mode does all the work
-    The session is shared by the tasks of one process and stopped at its end.
+    memory : Java's heap in the driver, which in local mode does all the work, and in each executor of a cluster, where
+        spark-defaults.conf does not set spark.executor.memory
+    shuffle_partitions : in local mode; on a cluster two for each core, if these are more
+    shared : folders that the executors of a cluster must see as this process does, the first of which can be written
+    The session is shared by the tasks of one process and stopped at its end. Of a cluster it is checked that its master
+    answers, that it has executors, and that these have this program and see the folders; a ConfigError says what is
+    missing.
     """
     from pyspark.sql import SparkSession
 
     running = SparkSession.getActiveSession()
-    if running is not None:
-        return running
+    if running is None:
+        running = _started(master, memory, shuffle_partitions)
+    if shared and tuple(shared) not in _checked and not cluster.is_local(running.sparkContext.master):
+        cluster.check(running.sparkContext, *shared)
+        _checked.add(tuple(shared))
+    return running
+
+
+_checked: set[tuple[StrPath, ...]] = set()
+"""What the executors were found to see, as `session` was called."""
+
+
+def _started(master: str, memory: str, shuffle_partitions: int) -> "SparkSession":
+    from pyspark.sql import SparkSession
+
+    local = cluster.is_local(master)
+    address = "127.0.0.1" if local else cluster.driver_address(master)
     os.environ["JAVA_HOME"] = java_home()
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    handler = signal.getsignal(signal.SIGINT)
-    spark = (
+    builder = (
         SparkSession.builder.master(master)
         .appName("glc")
         .config("spark.driver.memory", memory)
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.shuffle.partitions", str(shuffle_partitions))
@@ -51,12 +78,29 @@ def session(master: str = "local[2]", memory: str = "1g", shuffle_partitions: in
         .config("spark.sql.ansi.enabled", "false")
         .config("spark.local.dir", tempfile.gettempdir())
         .config("spark.sql.warehouse.dir", os.path.join(tempfile.gettempdir(), "glc-spark-warehouse"))
-        .getOrCreate()
     )
+    if address:
+        os.environ.setdefault("SPARK_LOCAL_IP", address)
+        builder = builder.config("spark.driver.host", address).config("spark.driver.bindAddress", address)
+    if not local:
+        os.environ.setdefault("SPARK_EXECUTOR_MEMORY", memory)  # weaker than spark-defaults.conf
+    handler = signal.getsignal(signal.SIGINT)
+    spark = builder.getOrCreate()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, handler)  # Spark has taken Ctrl-C from whoever runs this
     spark.sparkContext.setLogLevel("ERROR")
     atexit.register(spark.stop)
+    if not local:
+        try:
+            executors = cluster.wait_for_executors(spark.sparkContext, master, memory)
+        except ConfigError:
+            spark.stop()
+            raise
+        cores = spark.sparkContext.defaultParallelism
+        log.info("%s: %d executors, %d cores", master, executors, cores)
+        # fixed: files are split by it, and a job that reads one twice must find the same splits though a worker is gone
+        spark.conf.set("spark.sql.leafNodeDefaultParallelism", str(cores))
+        spark.conf.set("spark.sql.shuffle.partitions", str(max(shuffle_partitions, 2 * cores)))
     return spark
 
 

@@ -87,7 +87,7 @@ def write(
         bar.update()
 
         good = staged.where("fault is null")
-        order = ["surveyId", "speciesId", "line"]
+        order = ["surveyId", "speciesId", "line", "file_index"]  # of no two rows the same, in any order of partitions
         _write(good.where("status is null"), out / "occurrences", "occurrences", dataset.datasets, order, stage)
         if any("status" in {**table.columns, **table.optional} or "status" in table.made for table in tables):
             _write(good.where("status is not null"), out / "absences", "absences", dataset.datasets, order, stage)
@@ -171,8 +171,9 @@ def _unscored(dataset, ids, out, incomplete):
 
 def _staged(spark, frame, folder):
     """The frame as it is read back from parquet."""
-    frame.write.parquet(str(folder))
-    return spark.read.option(*rows.LITERAL).parquet(f"file://{folder.resolve()}")
+    place = f"file://{folder.resolve()}"  # a cluster may take a path without a scheme for one in its own file system
+    frame.write.parquet(place)
+    return spark.read.option(*rows.LITERAL).parquet(place)
 
 
 def _on_one_map(staged):
@@ -249,7 +250,7 @@ def _write(frame, folder, name, datasets, order, stage):
     for dataset in datasets:
         part = frame.where(F.col("dataset") == dataset).repartition(1).sortWithinPartitions(*order)
         scratch = stage / f"{name}-{dataset}"
-        part.select(*wanted.names).write.option("compression", "zstd").parquet(str(scratch))
+        part.select(*wanted.names).write.option("compression", "zstd").parquet(f"file://{scratch.resolve()}")
         (made,) = scratch.glob("*.parquet")
         made.rename(folder / f"{dataset}.parquet")
 

@@ -172,7 +172,7 @@ def _run(spark, table, places, out, scratch):
         if spark is None:
             reports = []
             for path, start in zip(paths, starts, strict=True):
-                reports.append(_make(table, places.iloc[start : start + _ROWS], path))
+                reports.append(_make(table, places.iloc[start : start + _ROWS], path, scratch))
                 bar.update(reports[-1]["rows"])
         else:
             file = scratch / "places.parquet"
@@ -181,7 +181,7 @@ def _run(spark, table, places, out, scratch):
             def make(frames):
                 for number in (number for frame in frames for number in frame["id"]):
                     part = pq.ParquetFile(file).read_row_group(number).to_pandas()
-                    yield pd.DataFrame({"told": [json.dumps(_make(table, part, paths[number]))]})
+                    yield pd.DataFrame({"told": [json.dumps(_make(table, part, paths[number], scratch))]})
 
             parts = spark.range(0, len(paths), 1, len(paths)).mapInPandas(make, "told string")
             with ThreadPoolExecutor(1) as pool:
@@ -197,12 +197,15 @@ def _run(spark, table, places, out, scratch):
     return counts, {"ok": ok, "missing": rows - ok}, rows
 
 
-def _make(table, places, path):
-    """Read, clean and write the surveys of the frame `places`; returns counts, plain values."""
+def _make(table, places, path, scratch):
+    """Read, clean and write the surveys of the frame `places`; returns counts, plain values.
+
+    scratch : folder of the unfinished file, which a worker of Spark that is killed leaves there
+    """
     raw, unreadable = table.read(places)
     made, counts, known = table.clean(raw)
     columns = [places["dataset"], places["surveyId"], np.where(known, "ok", "missing"), *made.T]
-    with storage.atomic_file(path) as beside:
+    with storage.atomic_file(path, scratch) as beside:
         part = pa.table([pa.array(column) for column in columns], schema=schema.tabular(table.columns))
         pq.write_table(part, beside, compression="zstd")
     counts = {name: count.tolist() for name, count in counts.items()}

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from glc import registry, schema, storage
+from glc import registry, schema, scratch, storage
 from glc.covariates import Patches, Raster
 from glc.errors import ConfigError, DataError
 from glc.progress import tqdm
@@ -132,7 +132,9 @@ class Job:
         return quarantine.is_file() and (metadata or {}).get(_IDENTITY) == self.identities[part].encode()
 
     def tidy(self):
-        """Remove parts of an earlier run that had more of them."""
+        """Remove parts of an earlier run that had more of them, and unfinished ones of workers that were killed."""
+        for folder in (self.stage, self.stage / QUARANTINE):
+            scratch.remove_abandoned(folder, "part-")
         known = {path for part in range(len(self.identities)) for path in self.paths(part)}
         for path in [*self.stage.glob("part-*.parquet"), *(self.stage / QUARANTINE).glob("part-*.parquet")]:
             if path not in known:
@@ -164,10 +166,10 @@ class Job:
 
 
 def _save(table, path):
-    with storage.atomic_file(path) as scratch:
+    with storage.atomic_file(path) as beside:
         # coefficients hardly repeat: dictionaries of them would cost time and save nothing
         texts = [field.name for field in table.schema if field.type == pa.string()]
-        pq.write_table(table, scratch, compression="zstd", compression_level=1, use_dictionary=texts)
+        pq.write_table(table, beside, compression="zstd", compression_level=1, use_dictionary=texts)
 
 
 def _job(covariate, folders, frame, stage, size, block, memory_mb):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from glc import config
 from glc.classical.frequency import LEVELS
 from glc.evaluation import baselines, evaluate, grouped, strata, suitability
 from glc.results import Result
@@ -57,11 +58,11 @@ class Comparison:
 
 
 def by_folds(results: Sequence[Result]) -> list[list[Result]]:
-    """Experiments with the same folds together: whole blocks before other splits, then by how many there are."""
+    """Experiments with the same folds together: spatial folds before other splits, then by how many there are."""
     groups: dict[str, list[Result]] = {}
     for result in sorted(results, key=lambda result: -result.score if result.score == result.score else math.inf):
         groups.setdefault(result.folds.identity, []).append(result)
-    return sorted(groups.values(), key=lambda group: (group[0].metrics["scheme"] != "block", -len(group)))
+    return sorted(groups.values(), key=lambda group: (group[0].metrics["scheme"] not in config.SPATIAL, -len(group)))
 
 
 def compare(results: Sequence[Result], against: str = "", truth: pd.DataFrame | None = None) -> Comparison:

@@ -76,6 +76,11 @@ def _selection(run: Run) -> str:
 
 
 def _autocorrelation(run: Run) -> str:
+    if run.metrics["scheme"] == "knndm":
+        return (
+            "folds whose distances to each other are those from the test to the training surveys (kNNDM, Linnenbrink "
+            "et al. 2024); intervals by a bootstrap over blocks"
+        )
     if run.metrics["scheme"] != "block":
         return "not addressed: surveys are split one by one"
     size = run.experiment.validation.size_m / 1000

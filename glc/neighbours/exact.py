@@ -232,7 +232,7 @@ def write(
     edge = max(4 * reach, float(geo.chord(_MIN_CELL_M)))
     with contextlib.ExitStack() as stack:
         columns = ["dataset", "surveyId", "lon", "lat", *(["group"] if exclude_group else [])]
-        frames = [stack.enter_context(spark_places(spark, p, columns)) for p in (queries, sources)]
+        frames = [stack.enter_context(spark_places(spark, p, columns, folder)) for p in (queries, sources)]
         names = sorted({name for _, facts in frames for name in facts["datasets"]})
         query, source = (_coded(frame, names) for frame, _ in frames)
         total = frames[0][1]["rows"]

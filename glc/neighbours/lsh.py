@@ -88,7 +88,7 @@ def write(
     columns = ["dataset", "surveyId", "lon", "lat", "easting", "northing", "crs"] + (["group"] if exclude_group else [])
     assembler = VectorAssembler(inputCols=["easting", "northing"], outputCol="place")
     with contextlib.ExitStack() as stack:
-        frames = [stack.enter_context(spark_places(spark, places, columns)) for places in (queries, sources)]
+        frames = [stack.enter_context(spark_places(spark, places, columns, folder)) for places in (queries, sources)]
         codes = [{row[0] for row in frame.select("crs").distinct().collect()} for frame, _ in frames]
         shared = sorted(codes[0] & codes[1])
         candidates = None

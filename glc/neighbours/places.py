@@ -110,11 +110,15 @@ SPARK_SCHEMA = "survey_dataset string, survey_id long, dataset string, neighbour
 
 
 @contextlib.contextmanager
-def spark_places(spark, places, columns):
-    """Yield (Spark frame of `columns`, facts: rows and datasets) of places; see `load` for their forms and errors."""
+def spark_places(spark, places, columns, folder):
+    """Yield (Spark frame of `columns`, facts: rows and datasets) of places; see `load` for their forms and errors.
+
+    folder : of the table that is made, in which tables in memory are put aside: the executors of a cluster see it
+    """
     from pyspark.sql import functions as sql
 
-    with tempfile.TemporaryDirectory(prefix="glc-places-") as scratch:
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".places-", dir=folder) as scratch:
         where = "places" if isinstance(places, (pd.DataFrame, pa.Table)) else str(places)
         if isinstance(places, pd.DataFrame):
             places = pa.Table.from_pandas(places[[c for c in columns if c in places]], preserve_index=False)

@@ -33,12 +33,15 @@ def of_surveys(
     read, _ = net.prediction_features(features, data, prediction)
     places = data.places.iloc[rows]
     places = places.assign(dataset=schema.dataset_numbers(places["dataset"]))
+    order = np.arange(len(places))
+    if features is not None and features.reading is not None:
+        order = features.reading.in_order(places["dataset"], places["surveyId"])
     parts: list[np.ndarray] = []
     for _ in checkpoints.predict_blocks(
-        checkpoint, places, read, accelerator=accelerator, prediction=prediction, embedded=parts.append
+        checkpoint, places.iloc[order], read, accelerator=accelerator, prediction=prediction, embedded=parts.append
     ):
         pass
-    values = np.concatenate(parts) if parts else np.zeros((len(rows), 0), np.float32)
+    values = np.concatenate(parts)[np.argsort(order)] if parts else np.zeros((len(rows), 0), np.float32)
     if features is None:
         return np.full(values.shape, np.nan, np.float32)
     values[~features.known(places["dataset"].to_numpy(), places["surveyId"].to_numpy(), imagery)] = np.nan

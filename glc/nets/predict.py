@@ -39,6 +39,7 @@ def write(
     checkpoint = fit_folder / checkpoints.CHECKPOINT
     net = models.get(checkpoints.read(checkpoint)["model"])
     prediction = config.prediction(net, predict or {})
+    reading = features.reading if features else None
     features, facts = net.prediction_features(features, data, prediction)
     classes = examples.read_classes(examples_folder)
     counts = {}
@@ -48,10 +49,16 @@ def write(
     for name, rows, number in wanted:
         places = data.places.iloc[rows]
         places = places.assign(dataset=schema.dataset_numbers(places["dataset"]))
+        if reading is not None:
+            order = reading.in_order(places["dataset"], places["surveyId"])
+            places = places.iloc[order]
         blocks = checkpoints.predict_blocks(
             checkpoint, places, features, accelerator=accelerator, prediction=prediction
         )
         kept = [score_tables.keep_best(block, keep) for block in tqdm(blocks, desc=f"scores {name}", leave=False)]
-        matrix = labels.widen(sparse.vstack(kept, format="csr", dtype=np.float32), classes, data.species)
+        matrix = sparse.vstack(kept, format="csr", dtype=np.float32)
+        if reading is not None:
+            matrix = matrix[np.argsort(order)]
+        matrix = labels.widen(matrix, classes, data.species)
         counts[f"{name}_rows"] = score_tables.write(score_tables.of_rows(data, rows, number, matrix), out / name)
     storage.note(out, **counts, **facts)

@@ -20,11 +20,13 @@ from glc.nets.inputs.batches import Batches, with_inputs
 from glc.nets.inputs.features import Features, Layout
 from glc.nets.inputs.summary import Summary, summarise
 from glc.registry import losses
-from glc.training import lightning
+from glc.training import batch_norm, lightning, processes
+from glc.training.batch_norm import SharedBatchNorm
 from glc.training.best import Best
 from glc.training.history import HISTORY, History
 from glc.training.lightning import quiet, repeatable, run_logger, torch_threads
 from glc.training.machine import MACHINE, Machine
+from glc.training.part import WHOLE, Part
 from glc.training.resume import prepare
 from glc.training.targets import MultiHot, multi_hot
 from glc.types import Facts
@@ -63,7 +65,7 @@ def fit(
     features : `glc.nets.inputs.features.Features` of the examples' surveys, for a net with inputs
     pretrained : a checkpoint of the net's encoder, or None
     cloned : (checkpoint, columns) of a net to go on from, see `glc.nets.checkpoints.clone`, or None
-    machine : `glc.training.machine.Machine`
+    machine : `glc.training.machine.Machine`; with `devices` the same batches are divided between processes
     returns : dict of best_epoch, epochs, the best epoch's history row, learning_rate, rows, seconds
 
     The same seed, data and thread count give the same weights on a CPU, also where `machine.resume` holds a checkpoint
@@ -73,6 +75,35 @@ def fit(
     out = Path(out)
     summaries = [summarise(folder, n_classes) for folder in (train, valid)]
     summaries[0] = with_inputs(summaries[0], features)
+    facts = processes.run(
+        _fit,
+        machine,
+        out,
+        summaries=summaries,
+        out=out,
+        model=model,
+        train_config=train_config,
+        n_classes=n_classes,
+        features=features,
+        pretrained=pretrained,
+        cloned=cloned,
+    )
+    return facts | {"seconds": round(time.perf_counter() - started, 2)}
+
+
+def _fit(
+    summaries: list[Summary],
+    out: Path,
+    model: config.Choice,
+    train_config: config.Train,
+    n_classes: int,
+    features: Features | None,
+    pretrained: Path | None,
+    cloned: tuple[Path, np.ndarray] | None,
+    machine: Machine,
+) -> Facts:
+    """What `fit` does once it knows its examples, in each of its processes; the first one writes."""
+    part = machine.part
     with quiet(), tempfile.TemporaryDirectory(dir=out, prefix=".lightning-") as scratch:
         with torch_threads(machine.threads), repeatable(machine.accelerator):
             pl.seed_everything(train_config.seed, verbose=False)
@@ -88,8 +119,9 @@ def fit(
                 clone(learner.net, *cloned)
             resume = prepare(machine, loaders, features)
             known = resume is not None and resume.checkpoint is not None  # a rate that was found is in the checkpoint
-            if train_config.find_learning_rate and not machine.fast_dev_run and not known:
+            if part.first and train_config.find_learning_rate and not machine.fast_dev_run and not known:
                 _find_learning_rate(learner, loaders, machine.accelerator, scratch)
+            _join(machine, learner, loaders, features)
             columns = _COLUMNS + (_TOPS if learner.single else ())
             history = History(out / HISTORY, columns, ("train_loss", "valid_loss"), "train.learning_rate")
             best = Best(*MONITORS[train_config.monitor])
@@ -115,6 +147,8 @@ def fit(
                         why,
                     )
                 lightning.fit(run, learner, loaders, resume)
+        if not part.first:
+            return {}
         learner.load_state_dict(best.weights)
     # not where its weights came from: they are in it, and another machine has other paths
     model = config.Choice(model.name, {key: value for key, value in model.options.items() if key != "weights"})
@@ -126,8 +160,26 @@ def fit(
         "epochs": len(history.rows),
         "learning_rate": learner.learning_rate,
         "rows": summaries[0].rows,
-        "seconds": round(time.perf_counter() - started, 2),
     }
+
+
+def _join(machine: Machine, learner: "Learner", loaders: list[Batches], features: Features | None) -> None:
+    """Meet the other processes: from here on each takes its part of every batch.
+
+    Until now each has worked as if it were alone, and only the first has searched for a learning rate.
+    """
+    part = machine.part
+    part.join(machine.accelerator)
+    found = part.from_first((learner.learning_rate, [loader.begun for loader in loaders]))
+    learner.learning_rate, passes = found
+    for loader, begun in zip(loaders, passes, strict=True):
+        loader.begun, loader.part = begun, part
+    learner.share(part)
+    part.draw_apart()
+    if features:
+        features.draw_apart(part)
+    if machine.compile:
+        learner.net.compile()  # its parameters keep their names
 
 
 Optimisers = torch.optim.Optimizer | tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]
@@ -175,39 +227,60 @@ class Learner(pl.LightningModule):
         self.register_buffer("class_weights", weights if train_config.class_weights else None, persistent=False)
         self.multi_hot = MultiHot(n_classes)
         self.micro = MultilabelF1Score(n_classes, average="micro", threshold=0.5, validate_args=False)
+        self.part = WHOLE
+        self._normalised: list[SharedBatchNorm] = []
 
-    def _loss(self, batch):
-        logits = self.net(batch).float()  # the loss has no use for eight bits
-        return self.loss.of_lists(logits, batch["species"], batch["weight"], self.class_weights)
+    def share(self, part: Part) -> None:
+        """Take part in a training of several processes.
+
+        part : this process, which has met the others
+        """
+        self.part, self._normalised = part, batch_norm.share(self.net, part)
+
+    def _rows(self, batch):
+        """Rows of the whole batch, of which this process has a part."""
+        return self.part.total_rows(batch, "species")
 
     def _step(self, batch):
-        """Of a validation, whose measures want dense targets."""
-        logits = self.net(batch).float()
+        """Of a validation, whose measures want dense targets: logits, targets, and the loss of the whole batch."""
+        logits = self.net(batch).float()  # the loss has no use for eight bits
         targets = self.multi_hot(batch["species"])
-        return logits, targets, self.loss(logits, targets, batch["weight"], self.class_weights)
+        return logits, targets, self._loss(self.loss, logits, targets, batch)[1]
+
+    def _loss(self, cost, logits, labels, batch):
+        """The loss to be minimised here, and that of the whole batch."""
+        of_rows, rows = self.loss.of_rows, self._rows(batch)
+        return self.part.loss(cost, of_rows, logits, labels, batch["weight"], self.class_weights, rows)
 
     def on_train_epoch_start(self) -> None:
         if self.frozen:
             self.net.encoder.eval()  # Lightning has set all of it to training: batch statistics would drift
 
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        rows = self._rows(batch)
+        for layer in self._normalised:
+            layer.counts = self.part.own(rows)
         # nothing is drawn where all batches are mixed
         if self.mixup and (self.mixup_probability == 1 or torch.rand(()) < self.mixup_probability):
             batch, targets = mixup(batch, multi_hot(batch["species"], self.n_classes), self.mixup)
-            loss = self.loss(self.net(batch).float(), targets, batch["weight"], self.class_weights)
+            loss, of_batch = self._loss(self.loss, self.net(batch).float(), targets, batch)
         else:
-            loss = self._loss(batch)
-        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch["species"]))
+            logits = self.net(batch).float()  # the loss has no use for eight bits
+            loss, of_batch = self._loss(self.loss.of_lists, logits, batch["species"], batch)
+        self.log("train_loss", of_batch, on_step=True, on_epoch=True, prog_bar=True, batch_size=rows)
         return loss
 
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
         logits, targets, loss = self._step(batch)
-        self.micro.update(LINKS[self.link](logits), targets.int())
-        measures = {"valid_loss": loss, "valid_f1": top_k_f1(logits, targets).mean()}
+        rows, part = self._rows(batch), self.part
+        own = slice(part.own(rows))  # without those that stand in
+        if own.stop:  # it takes no empty batch
+            self.micro.update(LINKS[self.link](logits[own]), targets[own].int())
+        measures = {"valid_loss": loss, "valid_f1": part.mean(top_k_f1(logits, targets), rows)}
         if self.single:
             accuracies = top_k_accuracy(logits, targets, TOPS)
-            measures |= {name: value.mean() for name, value in zip(_TOPS, accuracies, strict=True)}
-        self.log_dict(measures, prog_bar=True, batch_size=len(targets))
+            measures |= {name: part.mean(value, rows) for name, value in zip(_TOPS, accuracies, strict=True)}
+        self.log_dict(measures, prog_bar=True, batch_size=rows)
         self.log("valid_f1_micro", self.micro)
 
     def on_save_checkpoint(self, checkpoint: Facts) -> None:

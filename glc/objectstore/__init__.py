@@ -10,8 +10,20 @@ none yet: the first machine that finishes wins. Published products (reports, sub
 their stable places for people and other programs; ``.published/`` records which output each is a copy of.
 """
 
+from glc.objectstore.inspection import Inspection, inspect
 from glc.objectstore.mirror import Mirror
 from glc.objectstore.opening import local_root, opened, url_of
-from glc.objectstore.store import Store, StoredDamageError, StoreError
+from glc.objectstore.store import DeniedError, Store, StoredDamageError, StoreError
 
-__all__ = ["Mirror", "Store", "StoreError", "StoredDamageError", "local_root", "opened", "url_of"]
+__all__ = [
+    "DeniedError",
+    "Inspection",
+    "Mirror",
+    "Store",
+    "StoreError",
+    "StoredDamageError",
+    "inspect",
+    "local_root",
+    "opened",
+    "url_of",
+]

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-from glc import scratch, storage
+from glc import __version__, scratch, storage
 from glc.errors import DamagedError, DataError
 from glc.objectstore import lease
 from glc.objectstore.store import Store, StoredDamageError, StoreError
@@ -19,6 +19,8 @@ from glc.types import Facts
 
 log = logging.getLogger(__name__)
 RECORDS = ".published"
+MARK = ".glc"
+"""File at the top of a root, written to learn early whether the store takes files."""
 _LEASE, _MERGED = ".lease", ".merged"
 
 
@@ -41,12 +43,18 @@ class Mirror:
 
     root : the local folder
     store : its counterpart
+    `read_only` is set where the store takes no files and none is needed: what is made is kept here alone.
     """
 
     def __init__(self, root: Path, store: Store) -> None:
         self.root, self.store = root, store
+        self.read_only = False
         self._manifests: dict[str, _Manifest] = {}
         self._records: dict[str, Facts] = {}
+
+    def check_writable(self) -> None:
+        """Raise a StoreError unless the store takes files, which it is given a small one for."""
+        self.store.write(MARK, json.dumps({"glc": __version__}).encode())
 
     def holds(self, folder: Path) -> bool:
         """Whether the store has this output; a StoredDamageError tells of a manifest that is not what was written."""
@@ -110,8 +118,8 @@ class Mirror:
         If another machine finished first, its output is kept, and takes the place of the local one.
         """
         facts, text = storage.manifest(folder), (folder / storage.MANIFEST).read_bytes()
-        base = self._base(folder, facts)
-        files = _files(folder, facts)
+        base = self.base(folder, facts)
+        files = files_of(folder, facts)
         there = self.store.sizes(base)
         for file in files:
             if there.get(file.name) != file.bytes:
@@ -148,7 +156,7 @@ class Mirror:
         """sha256 of the published file, or of the manifest of the published folder, at a stable place; empty: none."""
         name = self._name(path)
         if name not in self._records:
-            facts = self._read_record(name)
+            facts = self.record_of(name)
             if facts is None:
                 return ""
             self._records[name] = facts
@@ -175,7 +183,7 @@ class Mirror:
         """Have the products of one kind that other machines published, such as ``metrics``, at their stable places."""
         for name in self.store.sizes(f"{RECORDS}/{kind}"):
             path = self.root / kind / name
-            record = self._read_record(f"{kind}/{name}")
+            record = self.record_of(f"{kind}/{name}")
             if record is None or (path.is_file() and storage.file_digest(path) == record["sha256"]):
                 continue
             folder = self.root / str(record["output"])
@@ -205,7 +213,8 @@ class Mirror:
         self.store.write(manifest, text)
         self._manifests[name] = _Manifest(text, storage.manifest(path))
 
-    def _read_record(self, name: str) -> Facts | None:
+    def record_of(self, name: str) -> Facts | None:
+        """What is recorded of a product at its stable place: ``sha256``, and the ``output`` that it is a copy of."""
         content = self.store.read(f"{RECORDS}/{name}")
         try:
             facts = json.loads(content) if content else None
@@ -232,9 +241,9 @@ class Mirror:
         return self._manifests[name]
 
     def _download(self, folder: Path, manifest: _Manifest, out: Path) -> None:
-        base = self._base(folder, manifest.facts)
+        base = self.base(folder, manifest.facts)
         with scratch.folder(folder.parent, f"{folder.name}-merged") as merged:
-            for file in _files(out, manifest.facts, merged):
+            for file in files_of(out, manifest.facts, merged):
                 path = f"{base}/{file.name}"
                 here = self.store.download(path, file.local)
                 size = file.local.stat().st_size if here else 0
@@ -251,7 +260,7 @@ class Mirror:
                     for entry in merged.iterdir():
                         os.replace(entry, into / entry.name)
 
-    def _base(self, folder: Path, facts: Facts) -> str:
+    def base(self, folder: Path, facts: Facts) -> str:
         """Folder of an output's files in the store; those of a product's folder are its output's."""
         name = self._name(folder)
         if not name.startswith(("store/", "datasets/")):
@@ -263,7 +272,7 @@ class Mirror:
         return Path(path).relative_to(self.root).as_posix()
 
 
-def _files(folder: Path, facts: Facts, merged: Path | None = None) -> list[_File]:
+def files_of(folder: Path, facts: Facts, merged: Path | None = None) -> list[_File]:
     """The files of an output.
 
     merged : where those are that were merged into another folder; by default that folder

@@ -2,33 +2,23 @@
 
 import fcntl
 import importlib.util
-import json
 import logging
 import os
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from glc import __version__, storage
+from glc import storage
 from glc.errors import ConfigError
 from glc.objectstore import cache
-from glc.objectstore.mirror import Mirror
+from glc.objectstore.mirror import RECORDS, Mirror
 from glc.objectstore.store import Store
-from glc.types import Keywords
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 log = logging.getLogger(__name__)
-MARK = ".glc"
-"""File at the top of a root, written to learn early whether the store takes files."""
-_OPTIONS: Mapping[str, Mapping[str, Keywords]] = {
-    # this loop retries what botocore does not: connections that break in the middle of a file
-    "s3": {"config_kwargs": {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 3}}},
-    "gs": {},
-}
 EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs")}
 """Scheme -> the package that it needs, and the extra of glc that brings it."""
 REFRESHED = "metrics"
@@ -45,8 +35,9 @@ def local_root(url: str, cache_folder: Path, cache_gb: float, source: str) -> Pa
     url : such as s3://bucket/folder
     cache_folder : folder of the caches of all roots; cache_gb : bound of this one's, in GB
     source : the option or key that the URL was read from, for errors
-    The first call of a process reaches for the store: a ConfigError or StoreError says what is wrong with it. Then it
-    removes what is too much for the bound, and gets the metrics that other machines have published.
+    The first call of a process reaches for the store, which it only reads: a ConfigError or StoreError says what is
+    wrong with it. Then it removes what is too much for the bound, and gets the metrics that other machines have
+    published.
     """
     parsed = urlparse(url)
     if parsed.scheme not in EXTRAS:
@@ -66,7 +57,7 @@ def local_root(url: str, cache_folder: Path, cache_gb: float, source: str) -> Pa
             )
         store = Store("/".join([f"{parsed.scheme}://{parsed.netloc}", *below]), partial(_connect, parsed.scheme))
         mirror = Mirror(root, store)
-        store.write(MARK, json.dumps({"glc": __version__}).encode())
+        store.sizes(f"{RECORDS}/{REFRESHED}")  # says what is wrong with it before anything is made here
         root.mkdir(parents=True, exist_ok=True)
         lock = os.open(root / cache.LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         cache.trim(mirror, lock, int(cache_gb * 2**30))
@@ -90,11 +81,9 @@ def opened(path: Path) -> Mirror | None:
 
 
 def _connect(scheme: str) -> "AbstractFileSystem":
-    import fsspec  # only where there is a store
+    from glc.objectstore import connection  # fsspec, only where there is a store
 
-    # a shared instance would keep connections over a fork, and remembered listings miss what other machines write
-    options = {"use_listings_cache": False, "skip_instance_cache": True}
-    return fsspec.filesystem(scheme, **options, **_OPTIONS.get(scheme, {}))
+    return connection.connect(scheme)
 
 
 def _use(lock: int) -> None:

@@ -2,12 +2,13 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glc.errors import DamagedError, DataError
-from glc.types import StrPath
+from glc.types import Keywords, StrPath
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -17,7 +18,10 @@ _NO_CREDENTIALS = (
     "RefreshError", "TokenRetrievalError", "UnauthorizedSSOTokenError",
 )  # fmt: skip
 """Classes of errors, by name: the libraries that define them are optional."""
-_REFUSED = ("Forbidden", "Invalid Credentials", "401", "403", "SignatureDoesNotMatch", "InvalidAccessKeyId")
+_REFUSED = re.compile(
+    r"Forbidden|Invalid Credentials|SignatureDoesNotMatch|InvalidAccessKeyId|(?<![\w/.-])40[13](?![\w/.-])"
+)
+"""What says so in an error's text; not as part of a file's name."""
 _REMEDIES = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE (and AWS_ENDPOINT_URL for a store that is "
     "not Amazon's), with the right to read, write, list and delete",
@@ -29,6 +33,10 @@ _MAKE_BUCKET = {"s3": "aws s3 mb s3://{bucket}", "gs": "gcloud storage buckets c
 
 class StoreError(DataError):
     """An object store that cannot be reached, or refuses."""
+
+
+class DeniedError(StoreError):
+    """An object store that refuses this account."""
 
 
 class StoredDamageError(DamagedError):
@@ -84,23 +92,23 @@ class Store:
         """The content of a small file; None where there is none."""
         with self._explained(f"reading {path}"):
             try:
-                return self.files.cat_file(self._at(path))
+                return self._ask("cat_file", self._at(path))
             except FileNotFoundError:
                 return None
 
     def write(self, path: str, content: bytes) -> None:
         """Write a small file, replacing it."""
         with self._explained(f"writing {path}"):
-            self.files.pipe_file(self._at(path), content)
+            self._ask("pipe_file", self._at(path), content)
 
     def write_new(self, path: str, content: bytes) -> bool:
         """Write a small file unless there is one, in one step; returns whether it was written."""
         with self._explained(f"writing {path}"):
             # first asked, because some stand-ins for a store ignore the condition
-            if self.files.exists(self._at(path)):
+            if self._ask("exists", self._at(path)):
                 return False
             try:
-                self.files.pipe_file(self._at(path), content, mode="create")
+                self._ask("pipe_file", self._at(path), content, mode="create")
             except FileExistsError:
                 return False
             return True
@@ -109,7 +117,7 @@ class Store:
         """Bytes of all files below `folder`, by their path relative to it."""
         with self._explained(f"listing {folder}"):
             top = self._at(folder)
-            listed = self.files.find(top, withdirs=False, detail=True)
+            listed = self._ask("find", top, withdirs=False, detail=True)
         prefix = f"{top.lstrip('/')}/"
         # a folder's marker, which some consoles make, is no file
         return {
@@ -121,14 +129,14 @@ class Store:
     def upload(self, source: Path, path: str) -> None:
         """Upload a file, replacing what is there; it appears whole or not at all."""
         with self._explained(f"uploading {path}"):
-            self.files.put_file(str(source), self._at(path))
+            self._transfer("put_file", str(source), self._at(path))
 
     def download(self, path: str, target: Path) -> bool:
         """Download a file; returns whether there is one."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._explained(f"downloading {path}"):
             try:
-                self.files.get_file(self._at(path), str(target))
+                self._transfer("get_file", self._at(path), str(target))
             except FileNotFoundError:
                 return False
             return True
@@ -136,15 +144,32 @@ class Store:
     def remove(self, path: str) -> None:
         """Remove a file if it is there."""
         with self._explained(f"removing {path}"), contextlib.suppress(FileNotFoundError):
-            self.files.rm_file(self._at(path))
+            self._ask("rm_file", self._at(path))
 
     def remove_folder(self, path: str) -> bool:
         """Remove all files below a folder; returns whether there were any."""
         names = list(self.sizes(path))
         with self._explained(f"removing {path}"):
             for name in names:
-                self.files.rm_file(f"{self._at(path)}/{name}")
+                self._ask("rm_file", f"{self._at(path)}/{name}")
         return bool(names)
+
+    def _transfer(self, method: str, source: str, target: str) -> None:
+        from glc.objectstore import connection
+
+        watched: dict[str, Keywords] = {}
+        if self.files.async_impl:
+            watched = {"callback": connection.Progress(), **connection.OPTIONS[self.scheme][method]}
+        self._ask(method, source, target, **watched)
+
+    def _ask(self, method: str, *args: object, **options: object) -> Keywords:
+        """Call a method of the file system; of one that is asynchronous with the limits of `connection`."""
+        from glc.objectstore import connection  # fsspec, only where there is a store
+
+        files = self.files
+        if files.async_impl:
+            return connection.patiently(files, getattr(files, f"_{method}"), *args, **options)
+        return getattr(files, method)(*args, **options)
 
     def _at(self, path: str) -> str:
         return f"{self._base}/{path}".rstrip("/")
@@ -164,7 +189,7 @@ class Store:
                 raise StoreError(self._no_bucket()) from None
             if type(error).__name__ in _NO_CREDENTIALS:
                 cause = f"found no usable credentials ({text})"
-            elif isinstance(error, PermissionError) or any(word in text for word in _REFUSED):
+            elif isinstance(error, PermissionError) or _REFUSED.search(text):
                 cause = f"access is denied ({text})"
             else:
                 raise StoreError(
@@ -173,7 +198,7 @@ class Store:
                 ) from error
             remedy = _REMEDIES.get(self.scheme, "check the credentials")
             text = f"{self.url}: {cause}, expected credentials of an account that may use it; {remedy}"
-            raise StoreError(text) from None
+            raise DeniedError(text) from None
 
     def _no_bucket(self) -> str:
         make = _MAKE_BUCKET.get(self.scheme, "make it").format(bucket=self.bucket)

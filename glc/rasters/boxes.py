@@ -5,9 +5,11 @@ across its western and eastern edges; nodata takes the value of the nearest vali
 band's mean (of a categorical band: the shares of its classes, or its commonest class).
 """
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
+from rasterio.errors import RasterioIOError
 
 from glc.errors import ConfigError
 from glc.rasters import grids, windows
@@ -42,6 +44,7 @@ class Boxes:
         self.planes = [(column.band, code) for column in self.columns for code in column.codes]
         self.spread = any(code is not None for _, code in self.planes)
         self.means = self._means()
+        self.gaps = False  # in the box that was read last
 
     def tiles(self, reader, top, left):
         """Tiles of windows, (n,) top left pixels of the grid: {name: (n, length)}, {name: (n,) share of valid pixels}.
@@ -49,21 +52,27 @@ class Boxes:
         All of them are read as one box, with what lies around it where something has to be filled.
         """
         first, last = np.array([top.min(), left.min()]), np.array([top.max(), left.max()]) + self.size
-        values, valid = self._box(reader, *map(int, first), *map(int, last - first))
+        start, stop = self._surroundings(first, last)
+        core = tuple(slice(*map(int, ends)) for ends in zip(first - start, last - start, strict=True))
+        around = None
+        if self.gaps:  # where one box has gaps, the next has too: both are read at once
+            with contextlib.suppress(RasterioIOError):  # damage around windows that are whole does not matter
+                around = self._box(reader, *map(int, start), *map(int, stop - start))
+        if around is None:
+            values, valid = self._box(reader, *map(int, first), *map(int, last - first))
+        else:
+            values, valid = (array[:, *core] for array in around)
+        self.gaps = not valid.all()
         masks = windows.distinct(valid)
         shares = {i: windows.fractions(valid[i], top - first[0], left - first[1], self.size) for i in set(masks)}
         shares = {column.name: shares[masks[column.band]] for column in self.columns}
-        start = first
-        if not valid.all():
-            start, stop = first - self.reach, last + self.reach
-            ends = slice(1 if self.wraps else 2)  # beyond an edge that does not go on there is nothing to look for
-            start[ends] = np.minimum(first, np.maximum(start, 0))[ends]
-            stop[ends] = np.maximum(last, np.minimum(stop, self.grid.shape))[ends]
-            values, valid = self._box(reader, *map(int, start), *map(int, stop - start))
+        if not self.gaps:
+            start, core = first, (slice(None), slice(None))
+        else:
+            values, valid = around or self._box(reader, *map(int, start), *map(int, stop - start))
             if not valid.any():  # most of a sea, at no cost
                 return {name: np.repeat(tile, len(top), axis=0) for name, tile in self.flat().items()}, shares
             masks = windows.distinct(valid)
-        core = tuple(slice(*map(int, ends)) for ends in zip(first - start, last - start, strict=True))
         top, left = top - start[0], left - start[1]
         if self.spread:
             made = np.empty((len(self.planes), *values.shape[1:]), values.dtype)
@@ -72,6 +81,14 @@ class Boxes:
             values, masks = made, [masks[band] for band, _ in self.planes]
         windows.fill(values, valid, masks, self.means, self.reach, core)
         return self._made(values, top, left), shares
+
+    def _surroundings(self, first, last):
+        """Corners of the box from `first` to `last` with what lies around it, from where gaps are filled."""
+        start, stop = first - self.reach, last + self.reach
+        ends = slice(1 if self.wraps else 2)  # beyond an edge that does not go on there is nothing to look for
+        start[ends] = np.minimum(first, np.maximum(start, 0))[ends]
+        stop[ends] = np.maximum(last, np.minimum(stop, self.grid.shape))[ends]
+        return start, stop
 
     def _box(self, reader, top, left, height, width):
         """`grids.Reader.box`; where the raster spans the globe, columns beyond its edge are those of the other side."""

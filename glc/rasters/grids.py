@@ -108,6 +108,7 @@ class Reader:
                 numbers, members = self.files.setdefault(member.path, ([], []))
                 numbers.append(number)
                 members.append(member)
+        self._plain = len(self.files) == 1 and not any(band.months for band in grid.bands)  # nothing to put together
         self.open = {path: stack.enter_context(_opened(path, grid, bands)) for path, (_, bands) in self.files.items()}
 
     def box(self, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -116,6 +117,10 @@ class Reader:
         The type is float32, or float64 where a band's numbers need it; scale and offset are applied.
         """
         rows, cols = self.grid.shape
+        inside = top >= 0 and left >= 0 and top + height <= rows and left + width <= cols
+        if inside and self._plain:
+            (path, (_, members)), *_ = self.files.items()
+            return self._read(self.open[path], members, Window(left, top, width, height))
         values = np.zeros((len(self.grid.bands), height, width), value_type(self.grid.bands))
         valid = np.zeros(values.shape, bool)
         above, before = max(0, -top), max(0, -left)
@@ -142,13 +147,14 @@ class Reader:
     def _read(self, source, bands, window):
         indexes = [band.index for band in bands]
         raw = source.read(indexes, window=window)
-        values = raw.astype(value_type(self.grid.bands))
+        scaled = any((source.scales[index - 1], source.offsets[index - 1]) != (1, 0) for index in indexes)
+        values = raw.astype(value_type(self.grid.bands), copy=scaled)
         valid = np.ones(raw.shape, bool)
         for i, band in enumerate(bands):
             nodata = source.nodatavals[band.index - 1]
             nodata = self.grid.nodata if nodata is None else nodata
             if nodata is not None:
-                valid[i] = raw[i] != (raw.dtype.type(nodata) if raw.dtype.kind == "f" else nodata)
+                np.not_equal(raw[i], raw.dtype.type(nodata) if raw.dtype.kind == "f" else nodata, out=valid[i])
             elif self.grid.warped:  # the alpha band; as a mask it is not told of
                 valid[i] = source.read(source.count, window=window) > 0
             elif source.mask_flag_enums[band.index - 1] != [MaskFlags.all_valid]:
@@ -158,7 +164,7 @@ class Reader:
                 values[i] = values[i] * scale + offset
             if band.classes:
                 valid[i] &= np.isin(raw[i], band.classes)
-        if raw.dtype.kind == "f":  # integers are finite
+        if raw.dtype.kind == "f" and not _all_finite(values):  # integers are finite
             valid &= np.isfinite(values)
         return values, valid
 
@@ -285,6 +291,12 @@ def _check_areas(grids, covariate):
                 f"({', '.join(area or 'no area' for area in known)}; areas that a file's name may end in: "
                 f"{', '.join(covariate.areas)}); add the file, or move the others of its area away"
             )
+
+
+def _all_finite(values):
+    """Whether one pass finds all of `values` finite; if they are but their sum overflows, it does not."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()))
 
 
 def value_type(bands):

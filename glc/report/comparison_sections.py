@@ -34,7 +34,12 @@ def folds_in_words(comparison: Comparison) -> str:
     if not settings:
         return f"{comparison.scheme} split"
     size = f"{settings['size_m'] / 1000:g} km"
-    split = {"block": f"blocks of {size}", "random": "random split", "quadrats": f"random split, quadrats of {size}"}
+    split = {
+        "block": f"blocks of {size}",
+        "knndm": "folds at the distances of the test",
+        "random": "random split",
+        "quadrats": f"random split, quadrats of {size}",
+    }
     return f"{split[settings['scheme']]}, {settings['count']} folds, seed {settings['seed']}"
 
 
@@ -55,7 +60,7 @@ def sections(comparison: Comparison, page: Path, colours: dict[str, str], number
         notes.append(
             "Other folds than above: each survey was predicted from other training surveys, so these are not compared."
         )
-    short = "Random" if comparison.scheme != "block" else "Blocks"
+    short = {"block": "Blocks", "knndm": "Distances"}.get(comparison.scheme, "Random")
     link_end = f", {short.lower()}" if number else ""
     scores = Section(
         f"Scores: {title}",

@@ -14,7 +14,12 @@ from glc.config import Variant
 from glc.errors import GlcError
 from glc.types import Facts
 
-_WORDS = {"block": "spatial blocks", "random": "a random split", "quadrats": "a random split"}
+_WORDS = {
+    "block": "spatial blocks",
+    "knndm": "folds as far from each other as the test is from the training surveys",
+    "random": "a random split",
+    "quadrats": "a random split",
+}
 
 
 @dataclass(frozen=True)

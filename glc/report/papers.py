@@ -24,12 +24,14 @@ LEGEND = (
 class Paper:
     """What the figures of a paper's table were measured on; ours are compared with them on the same alone.
 
+    name : as the descriptions of its experiments name it
     data, split, score : as the table prints them
     editions : names of the editions (`glc.editions`) that have these data
     surveys : training surveys of these data (occurrences, where each is a survey)
     validation : keys of [validation] and their values, which make the paper's split; empty: its surveys are not ours
     """
 
+    name: str
     data: str
     split: str
     score: str

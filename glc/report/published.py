@@ -15,6 +15,7 @@ from glc.results import Result
 from glc.types import Facts
 
 DSGT_2024 = Paper(
+    name="DS@GT 2024",
     data="GeoLifeCLEF 2024, 88,987 PA surveys",
     split="the contest's hidden test",
     score="F1 on the leaderboard, of which only the prose survives",
@@ -22,6 +23,7 @@ DSGT_2024 = Paper(
     surveys=88_987,
 )
 TIGHNARI_2024 = Paper(
+    name="Liu et al. 2024",
     data="GeoLifeCLEF 2024, 88,987 PA surveys",
     split="ten random folds, and the contest's test",
     score="F1 of validation (optimistic of cross-fusion) / public / private leaderboard; seconds per epoch on an A100",
@@ -30,6 +32,7 @@ TIGHNARI_2024 = Paper(
     validation={"scheme": "random", "count": 10, "run": 10, "stop": "own"},
 )
 INRIA_2020 = Paper(
+    name="LIRMM / Inria 2020",
     data="GeoLifeCLEF 2020, 1.9 million occurrences of 30,000 species",
     split="the contest's test: 2.5 % of the quadrats of 5 km",
     score="top-30 / adaptive top-30 accuracy",

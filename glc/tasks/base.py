@@ -27,7 +27,7 @@ from glc.tasks.console.task import ConsoleTask
 from glc.tasks.machine import budget, machine
 from glc.tasks.outputs import Output, Published, sound
 from glc.tasks.parameters import VIRTUAL, DatasetParameter, RootParameter
-from glc.types import JSON, Facts, Keywords
+from glc.types import JSON, Facts, Keywords, StrPath
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -53,6 +53,8 @@ class GlcTask(ConsoleTask):
         description="folder of all outputs (default: root of [machine])",
     )
     version = 1
+    only_looked_at = False
+    """Whether it is a page for people: a copy on this machine is enough where the store of ROOT takes no files."""
     _made, _by_parameters = False, ""
 
     @property
@@ -196,7 +198,7 @@ class GlcTask(ConsoleTask):
     def _lease(self) -> contextlib.AbstractContextManager[None]:
         """Where machines share ROOT in an object store: the right to make this output."""
         mirror = objectstore.opened(self.folder)
-        if mirror is None:
+        if mirror is None or mirror.read_only:
             return contextlib.nullcontext()
         return mirror.lease(
             self.folder,
@@ -207,7 +209,7 @@ class GlcTask(ConsoleTask):
     def _upload(self) -> None:
         """Upload the output to the object store, if ROOT is in one that does not have it."""
         mirror = objectstore.opened(self.folder)
-        if mirror is not None and not mirror.holds(self.folder):
+        if mirror is not None and not mirror.read_only and not mirror.holds(self.folder):
             self.status("uploading")
             mirror.publish(self.folder)
 
@@ -327,11 +329,14 @@ class DatasetTask(GlcTask):
         return path.stem if path.is_file() else path.name
 
 
-def spark() -> "SparkSession":
-    """The process's Spark session with this machine's settings."""
+def spark(*shared: StrPath) -> "SparkSession":
+    """The process's Spark session with this machine's settings.
+
+    shared : folders that the executors of a cluster must see as this process does, ROOT first
+    """
     from glc.etl.spark import session
 
-    return session(machine().spark_master, budget().spark)
+    return session(machine().spark_master, budget().spark, shared=shared)
 
 
 _upstream: dict[Path, frozenset[Path]] = {}

@@ -65,6 +65,7 @@ class Compare(ProductTask, DatasetTask):
     trained. Also published at ``ROOT/comparisons/<dataset>/<name>.html``, with the tables as ``.csv`` and ``.json``.
     """
 
+    only_looked_at = True
     experiments = ExperimentsParameter(
         default="", description="names with commas between, or a JSON list; by default all that are finished"
     )

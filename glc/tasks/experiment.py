@@ -5,13 +5,14 @@ from functools import cached_property
 from pathlib import Path
 
 from glc import config, registry
-from glc.errors import DataError
-from glc.prediction import sets
-from glc.surveys import SurveyData
+from glc.references import paper_named
 from glc.tasks.base import DatasetTask, ProductTask
 from glc.tasks.parameters import ExperimentParameter, imagery_folder
 from glc.tasks.surveys import ReadsSurveys
 from glc.types import JSON
+
+OWN = "ours"
+"""In place of a paper, of experiments and tables that are of none."""
 
 
 class ExperimentTask(ReadsSurveys, DatasetTask):
@@ -50,13 +51,7 @@ class ExperimentTask(ReadsSurveys, DatasetTask):
     def check(self) -> None:
         if self.presence_only:
             config.refuse_without_surveys(self.settings, self.subject)
-
-    def read_surveys(self) -> SurveyData:
-        """The surveys with their folds; too few of them to decide on are refused here, before anything is trained."""
-        data = super().read_surveys()
-        if not data.relative and self.validation.run == 1 and data.places["block"].iloc[data.valid(0)].nunique() < 2:
-            raise DataError(sets.SINGLE_BLOCK)
-        return data
+        self.refuse_single_block()
 
     def own_parameters(self) -> dict[str, JSON]:
         return super().own_parameters() | {path: self.setting(path) for path in self.sections}
@@ -73,7 +68,17 @@ class ExperimentTask(ReadsSurveys, DatasetTask):
 
     def shown(self) -> dict[str, JSON]:
         """The settings that W&B shows of this task."""
-        return self.own_parameters() | {"dataset": self.subject}
+        return self.own_parameters() | {"experiment": self.settings.name, "dataset": self.subject, "paper": self.paper}
+
+    @property
+    def paper(self) -> str:
+        """The paper that the experiment is of, or *ours*."""
+        return paper_named(self.settings.description) or OWN
+
+    @property
+    def group(self) -> str:
+        """The group of its runs at W&B: those of a dataset and a paper."""
+        return f"{self.subject}: {self.paper}"
 
     def setting(self, path: str) -> JSON:
         """What counts of a section, or of a key such as ``scores.keep``, as plain values."""

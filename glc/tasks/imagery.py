@@ -226,7 +226,7 @@ class Tiles(ImageryTask):
 
         self.status(f"cutting tiles of {self.covariate}", 5)
         covariate = registry.covariates.get(self.covariate)
-        session = spark()
+        session = spark(self.root, *self.folders)
         facts = tiles.write(
             session,
             self.with_own_id(IMAGE_COLUMN, "image_id"),
@@ -349,7 +349,7 @@ class Tabular(ImageryTask):
         # the same rule for outliers whichever datasets are wanted
         training = self.clone(Tabular, datasets=("train",)).places()
         places = self.places()
-        session = spark() if len(places) > SPARK_FROM else None
+        session = spark(self.root, *self.folders) if len(places) > SPARK_FROM else None
         facts = tabular.write(
             session, places, self.covariates, self.folders, out, training=training, source=self.source
         )

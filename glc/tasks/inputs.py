@@ -16,7 +16,7 @@ from glc.tasks.base import DatasetTask, GlcTask
 from glc.tasks.experiment import ExperimentTask
 from glc.tasks.imagery import Cubes, ImageryTask, Tabular, Tiles
 from glc.tasks.location.encoder_file import location_encoder
-from glc.tasks.machine import budget
+from glc.tasks.machine import budget, machine
 from glc.tasks.weights import Backbone, backbone, with_file
 from glc.types import JSON, Facts, Keywords, StrPath
 
@@ -167,8 +167,14 @@ class ReadsInputs(ExperimentTask):
             elif wanted.location.name != "none":
                 inputs.append(self._with_path(wanted))
                 sources.append(self._coordinates(parts or ((),)))
+        # files are shared by the processes of a training, where each would have its own copy of what is in memory
+        memory_bytes = 0 if training and machine().devices > 1 else budget().readers
         with scratch.folder(self.root, "imagery") as folder:
-            features = tables.read(inputs, sources, memory_bytes=budget().readers, scratch=folder, surveys=surveys)
+            features = tables.read(inputs, sources, memory_bytes=memory_bytes, scratch=folder, surveys=surveys)
+            if features and features.reading:
+                name = features.reading.leader.name
+                self.facts |= {"streamed": name}  # surveys come in another order than from memory
+                self.status(f"{name} is larger than its part of memory_gb, and is read from its table in each pass")
             graphs = [wanted for wanted in self.present if wanted.graph.name != "none"]
             if graphs:
                 features = features or net_features.Features({}, {}, {}, {})

@@ -164,7 +164,7 @@ class LimitedTable(Table):
             costs = {name: facts[name] for name in ("seconds", "peak memory MB")}
             lines.append(line | measured | compared | costs)
         frame = pd.DataFrame(lines)
-        remarks = (*self.sources(), *self.size(), *self.remarks, *tables.caveats(finished))
+        remarks = (*self.measured_on(), *self.size(), *self.remarks, *tables.caveats(finished))
         tables.write(out, f"{self.title}: {self.subject}", frame, remarks)
         storage.note(out, rows=len(frame), finished=len(finished))
 

@@ -127,6 +127,13 @@ def _budget(text: str) -> float:
     return gigabytes
 
 
+def _devices(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
 def _gigabytes(text: str) -> float:
     gigabytes = float(text)
     if not 0 < gigabytes < float("inf"):
@@ -177,6 +184,13 @@ class machine(luigi.Config):  # noqa: N801 - Luigi takes the section's name from
     loader = _choice(
         "petastorm", "memory", description="how nets read their examples: petastorm, or once into memory; same batches"
     )
+    devices = Setting(
+        _devices,
+        "how many, from 1",
+        default=1,
+        description="GPUs, or processes on a CPU, that train a net together",
+    )
+    compile = Switch(default=False, description="have torch compile nets before they are trained")
     logger = _choice("wandb", "tensorboard", "csv", description="where runs are logged: wandb, tensorboard or csv")
     wandb_mode = _choice("offline", "online", "disabled", description="offline, online or disabled")
     wandb_project = Setting(_text, "a name", default="glc", description="W&B project")
@@ -257,6 +271,8 @@ def training(
     mode = "disabled" if in_sweep() else machine().wandb_mode
     return Machine(
         accelerator=machine().accelerator,
+        devices=machine().devices,
+        compile=machine().compile,
         threads=threads,
         fast_dev_run=fast_dev_run,
         loader="memory" if machine().loader == "memory" else "petastorm",

@@ -28,5 +28,7 @@ class Neighbours(ReadsSurveys, FoldedTask):
         from glc import neighbours
 
         data = self.read_surveys()
-        facts = neighbours.write(spark(), data, out, self.neighbours, self.validation.run, progress=self.status)
+        facts = neighbours.write(
+            spark(self.root), data, out, self.neighbours, self.validation.run, progress=self.status
+        )
         storage.note(out, **facts)

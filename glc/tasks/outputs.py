@@ -77,7 +77,7 @@ class Output(luigi.Target):
         if mirror is None:
             return sound(self.path, digests=False)
         try:
-            return mirror.holds(self.path)
+            return mirror.holds(self.path) or (mirror.read_only and storage.is_local(self.path))
         except objectstore.StoredDamageError:
             return sound(self.path)  # raises it, or removes the output (--repair)
 
@@ -96,7 +96,8 @@ class Published(luigi.Target):
         if mirror is not None:
             facts = mirror.manifest(self.source.parent)
             file = None if facts is None else facts["contents"].get(self.source.name)
-            return file is not None and mirror.record(self.path) == file["sha256"]
+            published = file is not None and mirror.record(self.path) == file["sha256"]
+            return published or (mirror.read_only and self.here())
         return self.here()
 
     def here(self) -> bool:
@@ -148,5 +149,5 @@ class PublishedFolder(luigi.Target):
 
 def _upload(target: Published | PublishedFolder, source: Path) -> None:
     mirror = objectstore.opened(target.path)
-    if mirror is not None and not target.exists():
+    if mirror is not None and not mirror.read_only and not target.exists():
         mirror.publish_product(target.path, source)

@@ -4,9 +4,10 @@ Luigi makes the task of a command line once it has read it. `before` is called t
 with its text and exit code 40, before scheduling and before Spark.
 """
 
+import logging
 import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -16,10 +17,13 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task import flatten
 
+from glc import memory, objectstore
 from glc.dashboards.run import has_key
 from glc.errors import ConfigError, GlcError
+from glc.etl.cluster import driver_address
 from glc.tasks.machine import machine
 
+log = logging.getLogger(__name__)
 PATIENCE = 1.5
 """Seconds to wait for the central scheduler."""
 
@@ -38,6 +42,14 @@ class Checked(Protocol):
     def task_family(self) -> str:
         """Its name on a command line."""
 
+    @property
+    def resources(self) -> Mapping[str, int]:
+        """What Luigi gives to a limited number of tasks at a time, such as ``spark``."""
+
+    @property
+    def only_looked_at(self) -> bool:
+        """Whether it is a page for people."""
+
     def complete(self) -> bool:
         """Whether it need not run."""
 
@@ -55,10 +67,15 @@ def before(task: Checked) -> None:
     """Check the command line's own task, once; every other task is none of this function's business."""
     global _checked
     command = CmdlineParser.get_instance()
-    if command is None or command is _checked or command.known_args.root_task != task.task_family:
-        return
-    _checked = command
-    check(task)
+    if command is not _checked and is_commands_own(task):
+        _checked = command
+        check(task)
+
+
+def is_commands_own(task: Checked) -> bool:
+    """Whether the command line asks for this task by its name."""
+    command = CmdlineParser.get_instance()
+    return command is not None and command.known_args.root_task == task.task_family
 
 
 def check(task: Checked) -> None:
@@ -70,8 +87,11 @@ def check(task: Checked) -> None:
         unfinished.check()
         for follower in unfinished.followers():
             follower.check()
+    if any(unfinished.resources.get("spark") for unfinished in pending):
+        driver_address(machine().spark_master)
     if pending:
         check_root(Path(task.root))
+        check_store(Path(task.root), pending)
 
 
 def _pending(top: Checked) -> list[Checked]:
@@ -132,9 +152,29 @@ def check_root(root: Path) -> None:
         ) from None
 
 
+def check_store(root: Path, pending: Sequence[Checked]) -> None:
+    """Refuse a root in an object store that takes no files, unless all that is missing is pages for people.
+
+    pending : tasks that would run
+    """
+    mirror = objectstore.opened(root)
+    if mirror is None:
+        return
+    try:
+        mirror.check_writable()
+    except objectstore.DeniedError as error:
+        if not all(task.only_looked_at for task in pending):
+            raise
+        mirror.read_only = True
+        log.warning("what is made is kept on this machine alone: %s", error)
+
+
 def check_training() -> None:
     """Refuse to train where the settings want a GPU, a logger or a key of W&B that is not there."""
     check_device()
+    _check_devices()
+    if machine().compile:
+        _check_compiler()
     if machine().logger == "tensorboard" and find_spec("tensorboard") is None:
         raise ConfigError(
             "[machine] logger: found tensorboard, which is not installed; try: pip install -e '.[tensorboard]', or "
@@ -159,6 +199,38 @@ def check_device() -> None:
             "[machine] accelerator: found gpu, but torch sees none; try: accelerator = auto (--machine-accelerator "
             "auto), or install the driver and a torch with CUDA; glc doctor checks this"
         )
+
+
+def _check_devices() -> None:
+    """Refuse more processes of a training than there are GPUs, or than the memory is for."""
+    count = machine().devices
+    if count == 1:
+        return
+    import torch  # takes seconds
+
+    gpus = torch.cuda.device_count() if machine().accelerator != "cpu" else 0
+    if 0 < gpus < count:
+        raise ConfigError(
+            f"[machine] devices: found {count}, expected at most {gpus}, the GPUs of this machine; or train on its CPU "
+            "(--machine-accelerator cpu)"
+        )
+    if not gpus and machine().accelerator != "cpu" and torch.backends.mps.is_available():
+        raise ConfigError(f"[machine] devices: found {count}, expected 1 on a GPU of Apple; or accelerator = cpu")
+    most = memory.most_processes(machine().memory_gb)
+    if count > most:
+        raise ConfigError(
+            f"[machine] devices: found {count}, expected at most {most}: each process takes {memory.PYTHON_GB} GB "
+            f"before it has read anything, and half of memory_gb = {machine().memory_gb:g} is theirs; raise memory_gb"
+        )
+
+
+def _check_compiler() -> None:
+    """Refuse to compile nets where there is nothing to compile them with."""
+    from glc.training.compilers import missing
+
+    lacking = missing(machine().accelerator)
+    if lacking:
+        raise ConfigError(f"[machine] compile: found true, but {lacking}; or leave compile = false")
 
 
 def has_gpu() -> bool:

@@ -37,6 +37,7 @@ class Report(ExperimentProduct):
     """The report of an experiment on a dataset, with the answers of `Explanation` if they were asked for."""
 
     version = 3
+    only_looked_at = True
 
     @property
     def kind(self) -> str:

@@ -50,7 +50,7 @@ class ClassicalScores(ReadsInputs):
         from glc.classical import run
 
         if self.resources:
-            spark()  # with this machine's settings; the model finds it running
+            spark(self.root)  # with this machine's settings; the model finds it running
         neighbours = None
         if "neighbours" in self.input():
             columns = ["survey_dataset", "survey_id", "dataset", "neighbour_id"]  # the rest may fill the memory

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from glc import config, editions, schema, storage, world
+from glc.errors import DataError
+from glc.prediction import sets
 from glc.surveys import SurveyData
 from glc.surveys import read as read_survey_data
 from glc.tasks.base import DatasetTask, GlcTask, spark
@@ -89,7 +91,9 @@ class Surveys(SurveysTask):
         editions.check(dataset)
         dataset = dataset.edition.prepare(dataset, self.surveys)
         self.status(f"reading {len(dataset.files)} tables of edition {dataset.edition.name}", 5)
-        facts = surveys.write(spark(), dataset, out, self.surveys.max_quarantine_fraction, self.surveys.incomplete)
+        facts = surveys.write(
+            spark(self.root, self.source), dataset, out, self.surveys.max_quarantine_fraction, self.surveys.incomplete
+        )
         # there only if it is so: the manifests of all other datasets stay as they are
         alone = {"presence_only": True} if dataset.presence_only else {}
         edition = dataset.edition
@@ -122,13 +126,18 @@ class Folds(FoldedTask):
         from glc.etl import folds
 
         known = storage.manifest(self.input().path)
-        tests = [counts for name, counts in known["datasets"].items() if schema.is_test(name, known["test"])]
+        tests = [
+            name
+            for name, counts in known["datasets"].items()
+            if schema.is_test(name, known["test"]) and counts["surveys"]
+        ]
         facts = folds.write(
             self.input().path / "surveys",
             out,
             self.validation,
             dataset=known["train"],
-            hold_out=not any(counts["surveys"] for counts in tests),
+            hold_out=not tests,
+            tests=tests,
         )
         storage.note(out, **facts)
         if facts["held_out"]:
@@ -148,8 +157,17 @@ class ReadsSurveys(_Mixed):
         return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
 
     def read_surveys(self) -> SurveyData:
-        """The dataset's surveys with their folds."""
-        return read_survey_data(self.clone(Surveys).folder, self.clone(Folds).folder)
+        """The dataset's surveys with their folds; too few of them to decide on are refused."""
+        data = read_survey_data(self.clone(Surveys).folder, self.clone(Folds).folder)
+        one_fold = not data.relative and self.validation.run == 1
+        if one_fold and data.places["block"].iloc[data.valid(0)].nunique() < 2:
+            raise DataError(sets.SINGLE_BLOCK)
+        return data
+
+    def refuse_single_block(self) -> None:
+        """Raise a DataError where one fold of one block is run, as far as finished folds say so."""
+        if self.validation.run == 1 and self.clone(Folds).complete():
+            self.read_surveys()
 
 
 class ReadsTruth(_Mixed):

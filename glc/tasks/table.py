@@ -4,21 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glc.tasks.base import GlcTask, ProductTask, Published
+from glc.tasks.experiment import OWN
 from glc.tasks.machine import logs_to_wandb
-from glc.tasks.wandb_table import OWN, WandbTable
-
-PAPERS = {
-    "dsgt_2024": "DS@GT 2024",
-    "inria_2020": "LIRMM / Inria 2020",
-    "location_2024": "Xiong 2024",
-    "tighnari_2024": "Liu et al. 2024",
-}
-"""Namespace of a paper's tables -> the paper, as the descriptions of its experiments name it."""
+from glc.tasks.wandb_table import WandbTable
 
 
 class TableTask(ProductTask):
-    """A table or picture that is also published at ``ROOT/tables/<subject>/<task>.<suffix>``."""
+    """A table or picture that is also published at ``ROOT/tables/<subject>/<task>.<suffix>``.
 
+    published_in : the paper that it is of, as the descriptions of its experiments name it
+    """
+
+    published_in: str = OWN
     suffixes: Sequence[str] = (".md", ".csv")
     title = ""
 
@@ -33,10 +30,10 @@ class TableTask(ProductTask):
     def followers(self) -> Sequence[GlcTask]:
         if ".csv" not in self.suffixes or not logs_to_wandb():
             return []
-        namespace = self.get_task_namespace()
-        paper = PAPERS.get(namespace, namespace) or OWN
-        named = {"name": self.table_name(), "title": self.title, "paper": paper, "table_subject": self.subject}
-        return [WandbTable(root=self.root, product=self.identity, table=str(self.folder), **named)]
+        named = {"name": self.table_name(), "title": self.title, "table_subject": self.subject}
+        return [
+            WandbTable(root=self.root, product=self.identity, table=str(self.folder), paper=self.published_in, **named)
+        ]
 
     def results(self) -> list[str]:
         """The table, and where it and its pictures are."""

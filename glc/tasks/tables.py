@@ -154,7 +154,7 @@ class Table(ExperimentsTask):
             shown.append(text | further)
         frame = pd.DataFrame(lines)
         caveats = tables.caveats({label: task.folder for label, task in tasks.items()})
-        remarks = (*self.sources(), *self.remarks, *caveats)
+        remarks = (*self.measured_on(), *self.remarks, *caveats)
         tables.write(out, f"{self.title}: {self.subject}", frame, remarks, pd.DataFrame(shown))
         storage.note(out, rows=len(frame))
 
@@ -226,7 +226,7 @@ class Table(ExperimentsTask):
         differs = (row.setting, self.paper.other_split(validation) if self.paper else "", self.reduced)
         return "; ".join(part for part in differs if part and part != papers.AS_PUBLISHED) or papers.AS_PUBLISHED
 
-    def sources(self) -> list[str]:
+    def measured_on(self) -> list[str]:
         """Sentences on what the paper's figures, and ours, were measured on."""
         if not any(self.reported(row).text for row in self.rows()):
             return []
@@ -349,7 +349,7 @@ class SeedTable(Table):
         frame, shown = tables.seed_table(rows)
         title = f"{self.title}: {self.subject}, {self.seeds} seeds"
         caveats = tables.caveats({label: runs[0].folder for label, runs in tasks.items()})
-        tables.write(out, title, frame, (*self.sources(), *tables.SEEDS, *self.remarks, *caveats), shown)
+        tables.write(out, title, frame, (*self.measured_on(), *tables.SEEDS, *self.remarks, *caveats), shown)
         storage.note(out, rows=len(frame), seeds=self.seeds)
 
     def _after_gains(self, row: Row, tasks: Mapping[str, list[Evaluate]]) -> Callable[[Facts], Facts]:

@@ -88,7 +88,7 @@ class Pretrain(ReadsInputs, PretrainTask):
                 out,
                 model=self.model(),
                 machine=training(
-                    self.root, name, f"{name}-{self.subject}-pretrain", self.shown(), resume=self.parts_folder()
+                    self.root, self.group, f"{name}-{self.subject}-pretrain", self.shown(), resume=self.parts_folder()
                 ),
             )
         storage.note(out, **facts)
@@ -160,7 +160,7 @@ class Fit(ReadsInputs):
                 features=features,
                 machine=training(
                     self.root,
-                    name,
+                    self.group,
                     f"{name}-{self.subject}-fold{self.fold}",
                     self.shown(),
                     resume=self.parts_folder(),

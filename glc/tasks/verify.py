@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from glc import storage
+import luigi
+
+from glc import objectstore, storage
 from glc.errors import DamagedError, DataError
 from glc.progress import tqdm
 from glc.tasks.console.task import ConsoleTask
@@ -28,7 +30,7 @@ class Findings:
 
 
 def look(root: Path) -> Findings:
-    """Compare all files of the store, of the virtual worlds and of the published products with their manifests."""
+    """Compare all files of the store, of the virtual worlds and of the published files with their manifests."""
     findings = Findings()
     folders = sorted(
         path
@@ -82,11 +84,19 @@ def _look_at_product(path: Path, made: dict[str, Path], findings: Findings) -> N
 
 
 class Verify(ConsoleTask):
-    """Compare every file below ROOT that a manifest names with its sha256; damaged ones make the task fail."""
+    """Compare every file below ROOT that a manifest names with its sha256; damaged ones make the task fail.
+
+    Where ROOT is in an object store, the files there are compared by their sizes, and with ``--content`` by their
+    sha256; so are the copies on this machine.
+    """
 
     root = RootParameter(default="", significant=False)
+    content = luigi.BoolParameter(
+        significant=False, description="of an object store, download every file and compare its sha256 as well"
+    )
 
     findings: Findings | None = None
+    stored: objectstore.Inspection | None = None
 
     def complete(self) -> bool:
         return self.findings is not None
@@ -95,22 +105,37 @@ class Verify(ConsoleTask):
         root = Path(self.root)
         if not root.is_dir():
             raise DataError(f"--root {root}: no such folder; give the folder of all outputs")
-        findings = look(root)
-        if findings.damaged:
-            lines = "\n".join(f"  {text}" for text in findings.damaged)
-            raise DataError(f"{len(findings.damaged)} damaged below {root}:\n{lines}\n  {_summary(findings)}")
+        mirror, findings = objectstore.opened(root), look(root)
+        self.stored = None if mirror is None else objectstore.inspect(mirror, content=self.content)
+        damaged = [*findings.damaged, *(self.stored.damaged if self.stored else [])]
+        if damaged:
+            lines = "\n".join(f"  {text}" for text in damaged)
+            raise DataError(f"{len(damaged)} damaged below {self._place}:\n{lines}\n  {self._summary(findings)}")
         self.findings = findings
 
     def results(self) -> list[str]:
         findings = self.findings
         if findings is None:
             return []
-        unfinished = [f"  unfinished, never read: {folder}" for folder in findings.unfinished]
-        return [f"nothing is damaged below {self.root}: {_summary(findings)}", *unfinished]
+        unfinished = [*findings.unfinished, *(self.stored.unfinished if self.stored else [])]
+        return [
+            f"nothing is damaged below {self._place}: {self._summary(findings)}",
+            *(f"  unfinished, never read: {place}" for place in unfinished),
+        ]
+
+    @property
+    def _place(self) -> str:
+        mirror = objectstore.opened(Path(self.root))
+        return self.root if mirror is None else mirror.store.url
+
+    def _summary(self, findings: Findings) -> str:
+        here = _words(findings.outputs, findings.files, findings.bytes, findings.published)
+        if self.stored is None:
+            return f"{here} are as they were written"
+        stored = _words(self.stored.outputs, self.stored.files, self.stored.bytes, self.stored.products)
+        size = "" if self.content else " in size (--content compares sha256)"
+        return f"{stored} are as they were written{size}; on this machine {here}"
 
 
-def _summary(findings: Findings) -> str:
-    return (
-        f"{findings.outputs:,} outputs ({findings.files:,} files, {findings.bytes / 1e6:,.1f} MB) and "
-        f"{findings.published:,} published files are as they were written"
-    )
+def _words(outputs: int, files: int, size: int, published: int) -> str:
+    return f"{outputs:,} outputs ({files:,} files, {size / 1e6:,.1f} MB) and {published:,} published files"

@@ -4,13 +4,12 @@ from pathlib import Path
 
 from glc import config, results
 from glc.dashboards.run import run_id, tag
-from glc.references import paper_named
 from glc.results import Result
 from glc.tasks.base import GlcTask
 from glc.tasks.evaluate import Baselines, Evaluate
 from glc.tasks.experiment import ExperimentProduct
 from glc.tasks.machine import logs_to_wandb, wandb
-from glc.tasks.wandb_table import OWN, WandbTask
+from glc.tasks.wandb_table import WandbTask
 
 
 class WandbRun(WandbTask, ExperimentProduct):
@@ -23,24 +22,19 @@ class WandbRun(WandbTask, ExperimentProduct):
     def requires(self) -> dict[str, GlcTask]:
         return {"metrics": self.clone(Evaluate), "baselines": self.clone(Baselines)}
 
-    @property
-    def paper(self) -> str:
-        """The paper that the experiment is of."""
-        return paper_named(self.settings.description) or OWN
-
     def write(self, out: Path) -> None:
         from glc.dashboards import experiment
         from glc.dashboards.run import started
 
         name, settings = self.settings.name, config.to_dict(self.settings)
         settings |= {"experiment": name, "dataset": self.subject, "paper": self.paper}
-        logged = wandb(self.root, f"{self.subject}: {self.paper}", name, "experiment", settings)
+        logged = wandb(self.root, self.group, name, "experiment", settings)
         logged |= {"id": run_id("experiment", self.subject, name), "tags": [tag(self.subject), tag(self.paper)]}
         result = Result(Path(self.root), self.stable("metrics", ".json"))
         baselines = results.read_baselines(self.requires()["baselines"].folder)
         with started(logged) as run:
             experiment.log(run, result, baselines, self.stable("models"))
-        self.note(out, logged["id"])
+        self.note(out, logged["id"], run.offline)
 
 
 def after_experiment(product: ExperimentProduct) -> list[GlcTask]:

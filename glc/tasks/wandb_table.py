@@ -1,5 +1,6 @@
 """Runs at W&B of finished tables: made after them, and never part of what they are made from."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -7,11 +8,15 @@ import luigi
 
 from glc import storage
 from glc.dashboards.run import FOLDER, in_sweep, run_id, tag
+from glc.errors import explain
+from glc.tasks import attempts
 from glc.tasks.base import GlcTask
+from glc.tasks.console import signals
 from glc.tasks.machine import machine, wandb
-from glc.tasks.preflight import check_wandb
+from glc.tasks.preflight import check_wandb, is_commands_own
 from glc.types import JSON
 
+log = logging.getLogger(__name__)
 OWN = "ours"
 """In place of a paper, of experiments and tables that are of none."""
 
@@ -19,34 +24,67 @@ OWN = "ours"
 class WandbTask(GlcTask):
     """A run at W&B. It has the same id each time, so that a run takes the place of an earlier one.
 
+    What it is made from is finished: if it fails, that is a warning, unless the command asks for it alone.
+
     product : what is logged besides what is required, which makes a new product a new task
     """
 
     product = luigi.Parameter(default="", description="identity of a finished output that is logged as well")
 
+    failure = ""
+
     def check(self) -> None:
         check_wandb()
+
+    def complete(self) -> bool:
+        return attempts.has_failed(self.identity) or super().complete()
+
+    def _make(self) -> None:
+        try:
+            super()._make()
+        except Exception as error:
+            signals.check()
+            if is_commands_own(self):
+                raise
+            log.exception("no run at W&B")
+            self.failure = explain(error)
+            attempts.note(self.identity)
 
     def content(self) -> JSON:
         # where it goes counts here, because going there is what the task does
         sweep = _run_of_sweep()
         return [machine().wandb_project, machine().wandb_mode, *([sweep] if sweep else [])]
 
-    def note(self, out: Path, identifier: str) -> None:
-        """Write down which run it is, and remove what an earlier one left offline, as this one has all of it."""
+    def note(self, out: Path, identifier: str, offline: bool) -> None:
+        """Write down which run it is, and remove what an earlier one left offline, as this one has all of it.
+
+        out : folder of the output; identifier : of the run; offline : whether it was written offline
+        """
         # W&B puts a number behind the name of a second run of the same second
         mine = sorted((Path(self.root) / FOLDER).glob(f"offline-run-*-{identifier}*"))
-        for earlier in mine[:-1]:
-            storage.remove(earlier)
-        storage.note(out, run=identifier, project=machine().wandb_project, offline=[path.name for path in mine[-1:]])
+        written = mine[-1:] if offline else []
+        for earlier in mine:
+            if earlier not in written:
+                storage.remove(earlier)
+        storage.note(out, run=identifier, project=machine().wandb_project, offline=[path.name for path in written])
 
     def results(self) -> list[str]:
-        """Where the run is."""
+        """Where the run is, or why there is none."""
+        if self.failure:
+            return [
+                f"warning: there is no run at W&B ({self.failure}); the results are finished all the same",
+                "  the same command tries again; then: glc wandb sync",
+            ]
+        if not storage.exists(self.folder):  # it failed, as another process has said
+            return []
         facts = storage.manifest(self.folder)
         if not facts["offline"]:
             return [f"W&B: run {facts['run']} of project {facts['project']}"]
         folder = Path(self.root) / FOLDER / facts["offline"][0]
-        return [f"W&B: run {facts['run']} in {folder}", "  upload it with: glc wandb sync"]
+        mode = machine().wandb_mode
+        refused = mode == "online"
+        cause = f"warning: W&B did not take run {facts['run']}, which is" if refused else f"W&B: run {facts['run']}"
+        return [f"{cause} in {folder}", "  upload it with: glc wandb sync"]
 
 
 class WandbTable(WandbTask):
@@ -75,7 +113,7 @@ class WandbTable(WandbTask):
         logged |= {"id": run_id("table", self.subject, self.name), "tags": [tag(self.subject), tag(self.paper)]}
         with started(logged) as run:
             table.log(run, Path(self.table), self.subject, self.name)
-        self.note(out, logged["id"])
+        self.note(out, logged["id"], run.offline)
 
 
 def _run_of_sweep() -> str:

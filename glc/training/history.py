@@ -26,6 +26,10 @@ class History(Callback):
     def __init__(self, path: Path, columns: Sequence[str], finite: Sequence[str], key: str) -> None:
         self.path, self.columns, self.finite, self.key = path, columns, finite, key
         self.rows, self._started, self._rate, self._validated = [], time.perf_counter(), math.nan, False
+        self._first = True
+
+    def setup(self, trainer: pl.Trainer, learner: pl.LightningModule, stage: str) -> None:
+        self._first = trainer.is_global_zero  # the others of several processes have the same rows
 
     def on_train_epoch_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         self._started, self._validated = time.perf_counter(), False
@@ -60,6 +64,8 @@ class History(Callback):
         self._write()
 
     def _write(self) -> None:
+        if not self._first:
+            return
         with open(self.path, "w", newline="") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.environments import ClusterEnvironment
+from pytorch_lightning.strategies import DDPStrategy
 
 from glc import config
 from glc.dashboards import run as dashboards
@@ -18,11 +20,14 @@ from glc.dashboards.run import Wandb
 from glc.errors import ConfigError
 from glc.progress import tqdm
 from glc.training.machine import Machine
+from glc.training.part import Part
 from glc.training.resume import Loader, Resume, WholeFiles
 from glc.types import Keywords, StrPath
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger, WandbLogger
+
+log = logging.getLogger(__name__)
 
 
 class Bar(pl.Callback):
@@ -58,6 +63,42 @@ class Bar(pl.Callback):
         self.bar.close()
 
 
+class _Processes(ClusterEnvironment):
+    """Tells Lightning that the processes are there already, and which of them this one is.
+
+    part : this process; they have met (`Part.join`), so that Lightning asks for no address
+    """
+
+    main_address, main_port = "127.0.0.1", 0
+    creates_processes_externally = True
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+
+    @staticmethod
+    def detect() -> bool:
+        """Never: it is given to the trainer."""
+        return False
+
+    def world_size(self) -> int:
+        return self.part.count
+
+    def set_world_size(self, size: int) -> None:
+        """Lightning says what it was given."""
+
+    def global_rank(self) -> int:
+        return self.part.index
+
+    def set_global_rank(self, rank: int) -> None:
+        """Lightning says what it was given."""
+
+    def local_rank(self) -> int:
+        return self.part.index
+
+    def node_rank(self) -> int:
+        return 0
+
+
 def without_bfloat16(device: torch.device) -> str:
     """Why products in bfloat16 save no time on `device`; empty for a GPU that has them."""
     if device.type != "cuda":
@@ -79,21 +120,27 @@ def trainer(
 ) -> pl.Trainer:
     """A Lightning trainer of `epochs` on one device, whose own files go to `folder`.
 
-    machine : `glc.training.machine.Machine`; a fast_dev_run is not logged
+    machine : `glc.training.machine.Machine`; a fast_dev_run is not logged. Its `part` of several processes has met the
+        others
     logger : of `run_logger`
     resume : of `glc.training.resume.prepare`
     more : of ``pl.Trainer``
     """
+    plugins: list[WholeFiles | _Processes] = [WholeFiles()]
+    if machine.part.count > 1:
+        plugins.append(_Processes(machine.part))
+        # buffers are the same everywhere: they follow from whole batches (`glc.training.batch_norm`)
+        more["strategy"] = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
     return pl.Trainer(
         accelerator=machine.accelerator,
-        devices=1,
+        devices=machine.part.count,
         max_epochs=epochs,
         callbacks=[
             *callbacks,
             *([resume] if resume else []),
             *([Bar(resume.epochs if resume else 0)] if machine.progress else []),
         ],
-        plugins=[WholeFiles()],
+        plugins=plugins,
         enable_checkpointing=False,  # `Resume` writes them, `Best` keeps the best weights
         logger=False if machine.fast_dev_run else logger,
         default_root_dir=folder,
@@ -164,7 +211,13 @@ def repeatable(accelerator: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def run_logger(machine: Machine) -> Iterator["Logger | Literal[False]"]:
-    """The logger that `machine` wants, or False; its run is finished when the block ends."""
+    """The logger that `machine` wants, or False; its run is finished when the block ends.
+
+    Of several processes the first logs.
+    """
+    if not machine.part.first:
+        yield False
+        return
     if machine.logger == "wandb" or machine.wandb is None:
         with wandb_logger(machine.wandb) as logger:
             yield logger
@@ -195,8 +248,13 @@ def wandb_logger(settings: Wandb | None) -> Iterator["WandbLogger | Literal[Fals
         return
     from pytorch_lightning.loggers import WandbLogger
 
-    with dashboards.started(settings) as run:
-        yield WandbLogger(experiment=run)
+    logger: WandbLogger | Literal[False] = False
+    with contextlib.ExitStack() as running:
+        try:
+            logger = WandbLogger(experiment=running.enter_context(dashboards.started(settings)))
+        except (ConfigError, OSError) as error:  # hours of training are worth more than its curves at W&B
+            log.warning("the training is not logged at W&B: %s", error)
+        yield logger
 
 
 @contextlib.contextmanager

@@ -48,6 +48,16 @@ class Loss:
     monitors: ClassVar[tuple[str, ...]] = ("f1", "loss")
     """What of a validation ``train.monitor`` can watch."""
 
+    @property
+    def of_rows(self) -> Literal["mean", "sum", "joint"]:
+        """How the losses of parts of a batch make up that of the batch, for a training in several processes.
+
+        mean : weighted by the rows of the parts
+        sum : their sum
+        joint : not at all; each process then computes the loss of all rows, whose logits travel between the processes
+        """
+        return "joint"
+
     @section
     class Options:
         """Options of ``train.loss`` next to its ``name``: none."""
@@ -145,6 +155,10 @@ class BinaryCrossEntropy(Elementwise):
         reduction: Reduction = "mean"
         """mean over batch and classes, or sum."""
 
+    @property
+    def of_rows(self) -> Literal["mean", "sum", "joint"]:
+        return self.options.reduction
+
     def __call__(
         self,
         logits: torch.Tensor,
@@ -179,6 +193,10 @@ class CrossEntropy(Loss):
     class Options:
         reduction: Reduction = "mean"
         """mean over the batch, or sum."""
+
+    @property
+    def of_rows(self) -> Literal["mean", "sum", "joint"]:
+        return self.options.reduction
 
     def __call__(
         self,
@@ -216,6 +234,10 @@ class Asymmetric(Elementwise):
         reduction: Reduction = "sum"
         """mean over batch and classes, or sum."""
 
+    @property
+    def of_rows(self) -> Literal["mean", "sum", "joint"]:
+        return self.options.reduction
+
     def _negative(self, x):
         gamma, clip = self.options.gamma_neg, self.options.clip
         p = torch.sigmoid(x)
@@ -252,6 +274,10 @@ class Hill(Elementwise):
         """Margin of positives, a logit."""
         reduction: Reduction = "sum"
         """mean over batch and classes, or sum (the authors')."""
+
+    @property
+    def of_rows(self) -> Literal["mean", "sum", "joint"]:
+        return self.options.reduction
 
     def _negative(self, x):
         p = torch.sigmoid(x)

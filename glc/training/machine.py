@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from glc.dashboards.run import Wandb
+from glc.training.part import WHOLE, Part
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,7 @@ class Machine:
     """Settings of a training that no score depends on, except that other `threads` round otherwise.
 
     accelerator : Lightning's; auto takes a GPU where there is one
-    threads : of torch on the CPU; None leaves them
+    threads : of torch on the CPU, of all processes together; None leaves them
     workers : processes that read batches, see `glc.nets.inputs.batches.Batches`
     loader : how they are read, see there; the batches are the same
     memory_bytes : of the examples that are kept in memory, see there; not divided from ``[machine] memory_gb``, as
@@ -23,6 +24,9 @@ class Machine:
     wandb : settings of the run at W&B or another logger; None is disabled
     resume : folder of the checkpoints from which a training that was killed continues (`glc.training.resume`); it must
         belong to this training alone; None: there are none
+    devices : processes that train together, each on a GPU or a share of the cores (`glc.training.processes`)
+    part : this process among them
+    compile : whether torch compiles the net
     """
 
     accelerator: str = "auto"
@@ -35,6 +39,9 @@ class Machine:
     logger: str = "wandb"
     wandb: Wandb | None = None
     resume: Path | None = None
+    devices: int = 1
+    part: Part = WHOLE
+    compile: bool = False
 
 
 MACHINE = Machine()

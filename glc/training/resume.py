@@ -18,6 +18,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from glc import __version__, storage
 from glc.training.machine import Machine
+from glc.training.part import WHOLE, Part
 from glc.types import Facts, Keywords
 
 LEAST_SECONDS = 5.0
@@ -74,11 +75,12 @@ class Resume(pl.Callback):
     folder : of the checkpoints; it outlives a training that fails, and is named after all that changes the result
     loaders : of training and validation
     draws : what the loaders read, if it draws random numbers, or None
+    part : this process; a checkpoint holds the random states of all
     """
 
-    def __init__(self, folder: Path, loaders: Sequence[Loader], draws: Draws | None = None) -> None:
-        self.folder, self.loaders, self.draws = Path(folder), loaders, draws
-        self.checkpoint = _usable(self.folder)
+    def __init__(self, folder: Path, loaders: Sequence[Loader], draws: Draws | None = None, part: Part = WHOLE) -> None:
+        self.folder, self.loaders, self.draws, self.part = Path(folder), loaders, draws, part
+        self.checkpoint = _usable(self.folder, part)
         """File to continue from, or None."""
         self.epochs = _epochs(self.checkpoint) if self.checkpoint else 0
         """Epochs that it has finished."""
@@ -87,11 +89,11 @@ class Resume(pl.Callback):
 
     def on_save_checkpoint(self, trainer: pl.Trainer, learner: pl.LightningModule, checkpoint: Facts) -> None:
         checkpoint[_KEY] = {
-            "versions": _versions(),
+            "versions": _versions(self.part),
             "over": trainer.should_stop,
             "passes": [loader.begun for loader in self.loaders],
-            "draws": self.draws.random_state() if self.draws else None,
-            "random": random_state(),
+            "draws": self.part.of_all(self.draws.random_state() if self.draws else None),
+            "random": self.part.of_all(random_state()),
         }
 
     def on_load_checkpoint(self, trainer: pl.Trainer, learner: pl.LightningModule, checkpoint: Facts) -> None:
@@ -105,18 +107,19 @@ class Resume(pl.Callback):
         for loader, begun in zip(self.loaders, self._state["passes"], strict=True):
             loader.begun = begun
         if self.draws:
-            self.draws.set_random_state(self._state["draws"])
-        set_random_state(self._state["random"])
+            self.draws.set_random_state(self._state["draws"][self.part.index])
+        set_random_state(self._state["random"][self.part.index])
 
     def on_train_epoch_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         began = time.monotonic()
-        if began - self._saved < max(LEAST_SECONDS, self._cost / SHARE):
+        # all processes take part in a checkpoint, so one clock decides
+        if self.part.from_first(began - self._saved < max(LEAST_SECONDS, self._cost / SHARE)):
             return
         path = self.folder / f"{trainer.current_epoch + 1}.ckpt"
         self.folder.mkdir(parents=True, exist_ok=True)
         trainer.save_checkpoint(path)
         for other in _checkpoints(self.folder):
-            if other != path:
+            if other != path and self.part.first:
                 other.unlink()
         self._saved = time.monotonic()
         self._cost = self._saved - began
@@ -128,7 +131,9 @@ def prepare(machine: Machine, loaders: Sequence[Loader], draws: Draws | None = N
     machine : its `resume` is the folder of the checkpoints
     loaders, draws : of `Resume`
     """
-    return None if machine.resume is None or machine.fast_dev_run else Resume(machine.resume, loaders, draws)
+    if machine.resume is None or machine.fast_dev_run:
+        return None
+    return Resume(machine.resume, loaders, draws, machine.part)
 
 
 def finished_epochs(folder: Path) -> int:
@@ -144,7 +149,7 @@ def _epochs(path: Path) -> int:
     return int(path.stem)
 
 
-def _usable(folder: Path) -> Path | None:
+def _usable(folder: Path, part: Part) -> Path | None:
     """The last checkpoint in `folder`, unless it cannot be read here."""
     path = max(_checkpoints(folder), key=_epochs, default=None)
     if path is None:
@@ -154,8 +159,9 @@ def _usable(folder: Path) -> Path | None:
     except Exception as error:  # torch raises many kinds, by what is wrong with the file
         _log.warning("%s: cannot be read (%s); the training starts again", path, type(error).__name__)
         return None
-    if writer != _versions():
-        _log.warning("%s: written by %s, expected %s; the training starts again", path, writer, _versions())
+    expected = _versions(part)
+    if writer != expected:
+        _log.warning("%s: written by %s, expected %s; the training starts again", path, writer, expected)
         return None
     return path
 
@@ -183,5 +189,6 @@ def set_random_state(state: Facts) -> None:
     random.setstate((version, tuple(words.tolist()), gauss))
 
 
-def _versions() -> Facts:
-    return {"glc": __version__, "torch": str(torch.__version__), "lightning": pl.__version__}
+def _versions(part: Part) -> Facts:
+    versions = {"glc": __version__, "torch": str(torch.__version__), "lightning": pl.__version__}
+    return versions | {"devices": part.count}

@@ -28,6 +28,11 @@ PO_IMAGES = "po_images"
 """A part that is made only where it is read: tiles of the presence-only surveys, of which there are many."""
 
 
+def _cells(step):
+    """Cells of a climate raster per square of 60 degrees, about the area of a world; `step` in degrees."""
+    return round((60 / step) ** 2)
+
+
 @dataclass(frozen=True)
 class World:
     """Size and seed of a virtual world in the layout of 2024."""
@@ -65,6 +70,31 @@ class World:
         """Surveys that images and series are made of."""
         return self.n_pa + self.n_test
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Counts that costs depend on, by their names in `glc.costs.sizes.Sizes`."""
+        return {
+            "training_rows": self.n_pa_rows,
+            "training_surveys": self.n_pa,
+            "test_surveys": self.n_test,
+            "po_rows": self.n_po_rows,
+            "po_surveys": self.n_po_surveys,
+            "species": self.n_species,
+            "raster_cells": _cells(self.raster_step),
+        }
+
+    def part(self, name: str, share: float) -> "World":
+        """The world with a share (0 to 1) of the surveys and rows, and as many species: for curves of costs."""
+        return dataclasses.replace(
+            self,
+            name=name,
+            n_pa=round(self.n_pa * share),
+            n_pa_rows=round(self.n_pa_rows * share),
+            n_test=round(self.n_test * share),
+            n_po_rows=round(self.n_po_rows * share),
+            n_po_surveys=round(self.n_po_surveys * share),
+        )
+
 
 @dataclass(frozen=True)
 class OccurrenceWorld:
@@ -88,6 +118,16 @@ class OccurrenceWorld:
     def surveys(self) -> int:
         """Surveys that images are made of."""
         return self.n
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Counts that costs depend on, by their names in `glc.costs.sizes.Sizes`."""
+        return {
+            "training_rows": self.n,
+            "training_surveys": self.n,
+            "species": self.n_species,
+            "raster_cells": _cells(self.raster_step),
+        }
 
 
 @dataclass(frozen=True)
@@ -123,6 +163,16 @@ class RecordWorld:
         return 0
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Counts that costs depend on, by their names in `glc.costs.sizes.Sizes`."""
+        return {
+            "training_rows": self.n,
+            "training_surveys": self.n * 2 // 3,
+            "species": self.n_species,
+            "raster_cells": _cells(self.raster_step),
+        }
+
+    @property
     def as_world(self) -> World:
         """The world in the layout of 2024 whose presence-only records these are."""
         n_pa, known = 400, max(self.n_species * 4 // 5, 1)
@@ -134,10 +184,14 @@ class RecordWorld:
 
 Size = World | OccurrenceWorld | RecordWorld
 
+_GLC24 = World("glc24", 88_987, 1_483_637, 4_716, 5_079_797, 3_845_533, 11_255, 5_016, 0.05)
+
 SIZES: dict[str, Size] = {
     "tiny": World("tiny", 400, 4_800, 60, 3_000, 2_300, 60, 48, 0.4),
     "small": World("small", 6_400, 108_000, 900, 60_000, 45_500, 800, 560, 0.1),
-    "glc24": World("glc24", 88_987, 1_483_637, 4_716, 5_079_797, 3_845_533, 11_255, 5_016, 0.05),
+    "glc24": _GLC24,
+    "glc24-quarter": _GLC24.part("glc24-quarter", 1 / 4),
+    "glc24-16th": _GLC24.part("glc24-16th", 1 / 16),
     "geoplant-tiny": GeoPlantWorld("geoplant-tiny", 400, 4_800, 60, 3_000, 2_300, 60, 48, 0.4, seed=2026),
     "glc20-tiny": OccurrenceWorld("glc20-tiny", 300, 40, 0.25),
     "glc20": OccurrenceWorld("glc20", 6_000, 150, 0.05),

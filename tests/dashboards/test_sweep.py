@@ -1,15 +1,23 @@
 """Sweeps: every parameter is an option of the experiment, and an agent's command is understood."""
 
+import os
+import queue
+import sys
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
+from wandb.wandb_agent import Agent
 
 from glc import config
 from glc.cli.commands import app
 from glc.dashboards import panels, sweep
+from glc.dashboards.run import offline_runs
 from glc.dashboards.sweep import Sweep
 from glc.errors import ConfigError
 from tasks import dsgt_2024
 from tests.command_line import of_glc
+from tests.dashboards import offline
 
 TEXT = """
 method: grid
@@ -68,6 +76,66 @@ def test_a_sweep_that_cannot_run_is_refused(tmp_path, old, new, words):
 def test_an_unknown_sweep_is_named():
     with pytest.raises(ConfigError, match=r"tighnary: no such file.*did you mean 'tighnari'"):
         Sweep.read("tighnary")
+
+
+class Server:
+    """In place of W&B's server, of which an agent here asks nothing."""
+
+    def settings(self, key):
+        return ""
+
+
+@pytest.fixture
+def agent(tmp_path, monkeypatch):
+    """Starts what an agent of W&B would start for some values; its exit code and what it printed."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody listens
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
+    for name in ("WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):  # which the agent sets, and a test must not leave
+        monkeypatch.setenv(name, "")
+    path = tmp_path / "own.yaml"
+    path.write_text(TEXT)
+
+    def start(options, capfd):
+        agent = Agent(Server(), queue.Queue(), sweep_id="sweep1")
+        agent._sweep_command = Sweep.read(str(path)).with_options(options)["command"]
+        values = {"+train.weight_decay": {"value": 0.1}}
+        agent._command_run({"run_id": "run1", "args": values, "type": "run", "program": None})
+        code = agent._run_processes["run1"].wait()
+        return code, "".join(capfd.readouterr())
+
+    return start
+
+
+def test_what_an_agent_starts_is_understood(agent, tmp_path, capfd):
+    options = [
+        "--dataset",
+        "virtual:tiny",
+        "--root",
+        str(tmp_path),
+        "--dry-run",
+        "--",
+        "--machine-wandb-mode",
+        "online",
+    ]
+    code, text = agent(options, capfd)
+    assert code == 0, text
+    assert "Submission" in text
+
+
+@pytest.mark.slow
+def test_what_an_agent_starts_ends_with_the_run_that_the_agent_named(agent, tmp_path, capfd):
+    options = ["--dataset", "virtual:tiny", "--root", str(tmp_path)]
+    code, text = agent([*options, "--", "--machine-wandb-mode", "online"], capfd)
+    assert code == 0, text
+    assert "upload it with: glc wandb sync" in text
+    (folder,) = offline_runs(tmp_path)
+    assert folder.name.endswith("-run1")
+    found = offline.read(folder)
+    assert found["run"].sweep_id == "sweep1"
+    assert found["summary"]["valid/sample_f1"] > 0
 
 
 @pytest.fixture

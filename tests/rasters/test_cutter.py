@@ -1,5 +1,7 @@
 """Tiles of rasters against one window at a time, on made and real files."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -270,3 +272,30 @@ def test_tiles_of_real_rasters_are_what_rasterio_reads(shared_data, name, folder
                 assert FLAGS[rank[i]] == flag
                 assert_allclose(valid[band.name][i], known.mean(), rtol=1e-5)
                 assert_array_equal(values[band.name][i].reshape(128, 128)[known], pixels[known])
+
+
+def bytes_read():
+    """Bytes that this process has read from files so far."""
+    for line in Path("/proc/self/io").read_text().splitlines():
+        if line.startswith("rchar"):
+            return int(line.split()[1])
+    raise OSError("/proc/self/io: no line rchar")
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="counts bytes by /proc/self/io, which Linux has")
+@pytest.mark.parametrize("gaps", [False, True])
+def test_blocks_of_a_raster_larger_than_the_memory_are_read_about_once(tmp_path, gaps):
+    pixels = np.random.default_rng(0).integers(0, 30_000, (1, 6_144, 1_024), np.int16)
+    if gaps:
+        pixels[:, 2_000:4_000, 300:420] = -1
+    layout = {"tiled": True, "blockxsize": 128, "blockysize": 128, "compress": "deflate", "zlevel": 1}
+    path = geotiff(tmp_path / "raster.tif", pixels, nodata=-1, **layout)
+    places = _around(path, 6_000, margin=-0.01)
+    # half of it is GDAL's cache: four rows of blocks, 1 MB, and what a box needs around them
+    cutter = RasterCutter(Raster("test", patterns=(path.name,)), [tmp_path], 128, 8, 8)
+    places = places.iloc[cutter.order(places)]
+    before = bytes_read()
+    for part in np.split(places, 3):  # each opens the file again
+        cutter.cut(part)
+    times = (bytes_read() - before) / path.stat().st_size
+    assert 0.95 < times < 1.25, "windows cover each pixel about 16 times"

@@ -9,6 +9,7 @@ from glc.report import leaderboard, papers
 from glc.report.papers import Paper, Reported
 
 TIGHNARI = Paper(
+    name="Liu et al. 2024",
     data="GeoLifeCLEF 2024",
     split="ten random folds",
     score="F1",
@@ -62,7 +63,7 @@ def test_a_papers_data_are_known_by_edition_and_size_and_its_split_by_settings()
     assert TIGHNARI.has_split(same)
     assert not TIGHNARI.has_split(same | {"run": 1})
     assert TIGHNARI.other_split(same | {"run": 1}) == "validation.run 1 (published: 10)"
-    assert not Paper("", "a hidden test", "F1", ("glc2024",), 88_987).has_split(same)
+    assert not Paper("", "", "a hidden test", "F1", ("glc2024",), 88_987).has_split(same)
 
 
 def test_scores_of_a_leaderboard_are_read_by_row(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from glc import storage
 from glc.errors import DamagedError
-from glc.objectstore import StoreError, opening
+from glc.objectstore import StoreError, connection, opening
 from tests.scenarios.stores import Line
 
 pytestmark = pytest.mark.slow
@@ -88,10 +88,9 @@ def _output(mirror):
     return folder
 
 
-# gcsfs repeats each request for minutes before it gives up
-@pytest.mark.parametrize("place", ["s3"], indirect=True)
-def test_a_cut_upload_and_a_cut_download_go_on(place, mirror):
+def test_a_cut_upload_and_a_cut_download_go_on(place, mirror, monkeypatch):
     line, url = place
+    monkeypatch.setattr(connection, "QUIET", 5.0)
     here = mirror(url, "here")
     folder = _output(here)
     line.cut_after(1_000_000)
@@ -174,9 +173,9 @@ def test_wrong_credentials_are_refused(moto, monkeypatch, mirror):
         mirror("s3://glc/x", "here")
 
 
-@pytest.mark.parametrize("place", ["s3"], indirect=True)
-def test_a_server_that_does_not_answer_is_refused(place, mirror):
+def test_a_server_that_does_not_answer_is_refused(place, mirror, monkeypatch):
     line, url = place
+    monkeypatch.setattr(connection, "QUIET", 5.0)
     line.cut_after(0)
     with pytest.raises(StoreError, match=f"^{url}: writing .glc failed .*check the connection"):
         mirror(url, "here")

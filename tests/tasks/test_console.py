@@ -306,8 +306,7 @@ except KeyboardInterrupt:
 def test_a_mistyped_command_leaves_nothing_behind(toy):
     done = piped(toy, "--numbr", "1")
     assert done.returncode == 2
-    assert "unrecognized arguments" in done.stderr
-    assert done.stderr.splitlines()[-1] == "error: unknown option --numbr; did you mean '--number'?"
+    assert done.stderr.splitlines() == ["error: unknown option --numbr; did you mean '--number'?"]
     assert not (toy[0] / "out" / "logs").exists()
 
 

@@ -10,11 +10,12 @@ import pytest
 
 from glc import storage
 from glc.errors import DamagedError
-from glc.objectstore import opening
-from glc.tasks import base
+from glc.objectstore import StoreError, opening
+from glc.tasks import base, preflight
 from glc.tasks.base import GlcTask, ProductTask
 from glc.tasks.machine import machine
 from glc.tasks.outputs import Published, PublishedFolder
+from glc.tasks.verify import Verify
 from tests.tasks.pipeline import build, run
 
 URL = "memory://bucket/runs"
@@ -30,6 +31,21 @@ class Made(_Task):
 
     def write(self, out: Path) -> None:
         (out / "number.txt").write_text("1")
+
+
+class Page(_Task, ProductTask):
+    """What is only looked at."""
+
+    only_looked_at = True
+
+    def requires(self) -> Made:
+        return self.clone(Made)
+
+    def published(self):
+        return [Published(Path(self.root) / "reports" / "tiny" / "page.html", self.folder / "page.html")]
+
+    def write(self, out: Path) -> None:
+        (out / "page.html").write_text((self.requires().folder / "number.txt").read_text())
 
 
 class Product(_Task, ProductTask):
@@ -160,3 +176,55 @@ def test_a_product_that_lacks_its_stable_copy_in_the_store_is_not_complete(on, f
     assert not again.complete()
     assert run(again) == ["stores.Product"]
     assert on(Product, "third").complete()
+
+
+@pytest.fixture
+def refuse(files, monkeypatch):
+    """Has the store refuse to be written to."""
+
+    def denied(*args, **options):
+        raise PermissionError("Forbidden")
+
+    def start():
+        for method in ("pipe_file", "put_file", "rm_file"):
+            monkeypatch.setattr(files, method, denied)
+        monkeypatch.setattr(opening, "_connect", lambda scheme: files)
+
+    return start
+
+
+def test_a_store_that_takes_no_files_can_be_read(on, refuse, tmp_path):
+    run(on(Product, "first"))
+    refuse()
+    second = on(Product, "second")
+    preflight.check(second)
+    assert run(second) == []
+    second.bring()
+    assert second.results() == ["2"]
+    verify = on(Verify, "second")
+    assert run(verify) == ["Verify"]
+    text = verify.results()[0]
+    assert text.startswith("nothing is damaged below memory://bucket/runs: 2 outputs (2 files, 0.0 MB) and 2 published")
+
+
+def test_what_is_to_be_made_is_refused_before_it_runs(on, refuse):
+    run(on(Made, "first"))
+    refuse()
+    with pytest.raises(StoreError, match="memory://bucket/runs: access is denied"):
+        preflight.check(on(Product, "second"))
+
+
+def test_a_page_is_kept_on_this_machine_where_the_store_takes_no_files(on, refuse, files, caplog):
+    run(on(Made, "first"))
+    refuse()
+    before = set(files.store)
+    page = on(Page, "second")
+    preflight.check(page)
+    assert run(page) == ["stores.Page"]
+    assert page.complete()
+    assert page.published()[0].path.read_text() == "1"
+    assert set(files.store) == before
+    assert "kept on this machine alone: memory://bucket/runs: access is denied" in caplog.text
+    again = on(Page, "second")  # another command
+    preflight.check(again)
+    assert again.complete()

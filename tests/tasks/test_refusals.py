@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import rasterio
 import torch
+from luigi.cmdline_parser import CmdlineParser
 from rasterio.transform import from_origin
 
 from glc import config, memory, storage, world
@@ -28,7 +29,9 @@ from glc.location.downstream.__main__ import main as reference
 from glc.report import location, lowpass
 from glc.tasks import machine, preflight, scheduler
 from glc.tasks.console import options
+from glc.tasks.surveys import VirtualPart
 from glc.training import loading
+from tests.scenarios.spark_cluster import free_port
 
 TINY = ("--dataset", "virtual:tiny")
 VOTES = ("Submission", *TINY, "--experiment", "votes")
@@ -69,6 +72,9 @@ def settings():
         ("memory_gb", "nan", ("from 2",)),
         ("memory_gb", "100000", (f"has {memory.of_machine():.1f}",)),
         ("verbose", "perhaps", ("true or false",)),
+        ("devices", "0", ("how many, from 1",)),
+        ("devices", "two", ("how many, from 1",)),
+        ("compile", "perhaps", ("true or false",)),
         ("root", " ", ("a folder",)),
         ("spark_memory", "3g", ("unknown key", "memory_gb")),
         ("acelerator", "cpu", ("unknown key", "did you mean 'accelerator'")),
@@ -86,6 +92,15 @@ def test_a_setting_that_cannot_be_used_is_refused(refused, settings, key, value,
 def test_masters_that_spark_knows_are_taken(settings, master):
     settings("spark_master", master)
     assert machine.machine().spark_master == master
+
+
+def test_a_cluster_that_does_not_answer_is_refused_where_spark_has_work(refused, settings, tmp_path):
+    port = free_port()
+    settings("spark_master", f"spark://127.0.0.1:{port}")
+    text = refused(*VOTES)
+    assert f"no Spark master answers at 127.0.0.1:{port} (Connection refused)" in text
+    assert "spark_master = local[2]" in text
+    preflight.check(VirtualPart(dataset="virtual:tiny", root=str(tmp_path)))
 
 
 def test_the_file_of_a_wrong_setting_is_named(tmp_path, settings, monkeypatch):
@@ -225,6 +240,30 @@ def test_a_task_that_trains_no_net_needs_neither_gpu_nor_key(settings, monkeypat
         task.check()
 
 
+def test_more_processes_of_a_training_than_gpus_or_memory_are_refused(settings, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    settings("devices", "3")
+    settings("memory_gb", "4")
+    with pytest.raises(ConfigError, match=r"devices: found 3, expected at most 2: each process takes 0.7 GB"):
+        preflight.check_training()
+    settings("devices", "2")
+    preflight.check_training()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ConfigError, match=r"devices: found 2, expected at most 1, the GPUs of this machine"):
+        preflight.check_training()
+    settings("accelerator", "cpu")
+    preflight.check_training()
+
+
+def test_nets_are_not_compiled_without_a_compiler(settings, monkeypatch):
+    settings("compile", "true")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ConfigError, match=r"compile: found true, but there is no C\+\+ compiler \(no-such-compiler\)"):
+        preflight.check_training()
+    monkeypatch.setenv("CXX", "true")
+    preflight.check_training()
+
+
 def test_a_logger_that_is_not_installed_is_refused_before_training(settings, monkeypatch):
     settings("logger", "tensorboard")
     preflight.check_training()
@@ -324,6 +363,24 @@ def test_an_unknown_option_is_answered_with_the_nearest():  # 20
     assert options.suggestions(command) == ["error: unknown option --experimnt; did you mean '--experiment'?"]
     assert options.suggestions(["Submission", "--dataset", "d", "--exper", "votes", "--machine-verbose"]) == []
     assert options.suggestions(["Submision", "--experimnt"]) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--bad-option", "1"], "error: unknown option --bad-option; --help lists the options"),
+        (["--experimnt", "votes"], "error: unknown option --experimnt; did you mean '--experiment'?"),
+        (["--dataset"], "error: argument --dataset: expected one argument; --help lists the options"),
+    ],
+)
+def test_an_option_that_luigi_cannot_read_is_one_line(monkeypatch, capsys, words, line):
+    command = ["Submission", *words]
+    monkeypatch.setattr(CmdlineParser, "_build_parser", CmdlineParser._build_parser)  # undone after the test
+    options.answer_in_one_line(command)
+    with pytest.raises(SystemExit) as end:
+        CmdlineParser(command)
+    assert end.value.code == 2
+    assert capsys.readouterr().err == f"{line}\n"
 
 
 @pytest.mark.parametrize("what", ["code", "text", "cut", "empty"])

@@ -19,11 +19,31 @@ from glc.report import runs
 from glc.report.papers import Paper, Reported
 from glc.tasks import paper
 from glc.tasks.base import DatasetTask
+from glc.tasks.table import TableTask
 from glc.tasks.tables import CostTable, Row, SeedTable
 from glc.tasks.training import Fit, FoldScores, fits
-from tasks import dsgt_2024, inria_2020, tighnari_2024
+from tasks import dsgt_2024, elith_2020, inria_2020, location_2024, norberg_2019, tighnari_2024
 from tasks.inria_2020 import PRESETS
 from tests.tasks.pipeline import TINY, run
+
+
+@pytest.mark.parametrize("module", [dsgt_2024, elith_2020, inria_2020, location_2024, norberg_2019, tighnari_2024])
+def test_tables_name_their_paper(module, tmp_path):
+    tables = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, TableTask)]
+    tables = [kind for kind in tables if kind.__module__ == module.__name__]
+    assert tables
+    options = {"data_folder": str(tmp_path)}, {"places": "virtual:globe"}, {}
+    for kind in tables:
+        known = {name for name, _ in kind.get_params()}
+        task = kind(root=str(tmp_path), **next(each for each in options if set(each) <= known))
+        assert task.published_in.split()[-1] == module.__name__.rpartition("_")[2], task  # the year
+
+
+def test_no_parameter_hides_a_method():
+    for kind in luigi.task_register.Register._get_reg().values():
+        for name, _ in kind.get_params():
+            hidden = [base.__name__ for base in kind.__mro__ if callable(vars(base).get(name))]
+            assert not hidden, f"{kind.__name__}.{name} hides a method of {hidden[0]}"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +309,10 @@ def test_rows_write_their_submissions_and_take_scores_of_the_leaderboard(root, t
 class Compared(Small):
     """The same rows, with a paper that measured on 2 of 4 folds of as many surveys."""
 
-    paper = Paper("the tiny world", "2 of 4 folds", "F1", ("glc2024",), 400, {"scheme": "block", "count": 4, "run": 2})
+    paper = Paper(
+        "Tiny 2024", "the tiny world", "2 of 4 folds", "F1", ("glc2024",), 400,
+        {"scheme": "block", "count": 4, "run": 2},
+    )  # fmt: skip
 
     def rows(self):
         top_5, top_10 = super().rows()

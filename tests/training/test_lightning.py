@@ -71,6 +71,14 @@ def test_a_training_is_logged_where_the_machine_wants_it(logger, pattern, tmp_pa
     assert not (tmp_path / "wandb").exists()
 
 
+def test_a_training_goes_on_where_wandb_cannot_write(tmp_path, caplog):
+    (tmp_path / "wandb").touch()
+    machine = Machine(wandb={"mode": "offline", "name": "n", "dir": str(tmp_path)})
+    with lightning.run_logger(machine) as log:
+        assert log is False
+    assert "the training is not logged at W&B: " in caplog.text
+
+
 def test_an_unknown_logger_is_refused(tmp_path):
     with (
         pytest.raises(ConfigError, match="logger: found 'tensorbord'"),

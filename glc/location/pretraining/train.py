@@ -20,12 +20,13 @@ from glc.errors import DataError
 from glc.location.encoder import LocationEncoder
 from glc.location.pretraining import contrast, patches, sampling
 from glc.location.pretraining.image_encoder import ImageEncoder
-from glc.location.pretraining.scenes import draw, of_table
+from glc.location.pretraining.scenes import Scenes, draw, of_table
 from glc.progress import tqdm
-from glc.training import lightning
+from glc.training import batch_norm, lightning, processes
 from glc.training.history import HISTORY, History
 from glc.training.lightning import quiet, repeatable, run_logger, torch_threads
 from glc.training.machine import MACHINE, Machine
+from glc.training.part import WHOLE
 from glc.training.resume import prepare
 from glc.types import Facts, StrPath
 
@@ -99,12 +100,26 @@ def fit(scenes, out, options, machine=MACHINE):
     their own, but tiles at a square's border overlap with training tiles.
     """
     started, out = time.perf_counter(), Path(out)
+    facts = processes.run(_fit, machine, out, scenes=scenes, out=out, options=options)
+    return facts | {"seconds": round(time.perf_counter() - started, 2)}
+
+
+def _fit(scenes: Scenes, out: Path, options: EncoderPretraining, machine: Machine) -> Facts:
+    """What `fit` does, in each of its processes; the first one writes."""
+    part = machine.part
     pl.seed_everything(options.seed, verbose=False)
     loaders = _loaders(scenes, options, 1 if machine.fast_dev_run else options.epochs, machine.progress)
     learner = Learner(scenes.bands, scenes.tiles.shape[-1], options)
     learner.image.prepare(scenes.tiles, loaders[0].rows)
     history = History(out / HISTORY, COLUMNS, ("train_loss", "valid_loss"), "learning_rate")
     resume = prepare(machine, loaders)
+    part.join(machine.accelerator)
+    for sharing in (*loaders, learner):
+        sharing.part = part
+    learner.normalised = batch_norm.share(learner, part)
+    part.draw_apart()
+    if machine.compile:
+        learner.image.compile()
     with (
         quiet(),
         torch_threads(machine.threads),
@@ -132,10 +147,11 @@ def fit(scenes, out, options, machine=MACHINE):
     }
     # without times: the same seed gives the same file, whose checksum is part of what is made with the encoder
     known = {"options": config.to_dict(options)} | {name: facts[name] for name in facts if name != "seconds"}
-    for encoder, name in ((learner.location, LOCATION), (learner.image, IMAGE)):
-        encoder.cpu().facts = known
-        encoder.save(out / name)
-    return facts | {"seconds": round(time.perf_counter() - started, 2)}
+    if part.first:
+        for encoder, name in ((learner.location, LOCATION), (learner.image, IMAGE)):
+            encoder.cpu().facts = known
+            encoder.save(out / name)
+    return facts
 
 
 class Learner(pl.LightningModule):
@@ -148,16 +164,22 @@ class Learner(pl.LightningModule):
         self.image = ImageEncoder(bands, size, options.image, options.dim)
         self.loss = contrast.InfoNCE(options.temperature)
         self.bands = nn.Linear(options.dim, 2 * len(bands)) if options.regression else None
+        self.part, self.normalised = WHOLE, []
 
     def _step(self, batch, part):
-        places, images = self.location(batch["lon"], batch["lat"]), self.image(batch["tiles"])
+        rows = self.part.total_rows(batch, "lon")
+        for layer in self.normalised:
+            layer.counts = None if self.part.own(rows) else 0
+        # the encoders work on the rows of this process, the losses on those of all
+        places = self.part.whole(self.location(batch["lon"], batch["lat"]), rows)
+        images = self.part.whole(self.image(batch["tiles"]), rows)
         loss = self.loss(places, images)
         shares = contrast.retrieval(places.detach(), images.detach())
         measures = dict(zip(MEASURES, (loss.detach(), *shares), strict=False))
         if self.bands is not None:
             seen = self.image.standard(batch["tiles"])
             middle = seen.shape[-1] // 2
-            wanted = torch.cat([seen[:, :, middle, middle], seen.mean(dim=(2, 3))], dim=1)
+            wanted = self.part.whole(torch.cat([seen[:, :, middle, middle], seen.mean(dim=(2, 3))], dim=1), rows)
             # a unit vector's values shrink with its length
             error = F.mse_loss(self.bands(places * self.options.dim**0.5), wanted)
             measures["band_error"] = error.detach()
@@ -203,12 +225,15 @@ class Loader:
 
     `shuffled` gives each place the tile of another one.
 
+    Of several processes each has the rows of a batch that are its `part`.
+
     Each `iter` is the next of so many `passes`, all of as many batches: Lightning asks once how long an epoch is, and
     validates after a batch of that number. Places that fill no batch of the shortest pass are `left`.
     """
 
     def __init__(self, scenes, rows, size, apart_km, seed, passes=1, progress=False, shuffled=False):
         self.scenes, self.rows = scenes, rows
+        self.part = WHOLE
         self.images = np.random.default_rng([seed, 3]).permutation(rows) if shuffled else rows
         batches = sampling.Batches(scenes.lon[rows], scenes.lat[rows], size, apart_km, seed)
         settings = {"desc": "drawing batches", "unit": "epoch", "disable": not progress, "leave": False}
@@ -224,11 +249,13 @@ class Loader:
         self.begun += 1
         for batch in batches:
             rows, images = self.rows[batch], self.images[batch]
-            yield {
-                "lon": torch.from_numpy(self.scenes.lon[rows]),
-                "lat": torch.from_numpy(self.scenes.lat[rows]),
-                "tiles": torch.from_numpy(self.scenes.tiles[images]),
+            own = self.part.rows(len(rows))
+            values = {
+                "lon": self.scenes.lon[rows[own]],
+                "lat": self.scenes.lat[rows[own]],
+                "tiles": self.scenes.tiles[images[own]],
             }
+            yield self.part.say({name: torch.from_numpy(value) for name, value in values.items()}, len(rows))
 
 
 def split(scenes, options):

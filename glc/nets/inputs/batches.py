@@ -23,6 +23,7 @@ from glc.errors import ConfigError, DataError
 from glc.nets.inputs.features import Features
 from glc.nets.inputs.kept import Kept
 from glc.nets.inputs.summary import COLUMNS, Summary, files
+from glc.training.part import WHOLE, Part
 
 # Petastorm 0.12 reads through pyarrow's legacy dataset, which warns at each use
 warnings.filterwarnings("ignore", module=r"petastorm\.")
@@ -68,6 +69,11 @@ class Batches:
     loader : ``petastorm`` reads a small table through Petastorm once and keeps it, and a large one at each pass;
         ``memory`` reads any table with pyarrow once and keeps it, without padding. Both give the same batches in the
         same order
+    Where imagery is streamed, the examples are kept in the same way, and the order is that of
+    `glc.nets.inputs.streamed.Reading`, also without `shuffle`.
+
+    part : the process among those of a training, which takes its rows of each batch (`glc.training.part`); the
+        batches, and their number, are those of one process
     features : `glc.nets.inputs.features.Features` of the examples' surveys, which join each batch, or None
     """
 
@@ -78,6 +84,7 @@ class Batches:
         *,
         shuffle: bool = False,
         seed: int = 0,
+        part: Part = WHOLE,
         workers: int = 1,
         loader: Loader = "petastorm",
         memory_bytes: int = 1 << 30,
@@ -88,7 +95,8 @@ class Batches:
             raise ConfigError(f"workers: found {workers}, expected at least 1 thread that reads")
         self.features = features
         self.summary, self.batch_size, self.shuffle, self.seed = summary, batch_size, shuffle, seed
-        self.workers, self.loader, self.buffer_rows = workers, loader, buffer_rows
+        self.part, self.loader, self.buffer_rows = part, loader, buffer_rows
+        self.workers = workers if part.count == 1 else 1  # with more the order of a pass is not that of the others
         self.rows = summary.rows
         self.in_memory = self.rows * (21 + 4 * summary.width) <= memory_bytes
         self._kept: dict[str, torch.Tensor] | None = None
@@ -99,12 +107,13 @@ class Batches:
         return math.ceil(self.rows / self.batch_size)
 
     def __iter__(self):
+        examples = map(self.part.take, self._examples())
         if self.features is None:
-            yield from self._examples()
+            yield from examples
             return
         with ThreadPoolExecutor(1) as gatherer:  # the next batch's imagery is gathered while the net works on this one
             ahead = None
-            for batch in self._examples():
+            for batch in examples:
                 gathered = gatherer.submit(self.features.of, batch["dataset"], batch["surveyId"])
                 if ahead:
                     yield ahead[0] | ahead[1].result()
@@ -116,12 +125,11 @@ class Batches:
         seed = self.seed + 1_000_003 * self.begun
         self.begun += 1
         streamed = self.shuffle and not self.in_memory
-        if self.loader == "memory":
-            if self._table is None:
-                self._table = Kept(files(self.summary.folder), COLUMNS, self.summary.width)
-                self._expect(len(self._table))
+        if self.features is not None and self.features.reading is not None:
+            yield from self._following(self.features.reading, np.random.default_rng(seed))
+        elif self.loader == "memory":
             for rows in self._positions(seed) if streamed else self._places(seed):
-                yield self._table.batch(rows)
+                yield self._in_memory().batch(rows)
         elif streamed:
             yield from self._streamed(seed)
         elif not self.in_memory:
@@ -148,6 +156,21 @@ class Batches:
         filled = (group for group in groups if self.summary.groups[group])
         numbers = (torch.arange(ends[group] - self.summary.groups[group], ends[group]) for group in filled)
         yield from _drawn(numbers, self.batch_size, self.buffer_rows, seed)
+
+    def _following(self, reading, rng):
+        """Yield batches in the order in which imagery is read."""
+        table = self._in_memory()
+        surveys = table.columns["dataset"].numpy(), table.columns["surveyId"].numpy()
+        order = reading.shuffled(*surveys, rng) if self.shuffle else reading.in_order(*surveys)
+        for start in range(0, self.rows, self.batch_size):
+            yield table.batch(torch.from_numpy(order[start : start + self.batch_size]))
+
+    def _in_memory(self):
+        """The table, read once."""
+        if self._table is None:
+            self._table = Kept(files(self.summary.folder), COLUMNS, self.summary.width)
+            self._expect(len(self._table))
+        return self._table
 
     def _streamed(self, seed):
         """Yield batches of one pass through Petastorm, which reads the row groups in random order.

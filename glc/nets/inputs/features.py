@@ -1,12 +1,13 @@
 """Imagery by survey: the tables of tiles and cubes as tensors from which any batch of surveys is gathered.
 
 The tables stay as they are; no copy for a fold, a triplet or an epoch is ever written. Each is read once, through
-Petastorm, into memory, or into a scratch file where it is larger than the memory it may take, and a batch takes the
-rows of its surveys.
+Petastorm, into memory, and a batch takes the rows of its surveys. What is larger than the memory it may take is read
+from the table whenever it is needed, by row group (`glc.nets.inputs.streamed`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +15,11 @@ from scipy import sparse
 
 from glc.errors import DataError
 from glc.neighbours._base import RowSource
+from glc.training.part import Part
 from glc.types import JSON, Facts
+
+if TYPE_CHECKING:
+    from glc.nets.inputs.streamed import Reading
 
 _BYTES = 64 << 20  # of float32 values that are gathered at a time, where that is ours to choose
 
@@ -70,6 +75,7 @@ class Features:
     values : dict of input name -> (survey, band, row, col) array of uint8, int16, ... or float
     known : dict of input name -> (survey, band) bool, whether the survey has the band
     keys : dict of input name -> (survey, 2) int64, number of the dataset in `schema.DATASETS`, and surveyId
+    reading : the order in which surveys are best asked for; None: any, all values are in memory
     """
 
     def __init__(
@@ -78,8 +84,9 @@ class Features:
         values: dict[str, np.ndarray | RowSource],
         known: dict[str, np.ndarray],
         keys: Mapping[str, np.ndarray],
+        reading: "Reading | None" = None,
     ) -> None:
-        self.layouts, self._values, self._known = layouts, values, known
+        self.layouts, self._values, self._known, self.reading = layouts, values, known, reading
         self._index = {name: Index(pairs) for name, pairs in keys.items()}
         self._generators: dict[str, np.random.Generator] = {}
 
@@ -138,6 +145,15 @@ class Features:
         for name, rng in self._generators.items():
             rng.bit_generator.state = state[name]
 
+    def draw_apart(self, part: Part) -> None:
+        """Hide the neighbours of other surveys than the other processes of a training do.
+
+        part : this process; the first goes on as it would alone
+        """
+        for rng in self._generators.values():
+            if not part.first:
+                rng.bit_generator.state = rng.bit_generator.jumped(part.index).state
+
     def steps(self, count: int) -> list[slice]:
         """Slices of `count` surveys whose imagery takes bounded memory."""
         size = sum(4 * int(np.prod(layout.shape)) for layout in self.layouts.values())
@@ -163,6 +179,9 @@ class Features:
         total = {name: np.zeros((3, *layout.shape)) for name, layout in layouts.items()}
         known = dict.fromkeys(layouts, 0)
         centre = {}
+        if self.reading is not None:
+            order = self.reading.in_order(dataset, survey)
+            dataset, survey = dataset[order], survey[order]
         for rows in self.steps(len(survey)):
             imagery = self.of(dataset[rows], survey[rows])
             for name, block in ((name, imagery[name]) for name in layouts):

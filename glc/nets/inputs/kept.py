@@ -14,6 +14,8 @@ class Kept:
 
     Species lists are kept one behind the other, at their own lengths: of millions of presence-only surveys with a
     species or two that is a hundredth of the padded lists.
+
+    columns : all other tensors by name
     """
 
     def __init__(self, files: list[Path], columns: list[str], width: int) -> None:
@@ -35,7 +37,7 @@ class Kept:
                 for lists in table["species"].chunks:
                     species.append(lists.flatten().to_numpy())
                     lengths.append(lists.value_lengths().to_numpy())
-        self._numbers = {name: torch.from_numpy(np.concatenate(parts)) for name, parts in numbers.items()}
+        self.columns = {name: torch.from_numpy(np.concatenate(parts)) for name, parts in numbers.items()}
         self._species = np.concatenate(species).astype(np.int32, copy=False)
         self._starts = np.concatenate([[0], *lengths]).cumsum(dtype=np.int64)
         longest = int(np.diff(self._starts).max(initial=0))
@@ -54,7 +56,7 @@ class Kept:
         rows : row numbers, int64, or a slice of them
         returns : tensors by column, `species` (row, width) int32 padded by -1
         """
-        numbers = {name: values[rows] for name, values in self._numbers.items()}
+        numbers = {name: values[rows] for name, values in self.columns.items()}
         chosen = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else rows.numpy()
         starts = self._starts[chosen]
         lengths = self._starts[chosen + 1] - starts

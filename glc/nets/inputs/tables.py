@@ -1,9 +1,10 @@
 """Tables of tiles, cubes and values read into `glc.nets.inputs.features.Features`, each once, through Petastorm.
 
-Features of the place itself, such as a location encoder's, are computed here. What is larger than the memory it may
-take goes to a scratch file.
+Features of the place itself, such as a location encoder's, are computed here. Tables that are larger than the memory
+they may take are read when they are needed, by row group (`glc.nets.inputs.streamed`).
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,9 +21,12 @@ from glc.errors import DataError
 from glc.nets.inputs import batches
 from glc.nets.inputs.features import Features, Index, Layout
 from glc.nets.inputs.selection import CubeSelection, PlaceFeatures, TileSelection, chosen
+from glc.nets.inputs.streamed import Cache, Reading, Streamed, row_groups
 from glc.progress import tqdm
 
 _BATCH = 8_192  # places at once
+_LEAST_HELD = 4  # row groups that are in memory at a time, however small the budget
+_ALIGNED = 4  # row groups of a second table for one of the first, over their least number: above, orders differ
 
 
 def read(
@@ -36,39 +40,107 @@ def read(
     """The content of `inputs` (config.Input); `folders` lists for each the outputs of Tiles, Cubes or Tabular.
 
     Of an input made from the place, whose encoder names its file, it lists frames of dataset, surveyId, lon and lat.
-    memory_bytes : of all inputs together; those that do not fit are kept in files under the folder `scratch`
+    memory_bytes : of all inputs together. The smallest are kept in memory; of those that do not fit the largest is
+        streamed from its table, and others whose rows are in about the same order, as tiles of images and cubes are
+    scratch : folder for the inputs that neither fit nor can be streamed: those made from the place, and those whose
+        rows are in another order than the largest's; None: they are in memory nevertheless
     surveys : (k, 2) int64, the numbers of datasets and ids of the surveys that are kept; None keeps all
     returns : `Features`, or None when there are no inputs
     A ConfigError names a band or year that a table does not have.
     """
     if not inputs:
         return None
-    layouts, values, known, keys, left = {}, {}, {}, {}, memory_bytes
     kept = None if surveys is None else Index(np.unique(surveys, axis=0))
-    for wanted, outputs in zip(inputs, folders, strict=True):
+    every = {wanted.name: _Content(wanted, outputs, kept) for wanted, outputs in zip(inputs, folders, strict=True)}
+    whole = sum(content.size for content in every.values()) <= memory_bytes
+    left, large = memory_bytes if whole else memory_bytes // 2, []  # the other half is for what is streamed
+    for content in sorted(every.values(), key=lambda content: content.size):
+        if content.size <= left or scratch is None:
+            left -= content.size
+        else:
+            large.append(content)
+    streamed, reading = _streamed(large[::-1], memory_bytes // 2 + left)
+    values, known, keys = {}, {}, {}
+    for name, content in every.items():
+        if name in streamed:
+            values[name], keys[name], known[name] = streamed[name], streamed[name].keys, streamed[name].known()
+        else:
+            values[name], known[name] = content.read(scratch if content in large else None)
+            keys[name] = content.keys[content.keep]
+    return Features({name: content.layout for name, content in every.items()}, values, known, keys, reading)
+
+
+class _Content:
+    """All tables of one input.
+
+    keys : (n, 2) int64, number of the dataset and surveyId of all rows; keep : (n,) bool, those that are wanted
+    size : bytes of the values that are wanted
+    """
+
+    def __init__(self, wanted, outputs, kept):
+        self.name, self.stored = wanted.name, wanted.stored
         kind = _stored(wanted) if wanted.stored else _Places
-        sources = [kind(wanted, source) for source in outputs]
-        layout, dtype = sources[0].layout, np.result_type(*(source.dtype for source in sources))
-        for source in sources[1:]:
-            if source.layout != layout:
-                raise DataError(f"{source.folder}: found {source.layout}, expected {layout}, as in {sources[0].folder}")
-        every = np.concatenate([source.keys() for source in sources])
-        keep = np.ones(len(every), bool) if kept is None else kept(*every.T) >= 0
-        shape = (np.count_nonzero(keep), *layout.shape)
-        size = int(np.prod(shape)) * dtype.itemsize
-        if size > left and scratch is not None:
+        self.sources = [kind(wanted, source) for source in outputs]
+        self.layout = self.sources[0].layout
+        self.dtype = np.result_type(*(source.dtype for source in self.sources))
+        for source in self.sources[1:]:
+            if source.layout != self.layout:
+                raise DataError(
+                    f"{source.folder}: found {source.layout}, expected {self.layout}, as in {self.sources[0].folder}"
+                )
+        self.keys = np.concatenate([source.keys() for source in self.sources])
+        self.keep = np.ones(len(self.keys), bool) if kept is None else kept(*self.keys.T) >= 0
+        self.shape = (np.count_nonzero(self.keep), *self.layout.shape)
+        self.size = int(np.prod(self.shape)) * self.dtype.itemsize
+
+    def read(self, scratch):
+        """The values that are wanted, in memory or in a file in the folder `scratch`, and which bands they have."""
+        if scratch is None:
+            array = np.empty(self.shape, self.dtype)
+        else:
             storage.check_space(
                 scratch,
-                size,
-                f"input {wanted.name!r}",
+                self.size,
+                f"input {self.name!r}",
                 "name fewer bands or a smaller block, give ROOT more space, or raise memory_gb of [machine]",
             )
-            array = np.memmap(Path(scratch) / f"{wanted.name}.values", dtype, "w+", shape=shape)
-        else:
-            array, left = np.empty(shape, dtype), left - size
-        layouts[wanted.name], values[wanted.name], keys[wanted.name] = layout, array, every[keep]
-        known[wanted.name] = _fill(array, sources, every, keep)
-    return Features(layouts, values, known, keys)
+            array = np.memmap(Path(scratch) / f"{self.name}.values", self.dtype, "w+", shape=self.shape)
+        return array, _fill(array, self.sources, self.keys, self.keep)
+
+    def stream(self, cache):
+        """The values of all rows, read by row group."""
+        groups = [group for source in self.sources for group in row_groups(source, source.files)]
+        return Streamed(self.name, groups, self.keys, self.layout.shape, self.dtype, cache)
+
+
+def _streamed(large, memory_bytes):
+    """Of the inputs that do not fit, the largest first: those that are streamed, by name, and the order that follows.
+
+    memory_bytes : of their row groups in memory
+    """
+    stored = [content for content in large if content.stored]
+    if not stored:
+        return {}, None
+    cache = Cache(memory_bytes)
+    leader = stored[0].stream(cache)
+    streamed, index = {leader.name: leader}, Index(leader.keys)
+    needed = _group_bytes(leader)
+    for content in stored[1:]:
+        other = content.stream(cache)
+        rows = index(*other.keys.T)
+        both = rows >= 0
+        pairs = np.column_stack([leader.group_of(rows[both]), other.group_of(np.flatnonzero(both))])
+        each = len(np.unique(pairs, axis=0)) / len(leader.groups)  # of its row groups, for one of the leader's
+        if each <= _ALIGNED * max(1, len(other.groups) / len(leader.groups)):
+            streamed[other.name] = other
+            needed += each * _group_bytes(other)
+    cache.capacity = max(memory_bytes, math.ceil(_LEAST_HELD * needed))
+    return streamed, Reading(leader, int(cache.capacity / needed))
+
+
+def _group_bytes(values):
+    """Bytes of the largest row group of `values`."""
+    return max(group.rows for group in values.groups) * int(np.prod(values.shape[1:])) * values.dtype.itemsize
 
 
 def layout_of(wanted: Input, folder: Path) -> Layout:
@@ -112,6 +184,19 @@ class _Stored:
         number = pc.index_in(table["dataset"], pa.array(schema.DATASETS)).to_numpy()
         return np.column_stack([number, table["surveyId"].to_numpy()]).astype(np.int64)
 
+    def blocks(self):
+        """Ids, values and known bands of all rows, in pieces, in the order of the files."""
+        for block in batches.blocks(self.files, ["surveyId", *self.columns]):
+            yield block["surveyId"], *self.take(block)
+
+    @property
+    def known_columns(self):
+        """As of `glc.nets.inputs.streamed.Source`, as is `known`."""
+        return self.columns
+
+    def known(self, content):
+        return self.take(content)[1]
+
 
 class _Tiles(_Stored):
     """A table of tiles."""
@@ -124,13 +209,18 @@ class _Tiles(_Stored):
         types = {name: types.field(name).type.value_type.to_pandas_dtype() for name in facts["bands"]}
         self.selection = TileSelection(wanted, facts["bands"], facts["size"], types)
         self.layout, self.dtype = self.selection.layout, self.selection.dtype
+        self.columns = (*self.selection.columns, *self.known_columns)
 
-    def blocks(self):
-        columns = self.selection.columns
-        names = ["surveyId", *columns, *(f"{name}_valid" for name in columns)]
-        for block in batches.blocks(self.files, names):
-            valid = {name: block[f"{name}_valid"] for name in columns}
-            yield block["surveyId"], *self.selection.stack(block, valid, self.folder)
+    @property
+    def known_columns(self):
+        return tuple(f"{name}_valid" for name in self.selection.columns)
+
+    def known(self, content):
+        return np.stack([content[name] > 0 for name in self.known_columns], axis=1)
+
+    def take(self, content):
+        valid = {name: content[f"{name}_valid"] for name in self.selection.columns}
+        return self.selection.stack(content, valid, self.folder)
 
 
 class _Cubes(_Stored):
@@ -144,10 +234,10 @@ class _Cubes(_Stored):
             raise DataError(f"{folder}: no table of cubes; run the task Cubes")
         self.selection = CubeSelection(wanted, storage.manifest(folder), folder)
         self.layout = self.selection.layout
+        self.columns = (self.selection.column,)
 
-    def blocks(self):
-        for block in batches.blocks(self.files, ["surveyId", self.selection.column]):
-            yield block["surveyId"], *self.selection.take_from(block[self.selection.column])
+    def take(self, content):
+        return self.selection.take_from(content[self.selection.column])
 
 
 class _Table(_Stored):
@@ -163,10 +253,9 @@ class _Table(_Stored):
         self.columns = chosen(wanted.bands, facts["columns"], "table", facts["categories"])
         self.layout = Layout("table", self.columns, 1, 1)
 
-    def blocks(self):
-        for block in batches.blocks(self.files, ["surveyId", *self.columns]):
-            values = np.stack([block[name] for name in self.columns], axis=1).astype(np.float32)
-            yield block["surveyId"], values[:, :, None, None], np.isfinite(values)
+    def take(self, content):
+        values = np.stack([content[name] for name in self.columns], axis=1).astype(np.float32)
+        return values[:, :, None, None], np.isfinite(values)
 
 
 class _Places:

@@ -13,6 +13,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from annotated_types import Ge
@@ -21,15 +22,17 @@ from torch import nn
 from glc import config
 from glc.config import Choice, Count, Member, NotNegative, OpenShare, Positive, Seed, Sources, section
 from glc.errors import ConfigError
+from glc.nets.architectures._base import Net
 from glc.nets.checkpoints import ENCODER, make, save_encoder
 from glc.nets.inputs.features import Features
 from glc.nets.pretraining import triplets
 from glc.nets.pretraining._base import Pretraining
 from glc.registry import losses, pretrainings
-from glc.training import lightning
+from glc.training import batch_norm, lightning, processes
 from glc.training.history import HISTORY, History
 from glc.training.lightning import quiet, repeatable, run_logger, torch_threads
 from glc.training.machine import MACHINE, Machine
+from glc.training.part import WHOLE
 from glc.training.resume import prepare
 from glc.types import Facts
 
@@ -119,27 +122,64 @@ class Tile2Vec(Pretraining):
         train, valid, facts = triplets.split(table, features, options.holdout, options.seed, machine.progress)
         with quiet(), torch_threads(machine.threads), repeatable(machine.accelerator):
             net.prepare(triplets.summarise(table, train, features, str(folder)))
-            loaders = [
-                triplets.Loader(table, rows, features, options.batch_size, options.radius_m, options.seed, shuffle)
-                for rows, shuffle in ((train, True), (valid, False))
-            ]
-            learner = Learner(net, options, table.n_classes)
-            resume = prepare(machine, loaders, features)
-            curve = History(out / HISTORY, COLUMNS, COLUMNS, "pretrain.learning_rate")
-            with run_logger(machine) as logger:
-                run = lightning.trainer(
-                    [curve],
-                    machine=machine,
-                    epochs=options.epochs,
-                    folder=out,
-                    logger=logger,
-                    resume=resume,
-                )
-                lightning.fit(run, learner, loaders, resume)
-        last = {name: value for name, value in curve.rows[-1].items() if math.isfinite(value)}
-        facts |= {f"last_{name}": value for name, value in last.items() if name != "seconds"} | {"model": model.name}
-        save_encoder(out / ENCODER, net.encoder, facts)
+            facts |= processes.run(
+                _fit,
+                machine,
+                out,
+                net=net,
+                table=table,
+                parts=(train, valid),
+                features=features,
+                out=out,
+                options=options,
+                facts=facts | {"model": model.name},
+            )
         return facts | {"seconds": round(time.perf_counter() - started, 2)}
+
+
+def _fit(
+    net: Net,
+    table: triplets.Table,
+    parts: tuple[np.ndarray, np.ndarray],
+    features: Features | None,
+    out: Path,
+    options: Tile2Vec.Options,
+    facts: Facts,
+    machine: Machine,
+) -> Facts:
+    """Train the prepared `net` on the pairs of `parts`, in each of the processes; the first one writes."""
+    part = machine.part
+    if part.count > 1:  # a single one goes on drawing where `Tile2Vec.fit` is
+        pl.seed_everything(options.seed, verbose=False)
+    with quiet(), torch_threads(machine.threads), repeatable(machine.accelerator):
+        loaders = [
+            triplets.Loader(table, rows, features, options.batch_size, options.radius_m, options.seed, shuffle, part)
+            for rows, shuffle in zip(parts, (True, False), strict=True)
+        ]
+        learner = Learner(net, options, table.n_classes, part)
+        resume = prepare(machine, loaders, features)
+        curve = History(out / HISTORY, COLUMNS, COLUMNS, "pretrain.learning_rate")
+        part.join(machine.accelerator)
+        part.draw_apart()
+        if features:
+            features.draw_apart(part)
+        if machine.compile:
+            net.encoder.compile()
+        with run_logger(machine) as logger:
+            run = lightning.trainer(
+                [curve],
+                machine=machine,
+                epochs=options.epochs,
+                folder=out,
+                logger=logger,
+                resume=resume,
+            )
+            lightning.fit(run, learner, loaders, resume)
+    last = {name: value for name, value in curve.rows[-1].items() if math.isfinite(value)}
+    facts |= {f"last_{name}": value for name, value in last.items() if name != "seconds"}
+    if part.first:
+        save_encoder(out / ENCODER, net.encoder, facts)
+    return facts
 
 
 def triplet_loss(anchor, neighbour, distant, margin):
@@ -195,9 +235,10 @@ class Balance(nn.Module):
 class Learner(pl.LightningModule):
     """A net's encoder with the loss of triplets and, if wanted, of species."""
 
-    def __init__(self, net, options, n_classes):
+    def __init__(self, net, options, n_classes, part=WHOLE):
         super().__init__()
-        self.net, self.options, self.n_classes = net, options, n_classes
+        self.net, self.options, self.n_classes, self.part = net, options, n_classes, part
+        self.normalised = batch_norm.share(net, part)
         self.loss = self.balance = None
         if options.species == "none":
             net.head.requires_grad_(False)
@@ -208,8 +249,11 @@ class Learner(pl.LightningModule):
 
     def terms(self, batch):
         """(triplet, species) losses, species None where it takes no part, and the measures of a batch; see `Loader`."""
-        latent = self.net.encoder(batch["inputs"])
-        anchor, neighbour = latent.chunk(2)
+        total = len(batch["distant"])
+        for layer in self.normalised:
+            layer.counts = None if self.part.own(total) else 0
+        # the encoder works on the rows of this process, the losses on those of all
+        anchor, neighbour = (self.part.whole(x, total) for x in self.net.encoder(batch["inputs"]).chunk(2))
         there = batch["distant"] >= 0
         known = anchor[there]
         each, near, far = triplet_loss(known, neighbour[there], anchor[batch["distant"][there]], self.options.margin)
@@ -219,7 +263,7 @@ class Learner(pl.LightningModule):
             "triplet": (triplet, len(known)),
             "satisfied": ((near < far).float().sum() / count, len(known)),
             "alone": ((~there).float().mean(), len(there)),
-            "norm": (latent.detach().norm(dim=1).mean(), len(there)),
+            "norm": (torch.cat([anchor, neighbour]).detach().norm(dim=1).mean(), len(there)),
         }
         species = None
         if self.loss is not None:

@@ -14,6 +14,7 @@ from glc.errors import DataError
 from glc.nets.inputs.batches import blocks
 from glc.nets.inputs.examples import CLASSES, read_classes
 from glc.nets.inputs.summary import Summary
+from glc.training.part import WHOLE
 
 PAIRS, NEIGHBOURS = "pairs", "neighbour_species"
 _SCALARS = (
@@ -166,11 +167,12 @@ class Loader:
     great-circle metres from it, chosen at random among them, -1 where the batch has none; species: (n, width) int32
     class indices padded with -1; neighbour_species: the same of the neighbours, if the table has them. With `shuffle`
     each pass has its own order and choices, which follow from `seed` and the number of the pass; without, all passes
-    are the same.
+    are the same. Of several processes each has the inputs of the rows that are its `part`, and all else of the batch.
+    are the same. Where imagery is streamed, the pairs come in the order of `glc.nets.inputs.streamed.shuffled_pairs`.
     """
 
-    def __init__(self, table, rows, features, batch_size, radius_m, seed, shuffle):
-        self.table, self.rows, self.features = table, rows, features
+    def __init__(self, table, rows, features, batch_size, radius_m, seed, shuffle, part=WHOLE):
+        self.table, self.rows, self.features, self.part = table, rows, features, part
         self.batch_size, self.radius_m, self.seed, self.shuffle = batch_size, radius_m, seed, shuffle
         self.begun = 0  # passes
 
@@ -181,13 +183,20 @@ class Loader:
         rng = np.random.default_rng([self.seed, self.shuffle, self.begun if self.shuffle else 0])
         self.begun += 1
         # the held-out ones too are mixed, once and for all, so that a batch is not one neighbourhood
-        rows = rng.permutation(self.rows)
+        rows = self._order(rng)
         for start in range(0, len(rows), self.batch_size):
             yield self.batch(rows[start : start + self.batch_size], rng)
 
+    def _order(self, rng):
+        if self.features.reading is None:
+            return rng.permutation(self.rows)
+        sides = (self.table.surveys(self.rows, side) for side in ("anchor", "neighbour"))
+        return self.rows[self.features.reading.shuffled_pairs(*sides, rng)]
+
     def batch(self, rows, rng):
         """The batch of these rows of the table."""
-        sides = [self.table.surveys(rows, side) for side in ("anchor", "neighbour")]
+        own = rows[self.part.rows(len(rows))]
+        sides = [self.table.surveys(own, side) for side in ("anchor", "neighbour")]
         place = geo.unit_sphere(self.table.columns["lon"][rows], self.table.columns["lat"][rows])
         batch = {
             "inputs": self.features.of(*(np.concatenate(pair) for pair in zip(*sides, strict=True))),

@@ -39,8 +39,6 @@ from glc.tasks.console.task import NOTICE, ConsoleTask
 from glc.tasks.machine import machine, output_folder
 
 log = logging.getLogger(__name__)
-MISTYPED = 2
-"""Exit code of a command with a task or an option that there is not."""
 REPORT_EVERY = 0.5
 """Seconds between two reports of a bar; the scheduler's page gets one in `PAGE_EVERY`."""
 PAGE_EVERY = 5.0
@@ -95,7 +93,7 @@ class Console:
             raise SystemExit(signals.code() or 130)  # Python would die of SIGINT, whichever signal it was
         if issubclass(kind, TaskClassNotFoundException) and not debugging():
             self.journal.note("failure", text=options.unknown_task(error))
-            raise SystemExit(MISTYPED)  # as argparse does for an option
+            raise SystemExit(options.MISTYPED)
         self.journal.note("failure", text=explain(error))
         self.logs.exception(kind, error, trace)
 
@@ -117,7 +115,7 @@ class Console:
             print("Interrupted. Finished stages are kept; the same command continues from there.", file=error_stream)
         elif stages.not_run:
             print(stages.not_run, file=error_stream)
-        for text in [*stages.failures, *([] if self.view else options.suggestions(self.command))]:
+        for text in stages.failures:
             print(text, file=error_stream)
         error_stream.flush()
         self.temporary.close()
@@ -150,6 +148,7 @@ def start(command: list[str]) -> None:
             print(explain(error), file=sys.stderr)
             sys.exit(UNHANDLED)
         signals.catch()
+        options.answer_in_one_line(command)
         sys.excepthook = _console.uncaught
         atexit.register(_console.end)
 

@@ -1,10 +1,38 @@
 """Tasks and options of a Luigi command line that there are not: what Luigi refuses without saying what was meant."""
 
+import argparse
 import re
+import sys
+from typing import NoReturn
 
+from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
 
 from glc.errors import did_you_mean
+
+MISTYPED = 2
+"""Exit code of a command with a task or an option that there is not, as argparse has it."""
+_build = CmdlineParser._build_parser
+
+
+def answer_in_one_line(command: list[str]) -> None:
+    """Have Luigi answer an option that it cannot read with a line, instead of the usage of all options.
+
+    command : the words of the command line
+    """
+
+    def build(root_task: str | None = None, help_all: bool = False) -> argparse.ArgumentParser:
+        parser = _build(root_task=root_task, help_all=help_all)
+
+        def error(message: str) -> NoReturn:
+            lines = suggestions(command) or [f"error: {message}; --help lists the options"]
+            print("\n".join(lines), file=sys.stderr)
+            raise SystemExit(MISTYPED)
+
+        parser.error = error  # type: ignore[method-assign]
+        return parser
+
+    CmdlineParser._build_parser = staticmethod(build)
 
 
 def suggestions(command: list[str]) -> list[str]:
@@ -22,7 +50,7 @@ def suggestions(command: list[str]) -> list[str]:
         option = word.partition("=")[0]
         # argparse takes the beginning of an option for the option
         if option.startswith("--") and not any(other.startswith(option) for other in known):
-            lines.append(f"error: unknown option {option}{did_you_mean(option, known)}")
+            lines.append(f"error: unknown option {option}{did_you_mean(option, known) or '; --help lists the options'}")
     return lines
 
 

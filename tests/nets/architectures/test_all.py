@@ -178,3 +178,28 @@ def test_the_embedding_is_what_the_last_layer_reads(name, options, layouts):
         logits = net(batch)
         assert len(seen) == 1
         torch.testing.assert_close(net.last(seen[0]), logits)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU that torch sees")
+@every
+def test_on_a_gpu_it_learns_with_products_in_bfloat16(name, options, layouts):
+    net, batch = make(name, options, layouts), batch_of(layouts)
+    with torch.no_grad():
+        on_cpu = net.eval()(batch)
+    net, batch = net.cuda(), {key: values.cuda() for key, values in batch.items()}
+    with torch.no_grad():
+        torch.testing.assert_close(net(batch).cpu(), on_cpu, rtol=1e-2, atol=1e-2)
+    targets = (torch.rand(12, CLASSES, generator=torch.Generator().manual_seed(0)) < 0.3).float().cuda()
+    optimiser = torch.optim.AdamW(net.train().parameters(), lr=5e-3, fused=True)
+    losses = []
+    for _ in range(30):
+        with torch.autocast("cuda", torch.bfloat16):
+            logits = net(batch).float()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+    with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16):
+        assert net.eval()(batch).isfinite().all()

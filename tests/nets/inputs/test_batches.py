@@ -11,6 +11,7 @@ from glc import storage
 from glc.errors import ConfigError, DataError
 from glc.nets.inputs.batches import Batches
 from glc.nets.inputs.summary import summarise
+from glc.training.part import BATCH_ROWS, Part
 
 N, CLASSES = 1000, 30
 STREAMED = {"memory_bytes": 0, "buffer_rows": 400}
@@ -134,6 +135,33 @@ def test_the_streamed_order_is_that_of_petastorms_own_loader(summary):
         torch.manual_seed(5)
         wanted = [batch["surveyId"].tolist() for batch in loader]
     assert [batch["surveyId"].tolist() for batch in ours] == wanted
+
+
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes_share_the_rows_of_the_same_batches(summary, frame, settings, count):
+    alone = Batches(summary, 64, shuffle=True, **settings)
+    shared = [Batches(summary, 64, shuffle=True, part=Part(index, count), **settings) for index in range(count)]
+    assert {len(batches) for batches in shared} == {len(alone)}
+    for _ in range(2):
+        for batch, *parts in zip(alone, *shared, strict=True):
+            assert {int(part[BATCH_ROWS]) for part in parts} == {len(batch["surveyId"])}
+            for index, part in enumerate(parts):
+                for name in batch:
+                    assert torch.equal(part[name], batch[name][index::count])
+
+
+def test_rows_that_stand_in_for_those_that_a_process_lacks_do_not_count(summary):
+    """Of the last batch, of 40 rows, ten processes of 50 have none and 40 a single one; all take two."""
+    whole = list(Batches(summary, 64))[-1]
+    parts = [Part(index, 50) for index in range(50)]
+    last = [list(Batches(summary, 64, part=part))[-1] for part in parts]
+    assert [len(batch["surveyId"]) for batch in last] == [2] * 50
+    assert torch.cat([batch["weight"][:1] for batch in last[:40]]).tolist() == whole["weight"].tolist()
+    assert not torch.cat([*(batch["weight"][1:] for batch in last), *(batch["weight"] for batch in last[40:])]).any()
+    own = [batch["surveyId"][: part.own(40)] for batch, part in zip(last, parts, strict=True)]
+    assert torch.cat(own).tolist() == whole["surveyId"].tolist()
+    assert [len(part.take({"surveyId": torch.zeros(1)})["surveyId"]) for part in parts] == [1] * 50  # a survey alone
 
 
 def test_no_thread_that_reads_is_refused(summary):
