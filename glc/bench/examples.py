@@ -94,6 +94,6 @@ def check(folder: Path, results: dict[str, Path]) -> None:
             owner, column = seen["pairs"].T
             checked = seen["checked"]
         for survey in checked:
-            found, wanted = column[owner == survey].tolist(), species[place[survey]]
-            if found != wanted:
-                raise DataError(f"{name}: survey {survey} has the targets {found}, expected {wanted}")
+            read, wanted = column[owner == survey].tolist(), species[place[survey]]
+            if read != wanted:
+                raise DataError(f"{name}: survey {survey} has the targets {read}, expected {wanted}")

@@ -31,8 +31,14 @@ LINKS = {"sigmoid": torch.sigmoid, "softmax": partial(torch.softmax, dim=1)}
 """Logits (batch, class) to probabilities, by the link of the loss they were trained with."""
 
 
-def make(model, n_classes, layouts=None):
-    """The registered net that `model`, a config.Choice, names, untrained; `layouts` are those of its inputs."""
+def make(model: config.Choice, n_classes: int, layouts: "dict[str, Layout] | None" = None) -> "Net":
+    """The registered net that `model` names, untrained.
+
+    model : name and options
+    n_classes : number of logits
+    layouts : of its inputs by name; None: there are none
+    returns : the net; a ConfigError where `model` is none
+    """
     member = models.get(model.name)
     if member.kind != "net":
         raise ConfigError(f"model {model.name!r} is {member.kind}, expected a net; choose one that is trained")
