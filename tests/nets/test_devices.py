@@ -26,7 +26,7 @@ CLASSES, ROWS, BATCH = (
 SHARED = config.Train(max_epochs=4, batch_size=BATCH, learning_rate=3e-3, patience=9)  # 20 steps
 PLACES = config.Choice("geolocation", {"latent": 16, "jitter_m": 0.0})
 TILES = config.Choice("tile_cnn", {"channels": 8, "reduced": 4, "latent": 8, "symmetries": False})
-TIGHNARI = config.Choice("tighnari", models.get("tighnari").trial)
+TIGHNARI = config.Choice("tighnari", models.get("tighnari").trial | {"mixup": 0.0})
 LAYOUTS = {
     "tiles": Layout("pixels", ("red", "nir"), 32, 32, 32),
     "landsat_cube": Layout("cube", ("red", "nir"), 4, 21),
