@@ -107,12 +107,14 @@ def fit(tables, out, model, train=SHARED, devices=1, **machine):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "loss"),
-    [(PLACES, "asl"), (TILES, "bce"), (TIGHNARI, "sigmoid_f1")],
-    ids=["geolocation, a sum", "tile_cnn, batch norm, a mean", "tighnari, all rows at once"],
+    [(PLACES, "asl"), (TILES, "bce"), (PLACES, "sigmoid_f1"), (TIGHNARI, "bce")],
+    ids=["geolocation, a sum", "tile_cnn, batch norm, a mean", "geolocation, all rows at once", "tighnari"],
 )
 def test_two_processes_have_the_losses_of_one(tables, tmp_path, monkeypatch, model, loss):
     monkeypatch.setattr(trainer, "_fit", recorded)
     train = SHARED if loss == "asl" else config.Train(**vars(SHARED) | {"loss": config.Choice(loss)})
+    if model is TIGHNARI:  # Adam makes whole steps of gradients that are only rounding, as those of unused keys
+        train = config.Train(**vars(train) | {"optimizer": "sgd"})
     facts = [fit(tables, tmp_path / str(devices), model, train, devices) for devices in (1, 2)]
     alone, *both = (
         torch.load(tmp_path / name, weights_only=True) for name in ("1/0.losses", "2/0.losses", "2/1.losses")
