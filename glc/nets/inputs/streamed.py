@@ -95,6 +95,9 @@ class Cache:
         self._size = 0
         self._lock = threading.RLock()  # the batch that is gathered ahead is in another thread than a validation
 
+    def __reduce__(self) -> tuple[type["Cache"], tuple[int]]:
+        return Cache, (self.capacity,)  # another process starts with none
+
     def get(self, key: tuple[str, int], read: Callable[[], np.ndarray], size: int) -> np.ndarray:
         """The values of a row group.
 
