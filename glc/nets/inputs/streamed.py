@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from glc.errors import DataError
-from glc.nets.inputs.features import Index
+from glc.nets.inputs.index import Index
 
 
 class Source(Protocol):

@@ -19,7 +19,8 @@ from glc import schema, storage
 from glc.config import Input
 from glc.errors import DataError
 from glc.nets.inputs import batches
-from glc.nets.inputs.features import Features, Index, Layout
+from glc.nets.inputs.features import Features, Layout
+from glc.nets.inputs.index import Index
 from glc.nets.inputs.selection import CubeSelection, PlaceFeatures, TileSelection, chosen
 from glc.nets.inputs.streamed import Cache, Reading, Streamed, row_groups
 from glc.progress import tqdm
