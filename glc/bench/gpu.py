@@ -18,6 +18,7 @@ from glc import config
 from glc.bench import tighnari, training
 from glc.errors import run_command
 from glc.nets.inputs import batches, features
+from glc.nets.inputs.summary import summarise
 
 TILES = {"tiles": features.Layout("coeffs", tuple(f"band{i}" for i in range(19)), 8, 8, 128)}
 _ASL = config.Train(loss=config.Choice("asl"))
@@ -75,7 +76,7 @@ def measure(net: Net, surveys: int, steps: int, settings: tuple[Setting, ...] = 
     with tempfile.TemporaryDirectory() as folder:
         training.examples(surveys, Path(folder), classes=net.classes)
         inputs = training.synthetic(surveys, net.layouts, net.graph) if net.layouts else None
-        summary = batches.with_inputs(batches.summarise(folder, net.classes), inputs)
+        summary = batches.with_inputs(summarise(folder, net.classes), inputs)
 
         def loader() -> batches.Batches:
             return batches.Batches(summary, batch, shuffle=True, features=inputs)

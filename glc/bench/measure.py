@@ -32,7 +32,7 @@ class Line:
     start_s : of the start of Spark; 0 where it is not used
     share : part of the work that was done; the seconds are scaled by it
     rows : count of what a run made
-    peak_bytes : highest PSS of the process and its children, Java included, over all runs
+    peak_bytes : highest PSS of the process and its children, Java included, over all runs; or what the run counts
     runs : seconds of the runs that count
     """
 
@@ -109,7 +109,8 @@ def _run(way: Way, data: Path, out: Path) -> _Run:
             seconds, facts = pool.submit(_timed, way.run, data, out).result()
     if not facts.get("rows"):
         raise DataError(f"{way.name}: the run returned {facts}; expected at least one row")
-    return _Run(facts.get("seconds", seconds - facts.get("start_s", 0.0)), facts, peak[0])
+    counted = facts.get("seconds", seconds - facts.get("start_s", 0.0))
+    return _Run(counted, facts, facts.get("peak_bytes", peak[0]))
 
 
 def _begin(module: str) -> int:

@@ -20,12 +20,14 @@ class Facts(TypedDict, total=False):
     start_s : seconds of the run that are the start of Spark, which is not counted
     share : part of the work that was done, for a way that is too slow for all of it; its time is divided by it
     seconds : what counts, where the run itself measures it, as a rate of steps after those that warm up
+    peak_bytes : memory that counts, where the run itself measures it, as that of tensors; otherwise PSS
     """
 
     rows: int
     start_s: float
     share: float
     seconds: float
+    peak_bytes: int
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from glc import config
 from glc.bench import training
 from glc.errors import run_command
 from glc.nets.inputs import batches, features
+from glc.nets.inputs.summary import Summary, summarise
 
 INPUTS = {
     "sentinel2": features.Layout("pixels", ("red", "green", "blue", "nir"), 128, 128, 128),
@@ -24,7 +25,7 @@ INPUTS = {
 
 
 def epoch(
-    summary: batches.Summary,
+    summary: Summary,
     inputs: features.Features,
     image: str,
     batch: int,
@@ -56,7 +57,7 @@ def main(argv=None):
     inputs = training.synthetic(args.surveys, INPUTS)
     with tempfile.TemporaryDirectory() as folder:
         training.examples(args.surveys, Path(folder))
-        summary = batches.with_inputs(batches.summarise(folder, training.CLASSES), inputs)
+        summary = batches.with_inputs(summarise(folder, training.CLASSES), inputs)
         rows = [
             epoch(summary, inputs, image, args.batch, args.steps, args.resize, args.bfloat16) for image in args.images
         ]

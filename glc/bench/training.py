@@ -13,6 +13,7 @@ from scipy import sparse
 from glc import config, storage
 from glc.nets import trainer
 from glc.nets.inputs import batches, features
+from glc.nets.inputs.summary import Summary
 from glc.progress import tqdm
 
 CLASSES, SPECIES = 5_016, 11_255
@@ -146,7 +147,7 @@ def read(loader: batches.Batches, steps: int) -> float:
 
 
 def learner(
-    model: config.Choice, settings: config.Train, summary: batches.Summary, inputs: features.Features | None
+    model: config.Choice, settings: config.Train, summary: Summary, inputs: features.Features | None
 ) -> trainer.Learner:
     """An untrained net of the examples' classes with its loss."""
     return trainer.Learner(model, settings, len(summary.counts), summary, inputs.layouts if inputs else {})

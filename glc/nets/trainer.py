@@ -16,8 +16,9 @@ from glc import config
 from glc.errors import ConfigError
 from glc.nets.checkpoints import CHECKPOINT, LINKS, clone, load_encoder, make, save
 from glc.nets.inputs.augment import mixup
-from glc.nets.inputs.batches import Batches, Summary, multi_hot, summarise, with_inputs
+from glc.nets.inputs.batches import Batches, with_inputs
 from glc.nets.inputs.features import Features, Layout
+from glc.nets.inputs.summary import Summary, summarise
 from glc.registry import losses
 from glc.training import batch_norm, lightning, processes
 from glc.training.batch_norm import SharedBatchNorm
@@ -27,6 +28,7 @@ from glc.training.lightning import quiet, repeatable, run_logger, torch_threads
 from glc.training.machine import MACHINE, Machine
 from glc.training.part import WHOLE, Part
 from glc.training.resume import prepare
+from glc.training.targets import MultiHot, multi_hot
 from glc.types import Facts
 
 log = logging.getLogger(__name__)
@@ -106,7 +108,7 @@ def _fit(
         with torch_threads(machine.threads), repeatable(machine.accelerator):
             pl.seed_everything(train_config.seed, verbose=False)
             settings = {"seed": train_config.seed, "workers": machine.workers, "features": features}
-            settings |= {"memory_bytes": machine.memory_bytes}
+            settings |= {"memory_bytes": machine.memory_bytes, "loader": machine.loader}
             loaders = [
                 Batches(summary, train_config.batch_size, shuffle=not number, **settings)
                 for number, summary in enumerate(summaries)
@@ -223,6 +225,7 @@ class Learner(pl.LightningModule):
         self.learning_rate = train_config.learning_rate  # the finder may choose another
         weights = torch.as_tensor(summary.counts / max(summary.counts.mean(), 1e-12), dtype=torch.float32)
         self.register_buffer("class_weights", weights if train_config.class_weights else None, persistent=False)
+        self.multi_hot = MultiHot(n_classes)
         self.micro = MultilabelF1Score(n_classes, average="micro", threshold=0.5, validate_args=False)
         self.part = WHOLE
         self._normalised: list[SharedBatchNorm] = []
@@ -239,14 +242,15 @@ class Learner(pl.LightningModule):
         return self.part.total_rows(batch, "species")
 
     def _step(self, batch):
-        """Logits, targets, the loss to be minimised here, and that of the whole batch."""
+        """Of a validation, whose measures want dense targets: logits, targets, and the loss of the whole batch."""
         logits = self.net(batch).float()  # the loss has no use for eight bits
-        targets = multi_hot(batch["species"], self.n_classes)
-        return logits, targets, *self._loss(logits, targets, batch)
+        targets = self.multi_hot(batch["species"])
+        return logits, targets, self._loss(self.loss, logits, targets, batch)[1]
 
-    def _loss(self, logits, targets, batch):
+    def _loss(self, cost, logits, labels, batch):
+        """The loss to be minimised here, and that of the whole batch."""
         of_rows, rows = self.loss.of_rows, self._rows(batch)
-        return self.part.loss(self.loss, of_rows, logits, targets, batch["weight"], self.class_weights, rows)
+        return self.part.loss(cost, of_rows, logits, labels, batch["weight"], self.class_weights, rows)
 
     def on_train_epoch_start(self) -> None:
         if self.frozen:
@@ -259,14 +263,15 @@ class Learner(pl.LightningModule):
         # nothing is drawn where all batches are mixed
         if self.mixup and (self.mixup_probability == 1 or torch.rand(()) < self.mixup_probability):
             batch, targets = mixup(batch, multi_hot(batch["species"], self.n_classes), self.mixup)
-            loss, of_batch = self._loss(self.net(batch).float(), targets, batch)
+            loss, of_batch = self._loss(self.loss, self.net(batch).float(), targets, batch)
         else:
-            *_, loss, of_batch = self._step(batch)
+            logits = self.net(batch).float()  # the loss has no use for eight bits
+            loss, of_batch = self._loss(self.loss.of_lists, logits, batch["species"], batch)
         self.log("train_loss", of_batch, on_step=True, on_epoch=True, prog_bar=True, batch_size=rows)
         return loss
 
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
-        logits, targets, _, loss = self._step(batch)
+        logits, targets, loss = self._step(batch)
         rows, part = self._rows(batch), self.part
         own = slice(part.own(rows))  # without those that stand in
         if own.stop:  # it takes no empty batch

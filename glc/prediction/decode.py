@@ -196,6 +196,8 @@ class ThresholdTopK(Decoder):
         thresholds = np.arange(o.lowest, o.highest + o.step / 2, o.step)
         ks = np.arange(1, o.largest + 1)
         self.grid = np.empty((len(ks), len(thresholds)))
+        # no set of the grid reaches further down than that
+        ranked = ranked.head(np.maximum(ranked.above(thresholds.min()), o.largest))
         by_k = _f1_of_sizes(ranked, np.minimum(ks[:, None], ranked.lengths))
         for column, threshold in enumerate(thresholds):
             # the set holds the k best or those above the threshold: the larger (union) or the smaller (intersection)

@@ -45,8 +45,26 @@ class Ranked:
 
     def above(self, threshold: float) -> np.ndarray:
         """How many scores of each survey are above `threshold`, (n,)."""
-        running = np.concatenate([[0], np.cumsum(self.values > threshold)])
-        return running[self.indptr[1:]] - running[self.indptr[:-1]]
+        first, last = self.indptr[:-1].copy(), self.indptr[1:].copy()
+        while (open_rows := np.flatnonzero(first < last)).size:  # all rows are searched at once, halving what is left
+            middle = (first[open_rows] + last[open_rows]) // 2
+            higher = self.values[middle] > threshold
+            first[open_rows[higher]] = middle[higher] + 1
+            last[open_rows[~higher]] = middle[~higher]
+        return first - self.indptr[:-1]
+
+    def head(self, sizes: np.ndarray) -> "Ranked":
+        """The ranking of each survey's best `sizes` species, (n,)."""
+        sizes = np.minimum(sizes, self.lengths)
+        row, place = _places(sizes)
+        entry = self.indptr[row] + place
+        return Ranked(
+            np.concatenate([[0], np.cumsum(sizes)]),
+            self.columns[entry],
+            self.values[entry],
+            None if self.hits is None else self.hits[entry],
+            self.actual,
+        )
 
     def labels(self) -> tuple[np.ndarray, np.ndarray]:
         """`hits` and `actual`; a DataError where labels are not known."""

@@ -181,6 +181,9 @@ class machine(luigi.Config):  # noqa: N801 - Luigi takes the section's name from
         description="memory of all processes of a run together, in GB: Java, Python, imagery",
     )
     accelerator = _choice("auto", "cpu", "gpu", description="what nets train on: auto, cpu, gpu")
+    loader = _choice(
+        "petastorm", "memory", description="how nets read their examples: petastorm, or once into memory; same batches"
+    )
     devices = Setting(
         _devices,
         "how many, from 1",
@@ -272,6 +275,7 @@ def training(
         compile=machine().compile,
         threads=threads,
         fast_dev_run=fast_dev_run,
+        loader="memory" if machine().loader == "memory" else "petastorm",
         logger=machine().logger,
         wandb=wandb(root, group, name, "training", settings) | {"mode": mode},
         resume=resume,

@@ -10,10 +10,12 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Lt
-from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax, logsigmoid, softplus
 
 from glc.config import Dropout, NotNegative, section
 from glc.registry import losses
+from glc.training import fused
+from glc.training.targets import multi_hot, positions
 from glc.types import MemberOptions
 
 _TINY = 1e-30
@@ -85,9 +87,65 @@ class Loss:
         """
         raise NotImplementedError(f"{type(self).__name__} does not say what it costs")
 
+    def of_lists(
+        self,
+        logits: torch.Tensor,
+        species: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The loss of a batch whose targets are lists; a loss that needs no dense targets saves their memory.
+
+        species : (batch, width) int, class indices padded by -1
+        logits, weights, class_weights : as above
+        returns : scalar
+        """
+        return self(logits, multi_hot(species, logits.shape[1]), weights, class_weights)
+
+
+class Elementwise(Loss):
+    """A loss that is a sum over classes, whose slope is written down: it must have `_negative` and `_positive`."""
+
+    def __call__(
+        self,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        return self._reduced(logits, targets.reshape(-1).nonzero().squeeze(1), weights, class_weights)
+
+    def of_lists(
+        self,
+        logits: torch.Tensor,
+        species: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        return self._reduced(logits, positions(species, logits.shape[1]), weights, class_weights)
+
+    def _reduced(self, logits, present, weights, class_weights):
+        return fused.reduced(
+            logits,
+            present,
+            weights,
+            class_weights,
+            negative=self._negative,
+            positive=self._positive,
+            mean=self.options.reduction == "mean",
+        )
+
+    def _negative(self, x):
+        """Loss and slope of logits whose target is 0, two new tensors."""
+        raise NotImplementedError
+
+    def _positive(self, x):
+        """Loss and slope of logits whose target is 1; a slope None is that of a negative less 1."""
+        raise NotImplementedError
+
 
 @losses.register("bce")
-class BinaryCrossEntropy(Loss):
+class BinaryCrossEntropy(Elementwise):
     """Binary cross-entropy on logits: ``-(y log p + (1 - y) log(1 - p))``."""
 
     soft_targets = True
@@ -112,6 +170,12 @@ class BinaryCrossEntropy(Loss):
         if weights is not None:
             weight = weights[:, None] if weight is None else weights[:, None] * weight
         return binary_cross_entropy_with_logits(logits, targets, weight, reduction=self.options.reduction)
+
+    def _negative(self, x):
+        return x - logsigmoid(x), torch.sigmoid(x)
+
+    def _positive(self, x):
+        return -logsigmoid(x), None
 
 
 @losses.register("cross_entropy")
@@ -150,7 +214,7 @@ class CrossEntropy(Loss):
 
 
 @losses.register("asl")
-class Asymmetric(Loss):
+class Asymmetric(Elementwise):
     """Asymmetric loss (Ridnik et al. 2021): focal loss with its own focus for positives and negatives.
 
     ``-(y (1 - p)^gamma_pos log p + (1 - y) p_m^gamma_neg log(1 - p_m))`` with ``p_m = max(p - clip, 0)``: negatives
@@ -174,15 +238,6 @@ class Asymmetric(Loss):
     def of_rows(self) -> Literal["mean", "sum", "joint"]:
         return self.options.reduction
 
-    def __call__(
-        self,
-        logits: torch.Tensor,
-        targets: torch.Tensor,
-        weights: torch.Tensor | None = None,
-        class_weights: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        return _reduce(self._negative, self._positive, logits, targets, weights, class_weights, self.options.reduction)
-
     def _negative(self, x):
         gamma, clip = self.options.gamma_neg, self.options.clip
         p = torch.sigmoid(x)
@@ -202,7 +257,7 @@ class Asymmetric(Loss):
 
 
 @losses.register("hill")
-class Hill(Loss):
+class Hill(Elementwise):
     """Hill loss (Zhang et al. 2021), robust to missing labels.
 
     ``-y (1 - p_m)^gamma log p_m + (1 - y) (lam - p) p^2`` with ``p_m = sigmoid(logit - margin)``. The negative term is
@@ -223,15 +278,6 @@ class Hill(Loss):
     @property
     def of_rows(self) -> Literal["mean", "sum", "joint"]:
         return self.options.reduction
-
-    def __call__(
-        self,
-        logits: torch.Tensor,
-        targets: torch.Tensor,
-        weights: torch.Tensor | None = None,
-        class_weights: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        return _reduce(self._negative, self._positive, logits, targets, weights, class_weights, self.options.reduction)
 
     def _negative(self, x):
         p = torch.sigmoid(x)
@@ -285,41 +331,6 @@ class SigmoidF1(Loss):
         if class_weights is not None and self.options.average == "macro":
             return 1 - (f1 * class_weights).sum() / class_weights.sum()
         return 1 - f1.mean()
-
-
-def _reduce(negative, positive, logits, targets, weights, class_weights, reduction):
-    scale = 1 / logits.numel() if reduction == "mean" else 1.0
-    return _KnownSlope.apply(logits, targets, weights, class_weights, negative, positive, scale)
-
-
-class _KnownSlope(torch.autograd.Function):
-    """Sum of a loss whose slope is written down, in one pass over the logits.
-
-    Almost every target is 0, so all elements are first taken for negatives and the few positives put right; this takes
-    a quarter of the time that autograd needs through the formula, and the loss is most of a small net's work.
-    `negative` and `positive` take logits and return (value, slope), both new tensors.
-    """
-
-    @staticmethod
-    def forward(ctx, logits, targets, weights, class_weights, negative, positive, scale):
-        logits = logits.contiguous()
-        value, slope = negative(logits)
-        present = targets.reshape(-1).nonzero().squeeze(1)
-        value.view(-1)[present], slope.view(-1)[present] = positive(logits.view(-1)[present])
-        rows = value.sum(dim=1) if class_weights is None else value @ class_weights
-        if ctx.needs_input_grad[0]:
-            if class_weights is not None:
-                slope.mul_(class_weights)
-            if weights is not None:
-                slope.mul_(weights[:, None])
-            ctx.save_for_backward(slope.mul_(scale) if scale != 1 else slope)
-        return (rows if weights is None else rows * weights).sum() * scale
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad):
-        (slope,) = ctx.saved_tensors
-        return slope * grad, None, None, None, None, None, None
 
 
 def _focal_positive(x, gamma):

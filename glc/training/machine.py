@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from glc.dashboards.run import Wandb
 from glc.training.part import WHOLE, Part
@@ -14,6 +15,7 @@ class Machine:
     accelerator : Lightning's; auto takes a GPU where there is one
     threads : of torch on the CPU, of all processes together; None leaves them
     workers : processes that read batches, see `glc.nets.inputs.batches.Batches`
+    loader : how they are read, see there; the batches are the same
     memory_bytes : of the examples that are kept in memory, see there; not divided from ``[machine] memory_gb``, as
         streamed examples come in another order, and machine settings change no score
     progress : whether a bar is shown
@@ -30,6 +32,7 @@ class Machine:
     accelerator: str = "auto"
     threads: int | None = None
     workers: int = 1
+    loader: Literal["petastorm", "memory"] = "petastorm"
     memory_bytes: int = 1 << 30
     progress: bool = True
     fast_dev_run: bool = False

@@ -121,12 +121,12 @@ def test_micro_f1_in_the_history_is_scikit_learns_at_threshold_one_half(tables, 
 
 
 @pytest.mark.parametrize("memory_bytes", [1 << 30, 0], ids=["memory", "streamed"])
-def test_same_seed_same_weights_and_another_seed_others(tables, tmp_path, memory_bytes):
+def test_same_seed_same_weights_by_both_loaders_and_another_seed_others(tables, tmp_path, memory_bytes):
     weights = []
-    for number, seed in enumerate((3, 3, 4)):
+    for number, (seed, loader) in enumerate(((3, "petastorm"), (3, "memory"), (4, "petastorm"))):
         (tmp_path / str(number)).mkdir()
         short = config.Train(max_epochs=2, batch_size=64, seed=seed)
-        fit(tables, tmp_path / str(number), short, memory_bytes=memory_bytes)
+        fit(tables, tmp_path / str(number), short, memory_bytes=memory_bytes, loader=loader)
         weights.append(checkpoints.load(tmp_path / str(number) / "model.ckpt")[0].state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert not torch.equal(weights[0]["layers.0.weight"], weights[2]["layers.0.weight"])
@@ -171,10 +171,12 @@ def test_class_weights_and_example_weights_reach_the_loss(tables):
     assert learner.class_weights.mean().item() == pytest.approx(1)
     batch = next(iter(trainer.Batches(summary, 8)))
     batch["weight"] = torch.linspace(0, 1, 8)
-    logits, targets, loss, _ = learner._step(batch)
+    logits, targets, loss = learner._step(batch)
     p, y = logits.sigmoid(), targets
     terms = -(y * p.log() + (1 - y) * (1 - p).log()) * learner.class_weights * batch["weight"][:, None]
     torch.testing.assert_close(loss, terms.mean())
+    cost = learner._loss(learner.loss.of_lists, logits, batch["species"], batch)[0]
+    torch.testing.assert_close(cost, terms.mean())
 
 
 def test_training_stops_when_patience_ends(tables, out):

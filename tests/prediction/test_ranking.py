@@ -113,3 +113,13 @@ def test_the_best_hold_the_set_whether_or_not_it_is_a_prefix(ranked, listed):
             assert column[row == i].tolist() == wanted
             assert_array_equal(score[row == i], scores[i, wanted])
             assert member[row == i].tolist() == [c in inside for c in wanted]
+
+
+def test_the_head_of_a_ranking_has_the_best_of_each_survey(ranked):
+    sizes = np.arange(len(ranked.lengths)) % 4
+    head = ranked.head(sizes)
+    assert_array_equal(head.lengths, np.minimum(sizes, ranked.lengths))
+    for start, stop, first in zip(head.indptr, head.indptr[1:], ranked.indptr, strict=False):
+        for name in ("columns", "values", "hits"):
+            assert_array_equal(getattr(head, name)[start:stop], getattr(ranked, name)[first : first + stop - start])
+    assert_array_equal(head.actual, ranked.actual)

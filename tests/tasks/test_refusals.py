@@ -63,6 +63,7 @@ def settings():
     [
         ("wandb_mode", "offlin", ("one of: offline, online, disabled", "did you mean 'offline'")),
         ("logger", "tensorbord", ("one of: wandb, tensorboard, csv", "did you mean 'tensorboard'")),
+        ("loader", "memori", ("one of: petastorm, memory", "did you mean 'memory'")),
         ("accelerator", "gpus", ("one of: auto, cpu, gpu", "did you mean 'gpu'")),
         ("spark_master", "loca[2]", ("local[CORES]", "spark://HOST:PORT")),
         ("spark_master", "local[0]", ("local[CORES]",)),

@@ -11,8 +11,8 @@ from glc.config import section
 from glc.types import JSON, Facts, MemberOptions
 
 if TYPE_CHECKING:  # to be imported, an architecture needs no Petastorm
-    from glc.nets.inputs.batches import Summary
     from glc.nets.inputs.features import Features, Layout
+    from glc.nets.inputs.summary import Summary
     from glc.surveys import SurveyData
 
 

@@ -15,8 +15,8 @@ from glc.registry import models
 from glc.types import MemberOptions
 
 if TYPE_CHECKING:
-    from glc.nets.inputs.batches import Summary
     from glc.nets.inputs.features import Layout
+    from glc.nets.inputs.summary import Summary
 
 
 @models.register("cube_cnn")

@@ -26,8 +26,8 @@ from glc.registry import models
 from glc.types import Facts, MemberOptions
 
 if TYPE_CHECKING:
-    from glc.nets.inputs.batches import Summary
     from glc.nets.inputs.features import Features, Layout
+    from glc.nets.inputs.summary import Summary
     from glc.surveys import SurveyData
 
 

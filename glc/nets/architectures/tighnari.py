@@ -27,8 +27,8 @@ from glc.registry import models
 from glc.types import MemberOptions
 
 if TYPE_CHECKING:
-    from glc.nets.inputs.batches import Summary
     from glc.nets.inputs.features import Layout
+    from glc.nets.inputs.summary import Summary
 
 
 PART = {"pixels": "image", "coeffs": "image", "cube": "temporal", "table": "table", "graph": "graph"}

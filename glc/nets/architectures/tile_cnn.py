@@ -19,8 +19,8 @@ from glc.training import weights as weight_files
 from glc.types import MemberOptions
 
 if TYPE_CHECKING:
-    from glc.nets.inputs.batches import Summary
     from glc.nets.inputs.features import Layout
+    from glc.nets.inputs.summary import Summary
 
 
 class Encoder(nn.Module):

@@ -1,111 +1,54 @@
 """Tables as batches of tensors, read by Petastorm: the one file that knows it.
 
 A batch is a dict of tensors named as the columns of the ``examples`` schema, with `species` (batch, width) int32 class
-indices padded by -1. They become multi-hot targets on the torch side (`multi_hot`), where the model's device does it.
+indices padded by -1. They become targets on the torch side (`glc.training.targets`), where the model's device does it.
 Beside them are the tensors of the net's inputs (`glc.nets.inputs.features`).
 """
 
 import math
 import warnings
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from petastorm import TransformSpec, make_batch_reader
 from petastorm.pytorch import BatchedDataLoader
+from petastorm.reader_impl.pytorch_shuffling_buffer import BatchedRandomShufflingBuffer
 
-from glc import schema
 from glc.errors import ConfigError, DataError
-from glc.nets.inputs.features import Features, Moments
-from glc.nets.inputs.unpadded import Unpadded
-from glc.progress import tqdm
+from glc.nets.inputs.features import Features
+from glc.nets.inputs.kept import Kept
+from glc.nets.inputs.summary import COLUMNS, Summary, files
 from glc.training.part import WHOLE, Part
-from glc.types import StrPath
 
 # Petastorm 0.12 reads through pyarrow's legacy dataset, which warns at each use
 warnings.filterwarnings("ignore", module=r"petastorm\.")
 warnings.filterwarnings("ignore", category=FutureWarning, module=r"pyarrow\.")
 
-_COLUMNS = schema.TABLES["examples"].names
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What is known of an examples table before it is trained on."""
-
-    folder: str
-    rows: int
-    groups: tuple[int, ...]
-    """Rows of each parquet row group, files in the order of their names."""
-    width: int
-    """Length of the longest species list, at least 1."""
-    counts: np.ndarray
-    """(class,) int64, examples of each class."""
-    place_mean: tuple[float, float]
-    """Of (easting, northing), metres."""
-    place_std: tuple[float, float]
-    inputs: dict[str, Moments] = field(default_factory=dict)
-    """Name of each of the net's inputs -> `glc.nets.inputs.features.Moments` over the examples."""
-
-
-def summarise(folder: StrPath, n_classes: int) -> Summary:
-    """Read the examples table in `folder` once, in pieces, and check it against `n_classes`.
-
-    A DataError names the folder and what is wrong: no file, no rows, a missing column, species outside
-    0 .. n_classes - 1 or a null list, places or weights that are not finite, a negative weight.
-    """
-    groups, width, counts = [], 1, np.zeros(n_classes, np.int64)
-    places = []  # (rows, mean, sum of squared deviations) of each piece
-    for path in tqdm(_files(folder), desc="examples", unit="file", leave=False, delay=2):
-        file = pq.ParquetFile(path)
-        missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
-        if missing:
-            raise DataError(
-                f"{path}: column {missing[0]!r} is missing from an examples table; found {file.schema_arrow.names}"
-            )
-        for group in range(file.num_row_groups):
-            table = schema.check(file.read_row_group(group, columns=_COLUMNS), "examples", path)
-            groups.append(table.num_rows)
-            if table.num_rows:
-                width = max(width, pc.max(pc.list_value_length(table["species"])).as_py() or 0)
-                counts += _class_counts(table["species"], n_classes, path)
-                places.append(_places(table, path))
-    if not places:
-        raise DataError(f"{folder}: no rows in this examples table; expected at least one example to train on")
-    rows, means, squares = (np.array(part) for part in zip(*places, strict=True))
-    mean = rows @ means / rows.sum()
-    std = np.sqrt((squares + rows[:, None] * (means - mean) ** 2).sum(axis=0) / rows.sum())
-    return Summary(str(folder), int(rows.sum()), tuple(groups), width, counts, tuple(mean), tuple(std))
+Loader = Literal["petastorm", "memory"]
+"""How an examples table is read; the batches are the same."""
 
 
 def with_inputs(summary: Summary, features: Features | None) -> Summary:
     """`summary` with the moments of the inputs over its examples; as it is when `features` is None."""
     if features is None:
         return summary
-    parts = list(blocks(_files(summary.folder), ["dataset", "surveyId"]))
+    parts = list(blocks(files(summary.folder), ["dataset", "surveyId"]))
     columns = (np.concatenate([part[name] for part in parts]) for name in ("dataset", "surveyId"))
     return replace(summary, inputs=features.moments(*columns))
 
 
-def multi_hot(species, n_classes):
-    """(batch, n_classes) float32, 1 where a row of `species` (batch, width), padded with -1, names the class."""
-    targets = torch.zeros(len(species), n_classes, device=species.device)
-    row, place = (species >= 0).nonzero(as_tuple=True)
-    targets.view(-1)[row * n_classes + species[row, place]] = 1
-    return targets
-
-
-def blocks(files, columns):
-    """Yield the `columns` of parquet `files` in pieces, in the order of files and rows, as a dict of NumPy arrays.
+def blocks(paths, columns):
+    """Yield `columns` of the parquet files `paths` in pieces, in the order of files and rows, as dicts of NumPy arrays.
 
     Lists must be of one length in all rows, and become a second axis; text cannot be read.
     """
     reader = make_batch_reader(
-        [f"file://{Path(path).absolute()}" for path in files],
+        [f"file://{Path(path).absolute()}" for path in paths],
         schema_fields=list(columns),
         reader_pool_type="dummy",  # the others do not keep the order
         shuffle_row_groups=False,
@@ -118,11 +61,16 @@ def blocks(files, columns):
 class Batches:
     """Batches of `summary`'s table, a fresh pass at each ``iter()``; `len` is the number of batches.
 
-    A table that fits in `memory_bytes` is read through Petastorm once and kept as tensors, shuffled as a whole for
-    each pass; a larger one is read at each pass, its row groups in random order and its rows from a buffer of
-    `buffer_rows`. The order follows from `seed` and the number of the pass, whatever else draws random numbers (with
-    more than one of `workers`, threads that read a large table, it does not). A pass that comes up short raises.
-    Where imagery is streamed, the order is that of `glc.nets.inputs.streamed.Reading`, also without `shuffle`.
+    The rows of a table of at most `memory_bytes` are shuffled as a whole for each pass; of a larger one the row groups
+    come in random order and the rows from a buffer of `buffer_rows`. The order follows from `seed` and the number of
+    the pass, whatever else draws random numbers (with more than one of `workers`, threads that read a large table, it
+    does not). A pass that comes up short raises.
+
+    loader : ``petastorm`` reads a small table through Petastorm once and keeps it, and a large one at each pass;
+        ``memory`` reads any table with pyarrow once and keeps it, without padding. Both give the same batches in the
+        same order
+    Where imagery is streamed, the examples are kept in the same way, and the order is that of
+    `glc.nets.inputs.streamed.Reading`, also without `shuffle`.
 
     part : the process among those of a training, which takes its rows of each batch (`glc.training.part`); the
         batches, and their number, are those of one process
@@ -138,6 +86,7 @@ class Batches:
         seed: int = 0,
         part: Part = WHOLE,
         workers: int = 1,
+        loader: Loader = "petastorm",
         memory_bytes: int = 1 << 30,
         buffer_rows: int = 1 << 17,
         features: Features | None = None,
@@ -146,11 +95,12 @@ class Batches:
             raise ConfigError(f"workers: found {workers}, expected at least 1 thread that reads")
         self.features = features
         self.summary, self.batch_size, self.shuffle, self.seed = summary, batch_size, shuffle, seed
-        self.part, self.buffer_rows = part, buffer_rows
+        self.part, self.loader, self.buffer_rows = part, loader, buffer_rows
         self.workers = workers if part.count == 1 else 1  # with more the order of a pass is not that of the others
         self.rows = summary.rows
         self.in_memory = self.rows * (21 + 4 * summary.width) <= memory_bytes
-        self._kept = None
+        self._kept: dict[str, torch.Tensor] | None = None
+        self._table: Kept | None = None
         self.begun = 0  # passes
 
     def __len__(self):
@@ -174,68 +124,117 @@ class Batches:
     def _examples(self):
         seed = self.seed + 1_000_003 * self.begun
         self.begun += 1
+        streamed = self.shuffle and not self.in_memory
         if self.features is not None and self.features.reading is not None:
             yield from self._following(self.features.reading, np.random.default_rng(seed))
-            return
-        if not self.in_memory:
-            yield from self._read(self.batch_size, seed)
-            return
-        if self._kept is None:
-            parts = list(self._read(65_536, None))
-            self._kept = {name: torch.cat([part[name] for part in parts]) for name in _COLUMNS}
-        order = None
-        if self.shuffle:
-            order = torch.randperm(self.rows, generator=torch.Generator().manual_seed(seed))
+        elif self.loader == "memory":
+            for rows in self._positions(seed) if streamed else self._places(seed):
+                yield self._in_memory().batch(rows)
+        elif streamed:
+            yield from self._streamed(seed)
+        elif not self.in_memory:
+            yield from self._read(self.batch_size)
+        else:
+            if self._kept is None:
+                parts = list(self._read(65_536))
+                self._kept = {name: torch.cat([part[name] for part in parts]) for name in COLUMNS}
+            for rows in self._places(seed):
+                yield {name: kept[rows] for name, kept in self._kept.items()}
+
+    def _places(self, seed):
+        """Yield the rows of each batch where the table is shuffled as a whole, or not at all."""
+        order = torch.randperm(self.rows, generator=torch.Generator().manual_seed(seed)) if self.shuffle else None
         for start in range(0, self.rows, self.batch_size):
             chosen = slice(start, start + self.batch_size)
-            yield {name: kept[chosen if order is None else order[chosen]] for name, kept in self._kept.items()}
+            yield chosen if order is None else order[chosen]
+
+    def _positions(self, seed):
+        """Yield the rows of each batch of `_streamed`, without reading them."""
+        ends = np.cumsum(self.summary.groups)
+        groups = list(range(len(ends)))
+        np.random.RandomState(seed).shuffle(groups)
+        filled = (group for group in groups if self.summary.groups[group])
+        numbers = (torch.arange(ends[group] - self.summary.groups[group], ends[group]) for group in filled)
+        yield from _drawn(numbers, self.batch_size, self.buffer_rows, seed)
 
     def _following(self, reading, rng):
-        """Batches in the order in which imagery is read; the examples stay in memory, their lists without padding."""
-        if self._kept is None:
-            self._kept = Unpadded(self._read(65_536, None))
-        surveys = self._kept.columns["dataset"].numpy(), self._kept.columns["surveyId"].numpy()
+        """Yield batches in the order in which imagery is read."""
+        table = self._in_memory()
+        surveys = table.columns["dataset"].numpy(), table.columns["surveyId"].numpy()
         order = reading.shuffled(*surveys, rng) if self.shuffle else reading.in_order(*surveys)
         for start in range(0, self.rows, self.batch_size):
-            yield self._kept.take(order[start : start + self.batch_size], self.summary.width)
+            yield table.batch(torch.from_numpy(order[start : start + self.batch_size]))
 
-    def _read(self, batch_size, seed):
-        """One pass through Petastorm; `seed` None keeps the order of the table."""
-        shuffle = self.shuffle and seed is not None
-        reader = make_batch_reader(
-            [f"file://{path.absolute()}" for path in _files(self.summary.folder)],
-            schema_fields=_COLUMNS,
+    def _in_memory(self):
+        """The table, read once."""
+        if self._table is None:
+            self._table = Kept(files(self.summary.folder), COLUMNS, self.summary.width)
+            self._expect(len(self._table))
+        return self._table
+
+    def _streamed(self, seed):
+        """Yield batches of one pass through Petastorm, which reads the row groups in random order.
+
+        Petastorm's buffer of rows would copy all of them at each row group. Here it holds their places in tensors that
+        stay where they are.
+        """
+        slots = min(self.rows, self.buffer_rows + self.batch_size + max(self.summary.groups))
+        held: dict[str, torch.Tensor] = {}
+        free, left = torch.arange(slots), []  # left: by batches since the last row group
+        rows = 0
+
+        def arrivals(reader):
+            nonlocal free, rows
+            for piece in reader:
+                count = len(piece.surveyId)
+                rows += count
+                free = torch.cat([free, *left])
+                left.clear()
+                if count > len(free):
+                    raise self._changed(rows)
+                taken, free = free[:count], free[count:]
+                for name in COLUMNS:
+                    values = _tensor(getattr(piece, name))
+                    held.setdefault(name, values.new_empty((slots, *values.shape[1:])))[taken] = values
+                yield taken
+
+        with self._reader(seed) as reader:
+            for chosen in _drawn(arrivals(reader), self.batch_size, self.buffer_rows, seed):
+                yield {name: held[name][chosen] for name in COLUMNS}
+                left.append(chosen)
+        self._expect(rows)
+
+    def _reader(self, seed=None):
+        """Petastorm's reader of the table; `seed` None keeps its order."""
+        return make_batch_reader(
+            [f"file://{path.absolute()}" for path in files(self.summary.folder)],
+            schema_fields=COLUMNS,
             reader_pool_type="thread",
             workers_count=self.workers,
             results_queue_size=4,
-            shuffle_row_groups=shuffle,
-            seed=seed if shuffle else None,
+            shuffle_row_groups=seed is not None,
+            seed=seed,
             transform_spec=TransformSpec(self._pad, edit_fields=[("species", np.int32, (self.summary.width,), False)]),
         )
-        loader = BatchedDataLoader(
-            reader,
-            batch_size=batch_size,
-            transform_fn=lambda values: torch.as_tensor(np.require(values, requirements="W")),
-            shuffling_queue_capacity=self.buffer_rows if shuffle else 0,
-        )
-        state, rows = torch.Generator().manual_seed(seed or 0).get_state(), 0
-        with loader:
-            batches = iter(loader)
-            while True:
-                # Petastorm shuffles with torch's global generator: lend it ours, so that nobody else's draws matter
-                with torch.random.fork_rng(devices=[]):
-                    torch.set_rng_state(state)
-                    batch = next(batches, None)
-                    state = torch.get_rng_state()
-                if batch is None:
-                    break
+
+    def _read(self, batch_size):
+        """Yield batches of one pass through Petastorm in the order of the table."""
+        rows = 0
+        with BatchedDataLoader(self._reader(), batch_size=batch_size, transform_fn=_tensor) as loader:
+            for batch in loader:
                 rows += len(batch["surveyId"])
-                yield batch
+                yield {name: batch[name] for name in COLUMNS}  # Petastorm's come in any order
+        self._expect(rows)
+
+    def _expect(self, rows):
         if rows != self.rows:
-            raise DataError(
-                f"{self.summary.folder}: one pass gave {rows:,} rows, expected {self.rows:,}; the table changed while "
-                "it was read, or petastorm is not 0.12.1 (0.13 drops rows): pip install petastorm==0.12.1"
-            )
+            raise self._changed(rows)
+
+    def _changed(self, rows):
+        return DataError(
+            f"{self.summary.folder}: one pass gave {rows:,} rows, expected {self.rows:,}; the table changed while it "
+            "was read, or petastorm is not 0.12.1 (0.13 drops rows): pip install petastorm==0.12.1"
+        )
 
     def _pad(self, frame):
         lists = frame["species"].to_numpy()
@@ -246,39 +245,30 @@ class Batches:
         return frame.assign(species=list(padded))
 
 
-def _files(folder):
-    files = sorted(Path(folder).glob("*.parquet"))
-    if not files:
-        raise DataError(f"{folder}: no parquet file of an examples table; run the task that makes it")
-    return files
+def _tensor(values):
+    return torch.as_tensor(np.require(values, requirements="W"))
 
 
-def _class_counts(species, n_classes, path):
-    if species.null_count:
-        raise DataError(
-            f"{path}: column 'species' has {species.null_count} null lists; expected an empty list where none is known"
-        )
-    values = species.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    if len(values) and not (values.min() >= 0 and values.max() < n_classes):
-        wrong = values[(values < 0) | (values >= n_classes)][0]
-        raise DataError(
-            f"{path}: column 'species' holds {wrong}, expected class indices 0 to {n_classes - 1}; build the examples "
-            "with the vocabulary the net is trained for"
-        )
-    return np.bincount(values, minlength=n_classes)
+def _drawn(groups: Iterable[torch.Tensor], batch_size: int, buffer_rows: int, seed: int) -> Iterator[torch.Tensor]:
+    """Yield batches of the numbers of `groups`, drawn at random from `buffer_rows` of them by Petastorm's buffer."""
+    least = buffer_rows - 1
+    buffer = BatchedRandomShufflingBuffer(
+        least + batch_size, min_after_retrieve=least, extra_capacity=1 << 40, batch_size=batch_size
+    )
+    state = torch.Generator().manual_seed(seed).get_state()
 
+    def ready():
+        nonlocal state
+        while buffer.can_retrieve():
+            # it draws from torch's global generator: lend it ours, so that nobody else's draws matter
+            with torch.random.fork_rng(devices=[]):
+                torch.set_rng_state(state)
+                (batch,) = buffer.retrieve()
+                state = torch.get_rng_state()
+            yield batch
 
-def _places(table, path):
-    """(rows, mean (2,), sum of squared deviations (2,)) of the places; weights are checked on the way."""
-    columns = {name: table[name].to_numpy() for name in ("easting", "northing", "weight")}
-    for name, values in columns.items():
-        if not np.isfinite(values).all():
-            raise DataError(
-                f"{path}: column {name!r} has {np.count_nonzero(~np.isfinite(values))} values that are not finite; "
-                "leave such surveys out"
-            )
-    if columns["weight"].min() < 0:
-        raise DataError(f"{path}: column 'weight' holds {columns['weight'].min()}, expected 0 or above")
-    place = np.column_stack([columns["easting"], columns["northing"]]).astype(np.float64)
-    mean = place.mean(axis=0)
-    return len(place), mean, ((place - mean) ** 2).sum(axis=0)
+    for numbers in groups:
+        buffer.add_many([numbers])
+        yield from ready()
+    buffer.finish()
+    yield from ready()

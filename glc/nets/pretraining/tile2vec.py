@@ -24,7 +24,6 @@ from glc.config import Choice, Count, Member, NotNegative, OpenShare, Positive, 
 from glc.errors import ConfigError
 from glc.nets.architectures._base import Net
 from glc.nets.checkpoints import ENCODER, make, save_encoder
-from glc.nets.inputs.batches import multi_hot
 from glc.nets.inputs.features import Features
 from glc.nets.pretraining import triplets
 from glc.nets.pretraining._base import Pretraining
@@ -274,15 +273,15 @@ class Learner(pl.LightningModule):
 
     def _species(self, batch, anchor, neighbour, there):
         """The loss of the anchors' species, or the sum of those of anchors, neighbours and distant ones."""
-        logits, wanted = self.net.head(anchor), multi_hot(batch["species"], self.n_classes)
-        loss = self.loss(logits, wanted)
+        logits = self.net.head(anchor)
+        loss = self.loss.of_lists(logits, batch["species"])
         if self.options.species_of == "anchor":
             return loss
-        loss = loss + self.loss(self.net.head(neighbour), multi_hot(batch["neighbour_species"], self.n_classes))
+        loss = loss + self.loss.of_lists(self.net.head(neighbour), batch["neighbour_species"])
         if not there.any():
             return loss
         far = batch["distant"][there]  # other anchors of the batch
-        return loss + self.loss(logits[far], wanted[far])
+        return loss + self.loss.of_lists(logits[far], batch["species"][far])
 
     def _log(self, part, measures):
         for name, (value, count) in measures.items():

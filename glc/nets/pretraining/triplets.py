@@ -11,8 +11,9 @@ from scipy.spatial.distance import cdist
 
 from glc import geo, schema
 from glc.errors import DataError
-from glc.nets.inputs.batches import Summary, blocks
+from glc.nets.inputs.batches import blocks
 from glc.nets.inputs.examples import CLASSES, read_classes
+from glc.nets.inputs.summary import Summary
 from glc.training.part import WHOLE
 
 PAIRS, NEIGHBOURS = "pairs", "neighbour_species"

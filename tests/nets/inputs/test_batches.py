@@ -1,5 +1,7 @@
 """Batches through real Petastorm: every row once, in a seeded order, padded right."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,11 +9,14 @@ import torch
 
 from glc import storage
 from glc.errors import ConfigError, DataError
-from glc.nets.inputs.batches import Batches, multi_hot, summarise
+from glc.nets.inputs.batches import Batches
+from glc.nets.inputs.summary import summarise
 from glc.training.part import BATCH_ROWS, Part
 
 N, CLASSES = 1000, 30
 STREAMED = {"memory_bytes": 0, "buffer_rows": 400}
+MEMORY = {"loader": "memory"}
+CASES = {"whole": {}, "streamed": STREAMED, "whole-memory": MEMORY, "streamed-memory": MEMORY | STREAMED}
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +56,11 @@ def test_summary_counts_and_places(summary, frame):
     np.testing.assert_allclose(summary.place_std, place.std(axis=0), rtol=1e-9)
 
 
-@pytest.mark.parametrize("settings", [{}, STREAMED], ids=["memory", "streamed"])
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_every_row_once_and_whole(summary, frame, settings, shuffle):
     batches = Batches(summary, 64, shuffle=shuffle, **settings)
-    assert batches.in_memory == (not settings)
+    assert batches.in_memory == ("memory_bytes" not in settings)
     known = frame.set_index("surveyId")
     for _ in range(2):
         seen = list(batches)
@@ -75,7 +80,7 @@ def test_every_row_once_and_whole(summary, frame, settings, shuffle):
                 assert padded == [*wanted, *[-1] * (summary.width - len(wanted))]
 
 
-@pytest.mark.parametrize("settings", [{}, STREAMED], ids=["memory", "streamed"])
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
 def test_order_follows_from_the_seed_and_the_pass(summary, settings):
     first, again, other = (Batches(summary, 64, shuffle=True, seed=seed, **settings) for seed in (1, 1, 2))
     torch.manual_seed(0)
@@ -88,14 +93,14 @@ def test_order_follows_from_the_seed_and_the_pass(summary, settings):
     assert ids(other) != passes[0]
 
 
-@pytest.mark.parametrize("settings", [{}, STREAMED], ids=["memory", "streamed"])
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
 def test_shuffling_mixes_rows_of_distant_row_groups(summary, frame, settings):
     place = pd.Series(np.arange(N), frame.surveyId)
     first = place[ids(Batches(summary, 64, shuffle=True, **settings))[:64]]
     assert len(set(first // 90)) >= 4
 
 
-@pytest.mark.parametrize("settings", [{}, STREAMED], ids=["memory", "streamed"])
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
 def test_a_pass_broken_off_does_not_harm_the_next(summary, frame, settings):
     batches = Batches(summary, 64, shuffle=True, **settings)
     next(iter(batches))
@@ -105,7 +110,34 @@ def test_a_pass_broken_off_does_not_harm_the_next(summary, frame, settings):
     assert sorted(ids(batches)) == sorted(frame.surveyId)
 
 
-@pytest.mark.parametrize("settings", [{}, STREAMED], ids=["memory", "streamed"])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("settings", [{}, STREAMED, {"memory_bytes": 0}], ids=["whole", "streamed", "one buffer"])
+def test_both_loaders_give_the_same_batches_in_the_same_order(summary, settings, shuffle):
+    petastorm, memory = (
+        Batches(summary, 64, shuffle=shuffle, seed=3, loader=loader, **settings) for loader in ("petastorm", "memory")
+    )
+    for _ in range(2):
+        for read, kept in zip(petastorm, memory, strict=True):
+            assert list(read) == list(kept)
+            for name, values in read.items():
+                assert values.dtype == kept[name].dtype
+                assert torch.equal(values, kept[name])
+
+
+def test_the_streamed_order_is_that_of_petastorms_own_loader(summary):
+    from petastorm import make_batch_reader
+    from petastorm.pytorch import BatchedDataLoader
+
+    ours = Batches(summary, 64, shuffle=True, seed=5, **STREAMED)
+    files = [f"file://{path}" for path in Path(summary.folder).glob("*.parquet")]
+    reader = make_batch_reader(files, schema_fields=["surveyId"], shuffle_row_groups=True, seed=5, workers_count=1)
+    with BatchedDataLoader(reader, batch_size=64, shuffling_queue_capacity=400) as loader:
+        torch.manual_seed(5)
+        wanted = [batch["surveyId"].tolist() for batch in loader]
+    assert [batch["surveyId"].tolist() for batch in ours] == wanted
+
+
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("count", [2, 3])
 def test_processes_share_the_rows_of_the_same_batches(summary, frame, settings, count):
     alone = Batches(summary, 64, shuffle=True, **settings)
@@ -150,18 +182,13 @@ def test_several_files_and_lists_that_are_all_empty(tmp_path, frame):
     assert all((batch["species"] == -1).all() for batch in batches)
 
 
-@pytest.mark.parametrize("settings", [{}, STREAMED], ids=["memory", "streamed"])
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
 def test_a_short_pass_is_an_error(tmp_path, frame, settings):
     storage.write_table(frame, "examples", tmp_path)
     batches = Batches(summarise(tmp_path, CLASSES), 64, **settings)
     storage.write_table(frame[:-1], "examples", tmp_path)
     with pytest.raises(DataError, match="999 rows, expected 1,000"):
         list(batches)
-
-
-def test_multi_hot():
-    targets = multi_hot(torch.tensor([[2, 0, -1], [-1, -1, -1], [3, 3, -1]], dtype=torch.int32), 4)
-    assert targets.tolist() == [[1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
 
 
 @pytest.mark.parametrize(

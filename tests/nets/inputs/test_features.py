@@ -19,6 +19,7 @@ from glc.etl import tiles as tiles_etl
 from glc.location import LocationEncoder
 from glc.location import features as feature_maps
 from glc.nets.inputs import batches, features, tables
+from glc.nets.inputs.summary import summarise
 from glc.nets.layers.maps import Maps
 from tests.rasters.geotiffs import geotiff
 
@@ -292,7 +293,7 @@ def test_each_batch_has_the_imagery_of_its_own_surveys(tmp_path, memory_bytes):
     values = keys[:, 1].astype(np.float32).reshape(n, 1, 1, 1)
     layout = features.Layout("coeffs", ("a",), 1, 1, 8)
     found = features.Features({"a": layout}, {"a": values}, {"a": np.ones((n, 1), bool)}, {"a": keys})
-    summary = batches.summarise(tmp_path / "examples", 1)
+    summary = summarise(tmp_path / "examples", 1)
     loader = batches.Batches(summary, 32, shuffle=True, memory_bytes=memory_bytes, features=found)
     for _ in range(2):
         seen = list(loader)

@@ -15,6 +15,7 @@ from glc.config import Choice, Input
 from glc.errors import DataError
 from glc.nets.inputs import batches, tables
 from glc.nets.inputs.streamed import shuffled, shuffled_pairs
+from glc.nets.inputs.summary import summarise
 from glc.training import arguments
 from glc.training.part import Part
 
@@ -72,7 +73,7 @@ def in_memory(streamed, tmp_path):
 
 @pytest.fixture
 def summary(tmp_path):
-    return batches.summarise(write_examples(tmp_path / "examples", SURVEYS), 4)
+    return summarise(write_examples(tmp_path / "examples", SURVEYS), 4)
 
 
 def rows_of(loader):
@@ -225,10 +226,11 @@ import sys
 from pathlib import Path
 from glc import memory
 from glc.nets.inputs import batches, tables
+from glc.nets.inputs.summary import summarise
 from glc.config import Input
 folder, room = Path(sys.argv[1]), int(sys.argv[2])
 read = tables.read((Input("sentinel2", block=0, size=128),), [[folder / "tiles"]], memory_bytes=room, scratch=folder)
-loader = batches.Batches(batches.summarise(folder / "examples", 4), 64, shuffle=True, features=read)
+loader = batches.Batches(summarise(folder / "examples", 4), 64, shuffle=True, features=read)
 before = memory.resident(__import__("os").getpid())
 with memory.peak() as peak:
     rows = sum(len(batch["surveyId"]) for batch in loader)

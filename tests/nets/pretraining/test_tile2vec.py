@@ -16,13 +16,13 @@ from glc import config, geo, schema
 from glc.errors import ConfigError, DataError, GlcError
 from glc.neighbours import triplets as sampling
 from glc.nets import checkpoints
-from glc.nets.inputs.batches import multi_hot
 from glc.nets.inputs.features import Features, Layout
 from glc.nets.pretraining import tile2vec, triplets
 from glc.registry import pretrainings
 from glc.surveys import SurveyData
 from glc.training import resume
 from glc.training.machine import Machine
+from glc.training.targets import multi_hot
 
 N, SPECIES = 1500, 400
 MODEL = config.Choice("tile_cnn", {"channels": 16, "reduced": 8, "latent": 12, "symmetries": False})
