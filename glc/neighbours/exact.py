@@ -12,8 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glc import schema
-from glc.neighbours.places import Places, PlaceTable, align, load, ranks, to_table
+from glc.neighbours.places import ENCODED, Places, PlaceTable, align, load, ranks, to_table
 from glc.neighbours.search import Index
 from glc.types import Facts, StrPath
 
@@ -97,12 +96,13 @@ def write(
     rows = answered = 0
 
     def block(*pairs: np.ndarray) -> tuple[pa.Table, int]:
-        table = to_table(queries, sources, *pairs)
+        table = to_table(queries, sources, *pairs, encoded=True)
         return table, np.count_nonzero(np.diff(pairs[0], prepend=-1))
 
     with pq.ParquetWriter(
         Path(folder) / "part-0.parquet",
-        schema.TABLES["neighbours"],
+        ENCODED,
+        store_schema=False,  # whoever reads the file finds plain names
         compression="zstd",
         use_dictionary=["survey_dataset", "survey_id", "dataset", "rank"],
     ) as file:

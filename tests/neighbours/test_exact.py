@@ -270,10 +270,10 @@ def test_the_table_of_threads_is_brute_force_and_near_queries_follow_each_other(
 
 
 def test_the_table_of_threads_is_the_same_for_any_number_of_them_and_any_blocks(tmp_path):
-    queries, sources = clustered(3_000, 21, groups=2), clustered(2_500, 21, "po")
+    surveys = clustered(5_000, 21)
     files = []
     for workers in (1, 2, 5):
-        exact.write(queries, sources, tmp_path / str(workers), k=0, radius_m=20_000, workers=workers)
+        exact.write(surveys, surveys, tmp_path / str(workers), k=0, radius_m=20_000, workers=workers)
         files.append(storage.read_table(tmp_path / str(workers), "neighbours"))
     assert files[0].num_rows > 300_000
     assert files[0].equals(files[1])
