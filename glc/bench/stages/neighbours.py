@@ -1,4 +1,8 @@
-"""The 10 nearest surveys within 50 km of each survey, as a parquet table."""
+"""The 10 nearest surveys within 50 km of each survey, as a parquet table.
+
+DuckDB's spatial extension is not compared: it has no join of nearest neighbours, and its join by distance makes all
+pairs within 50 km, some 10^10, before it can keep ten of each survey.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
