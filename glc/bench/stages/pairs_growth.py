@@ -43,5 +43,5 @@ STAGE = Stage(
     title="all pairs within 10 km among samples of 3.85 M presence-only surveys, to parquet",
     wanted="memory that does not grow with the pairs",
     prepare=prepare,
-    ways=(Way("1/16 of the surveys", sixteenth), Way("1/32", thirty_second), Way("1/64", sixty_fourth)),
+    ways=(Way("glc, 1/16 of them", sixteenth), Way("glc, 1/32", thirty_second), Way("glc, 1/64", sixty_fourth)),
 )
