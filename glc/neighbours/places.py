@@ -83,7 +83,7 @@ def align(queries: Places, sources: Places) -> tuple[Places, Places]:
     return queries.renamed(names), sources.renamed(names)
 
 
-def ranks(query_index):
+def ranks(query_index: np.ndarray) -> np.ndarray:
     """1, 2, 3, … within each run of equal values of `query_index`."""
     first = np.flatnonzero(np.diff(query_index, prepend=-1))
     return np.arange(1, len(query_index) + 1) - np.repeat(first, np.diff(first, append=len(query_index)))

@@ -58,10 +58,10 @@ def by_chunks(folder: Path, out: Path) -> Facts:
 def check(folder: Path, results: Mapping[str, Path]) -> None:
     """The same number of pairs, and the same sums of distances and ids by query: the tables do not fit in memory."""
     ours, other = (_sums(folder, path / "part-0.parquet") for path in results.values())
-    for what, one, two in zip(("pairs", "ids of neighbours", "distances"), ours, other, strict=True):
-        differ = int((np.abs(one - two) > _TIED_M * np.maximum(ours[0], 1)).sum())
+    for what, first, second in zip(("pairs", "ids of neighbours", "distances"), ours, other, strict=True):
+        differ = int((np.abs(first - second) > _TIED_M * np.maximum(ours[0], 1)).sum())
         if differ:
-            raise DataError(f"pairs: {what} of {differ:,} queries differ; expected none of {len(one):,}")
+            raise DataError(f"pairs: {what} of {differ:,} queries differ; expected none of {len(first):,}")
 
 
 def _sums(folder: Path, path: Path) -> list[np.ndarray]:
