@@ -144,7 +144,17 @@ def _by_species(rows: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _occurrences(rows: pa.Table) -> pa.Table:
-    return rows.take(pa.array(_by_species(rows)[0]))
+    of_file = rows["file_index"].to_numpy()
+    order = _by_species(rows)[0]
+    if len(of_file) and (of_file != of_file[0]).any():  # otherwise they are in the order of their lines
+        keys = (
+            of_file,
+            rows["line"].to_numpy(),
+            rows["speciesId"].fill_null(-1).to_numpy(),
+            rows["surveyId"].to_numpy(),
+        )
+        order = np.lexsort(keys)
+    return rows.take(pa.array(order))
 
 
 def _surveys(rows: pa.Table, first: np.ndarray) -> pa.Table:
