@@ -1,6 +1,6 @@
 """Scores of species at surveys: a sparse matrix with its row and column names, and its table on disk."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ _FULL = 0.5
 """Share of entries from which the sum of sparse matrices takes longer than that of dense ones."""
 _DENSE_ENTRIES = 1_000_000
 """Entries that are dense, or sorted, at once."""
+_SPREAD = 0.05
+"""Share of entries from which the best of a row are found faster among all columns than by sorting its entries."""
 _GROUP_ROWS = 2_048
 """Rows of a row group of the table, which are in memory at once."""
 
@@ -54,25 +56,8 @@ def keep_best(matrix: np.ndarray | sparse.csr_matrix, keep: int) -> sparse.csr_m
     matrix = matrix.tocsr()
     if np.diff(matrix.indptr).max(initial=0) <= keep:
         return matrix.astype(np.float32, copy=False)
-    step = max(1, _DENSE_ENTRIES // matrix.shape[1])
-    blocks = (matrix[start : start + step] for start in range(0, matrix.shape[0], step))
-    return sparse.vstack([_best(block, keep) for block in blocks], format="csr", dtype=np.float32)
-
-
-def _best(block: sparse.csr_matrix, keep: int) -> sparse.csr_matrix:
-    """The entries of `top_k` with their scores."""
-    rows, columns = block.shape
-    if block.nnz < _FULL * rows * columns or keep >= columns:
-        return block.multiply(top_k(block, keep)).tocsr().astype(np.float32)
-    dense = block.toarray()
-    dense[~(dense > 0)] = 0
-    floor = np.partition(dense, -keep, axis=1)[:, -keep, None]
-    chosen = dense > floor
-    ties = (dense == floor) & (floor > 0)
-    chosen |= ties & (np.cumsum(ties, axis=1, dtype=np.int32) <= keep - chosen.sum(axis=1, keepdims=True))
-    indptr = np.concatenate([[0], np.cumsum(chosen.sum(axis=1))])
-    places = np.broadcast_to(np.arange(columns, dtype=np.int32), dense.shape)
-    return sparse.csr_matrix((dense[chosen].astype(np.float32), places[chosen], indptr), shape=block.shape)
+    kept = [block.multiply(_top_k(block, keep)).tocsr().astype(np.float32) for block in _blocks(matrix)]
+    return sparse.vstack(kept, format="csr", dtype=np.float32)
 
 
 def from_dense(block: np.ndarray) -> sparse.csr_matrix:
@@ -257,7 +242,30 @@ def read(folder: Path) -> Scores:
 
 def top_k(scores: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
     """Boolean CSR of the `k` best positive scores of each row, ties broken by column."""
-    scores = scores.tocsr()
+    blocks = [_top_k(block, k) for block in _blocks(scores.tocsr())]
+    return sparse.vstack(blocks, format="csr", dtype=bool) if blocks else sparse.csr_matrix(scores.shape, dtype=bool)
+
+
+def _blocks(matrix: sparse.csr_matrix) -> Iterator[sparse.csr_matrix]:
+    """The rows of a CSR matrix, as many at a time as may be dense."""
+    step = max(1, _DENSE_ENTRIES // max(matrix.shape[1], 1))
+    return (matrix[start : start + step] for start in range(0, matrix.shape[0], step))
+
+
+def _top_k(block: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
+    rows, columns = block.shape
+    if not 0 < k < columns or block.nnz < _SPREAD * rows * columns:
+        return _sorted_top_k(block, k)
+    dense = block.toarray()
+    dense[~(dense > 0)] = 0
+    floor = np.partition(dense, -k, axis=1)[:, -k, None]
+    chosen = dense > floor
+    ties = (dense == floor) & (floor > 0)
+    chosen |= ties & (np.cumsum(ties, axis=1, dtype=np.int32) <= k - chosen.sum(axis=1, keepdims=True))
+    return sparse.csr_matrix(chosen)
+
+
+def _sorted_top_k(scores: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
     ends = scores.indptr
     rows = np.repeat(np.arange(scores.shape[0]), np.diff(ends))
     order = np.lexsort((scores.indices, -scores.data, rows))
