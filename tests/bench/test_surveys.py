@@ -12,9 +12,7 @@ def outs(spark, tmp_path_factory):
     """(folder of the data, name of a way -> its results); lines are spoilt in all ways that the stage has."""
     folder = tmp_path_factory.mktemp("bench")
     (folder / "data").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(surveys, "scaled", lambda scale: world.SIZES["tiny"])
-        surveys.prepare(folder / "data", 0)
+    surveys.prepare(folder / "data", 0)
     made = {}
     for way in surveys.STAGE.ways:
         made[way.name] = folder / way.name.replace(" ", "")
@@ -36,7 +34,6 @@ def test_a_table_that_differs_is_found(outs, tmp_path):
         surveys.check(folder, {mine: made[mine], plain: tmp_path})
 
 
-def test_a_share_of_the_world_has_as_many_species_as_its_surveys_allow():
-    small, whole = surveys.scaled(1 / 16), surveys.scaled(1)
-    assert (small.n_pa, small.n_species) == (5_562, 5_628)
-    assert whole is world.SIZES["glc24"]
+def test_a_scale_has_the_smallest_world_that_holds_it():
+    assert [surveys.size_of(scale) for scale in (0, 1 / 16, 0.1, 1)] == ["tiny", "glc24-16th", "glc24-quarter", "glc24"]
+    assert all(name in world.SIZES for _, name in surveys.WORLDS)

@@ -1,6 +1,5 @@
 """CSVs to tables of occurrences and surveys, with all checks: Spark's workers compared with one process of pandas."""
 
-import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,24 +21,18 @@ _SAME = {"quarantine": ["line", "column", "reason"]}
 """Columns that are compared, where not all: the plain way does not note what was there."""
 
 
-def scaled(scale: float) -> world.World:
-    """The world of GeoLifeCLEF 2024 with a share of its surveys, and fewer species where these would be too many."""
-    whole = world.SIZES["glc24"]
-    assert isinstance(whole, world.World)
-    if scale == 1:
-        return whole
-    counts = {
-        name: max(round(getattr(whole, name) * scale), 60)
-        for name in ("n_pa", "n_pa_rows", "n_test", "n_po_rows", "n_po_surveys")
-    }
-    fewer = min(1.0, 2 * scale**0.5)
-    species = {name: max(round(getattr(whole, name) * fewer), 40) for name in ("n_species", "n_pa_species")}
-    return dataclasses.replace(whole, name=f"glc24-{scale:g}", **counts, **species)
+WORLDS = ((1 / 256, "tiny"), (1 / 16, "glc24-16th"), (1 / 4, "glc24-quarter"), (1.0, "glc24"))
+"""Size of the virtual world, for each up to a scale."""
+
+
+def size_of(scale: float) -> str:
+    """Name of the smallest virtual world of `WORLDS` that has the scale."""
+    return next((name for most, name in WORLDS if scale <= most), WORLDS[-1][1])
 
 
 def prepare(folder: Path, scale: float) -> None:
     """Write the world's CSVs, a few of whose lines are spoilt."""
-    world.write(scaled(scale), folder, parts=("metadata",))
+    world.write(world.SIZES[size_of(scale)], folder, parts=("metadata",))
     for file in FILES.values():
         if file != metadata.TEST:
             _spoil(folder / file)
