@@ -243,6 +243,6 @@ def shuffled_pairs(first: np.ndarray, second: np.ndarray, held: int, rng: np.ran
     """
     numbers, which = np.unique(np.concatenate([first, second]), return_inverse=True)
     part = (rng.permutation(len(numbers)) // max(1, (held - 1) // 2))[which]
-    one, other = part[: len(first)], part[len(first) :]
-    turned = np.where(one % 2, -other, other)  # what was read last for one part is read first for the next
-    return np.lexsort((rng.random(len(first)), turned, one))
+    parts, others = part[: len(first)], part[len(first) :]
+    turned = np.where(parts % 2, -others, others)  # what was read last for one part is read first for the next
+    return np.lexsort((rng.random(len(first)), turned, parts))
