@@ -7,6 +7,7 @@ from glc.bench.stages import step
 from glc.errors import DataError
 
 
+@pytest.mark.slow  # the quick sibling is in tests/training/test_fused.py
 def test_steps_cost_the_same_and_ours_takes_less_memory(tmp_path):
     step.prepare(tmp_path, 0.01)
     results, facts = {}, []
