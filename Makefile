@@ -279,8 +279,8 @@ location-similarity: $(READY)  ## map of similarity to a place by ENCODER, to OU
 vm-create:  ##+ a VM that installs glc by itself (MACHINE=, ACCELERATOR=, DISK=, SPOT=yes)
 	@'$(PYTHON)' deploy/gcp/vm.py create $(AT_GCP) --machine '$(MACHINE)' --accelerator '$(ACCELERATOR)' --disk '$(DISK)' --spot '$(SPOT)' --account '$(ACCOUNT)'
 
-vm-run:  ##+ EXPERIMENT on DATASET, virtual:… or gs://…, outputs to BUCKET; then the VM stops
-	@'$(PYTHON)' deploy/gcp/vm.py run $(AT_GCP) --experiment '$(EXPERIMENT)' --dataset '$(DATASET)' '--args=$(ARGS)'
+vm-run:  ##+ EXPERIMENT on DATASET (and IMAGERY), virtual:… or gs://…, outputs to BUCKET; then the VM stops
+	@'$(PYTHON)' deploy/gcp/vm.py run $(AT_GCP) --experiment '$(EXPERIMENT)' --dataset '$(DATASET)' --imagery '$(IMAGERY)' '--args=$(ARGS)'
 
 vm-logs:  ##+ its logs, from the bucket once it is stopped
 	@'$(PYTHON)' deploy/gcp/vm.py logs $(AT_GCP)

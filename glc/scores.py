@@ -1,22 +1,27 @@
 """Scores of species at surveys: a sparse matrix with its row and column names, and its table on disk."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from scipy import sparse
 from scipy.special import expit, logit
 
-from glc import storage
+from glc import schema, storage
 from glc.errors import DataError
 from glc.surveys import SurveyData
 
 _FULL = 0.5
 """Share of entries from which the sum of sparse matrices takes longer than that of dense ones."""
 _DENSE_ENTRIES = 1_000_000
-"""Entries that are dense at once."""
+"""Entries that are dense, or sorted, at once."""
+_SPREAD = 0.05
+"""Share of entries from which the best of a row are found faster among all columns than by sorting its entries."""
+_GROUP_ROWS = 2_048
+"""Rows of a row group of the table, which are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ def keep_best(matrix: np.ndarray | sparse.csr_matrix, keep: int) -> sparse.csr_m
     matrix = matrix.tocsr()
     if np.diff(matrix.indptr).max(initial=0) <= keep:
         return matrix.astype(np.float32, copy=False)
-    return matrix.multiply(top_k(matrix, keep)).tocsr().astype(np.float32)
+    kept = [block.multiply(_top_k(block, keep)).tocsr().astype(np.float32) for block in _blocks(matrix)]
+    return sparse.vstack(kept, format="csr", dtype=np.float32)
 
 
 def from_dense(block: np.ndarray) -> sparse.csr_matrix:
@@ -131,7 +137,7 @@ def combine(
     mean_of = AVERAGES[average]
     honest = folders[:1] if cloned else folders
     rows = {
-        "valid_rows": write(stack(read(folder / "valid") for folder in honest), out / "valid"),
+        "valid_rows": write_parts((read(folder / "valid") for folder in honest), out / "valid"),
         "test_rows": write(mean_of((read(folder / "test") for folder in folders), keep), out / "test"),
     }
     if cloned:
@@ -144,8 +150,7 @@ def stack(parts: Iterable[Scores]) -> Scores:
     """One Scores of several with the same species."""
     parts = list(parts)
     for part in parts[1:]:
-        if not np.array_equal(part.species, parts[0].species):
-            raise DataError("scores of different species lists cannot be stacked; score all folds with one dataset")
+        _refuse_others(part.species, parts[0].species)
     return Scores(
         np.concatenate([part.surveys for part in parts]),
         np.concatenate([part.fold for part in parts]),
@@ -156,43 +161,111 @@ def stack(parts: Iterable[Scores]) -> Scores:
 
 def write(scores: Scores, folder: Path) -> int:
     """Write `scores` as a table of schema ``scores``, each row best first; return the row count."""
-    matrix = scores.matrix.tocsr()
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    order = np.lexsort((matrix.indices, -matrix.data, rows))
+    return write_parts([scores], folder)
+
+
+def write_parts(parts: Iterable[Scores], folder: Path) -> int:
+    """Write scores of the same species as one table, as `write` their `stack`; each part is asked for when its turn
+    comes and need not stay in memory. At least one is needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = schema.TABLES["scores"]
+    species, count, waiting = None, 0, [wanted.empty_table()]
+    with pq.ParquetWriter(folder / "part-0.parquet", wanted, compression="zstd") as writer:
+
+        def flush(least: int) -> None:
+            rows = pa.concat_tables(waiting).combine_chunks()
+            while rows.num_rows >= least and rows.num_rows:
+                writer.write_table(rows.slice(0, _GROUP_ROWS), row_group_size=_GROUP_ROWS)
+                rows = rows.slice(_GROUP_ROWS)
+            waiting[:] = [rows]
+
+        for part in parts:
+            if species is not None:
+                _refuse_others(part.species, species)
+            species, count = part.species, count + len(part.surveys)
+            for start in range(0, len(part.surveys), _GROUP_ROWS):
+                waiting.append(_best_first(part, slice(start, start + _GROUP_ROWS)))
+                flush(_GROUP_ROWS)
+        flush(0)
+    np.save(folder / "species.npy", np.asarray(species, np.int32))
+    return count
+
+
+def _refuse_others(species: np.ndarray, first: np.ndarray) -> None:
+    if not np.array_equal(species, first):
+        raise DataError("scores of different species lists cannot be stacked; score all folds with one dataset")
+
+
+def _best_first(scores: Scores, rows: slice) -> pa.Table:
+    """Some rows of `scores` as a table of schema ``scores``."""
+    matrix = scores.matrix[rows].tocsr()
+    lengths = np.diff(matrix.indptr)
+    if matrix.has_sorted_indices and len(lengths) and (lengths == lengths[0]).all():
+        data = matrix.data.reshape(len(lengths), -1)
+        order = (np.argsort(-data, axis=1, kind="stable") + matrix.indptr[:-1, None]).ravel()
+    else:
+        number = np.repeat(np.arange(matrix.shape[0]), lengths)
+        order = np.lexsort((matrix.indices, -matrix.data, number))
     offsets = pa.array(matrix.indptr.astype(np.int32))
     table = pa.table(
         {
-            "surveyId": scores.surveys.astype(np.int64),
-            "fold": scores.fold.astype(np.int32),
+            "surveyId": scores.surveys[rows].astype(np.int64),
+            "fold": scores.fold[rows].astype(np.int32),
             "species": pa.ListArray.from_arrays(
                 offsets, pa.array(scores.species[matrix.indices[order]].astype(np.int32))
             ),
             "score": pa.ListArray.from_arrays(offsets, pa.array(matrix.data[order].astype(np.float32))),
         }
     )
-    written = storage.write_table(table, "scores", folder, row_group_rows=2_048)
-    np.save(folder / "species.npy", scores.species.astype(np.int32))
-    return written
+    return schema.check(table, "scores", "scores")
 
 
 def read(folder: Path) -> Scores:
     """Read the Scores that `write` wrote."""
     table = storage.read_table(folder, "scores")
     species = np.load(folder / "species.npy")
-    lists = table["species"].combine_chunks()
-    values = table["score"].combine_chunks()
-    indptr = np.concatenate([[0], np.cumsum(lists.value_lengths().to_numpy())])
-    columns = np.searchsorted(species, lists.flatten().to_numpy())
-    matrix = sparse.csr_matrix(
-        (values.flatten().to_numpy(), columns, indptr), (table.num_rows, len(species)), copy=True
-    )
+    lists, values = table["species"], table["score"]
+    lengths = np.concatenate([np.zeros(0, np.int64), *(chunk.value_lengths().to_numpy() for chunk in lists.chunks)])
+    indptr = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    column_of = np.zeros(species.max(initial=0) + 1, np.int32)
+    column_of[species] = np.arange(len(species))
+    columns, data = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
+    at = 0
+    for ids, scored in zip(lists.chunks, values.chunks, strict=True):
+        flat = ids.flatten().to_numpy()
+        columns[at : at + len(flat)], data[at : at + len(flat)] = column_of[flat], scored.flatten().to_numpy()
+        at += len(flat)
+    matrix = sparse.csr_matrix((data, columns, indptr), (table.num_rows, len(species)))
     matrix.sort_indices()
     return Scores(table["surveyId"].to_numpy(), table["fold"].to_numpy(), species, matrix)
 
 
 def top_k(scores: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
     """Boolean CSR of the `k` best positive scores of each row, ties broken by column."""
-    scores = scores.tocsr()
+    blocks = [_top_k(block, k) for block in _blocks(scores.tocsr())]
+    return sparse.vstack(blocks, format="csr", dtype=bool) if blocks else sparse.csr_matrix(scores.shape, dtype=bool)
+
+
+def _blocks(matrix: sparse.csr_matrix) -> Iterator[sparse.csr_matrix]:
+    """The rows of a CSR matrix, as many at a time as may be dense."""
+    step = max(1, _DENSE_ENTRIES // max(matrix.shape[1], 1))
+    return (matrix[start : start + step] for start in range(0, matrix.shape[0], step))
+
+
+def _top_k(block: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
+    rows, columns = block.shape
+    if not 0 < k < columns or block.nnz < _SPREAD * rows * columns:
+        return _sorted_top_k(block, k)
+    dense = block.toarray()
+    dense[~(dense > 0)] = 0
+    floor = np.partition(dense, -k, axis=1)[:, -k, None]
+    chosen = dense > floor
+    ties = (dense == floor) & (floor > 0)
+    chosen |= ties & (np.cumsum(ties, axis=1, dtype=np.int32) <= k - chosen.sum(axis=1, keepdims=True))
+    return sparse.csr_matrix(chosen)
+
+
+def _sorted_top_k(scores: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
     ends = scores.indptr
     rows = np.repeat(np.arange(scores.shape[0]), np.diff(ends))
     order = np.lexsort((scores.indices, -scores.data, rows))

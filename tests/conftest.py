@@ -34,6 +34,8 @@ for _name in _OF_MAKE | set(re.findall(r"(?<!\S)([A-Z]+)=", os.environ.get("MAKE
 
 # A JVM takes 20 s of a core to warm up, so one process runs all files that start Spark, about half of the time.
 _SPARK = (
+    "tests/bench/test_neighbours_spark.py",
+    "tests/bench/test_surveys.py",
     "tests/classical/test_all.py",
     "tests/classical/test_binned.py",
     "tests/classical/test_logistic.py",
@@ -47,6 +49,7 @@ _SPARK = (
     "tests/test_notebooks.py",
 )
 _WITHOUT_SPARK = (
+    "tests/bench/test_neighbours_spark.py",
     "tests/tasks/location/test_downstream.py",
     "tests/tasks/location/test_localisation.py",
     "tests/tasks/location/test_variants.py",

@@ -33,6 +33,34 @@ def test_the_best_are_kept(form):
     assert_allclose(kept, [[0, 0.4, 0.3, 0], [0.2, 0, 0, 0]])
 
 
+def _first_by_sorting(row, k):
+    """The k best positive scores of a row, ties by column, one after the other."""
+    order = sorted(range(len(row)), key=lambda column: (-row[column], column))
+    return [column in order[:k] and row[column] > 0 for column in range(len(row))]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 1.0])
+def test_the_best_of_many_are_those_of_sorted_rows(share, monkeypatch):
+    monkeypatch.setattr(scores, "_DENSE_ENTRIES", 500)
+    rng = np.random.default_rng(0)
+    dense = np.round(rng.normal(0.3, 1, (40, 60)), 1) * (rng.random((40, 60)) < share)
+    for k in (1, 7, 59, 60, 80):
+        wanted = np.array([_first_by_sorting(row, k) for row in dense])
+        assert_array_equal(scores.top_k(sparse.csr_matrix(dense), k).toarray(), wanted)
+        if share == 1:  # shorter rows are kept as they are
+            kept = scores.keep_best(sparse.csr_matrix(dense), k).toarray()
+            assert_array_equal(kept, np.where(wanted, dense, 0 if k < 60 else dense).astype(np.float32))
+
+
+def test_parts_are_written_as_their_stack_to_the_byte(tmp_path, monkeypatch):
+    monkeypatch.setattr(scores, "_GROUP_ROWS", 4)
+    parts = [some(n=n, seed=n, fold=n) for n in (5, 1, 9)]
+    assert scores.write(scores.stack(parts), tmp_path / "whole") == 15
+    assert scores.write_parts(iter(parts), tmp_path / "parts") == 15
+    whole, made = ((tmp_path / name / "part-0.parquet").read_bytes() for name in ("whole", "parts"))
+    assert whole == made
+
+
 def test_folds_are_joined_and_models_averaged(tmp_path):
     for name, seed in (("a", 1), ("b", 2)):
         scores.write(some(fold=seed, seed=seed), _made(tmp_path / name / "valid"))

@@ -226,3 +226,14 @@ def test_outputs_are_on_the_disk_before_they_have_their_name(tmp_path, monkeypat
     with storage.atomic_file(tmp_path / "file") as path:
         path.write_text("x")
     assert events == [str(path), "replace", str(tmp_path)]
+
+
+def test_an_unfinished_file_may_lie_in_another_folder(tmp_path):
+    (tmp_path / "scratch").mkdir()
+    path = tmp_path / "out" / "table.csv"
+    with storage.atomic_file(path, tmp_path / "scratch") as unfinished:
+        unfinished.write_text("a\n")
+        assert unfinished.is_relative_to(tmp_path / "scratch")
+        assert list(path.parent.iterdir()) == []  # where a killed process would leave it for good
+    assert path.read_text() == "a\n"
+    assert list((tmp_path / "scratch").iterdir()) == []

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # On the VM, as user glc: one experiment, then all outputs to the bucket. The unit glc-run.service then stops the VM.
-# Environment: EXPERIMENT, DATASET, ARGS, BUCKET, VM, HOURS, and the secrets that were given.
+# Environment: EXPERIMENT, DATASET, IMAGERY, ARGS, BUCKET, VM, HOURS, and the secrets that were given.
 set -euo pipefail
 
 home=${GLC_HOME:-/opt/glc}
@@ -38,14 +38,32 @@ if [ ! -d "$root" ] && gcloud storage ls "$results/" >/dev/null 2>&1; then
     mv "$root.partial" "$root"
 fi
 
-data=$DATASET
-if [[ $DATASET == gs://* ]]; then
-    data=$home/data/$(basename "$DATASET")
-    mkdir -p "$data"
-    gcloud storage rsync --recursive "$DATASET" "$data"
-elif [[ $DATASET == kaggle:* ]]; then
-    data=$home/data/${DATASET#kaggle:}
-    "$bin/glc" kaggle download "${DATASET#kaggle:}" --folder "$data" # what is there already is not downloaded again
+# have a dataset or its imagery on this disk, and print where; what is there already is not transferred again
+bring() { # gs://BUCKET/FOLDER, kaggle:EDITION or virtual:NAME; folder for it; options of glc kaggle download
+    local from=$1 folder=$home/$2
+    shift 2
+    if [[ $from == gs://* ]]; then
+        folder=$folder/$(basename "$from")
+        mkdir -p "$folder"
+        gcloud storage rsync --recursive "$from" "$folder" >&2
+    elif [[ $from == kaggle:* ]]; then
+        folder=$folder/${from#kaggle:}
+        "$bin/glc" kaggle download "${from#kaggle:}" --folder "$folder" "$@" >&2
+    else
+        folder=$from
+    fi
+    echo "$folder"
+}
+shopt -s inherit_errexit # what fails in there ends the run
+inputs=()
+if [ "${IMAGERY:-}" = "$DATASET" ]; then
+    data=$(bring "$DATASET" data --all)
+else
+    data=$(bring "$DATASET" data)
+    if [ -n "${IMAGERY:-}" ]; then
+        imagery=$(bring "$IMAGERY" imagery --all)
+        inputs=(--imagery "$imagery")
+    fi
 fi
 
 wandb=offline
@@ -82,4 +100,4 @@ if ((left <= 0)); then
 fi
 read -ra more <<<"${ARGS:-}"
 # --foreground: one signal, to glc, which ends its own processes
-timeout --foreground --kill-after=120 "$left" "$bin/glc" run "$EXPERIMENT" --dataset "$data" "${more[@]}"
+timeout --foreground --kill-after=120 "$left" "$bin/glc" run "$EXPERIMENT" --dataset "$data" "${inputs[@]}" "${more[@]}"

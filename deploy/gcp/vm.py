@@ -196,14 +196,16 @@ def run(settings: Settings, shell: Shell) -> None:
     """Start the VM if it is stopped, bring it to this commit, and start the experiment; it goes on without us."""
     check_experiment(settings.experiment)
     environment = {"EXPERIMENT": settings.experiment, "DATASET": settings.dataset, "ARGS": settings.args}
+    environment |= {"IMAGERY": settings.imagery} if settings.imagery else {}
     environment |= {"BUCKET": settings.bucket, "VM": settings.vm, "HOURS": settings.hours}
     secrets = {name: os.environ[name] for name in SECRETS if os.environ.get(name)}
     for name, value in secrets.items():
         if not re.fullmatch(r"[A-Za-z0-9._~+/=@:-]+", value):  # and the value is in no message
             raise RefusedError(f"{name}: holds a character that no key has (space, quote, line end); set it again")
-    if settings.dataset.startswith("kaggle:") and not {"KAGGLE_KEY", "KAGGLE_API_TOKEN"} & secrets.keys():
+    from_kaggle = [f"{name.upper()}={value}" for name, value in vars(settings).items() if value.startswith("kaggle:")]
+    if from_kaggle and not {"KAGGLE_KEY", "KAGGLE_API_TOKEN"} & secrets.keys():
         raise RefusedError(
-            f"DATASET={settings.dataset}: no key of Kaggle in the environment; set KAGGLE_USERNAME and KAGGLE_KEY "
+            f"{from_kaggle[0]}: no key of Kaggle in the environment; set KAGGLE_USERNAME and KAGGLE_KEY "
             "(or KAGGLE_API_TOKEN), from the settings of your account at Kaggle"
         )
     found = state(settings, shell)

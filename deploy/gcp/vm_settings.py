@@ -22,6 +22,10 @@ FORMS = {
         r"(virtual|kaggle):[a-z0-9-]+|gs://[A-Za-z0-9._/-]+",
         "virtual:NAME, gs://BUCKET/FOLDER or kaggle:EDITION",
     ),
+    "imagery": (
+        r"(kaggle:[a-z0-9-]+|gs://[A-Za-z0-9._/-]+)?",
+        "nothing, gs://BUCKET/FOLDER or kaggle:EDITION",
+    ),
     "experiment": (r"[A-Za-z0-9][A-Za-z0-9._+=,:/\[\]-]*", "a name from `make list`, with +key=value without quotes"),
     "args": (r"[A-Za-z0-9._+=,:/ -]*", "options of glc run, without quotes"),
 }
@@ -53,6 +57,7 @@ class Settings:
     hours: str
     experiment: str
     dataset: str
+    imagery: str
     args: str
     dry: str
 

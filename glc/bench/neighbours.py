@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from glc import geo, storage
+from glc import geo
 from glc.errors import DataError, run_command
 from glc.etl.spark import session
-from glc.neighbours import exact, lsh, recall
-from glc.neighbours.places import load, to_table
+from glc.neighbours import cells, exact, lsh, recall
 
 _RADIUS_M = 50_000
 
@@ -61,8 +60,8 @@ def measure(spark, frame, *, k=0, seed=0):
     Seconds of the methods on Spark include reading the places and writing the table; the session is already warm.
     """
     methods = {
-        "exact, Spark cells": lambda out: exact.write(spark, frame, frame, out, k=k, radius_m=_RADIUS_M),
-        "exact, one KD-tree": lambda out: _in_process(frame, out, k),
+        "exact, Spark cells": lambda out: cells.write(spark, frame, frame, out, k=k, radius_m=_RADIUS_M),
+        "exact, threads": lambda out: exact.write(frame, frame, out, k=k, radius_m=_RADIUS_M),
         "LSH as published (20 m)": lambda out: lsh.write(spark, frame, frame, out, k=k, radius_m=_RADIUS_M, seed=seed),
         "LSH auto (90 % at 10 km)": lambda out: lsh.write(
             spark, frame, frame, out, k=k, radius_m=_RADIUS_M, seed=seed, bucket_length="auto", recall_at_m=10_000
@@ -70,7 +69,7 @@ def measure(spark, frame, *, k=0, seed=0):
     }
     few = frame.iloc[:100]  # the first job of a session pays for starting its Python workers and compiling
     with tempfile.TemporaryDirectory() as scratch:
-        exact.write(spark, few, few, Path(scratch) / "warm", k=1, radius_m=_RADIUS_M)
+        cells.write(spark, few, few, Path(scratch) / "warm", k=1, radius_m=_RADIUS_M)
         lines = []
         for i, (method, run) in enumerate(methods.items()):
             print(f"{method} …", file=sys.stderr, flush=True)
@@ -81,12 +80,6 @@ def measure(spark, frame, *, k=0, seed=0):
             for line in recall.against_exact(Path(scratch) / str(i), frame, frame, k=k, seed=seed):
                 lines[-1][line["radius_m"]] = line["recall"]
     return lines
-
-
-def _in_process(frame, folder, k):
-    places = load(frame)
-    table = to_table(places, places, *exact.nearest(places, places, k=k, radius_m=_RADIUS_M))
-    return {"rows": storage.write_table(table, "neighbours", folder)}
 
 
 def table(lines):

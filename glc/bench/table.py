@@ -46,13 +46,13 @@ def table(measured: Measured) -> Table:
     table.add_column("stage", no_wrap=True)
     for name in ("the other way", "wanted"):
         table.add_column(name, overflow="fold")
-    for name in ("ours, s", "other, s", "ours / other", "peak GB", "other GB", "runs"):
+    for name in ("ours, s", "other, s", "ours / other", "peak GB", "other GB", "rows", "runs"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, (stage, scale, (ours, *others)) in measured.items():
         at = name if scale == 1 else f"{name} × {scale:g}"
-        own = (f"{ours.seconds:,.2f}", f"{ours.peak_bytes / 2**30:.2f}", str(len(ours.runs)))
+        own = (f"{ours.seconds:,.2f}", f"{ours.peak_bytes / 2**30:.2f}", f"{ours.rows:,}", str(len(ours.runs)))
         if not others:
-            table.add_row(at, "–", stage.wanted, own[0], "–", "–", own[1], "–", own[2])
+            table.add_row(at, "–", stage.wanted, own[0], "–", "–", own[1], "–", *own[2:])
         for other in others:
             scaled = f" ({other.share:.2%} of the work, scaled)" if other.share < 1 else ""
             table.add_row(
@@ -64,7 +64,8 @@ def table(measured: Measured) -> Table:
                 ratio(ours, other),
                 own[1],
                 f"{other.peak_bytes / 2**30:.2f}",
-                f"{own[2]}, {len(other.runs)}",
+                own[2] if other.rows == ours.rows else f"{own[2]}, {other.rows:,}",
+                f"{own[3]}, {len(other.runs)}",
             )
     return table
 

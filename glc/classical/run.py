@@ -1,6 +1,6 @@
 """Run a classical model over the validation folds and the test."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,30 +44,35 @@ def write(
     """
     folds, none = list(folds), np.empty(0, np.int64)
     fits = [*folds, TEST] if refit else folds
-    parts, tests, facts = {}, [], {}
-    for done, fold in enumerate(tqdm(fits, desc=FITS, unit="fit", leave=False)):
-        progress(f"{model.name}: scoring {'the test' if fold == TEST else f'fold {fold}'}", 100 * done // len(fits))
-        valid = none if fold == TEST else data.valid(fold)
-        test = none if refit and fold != TEST else data.test
-        queries = np.concatenate([valid, test])
-        matrix = model.scores(data, None if fold == TEST else fold, queries, neighbours, table)
-        matrix = score_tables.keep_best(matrix, keep)
-        if fold != TEST:
-            parts[fold] = score_tables.of_rows(data, valid, fold, matrix[: len(valid)])
-        if fold == TEST or not refit:
-            tests.append(score_tables.of_rows(data, test, TEST, matrix[len(valid) :]))
-        if model.facts:
-            facts["test" if fold == TEST else str(fold)] = dict(model.facts)
-    parts[TEST] = tests[0] if len(tests) == 1 else score_tables.mean(tests, keep)
+    tests, facts = [], {}
+
+    def validation() -> Iterator[score_tables.Scores]:
+        for done, fold in enumerate(tqdm(fits, desc=FITS, unit="fit", leave=False)):
+            progress(f"{model.name}: scoring {'the test' if fold == TEST else f'fold {fold}'}", 100 * done // len(fits))
+            valid = none if fold == TEST else data.valid(fold)
+            test = none if refit and fold != TEST else data.test
+            queries = np.concatenate([valid, test])
+            matrix = model.scores(data, None if fold == TEST else fold, queries, neighbours, table)
+            matrix = score_tables.keep_best(matrix, keep)
+            if fold == TEST or not refit:
+                tests.append(score_tables.of_rows(data, test, TEST, matrix[len(valid) :]))
+            if model.facts:
+                facts["test" if fold == TEST else str(fold)] = dict(model.facts)
+            if fold != TEST:
+                yield score_tables.of_rows(data, valid, fold, matrix[: len(valid)])
+
+    # each fold's scores are written before the next model is fitted: together they may be gigabytes
+    valid_rows = score_tables.write_parts(validation(), out / "valid")
     saved = out / "model"
     saved.mkdir()
     model.save(saved)
     if not any(saved.iterdir()):
         saved.rmdir()
+    test_scores = tests[0] if len(tests) == 1 else score_tables.mean(tests, keep)
     storage.note(
         out,
-        valid_rows=score_tables.write(score_tables.stack(parts[fold] for fold in folds), out / "valid"),
-        test_rows=score_tables.write(parts[TEST], out / "test"),
+        valid_rows=valid_rows,
+        test_rows=score_tables.write(test_scores, out / "test"),
         **({"model_facts": facts} if facts else {}),
     )
 

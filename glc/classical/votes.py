@@ -62,10 +62,13 @@ class Votes(Classical):
         richness = data.labels_of(train).sum() / max(len(train), 1)
         scales = sorted(self.options.scales_m, reverse=True)
         widen = widened(data, self.options.uncertainty)
+        known = data.places.iloc[seen]
+        sphere = None if widen else geo.unit_sphere(known["lon"], known["lat"])
         pools = [
-            pool(data.places.iloc[seen], records, scale / CELLS_PER_SCALE, spread_m=scale if widen else None)
+            pool(known, records, scale / CELLS_PER_SCALE, spread_m=scale if widen else None, points=sphere)
             for scale in scales
         ]
+        del known, sphere
 
         def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
             points = geo.unit_sphere(places["lon"], places["lat"])

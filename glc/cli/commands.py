@@ -422,7 +422,9 @@ def explain(
 
 @app.command()
 def provenance(
-    path: Annotated[str, typer.Argument(help="A submission, metrics, report or table, or an output in ROOT/store.")],
+    path: Annotated[
+        str, typer.Argument(help="A submission, metrics, report or table, or an output in ROOT/store; or its URL.")
+    ],
     verbose: VerboseOption = False,
 ) -> None:
     """Print how a product was made: every step back to the raw files."""

@@ -88,6 +88,14 @@ class Estimates:
         return sorted({task.task_family for task, estimate in self.by_task.items() if estimate is None})
 
     @property
+    def uncertain(self) -> list[str]:
+        """Stages that were measured on one dataset alone, which does not show how they grow."""
+        datasets: dict[str, set[str]] = {}
+        for measurement in self.costs.measurements:
+            datasets.setdefault(measurement.kind, set()).add(measurement.dataset)
+        return sorted({estimate.stage for estimate in self.known if len(datasets.get(estimate.stage, ())) < 2})
+
+    @property
     def seconds(self) -> float:
         """Of all tasks one after the other."""
         return sum(estimate.seconds for estimate in self.known)
@@ -116,6 +124,8 @@ class Estimates:
         ]
         if self.unknown:
             notes.append(f"not measured yet, so not in the total: {', '.join(self.unknown)}")
+        if self.uncertain:
+            notes.append(f"uncertain, because measured on one dataset alone: {', '.join(self.uncertain)}")
         budget, there = machine().memory_gb, memory.of_machine()
         if self.memory_gb > budget:
             stage = max(self.known, key=lambda estimate: estimate.memory_mb).stage

@@ -11,7 +11,10 @@ from glc.costs.curves import QUANTITIES, Curve, Curves, Measurement
 LEAST = {"seconds": 0.5, "memory_mb": 50.0, "bytes": 1e5}
 """Below these, differences do not count."""
 START = {"seconds": 0.5, "memory_mb": 1_600.0, "bytes": 0.0}
-"""What is taken for constant where one dataset alone was measured: a program with its libraries, and an idle Java."""
+"""What is taken for constant where one dataset alone was measured."""
+FLOOR = {"seconds": 0.0, "memory_mb": 1_600.0, "bytes": 0.0}
+"""Measurements below are raised to it. Memory: a program with its libraries, and Java where an earlier stage of the run
+has started it, so that equal tasks differ by a gigabyte that says nothing of their work."""
 POWERS = np.round(np.arange(0.6, 1.21, 0.05), 2)
 ROUNDS = 6
 """Fits, each with errors relative to the estimates of the one before and the values."""
@@ -34,7 +37,7 @@ def fit(measurements: Sequence[Measurement], quantity: str) -> Curve:
     """
     points = _Points(
         terms=np.array([measurement.terms for measurement in measurements]),
-        values=np.array([_value(measurement, quantity) for measurement in measurements], float),
+        values=np.maximum([_value(measurement, quantity) for measurement in measurements], FLOOR[quantity]),
         datasets=np.array([measurement.dataset for measurement in measurements]),
         quantity=quantity,
     )

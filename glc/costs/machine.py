@@ -11,7 +11,7 @@ from glc import memory
 from glc.types import Facts
 
 _CPU_INFO = Path("/proc/cpuinfo")
-_TIMES = 3
+_TIMES = 15
 
 
 def describe() -> Facts:
@@ -32,13 +32,13 @@ def calibration() -> float:
 
     The least of some repetitions, about 0.2 s together; other programs on the machine hardly change it.
     """
-    numbers = np.random.default_rng(0).random(200_000)
+    numbers = np.random.default_rng(0).random(50_000)
     times = []
     for _ in range(_TIMES):
         began = time.thread_time()
-        for _ in range(10):
+        for _ in range(6):
             np.exp(-numbers * numbers).sum()
         np.sort(numbers)
-        sum(number * 2 for number in range(200_000))
+        sum(number * 2 for number in range(50_000))
         times.append(time.thread_time() - began)
     return min(times)

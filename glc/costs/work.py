@@ -40,6 +40,13 @@ class Job:
             return int(self.parameters["count"])
         return max((needed.fold_count for needed in self.inputs), default=10)
 
+    @cached_property
+    def most_kept(self) -> int:
+        """Scores that are kept of a survey at most: by this task, or by its inputs; 0 where none has scores."""
+        if "scores.keep" in self.parameters:
+            return int(self.parameters["scores.keep"])
+        return max((needed.most_kept for needed in self.inputs), default=0)
+
     def member(self, section: str) -> str:
         """Name of the chosen member of a section, such as that of the model."""
         return str(self.parameters[section]["name"])
@@ -65,9 +72,14 @@ Rule = Callable[[Job, Sizes], tuple[str, tuple[float, ...]]]
 """(job, sizes) -> what follows the task's name in the kind, and the terms."""
 
 
-def _dense(job: Job, sizes: Sizes) -> tuple[float, float]:
-    """Tasks that read the survey tables and handle a score per scored survey and species."""
-    return sizes.rows, job.scored(sizes) * sizes.species
+def _of_scores(job: Job, sizes: Sizes) -> tuple[float, float]:
+    """Tasks that read the survey tables and the scores that were kept."""
+    return sizes.rows, job.scored(sizes) * _kept(job, sizes)
+
+
+def _kept(job: Job, sizes: Sizes) -> int:
+    """Scores of a survey."""
+    return min(job.most_kept or sizes.species, sizes.species)
 
 
 def _virtual_part(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
@@ -91,11 +103,7 @@ def _ensemble(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
 
 
 def _predictions(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
-    return job.member("decode"), _dense(job, sizes)
-
-
-def _kept(job: Job, sizes: Sizes) -> int:
-    return min(int(job.parameters.get("scores.keep", sizes.species)), sizes.species)
+    return job.member("decode"), _of_scores(job, sizes)
 
 
 def _fit(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
@@ -150,11 +158,11 @@ def _neighbours(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
 
 _RULES: dict[str, Rule] = {
     "Applicability": lambda job, sizes: ("", (sizes.rows, sizes.training_surveys)),
-    "Baselines": lambda job, sizes: ("", _dense(job, sizes)),
+    "Baselines": lambda job, sizes: ("", _of_scores(job, sizes)),
     "ClassicalScores": _classical,
     "Cubes": _cubes,
     "EnsembleScores": _ensemble,
-    "Evaluate": lambda job, sizes: ("", _dense(job, sizes)),
+    "Evaluate": lambda job, sizes: ("", _of_scores(job, sizes)),
     "Examples": _make_examples,
     "Fit": _fit,
     "FoldScores": _fold_scores,
@@ -162,7 +170,7 @@ _RULES: dict[str, Rule] = {
     "Neighbours": _neighbours,
     "NetScores": _net_scores,
     "Predictions": _predictions,
-    "Report": lambda job, sizes: ("", _dense(job, sizes)),
+    "Report": lambda job, sizes: ("", _of_scores(job, sizes)),
     "Submission": lambda job, sizes: ("", (sizes.rows, sizes.tested)),
     "Surveys": lambda job, sizes: ("", (sizes.rows,)),
     "Tabular": lambda job, sizes: ("", (_imagery(job, sizes),)),

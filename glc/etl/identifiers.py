@@ -55,13 +55,30 @@ def write_species(good: "DataFrame", dataset: Dataset, out: Path, mapped: Collec
     columns = {ours for table, _ in dataset.files for ours in (*table.columns, *table.optional, *table.made)}
     labelled = good.where("speciesId is not null")
     species = labelled.select("speciesId").distinct().toPandas()["speciesId"].to_numpy(np.int64)
-    table = pd.DataFrame({"name": None, "key": None}, index=pd.Index(np.sort(species), name="speciesId"), dtype=object)
+    table = _unnamed(species)
     written = None
     if "speciesId" in mapped:
         written = _commonest(labelled, "text_speciesId").reindex(table.index)
     for ours, column in (("speciesName", "name"), ("speciesKey", "key")):
         if ours in columns:
             table[column] = _commonest(labelled, ours).reindex(table.index)
+    return _write(table, written, dataset, out, mapped)
+
+
+def write_unnamed(species: np.ndarray, dataset: Dataset, out: Path) -> Facts:
+    """As `write_species`, of ids that are numbers and whose names the rows do not give.
+
+    species : (n,) int, in any order, each once
+    """
+    return _write(_unnamed(species), None, dataset, out, ())
+
+
+def _unnamed(species):
+    return pd.DataFrame({"name": None, "key": None}, index=pd.Index(np.sort(species), name="speciesId"), dtype=object)
+
+
+def _write(table, written, dataset, out, mapped):
+    """Write the frame of names, to which those that the edition lists are added; `written`: ids that were text."""
     listed = dataset.edition.species(dataset)
     if listed is not None:
         listed = listed.drop_duplicates("speciesId").set_index("speciesId")

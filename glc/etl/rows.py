@@ -65,6 +65,14 @@ def read(spark: "SparkSession", dataset: Dataset, table: Table, path: Path, text
     text_path : of `unpacked`
     """
     text, n_rows = _lines(spark, text_path, 0 if table.source.numbered else table.header_lines, table.source.numbered)
+    return typed(text, dataset, table, path), n_rows
+
+
+def typed(text: "DataFrame", dataset: Dataset, table: Table, path: Path) -> "DataFrame":
+    """Rows of one table of lines of one file, as of `read`.
+
+    text : columns ``line`` (its number) and ``text``
+    """
     names = editions.header(path, table)
     fields = ", ".join(f"c{i} string" for i in range(len(names)))
     options = {
@@ -97,7 +105,7 @@ def read(spark: "SparkSession", dataset: Dataset, table: Table, path: Path, text
     if table.rules:
         frame = _ruled(frame, table.rules, table.made)
         columns = {ours: ours for ours in table.made} | columns
-    frame = frame.select("*", *(typed(F.col(f"raw_{ours}")).alias(ours) for ours, typed in TYPES.items()))
+    frame = frame.select("*", *(reads(F.col(f"raw_{ours}")).alias(ours) for ours, reads in TYPES.items()))
     fault = quarantine.fault(
         columns, table.bounds, subset, table.columns, table.text_ids, [*FAULT] if table.rules else None
     )
@@ -116,9 +124,9 @@ def read(spark: "SparkSession", dataset: Dataset, table: Table, path: Path, text
         F.lit(table.by_place_and_date).alias("by_place"),
     )  # fmt: skip
     if table.crs:
-        return projected(frame, table.crs, columns["lon"]), n_rows
+        return projected(frame, table.crs, columns["lon"])
     unknown = F.lit(None).cast("double")
-    return frame.withColumn("easting", unknown).withColumn("northing", unknown), n_rows
+    return frame.withColumn("easting", unknown).withColumn("northing", unknown)
 
 
 def _ruled(frame: "DataFrame", rules: Rules, made: tuple[str, ...]) -> "DataFrame":

@@ -1,6 +1,7 @@
 """Surveys to neighbour tables: exact search, locality-sensitive hashing, and how much of the truth a table holds."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,15 +16,24 @@ if TYPE_CHECKING:
 
 
 def write(
-    spark: "SparkSession", data: SurveyData, out: Path, settings: config.Neighbours, run: int, progress: Say = print
+    spark: "Callable[[], SparkSession]",
+    data: SurveyData,
+    out: Path,
+    settings: config.Neighbours,
+    run: int,
+    *,
+    cluster: bool = False,
+    progress: Say = print,
 ) -> Facts:
     """Write the neighbour table of the first `run` validation folds and the test, with its recall, into `out`.
 
+    spark : gives the session, where the work is done on Spark: hashing, and exact search on a cluster
     data : `glc.surveys.SurveyData`
     settings : `glc.config.experiment.Neighbours`
+    cluster : whether Spark has other machines than this one; exact search by threads here is faster than by its tasks
     returns : facts for the manifest; ``recall.json`` holds the recall against exact search by radius
     """
-    from glc.neighbours import exact, lsh, recall
+    from glc.neighbours import cells, exact, lsh, recall
 
     places = data.places.rename(columns={"fold": "group"})
     columns = ["dataset", "surveyId", "lon", "lat", "easting", "northing", "crs", "group"]
@@ -31,11 +41,13 @@ def write(
     sources = places.iloc[np.concatenate([data.labelled(name) for name in settings.sources])][columns]
     progress(f"{settings.method} neighbours of {len(queries):,} surveys among {len(sources):,}", 10)
     common = {"k": settings.k, "radius_m": settings.radius_m}
-    if settings.method == "exact":
-        facts = exact.write(spark, queries, sources, out, **common)
+    if settings.method == "exact" and not cluster:
+        facts = exact.write(queries, sources, out, **common)
+    elif settings.method == "exact":
+        facts = cells.write(spark(), queries, sources, out, **common)
     else:
         facts = lsh.write(
-            spark,
+            spark(),
             queries,
             sources,
             out,

@@ -122,7 +122,7 @@ class GraphVectors:
     degree: np.ndarray
     facts: Facts
 
-    def dense(self, rows):
+    def dense(self, rows: np.ndarray) -> np.ndarray:
         """Vectors of surveys by row number, (n, m) float32: for one batch at a time."""
         return self.matrix[rows].toarray()
 
@@ -143,7 +143,15 @@ def build(data, options=None, progress=False, rows=None):
     return Graph(nodes, sources, weights, _rule(options) | nulls)
 
 
-def vectors(data, fold, stop=None, options=None, graph=None, progress=False, moments=None):
+def vectors(
+    data: SurveyData,
+    fold: int | None,
+    stop: int | None = None,
+    options: Options | None = None,
+    graph: Graph | None = None,
+    progress: bool = False,
+    moments: tuple[float, float] | None = None,
+) -> GraphVectors:
     """`GraphVectors` for a model of `fold` whose training is stopped by the scores of the fold `stop`.
 
     data : `glc.surveys.SurveyData`; fold : None for a model of all training surveys

@@ -83,27 +83,44 @@ def align(queries: Places, sources: Places) -> tuple[Places, Places]:
     return queries.renamed(names), sources.renamed(names)
 
 
-def ranks(query_index):
+def ranks(query_index: np.ndarray) -> np.ndarray:
     """1, 2, 3, … within each run of equal values of `query_index`."""
     first = np.flatnonzero(np.diff(query_index, prepend=-1))
     return np.arange(1, len(query_index) + 1) - np.repeat(first, np.diff(first, append=len(query_index)))
 
 
+ENCODED = pa.schema(
+    [
+        field.with_type(pa.dictionary(pa.int32(), pa.string())) if field.type == pa.string() else field
+        for field in schema.TABLES["neighbours"]
+    ]
+)
+"""The `neighbours` table with its names as numbers: in a parquet file it is the same, and sooner written."""
+
+
 def to_table(
-    queries: Places, sources: Places, query_index: np.ndarray, source_index: np.ndarray, distance_m: np.ndarray
+    queries: Places,
+    sources: Places,
+    query_index: np.ndarray,
+    source_index: np.ndarray,
+    distance_m: np.ndarray,
+    encoded: bool = False,
 ) -> pa.Table:
-    """What `nearest` returns as a pyarrow `neighbours` table; queries, sources : `Places`."""
+    """What `nearest` returns as a pyarrow `neighbours` table; queries, sources : `Places`; `ENCODED`, if so wanted."""
+    names = [pa.array(places.names, pa.string()) for places in (queries, sources)]
+    codes = [queries.dataset[query_index], sources.dataset[source_index]]
+    datasets = [pa.DictionaryArray.from_arrays(*pair) for pair in zip(codes, names, strict=True)]
     return pa.table(
         [
-            pa.array(queries.names, pa.string()).take(pa.array(queries.dataset[query_index])),
+            datasets[0],
             pa.array(queries.surveyId[query_index]),
-            pa.array(sources.names, pa.string()).take(pa.array(sources.dataset[source_index])),
+            datasets[1],
             pa.array(sources.surveyId[source_index]),
             pa.array(ranks(query_index).astype(np.int32)),
             pa.array(distance_m),
         ],
-        schema=schema.TABLES["neighbours"],
-    )
+        schema=ENCODED,
+    ).cast(ENCODED if encoded else schema.TABLES["neighbours"])
 
 
 SPARK_SCHEMA = "survey_dataset string, survey_id long, dataset string, neighbour_id long, rank int, distance_m double"

@@ -44,6 +44,7 @@ def pool(
     size_m: float | None,
     *apart: np.ndarray,
     spread_m: float | None = None,
+    points: np.ndarray | None = None,
 ) -> Pool:
     """The `Pool` of surveys by squares of `size_m` metres; None pools surveys from everywhere.
 
@@ -52,6 +53,7 @@ def pool(
     apart : arrays (n,); surveys that differ in one are never pooled. Pools come by square, then by these, ascending
     spread_m : scale, metres, at which surveys of uncertain place (geoUncertaintyInM) are many points, each with a part
         of the records (`glc.neighbours.uncertainty`); None: each survey is one point
+    points : (n, 3) `geo.unit_sphere` of the places, for who pools them more than once; not with `spread_m`
     """
     owner, weight = np.arange(len(places)), np.ones(len(places), np.float32)
     if spread_m is not None:
@@ -59,15 +61,18 @@ def pool(
     keys = [key[owner] for key in apart]
     if size_m is not None:
         keys.insert(0, geo.block_ids(places["easting"], places["northing"], size_m, places["crs"]))
-    code = np.zeros(len(places), np.int64)
-    for key in keys:
-        values, rank = np.unique(key, return_inverse=True)
-        code = code * len(values) + rank
+    code = keys[0] if keys else np.zeros(len(places), np.int64)
+    for key in keys[1:]:
+        rank = np.unique(code, return_inverse=True)[1]
+        values, own = np.unique(key, return_inverse=True)
+        code = rank * len(values) + own
     _, first, cell, count = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
     shape = (len(count), len(cell))
     member = sparse.csr_matrix((weight, (cell, np.arange(len(cell)))), shape=shape)
     total = count if spread_m is None else np.asarray(member.sum(axis=1)).ravel()
-    centre = member @ geo.unit_sphere(places["lon"], places["lat"]) / total[:, None]
+    if points is None or spread_m is not None:
+        points = geo.unit_sphere(places["lon"], places["lat"])
+    centre = member @ points / total[:, None]
     # the surveys of a pool from everywhere may cancel out
     centre /= np.maximum(np.linalg.norm(centre, axis=1, keepdims=True), 1e-12)
     if spread_m is None:

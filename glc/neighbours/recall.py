@@ -10,8 +10,8 @@ import pyarrow.dataset as ds
 
 from glc import schema
 from glc.errors import DataError
-from glc.neighbours import exact
 from glc.neighbours.places import PlaceTable, align, load
+from glc.neighbours.search import Index
 from glc.types import Facts
 
 RADII_M = (1_000, 5_000, 10_000, 50_000)
@@ -41,7 +41,7 @@ def against_exact(
     returns : list of dicts (radius_m, queries, true_pairs, found, recall); recall is None where there is no true pair
     """
     queries, sources = align(load(queries, exclude_group), load(sources, exclude_group))
-    index = exact.Index(sources, k=k, radius_m=max(radii_m), exclude_group=exclude_group, workers=workers)
+    index = Index(sources, k=k, radius_m=max(radii_m), exclude_group=exclude_group, workers=workers)
     drawn = np.random.default_rng(seed).permutation(len(queries.lon))[:sample]
     if not k and len(drawn):
         pairs = np.cumsum(index.counts(queries.rows(drawn)))

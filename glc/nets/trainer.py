@@ -170,8 +170,8 @@ def _join(machine: Machine, learner: "Learner", loaders: list[Batches], features
     """
     part = machine.part
     part.join(machine.accelerator)
-    found = part.from_first((learner.learning_rate, [loader.begun for loader in loaders]))
-    learner.learning_rate, passes = found
+    state = learner.learning_rate, [loader.begun for loader in loaders]
+    learner.learning_rate, passes = part.from_first(state)
     for loader, begun in zip(loaders, passes, strict=True):
         loader.begun, loader.part = begun, part
     learner.share(part)

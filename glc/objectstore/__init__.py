@@ -13,6 +13,7 @@ their stable places for people and other programs; ``.published/`` records which
 from glc.objectstore.inspection import Inspection, inspect
 from glc.objectstore.mirror import Mirror
 from glc.objectstore.opening import local_root, opened, url_of
+from glc.objectstore.origin import product_of, root_above
 from glc.objectstore.store import DeniedError, Store, StoredDamageError, StoreError
 
 __all__ = [
@@ -25,5 +26,7 @@ __all__ = [
     "inspect",
     "local_root",
     "opened",
+    "product_of",
+    "root_above",
     "url_of",
 ]

@@ -30,7 +30,8 @@ OPTIONS: Mapping[str, Mapping[str, dict[str, Keywords]]] = {
 }
 """Scheme -> options of a download, of which every block counts as progress only in one stream, and of an upload, in
 parts that slow lines send in less than `QUIET`."""
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class SilenceError(ConnectionError):
@@ -95,7 +96,9 @@ def connect(scheme: str) -> "AbstractFileSystem":
 
 def _google(options: dict[str, Keywords]) -> "AbstractFileSystem":
     import aiohttp
-    from gcsfs.core import GCSFileSystem  # fsspec would choose the one for zonal buckets, which needs gRPC as well
+
+    # fsspec would choose the class for zonal buckets, which needs gRPC as well
+    from gcsfs.core import GCSFileSystem  # type: ignore[import-untyped]
 
     limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=20)
     files = GCSFileSystem(requests_timeout=limits, session_kwargs={"trace_configs": [_refused()]}, **options)

@@ -48,13 +48,15 @@ class Mirror:
 
     def __init__(self, root: Path, store: Store) -> None:
         self.root, self.store = root, store
-        self.read_only = False
+        self.read_only = self._marked = False
         self._manifests: dict[str, _Manifest] = {}
         self._records: dict[str, Facts] = {}
 
     def check_writable(self) -> None:
-        """Raise a StoreError unless the store takes files, which it is given a small one for."""
-        self.store.write(MARK, json.dumps({"glc": __version__}).encode())
+        """Raise a StoreError unless the store takes files, of which the first marks the top of the root."""
+        if not self._marked:
+            self.store.write(MARK, json.dumps({"glc": __version__}).encode())
+            self._marked = True
 
     def holds(self, folder: Path) -> bool:
         """Whether the store has this output; a StoredDamageError tells of a manifest that is not what was written."""
@@ -117,6 +119,7 @@ class Mirror:
 
         If another machine finished first, its output is kept, and takes the place of the local one.
         """
+        self.check_writable()
         facts, text = storage.manifest(folder), (folder / storage.MANIFEST).read_bytes()
         base = self.base(folder, facts)
         files = files_of(folder, facts)

@@ -39,23 +39,11 @@ def local_root(url: str, cache_folder: Path, cache_gb: float, source: str) -> Pa
     wrong with it. Then it removes what is too much for the bound, and gets the metrics that other machines have
     published.
     """
-    parsed = urlparse(url)
-    if parsed.scheme not in EXTRAS:
-        raise ConfigError(
-            f"{source}: found {url!r}, expected a folder, or a URL that begins with one of: "
-            f"{', '.join(f'{scheme}://' for scheme in EXTRAS)}"
-        )
+    parsed = urlparse(checked_url(url, source))
     below = [part for part in parsed.path.split("/") if part]
-    if not parsed.netloc or {".", ".."} & {parsed.netloc, *below} or parsed.query or parsed.fragment:
-        raise ConfigError(f"{source}: found {url!r}, expected {parsed.scheme}://BUCKET/FOLDER")
     root = cache_folder.resolve().joinpath(parsed.scheme, parsed.netloc, *below)
     if root not in _opened:
-        package, extra = EXTRAS[parsed.scheme]
-        if importlib.util.find_spec(package) is None:
-            raise ConfigError(
-                f"{source}: found {url!r}, but the package {package} is not installed; try: pip install -e '.[{extra}]'"
-            )
-        store = Store("/".join([f"{parsed.scheme}://{parsed.netloc}", *below]), partial(_connect, parsed.scheme))
+        store = Store("/".join([f"{parsed.scheme}://{parsed.netloc}", *below]), partial(connect, parsed.scheme))
         mirror = Mirror(root, store)
         store.sizes(f"{RECORDS}/{REFRESHED}")  # says what is wrong with it before anything is made here
         root.mkdir(parents=True, exist_ok=True)
@@ -65,6 +53,28 @@ def local_root(url: str, cache_folder: Path, cache_gb: float, source: str) -> Pa
         mirror.refresh(REFRESHED)
         _opened[root] = storage.mirrors[root] = mirror
     return root
+
+
+def checked_url(url: str, source: str) -> str:
+    """The URL, if it is one of a store that can be used here; otherwise a ConfigError.
+
+    source : the option or key that it was read from
+    """
+    parsed = urlparse(url)
+    if parsed.scheme not in EXTRAS:
+        raise ConfigError(
+            f"{source}: found {url!r}, expected a folder, or a URL that begins with one of: "
+            f"{', '.join(f'{scheme}://' for scheme in EXTRAS)}"
+        )
+    parts = {parsed.netloc, *parsed.path.split("/")}
+    if not parsed.netloc or {".", ".."} & parts or parsed.query or parsed.fragment:
+        raise ConfigError(f"{source}: found {url!r}, expected {parsed.scheme}://BUCKET/FOLDER")
+    package, extra = EXTRAS[parsed.scheme]
+    if importlib.util.find_spec(package) is None:
+        raise ConfigError(
+            f"{source}: found {url!r}, but the package {package} is not installed; try: pip install -e '.[{extra}]'"
+        )
+    return url
 
 
 def url_of(folder: Path, cache_folder: Path) -> str:
@@ -80,7 +90,8 @@ def opened(path: Path) -> Mirror | None:
     return next((mirror for root, mirror in _opened.items() if path.is_relative_to(root)), None)
 
 
-def _connect(scheme: str) -> "AbstractFileSystem":
+def connect(scheme: str) -> "AbstractFileSystem":
+    """The file system of a scheme, with new connections."""
     from glc.objectstore import connection  # fsspec, only where there is a store
 
     return connection.connect(scheme)

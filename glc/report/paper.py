@@ -7,10 +7,17 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+from markupsafe import Markup
+
 from glc.report.markdown import Block
 from glc.report.parts import Part, Picture, Section, Table, render
 
 NOT_RUN = "not run"
+_LONG = 30
+"""Letters of a cell from which its column is a wide one."""
+_WIDTH_PX = 560
+"""Least width of a picture: on a phone it scrolls, as its words could not be read any smaller."""
+_EMPHASIS = re.compile(r"\*(\S(?:[^*]*\S)?)\*")
 _NUMBER = re.compile(r"[-+−]?[\d,.]+%?( [±\[].*)?|")
 WORDS = (
     ("paper", "The paper's figures, as printed; what they were measured on is written below each table."),
@@ -71,10 +78,11 @@ def _parts(entry: Entry) -> list[Part]:
     parts = [Part(pictures=pictures)] if pictures else []
     for number, block in enumerate(entry.blocks):
         if not block.header:
-            parts.append(Part(block.title, remarks=block.remarks))
+            parts.append(Part(block.title, remarks=[_remark(text) for text in block.remarks]))
             continue
         missing = entry.missing if number == 0 else {}
-        parts.append(Part(tables=[_table(block, missing)], remarks=block.remarks))
+        remarks = [_remark(text) for text in block.remarks]
+        parts.append(Part(tables=[_table(block, missing)], remarks=remarks))
     return parts
 
 
@@ -88,7 +96,13 @@ def _table(block: Block, missing: Mapping[str, str]) -> Table:
             row[block.header.index("paper")] = figures
         row[min(numbers - {block.header.index("paper") if "paper" in block.header else 0}, default=1)] = NOT_RUN
         rows.append(row)
-    return Table(block.title, block.header, rows, numbers)
+    wide = frozenset(at for at in columns if at not in numbers and any(len(row[at]) > _LONG for row in rows))
+    return Table(block.title, block.header, rows, numbers, wide=wide)
+
+
+def _remark(text: str) -> Markup:
+    """A remark with what Markdown emphasises."""
+    return Markup(_EMPHASIS.sub(r"<em>\1</em>", escape(text)))
 
 
 def _missing(figures: Mapping[str, str]) -> Table:
@@ -97,4 +111,5 @@ def _missing(figures: Mapping[str, str]) -> Table:
 
 def _image(path: Path, title: str) -> str:
     data = base64.b64encode(path.read_bytes()).decode()
-    return f'<img src="data:image/{path.suffix[1:]};base64,{data}" alt="{escape(title)}">'
+    source = f"data:image/{path.suffix[1:]};base64,{data}"
+    return f'<img src="{source}" alt="{escape(title)}" style="min-width: {_WIDTH_PX}px">'

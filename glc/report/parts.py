@@ -18,6 +18,7 @@ class Table:
     header : words of each column, the first one names the row
     rows : cells of each row; marked : numbers of the rows that are set in bold
     numbers : columns that hold numbers, by position; they are aligned to the right
+    wide : columns of long texts, by position; they are no narrower than some words
     """
 
     caption: str
@@ -25,6 +26,7 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     numbers: frozenset[int] = frozenset()
     marked: frozenset[int] = frozenset()
+    wide: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -167,10 +167,15 @@ class ReadsInputs(ExperimentTask):
             elif wanted.location.name != "none":
                 inputs.append(self._with_path(wanted))
                 sources.append(self._coordinates(parts or ((),)))
-        # files are shared by the processes of a training, where each would have its own copy of what is in memory
-        memory_bytes = 0 if training and machine().devices > 1 else budget().readers
         with scratch.folder(self.root, "imagery") as folder:
-            features = tables.read(inputs, sources, memory_bytes=memory_bytes, scratch=folder, surveys=surveys)
+            features = tables.read(
+                inputs,
+                sources,
+                memory_bytes=budget().readers,
+                processes=machine().devices if training else 1,
+                scratch=folder,
+                surveys=surveys,
+            )
             if features and features.reading:
                 name = features.reading.leader.name
                 self.facts |= {"streamed": name}  # surveys come in another order than from memory

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from glc import config, storage
+from glc.etl.cluster import is_local
 from glc.tasks.base import spark
+from glc.tasks.machine import machine
 from glc.tasks.parameters import SectionParameter
 from glc.tasks.surveys import FoldedTask, ReadsSurveys
 from glc.types import JSON
@@ -19,7 +21,16 @@ class Neighbours(ReadsSurveys, FoldedTask):
     neighbours = SectionParameter(
         config.Neighbours, default=config.Neighbours(), description="method, k, radius_m, ..."
     )
-    resources = {"spark": 1}
+
+    @property
+    def cluster(self) -> bool:
+        """Whether Spark has other machines than this one."""
+        return not is_local(machine().spark_master)
+
+    @property
+    def resources(self) -> dict[str, int]:  # type: ignore[override]  # Luigi only reads it
+        """The Spark session, where it does the work."""
+        return {"spark": 1} if self.cluster or self.neighbours.method == "lsh" else {}
 
     def own_parameters(self) -> dict[str, JSON]:
         return super().own_parameters() | {"run": self.validation.run}
@@ -29,6 +40,12 @@ class Neighbours(ReadsSurveys, FoldedTask):
 
         data = self.read_surveys()
         facts = neighbours.write(
-            spark(self.root), data, out, self.neighbours, self.validation.run, progress=self.status
+            lambda: spark(self.root),
+            data,
+            out,
+            self.neighbours,
+            self.validation.run,
+            cluster=self.cluster,
+            progress=self.status,
         )
         storage.note(out, **facts)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import luigi
 
-from glc.errors import ConfigError
+from glc import objectstore
+from glc.errors import ConfigError, DataError
 from glc.products import Step, chain, product_of
 from glc.tasks.console.task import ConsoleTask
+from glc.tasks.machine import output_folder
 from glc.tasks.parameters import PathParameter
 from glc.types import JSON, Facts
 
@@ -62,10 +64,19 @@ def _raw(file: Facts) -> str:
     return f"{file['path']}{size}{folders}{content}{modified}"
 
 
+class ProductParameter(PathParameter):
+    """An existing file or folder, or the URL of one in an object store."""
+
+    def normalize(self, x: str) -> str:
+        return x if "://" in x else super().normalize(x)
+
+
 class Provenance(ConsoleTask):
     """Print how a product was made: each step back to the raw files, with identity, settings, versions and commit."""
 
-    path = PathParameter("any", "give a file that glc has made", description="a product, or an output in ROOT/store")
+    path = ProductParameter(
+        "any", "give a file that glc has made", description="a product, or an output in ROOT/store; or the URL of one"
+    )
 
     root = luigi.Parameter(default="", significant=False, description="folder that the run's log goes to")
 
@@ -77,9 +88,19 @@ class Provenance(ConsoleTask):
     def run(self) -> None:
         if not self.path:
             raise ConfigError("--path: found nothing, expected a file that glc has made")
-        root, folder, warning = product_of(Path(self.path))
+        root, folder, warning = self._in_store() if "://" in self.path else product_of(Path(self.path))
         steps = chain(root, folder)
         self.lines = [self.path, *([f"warning: {warning}"] if warning else []), *describe(root, steps)]
+
+    def _in_store(self) -> tuple[Path, Path, str]:
+        """As `product_of`, of a file in an object store; its root is opened."""
+        url = objectstore.root_above(self.path.rstrip("/"), "--path")
+        root = output_folder(url)
+        mirror = objectstore.opened(root)
+        if mirror is None:
+            raise DataError(f"{url}: could not be opened")
+        name, warning = objectstore.product_of(mirror, self.path.rstrip("/").removeprefix(f"{url}/"))
+        return root, root / name, warning
 
     def results(self) -> list[str]:
         return self.lines or []

@@ -158,15 +158,17 @@ class ReadsSurveys(_Mixed):
 
     def read_surveys(self) -> SurveyData:
         """The dataset's surveys with their folds; too few of them to decide on are refused."""
-        data = read_survey_data(self.clone(Surveys).folder, self.clone(Folds).folder)
-        one_fold = not data.relative and self.validation.run == 1
+        folds = self.clone(Folds)
+        data = read_survey_data(self.clone(Surveys).folder, folds.folder)
+        one_fold = not data.relative and folds.validation.run == 1
         if one_fold and data.places["block"].iloc[data.valid(0)].nunique() < 2:
             raise DataError(sets.SINGLE_BLOCK)
         return data
 
     def refuse_single_block(self) -> None:
         """Raise a DataError where one fold of one block is run, as far as finished folds say so."""
-        if self.validation.run == 1 and self.clone(Folds).complete():
+        folds = self.clone(Folds)
+        if folds.validation.run == 1 and folds.complete():
             self.read_surveys()
 
 

@@ -6,6 +6,7 @@ importance resampling: what lives in a block proposes species, the very place of
 """
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ from glc import storage
 from glc.progress import tqdm
 from glc.world import environment, places, species
 from glc.world.fields import generator, plane
+
+if TYPE_CHECKING:
+    from glc.world import World
 
 TRAIN = "PresenceAbsenceSurveys/GLC24-PA-metadata-train.csv"
 TEST = "PresenceAbsenceSurveys/GLC24-PA-metadata-test.csv"
@@ -54,7 +58,7 @@ def write(world, folder):
     save(frame[po_columns], folder / PO)
 
 
-def presences(world, train, niches):
+def presences(world: "World", train: pd.DataFrame, niches: species.Niches) -> tuple[np.ndarray, np.ndarray, float]:
     """Draw the training records: row of `train`, speciesId and the factor t; ordered by survey, then species."""
     known = niches.subset(niches.in_pa)
     surveys, columns, ratios = [], [], []

@@ -69,7 +69,7 @@ def pa(world: "World") -> tuple[pd.DataFrame, pd.DataFrame]:
     return train, test
 
 
-def po(world):
+def po(world: "World") -> pd.DataFrame:
     """The presence-only surveys, a frame: surveyId, lon, lat, year, geoUncertaintyInM, publisher, country.
 
     Their ids overlap those of the presence-absence surveys, as the real ones do.

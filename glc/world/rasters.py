@@ -7,6 +7,7 @@ gaps on land are nodata (near the coast, the MODIS layers call the sea water). B
 
 import contextlib
 import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +39,14 @@ _TILE = 256
 class Grid:
     """Cells of `step` degrees over `bounds` (west, south, east, north); row 0 is the northern edge."""
 
-    def __init__(self, step, bounds=EUROPE):
+    def __init__(self, step: float, bounds: tuple[float, float, float, float] = EUROPE) -> None:
         west, south, east, north = bounds
         self.step = step
         self.width, self.height = math.ceil((east - west) / step), math.ceil((north - south) / step)
         self.west, self.north = west, north
         self.transform = from_origin(west, north, step, step)
 
-    def windows(self):
+    def windows(self) -> Iterator[tuple[Window, np.ndarray, np.ndarray]]:
         """Yield strips of whole tile rows with the (rows, width) lon and lat of their cell centres."""
         lon = self.west + (np.arange(self.width) + 0.5) * self.step
         for top in range(0, self.height, _TILE):
@@ -83,7 +84,7 @@ def bioclim(monthly):
     return np.column_stack(columns).astype(np.float32)
 
 
-def climate(seed, lon, lat):
+def climate(seed: int, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
     """The 19 bioclimatic variables of places of any shape: (19, *shape) float32, -9999 at sea and in a few gaps."""
     known, monthly = _monthly(seed, lon, lat)
     bands = np.full((19, *lon.shape), -9999, np.float32)
@@ -122,7 +123,14 @@ def _soil(seed, lon, lat):
     return bands
 
 
-def write_bands(path, grid, dtype, nodata, bands, make):
+def write_bands(
+    path: Path,
+    grid: Grid,
+    dtype: str,
+    nodata: float,
+    bands: Sequence[str],
+    make: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> None:
     """Write a GeoTIFF strip by strip; ``make(lon, lat)`` gives the `bands` at the cells' centres, (band, *shape)."""
     with _open(path, grid.width, grid.height, grid.transform, dtype, nodata, bands) as raster:
         for window, lon, lat in tqdm(list(grid.windows()), desc=path.name, unit="strip"):

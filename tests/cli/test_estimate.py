@@ -9,7 +9,7 @@ from glc import storage, world
 from glc.cli import costs as run_costs
 from glc.cli import plan
 from glc.cli.commands import app
-from glc.costs import curves
+from glc.costs import curves, machine
 from glc.costs.curves import Curve
 from glc.errors import ConfigError
 from glc.tasks import Folds, Surveys
@@ -36,6 +36,7 @@ def known(monkeypatch):
             for kind, by_name in costs.curves.items()
         }
         monkeypatch.setattr(curves, "read", lambda: dataclasses.replace(costs, curves=of_kind))
+        monkeypatch.setattr(machine, "calibration", lambda: costs.calibration)
 
     return replace
 
@@ -60,6 +61,15 @@ def test_a_faster_machine_needs_less_time(tmp_path, known):
     known(seconds=60.0, memory_mb=1024.0, bytes=0)
     text = glc("estimate", "votes", "--dataset", "virtual:tiny", "--root", str(tmp_path), "--speed", "2")
     assert line_of(text, "total")[2] == "5.0"
+
+
+def test_machines_of_nearly_the_same_speed_count_as_equal(tmp_path, known, monkeypatch):
+    known(seconds=60.0, memory_mb=1024.0, bytes=0)
+    words = ("estimate", "votes", "--dataset", "virtual:tiny", "--root", str(tmp_path))
+    calibration = curves.read().calibration
+    for slower, minutes in ((1.2, "10.0"), (3, "30.0")):
+        monkeypatch.setattr(machine, "calibration", lambda slower=slower: slower * calibration)
+        assert line_of(glc(*words), "total")[2] == minutes
 
 
 def test_what_is_finished_costs_nothing(tmp_path, known):
@@ -94,6 +104,17 @@ def test_a_task_that_was_never_measured_is_named(tmp_path, monkeypatch):
     text = glc("estimate", "votes", "--dataset", "virtual:tiny", "--root", str(tmp_path))
     assert line_of(text, "Report") == ["Report", "1", "?", "?", "?"]
     assert "not measured yet, so not in the total: Report" in text
+
+
+def test_a_stage_that_one_dataset_has_measured_is_uncertain(tmp_path, monkeypatch):
+    costs = curves.read()
+    by_two = [each for each in costs.measurements if each.kind == "Surveys"][:2]
+    points = (*by_two, next(each for each in costs.measurements if each.kind == "Folds"))
+    monkeypatch.setattr(curves, "read", lambda: dataclasses.replace(costs, measurements=points))
+    text = glc("estimate", "votes", "--dataset", "virtual:tiny", "--root", str(tmp_path))
+    (line,) = [line for line in text.splitlines() if line.startswith("uncertain")]
+    assert " Folds" in line
+    assert "Surveys" not in line
 
 
 def test_an_encoder_has_no_dataset_to_estimate_by(tmp_path):

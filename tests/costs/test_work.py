@@ -30,10 +30,10 @@ def test_presence_only_surveys_are_examples_where_the_experiment_says_so():
 
 def test_scored_surveys_are_those_of_the_folds_that_run_and_of_the_test():
     splits = Job("Folds", {"count": 10})
-    scores = Job("ClassicalScores", {"model": {"name": "votes"}, "validation.run": 3}, [splits])
+    scores = Job("ClassicalScores", {"model": {"name": "votes"}, "validation.run": 3, "scores.keep": 20}, [splits])
     sets = Job("Predictions", {"decode": {"name": "top_k"}}, [splits, scores])
     assert sets.scored(SIZES) == 300 + 100
-    assert work.of(sets, SIZES) == work.Work("Predictions top_k", (10_600, 400 * 50))
+    assert work.of(sets, SIZES) == work.Work("Predictions top_k", (10_600, 400 * 20))
 
 
 def test_folds_of_a_net_are_its_scores():

@@ -195,6 +195,9 @@ class Cloud:
                 for source in sources:
                     shutil.copy(self._path(source), target)
             case ["storage", "rsync", "--recursive", *_, source, place]:
+                if not self._path(source).exists():
+                    print(f"ERROR: did not find {source}", file=sys.stderr)
+                    return 1
                 hidden = re.compile(option.get("--exclude", "$^"))
                 for path in sorted(self._path(source).rglob("*")):
                     relative = path.relative_to(self._path(source))

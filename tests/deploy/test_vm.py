@@ -132,6 +132,7 @@ def test_missing_settings_are_named_with_the_remedy_before_anything_is_called(cl
         ("hours", "half", "from 1 to 2880"),
         ("disk", "10", "from 20 to 65536"),
         ("dataset", "data/glc24", "virtual:NAME, gs://BUCKET/FOLDER or kaggle:EDITION"),
+        ("imagery", "rasters", "nothing, gs://BUCKET/FOLDER or kaggle:EDITION"),
         ("experiment", "votes; reboot", "a name from `make list`"),
         ("args", "--root '$(reboot)'", "options of glc run, without quotes"),
         ("account", "me@example.org", "a service account"),
@@ -320,6 +321,29 @@ def test_data_of_kaggle_need_a_key_and_are_downloaded_on_the_vm(booted, reposito
     env = {"KAGGLE_USERNAME": "me", "KAGGLE_KEY": SECRET}
     vm(booted, repository, "run", experiment="votes", dataset="kaggle:glc2024", env=env)
     assert f"glc kaggle download glc2024 --folder {booted.home}/data/glc2024\n" in log_of(booted)
+    assert f"glc run votes --dataset {booted.home}/data/glc2024\n" in log_of(booted)
+
+
+def test_imagery_of_a_bucket_or_of_kaggle_is_brought_to_the_vm(booted, repository):
+    for name in ("glc24", "rasters"):
+        (booted.bucket("mine") / name).mkdir(exist_ok=True)
+        (booted.folder / "buckets" / "mine" / name / "a.tif").write_text("a")
+    vm(booted, repository, "run", experiment="votes", dataset="gs://mine/glc24", imagery="gs://mine/rasters")
+    assert (booted.home / "imagery" / "rasters" / "a.tif").exists()
+    assert f"glc run votes --dataset {booted.home}/data/glc24 --imagery {booted.home}/imagery/rasters\n" in log_of(
+        booted
+    )
+    vm(booted, repository, "run", experiment="votes", imagery="gs://mine/nowhere")
+    assert log_of(booted).count("glc run ") == 1  # not without the imagery
+    refused = vm(booted, repository, "run", code=2, experiment="votes", imagery="kaggle:glc2024")
+    assert "IMAGERY=kaggle:glc2024: no key of Kaggle" in refused
+
+
+def test_all_of_kaggle_is_downloaded_where_its_imagery_is_wanted_too(booted, repository):
+    env = {"KAGGLE_USERNAME": "me", "KAGGLE_KEY": SECRET}
+    both = {"dataset": "kaggle:glc2024", "imagery": "kaggle:glc2024"}
+    vm(booted, repository, "run", experiment="votes", **both, env=env)
+    assert f"glc kaggle download glc2024 --folder {booted.home}/data/glc2024 --all\n" in log_of(booted)
     assert f"glc run votes --dataset {booted.home}/data/glc2024\n" in log_of(booted)
 
 

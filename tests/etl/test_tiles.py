@@ -202,3 +202,17 @@ def test_where_areas_overlap_a_tile_is_of_the_first_that_knows_the_place(tmp_pat
     at = [band[0, 25, 10], band[0, 25, 25], band[0, 25, 15] + 5_000, band[0, 25, 40] + 5_000]
     assert_array_equal(centre, at)
     assert list(made["flag"]) == ["ok"] * 4
+
+
+def test_what_killed_workers_leave_is_no_part_of_the_tiles(tmp_path):
+    job = tiles.Job(None, tmp_path / "places.parquet", tmp_path, ("the only part",))
+    for folder in (tmp_path, tmp_path / tiles.QUARANTINE):
+        folder.mkdir(exist_ok=True)
+        (folder / "part-00000.parquet").touch()
+        (folder / "part-00001.parquet").touch()
+        (folder / ".part-00000.parquet-abc.partial").mkdir()
+    job.tidy()
+    names = sorted(
+        str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file() or ".p" in path.name
+    )
+    assert names == ["part-00000.parquet", "quarantine/part-00000.parquet"]

@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose
 
-from glc import geo, storage
+from glc import geo, schema, storage
 from glc.errors import ConfigError, DataError
-from glc.neighbours import exact
+from glc.neighbours import cells, exact, search
 from glc.neighbours.places import align, load, to_table
 
 
@@ -75,7 +75,7 @@ def in_process(queries, sources, **options):
 
 
 def on_spark(spark, folder, queries, sources, **options):
-    facts = exact.write(spark, queries, sources, folder, **options)
+    facts = cells.write(spark, queries, sources, folder, **options)
     assert {path.suffix for path in folder.iterdir()} == {".parquet"}
     table = tidy(storage.read_table(folder, "neighbours").to_pandas())
     assert facts["rows"] == len(table)
@@ -171,7 +171,7 @@ def test_surveys_at_one_spot_stay_cheap_and_ordered():
 def test_blocks_cut_the_work_and_not_the_result():
     queries = load(clustered(300, 8, groups=2))
     for k in (0, 4):
-        index = exact.Index(queries, k=k, radius_m=30_000)
+        index = search.Index(queries, k=k, radius_m=30_000)
         blocks = list(index.blocks(queries, max_pairs=500))
         whole = list(index.blocks(queries))
         assert len(blocks) > 2 * len(whole)
@@ -238,7 +238,60 @@ def test_impossible_limits_are_refused(spark, tmp_path):
         with pytest.raises(ConfigError, match="k >= 0"):
             exact.nearest(frame, frame, **options)
         with pytest.raises(ConfigError, match="k >= 0"):
-            exact.write(spark, frame, frame, tmp_path, **options)
+            exact.write(frame, frame, tmp_path, **options)
+        with pytest.raises(ConfigError, match="k >= 0"):
+            cells.write(spark, frame, frame, tmp_path, **options)
+
+
+@pytest.mark.parametrize("k", [0, 5])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_table_of_threads_is_brute_force_and_near_queries_follow_each_other(tmp_path, k, workers):
+    queries = pd.concat([clustered(300, 14, groups=3), clustered(50, 15, "pa_test")], ignore_index=True)
+    sources = pd.concat([queries, clustered(200, 16, "po")], ignore_index=True)
+    queries.to_parquet(tmp_path / "queries.parquet")
+    facts = exact.write(tmp_path / "queries.parquet", sources, tmp_path / "out", k=k, radius_m=9_000, workers=workers)
+    table = storage.read_table(tmp_path / "out", "neighbours")
+    assert table.schema.equals(schema.TABLES["neighbours"])
+    table = table.to_pandas()
+    assert_same(tidy(table), brute_force(queries, sources, k, 9_000))
+    answered = table[["survey_dataset", "survey_id"]].drop_duplicates()
+    assert facts["rows"] == len(table)
+    assert facts["queries"] == len(queries)
+    assert 0 < facts["without_neighbours"] == len(queries) - len(answered)
+    same = table[["survey_dataset", "survey_id"]].eq(table[["survey_dataset", "survey_id"]].shift()).all(axis=1)
+    assert (~same).sum() == len(answered)  # each query's rows are together
+    assert (table["rank"].diff()[same] == 1).all()
+    free = answered.merge(queries.query("group < 0"), left_on=list(answered), right_on=["dataset", "surveyId"])
+    steps = [
+        geo.great_circle_m(*f[["lon", "lat"]].T.to_numpy()[:, :-1], *f[["lon", "lat"]].T.to_numpy()[:, 1:]).mean()
+        for f in (free, free.sample(frac=1, random_state=0))
+    ]
+    assert steps[0] < steps[1] / 3
+
+
+def test_the_table_of_threads_is_the_same_for_any_number_of_them_and_any_blocks(tmp_path):
+    surveys = clustered(5_000, 21)
+    files = []
+    for workers in (1, 2, 5):
+        exact.write(surveys, surveys, tmp_path / str(workers), k=0, radius_m=20_000, workers=workers)
+        files.append(storage.read_table(tmp_path / str(workers), "neighbours"))
+    assert files[0].num_rows > 300_000
+    assert files[0].equals(files[1])
+    assert files[0].equals(files[2])
+
+
+def test_an_empty_table_is_written_where_nobody_is_near(tmp_path):
+    west, east = places([0, 1], [45, 46], "pa_test"), places([20], [45])
+    for name, queries, sources in (
+        ("far", west, east), ("none", west, east.iloc[:0]), ("nobody", west.iloc[:0], east)
+    ):  # fmt: skip
+        for k in (0, 1):
+            facts = exact.write(queries, sources, tmp_path / name, k=k, radius_m=1_000)
+            assert facts["rows"] == 0
+            assert facts["without_neighbours"] == len(queries)
+            table = storage.read_table(tmp_path / name, "neighbours")
+            assert len(table) == 0
+            assert table.schema.equals(schema.TABLES["neighbours"])
 
 
 @pytest.mark.parametrize(
@@ -263,7 +316,7 @@ def test_spark_over_poles_and_date_line_is_brute_force(spark, tmp_path, radius_m
 @pytest.mark.slow
 def test_spark_splits_a_spot_where_all_places_lie(spark, tmp_path):
     spot = places(np.full(12_000, 3.25), np.full(12_000, 43.5))
-    facts = exact.write(spark, spot, spot, tmp_path / "out", k=2, radius_m=1_000)
+    facts = cells.write(spark, spot, spot, tmp_path / "out", k=2, radius_m=1_000)
     assert facts["tasks"] > 1
     assert facts["rows"] == 24_000
     found = tidy(storage.read_table(tmp_path / "out", "neighbours").to_pandas())
@@ -283,9 +336,9 @@ def test_spark_refuses_unusable_places(spark, tmp_path):
     holed = frame.assign(lat=np.where(frame.surveyId == 3, np.nan, frame.lat))
     for bad, told in ((frame.drop(columns="group"), "'group' is missing"), (holed, "'lat' has 1 values")):
         with pytest.raises(DataError, match=told):
-            exact.write(spark, frame, bad, tmp_path / "out", k=1, radius_m=1_000)
+            cells.write(spark, frame, bad, tmp_path / "out", k=1, radius_m=1_000)
     with pytest.raises(DataError, match="no such table"):
-        exact.write(spark, tmp_path / "missing", frame, tmp_path / "out", k=1, radius_m=1_000)
+        cells.write(spark, tmp_path / "missing", frame, tmp_path / "out", k=1, radius_m=1_000)
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ CLASSES, ROWS, BATCH = (
 SHARED = config.Train(max_epochs=4, batch_size=BATCH, learning_rate=3e-3, patience=9)  # 20 steps
 PLACES = config.Choice("geolocation", {"latent": 16, "jitter_m": 0.0})
 TILES = config.Choice("tile_cnn", {"channels": 8, "reduced": 4, "latent": 8, "symmetries": False})
-TIGHNARI = config.Choice("tighnari", models.get("tighnari").trial)
+TIGHNARI = config.Choice("tighnari", models.get("tighnari").trial | {"mixup": 0.0})
 LAYOUTS = {
     "tiles": Layout("pixels", ("red", "nir"), 32, 32, 32),
     "landsat_cube": Layout("cube", ("red", "nir"), 4, 21),
@@ -107,12 +107,14 @@ def fit(tables, out, model, train=SHARED, devices=1, **machine):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "loss"),
-    [(PLACES, "asl"), (TILES, "bce"), (TIGHNARI, "sigmoid_f1")],
-    ids=["geolocation, a sum", "tile_cnn, batch norm, a mean", "tighnari, all rows at once"],
+    [(PLACES, "asl"), (TILES, "bce"), (PLACES, "sigmoid_f1"), (TIGHNARI, "bce")],
+    ids=["geolocation, a sum", "tile_cnn, batch norm, a mean", "geolocation, all rows at once", "tighnari"],
 )
 def test_two_processes_have_the_losses_of_one(tables, tmp_path, monkeypatch, model, loss):
     monkeypatch.setattr(trainer, "_fit", recorded)
     train = SHARED if loss == "asl" else config.Train(**vars(SHARED) | {"loss": config.Choice(loss)})
+    if model is TIGHNARI:  # Adam makes whole steps of gradients that are only rounding, as those of unused keys
+        train = config.Train(**vars(train) | {"optimizer": "sgd"})
     facts = [fit(tables, tmp_path / str(devices), model, train, devices) for devices in (1, 2)]
     alone, *both = (
         torch.load(tmp_path / name, weights_only=True) for name in ("1/0.losses", "2/0.losses", "2/1.losses")

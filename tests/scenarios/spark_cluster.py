@@ -111,9 +111,7 @@ def _end_with_parent():
 
 def kill(process):
     """Kill a process and everything below it, as if the machine lost its power."""
-    for each in family(process):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
+    _signal(family(process), signal.SIGKILL)
 
 
 def executor_of(worker):
@@ -133,27 +131,39 @@ def running_tasks(context):
     return {executor.id(): executor.activeTasks() for executor in each}
 
 
-def kill_with_tasks(context, worker, done):
+def kill_with_tasks(context, workers, done):
     """Kill a worker and its executor while a task runs there, for certain: it is stopped first, and looked at again.
 
-    done : says whether the job has ended, which is too late
-    returns : number of tasks that were running there
+    workers : process ids; done : says whether the job has ended, which is too late
+    returns : process id of the worker that was killed, number of tasks that were running there
     """
-    process, number = until(lambda: executor_of(worker), "an executor")
+    executors = {}
+    for worker in workers:
+        process, number = until(lambda worker=worker: executor_of(worker), "an executor")
+        executors[number] = (worker, process)
     while not done():
-        if not running_tasks(context).get(number):
+        busy = {number for number, tasks in running_tasks(context).items() if tasks} & set(executors)
+        if not busy:
+            time.sleep(0.005)
             continue
-        for each in family(process):
-            os.kill(each, signal.SIGSTOP)
+        number = min(busy)
+        worker, process = executors[number]
+        stopped = family(process)
+        _signal(stopped, signal.SIGSTOP)
         # what it had sent before it was stopped arrives meanwhile; a task that is there afterwards cannot end any more
         for _ in range(20):
             time.sleep(0.05)
-            if not running_tasks(context).get(number):
+            lost = running_tasks(context).get(number)
+            if not lost:
                 break
         else:
-            lost = running_tasks(context)[number]
             kill(worker)
-            return lost
-        for each in family(process):
-            os.kill(each, signal.SIGCONT)
-    raise AssertionError("the job ended before a task was running on the worker")
+            return worker, lost
+        _signal(stopped, signal.SIGCONT)
+    raise AssertionError("the job ended before a task was running on a worker")
+
+
+def _signal(processes, number):
+    for each in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, number)

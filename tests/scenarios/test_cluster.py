@@ -118,14 +118,15 @@ def main(folder):
             executors = until(lambda: _complete(clusters.wait_for_executors(context, cluster.master, "512m")), case)
             ended = threading.Event()
             with ThreadPoolExecutor(1) as pool:
-                killer = pool.submit(kill_with_tasks, context, workers.pop(0), ended.is_set)
+                killer = pool.submit(kill_with_tasks, context, workers, ended.is_set)
                 try:
                     assert luigi.build([task], local_scheduler=True, log_level="WARNING"), case
                 finally:
                     ended.set()
-                died = killer.result()
+                dead, died = killer.result()
             until(lambda: len(running_tasks(context)) == WORKERS, "the loss of an executor")  # the driver is in it
             facts[case] = {"executors": executors, "died": died}
+            workers.remove(dead)
             workers.append(cluster.worker(case))
         (folder / "facts.json").write_text(json.dumps(facts))
 

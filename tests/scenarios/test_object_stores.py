@@ -16,6 +16,7 @@ from tests.scenarios.stores import Line
 
 pytestmark = pytest.mark.slow
 BUCKET = "glc"
+NET = "geolocation+validation.run=2+validation.count=4+train.max_epochs=2"
 SOURCE = "--root (make: ROOT=)"
 
 
@@ -181,21 +182,36 @@ def test_a_server_that_does_not_answer_is_refused(place, mirror, monkeypatch):
         mirror(url, "here")
 
 
-def test_two_machines_do_each_stage_once(place, tmp_path):
+@pytest.fixture
+def machine(place, tmp_path):
+    """Runs a command of glc as a machine with its own cache, on the same root; what it printed, and its cache."""
     line, url = place
     scheme = url.partition(":")[0]
 
-    def machine(name):
-        command = [sys.executable, "-m", "glc", "run", "frequency", "--dataset", "virtual:tiny", "--root", url]
-        environment = os.environ | _environment(scheme, line.url) | {"HOME": str(tmp_path)}
-        words = [*command, "--", "--machine-cache", str(tmp_path / name), "--machine-wandb-mode", "disabled"]
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=600)
+    def run(name, command, *words):
+        options, data = ["--root", url, *words], ["--dataset", "virtual:tiny"] if " " in command else []
+        # prediction at one place, and verify, have no options of Luigi
+        more = [] if "--lon" in words or not data else ["--", "--machine-wandb-mode", "disabled"]
+        (tmp_path / f"{name}.cfg").write_text(f"[machine]\ncache = {tmp_path / name}\n")
+        environment = os.environ | _environment(scheme, line.url)
+        environment |= {"HOME": str(tmp_path), "LUIGI_CONFIG_PATH": str(tmp_path / f"{name}.cfg")}
+        done = subprocess.run(
+            [sys.executable, "-m", "glc", *command.split(), *data, *options, *more],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
         assert done.returncode == 0, done.stderr
         return done, tmp_path / name / scheme / BUCKET / tmp_path.name
 
-    first, here = machine("first")
+    return run
+
+
+def test_two_machines_do_each_stage_once(machine):
+    first, here = machine("first", "run frequency")
     assert "Submission" in first.stderr
-    second, there = machine("second")
+    second, there = machine("second", "run frequency")
     assert "done in" not in second.stderr
     assert second.stdout.replace(str(there), str(here)) == first.stdout
     for product in ("submissions/virtual-tiny/frequency.csv", "metrics/virtual-tiny/frequency.json"):
@@ -203,3 +219,21 @@ def test_two_machines_do_each_stage_once(place, tmp_path):
     metrics = json.loads((there / "metrics" / "virtual-tiny" / "frequency.json").read_text())
     assert metrics["valid"]["sample_f1"] > 0
     assert not list(there.glob("store/*/Surveys-*"))
+
+
+@pytest.mark.parametrize("place", ["s3"], indirect=True)
+def test_a_second_machine_predicts_maps_and_explains_with_the_net_of_the_first(machine):
+    cells = ("--resolution", "50000")
+    machine("first", f"map {NET}", *cells)
+    mapped, there = machine("second", f"map {NET}", *cells)
+    assert "done in" not in mapped.stderr
+    place = ("--lon", "3.9", "--lat", "43.6", "--json", "--allow-missing")
+    predicted, _ = machine("second", f"predict {NET}", *place)
+    assert json.loads(predicted.stdout)["species"]
+    explored, _ = machine("second", f"explore {NET}")
+    assert "DistributionMap" not in explored.stderr
+    explained, _ = machine("second", f"explain {NET}")
+    assert "Fit" not in explained.stderr
+    assert list(there.glob("explain/virtual-tiny/*"))
+    verified, _ = machine("second", "verify")
+    assert "nothing is damaged below s3://" in verified.stdout

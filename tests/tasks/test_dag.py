@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -13,7 +14,7 @@ import pytest
 from glc import storage
 from glc.config import paths
 from glc.errors import ConfigError, DataError
-from glc.tasks import Clean, Evaluate, Folds, Surveys, machine
+from glc.tasks import Clean, Evaluate, Folds, Surveys, machine, preflight, surveys
 from glc.tasks.scores import Predictions
 from glc.tasks.training import Examples, Fit
 from tests.tasks.pipeline import NET, TINY, adopt, build, run, submission
@@ -208,3 +209,14 @@ def test_the_last_lines_say_where_the_results_are_whatever_process_made_them(roo
             path = Path(unquote(line.split(maxsplit=1)[1].removeprefix("file://")))
             assert path.is_file()
             assert kind in path.parts
+
+
+def test_one_fold_of_one_block_is_refused_before_anything_runs(root, monkeypatch):
+    task = submission(root, "votes+validation.run=1")
+    build(task.clone(Folds))
+    preflight.check(task)
+    data = task.read_surveys()
+    one_block = replace(data, places=data.places.assign(block=0))
+    monkeypatch.setattr(surveys, "read_survey_data", lambda *folders: one_block)
+    with pytest.raises(DataError, match="one validation block cannot be cross-fitted"):
+        preflight.check(task)

@@ -9,12 +9,13 @@ import luigi
 import pytest
 
 from glc import storage
-from glc.errors import DamagedError
+from glc.errors import DamagedError, DataError
 from glc.objectstore import StoreError, opening
 from glc.tasks import base, preflight
 from glc.tasks.base import GlcTask, ProductTask
 from glc.tasks.machine import machine
 from glc.tasks.outputs import Published, PublishedFolder
+from glc.tasks.provenance import Provenance
 from glc.tasks.verify import Verify
 from tests.tasks.pipeline import build, run
 
@@ -188,7 +189,7 @@ def refuse(files, monkeypatch):
     def start():
         for method in ("pipe_file", "put_file", "rm_file"):
             monkeypatch.setattr(files, method, denied)
-        monkeypatch.setattr(opening, "_connect", lambda scheme: files)
+        monkeypatch.setattr(opening, "connect", lambda scheme: files)
 
     return start
 
@@ -205,6 +206,41 @@ def test_a_store_that_takes_no_files_can_be_read(on, refuse, tmp_path):
     assert run(verify) == ["Verify"]
     text = verify.results()[0]
     assert text.startswith("nothing is damaged below memory://bucket/runs: 2 outputs (2 files, 0.0 MB) and 2 published")
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("metrics/tiny/product.json", "stores.Product"),
+        ("models/tiny/product", "stores.Product"),
+        ("models/tiny/product/product.json", "stores.Product"),
+    ],
+)
+def test_a_file_of_the_store_is_traced_without_a_local_copy(on, refuse, name, first):
+    product = on(Product, "first")
+    run(product)
+    refuse()
+    on(Made, "second")  # nothing is in the cache of this machine
+    trace = Provenance(path=f"{URL}/{name}")
+    assert run(trace) == ["Provenance"]
+    place, *lines = trace.results()
+    assert place == f"{URL}/{name}"
+    assert lines[0].startswith(f"{first} {product.identity}  store/tiny/")
+    assert not any(line.startswith("warning") for line in lines)
+    assert any(line.startswith(f"stores.Made {product.requires().identity}") for line in lines)
+
+
+def test_a_file_of_the_store_that_was_edited_is_said_so(on, files):
+    run(on(Product, "first"))
+    files.pipe_file("bucket/runs/metrics/tiny/product.json", b"9")
+    on(Made, "second")
+    trace = Provenance(path=f"{URL}/metrics/tiny/product.json")
+    run(trace)
+    assert trace.results()[1].startswith("warning: differs from its product: found sha256 ")
+    with pytest.raises(DataError, match=r"memory://bucket/runs/metrics/other\.json: glc did not make it"):
+        Provenance(path=f"{URL}/metrics/other.json").run()
+    with pytest.raises(DataError, match=r"memory://bucket/else/x\.csv: not below a root of glc"):
+        Provenance(path="memory://bucket/else/x.csv").run()
 
 
 def test_what_is_to_be_made_is_refused_before_it_runs(on, refuse):

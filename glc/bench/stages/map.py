@@ -1,6 +1,8 @@
 """A map of the most frequent species of a fitted experiment."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,8 +13,9 @@ from glc import fitted
 from glc.bench.stage import Facts, Stage, Way
 from glc.errors import DataError
 from glc.maps import grid as grids
-from glc.maps.cover import CoverOptions
-from glc.maps.distribution import Origin, write
+from glc.maps.cover import NO_MASK, CoverOptions
+from glc.maps.distribution import write
+from glc.maps.origin import Origin
 from glc.maps.species import choose
 
 DATASET, EXPERIMENT = "virtual:small", "votes"
@@ -23,12 +26,13 @@ _MODEL, _CELLS, _SCORES = "model", "cells", "scores.npz"
 
 def prepare(folder: Path, scale: float) -> None:
     """A fitted experiment, and the number of cells."""
-    # imported here: the ways are timed without Luigi
-    from glc import tasks
-
-    model = tasks.Model(root=str(folder / "root"), dataset=DATASET, experiment=EXPERIMENT)
-    tasks.run(model)
-    (folder / _MODEL).symlink_to(model.folder)
+    options = {"experiment": EXPERIMENT, "dataset": DATASET, "root": str(folder / "root")}
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    luigi = [sys.executable, "-m", "luigi", "--module", "glc.tasks", "Model", "--local-scheduler"]
+    done = subprocess.run([*luigi, *words, "--machine-wandb-mode", "disabled"], capture_output=True, text=True)
+    if done.returncode:
+        raise DataError(f"{DATASET}: {EXPERIMENT} was not fitted:\n{done.stderr[-2000:]}")
+    (folder / _MODEL).symlink_to(next(folder.glob("root/models/*/*")).resolve())
     (folder / _CELLS).write_text(str(round(CELLS * scale)))
 
 
@@ -39,15 +43,19 @@ def ours(folder: Path, out: Path) -> Facts:
     write(
         model,
         grid,
-        CoverOptions(mask="none"),
+        CoverOptions(mask=NO_MASK),
         rows,
-        Origin(title="bench", dataset=DATASET, experiment=EXPERIMENT),
+        Origin(title="bench", dataset=DATASET, experiment=EXPERIMENT, provenance={}),
         out / "map",
         out / "parts",
-        lambda text, percent=None: None,
-        lambda text: None,
+        _quiet,
+        _quiet,
     )
     return {"rows": grid.cells}
+
+
+def _quiet(text: str, percent: float = 0, /) -> None:
+    """A bench shows no progress of its ways."""
 
 
 def by_cell(folder: Path, out: Path) -> Facts:

@@ -15,6 +15,7 @@ from scipy import sparse
 
 from glc.errors import DataError
 from glc.neighbours._base import RowSource
+from glc.nets.inputs.index import Index
 from glc.training.part import Part
 from glc.types import JSON, Facts
 
@@ -229,22 +230,3 @@ class _Hiding:
         taken = self.values[rows]
         taken[self.rng.random(len(rows)) < self.hidden[rows]] = 0
         return taken
-
-
-class Index:
-    """Rows of (dataset, survey) pairs; -1 for a pair that is not there."""
-
-    def __init__(self, pairs):
-        order = np.lexsort((pairs[:, 1], pairs[:, 0]))
-        self._parts = {}
-        for number in np.unique(pairs[:, 0]):
-            rows = order[pairs[order, 0] == number]
-            self._parts[int(number)] = (pairs[rows, 1], rows)
-
-    def __call__(self, dataset, survey):
-        rows = np.full(len(survey), -1, np.int64)
-        for number, (ids, at) in self._parts.items():
-            mine = np.flatnonzero(dataset == number)
-            place = np.minimum(np.searchsorted(ids, survey[mine]), len(ids) - 1)
-            rows[mine] = np.where(ids[place] == survey[mine], at[place], -1)
-        return rows

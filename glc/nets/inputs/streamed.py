@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from glc.errors import DataError
-from glc.nets.inputs.features import Index
+from glc.nets.inputs.index import Index
 
 
 class Source(Protocol):
@@ -94,6 +94,9 @@ class Cache:
         self._kept: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
         self._size = 0
         self._lock = threading.RLock()  # the batch that is gathered ahead is in another thread than a validation
+
+    def __reduce__(self) -> tuple[type["Cache"], tuple[int]]:
+        return Cache, (self.capacity,)  # another process starts with none
 
     def get(self, key: tuple[str, int], read: Callable[[], np.ndarray], size: int) -> np.ndarray:
         """The values of a row group.
@@ -240,6 +243,6 @@ def shuffled_pairs(first: np.ndarray, second: np.ndarray, held: int, rng: np.ran
     """
     numbers, which = np.unique(np.concatenate([first, second]), return_inverse=True)
     part = (rng.permutation(len(numbers)) // max(1, (held - 1) // 2))[which]
-    one, other = part[: len(first)], part[len(first) :]
-    turned = np.where(one % 2, -other, other)  # what was read last for one part is read first for the next
-    return np.lexsort((rng.random(len(first)), turned, one))
+    parts, others = part[: len(first)], part[len(first) :]
+    turned = np.where(parts % 2, -others, others)  # what was read last for one part is read first for the next
+    return np.lexsort((rng.random(len(first)), turned, parts))

@@ -19,7 +19,8 @@ from glc import schema, storage
 from glc.config import Input
 from glc.errors import DataError
 from glc.nets.inputs import batches
-from glc.nets.inputs.features import Features, Index, Layout
+from glc.nets.inputs.features import Features, Layout
+from glc.nets.inputs.index import Index
 from glc.nets.inputs.selection import CubeSelection, PlaceFeatures, TileSelection, chosen
 from glc.nets.inputs.streamed import Cache, Reading, Streamed, row_groups
 from glc.progress import tqdm
@@ -34,6 +35,7 @@ def read(
     folders: Sequence[Sequence[Path | pd.DataFrame]],
     *,
     memory_bytes: int = 4 << 30,
+    processes: int = 1,
     scratch: Path | None = None,
     surveys: np.ndarray | None = None,
 ) -> Features | None:
@@ -42,6 +44,7 @@ def read(
     Of an input made from the place, whose encoder names its file, it lists frames of dataset, surveyId, lon and lat.
     memory_bytes : of all inputs together. The smallest are kept in memory; of those that do not fit the largest is
         streamed from its table, and others whose rows are in about the same order, as tiles of images and cubes are
+    processes : that will read them; what is in memory they share, of what is streamed each has row groups of its own
     scratch : folder for the inputs that neither fit nor can be streamed: those made from the place, and those whose
         rows are in another order than the largest's; None: they are in memory nevertheless
     surveys : (k, 2) int64, the numbers of datasets and ids of the surveys that are kept; None keeps all
@@ -53,6 +56,8 @@ def read(
     kept = None if surveys is None else Index(np.unique(surveys, axis=0))
     every = {wanted.name: _Content(wanted, outputs, kept) for wanted, outputs in zip(inputs, folders, strict=True)}
     whole = sum(content.size for content in every.values()) <= memory_bytes
+    if not whole:
+        memory_bytes //= processes
     left, large = memory_bytes if whole else memory_bytes // 2, []  # the other half is for what is streamed
     for content in sorted(every.values(), key=lambda content: content.size):
         if content.size <= left or scratch is None:

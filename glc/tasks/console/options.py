@@ -29,10 +29,10 @@ def answer_in_one_line(command: list[str]) -> None:
             print("\n".join(lines), file=sys.stderr)
             raise SystemExit(MISTYPED)
 
-        parser.error = error  # type: ignore[method-assign]
+        parser.error = error
         return parser
 
-    CmdlineParser._build_parser = staticmethod(build)
+    CmdlineParser._build_parser = staticmethod(build)  # type: ignore[method-assign]
 
 
 def suggestions(command: list[str]) -> list[str]:

@@ -228,3 +228,18 @@ def test_a_killed_training_ends_with_the_same_bytes(trained, tmp_path, monkeypat
     for name in (train.LOCATION, train.IMAGE):
         weights = [torch.load(folder / name, weights_only=True)["state_dict"] for folder in (out, tmp_path / "again")]
         assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_does(tmp_path):
+    """Every place is compared with the images of all processes."""
+    facts = []
+    for devices in (1, 2):
+        out = tmp_path / str(devices)
+        out.mkdir()
+        machine = Machine("cpu", threads=devices, progress=False, devices=devices)
+        facts.append(train.fit(scenes(500), out, options(epochs=2, batch_size=63, regression=0.5), machine))
+        assert sorted(path.name for path in out.iterdir()) == ["history.csv", "image.ckpt", "location.ckpt"]
+    for name, value in facts[0].items():
+        if name not in ("seconds", "bands", "source", "image_start"):
+            assert facts[1][name] == pytest.approx(value, rel=1e-2, abs=2e-2), name

@@ -16,6 +16,8 @@ from glc.errors import DataError
 from glc.nets.inputs import batches, tables
 from glc.nets.inputs.streamed import shuffled, shuffled_pairs
 from glc.nets.inputs.summary import summarise
+from glc.training import arguments
+from glc.training.part import Part
 
 SURVEYS, GROUP, SIDE = 960, 24, 4
 BYTES = 2 * SIDE * SIDE  # of a survey
@@ -249,3 +251,25 @@ def test_memory_is_bounded_by_the_budget_and_not_by_the_table(tmp_path):
     # a batch of float32 in the making and one ahead, a row group in the making, examples and Petastorm
     assert room / 2 < grown < room + (100 << 20)
     assert {path.name for path in tmp_path.iterdir()} == {"tiles", "examples"}
+
+
+def test_processes_of_a_training_share_the_batches_and_read_on_their_own(streamed, summary, tmp_path):
+    alone = list(batches.Batches(summary, 32, shuffle=True, features=streamed))
+    (tmp_path / "job").mkdir()
+    arguments.write(tmp_path / "job", streamed)
+    for index in range(2):
+        features = arguments.read(tmp_path / "job")
+        assert reads(features) == 0
+        assert features.reading.leader is features._values["sentinel2"]
+        parts = batches.Batches(summary, 32, shuffle=True, features=features, part=Part(index, 2))
+        for part, whole in zip(parts, alone, strict=True):
+            assert_array_equal(part["surveyId"], whole["surveyId"][index::2])
+            assert_array_equal(part["sentinel2"], whole["sentinel2"][index::2])
+
+
+def test_several_processes_divide_the_memory_of_what_is_streamed(streamed, tmp_path):
+    settings = {"memory_bytes": ROOM, "scratch": tmp_path / "scratch"}
+    both = tables.read((PATCHES,), [[tmp_path / "tiles"]], processes=2, **settings)
+    assert both.reading.leader.cache.capacity < streamed.reading.leader.cache.capacity
+    whole = tables.read((PATCHES,), [[tmp_path / "tiles"]], memory_bytes=5 * ROOM, processes=2)
+    assert whole.reading is None

@@ -415,3 +415,21 @@ def test_a_killed_pretraining_ends_with_the_same_bytes(pairs, world, tmp_path, m
     again = train("again", tmp_path / "parts")
     assert again[:2] == (facts, rows)
     assert all(torch.equal(again[2][name], value) for name, value in encoder.items())
+
+
+@pytest.mark.slow
+def test_two_processes_pretrain_as_one_does(pairs, world, tmp_path):
+    """Triplets of a batch need the embeddings of all its surveys; a distant one may be another process's anchor."""
+    made = tile2vec.Tile2Vec(options(species="learned", epochs=1))
+    facts = []
+    for devices in (1, 2):
+        out = tmp_path / str(devices)
+        out.mkdir()
+        machine = Machine("cpu", threads=devices, progress=False, devices=devices)
+        facts.append(made.fit(pairs, world[1], out, model=MODEL, machine=machine))
+        assert sorted(path.name for path in out.iterdir()) == ["encoder.ckpt", "history.csv"]
+    for name, value in facts[0].items():
+        if name not in ("model", "seconds"):
+            assert facts[1][name] == pytest.approx(value, rel=1e-2, abs=1e-3), name
+    encoders = [torch.load(tmp_path / str(n) / "encoder.ckpt", weights_only=True)["encoder"] for n in (1, 2)]
+    assert encoders[0].keys() == encoders[1].keys()
