@@ -1,8 +1,6 @@
 """A map of the most frequent species of a fitted experiment."""
 
 import math
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 import rasterio
 
 from glc import fitted
+from glc.bench import luigi_task
 from glc.bench.stage import Facts, Stage, Way
 from glc.errors import DataError
 from glc.maps import grid as grids
@@ -27,11 +26,7 @@ _MODEL, _CELLS, _SCORES = "model", "cells", "scores.npz"
 def prepare(folder: Path, scale: float) -> None:
     """A fitted experiment, and the number of cells."""
     options = {"experiment": EXPERIMENT, "dataset": DATASET, "root": str(folder / "root")}
-    words = [word for name, value in options.items() for word in (f"--{name}", value)]
-    luigi = [sys.executable, "-m", "luigi", "--module", "glc.tasks", "Model", "--local-scheduler"]
-    done = subprocess.run([*luigi, *words, "--machine-wandb-mode", "disabled"], capture_output=True, text=True)
-    if done.returncode:
-        raise DataError(f"{DATASET}: {EXPERIMENT} was not fitted:\n{done.stderr[-2000:]}")
+    luigi_task.run("Model", **options)
     (folder / _MODEL).symlink_to(next(folder.glob("root/models/*/*")).resolve())
     (folder / _CELLS).write_text(str(round(CELLS * scale)))
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from glc import storage
+from glc.bench import luigi_task
 from glc.bench.stage import Facts, Stage, Way
 from glc.bench.stages.surveys import size_of
 
@@ -24,22 +25,17 @@ def ours(folder: Path, out: Path) -> Facts:
 
 def make_world(folder: Path, scale: float, *parts: str) -> None:
     """Write parts of the virtual world below ``root``, as the tasks of a run look for them."""
-    # imported here: the other stages are timed without Luigi
-    from glc import tasks
-
     dataset = f"virtual:{size_of(scale)}"
     for part in parts:
-        tasks.run(tasks.VirtualPart(root=str(folder / "root"), dataset=dataset, part=part))
+        luigi_task.run("VirtualPart", root=str(folder / "root"), dataset=dataset, part=part)
     (folder / "dataset").write_text(dataset)
 
 
 def run(folder: Path, out: Path, experiment: str) -> Facts:
     """Run an experiment, and note in ``stages.json`` the seconds and memory that each task took."""
-    from glc import tasks
-
     dataset, root = (folder / "dataset").read_text(), out / "root"
     shutil.copytree(folder / "root", root, copy_function=os.link)
-    tasks.run(tasks.Submission(root=str(root), dataset=dataset, experiment=experiment))
+    luigi_task.run("Submission", root=str(root), dataset=dataset, experiment=experiment)
     facts = [storage.manifest(path.parent) for path in sorted(root.glob(f"store/*/*/{storage.MANIFEST}"))]
     costs = {
         f"{each['task']} {each['identity']}": {
