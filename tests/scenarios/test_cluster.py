@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from glc import config
-from glc.tasks import Folds, Neighbours, Surveys, Tabular, Tiles
+from glc.tasks import Folds, Neighbours, Surveys, Tiles
 from glc.tasks.surveys import VirtualPart
 from tests.scenarios.spark_cluster import Cluster, kill, kill_with_tasks, running_tasks, until
 from tests.tasks.pipeline import TINY, run
@@ -31,7 +31,7 @@ _NEIGHBOURS = {
     "exact": config.Neighbours(method="exact", k=5, radius_m=50_000, sources=("train", "po")),
     "lsh": config.Neighbours(method="lsh", k=5, radius_m=10_000, bucket_length=2_000, sources=("train",)),
 }
-CASES = ("surveys", "exact", "lsh", "tiles", "tabular")
+CASES = ("surveys", "exact", "lsh", "tiles")
 
 
 def task_of(case, root):
@@ -42,8 +42,6 @@ def task_of(case, root):
         return Neighbours(**common, neighbours=_NEIGHBOURS[case])
     if case == "tiles":
         return Tiles(**common, **imagery, covariate="bioclim", size=16)
-    if case == "tabular":
-        return Tabular(**common, **imagery, covariates=("bioclim",), source="rasters")
     return Surveys(**common)
 
 
