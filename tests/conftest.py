@@ -49,7 +49,6 @@ _SPARK = (
     "tests/test_notebooks.py",
 )
 _WITHOUT_SPARK = (
-    "tests/bench/test_neighbours_spark.py",
     "tests/tasks/location/test_downstream.py",
     "tests/tasks/location/test_localisation.py",
     "tests/tasks/location/test_variants.py",
