@@ -77,7 +77,7 @@ def test_where_wandb_cannot_be_used_online_the_run_waits_for_its_upload(tmp_path
     settings("wandb_mode", "online")
     server(key)
     table = Plain(root=str(tmp_path))
-    assert build(table) == (True, ["WandbTable", "dsgt_2024.Plain"])
+    assert build(table) == (True, ["WandbTable", "Plain"])
     (folder,) = offline_runs(tmp_path)
     (follower,) = table.followers()
     assert follower.results() == [
@@ -104,7 +104,7 @@ def test_a_run_that_cannot_be_written_is_a_warning_and_tried_again_by_the_next_c
     monkeypatch.setattr(attempts, "_shared", bytearray(64))  # as of another command
     (tmp_path / "wandb").unlink()
     assert not table.complete()
-    assert build(Plain(root=str(tmp_path))) == (True, ["WandbTable", "dsgt_2024.Plain"])
+    assert build(Plain(root=str(tmp_path))) == (True, ["WandbTable", "Plain"])
     assert offline_runs(tmp_path)
 
 

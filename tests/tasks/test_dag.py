@@ -212,7 +212,7 @@ def test_the_last_lines_say_where_the_results_are_whatever_process_made_them(roo
 
 
 def test_one_fold_of_one_block_is_refused_before_anything_runs(root, monkeypatch):
-    task = submission(root, "votes+validation.run=1")
+    task = submission(root, "votes+validation.run=1+validation.count=4")
     build(task.clone(Folds))
     preflight.check(task)
     data = task.read_surveys()

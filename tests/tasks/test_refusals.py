@@ -368,7 +368,7 @@ def test_an_unknown_option_is_answered_with_the_nearest():  # 20
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--bad-option", "1"], "error: unknown option --bad-option; --help lists the options"),
+        (["--zzzz", "1"], "error: unknown option --zzzz; --help lists the options"),
         (["--experimnt", "votes"], "error: unknown option --experimnt; did you mean '--experiment'?"),
         (["--dataset"], "error: argument --dataset: expected one argument; --help lists the options"),
     ],

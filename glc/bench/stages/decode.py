@@ -65,6 +65,6 @@ STAGE = Stage(
     title=f"{len(KS)} × {len(THRESHOLDS)} grid of k and threshold, {decoding.SURVEYS:,} × {decoding.CLASSES:,} scores",
     wanted="at least 100 × faster, less than 10 s",
     prepare=decoding.prepare,
-    ways=(Way("sums over sorted scores", ours), Way("a loop over points and surveys", loop)),
+    ways=(Way("glc, sums over sorted scores", ours), Way("a loop over points and surveys", loop)),
     check=check,
 )

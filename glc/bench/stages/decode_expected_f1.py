@@ -68,6 +68,6 @@ STAGE = Stage(
     title=f"expected F1, {decoding.SURVEYS:,} × {decoding.CLASSES:,} scores, sets of up to {LARGEST}",
     wanted="less than 10 s",
     prepare=decoding.prepare,
-    ways=(Way("quadrature, calibrated, with spread", ours), Way("distributions of hits and misses", loop)),
+    ways=(Way("glc, quadrature, calibrated, with spread", ours), Way("distributions of hits and misses", loop)),
     check=check,
 )

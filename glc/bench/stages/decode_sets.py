@@ -44,6 +44,6 @@ STAGE = Stage(
     title=f"top {K} and threshold, {decoding.SURVEYS:,} × {decoding.CLASSES:,} scores",
     wanted="less than 10 s",
     prepare=decoding.prepare,
-    ways=(Way("sorted together", ours), Way("a loop over surveys", loop)),
+    ways=(Way("glc, sorted together", ours), Way("a loop over surveys", loop)),
     check=decoding.check,
 )

@@ -1,11 +1,11 @@
 """Graph feature vectors of all presence-absence surveys (Tighnari 2024, section 3.2)."""
 
 import math
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from glc import geo
@@ -15,7 +15,7 @@ from glc.errors import DataError
 from glc.neighbours import gfv
 from glc.surveys import SurveyData
 
-_DATA, _VECTORS = "surveys.pickle", "vectors.npz"
+_PLACES, _SPECIES, _LABELS, _VECTORS = "places.parquet", "species.npy", "labels.npz", "vectors.npz"
 _NODES = 2_000
 _KM = 10.0
 
@@ -27,13 +27,14 @@ def prepare(folder: Path, scale: float) -> None:
 
 def write(folder: Path, data: SurveyData) -> None:
     """Write what the ways read."""
-    with open(folder / _DATA, "wb") as file:
-        pickle.dump(data, file)
+    data.places.to_parquet(folder / _PLACES)
+    np.save(folder / _SPECIES, data.species)
+    sparse.save_npz(folder / _LABELS, data.label_matrix)
 
 
 def _read(folder: Path) -> SurveyData:
-    with open(folder / _DATA, "rb") as file:
-        return pickle.load(file)
+    places, labels = pd.read_parquet(folder / _PLACES), sparse.load_npz(folder / _LABELS)
+    return SurveyData(places, np.load(folder / _SPECIES), labels, "pa_train", "pa_test", held_out=False)
 
 
 def graph_and_product(folder: Path, out: Path) -> Facts:

@@ -45,6 +45,6 @@ STAGE = Stage(
     title=f"{STEPS} steps of geolocation, tile CNN and Tighnari each ({training.chip()})",
     wanted="report",
     prepare=prepare,
-    ways=(Way("bfloat16", bfloat16), Way("bfloat16, compiled", compiled), Way("float32", float32)),
+    ways=(Way("glc, bfloat16", bfloat16), Way("bfloat16, compiled", compiled), Way("float32", float32)),
     always=False,
 )

@@ -16,6 +16,7 @@ from glc.bench.stage import Facts, Stage, Way
 from glc.config import Input
 from glc.errors import DataError
 from glc.nets.inputs import batches, tables
+from glc.nets.inputs.summary import summarise
 
 SURVEYS, GROUP, SIDE, BATCH = 16_384, 512, 128, 64
 BANDS = ("red", "green", "blue", "nir")
@@ -95,7 +96,7 @@ def check(folder: Path, results: Mapping[str, Path]) -> None:
 def _pass(folder, out, memory_bytes):
     wanted = Input("sentinel2", block=0, size=SIDE)
     features = tables.read([wanted], [[folder / _TILES]], memory_bytes=memory_bytes, scratch=out)
-    summary = batches.summarise(folder / _EXAMPLES, 1)
+    summary = summarise(folder / _EXAMPLES, 1)
     rows, sums = _sums(batches.Batches(summary, BATCH, shuffle=True, features=features), wanted.name, _rows(folder))
     np.save(out / _SUMS, sums)
     return {"rows": rows}

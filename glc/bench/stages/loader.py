@@ -66,6 +66,6 @@ STAGE = Stage(
     title=f"parquet to shuffled batches of {BATCH} with multi-hot targets of {CLASSES:,}, {examples.SURVEYS:,} surveys",
     wanted="at least 0.7 × the rate (1.43 × the time)",
     prepare=examples.prepare,
-    ways=(Way("Petastorm, streamed", ours), Way("pyarrow.dataset + IterableDataset", arrow)),
+    ways=(Way("glc, Petastorm streamed", ours), Way("pyarrow.dataset + IterableDataset", arrow)),
     check=examples.check,
 )

@@ -51,6 +51,6 @@ STAGE = Stage(
     title=f"{examples.SURVEYS:,} surveys in memory to batches of {BATCH} with multi-hot targets of {CLASSES:,}",
     wanted="at least 0.9 × the rate (1.11 × the time)",
     prepare=examples.prepare,
-    ways=(Way("loader = memory", ours), Way("tensors in memory", tensors)),
+    ways=(Way("glc, loader = memory", ours), Way("tensors in memory", tensors)),
     check=examples.check,
 )

@@ -97,6 +97,6 @@ STAGE = Stage(
     title=f"{STEPS} steps of the geolocation net, {BATCH} × {CLASSES:,}, asymmetric loss; memory of a step's tensors",
     wanted="at least 2 × faster, at most half of the memory",
     prepare=prepare,
-    ways=(Way("in one pass over the logits", ours), Way("the formula through autograd", unfused)),
+    ways=(Way("glc, in one pass over the logits", ours), Way("the formula through autograd", unfused)),
     check=check,
 )

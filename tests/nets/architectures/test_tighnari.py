@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from glc import config
 from glc.classical.votes import Votes
@@ -474,7 +475,11 @@ def test_the_trainer_mixes_training_batches_and_wants_a_loss_that_takes_shares(m
     learner = trainer.Learner(choice, config.Train(config.Choice("bce")), 3, summary, layouts)
     seen = []
     monkeypatch.setattr(learner, "log", lambda *args, **kwargs: None)
-    monkeypatch.setattr(learner, "loss", lambda logits, targets, *rest: seen.append(targets) or logits.sum())
+    loss = type(learner.loss)
+    monkeypatch.setattr(loss, "__call__", lambda _, logits, targets, *rest: seen.append(targets) or logits.sum())
+    monkeypatch.setattr(
+        loss, "of_lists", lambda _, logits, lists, *rest: seen.append(one_hot(lists[:, 0], 3)) or logits.sum()
+    )
     batch = {"species": torch.tensor([[0], [1]]), "weight": torch.ones(2), "table": torch.randn(2, 1, 1, 1)}
     for _ in range(20):
         learner.training_step(batch)
