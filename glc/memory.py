@@ -78,7 +78,7 @@ def of_machine() -> float:
 
 
 def most_processes(gigabytes: float) -> int:
-    """How many processes may train a net together in a budget of so many GB: half of it is theirs."""
+    """How many processes may train a net together in a budget, GB, of which half is theirs."""
     return max(1, int(gigabytes / 2 / PYTHON_GB))
 
 

@@ -2,7 +2,7 @@
 
 python -m glc.bench.curves [--root ROOT] [--sizes SIZE ...] [--stages STAGE ...] [--picture FILE]
 
-Each stage is the task of a run, in a process of its own; what it took is in its manifest. Finished ones are not
+Each stage is the task of a run, in its own process; what it took is in its manifest. Finished ones are not
 repeated: remove ROOT/bench/curves to measure them again. `python -m glc.costs.fit` reads the same folder.
 """
 

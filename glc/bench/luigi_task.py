@@ -1,4 +1,4 @@
-"""Tasks that a stage of the bench runs, as a user does: in a program of their own."""
+"""Tasks that a stage of the bench runs, as a user does: each in its own program."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Seconds and memory of the ways of a stage, each run in a process of its own."""
+"""Seconds and memory of the ways of a stage, each run in its own process."""
 
 import contextlib
 import importlib

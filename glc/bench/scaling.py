@@ -66,7 +66,7 @@ class Need:
 
 
 def sizes(rows: float) -> Sizes:
-    """Counts of a dataset of so many rows in the proportions of GeoLifeCLEF 2024; species stay."""
+    """Counts of a dataset of `rows` rows in the proportions of GeoLifeCLEF 2024; species stay."""
     known = Sizes(**world.SIZES["glc24"].counts)
     kept = ("species", "raster_cells")
     share = rows / known.rows

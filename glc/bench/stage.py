@@ -35,8 +35,8 @@ class Way:
     """One way to do a stage.
 
     name : for the table
-    run : (folder of the data, empty folder for results) -> `Facts`; a function of a module, since it runs in a
-        process of its own, which is timed from the call on
+    run : (folder of the data, empty folder for results) -> `Facts`; a function of a module, since it runs in its
+        own process, which is timed from the call on
     """
 
     name: str

@@ -6,7 +6,7 @@ from glc import schema
 from glc.types import Facts
 
 HELD_OUT = 10
-"""Of a dataset without test, one of so many training surveys is held out as the test."""
+"""Of a dataset without test, one in this many training surveys is held out as the test."""
 
 
 @dataclass(frozen=True)

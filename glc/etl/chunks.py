@@ -35,7 +35,7 @@ def of_file(path: Path, header_lines: int, size: int = _BLOCK) -> list[Chunk] | 
     """Chunks of all lines after the header; None where a carriage return alone ends a line, as on old Macs.
 
     header_lines : lines that are no rows
-    size : bytes of a chunk; a longer line is a chunk of its own
+    size : bytes of a chunk; a longer line is a chunk by itself
     """
     chunks: list[Chunk] = []
     with open(path, "rb") as file:

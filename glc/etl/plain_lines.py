@@ -1,4 +1,4 @@
-"""Lines of plain numbers and words, typed with Arrow; whatever is unusual in a line is left to Spark's expressions.
+"""Lines of plain numbers and words, typed with Arrow; unusual lines are left to Spark's expressions.
 
 A line is plain if every cell of it is one whose reading nobody can doubt: no quotes, as many fields as the header, ids
 and coordinates in digits, everything there that must be, inside the edition's area and on its map. `glc.etl.rows` reads

@@ -16,7 +16,7 @@ from glc.world import metadata
 from glc.world.fields import generator
 
 _SPOILT = 5_000
-"""One of so many lines is spoilt."""
+"""Lines from one spoilt line to the next."""
 _SAME = {"quarantine": ["line", "column", "reason"]}
 """Columns that are compared, where not all: the plain way does not note what was there."""
 
