@@ -54,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     judged = [judged for root in outputs for run in root.runs() if (judged := runs.judge(run, measured)) is not None]
     if judged:
         console.print(_judged(judged))
+    skipped = sum(len(root.skipped) for root in outputs)
+    if skipped:
+        print(f"left out, as manifests do not say what they took: {skipped} outputs", file=sys.stderr)
     print(f"{len(costs.curves)} curves from {len(measured)} measurements: {chosen.out}")
 
 

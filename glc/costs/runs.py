@@ -16,6 +16,7 @@ CLOCKS = {"wall": "seconds", "processor": "cpu_seconds"}
 LEAST_DATASETS = 2
 """Datasets whose measurements are enough for a curve that another is judged by: one cannot show any growth."""
 _VIRTUAL = "virtual:"
+_NEEDED = ("peak_memory_mb", "inputs", "contents")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Outputs:
 
     def __init__(self, root: Path, clock: str) -> None:
         self.root, self.key = root, CLOCKS[clock]
+        self.skipped: set[Path] = set()
+        """Outputs whose manifests, of another version, lack what a measurement needs."""
         self._jobs: dict[Path, tuple[Job, Sizes | None]] = {}
 
     def _job(self, folder: Path) -> tuple[Job, Sizes | None]:
@@ -57,7 +60,7 @@ class Outputs:
         folder = Path(folder).resolve()
         if folder not in self._jobs:
             facts = storage.manifest(folder)
-            below = [self.root / entry["folder"] for entry in facts["inputs"]]
+            below = [self.root / entry["folder"] for entry in facts.get("inputs", ())]
             needed = [self._job(each) for each in below if storage.exists(each)]
             own = sizes.of_manifest(facts) if facts["task"] == "Surveys" else _of_world(facts)
             known = own or next((known for _, known in needed if known), None)
@@ -66,9 +69,10 @@ class Outputs:
         return self._jobs[folder]
 
     def measurement(self, folder: Path) -> Measurement | None:
-        """What an output took; None where its manifest does not say, or nothing describes such a task."""
+        """What an output took; None where its manifest does not say (`skipped`), or nothing describes such a task."""
         facts = storage.manifest(folder)
-        if self.key not in facts or "peak_memory_mb" not in facts:
+        if not {self.key, *_NEEDED} <= facts.keys():
+            self.skipped.add(folder)
             return None
         job, known = self._job(folder)
         of_task = work.of(job, known) if known else None
@@ -92,7 +96,7 @@ class Outputs:
         """What every output took, also of runs that are not finished."""
         for glob in ("store/*/*", "datasets/*/.parts/*"):
             for path in sorted(self.root.glob(f"{glob}/{storage.MANIFEST}")):
-                if not path.parent.name.startswith(".") and "inputs" in storage.manifest(path.parent):
+                if not path.parent.name.startswith("."):
                     measurement = self.measurement(path.parent)
                     if measurement is not None:
                         yield measurement

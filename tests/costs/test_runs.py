@@ -66,6 +66,16 @@ def test_the_command_fits_and_judges_each_dataset_by_the_others(tmp_path, capsys
     assert words[3:6] == ["60", "40", "0.67"]
 
 
+def test_outputs_that_do_not_say_what_they_took_are_left_out_and_counted(tmp_path, capsys):
+    run(tmp_path, "virtual:a")
+    facts = {"task": "Folds", "identity": "0", "parameters": {"dataset": "/data/b"}, "seconds": 1, "cpu_seconds": 1}
+    with storage.atomic_directory(tmp_path / "store" / "b" / "Folds-0", **facts):
+        pass
+    fit.main([str(tmp_path), "--out", str(tmp_path / "curves.json")])
+    assert {each.dataset for each in curves.read(tmp_path / "curves.json").measurements} == {"virtual-a"}
+    assert "do not say what they took: 1 outputs" in capsys.readouterr().err
+
+
 def test_a_folder_without_runs_says_what_to_do(tmp_path):
     with pytest.raises(DataError, match="glc run votes"):
         fit.main([str(tmp_path)])
