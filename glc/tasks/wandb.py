@@ -34,7 +34,7 @@ class WandbRun(WandbTask, ExperimentProduct):
         baselines = results.read_baselines(self.requires()["baselines"].folder)
         with started(logged) as run:
             experiment.log(run, result, baselines, self.stable("models"))
-        self.note(out, logged["id"], run.offline)
+        self.note(out, run.id, run.offline)  # an agent of a sweep gives another id
 
 
 def after_experiment(product: ExperimentProduct) -> list[GlcTask]:

@@ -113,7 +113,7 @@ class WandbTable(WandbTask):
         logged |= {"id": run_id("table", self.subject, self.name), "tags": [tag(self.subject), tag(self.paper)]}
         with started(logged) as run:
             table.log(run, Path(self.table), self.subject, self.name)
-        self.note(out, logged["id"], run.offline)
+        self.note(out, run.id, run.offline)
 
 
 def _run_of_sweep() -> str:

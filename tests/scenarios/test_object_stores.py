@@ -178,7 +178,7 @@ def test_a_server_that_does_not_answer_is_refused(place, mirror, monkeypatch):
     line, url = place
     monkeypatch.setattr(connection, "QUIET", 5.0)
     line.cut_after(0)
-    with pytest.raises(StoreError, match=f"^{url}: writing .glc failed .*check the connection"):
+    with pytest.raises(StoreError, match=f"^{url}: listing .* failed .*check the connection"):
         mirror(url, "here")
 
 
