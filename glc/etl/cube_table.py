@@ -1,7 +1,7 @@
 """The table of cubes: one row per survey, with its flag, its cube and, for series, its low DCT coefficients.
 
 Rows are in order of dataset and surveyId, whatever the order of the input; what is missing or corrupt is NaN, never
-zero, and counted. The shape and axes of the cubes stand in the parquet file's own metadata and in the facts.
+zero, and counted. The shape and axes of the cubes are in the parquet file's own metadata and in the facts.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """The transforms of `glc.dct` as Spark column functions: a column of flat pixel arrays to one of flat coefficients.
 
-Arrays stand in a table row-major and flat, of one length in all rows, so each function is told their shape. The result
+A table holds arrays row-major and flat, of one length in all rows, so each function takes their shape. The result
 is array<float>; null stays null (a survey without a tile), and a null inside an array is refused as not finite.
 """
 

@@ -205,9 +205,9 @@ def _make(table, places, path, scratch):
     raw, unreadable = table.read(places)
     made, counts, known = table.clean(raw)
     columns = [places["dataset"], places["surveyId"], np.where(known, "ok", "missing"), *made.T]
-    with storage.atomic_file(path, scratch) as beside:
+    with storage.atomic_file(path, scratch) as partial:
         part = pa.table([pa.array(column) for column in columns], schema=schema.tabular(table.columns))
-        pq.write_table(part, beside, compression="zstd")
+        pq.write_table(part, partial, compression="zstd")
     counts = {name: count.tolist() for name, count in counts.items()}
     return counts | {"unreadable": unreadable, "ok": int(known.sum()), "rows": len(places)}
 

@@ -166,10 +166,10 @@ class Job:
 
 
 def _save(table, path):
-    with storage.atomic_file(path) as beside:
+    with storage.atomic_file(path) as partial:
         # coefficients hardly repeat: dictionaries of them would cost time and save nothing
         texts = [field.name for field in table.schema if field.type == pa.string()]
-        pq.write_table(table, beside, compression="zstd", compression_level=1, use_dictionary=texts)
+        pq.write_table(table, partial, compression="zstd", compression_level=1, use_dictionary=texts)
 
 
 def _job(covariate, folders, frame, stage, size, block, memory_mb):

@@ -273,7 +273,7 @@ class Learner(pl.LightningModule):
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
         logits, targets, loss = self._step(batch)
         rows, part = self._rows(batch), self.part
-        own = slice(part.own(rows))  # without those that stand in
+        own = slice(part.own(rows))  # without the padding
         if own.stop:  # it takes no empty batch
             self.micro.update(LINKS[self.link](logits[own]), targets[own].int())
         measures = {"valid_loss": loss, "valid_f1": part.mean(top_k_f1(logits, targets), rows)}

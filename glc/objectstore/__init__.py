@@ -10,7 +10,7 @@ none yet: the first machine that finishes wins. Published products (reports, sub
 their stable places for people and other programs; ``.published/`` records which output each is a copy of.
 """
 
-from glc.objectstore.inspection import Inspection, inspect
+from glc.objectstore.inspection import inspect
 from glc.objectstore.mirror import Mirror
 from glc.objectstore.opening import local_root, opened, url_of
 from glc.objectstore.origin import product_of, root_above
@@ -18,7 +18,6 @@ from glc.objectstore.store import DeniedError, Store, StoredDamageError, StoreEr
 
 __all__ = [
     "DeniedError",
-    "Inspection",
     "Mirror",
     "Store",
     "StoreError",

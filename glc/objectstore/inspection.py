@@ -3,38 +3,21 @@
 import hashlib
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from glc import storage
 from glc.errors import DamagedError
+from glc.findings import Findings
 from glc.objectstore.mirror import RECORDS, Mirror, files_of
 from glc.progress import tqdm
 
 
-@dataclass
-class Inspection:
-    """What `inspect` saw.
-
-    outputs, files, bytes, products : of everything that is as it was written
-    damaged : of each damaged output or product, what is wrong with it and the remedy
-    unfinished : URLs of outputs without a manifest, which are never read
-    """
-
-    outputs: int = 0
-    files: int = 0
-    bytes: int = 0
-    products: int = 0
-    damaged: list[str] = field(default_factory=list)
-    unfinished: list[str] = field(default_factory=list)
-
-
-def inspect(mirror: Mirror, *, content: bool = False) -> Inspection:
+def inspect(mirror: Mirror, *, content: bool = False) -> Findings:
     """Compare all outputs and products of a store with their manifests and records.
 
     content : also download each file, one by one, and compare its sha256; otherwise only its size
     """
-    seen, sizes = Inspection(), mirror.store.sizes("")
+    seen, sizes = Findings(), mirror.store.sizes("")
     for name in tqdm(_outputs(sizes), desc="outputs compared", unit="output"):
         folder = mirror.root / name
         try:
@@ -53,9 +36,7 @@ def inspect(mirror: Mirror, *, content: bool = False) -> Inspection:
                 seen.damaged.append(_problem(cause, mirror.store.place(name)))
                 break
         if len(seen.damaged) == before:
-            seen.outputs += 1
-            seen.files += len(files)
-            seen.bytes += sum(file.bytes for file in files)
+            seen.add(file.bytes for file in files)
     for name in sorted(name for name in sizes if name.startswith(f"{RECORDS}/")):
         _inspect_product(mirror, name.removeprefix(f"{RECORDS}/"), sizes, content, seen)
     return seen
@@ -68,7 +49,7 @@ def digest(mirror: Mirror, path: str) -> str:
         return storage.file_digest(copy) if mirror.store.download(path, copy) else ""
 
 
-def _inspect_product(mirror: Mirror, name: str, sizes: dict[str, int], content: bool, seen: Inspection) -> None:
+def _inspect_product(mirror: Mirror, name: str, sizes: dict[str, int], content: bool, seen: Findings) -> None:
     record = mirror.record_of(name)
     try:
         source = None if record is None else mirror.manifest(mirror.root / str(record["output"]))
@@ -92,7 +73,7 @@ def _inspect_product(mirror: Mirror, name: str, sizes: dict[str, int], content: 
             "task publishes it again"
         )
     else:
-        seen.products += 1
+        seen.published += 1
 
 
 def _difference(mirror: Mirror, path: str, size: int, sha256: str, sizes: dict[str, int], content: bool) -> str:

@@ -1,32 +1,15 @@
 """Every output below ROOT compared with its manifest."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import luigi
 
 from glc import objectstore, storage
 from glc.errors import DamagedError, DataError
+from glc.findings import Findings
 from glc.progress import tqdm
 from glc.tasks.console.task import ConsoleTask
 from glc.tasks.parameters import RootParameter
-
-
-@dataclass
-class Findings:
-    """What `look` saw.
-
-    outputs, files, bytes, published : of everything that is as it was written
-    damaged : of each damaged output or published file, what is wrong with it and the remedy
-    unfinished : folders of the store without a manifest, which are never read
-    """
-
-    outputs: int = 0
-    files: int = 0
-    bytes: int = 0
-    published: int = 0
-    damaged: list[str] = field(default_factory=list)
-    unfinished: list[Path] = field(default_factory=list)
 
 
 def look(root: Path) -> Findings:
@@ -55,9 +38,7 @@ def look(root: Path) -> Findings:
             findings.damaged.append(f"{error.cause}\n    remedy: remove {error.folder}; the next run makes it again")
             continue
         files = [*facts["contents"].values(), *facts.get("merged", {}).get("contents", {}).values()]
-        findings.outputs += 1
-        findings.files += len(files)
-        findings.bytes += sum(file["bytes"] for file in files)
+        findings.add(file["bytes"] for file in files)
     for path, made in sorted(products.items()):
         _look_at_product(path, made, findings)
     return findings
@@ -96,7 +77,7 @@ class Verify(ConsoleTask):
     )
 
     findings: Findings | None = None
-    stored: objectstore.Inspection | None = None
+    stored: Findings | None = None
 
     def complete(self) -> bool:
         return self.findings is not None
@@ -129,13 +110,7 @@ class Verify(ConsoleTask):
         return self.root if mirror is None else mirror.store.url
 
     def _summary(self, findings: Findings) -> str:
-        here = _words(findings.outputs, findings.files, findings.bytes, findings.published)
         if self.stored is None:
-            return f"{here} are as they were written"
-        stored = _words(self.stored.outputs, self.stored.files, self.stored.bytes, self.stored.products)
+            return f"{findings} are as they were written"
         size = "" if self.content else " in size (--content compares sha256)"
-        return f"{stored} are as they were written{size}; on this machine {here}"
-
-
-def _words(outputs: int, files: int, size: int, published: int) -> str:
-    return f"{outputs:,} outputs ({files:,} files, {size / 1e6:,.1f} MB) and {published:,} published files"
+        return f"{self.stored} are as they were written{size}; on this machine {findings}"

@@ -22,7 +22,7 @@ class SharedBatchNorm(_BatchNorm):
         self._buffers.update(own._buffers)
         self.part = part
         self.counts: int | None = None
-        """Rows of a batch, from its first, whose moments count; those that stand in do not. None: all."""
+        """Rows of a batch, from its first, whose moments count; those that pad it do not. None: all."""
         self.rest = nn.Sequential(*own.children())
         """What timm's layers do afterwards: their children drop and activate, in this order."""
         self.train(own.training)
@@ -65,7 +65,7 @@ def share(module: nn.Module, part: Part) -> list[SharedBatchNorm]:
     """Have all batch normalisation inside `module` use the rows of all processes.
 
     part : this process; where it is the only one nothing changes
-    returns : the layers, whose `counts` is to be set where rows stand in
+    returns : the layers, whose `counts` is to be set where rows pad a batch
     """
     shared: list[SharedBatchNorm] = []
     if part.count == 1:

@@ -137,11 +137,11 @@ class Elementwise(Loss):
 
     def _negative(self, x):
         """Loss and slope of logits whose target is 0, two new tensors."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say what an absent species costs")
 
     def _positive(self, x):
         """Loss and slope of logits whose target is 1; a slope None is that of a negative less 1."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say what a present species costs")
 
 
 @losses.register("bce")

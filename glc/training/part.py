@@ -1,7 +1,7 @@
 """What one of several processes does of a training: its rows of each batch, and sums over all processes.
 
 All processes go through the same seeded batches. Of a batch of n rows the process i of k takes the rows i, i + k, …;
-where these are too few (of a short last batch) others stand in behind them, with weight 0: every process must take part
+where these are too few (of a short last batch) rows of others pad them, with weight 0: every process must take part
 in every step, and nets treat a single survey apart from all others. The gradients of the processes are averaged (DDP),
 so that a loss is scaled to make that average the gradient of the whole batch.
 """
@@ -64,7 +64,7 @@ class Part:
         return self.index == 0
 
     def rows(self, total: int, least: int = 1) -> slice | list[int]:
-        """Its rows of a batch, and behind them those that stand in.
+        """Its rows of a batch, and behind them those that pad it.
 
         total : rows of the batch
         least : how many it takes, unless the batch has fewer
@@ -74,13 +74,13 @@ class Part:
         return [*own, *range(lacking)] if lacking > 0 else slice(self.index, total, self.count)
 
     def own(self, total: int) -> int:
-        """How many rows of a batch of `total` are its own, without those that stand in."""
+        """How many rows of a batch of `total` are its own, without the padding."""
         return len(range(self.index, total, self.count))
 
     def take(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Its rows of a batch, at least two if the batch has them; the batch where there is one process alone.
 
-        batch : tensors (n, ...); `weight` becomes 0 where rows only stand in
+        batch : tensors (n, ...); `weight` becomes 0 for rows that pad
         returns : tensors of its rows, and `BATCH_ROWS`
         """
         if self.count == 1:

@@ -26,7 +26,7 @@ def _path(files, end):
 def test_what_is_whole_is_counted_without_a_local_copy(published, content):
     seen = inspect(published, content=content)
     assert (seen.damaged, seen.unfinished) == ([], [])
-    assert (seen.outputs, seen.files, seen.bytes, seen.products) == (1, 2, 12, 1)
+    assert (seen.outputs, seen.files, seen.bytes, seen.published) == (1, 2, 12, 1)
     assert not [path for path in published.root.rglob("*") if path.is_file()]
 
 
@@ -58,4 +58,4 @@ def test_an_output_without_a_manifest_is_unfinished(published, files):
     files.rm_file(_path(files, "Task-0123/_SUCCESS"))
     seen = inspect(published)
     assert seen.unfinished == ["memory://bucket/runs/store/tiny/Task-0123"]
-    assert (seen.outputs, seen.products, seen.damaged) == (0, 0, [])
+    assert (seen.outputs, seen.published, seen.damaged) == (0, 0, [])

@@ -63,8 +63,8 @@ class Batches:
 
     The rows of a table of at most `memory_bytes` are shuffled as a whole for each pass; of a larger one the row groups
     come in random order and the rows from a buffer of `buffer_rows`. The order follows from `seed` and the number of
-    the pass, whatever else draws random numbers (with more than one of `workers`, threads that read a large table, it
-    does not). A pass that comes up short raises.
+    the pass alone; no other random numbers change it. With several `workers`, threads that read a large table, it does
+    not follow. A pass that comes up short raises.
 
     loader : ``petastorm`` reads a small table through Petastorm once and keeps it, and a large one at each pass;
         ``memory`` reads any table with pyarrow once and keeps it, without padding. Both give the same batches in the

@@ -44,7 +44,7 @@ def read(
     Of an input made from the place, whose encoder names its file, it lists frames of dataset, surveyId, lon and lat.
     memory_bytes : of all inputs together. The smallest are kept in memory; of those that do not fit the largest is
         streamed from its table, and others whose rows are in about the same order, as tiles of images and cubes are
-    processes : that will read them; what is in memory they share, of what is streamed each has row groups of its own
+    processes : that will read them; memory is shared, and each has its own cache of row groups of what is streamed
     scratch : folder for the inputs that neither fit nor can be streamed: those made from the place, and those whose
         rows are in another order than the largest's; None: they are in memory nevertheless
     surveys : (k, 2) int64, the numbers of datasets and ids of the surveys that are kept; None keeps all
