@@ -21,21 +21,19 @@ PAGE = """<!DOCTYPE html>
 <title>{title}</title><style>{style}</style></head><body><main>{body}</main></body></html>
 """
 STYLE = """
-:root { color-scheme: light dark; --ink: #1c2024; --page: #fff; --code: #f3f5f7; --line: #d5dae0; --soft: #59626b; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e4e7ea; --page: #15181b; --code: #20252a; --line: #3a424a; --soft: #a3adb7; } }
-body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
+body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
 main { max-width: 56rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
 pre { overflow-x: auto; font: 13px/1.45 ui-monospace, monospace; margin: .6rem 0; overflow-wrap: normal; }
-.highlight pre { background: var(--code); padding: .7rem .9rem; border-radius: 4px; }
+.highlight pre { background: var(--tint); padding: .7rem .9rem; border-radius: 4px; }
 .output_area { overflow-x: auto; } .output_stream pre { margin: 0; }
 .prompt, .anchor-link { display: none; }
-figure { margin: .8rem 0; } img { max-width: 100%; height: auto; border-radius: 4px; }
+figure { margin: .8rem 0; } figure svg { display: block; width: 100%; height: auto; }
+figure svg text { font-family: system-ui, sans-serif; }
 figcaption { color: var(--soft); font-size: .92rem; }
 table { border-collapse: collapse; font-size: .88rem; overflow-wrap: normal; }
-th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: right; }
+th, td { border-bottom: 1px solid var(--grid); padding: .25rem .6rem; text-align: right; }
 a { color: inherit; }
-@media print { pre { white-space: pre-wrap; } figure { break-inside: avoid; } }
+@media print { pre { white-space: pre-wrap; } figure { break-inside: avoid; } figure svg { min-width: 0 !important; } }
 """
 
 
@@ -85,11 +83,13 @@ def render(notebook) -> str:
     from nbconvert import HTMLExporter
     from pygments.formatters import HtmlFormatter
 
+    from glc.report import palette
+
     day, night = (
         re.sub(r"background(-color)?: [^;}]+;?", "", HtmlFormatter(style=name).get_style_defs(".highlight"))
         for name in ("default", "github-dark")
     )
-    style = f"{day}\n@media (prefers-color-scheme: dark) {{ {night} }}\n{STYLE}"
+    style = f"{day}\n@media screen and (prefers-color-scheme: dark) {{ {night} }}\n{palette.css()}\n{STYLE}"
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
     title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
     return PAGE.format(title=html.escape(title), style=style, body=body)

@@ -57,6 +57,7 @@ class Table1(CostTable):
         for measure, title in (("top_30", "top-30"), ("adaptive_top_30", "adaptive top-30"))
     }
     suffixes = (".md", ".csv", ".png")
+    version = 2
     preset = ChoiceParameter(
         variable="PRESET", choices=tuple(PRESETS), default="cpu", description="size and precision of the CNN"
     )
@@ -74,9 +75,10 @@ class Table1(CostTable):
         import pandas as pd
 
         from glc.report import runs
+        from glc.report.figures import for_page
 
         super().write(out)
-        runs.draw(pd.read_csv(out / "table.csv"), out / "table.png", f"{self.title}: {self.subject}")
+        runs.draw(pd.read_csv(out / "table.csv"), for_page(out / "table.png"), f"{self.title}: {self.subject}")
 
     @cached_property
     def lost(self) -> list[str]:

@@ -81,10 +81,10 @@ class Paper(PaperPage, BenchmarksTask, GlobeTask):
             PaperTable("downstream", Downstream.title, variants, made=variants.downstream),
             PaperTable(
                 "maps", "Maps of errors and of embeddings", variants,
-                made=lambda: variants.downstream().clone(LocationPictures), pictures=("*.png",),
+                made=lambda: variants.downstream().clone(LocationPictures), pictures=("*.svg",),
             ),
             PaperTable(
-                "localise", "Geo-localisation (experiment D)", errors, blocks=_localised, pictures=("errors.png",),
+                "localise", "Geo-localisation (experiment D)", errors, blocks=_localised, pictures=("errors.svg",),
                 later=True,
             ),
         ]  # fmt: skip

@@ -68,7 +68,7 @@ def sections(comparison: Comparison, page: Path, colours: dict[str, str], number
         f"Scores{link_end}",
         [
             Part(
-                notes=[*notes, *comparison.left_out],
+                notes=[*notes, *_other_surveys(comparison), *comparison.left_out],
                 pictures=_score_picture(comparison),
                 tables=_score_tables(comparison, page),
             )
@@ -81,6 +81,20 @@ def sections(comparison: Comparison, page: Path, colours: dict[str, str], number
         f"Where and for which species: {title}", f"groups{end}", f"Where{link_end}", _groups(comparison, colours)
     )
     return [section for section in (scores, differences, groups) if section.parts]
+
+
+def _other_surveys(comparison: Comparison) -> list[str]:
+    """A sentence if the scores are not all of the same number of surveys, as with `validation.run` of some folds."""
+    rows = _score_rows(comparison)
+    rows = rows[(rows["split"] == "valid") & (rows["kind"] == "experiment")]
+    most = int(rows["surveys"].max()) if len(rows) else 0
+    fewer = [f"{row.experiment} on {int(row.surveys):,}" for row in rows.itertuples() if row.surveys < most]
+    if not fewer or comparison.relative:
+        return []
+    return [
+        f"Not all were evaluated on all {most:,} surveys: {', '.join(fewer)}. These scores are of other surveys; the "
+        "differences below are over those that both have."
+    ]
 
 
 def _score_rows(comparison: Comparison) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from glc.errors import ConfigError, DataError
-from glc.report.figures import PICTURE_WIDTH, picture, plain_numbers
+from glc.report.figures import PICTURE_WIDTH, Files, picture, plain_numbers
 from glc.report.palette import INK, category
 from glc.types import StrPath
 
@@ -39,14 +39,13 @@ def read(path):
     return {name: np.array([float(row[name] or "nan") for row in rows]) for name in sorted(wanted)}
 
 
-def draw(histories: Mapping[str, StrPath], out: StrPath, title: str = "") -> dict[str, bool]:
-    """Draw the curves to `out` (.png, .svg or .pdf), a colour for each variant.
+def draw(histories: Mapping[str, StrPath], out: Files, title: str = "") -> dict[str, bool]:
+    """Draw the curves to `out` (as of `picture`), a colour for each variant.
 
     histories : label -> path of a ``history.csv``. Held-out pairs are solid, training dashed. A panel without any
     value, such as the species term of variants that have none, is left out.
     returns : dict of panel -> whether its axis is logarithmic
     """
-    out = Path(out)
     if not histories:
         raise ConfigError("curves: found no history, expected at least one")
     lines = {label: read(path) for label, path in histories.items()}
@@ -62,6 +61,11 @@ def draw(histories: Mapping[str, StrPath], out: StrPath, title: str = "") -> dic
             handles += figure.axes[0].plot([], [], dash, color=INK, linewidth=1.2)
             labels.append(name)
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        figure.set_label("; ".join(
+            f"{label}: triplet term {line['valid_triplet'][-1]:.3f}, {line['valid_satisfied'][-1]:.0%} nearer the "
+            f"neighbour, held out, after {len(line['epoch'])} epochs"
+            for label, line in lines.items()
+        ))  # fmt: skip
         if title:
             figure.suptitle(title, fontsize=10)
     return scales

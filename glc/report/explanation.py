@@ -182,7 +182,7 @@ def species(answer: SpeciesMap):
     bounds = (answer.west, answer.south, answer.east, answer.north)
     stretch = 1 / max(np.cos(np.radians((answer.south + answer.north) / 2)), 0.05)
     shape = stretch * (answer.north - answer.south) / (answer.east - answer.west)
-    height = float(np.clip(0.74 * WIDTH * shape + 0.9, 2.6, 7.5))
+    height = float(np.clip(0.7 * WIDTH * shape + 0.65, 2.2, 7.5))
     figure = Figure(figsize=(WIDTH, height), layout="constrained", dpi=200)
     FigureCanvasAgg(figure)
     ax = figure.add_subplot()

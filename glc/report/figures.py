@@ -6,12 +6,12 @@ font; colours are those of `glc.report.palette`, and follow the page's light or 
 
 import contextlib
 import functools
-import hashlib
 import io
-import re
+import os
 import textwrap
-from html import escape
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from matplotlib import style
@@ -26,12 +26,12 @@ from glc import storage
 from glc.errors import ConfigError
 from glc.report import palette
 from glc.report.palette import AXIS, BASELINE, GRID, GROUND, INK, MODEL, TEST, VALIDATION
+from glc.report.svg import UNDATED, inline
+from glc.types import StrPath
 
 SPLITS = {"valid": (VALIDATION, "o", "validation"), "test": (TEST, "D", "test")}
 WIDTH = 4.8
 """Inches of a figure: on a phone, 358 pixels wide inside the page, it keeps its size."""
-LEGIBLE = 11
-"""Least height of a figure's text in pixels: a figure that would be shown smaller scrolls instead."""
 STYLE = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
@@ -61,8 +61,8 @@ STYLE = {
     "image.composite_image": False,
 }
 
-COLUMN = 480
-"""Pixels up to which two figures lie next to each other; one that must be wider has a row for itself."""
+Files: TypeAlias = StrPath | Sequence[StrPath]
+"""Where a picture is written: one file, or one per format."""
 PICTURE_WIDTH = 5.4
 """Inches that the sizes of picture files are made of."""
 SMALL = dict.fromkeys(
@@ -86,19 +86,36 @@ def drawn(draw):
 
 
 @contextlib.contextmanager
-def picture(path, size):
-    """A Figure of `size` inches to draw on, in the report's style; it is written to `path` when the block ends.
+def picture(out: Files, size: tuple[float, float]) -> Iterator[Figure]:
+    """A Figure of `size` inches to draw on, in the report's style; it is written to `out` when the block ends.
 
-    path : .png, .svg or .pdf; a ConfigError tells of another suffix before anything is drawn
+    out : .png, .svg or .pdf, or several of them, as of `for_page`
+    What the figure shows, with its values, is said by its label (`set_label`), or else by the titles in it: pages
+    have it as the alternative text. A ConfigError tells of another suffix before anything is drawn.
     """
-    path = Path(path)
+    paths = [Path(path) for path in ([out] if isinstance(out, str | os.PathLike) else out)]
     with style.context(["default", STYLE, SMALL]):  # not what the user's own matplotlibrc says
         figure = Figure(figsize=size, layout="constrained", facecolor=GROUND)
-        if path.suffix[1:] not in FigureCanvasAgg(figure).get_supported_filetypes():
-            raise ConfigError(f"{path}: found no picture's suffix, expected .png, .svg or .pdf")
+        known = FigureCanvasAgg(figure).get_supported_filetypes()
+        for path in paths:
+            if path.suffix[1:] not in known:
+                raise ConfigError(f"{path}: found no picture's suffix, expected .png, .svg or .pdf")
         yield figure
-        with storage.atomic_file(path) as scratch:
-            figure.savefig(scratch, format=path.suffix[1:], dpi=150)
+        for path in paths:
+            facts = UNDATED | {"Description": _shows(figure)} if path.suffix == ".svg" else None
+            with storage.atomic_file(path) as scratch:
+                figure.savefig(scratch, format=path.suffix[1:], dpi=150, metadata=facts)
+
+
+def _shows(figure):
+    """What a figure says that it shows, or else all its titles."""
+    titles = [figure.get_suptitle(), *(ax.get_title(loc) for ax in figure.axes for loc in ("left", "center"))]
+    return figure.get_label() or "; ".join(filter(None, titles))
+
+
+def for_page(path: Path) -> list[Path]:
+    """The files of a picture that a page shows too: `path`, and next to it the SVG that goes inside the page."""
+    return [path, path.with_suffix(".svg")]
 
 
 def axes(height=3.3):
@@ -255,21 +272,7 @@ def top(values):
 
 
 def _inline(figure, alt):
-    """A figure as an ``<svg>`` element that follows the page's width and colours, its ids unique among all figures."""
+    """A figure as `inline` text."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    text = buffer.getvalue()
-    body = text[text.index("<svg") :]
-    body = body[body.index(">") + 1 :]
-    prefix = "f" + hashlib.sha256(text.encode()).hexdigest()[:8]
-    linked = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
-    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in linked else "", body)
-    body = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", body)
-    body = re.sub(r" font-family: [^;\"]*;", "", body)  # the page's
-    smallest = min((float(size) for size in re.findall(r"font-size: ([\d.]+)px", body)), default=LEGIBLE)
-    width, height = (round(72 * inches, 2) for inches in figure.get_size_inches())
-    least = width * LEGIBLE / smallest
-    wide = ' class="wide"' if least > COLUMN else ""
-    bounds = f"min-width:{least:.0f}px;max-width:{max(width * 4 / 3, least):.0f}px"
-    size = f'viewBox="0 0 {width:g} {height:g}" style="{bounds}"'
-    return f'<svg{wide} {size} role="img" aria-label="{escape(alt)}">{palette.themed(body.strip())}'
+    figure.savefig(buffer, format="svg", metadata=UNDATED)
+    return inline(buffer.getvalue(), alt)

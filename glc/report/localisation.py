@@ -14,18 +14,20 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from glc import geo
 from glc.location.localisation.search import WITHIN_KM
-from glc.report.figures import picture
+from glc.report.figures import Files, picture
 from glc.report.location import points, world
 from glc.report.maps import coastline, degrees
-from glc.report.palette import AXIS, INK, OTHER, VALIDATION
+from glc.report.palette import AXIS, INK, MAP, OTHER, VALIDATION
 
 _COLOURS = ListedColormap(colormaps["plasma_r"](np.linspace(0.08, 0.92, len(WITHIN_KM) + 1)))
+_LAND = "#d9d4c8"
+"""A little darker than the ground of maps, and warmer than the lines on it."""
 _NEAR_DEG = 7.0
 """Ranks whose places are nearer than this on the map of the world share one label."""
 _ZOOM_KM = 1300
 
 
-def error_map(path: Path, frame: pd.DataFrame, land: Sequence[np.ndarray], title: str) -> None:
+def error_map(path: Files, frame: pd.DataFrame, land: Sequence[np.ndarray], title: str) -> None:
     """Map of where queries are and how far from there they were found, a panel each kind of ``queries``.
 
     frame : of `glc.location.localisation.search.results`, with ``queries``; the refined rows are left out
@@ -37,7 +39,7 @@ def error_map(path: Path, frame: pd.DataFrame, land: Sequence[np.ndarray], title
         axes = figure.subplots(len(kinds), 1, squeeze=False)[:, 0]
         for ax, kind in zip(axes, kinds, strict=True):
             part = frame[frame["queries"] == kind].sort_values("error_km", kind="stable")
-            points(world(ax), *land, colour="#e3e6ea", size=0.5)
+            points(world(ax), *land, colour=_LAND, size=0.5)
             step = np.searchsorted(WITHIN_KM, part["error_km"])
             drawn = points(
                 ax, part["lon"], part["lat"], step, limits=(-0.5, len(WITHIN_KM) + 0.5), cmap=_COLOURS, size=5
@@ -89,6 +91,7 @@ def top_map(
             nearby = (_beside(at[0], land[0]), land[1])
             _candidates(zoom, at if known else None, shown, nearby, wide * half / 7, size=6, offset=0)
             west, east, south, north = (*(at[0] + wide * half * side for side in (-1, 1)), at[1] - half, at[1] + half)
+            zoom.set_facecolor(MAP)
             coastline(zoom, (west, south, east, north))
             zoom.set_xlim(west, east)
             zoom.set_ylim(south, north)
@@ -108,7 +111,7 @@ def _beside(middle, lon):
 
 def _candidates(ax, at, best, land, near, size=0.5, offset=7):
     """Draw land, the true place and the best ones, the first of them larger, with their ranks."""
-    points(ax, *land, colour="#dfe3e7", size=size)
+    points(ax, *land, colour=_LAND, size=size)
     if at is not None:
         ax.plot(*at, "*", color=OTHER, markeredgecolor="white", markersize=13, zorder=4)
     first = np.arange(len(best)) == 0

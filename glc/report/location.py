@@ -14,9 +14,9 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 from glc.errors import ConfigError, run_command
 from glc.location.downstream.problems import LANDMARKS, Problem
 from glc.location.pretraining.sampling import POINTS, fibonacci
-from glc.report.figures import picture
+from glc.report.figures import for_page, picture
 from glc.report.maps import PALETTE, coastline, colour_limits, degrees
-from glc.report.palette import BASELINE, INK, MODEL, OTHER
+from glc.report.palette import BASELINE, BORDER, INK, MAP, MODEL, OTHER
 from glc.report.place import parse_place
 from glc.types import StrPath
 
@@ -78,12 +78,14 @@ def class_errors(path, right, km, groups, title):
             ax.bar(x, [row["wrong"] for row in own], 0.7, color=MODEL)
             for at, row in zip(x, own, strict=True):
                 text = f"{row['places']:,}"
-                ax.annotate(text, (at, row["wrong"]), (0, 2), textcoords="offset points", ha="center", fontsize=7)
+                ax.annotate(text, (at, row["wrong"]), (0, 2), textcoords="offset points", ha="center")
             ax.set_xticks(x, [row["part"] for row in own], rotation=35, ha="right")
             ax.set_xlabel(name)
             ax.grid(axis="y")
         axes[0].set_ylabel("share of wrong places")
         figure.suptitle(f"{title}; numbers are places", fontsize=9)
+        parts = (f"{row['panel']} {row['part']}: {row['wrong']:.0%} of {row['places']:,}" for row in rows)
+        figure.set_label(f"{title}, by {', '.join(parts)}")
     return rows
 
 
@@ -126,19 +128,19 @@ def similarity_map(path, lon, lat, vectors, reference, at, title):
 def draw_encoder(checkpoint: StrPath, label: str, problem: Problem, folder: Path, name: str) -> None:
     """Draw the embedding of an encoder over all places of `problem`, and its similarity to each of `LANDMARKS`.
 
-    Files: ``embedding_<name>.png`` and ``similarity_<name>_<place>.png`` in `folder`.
+    Files: ``embedding_<name>.png`` and ``similarity_<name>_<place>.png`` in `folder`, each as .svg too.
     """
     from glc.location import LocationEncoder
 
     encoder = LocationEncoder.load(checkpoint)
     lon, lat = np.concatenate([frame[["lon", "lat"]].to_numpy() for frame in (problem.places, problem.query)]).T
-    rgb_map(folder / f"embedding_{name}.png", lon, lat, encoder.embed(lon, lat), label)
+    rgb_map(for_page(folder / f"embedding_{name}.png"), lon, lat, encoder.embed(lon, lat), label)
     sphere = fibonacci()
     vectors = encoder.embed(*sphere)
     for place, at in LANDMARKS.items():
-        path = folder / f"similarity_{name}_{place.lower().replace(' ', '-')}.png"
+        paths = for_page(folder / f"similarity_{name}_{place.lower().replace(' ', '-')}.png")
         reference = encoder.embed(*([coordinate] for coordinate in at))[0]
-        similarity_map(path, *sphere, vectors, reference, at, f"{label}, similarity to {place}{_at_sea(encoder)}")
+        similarity_map(paths, *sphere, vectors, reference, at, f"{label}, similarity to {place}{_at_sea(encoder)}")
 
 
 def _at_sea(encoder):
@@ -157,7 +159,8 @@ def world(ax):
     ax.set_xlim(-180, 180)
     ax.set_ylim(-90, 90)
     ax.set_aspect("equal")
-    ax.grid()
+    ax.set_facecolor(MAP)
+    ax.grid(color=BORDER, linewidth=0.5)
     ax.tick_params(length=3, colors=INK)
     for axis, step, ends in ((ax.xaxis, 60, "EW"), (ax.yaxis, 30, "NS")):
         axis.set_major_locator(MultipleLocator(step))

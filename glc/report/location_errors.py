@@ -10,13 +10,14 @@ from scipy.spatial import cKDTree
 from glc import geo
 from glc.location.downstream.problems import Problem
 from glc.report import location, papers
+from glc.report.figures import for_page
 from glc.types import Facts, StrPath
 
 POSTER = "Poster, (B): largest error below 500 mm, truth up to nearly 6,000 mm."
 
 
 def draw(problem: Problem, held_out: StrPath, raster: StrPath | None, out: Path) -> dict[str, list[Facts]]:
-    """Draw ``error_<target>.png`` of all values, ``country_map.png`` and ``country_errors.png`` into `out`.
+    """Draw ``error_<target>`` of all values, ``country_map`` and ``country_errors`` into `out`, as .png and .svg.
 
     problem : `glc.location.downstream.problems.Problem` with countries and continents
     held_out : parquet of predictions of all its places, in order
@@ -28,7 +29,7 @@ def draw(problem: Problem, held_out: StrPath, raster: StrPath | None, out: Path)
     values = []
     for target in problem.targets:
         if target.kind == "value":
-            path, truth = out / f"error_{target.name}.png", places[target.name].to_numpy(np.float64)
+            path, truth = for_page(out / f"error_{target.name}.png"), places[target.name].to_numpy(np.float64)
             own = predicted[target.name].to_numpy()
             largest, most = location.error_map(path, lon, lat, truth, own, target.title.capitalize(), target.unit)
             row = {"target": target.title, "unit": target.unit, "largest error": largest, "99 % below": most}
@@ -37,12 +38,12 @@ def draw(problem: Problem, held_out: StrPath, raster: StrPath | None, out: Path)
             values.append(row | {"paper": poster, "compared": papers.OTHER_DATA if poster else ""})
     country = places["country_code"].to_numpy()
     right = country == predicted["country_code"].to_numpy()
-    location.class_map(out / "country_map.png", lon, lat, right, "Country")
+    location.class_map(for_page(out / "country_map.png"), lon, lat, right, "Country")
     coast = coast_km(lon, lat, raster) if raster else None
     km = {} if coast is None else {"km to the coast": coast}
     km["km to the nearest place of another country"] = border_km(lon, lat, country)
     groups = {"continent": places["continent"].to_numpy()}
-    parts = location.class_errors(out / "country_errors.png", right, km, groups, "Wrong countries")
+    parts = location.class_errors(for_page(out / "country_errors.png"), right, km, groups, "Wrong countries")
     return {"values": values, "country": parts}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from glc.errors import ConfigError, DataError
-from glc.report.figures import PICTURE_WIDTH, picture
+from glc.report.figures import PICTURE_WIDTH, Files, picture
 from glc.report.palette import CATEGORIES, category
 from glc.types import StrPath
 
@@ -30,8 +30,8 @@ def read(path):
     return {name: np.array([float(row[name] or "nan") for row in rows]) for name in wanted}
 
 
-def draw(groups: Mapping[str, Mapping[str, StrPath]], out: StrPath, title: str = "") -> None:
-    """Draw the curves to `out` (.png, .svg or .pdf): a row of panels for each group, a line for each training.
+def draw(groups: Mapping[str, Mapping[str, StrPath]], out: Files, title: str = "") -> None:
+    """Draw the curves to `out` (as of `picture`): a row of panels for each group, a line for each training.
 
     groups : title of a group -> label -> path of a ``history.csv``
     """
@@ -39,7 +39,7 @@ def draw(groups: Mapping[str, Mapping[str, StrPath]], out: StrPath, title: str =
         raise ConfigError(f"curves: found {groups}, expected at least one history in each group")
     lines = {name: {label: read(path) for label, path in group.items()} for name, group in groups.items()}
     entries = max(len(group) for group in groups.values())
-    with picture(Path(out), (2.4 * PICTURE_WIDTH, (2.6 + 0.09 * entries) * len(groups) + 0.4)) as figure:
+    with picture(out, (2.2 * PICTURE_WIDTH, (2.6 + 0.09 * entries) * len(groups) + 0.4)) as figure:
         for part, (name, group) in zip(np.atleast_1d(figure.subfigures(len(groups), 1)), lines.items(), strict=True):
             axes = part.subplots(1, len(_PANELS))
             for ax, (column, heading) in zip(axes, _PANELS.items(), strict=True):
@@ -47,8 +47,17 @@ def draw(groups: Mapping[str, Mapping[str, StrPath]], out: StrPath, title: str =
                 ax.set_title(f"{name}: {heading}" if ax is axes[0] else heading, loc="left")
             handles, labels = axes[0].get_legend_handles_labels()
             part.legend(handles, labels, loc="outside lower center", ncols=4)
+        figure.set_label("; ".join(_in_words(name, group) for name, group in lines.items()))
         if title:
             figure.suptitle(title, fontsize=10)
+
+
+def _in_words(name, group):
+    """The best F1 of each training of a group."""
+    return f"{name}: " + "; ".join(
+        f"{label}, best validation F1 {np.nanmax(line['valid_f1'], initial=0):.3f} in {len(line['epoch'])} epochs"
+        for label, line in group.items()
+    )
 
 
 def _panel(ax, column, group):

@@ -73,12 +73,24 @@ SHADES = (
         )
     ),
 )  # fmt: skip
+_MATPLOTLIB = {"#000000": INK, "#b0b0b0": GRID, "#cccccc": GRID, "#bbbbbb": BASELINE}
+"""Colours of matplotlib's default style, and the light grey of points: what they are here."""
 _VARIABLE = {shade.light.lower(): f"var(--{shade.name})" for shade in SHADES}
 
 
 def themed(svg: str) -> str:
     """An SVG's text with the colours of this palette as CSS variables of the page; other colours are kept."""
     return re.sub("#[0-9a-fA-F]{6}", lambda match: _VARIABLE.get(match[0].lower(), match[0]), svg)
+
+
+def themed_anywhere(svg: str) -> str:
+    """As `themed`, with matplotlib's own black and greys too; light where a page does not define the variables."""
+    for own, ours in _MATPLOTLIB.items():
+        svg = svg.replace(own, ours)
+    # black is not written where it fills: such parts take the colour of what is around them
+    svg = f'<g fill="{INK}">{svg.removesuffix("</svg>")}</g></svg>'
+    lights = {f"var(--{shade.name})": f"var(--{shade.name}, {shade.light})" for shade in SHADES}
+    return re.sub(r"var\(--[\w-]+\)", lambda match: lights[match[0]], themed(svg))
 
 
 def css() -> str:

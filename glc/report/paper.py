@@ -1,6 +1,5 @@
 """All tables of a paper on one page: our figures next to the published ones, rows that were not run marked."""
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,14 +8,13 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from glc.report import svg
 from glc.report.markdown import Block
 from glc.report.parts import Part, Picture, Section, Table, render
 
 NOT_RUN = "not run"
 _LONG = 30
 """Letters of a cell from which its column is a wide one."""
-_WIDTH_PX = 560
-"""Least width of a picture: on a phone it scrolls, as its words could not be read any smaller."""
 _EMPHASIS = re.compile(r"\*(\S(?:[^*]*\S)?)\*")
 _NUMBER = re.compile(r"[-+−]?[\d,.]+%?( [±\[].*)?|")
 WORDS = (
@@ -34,7 +32,7 @@ class Entry:
 
     key, title : what it is called; blocks : its tables, empty if it was not run
     missing : label -> the paper's figures of the rows that were not run
-    pictures : image files; why_not : why it was not run
+    pictures : SVG files of `glc.report.figures.for_page`; why_not : why it was not run
     """
 
     key: str
@@ -72,9 +70,11 @@ def _called(key: str) -> str:
 def _parts(entry: Entry) -> list[Part]:
     if not entry.was_run:
         why = entry.why_not or "It was not asked for."
-        tables = [_missing(entry.missing)] if entry.missing else []
-        return [Part(notes=[f"Not run. {why}"], tables=tables)]
-    pictures = [Picture(_image(path, entry.title), entry.title) for path in entry.pictures]
+        note = Part(notes=[f"Not run. {why}"])
+        if not entry.missing:
+            return [note]
+        return [note, Part(f"Rows ({len(entry.missing)})", tables=[_missing(entry.missing)], folded=True)]
+    pictures = [_picture(path, entry) for path in entry.pictures]
     parts = [Part(pictures=pictures)] if pictures else []
     for number, block in enumerate(entry.blocks):
         if not block.header:
@@ -84,6 +84,13 @@ def _parts(entry: Entry) -> list[Part]:
         remarks = [_remark(text) for text in block.remarks]
         parts.append(Part(tables=[_table(block, missing)], remarks=remarks))
     return parts
+
+
+def _picture(path: Path, entry: Entry) -> Picture:
+    words = path.stem.replace("_", " ").replace("-", " ")
+    caption = f"{entry.title}: {words}" if len(entry.pictures) > 1 else entry.title
+    text = path.read_text(encoding="utf-8")
+    return Picture(svg.inline(text, f"{caption}. {svg.description(text)}"), caption)
 
 
 def _table(block: Block, missing: Mapping[str, str]) -> Table:
@@ -106,10 +113,5 @@ def _remark(text: str) -> Markup:
 
 
 def _missing(figures: Mapping[str, str]) -> Table:
-    return Table("Rows", ["model", "ours", "paper"], [[label, NOT_RUN, text or "–"] for label, text in figures.items()])
-
-
-def _image(path: Path, title: str) -> str:
-    data = base64.b64encode(path.read_bytes()).decode()
-    source = f"data:image/{path.suffix[1:]};base64,{data}"
-    return f'<img src="{source}" alt="{escape(title)}" style="min-width: {_WIDTH_PX}px">'
+    rows = [[label, NOT_RUN, text or "–"] for label, text in figures.items()]
+    return Table("Rows that were not run", ["model", "ours", "paper"], rows)

@@ -31,7 +31,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of a page: SVG text of `glc.report.figures`, or an ``<img>``, and what is written below."""
+    """A figure of a page: SVG text of `glc.report.figures` or `glc.report.svg`, and what is written below."""
 
     svg: str
     caption: str

@@ -1,21 +1,20 @@
 """Top-30 and adaptive top-30 accuracy of the runs of a table as bars (Deneu et al. 2020, Figure 1)."""
 
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from glc.errors import DataError
-from glc.report.figures import PICTURE_WIDTH, picture
+from glc.report.figures import PICTURE_WIDTH, Files, picture
 from glc.report.palette import MODEL, OTHER
 
 MEASURES = {"adaptive top-30": MODEL, "top-30": OTHER}
 """Column behind the name of the split -> colour."""
 
 
-def draw(table: pd.DataFrame, out: Path, title: str = "") -> str:
-    """Draw a bar of each measure for every run to `out` (.png, .svg or .pdf), the best adaptive accuracy first.
+def draw(table: pd.DataFrame, out: Files, title: str = "") -> str:
+    """Draw a bar of each measure for every run to `out` (as of `picture`), the best adaptive accuracy first.
 
     table : columns ``model``, and ``test top-30`` and ``test adaptive top-30``, or those of ``validation`` where the
         labels of the test are not known
@@ -40,6 +39,12 @@ def draw(table: pd.DataFrame, out: Path, title: str = "") -> str:
         ax.margins(x=0.12)
         ax.set_xlabel(f"accuracy on the {split} occurrences")
         figure.legend(loc="outside lower center", ncols=2)
+        figure.set_label("; ".join(_in_words(row, split) for _, row in table.iterrows()))
         if title:
             figure.suptitle(title, fontsize=10)
     return split
+
+
+def _in_words(row, split):
+    """The accuracies of a run."""
+    return f"{row['model']}: " + ", ".join(f"{measure} {row[f'{split} {measure}']:.3f}" for measure in MEASURES)

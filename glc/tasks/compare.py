@@ -190,7 +190,7 @@ class Compare(ProductTask, DatasetTask):
     def results(self) -> list[str]:
         """Where the page and its tables are."""
         page, *tables = (target.path for target in self.published())
-        return [f"comparison {page}", *(f"tables     {path}" for path in tables)]
+        return [f"comparison {page.as_uri()}", *(f"tables     {path}" for path in tables)]
 
 
 def _refuse_other_folds(evaluations: Mapping[str, Evaluate]) -> None:

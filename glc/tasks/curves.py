@@ -13,6 +13,7 @@ class Curves(ExperimentsTask):
     """Pre-training curves of the experiments of `variants`."""
 
     suffixes = (".png",)
+    version = 2
 
     def variants(self) -> dict[str, config.Variant]:
         """Label -> experiment."""
@@ -30,9 +31,10 @@ class Curves(ExperimentsTask):
 
     def write(self, out: Path) -> None:
         from glc.report import curves
+        from glc.report.figures import for_page
 
         histories = {label: task.folder / "history.csv" for label, task in self.requires().items()}
-        scales = curves.draw(histories, out / "table.png", f"{self.title}: {self.subject}")
+        scales = curves.draw(histories, for_page(out / "table.png"), f"{self.title}: {self.subject}")
         storage.note(out, logarithmic=scales)
 
 
@@ -40,6 +42,7 @@ class Losses(ExperimentsTask):
     """Learning curves of the trainings of `groups`."""
 
     suffixes = (".png",)
+    version = 2
 
     def groups(self) -> dict[str, dict[str, tuple[config.Variant, int]]]:
         """Title -> label -> (experiment, fold)."""
@@ -56,9 +59,10 @@ class Losses(ExperimentsTask):
 
     def write(self, out: Path) -> None:
         from glc.report import losses
+        from glc.report.figures import for_page
 
         histories = {
             title: {label: task.folder / "history.csv" for label, task in group.items()}
             for title, group in self.requires().items()
         }
-        losses.draw(histories, out / "table.png", f"{self.title}: {self.subject}")
+        losses.draw(histories, for_page(out / "table.png"), f"{self.title}: {self.subject}")

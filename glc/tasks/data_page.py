@@ -59,12 +59,12 @@ class DataPage(ImageryTask, ProductTask):
         return [Published(Path(self.root) / "reports" / self.subject / self.page_name, self.folder / "index.html")]
 
     def write(self, out: Path) -> None:
-        from glc.report import dataset
+        from glc.report.data_page import contents, page
 
         survey = None if self.survey < 0 else self.survey
         self.status("counting surveys and species", 5)
-        contents = dataset.scan(self.clone(Surveys).folder, survey)
-        candidates = dataset.candidates(contents, survey)
+        counted = contents.scan(self.clone(Surveys).folder, survey)
+        candidates = contents.candidates(counted, survey)
         if candidates.empty:
             raise DataError(
                 f"--survey {self.survey}: found no survey of this id in {self.origin}; leave it out to see one"
@@ -72,10 +72,10 @@ class DataPage(ImageryTask, ProductTask):
         for column, name in ((IMAGE_COLUMN, "image_id"), (SERIES_COLUMN, "series_id")):
             candidates = self.add_own_id(candidates, column, name)
         self.status("drawing", 30)
-        html, facts = dataset.render(self.subject, contents, self.folders, candidates, survey)
+        html, facts = page.render(self.subject, counted, self.folders, candidates, survey)
         (out / "index.html").write_text(html, encoding="utf-8")
         storage.note(out, **facts)
 
     def results(self) -> list[str]:
         """Where the page is."""
-        return [f"page {self.published()[0].path}"]
+        return [f"page {self.published()[0].path.as_uri()}"]

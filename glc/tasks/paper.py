@@ -30,7 +30,8 @@ class PaperTable:
     made : the task whose output holds it once `task` is complete, if that is another one
     labels : label -> the paper's figures, of all its rows
     later : run it when the others are there, because it has a part in common with them that bears another name there
-    blocks : its tables, if they are not the output's ``table.md``; pictures : patterns of its images in the output
+    blocks : its tables, if they are not the output's ``table.md``
+    pictures : patterns of its pictures in the output, SVG files
     """
 
     key: str
@@ -39,7 +40,7 @@ class PaperTable:
     made: Callable[[], GlcTask] | None = None
     labels: dict[str, str] = field(default_factory=dict)
     blocks: "Callable[[Path], list[Block]] | None" = None
-    pictures: Sequence[str] = ("table.png",)
+    pictures: Sequence[str] = ("table.svg",)
     why_not: str = ""
     later: bool = False
 
@@ -139,7 +140,7 @@ class PaperPage(ProductTask):
     def results(self) -> list[str]:
         """Those of the tables, then the page."""
         tables = [line for task in flatten(self.requires()) for line in task.results() if not line.startswith("#")]
-        return [*tables, f"page {self.published()[0].path}"]
+        return [*tables, f"page {self.published()[0].path.as_uri()}"]
 
 
 def _entry(entry: PaperTable, *, run: bool) -> "Entry":

@@ -10,7 +10,10 @@ from glc.applicability import area
 from glc.applicability.space import Space
 from glc.evaluation import evaluate
 from glc.evaluation import species as species_results
+from glc.prediction import decode, sets
+from glc.prediction.blocks import Held
 from glc.report.story import Made, Story
+from tests.helpers import laid_out
 
 NASTY = '<script>alert("1")</script>'
 
@@ -84,11 +87,16 @@ def species(valid, count=40, seed=1):
     ids = np.arange(count) + 100
     table = species_results.by_species(ids, predicted, actual, np.round(share * 3 * valid).astype(int))
     table.insert(1, "name", [NASTY if number == 139 else f"Plantago {number}" for number in table["speciesId"]])
-    group = np.arange(valid) % 2
-    chances = species_results.probabilities(scores, actual, group) if valid > 3 else None
-    empty = pd.DataFrame({name: [] for name in ("low", "high", "pairs", "probability", "rate")})
-    shown = species_results.examples(np.arange(valid), ids, predicted, actual, chances)
-    bins = empty if chances is None else species_results.reliability(chances, actual)
+    rows = species_results.example_rows(np.arange(valid), predicted, actual)
+    chances, bins = None, pd.DataFrame({name: [] for name in ("low", "high", "pairs", "probability", "rate")})
+    if valid > 3:
+        group = np.arange(valid) % 2
+        decoder = decode.make(config.Choice("expected_f1"))
+        learned = sets.statistics(Held(scores, np.zeros(valid)), actual, group, decoder)
+        calibrated = species_results.Calibrated(learned, group, count)
+        at = np.sort(list(rows.values()))
+        chances, bins = calibrated.probabilities(Held(scores[at], np.zeros(len(at))), at), calibrated.reliability()
+    shown = species_results.examples(rows, np.arange(valid), ids, predicted, actual, chances)
     return species_results.SpeciesResults(table, tuple(shown), bins)
 
 
@@ -211,3 +219,9 @@ def make_story():
 def nasty():
     """Text of the data that must not become markup."""
     return NASTY
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pages without the lines of their figures, for tests of words alone."""
+    monkeypatch.setattr("glc.report.figures._inline", laid_out)

@@ -95,6 +95,19 @@ def test_the_tables_are_next_to_the_page(root, tmp_path):
         assert row["low"] == pytest.approx(result.metrics["valid"]["sample_f1_low"])
 
 
+def test_an_experiment_of_fewer_folds_is_named_with_its_number_of_surveys(html, tmp_path):
+    assert "Not all were evaluated on" not in html
+    data = finished.data_of()
+    finished.add(tmp_path, "two", data)
+    finished.add(tmp_path, "one", data, k=6, folds=(0,))
+    scores = {result.name: len(result.surveys) for result in results.finished(tmp_path)}
+    assert scores["one"] < scores["two"]
+    (note,) = re.findall(
+        r"Not all were evaluated on all ([\d,]+) surveys: one on ([\d,]+)\.", written(tmp_path, tmp_path / "out")
+    )
+    assert int(note[1].replace(",", "")) < int(note[0].replace(",", ""))
+
+
 def test_relative_suitability_has_no_f1_on_its_page(tmp_path):
     data = finished.data_of(relative=True)
     finished.add(tmp_path, "everywhere", data)

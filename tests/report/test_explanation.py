@@ -98,8 +98,11 @@ def test_an_experiment_without_tables_says_why_there_are_no_curves(make_story):
     )
     answers = Explanation.made(fitted, [10], measured(fitted), progress=lambda *_: None)
     body = section(page.render(dataclasses.replace(make_story(valid=20, test=5), explanation=answers)), "explained")
-    assert "nothing to permute" in body
-    assert "no response curves" in body
+    assert "there is no importance of inputs to measure" in body
+    assert "no variable to draw a response to" in " ".join(body.split())
+    assert "training mean" not in body
+    (name,) = re.findall("<h3>(.*?)</h3>", body)
+    assert name[0].isupper()
     assert body.count("<svg") == 1
 
 

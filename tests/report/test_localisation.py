@@ -9,7 +9,7 @@ from glc import geo
 from glc.report import localisation
 from glc.report.location import fibonacci
 
-COLOURS = [(217, 234, 243), (196, 78, 82), (223, 227, 231)]
+COLOURS = [(217, 234, 243), (196, 78, 82), (217, 212, 200)]
 """In a zoom, of candidates beneath their labels, the place itself and land."""
 
 

@@ -7,7 +7,7 @@ import pytest
 from matplotlib import image
 
 from glc.errors import ConfigError, DataError
-from glc.report import losses
+from glc.report import losses, svg
 from glc.report.palette import CATEGORIES
 
 COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_f1", "learning_rate")
@@ -35,6 +35,9 @@ def test_every_training_of_every_group_is_drawn(tmp_path):
     losses.draw({"nets": nets, "folds": {"fold 0": write(tmp_path / "f.csv", 1)}}, tmp_path / "two.png", "a title")
     one, two = (image.imread(tmp_path / f"{name}.png")[..., :3] for name in ("one", "two"))
     assert two.shape[0] > 1.5 * one.shape[0]
+    losses.draw({"nets": nets}, tmp_path / "one.svg")
+    said = svg.description((tmp_path / "one.svg").read_text())
+    assert said.count("best validation F1 0.300 in 4 epochs") == 3
     for number, colour in enumerate(CATEGORIES[:4]):
         wanted = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
         seen = (np.abs(one - wanted).max(axis=2) < 0.02).sum()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from glc import config
-from glc.report import figures, maps, page, palette
+from glc.report import figures, maps, page, palette, svg
 from glc.report.sections import scores
 from glc.report.sections.settings import as_toml
 from tests.report.test_page import text_of
@@ -146,7 +146,7 @@ def test_figures_are_never_scaled_below_legible_text(html):
         r'viewBox="0 0 ([\d.]+) [^"]*" style="min-width:(\d+)px(.*?)</svg>', html, re.S
     ):
         sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", drawn)]
-        assert int(least) / float(width) * min(sizes) >= figures.LEGIBLE - 0.1
+        assert int(least) / float(width) * min(sizes) >= svg.LEGIBLE - 0.1
         assert float(width) <= 72 * figures.WIDTH + 0.1
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from glc import config
-from glc.report import figures, page, templates
+from glc.report import page, templates
 from glc.report.other_split import OtherSplit
 from glc.report.sections import data, learning, neighbours, settings
 
@@ -36,12 +36,6 @@ def rendered(make_story):
     """Each variant's story and its page."""
     stories = {name: make_story(**options) for name, options in VARIANTS.items()}
     return {name: (story, page.render(story)) for name, story in stories.items()}
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Pages without the lines of their figures, which take most of the time, for tests of words alone."""
-    monkeypatch.setattr(figures, "_inline", lambda figure, alt: "<svg></svg>")
 
 
 def text_of(html):

@@ -15,7 +15,7 @@ from glc import config, registry, results, storage
 from glc.config import Variant
 from glc.errors import ConfigError, DataError
 from glc.evaluation import evaluate
-from glc.report import runs
+from glc.report import runs, svg
 from glc.report.papers import Paper, Reported
 from glc.tasks import paper
 from glc.tasks.base import DatasetTask
@@ -118,6 +118,8 @@ def test_figure_1_of_2020_is_published_with_table_1(tmp_path):
     table = pd.DataFrame({"model": labels, "test top-30": [0.2, 0.3], "test adaptive top-30": [0.2, 0.1]})
     assert runs.draw(table, tmp_path / "runs.svg") == "test"
     text = (tmp_path / "runs.svg").read_text()
+    assert svg.description(text).count("adaptive top-30 0.") == len(table)
+    text = text[text.index("</metadata>") :]
     assert [text.count(word) for word in ("run 1", "run $2", "0.200", "0.300", "0.100")] == [1, 1, 2, 1, 1]
     validation = table.rename(columns=lambda name: name.replace("test", "validation"))
     validation["test top-30"] = np.nan
@@ -218,6 +220,17 @@ def test_alternatives_learn_from_all_rows_of_the_paper_within_limits():
     assert ranks == [4, 8, 32]
     alone = dsgt_2024.Alternatives(dataset=TINY, sources=("train",))
     assert alone.identity != table.identity
+
+
+def test_fewer_pairs_of_tile2vec_hold_for_every_table_of_the_page_and_its_rows_say_so():
+    page = dsgt_2024.Paper(dataset=TINY, pairs=1_000)
+    rows = [row for entry in page.entries() if entry.key in ("3", "4") for row in entry.task.rows()]
+    pretrained = [row for row in rows if config.load(row.experiment).pretrain.name == "tile2vec"]
+    assert {config.load(row.experiment).pretrain.options["pairs"] for row in pretrained} == {1_000}
+    assert len(pretrained) == 2 * 5 + 2
+    assert all("(1,000 pairs)" in row.label for row in pretrained)
+    full = {str(row.experiment) for row in dsgt_2024.Table4(dataset=TINY).rows()}
+    assert {"tile2vec", "tile2vec+train.freeze=true"} <= full  # what else is run under these names counts here too
 
 
 def test_table_3_trains_each_model_once_for_both_decoders():
@@ -564,7 +577,7 @@ def test_the_page_of_a_paper_shows_what_was_run_and_marks_what_was_not(root):
     task = SmallPaper(root=root, dataset=TINY, tables="1,2")
     run(task)
     place = Path(root) / "papers/virtual-tiny/small-paper.html"
-    assert task.results()[-1] == f"page {place}"
+    assert task.results()[-1] == f"page {place.as_uri()}"
     html = place.read_text()
     assert "2 of 3 tables and figures were run on virtual-tiny. Not run: Table 3." in html
     assert html.count('<th class="wrap">top 5</th>') == 3

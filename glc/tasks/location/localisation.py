@@ -103,6 +103,7 @@ class LocationErrors(LocalisationTask):
     and ``gallery.parquet``; also published in the encoder's folder of ``ROOT/location/<imagery>``.
     """
 
+    version = 2
     sections = ("localisation",)
 
     def requires(self) -> Requirements:
@@ -130,6 +131,7 @@ class LocationErrors(LocalisationTask):
     def write(self, out: Path) -> None:
         from glc.location.localisation import errors
         from glc.report import localisation as pictures
+        from glc.report.figures import for_page
 
         clock, wanted = Clock(self), self.settings.localisation
         result = errors.localise(
@@ -145,7 +147,7 @@ class LocationErrors(LocalisationTask):
         )
         result.save(out)
         title = f"Geo-localisation among {len(result.land):,} places {result.spacing_km:.0f} km apart"
-        pictures.error_map(out / "errors.png", result.queries, result.gallery_on_land, title)
+        pictures.error_map(for_page(out / "errors.png"), result.queries, result.gallery_on_land, title)
         storage.note(out, **result.facts, seconds_of=clock.seconds)
 
 

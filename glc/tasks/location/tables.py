@@ -61,6 +61,8 @@ class LocationPictures(BenchmarksTask, ProductTask):
     the encoders that have a checkpoint for all targets.
     """
 
+    version = 2
+
     def requires(self) -> DownstreamPredictions:
         return self.predictions("location")
 
