@@ -78,7 +78,7 @@ def add(root, name, data, level="global", k=4, split="0", folds=(0, 1), truth=No
 
         def measure_relative(out):
             suitability.write(scores, data, out, resamples=50, scheme=scheme)
-            per_species.write(per_species.of_records(out), names, out)
+            per_species.write(suitability.by_species(out), names, out)
 
         folder = output(root, "Evaluate", identity, measure_relative, [*needs, scores], **facts)
     else:
@@ -88,8 +88,7 @@ def add(root, name, data, level="global", k=4, split="0", folds=(0, 1), truth=No
         )
 
         def measure(out):
-            evaluate.write(predictions, scores, data, out, truth, scheme=scheme)
-            per_species.write(per_species.of_surveys(scores, data), names, out)
+            evaluate.write(predictions, scores, data, out, truth, scheme=scheme, names=names)
 
         folder = output(root, "Evaluate", identity, measure, [*needs, predictions, scores], **facts)
     path = root / place

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from glc import config, results
-from glc.cli import commands, doctor, experiments
+from glc.cli import doctor, experiments, runs
 from glc.cli.commands import app
 from glc.config import paths
 from glc.errors import ConfigError
@@ -159,7 +159,7 @@ def test_a_dry_run_lists_the_tasks_and_runs_none(tmp_path):
 
 def test_a_run_hands_repair_on_to_luigi(monkeypatch):
     handed = []
-    monkeypatch.setattr(commands, "_luigi", lambda task, options, more, verbose: handed.append(more))
+    monkeypatch.setattr(runs, "luigi", lambda task, options, more, verbose: handed.append(more))
     glc("run", "votes")
     glc("run", "votes", "--repair")
     assert ["--machine-repair" in more for more in handed] == [False, True]

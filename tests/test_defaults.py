@@ -127,7 +127,7 @@ OWN = {
     "glc.neighbours.kernels:Options": {
         "scales_m": (96_000, 48_000, 24_000, 12_000, 6_000, 3_000), "po": True, "training": "block",
     },
-    "glc.ensembles.stack:FitOptions": {
+    "glc.ensembles.fit_options:FitOptions": {
         "surveys": 10_000, "best": 100, "sampled": 50, "bins": 60, "penalty": 1e-3, "frequency": True, "seed": 0,
         "fit": "weights", "candidates": 200, "scales_m": CLUSTERS, "trees": 100, "depth": 4, "learning_rate": 0.1,
         "least": 20.0,

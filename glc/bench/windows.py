@@ -10,7 +10,7 @@ import rasterio
 from rasterio.windows import Window
 from scipy.fft import dctn
 
-from glc.bench.stage import Facts
+from glc.bench.stage import Facts, Way
 from glc.covariates import Raster
 from glc.errors import DataError
 from glc.etl import tiles
@@ -99,3 +99,6 @@ def _thinned(folder, wanted):
 def _window(source, place):
     row, col = source.index(place.lon, place.lat)
     return Window(col - SIZE // 2, row - SIZE // 2, SIZE, SIZE)
+
+
+WAYS = (Way(OURS, ours), Way(PER_SURVEY, per_survey), Way(ONLY_READ, only_read))

@@ -64,7 +64,7 @@ def candidates(matrices, total, fold, places, surroundings, size, actual=None):
 def features(cases, weights, counts, po_counts, without=()):
     """What the trees see of `Candidates`: features (n C, d) float32 and the stack's log-odds (n C,).
 
-    weights : `stack.Weights`; counts : `stack.Counts`; po_counts : (m,) presence-only records of each species
+    weights : `weights.Weights`; counts : `weights.Counts`; po_counts : (m,) presence-only records of each species
     without : folds whose labels are not looked at; neither are those of a survey's own fold
     """
     n, size = cases.columns.shape

@@ -70,7 +70,7 @@ class Surroundings:
             for source, records in enumerate(sources):
                 if not len(records.points):
                     continue
-                sums = kernel(points, records.points, scale) @ records.counts
+                sums = kernel(points, records.tree, scale) @ records.counts
                 near = np.flatnonzero(np.diff(sums.indptr))  # most folds are far away
                 if len(near):
                     dense = sums[near].toarray()

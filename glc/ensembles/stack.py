@@ -15,62 +15,26 @@ What stays, as in all stacking: the members that scored the other folds were tra
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
-from annotated_types import Ge
 from scipy import sparse
-from scipy.optimize import minimize
-from scipy.special import expit, logit
 
-from glc import config, labels, storage
+from glc import config, storage
 from glc import scores as score_tables
-from glc.config import EACH_ONCE, SOME, Count, NotNegative, Positive, Rate, Seed, section
-from glc.ensembles import boosted, calibration
+from glc.config import EACH_ONCE, SOME, section
+from glc.ensembles import blocks, boosted
 from glc.ensembles._base import MODEL, Ensemble, Joiner, Members
-from glc.errors import ConfigError, DataError
+from glc.ensembles.fit_options import FitOptions
+from glc.ensembles.pairs import Pairs, sample, total_share
+from glc.ensembles.weights import Counts, Weights, apply, fit_weights
+from glc.errors import ConfigError
 from glc.registry import models
 from glc.surveys import TEST, SurveyData
 from glc.types import Facts, Say
-
-
-@section
-class FitOptions:
-    """Of the fit."""
-
-    surveys: Count = 10_000
-    """Validation surveys that are learned from, at most, drawn evenly."""
-    best: Count = 100
-    """Of each survey, the pairs with its present species and with its `best` highest mean scores are all learned
-    from."""
-    sampled: Count = 50
-    """Pairs drawn among all others of a survey, weighted up to represent them."""
-    bins: Annotated[int, Ge(3)] = 60
-    """Bins of a member's calibration curve, equal in log score."""
-    penalty: NotNegative = 0.001
-    """Penalty of the squared distance of the weights from equal shares, added to the mean loss of an occurrence."""
-    frequency: bool = True
-    """Whether the species' frequency is a term."""
-    seed: Seed = 0
-    """Seed of the draws."""
-    fit: Literal["weights", "boosted"] = "weights"
-    """weights; or boosted: trees on top of them, with the options below."""
-    candidates: Count = 200
-    """Species per survey that the trees see, those with the highest mean scores."""
-    scales_m: Annotated[tuple[Positive, ...], SOME] = (3_000, 6_000, 12_000, 24_000, 48_000)
-    """Gaussian scales of the records around a survey that the trees see, metres."""
-    trees: Count = 100
-    """Trees of the boosting."""
-    depth: Count = 4
-    """Maximum depth of the trees."""
-    learning_rate: Rate = 0.1
-    """Share of each tree's step that is taken."""
-    least: NotNegative = 20.0
-    """Minimum weight of a leaf (sum of the Hessian)."""
 
 
 @models.register("stack")
@@ -137,134 +101,6 @@ def check_member(
                 )
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Pairs (survey, species) to learn from, p of them.
-
-    scores : (p, K) float32 of the members, 0 where a member has none; column : (p,) of the species; fold : (p,) of the
-    survey; weight : (p,) pairs that each stands for; held : (p,) bool, whether the survey holds the species
-    """
-
-    scores: np.ndarray
-    column: np.ndarray
-    fold: np.ndarray
-    weight: np.ndarray
-    held: np.ndarray
-
-    def where(self, mask):
-        """The pairs of `mask`."""
-        return Pairs(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
-
-    @staticmethod
-    def join(parts):
-        """One Pairs of several."""
-        parts = list(parts)
-        return Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in Pairs.__dataclass_fields__))
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Surveys and occurrences of each training fold: `surveys` (folds,), `species` (folds, m)."""
-
-    surveys: np.ndarray
-    species: np.ndarray
-
-    def terms(self, *without):
-        """Logit (m,) of the species' frequency in all folds but those `without`, one survey with half of it added."""
-        seen = np.setdiff1d(np.arange(len(self.surveys)), without)
-        return logit((self.species[seen].sum(axis=0) + 0.5) / (self.surveys[seen].sum() + 1))
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A fitted stack: a `curves.Curve` and a weight for each member, the slope of the frequency, the intercept."""
-
-    curves: tuple[calibration.Curve, ...]
-    members: np.ndarray
-    frequency: float
-    intercept: float
-
-
-def sample(matrices, actual, fold, options, rng):
-    """Pairs of the surveys of one fold: `matrices`, the members' scores (n, m) CSR; `actual` (n, m) boolean CSR."""
-    n, m = actual.shape
-    total = total_share(matrices)
-    held = actual.toarray()
-    best = min(options.best, m)
-    chosen = held.copy()
-    np.put_along_axis(chosen, np.argpartition(-total, best - 1, axis=1)[:, :best], True, axis=1)
-    # columns are drawn whatever the labels are, and count only where they hit one of the others: each of these then
-    # stands for m / sampled pairs on average
-    drawn = np.sort(rng.integers(m, size=(n, options.sampled)), axis=1)
-    row = np.repeat(np.arange(n), options.sampled)
-    other = ~chosen[row, drawn.ravel()]
-    rows = np.concatenate([np.nonzero(chosen)[0], row[other]])
-    columns = np.concatenate([np.nonzero(chosen)[1], drawn.ravel()[other]])
-    weight = np.where(np.arange(len(rows)) < chosen.sum(), 1.0, m / options.sampled)
-    values = np.stack([np.asarray(matrix[rows, columns]).ravel() for matrix in matrices], axis=1).astype(np.float32)
-    return Pairs(values, columns, np.full(len(rows), fold), weight, held[rows, columns])
-
-
-def fit_weights(pairs, counts, options, without=()):
-    """Weights from the `pairs` of all folds but `without`, and from `counts` of all but those and the pair's own."""
-    pairs = pairs.where(~np.isin(pairs.fold, without))
-    if not pairs.held.any():
-        raise DataError(f"stack: no occurrence in the {len(pairs.held)} validation pairs; run more folds")
-    fitted = tuple(calibration.fit(scores, pairs.held, pairs.weight, options.bins) for scores in pairs.scores.T)
-    features = [curve(scores) for curve, scores in zip(fitted, pairs.scores.T, strict=True)]
-    if options.frequency:
-        term = np.empty(len(pairs.fold), np.float32)
-        for fold in np.unique(pairs.fold):
-            at = pairs.fold == fold
-            term[at] = counts.terms(*without, fold)[pairs.column[at]]
-        features.append(term)
-    k = len(fitted)
-    start = np.zeros(len(features) + 1)
-    start[:k] = 1 / k
-    bounds = [(0, None)] * k + [(None, None)] * (len(start) - k)
-    x = np.column_stack([*features, np.ones(len(pairs.fold))])
-    # the loss an occurrence: a penalty means the same however few of the pairs are held
-    weight = pairs.weight / pairs.weight[pairs.held].sum()
-
-    def loss(beta):
-        z = x @ beta
-        gap = beta[:k] - 1 / k
-        value = weight @ (np.logaddexp(0, z) - pairs.held * z) + options.penalty * gap @ gap
-        slope = x.T @ (weight * (expit(z) - pairs.held))
-        slope[:k] += 2 * options.penalty * gap
-        return value, slope
-
-    optimum = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
-    return Weights(fitted, optimum.x[:k], float(optimum.x[k]) if options.frequency else 0.0, float(optimum.x[-1]))
-
-
-def apply(weights, matrices, frequency):
-    """Stacked probabilities (n, m) float32, dense.
-
-    matrices : the members' scores (n, m) CSR; frequency : (m,), see `Counts.terms`
-    """
-    n = matrices[0].shape[0]
-    z = np.tile((weights.intercept + weights.frequency * frequency).astype(np.float32), (n, 1))
-    for curve, weight, matrix in zip(weights.curves, weights.members, matrices, strict=True):
-        if weight > 0:
-            matrix = matrix.tocsr()
-            row = np.repeat(np.arange(n), np.diff(matrix.indptr))
-            z += np.float32(weight * curve.missing)
-            z[row, matrix.indices] += np.float32(weight) * (curve(matrix.data) - np.float32(curve.missing))
-    return expit(z)
-
-
-def total_share(matrices):
-    """Sum (n, m) of the members' scores, each survey's divided by their sum."""
-    return sum((_shares(matrix) for matrix in matrices[1:]), _shares(matrices[0])).toarray()
-
-
-def _shares(matrix):
-    """Rows of a CSR matrix divided by their sums."""
-    total = np.asarray(matrix.sum(axis=1)).ravel()
-    return sparse.diags((1 / np.where(total > 0, total, 1)).astype(np.float32)) @ matrix
-
-
 def write(
     folders: Sequence[Path],
     data: SurveyData,
@@ -282,16 +118,16 @@ def write(
     data : `glc.surveys.SurveyData`; keep : highest scores kept for each survey
     The manifest carries, under ``model_facts``, the weights for each fold and for the ``test``.
 
-    Only `ROWS` surveys of each member are in memory at once, and the pairs that are learned from.
+    Only `blocks.ROWS` surveys of each member are in memory at once, and the pairs that are learned from.
     """
     folds = list(folds)
-    counts = count(data)
+    counts = Counts.of(data)
     every = sum(counts.surveys[fold] for fold in folds)
     share = min(1.0, options.surveys / max(every, 1))
     pairs, per_block = [], []
     trees = boosted.Trees(data, counts, options) if options.fit == "boosted" else None
-    for number, (surveys, fold, matrices) in enumerate(_blocks([folder / "valid" for folder in folders], data)):
-        progress(f"stack: drawing pairs of {len(surveys)} surveys", 30 * number * ROWS // max(every, 1))
+    for number, (surveys, fold, matrices) in enumerate(blocks.read([folder / "valid" for folder in folders], data)):
+        progress(f"stack: drawing pairs of {len(surveys)} surveys", 30 * number * blocks.ROWS // max(every, 1))
         rng = np.random.default_rng([options.seed, number])
         chosen = np.flatnonzero(rng.random(len(surveys)) < share) if share < 1 else np.arange(len(surveys))
         rows = data.rows_of(surveys[chosen], data.train_name)
@@ -307,7 +143,7 @@ def write(
     for done, fold in enumerate([*folds, TEST]):
         progress(f"stack: weights for {'the test' if fold == TEST else f'fold {fold}'}", 30 + 20 * done // len(folds))
         fitted[fold] = fit_weights(pairs, counts, options, () if fold == TEST else (fold,))
-        facts["test" if fold == TEST else str(fold)] = _weight_facts(fitted[fold], names)
+        facts["test" if fold == TEST else str(fold)] = fitted[fold].facts(names)
     if trees:
         trees.fit(boosted.Candidates.join(per_block), fitted, progress)
         del per_block
@@ -316,7 +152,7 @@ def write(
     written = {}
     for split in ("valid", "test"):
         parts, done = [], 0
-        for surveys, fold, matrices in _blocks([folder / split for folder in folders], data):
+        for surveys, fold, matrices in blocks.read([folder / split for folder in folders], data):
             progress(f"stack: scoring the {split} surveys", 80)
             # tests may share ids, and are in the order of the data
             in_test, done = data.test[done : done + len(surveys)], done + len(surveys)
@@ -336,15 +172,6 @@ def write(
     return facts
 
 
-def count(data: SurveyData) -> Counts:
-    """The `Counts` of all training folds of a dataset."""
-    per_fold = [data.labels_of(data.valid(fold)) for fold in range(int(data.places["fold"].max()) + 1)]
-    return Counts(
-        np.array([matrix.shape[0] for matrix in per_fold]),
-        np.stack([np.asarray(matrix.sum(axis=0, dtype=np.int64)).ravel() for matrix in per_fold]),
-    )
-
-
 _WEIGHTS, _TREES = "stack.npz", "trees.json"
 
 
@@ -352,10 +179,7 @@ def save(fold: int, weights: Weights, trees: boosted.Trees | None, folder: Path)
     """Write what joins the members' scores of the surveys of `fold`: `restore` reads it."""
     own = folder / str(fold)
     own.mkdir(parents=True)
-    arrays = {"members": weights.members, "frequency": weights.frequency, "intercept": weights.intercept}
-    for number, curve in enumerate(weights.curves):
-        arrays |= {f"x{number}": curve.x, f"y{number}": curve.y, f"missing{number}": curve.missing}
-    np.savez(own / _WEIGHTS, **arrays)
+    weights.save(own / _WEIGHTS)
     if trees:
         trees.save(fold, own / _TREES)
 
@@ -363,13 +187,8 @@ def save(fold: int, weights: Weights, trees: boosted.Trees | None, folder: Path)
 def restore(folder: Path, data: SurveyData, options: FitOptions, keep: int, fold: int = TEST) -> Joiner:
     """The stack for surveys of `fold`, for the members' scores of any places."""
     folder = folder / str(fold)
-    with np.load(folder / _WEIGHTS, allow_pickle=False) as arrays:
-        curves = tuple(
-            calibration.Curve(arrays[f"x{number}"], arrays[f"y{number}"], float(arrays[f"missing{number}"]))
-            for number in range(len(arrays["members"]))
-        )
-        weights = Weights(curves, arrays["members"], float(arrays["frequency"]), float(arrays["intercept"]))
-    counts = count(data)
+    weights = Weights.load(folder / _WEIGHTS)
+    counts = Counts.of(data)
     trees = boosted.Trees(data, counts, options) if options.fit == "boosted" else None
     if trees:
         trees.restore(fold, folder / _TREES)
@@ -377,8 +196,8 @@ def restore(folder: Path, data: SurveyData, options: FitOptions, keep: int, fold
 
     def join(matrices: Sequence[sparse.csr_matrix], places: pd.DataFrame) -> sparse.csr_matrix:
         parts = [sparse.csr_matrix((0, len(data.species)), dtype=np.float32)]
-        for start in range(0, len(places), ROWS):
-            rows = slice(start, start + ROWS)
+        for start in range(0, len(places), blocks.ROWS):
+            rows = slice(start, start + blocks.ROWS)
             own = [matrix[rows] for matrix in matrices]
             chances = apply(weights, own, term)
             if trees:
@@ -388,36 +207,3 @@ def restore(folder: Path, data: SurveyData, options: FitOptions, keep: int, fold
         return sparse.vstack(parts, format="csr")
 
     return join
-
-
-ROWS = 512
-"""Surveys that are worked on at once."""
-
-
-def _blocks(folders, data):
-    """Blocks of the members' score tables, in step: (survey ids, folds, [CSR over the dataset's species])."""
-    tables = [_read_blocks(folder, data.species) for folder in folders]
-    for parts in zip(*tables, strict=True):
-        surveys, fold, _ = parts[0]
-        for folder, (other, other_fold, _) in zip(folders, parts, strict=True):
-            if not (np.array_equal(surveys, other) and np.array_equal(fold, other_fold)):
-                raise DataError(f"{folder}: surveys or folds differ from {folders[0]}; score all members with one data")
-        yield surveys, fold, [matrix for _, _, matrix in parts]
-
-
-def _read_blocks(folder, species):
-    own = np.load(folder / "species.npy")
-    for batch in pq.ParquetFile(folder / "part-0.parquet").iter_batches(batch_size=ROWS):
-        lists, values = batch["species"], batch["score"]
-        indptr = np.concatenate([[0], np.cumsum(lists.value_lengths().to_numpy())])
-        columns = np.searchsorted(own, lists.flatten().to_numpy())
-        matrix = sparse.csr_matrix(
-            (values.flatten().to_numpy(), columns, indptr), (batch.num_rows, len(own)), copy=True
-        )
-        matrix.sort_indices()
-        yield batch["surveyId"].to_numpy(), batch["fold"].to_numpy(), labels.widen(matrix, own, species)
-
-
-def _weight_facts(weights, names):
-    members = {name: round(float(weight), 4) for name, weight in zip(names, weights.members, strict=True)}
-    return {"members": members, "frequency": round(weights.frequency, 4), "intercept": round(weights.intercept, 4)}

@@ -82,7 +82,9 @@ def _started(master: str, memory: str, shuffle_partitions: int) -> "SparkSession
     if address:
         os.environ.setdefault("SPARK_LOCAL_IP", address)
         builder = builder.config("spark.driver.host", address).config("spark.driver.bindAddress", address)
-    if not local:
+    if local:
+        builder = builder.config("spark.python.daemon.module", "glc.etl.python_workers")
+    else:
         os.environ.setdefault("SPARK_EXECUTOR_MEMORY", memory)  # weaker than spark-defaults.conf
     handler = signal.getsignal(signal.SIGINT)
     spark = builder.getOrCreate()

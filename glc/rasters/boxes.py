@@ -14,6 +14,7 @@ from rasterio.errors import RasterioIOError
 from glc.errors import ConfigError
 from glc.rasters import grids, windows
 from glc.rasters.grids import spans_globe
+from glc.rasters.reader import Reader
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Boxes:
         return start, stop
 
     def _box(self, reader, top, left, height, width):
-        """`grids.Reader.box`; where the raster spans the globe, columns beyond its edge are those of the other side."""
+        """`Reader.box`; where the raster spans the globe, columns beyond its edge are those of the other side."""
         if not self.wraps:
             return reader.box(top, left, height, width)
         cols, parts, col = self.grid.shape[1], [], left
@@ -156,7 +157,7 @@ class Boxes:
         return [Column(band.name, number, "map", (None,), length, dtype)]
 
     def _means(self):
-        with self.grid.open() as reader:
+        with Reader(self.grid) as reader:
             means = reader.means()
             shares = {i: reader.shares(i) for i, band in enumerate(self.grid.bands) if band.classes}
         for i, share in shares.items():

@@ -17,6 +17,7 @@ from rasterio.errors import RasterioIOError
 from glc.covariates import Raster
 from glc.rasters import grids
 from glc.rasters.boxes import Boxes
+from glc.rasters.reader import Reader
 from glc.rasters.values import at_pixels
 from glc.types import StrPath
 
@@ -129,7 +130,7 @@ class RasterCutter:
         state = np.where(edge, _EDGE, _OK).astype(np.int8)
         causes = {}
         limit = self.memory // 2 // (_BYTES_A_VALUE * len(boxes.planes) + _BYTES_A_PIXEL)
-        with rasterio.Env(GDAL_CACHEMAX=self.memory // 2), grid.open() as reader:
+        with rasterio.Env(GDAL_CACHEMAX=self.memory // 2), Reader(grid) as reader:
             pending = groups(top, left, grid, size, limit)[::-1]
             while pending:
                 group = pending.pop()

@@ -1,12 +1,10 @@
-"""The pixel grids of a covariate's GeoTIFFs: which bands share one, where a place falls, any box of it as floats.
+"""The pixel grids of a covariate's GeoTIFFs: which bands share one, and where a place falls.
 
-A box may hang over the grid's edge: what is beyond has no value, as nodata has none. Files in another CRS than the
-covariate's, and files that are turned, are warped on reading.
+Files in another CRS than the covariate's, and files that are turned, are warped on reading (`glc.rasters.reader`).
 """
 
-import contextlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,18 +12,14 @@ import numpy as np
 import rasterio
 from numpy.typing import ArrayLike
 from rasterio.crs import CRS
-from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.transform import rowcol
-from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
-from rasterio.windows import Window
 
 from glc.covariates._base import Raster, column_name, natural
 from glc.errors import DataError
+from glc.rasters import warp
 from glc.types import StrPath
-
-_MEAN_PIXELS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -88,123 +82,6 @@ class Grid:
         row, col = (np.asarray(x, float) for x in at)
         inside = known & (row >= 0) & (row < self.shape[0]) & (col >= 0) & (col < self.shape[1])
         return np.where(inside, row, -1).astype(np.int64), np.where(inside, col, -1).astype(np.int64)
-
-    @contextlib.contextmanager
-    def open(self) -> Iterator["Reader"]:
-        """Yield a `Reader` of the grid's bands."""
-        with contextlib.ExitStack() as stack:
-            yield Reader(self, stack)
-
-
-class Reader:
-    """The open files of a grid."""
-
-    def __init__(self, grid: Grid, stack: contextlib.ExitStack) -> None:
-        self.grid = grid
-        self.files: dict[str, tuple[list[int], list[Band]]] = {}
-        """Path -> numbers of the grid's bands that it has a part of, and its own bands, in the same order."""
-        for number, band in enumerate(grid.bands):
-            for member in band.months or (band,):
-                numbers, members = self.files.setdefault(member.path, ([], []))
-                numbers.append(number)
-                members.append(member)
-        self._plain = len(self.files) == 1 and not any(band.months for band in grid.bands)  # nothing to put together
-        self.open = {path: stack.enter_context(_opened(path, grid, bands)) for path, (_, bands) in self.files.items()}
-
-    def box(self, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """Values and which of them are valid: two arrays (bands, height, width); invalid values are arbitrary.
-
-        The type is float32, or float64 where a band's numbers need it; scale and offset are applied.
-        """
-        rows, cols = self.grid.shape
-        inside = top >= 0 and left >= 0 and top + height <= rows and left + width <= cols
-        if inside and self._plain:
-            (path, (_, members)), *_ = self.files.items()
-            return self._read(self.open[path], members, Window(left, top, width, height))
-        values = np.zeros((len(self.grid.bands), height, width), value_type(self.grid.bands))
-        valid = np.zeros(values.shape, bool)
-        above, before = max(0, -top), max(0, -left)
-        high, wide = min(top + height, rows) - top - above, min(left + width, cols) - left - before
-        if high > 0 and wide > 0:
-            inside = (slice(above, above + high), slice(before, before + wide))
-            window = Window(left + before, top + above, wide, high)
-            seen = set()
-            for path, (numbers, members) in self.files.items():
-                read = self._read(self.open[path], members, window)
-                for number, band_values, band_valid in zip(numbers, *read, strict=True):
-                    at = (number, *inside)
-                    if number not in seen:
-                        values[at], valid[at] = band_values, band_valid
-                    else:  # another month of the year
-                        values[at] += band_values
-                        valid[at] &= band_valid
-                    seen.add(number)
-            for number, band in enumerate(self.grid.bands):
-                if band.months:
-                    values[(number, *inside)] /= len(band.months)
-        return values, valid
-
-    def _read(self, source, bands, window):
-        indexes = [band.index for band in bands]
-        raw = source.read(indexes, window=window)
-        scaled = any((source.scales[index - 1], source.offsets[index - 1]) != (1, 0) for index in indexes)
-        values = raw.astype(value_type(self.grid.bands), copy=scaled)
-        valid = np.ones(raw.shape, bool)
-        for i, band in enumerate(bands):
-            nodata = source.nodatavals[band.index - 1]
-            nodata = self.grid.nodata if nodata is None else nodata
-            if nodata is not None:
-                np.not_equal(raw[i], raw.dtype.type(nodata) if raw.dtype.kind == "f" else nodata, out=valid[i])
-            elif self.grid.warped:  # the alpha band; as a mask it is not told of
-                valid[i] = source.read(source.count, window=window) > 0
-            elif source.mask_flag_enums[band.index - 1] != [MaskFlags.all_valid]:
-                valid[i] = source.read_masks(band.index, window=window) > 0
-            scale, offset = source.scales[band.index - 1], source.offsets[band.index - 1]
-            if (scale, offset) != (1, 0):
-                values[i] = values[i] * scale + offset
-            if band.classes:
-                valid[i] &= np.isin(raw[i], band.classes)
-        if raw.dtype.kind == "f" and not _all_finite(values):  # integers are finite
-            valid &= np.isfinite(values)
-        return values, valid
-
-    def means(self) -> np.ndarray:
-        """Mean of each band's valid values, (bands,) float64: over all blocks of a small raster.
-
-        Of a large one over blocks that are evenly spread and make 4 million pixels. For categorical bands there are
-        `shares`. A DataError names a band without a valid pixel.
-        """
-        total, count = np.zeros(len(self.grid.bands)), np.zeros(len(self.grid.bands))
-        for values, valid in self._sample():
-            total += np.where(valid, values, 0).sum(axis=(1, 2), dtype=float)
-            count += valid.sum(axis=(1, 2))
-        for band, valid_pixels in zip(self.grid.bands, count, strict=True):
-            if not valid_pixels:
-                raise DataError(
-                    f"{band.path}: band {band.index} has no valid pixel among those tried; are its "
-                    "nodata value, its classes and the file as they should be?"
-                )
-        return total / count
-
-    def shares(self, number: int) -> np.ndarray:
-        """Share of each class among the valid pixels of the band of that `number` (from 0): (classes,) float64."""
-        classes = self.grid.bands[number].classes
-        count = np.zeros(len(classes))
-        for values, valid in self._sample():
-            pixels = values[number][valid[number]]
-            count += [(pixels == code).sum() for code in classes]
-        return count / count.sum()
-
-    def _sample(self):
-        wide = self.grid.block[1]
-        high = min(self.grid.block[0], max(1, _MEAN_PIXELS // wide))  # a file may be one single block
-        down, across = -(-self.grid.shape[0] // high), -(-self.grid.shape[1] // wide)
-        wanted = max(1, min(down * across, _MEAN_PIXELS // (high * wide)))
-        for i in np.unique(np.linspace(0, down * across - 1, wanted).round().astype(int)):
-            top, left = i // across * high, i % across * wide
-            rows, cols = min(high, self.grid.shape[0] - top), min(wide, self.grid.shape[1] - left)
-            with contextlib.suppress(RasterioIOError):  # a damaged block is told of when a survey needs it
-                yield self.box(int(top), int(left), int(rows), int(cols))
 
 
 def find(covariate: Raster, folders: Iterable[StrPath]) -> list[Grid]:
@@ -293,12 +170,6 @@ def _check_areas(grids, covariate):
             )
 
 
-def _all_finite(values):
-    """Whether one pass finds all of `values` finite; if they are but their sum overflows, it does not."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(values.sum()))
-
-
 def value_type(bands):
     """float32 where it holds all values of the bands' types exactly, else float64."""
     return np.result_type(np.float32, *(np.dtype(band.dtype) for band in bands))
@@ -323,7 +194,7 @@ def _describe(path, covariate, number):
                 bands.append(Band(column_name(name), str(path), index, dtype, classes))
             shape, block, transform = source.shape, source.block_shapes[0], source.transform
             if warped:
-                with _warped(source, crs, bands, nodata) as vrt:
+                with warp.warped(source, crs, nodata, categorical=any(band.classes for band in bands)) as vrt:
                     shape, block, transform = vrt.shape, vrt.block_shapes[0], vrt.transform
             return (tuple(shape), tuple(block), transform, crs, warped, nodata), bands
     except RasterioIOError as error:
@@ -370,35 +241,3 @@ def _named(grids, covariate):
         raise DataError(f"{bands[0].path}: bands of covariate {covariate.name!r} share a name: {sorted(names)}")
     renamed = iter(names)
     return [replace(grid, bands=tuple(replace(band, name=next(renamed)) for band in grid.bands)) for grid in grids]
-
-
-@contextlib.contextmanager
-def _opened(path, grid, bands):
-    with contextlib.ExitStack() as stack:
-        source = stack.enter_context(rasterio.open(path))
-        if grid.warped:
-            source = stack.enter_context(_warped(source, grid.crs, bands, grid.nodata))
-        yield source
-
-
-def _warped(source, crs, bands, nodata):
-    categorical = any(band.classes for band in bands)
-    nodata = source.nodata if source.nodata is not None else nodata
-    # without nodata, what the warp does not reach would read as zero: an alpha band tells it apart
-    gaps = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
-    resampling = Resampling.nearest if categorical else Resampling.bilinear
-    return WarpedVRT(source, crs=crs, resampling=resampling, **gaps, **_upright(source, crs))
-
-
-def _upright(source, crs):
-    """Options of a `WarpedVRT` to `crs` that only flips or turns its source; none where pixels must be resampled."""
-    if CRS.from_user_input(crs) != source.crs:
-        return {}
-    own = source.transform
-    if own.b or own.d:
-        # GDAL would take a turned raster of 40 x 50 for one of another resolution, and blur it
-        return {"XSCALE": 1, "YSCALE": 1}
-    # GDAL itself leaves east in the west; the pixels are the same ones, in another order
-    west, north = min(own.c, own.c + own.a * source.width), max(own.f, own.f + own.e * source.height)
-    transform = rasterio.Affine(abs(own.a), 0, west, 0, -abs(own.e), north)
-    return {"transform": transform, "width": source.width, "height": source.height}

@@ -10,6 +10,7 @@ from rasterio.errors import RasterioIOError
 from glc.covariates import Raster
 from glc.errors import DataError
 from glc.rasters import grids
+from glc.rasters.reader import Reader
 from glc.types import StrPath
 
 _CELL = 512  # side in pixels of what is read at once, at most
@@ -51,7 +52,7 @@ def at_pixels(grid, row, col):
     cell = row[inside] // _CELL * (grid.shape[1] // _CELL + 1) + col[inside] // _CELL
     order = np.argsort(cell, kind="stable")
     pending = np.split(inside[order], np.flatnonzero(np.diff(cell[order])) + 1)[::-1] if len(inside) else []
-    with grid.open() as reader:
+    with Reader(grid) as reader:
         while pending:
             at = pending.pop()
             try:

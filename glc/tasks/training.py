@@ -57,16 +57,20 @@ class Triplets(PretrainTask):
         storage.note(out, **triplets.write(self.read_surveys(), out, self.options, self.fold, self.stop))
 
 
-class Pretrain(ReadsInputs, PretrainTask):
-    """A pre-trained encoder, and the curves of its training."""
-
-    sections = ("model", "inputs", "pretrain")
+class TrainsNet(ReadsInputs):
+    """A task that trains a net, and refuses what would end its training before anything runs."""
 
     def check(self) -> None:
         super().check()
         check_training()
         if self.backbone:
             self.backbone.check()
+
+
+class Pretrain(TrainsNet, PretrainTask):
+    """A pre-trained encoder, and the curves of its training."""
+
+    sections = ("model", "inputs", "pretrain")
 
     def requires(self) -> dict[str, GlcTask]:
         return {"triplets": self.clone(Triplets)} | self.input_tasks(*self.parts())
@@ -108,18 +112,12 @@ class Examples(ExperimentTask):
         storage.note(out, **facts)
 
 
-class Fit(ReadsInputs):
+class Fit(TrainsNet):
     """A trained net of one fold: checkpoint and learning curve."""
 
     sections: tuple[str, ...] = ("model", "po", "inputs", "pretrain", "train")
     fold = luigi.IntParameter(default=0, description="validation fold; it or the next one stops the training early")
     fast_dev_run = luigi.BoolParameter(description="one batch of everything, to try the wiring")
-
-    def check(self) -> None:
-        super().check()
-        check_training()
-        if self.backbone:
-            self.backbone.check()
 
     def requires(self) -> dict[str, GlcTask]:
         needs = super().requires() | {"examples": self.clone(Examples)} | self.input_tasks(*self.parts())

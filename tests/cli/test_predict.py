@@ -7,7 +7,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from glc.cli import commands
+from glc.cli import runs
 from glc.cli.commands import app
 from glc.errors import ConfigError
 from tests.fitted.small_model import SmallModel
@@ -134,7 +134,7 @@ def test_what_cannot_be_predicted_is_refused(glc, words, message):
 
 def test_a_file_of_places_is_handed_to_luigi(monkeypatch):
     handed = []
-    monkeypatch.setattr(commands, "_luigi", lambda task, options, more, verbose: handed.append((task, options, more)))
+    monkeypatch.setattr(runs, "luigi", lambda task, options, more, verbose: handed.append((task, options, more)))
     result = CliRunner().invoke(
         app, ["predict", "votes", "--dataset", "virtual:tiny", "--places", "a.csv", "--top", "9", "--allow-missing"]
     )

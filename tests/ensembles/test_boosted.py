@@ -4,8 +4,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import expit, logit
 
-from glc.ensembles import boosted, calibration, stack
+from glc.ensembles import boosted, calibration
 from glc.ensembles.evidence import Records
+from glc.ensembles.fit_options import FitOptions
+from glc.ensembles.weights import Counts, Weights
 from tests.helpers import survey_data
 
 FOLDS = 3
@@ -30,11 +32,11 @@ def plain(members=1):
     """Weights of members whose scores are their rates."""
     x = np.linspace(0.01, 0.99, 99)
     curve = calibration.Curve(np.log(x), logit(x), -6.0)
-    return stack.Weights((curve,) * members, np.full(members, 1 / members), 0.0, 0.0)
+    return Weights((curve,) * members, np.full(members, 1 / members), 0.0, 0.0)
 
 
 def counts_of(c, folds=FOLDS):
-    return stack.Counts(np.full(folds, 50), np.full((folds, c), 10))
+    return Counts(np.full(folds, 50), np.full((folds, c), 10))
 
 
 def test_trees_find_that_a_member_is_right_only_where_there_are_records():
@@ -46,7 +48,7 @@ def test_trees_find_that_a_member_is_right_only_where_there_are_records():
     chance = np.where(near[:, None], found.scores[..., 0], 0.5)
     found.held[:] = np.random.default_rng(2).random((n, c)) < chance
     weights, counts, po = plain(), counts_of(c), np.full(c, 10)
-    booster = boosted.fit(found, weights, counts, po, stack.FitOptions(least=5.0), (0,))
+    booster = boosted.fit(found, weights, counts, po, FitOptions(least=5.0), (0,))
     at = np.flatnonzero(found.fold == 0)
     before = expit(boosted.features(found.rows(at), weights, counts, po)[1]).reshape(-1, c)
     assert_allclose(before, found.scores[at, :, 0], atol=0.01)
@@ -58,7 +60,7 @@ def test_trees_find_that_a_member_is_right_only_where_there_are_records():
 
 def test_species_that_are_no_candidates_keep_their_probability():
     found = chosen(30, 4)
-    booster = boosted.fit(found, plain(), counts_of(9), np.zeros(9), stack.FitOptions(trees=3, least=0.0))
+    booster = boosted.fit(found, plain(), counts_of(9), np.zeros(9), FitOptions(trees=3, least=0.0))
     given = np.full((10, 9), 0.125, np.float32)
     one = found.rows(np.flatnonzero(found.fold == 0))
     after = boosted.apply(booster, one, plain(), counts_of(9), np.zeros(9), given)
@@ -119,7 +121,7 @@ def test_the_trees_are_grown_as_the_options_say(monkeypatch):
         grown.update(settings, rounds=rounds, rows=matrix.num_row(), margin=matrix.get_base_margin())
 
     monkeypatch.setattr(xgboost, "train", train)
-    found, options = chosen(40, 6), stack.FitOptions(trees=7, depth=3, learning_rate=0.2, least=4.0, seed=11)
+    found, options = chosen(40, 6), FitOptions(trees=7, depth=3, learning_rate=0.2, least=4.0, seed=11)
     boosted.fit(found, plain(), counts_of(6), np.ones(6), options, (1,))
     at = np.flatnonzero(found.fold != 1)
     assert grown.pop("rows") == len(at) * 6
@@ -148,7 +150,7 @@ def test_features_are_what_their_formulas_say():
     counts.species[:] = np.random.default_rng(1).integers(5, 40, counts.species.shape)
     found.scores[1, 2, 0] = 0
     po = np.array([0, 3, 9, 1])
-    weights = stack.Weights(plain(members).curves, np.array([0.7, 0.4]), -0.2, 0.3)
+    weights = Weights(plain(members).curves, np.array([0.7, 0.4]), -0.2, 0.3)
     table, margin = boosted.features(found, weights, counts, po)
     table, margin = table.reshape(n, c, -1), margin.reshape(n, c)
     po_share = (po + 0.5) / (po + 0.5).sum()
@@ -190,7 +192,7 @@ def test_parts_are_joined_and_rows_taken_in_order():
 
 def test_the_trees_of_a_fold_do_not_see_its_labels_and_those_of_the_test_see_all(monkeypatch):
     data = survey_data(folds=FOLDS)
-    trees = boosted.Trees(data, counts_of(20), stack.FitOptions())
+    trees = boosted.Trees(data, counts_of(20), FitOptions())
     asked, told = [], []
     monkeypatch.setattr(boosted, "fit", lambda *arguments: asked.append(arguments[-1]) or len(asked))
     trees.fit(chosen(6, 4), {0: plain(), 2: plain(), -1: plain()}, lambda *words: told.append(words))

@@ -5,7 +5,10 @@ from scipy import sparse
 from scipy.special import expit
 
 from glc import config, scores, storage
-from glc.ensembles import stack
+from glc.ensembles import blocks, stack
+from glc.ensembles.fit_options import FitOptions
+from glc.ensembles.pairs import Pairs, sample
+from glc.ensembles.weights import Counts, apply, fit_weights
 from glc.errors import ConfigError, DataError
 from tests.helpers import survey_data
 
@@ -22,12 +25,12 @@ def world(n=1_500, seed=0, strengths=(0.8, 0.4)):
 
 def counts_of(held, fold):
     parts = [held[fold == f] for f in np.unique(fold)]
-    return stack.Counts(np.array([len(p) for p in parts]), np.stack([p.sum(axis=0) for p in parts]))
+    return Counts(np.array([len(p) for p in parts]), np.stack([p.sum(axis=0) for p in parts]))
 
 
 def fitted(members, held, fold, options, without=()):
     parts = [
-        stack.sample(
+        sample(
             [sparse.csr_matrix(one[fold == f]) for one in members],
             sparse.csr_matrix(held[fold == f]),
             f,
@@ -36,16 +39,16 @@ def fitted(members, held, fold, options, without=()):
         )
         for f in np.unique(fold)
     ]
-    return stack.fit_weights(stack.Pairs.join(parts), counts_of(held, fold), options, without)
+    return fit_weights(Pairs.join(parts), counts_of(held, fold), options, without)
 
 
 def test_a_known_mixture_is_found_and_a_useless_member_left_out():
     members, chance, held = world()
     fold = np.arange(len(held)) % 3
-    weights = fitted(members, held, fold, stack.FitOptions(best=M, penalty=0.0, frequency=False))
-    found = stack.apply(weights, [sparse.csr_matrix(one) for one in members], np.zeros(M))
-    alone = fitted(members[:1], held, fold, stack.FitOptions(best=M, penalty=0.0, frequency=False))
-    without = stack.apply(alone, [sparse.csr_matrix(members[0])], np.zeros(M))
+    weights = fitted(members, held, fold, FitOptions(best=M, penalty=0.0, frequency=False))
+    found = apply(weights, [sparse.csr_matrix(one) for one in members], np.zeros(M))
+    alone = fitted(members[:1], held, fold, FitOptions(best=M, penalty=0.0, frequency=False))
+    without = apply(alone, [sparse.csr_matrix(members[0])], np.zeros(M))
     assert np.abs(found - chance).mean() < 0.015 < 0.4 * np.abs(without - chance).mean()
     # calibrated logits of independent evidence add up
     assert_allclose(weights.members[:2], 1, atol=0.15)
@@ -57,10 +60,10 @@ def test_few_weighted_pairs_give_what_all_pairs_give():
     members, _, held = world(n=4_000)
     fold = np.arange(len(held)) % 3
     every = [sparse.csr_matrix(one) for one in members]
-    whole = fitted(members, held, fold, stack.FitOptions(best=M, frequency=False))
-    some = fitted(members, held, fold, stack.FitOptions(best=4, sampled=4, frequency=False))
+    whole = fitted(members, held, fold, FitOptions(best=M, frequency=False))
+    some = fitted(members, held, fold, FitOptions(best=4, sampled=4, frequency=False))
     assert_allclose(some.members, whole.members, atol=0.06)
-    assert_allclose(stack.apply(some, every, np.zeros(M)).mean(), held.mean(), rtol=0.04)  # still calibrated
+    assert_allclose(apply(some, every, np.zeros(M)).mean(), held.mean(), rtol=0.04)  # still calibrated
 
 
 def test_the_frequency_speaks_where_the_members_do_not():
@@ -69,8 +72,8 @@ def test_the_frequency_speaks_where_the_members_do_not():
     held = rng.random((2_000, M)) < rate
     member = rng.random((1, 2_000, M)).astype(np.float32)
     fold = np.arange(len(held)) % 4
-    weights = fitted(member, held, fold, stack.FitOptions(best=M, penalty=0.0))
-    found = stack.apply(weights, [sparse.csr_matrix(member[0, :5])], counts_of(held, fold).terms())
+    weights = fitted(member, held, fold, FitOptions(best=M, penalty=0.0))
+    found = apply(weights, [sparse.csr_matrix(member[0, :5])], counts_of(held, fold).terms())
     assert weights.frequency == pytest.approx(1, abs=0.1)
     assert_allclose(found, np.tile(rate, (5, 1)), atol=0.06)
 
@@ -79,9 +82,9 @@ def test_a_missing_score_has_the_rate_of_the_missing():
     members, _, held = world(n=3_000)
     members = np.where(members > np.quantile(members, 0.7), members, 0)[:1]
     fold = np.arange(len(held)) % 3
-    weights = fitted(members, held, fold, stack.FitOptions(best=M, penalty=0.0, frequency=False))
+    weights = fitted(members, held, fold, FitOptions(best=M, penalty=0.0, frequency=False))
     assert expit(weights.curves[0].missing) == pytest.approx(held[members[0] == 0].mean(), rel=1e-3)
-    found = stack.apply(weights, [sparse.csr_matrix(members[0])], np.zeros(M))
+    found = apply(weights, [sparse.csr_matrix(members[0])], np.zeros(M))
     assert len(np.unique(found[members[0] == 0])) == 1
     assert found[members[0] == 0][0] == pytest.approx(held[members[0] == 0].mean(), abs=0.01)
     assert found[members[0] > 0].mean() == pytest.approx(held[members[0] > 0].mean(), abs=0.01)
@@ -89,7 +92,7 @@ def test_a_missing_score_has_the_rate_of_the_missing():
 
 def test_a_curve_rises_and_keeps_the_order_of_scores():
     members, _, held = world(n=500)
-    curve = fitted(members, held, np.zeros(len(held), int), stack.FitOptions(best=M, frequency=False)).curves[0]
+    curve = fitted(members, held, np.zeros(len(held), int), FitOptions(best=M, frequency=False)).curves[0]
     asked = np.exp(np.linspace(curve.x[0], curve.x[-1], 500))
     assert (np.diff(curve(asked)) > 0).all()
 
@@ -117,7 +120,7 @@ def stacked(folders, data, out, **options):
             folders,
             data,
             scratch,
-            options=stack.FitOptions(**({"best": 8, "sampled": 4} | options)),
+            options=FitOptions(**({"best": 8, "sampled": 4} | options)),
             names=["good", "noise"],
             folds=range(3),
             keep=20,
@@ -175,9 +178,9 @@ def test_blocks_of_any_size_give_the_same(tmp_path, monkeypatch):
     data = survey_data(n_train=90, folds=3)
     folders = members_on_disk(tmp_path, data)
     whole = stacked(folders, data, tmp_path / "a", best=20)  # all pairs: nothing is left to chance
-    monkeypatch.setattr(stack, "ROWS", 7)
-    blocks = stacked(folders, data, tmp_path / "b", best=20)
-    for one, other in zip(whole[:2], blocks[:2], strict=True):
+    monkeypatch.setattr(blocks, "ROWS", 7)
+    small = stacked(folders, data, tmp_path / "b", best=20)
+    for one, other in zip(whole[:2], small[:2], strict=True):
         assert_array_equal(one.surveys, other.surveys)
         assert_allclose(one.matrix.toarray(), other.matrix.toarray(), rtol=1e-3)
 
@@ -194,7 +197,7 @@ def test_members_of_other_surveys_are_refused(tmp_path):
 def test_nothing_to_learn_from_is_said():
     members, _, held = world(n=20)
     with pytest.raises(DataError, match="no occurrence in the 0 validation pairs"):
-        fitted(members, held, np.zeros(20, int), stack.FitOptions(), without=(0,))
+        fitted(members, held, np.zeros(20, int), FitOptions(), without=(0,))
 
 
 def test_trees_change_the_candidates_alone(tmp_path):
@@ -212,9 +215,9 @@ def test_blocks_of_any_size_give_the_same_trees(tmp_path, monkeypatch):
     data = survey_data(n_train=90, folds=3)
     folders = members_on_disk(tmp_path, data)
     whole = stacked(folders, data, tmp_path / "a", **BOOSTED | {"best": 20})
-    monkeypatch.setattr(stack, "ROWS", 7)
-    blocks = stacked(folders, data, tmp_path / "b", **BOOSTED | {"best": 20})
-    for one, other in zip(whole[:2], blocks[:2], strict=True):
+    monkeypatch.setattr(blocks, "ROWS", 7)
+    small = stacked(folders, data, tmp_path / "b", **BOOSTED | {"best": 20})
+    for one, other in zip(whole[:2], small[:2], strict=True):
         assert_array_equal(one.surveys, other.surveys)
         assert_allclose(one.matrix.toarray(), other.matrix.toarray(), atol=0.02)
 
@@ -237,7 +240,7 @@ def test_blocks_of_any_size_give_the_same_trees(tmp_path, monkeypatch):
 )
 def test_bad_options_are_refused(bad):
     with pytest.raises(ConfigError, match=next(iter(bad))):
-        stack.FitOptions(**bad)
+        FitOptions(**bad)
 
 
 def test_a_net_stopped_by_its_own_fold_is_no_member_of_a_stack_that_does_not_say_so():
@@ -258,5 +261,5 @@ def test_a_restored_stack_joins_as_before_for_the_test_and_for_each_fold(tmp_pat
         wanted = scores.read(tmp_path / "stack" / split).of_fold(fold)
         members = [scores.read(folder / split).of_fold(fold).matrix for folder in folders]
         places = data.places.iloc[data.rows_of(wanted.surveys, "pa_test" if fold < 0 else "pa_train")]
-        join = stack.restore(tmp_path / "stack" / "model", data, stack.FitOptions(**options), 4096, fold)
+        join = stack.restore(tmp_path / "stack" / "model", data, FitOptions(**options), 4096, fold)
         assert_allclose(join(members, places).toarray(), wanted.matrix.toarray(), rtol=1e-6)

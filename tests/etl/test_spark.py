@@ -1,8 +1,10 @@
-"""Spark's session listens on loopback only."""
+"""Spark's session listens on loopback only; its Python workers are forked with what they need."""
 
 import ipaddress
 import os
 from pathlib import Path
+
+import pandas as pd
 
 PROC = Path("/proc")
 LISTEN = "0A"
@@ -52,3 +54,16 @@ def test_spark_and_its_workers_listen_on_loopback_alone(spark):
     for address in map(ipaddress.ip_address, addresses):
         mapped = address.ipv4_mapped if address.version == 6 else None  # Java opens sockets of both families
         assert (mapped or address).is_loopback, f"listens on {address}"
+
+
+def test_workers_are_forked_with_what_they_need_and_read_no_archive_before_a_task(spark):
+    def facts(frames):
+        import sys
+
+        list(frames)
+        archives = [path for path, finder in sys.path_importer_cache.items() if type(finder).__name__ == "zipimporter"]
+        yield pd.DataFrame({"archives": [" ".join(archives)], "parent": [os.getppid()]})
+
+    (row,) = spark.range(4, numPartitions=1).mapInPandas(facts, "archives string, parent long").collect()
+    assert row.archives == ""
+    assert "glc.etl.python_workers" in (PROC / str(row.parent) / "cmdline").read_text().split("\0")

@@ -4,6 +4,9 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
+from glc.covariates import Raster
+from glc.rasters import grids
+
 
 def geotiff(path, bands, *, step=0.01, west=5.0, north=45.0, crs="EPSG:4326", nodata=None, names=(), **layout):
     """Write (bands, rows, cols) as a GeoTIFF with its north-west corner at (west, north); return the path."""
@@ -36,3 +39,8 @@ def window(path, band, lon, lat, size, nodata=None):
     inside = half <= row <= shape[0] - size + half and half <= col <= shape[1] - size + half
     pad = ((rows[0] - top, top + size - rows[1]), (cols[0] - left, left + size - cols[1]))
     return np.pad(data, pad), np.pad(known, pad), "ok" if inside else "edge"
+
+
+def find(path, **declared):
+    """The grids of a covariate whose file is `path`."""
+    return grids.find(Raster("test", patterns=(path.name,), **declared), [path.parent])

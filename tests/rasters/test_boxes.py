@@ -9,6 +9,7 @@ from glc.covariates import Raster
 from glc.errors import ConfigError
 from glc.rasters import grids
 from glc.rasters.boxes import Boxes
+from glc.rasters.reader import Reader
 from tests.rasters.geotiffs import geotiff
 
 
@@ -34,7 +35,7 @@ COLUMNS = {
 def test_columns_follow_bands_and_classes(grid, classes_as, block):
     boxes = Boxes(grid, classes_as, 8, block)
     assert {column.name: column.length for column in boxes.columns} == COLUMNS[classes_as, block]
-    with grid.open() as reader:
+    with Reader(grid) as reader:
         tiles, valid = boxes.tiles(reader, np.array([0, 30]), np.array([0, 9]))
     for column in boxes.columns:
         assert tiles[column.name].shape == (2, column.length)
@@ -82,7 +83,7 @@ def test_gaps_take_the_nearest_value_within_half_a_tile_else_the_mean(tmp_path, 
     geotiff(tmp_path / "x.tif", values[None], nodata=0)
     (grid,) = grids.find(Raster("x", patterns=("x.tif",)), [tmp_path])
     boxes = Boxes(grid, "onehot", size, "full")
-    with grid.open() as reader:
+    with Reader(grid) as reader:
         tiles, shares = boxes.tiles(reader, np.array([row]), np.array([col]))
     (name,) = tiles
     mean = values[values > 0].mean()
@@ -101,7 +102,7 @@ def test_gaps_take_the_nearest_value_within_half_a_tile_else_the_mean(tmp_path, 
 def test_several_windows_at_once_are_what_each_is_alone(grid):
     boxes = Boxes(grid, "onehot", 8, 4)
     top, left = np.array([-3, 5, 36, 12, 5]), np.array([30, -2, 36, 12, -2])
-    with grid.open() as reader:
+    with Reader(grid) as reader:
         tiles, shares = boxes.tiles(reader, top, left)
         for i in range(len(top)):
             alone, share = boxes.tiles(reader, top[i : i + 1], left[i : i + 1])
@@ -115,7 +116,7 @@ def test_the_other_side_of_the_globe_is_the_next_column(tmp_path):
     geotiff(tmp_path / "x.tif", values, step=10, west=-180, north=90)
     (grid,) = grids.find(Raster("x", patterns=("x.tif",)), [tmp_path])
     boxes = Boxes(grid, "onehot", 4, "full")
-    with grid.open() as reader:
+    with Reader(grid) as reader:
         for left in (-2, 34, 35, -40, 70):
             (tile,) = boxes.tiles(reader, np.array([6]), np.array([left]))[0].values()
             assert_allclose(tile.reshape(4, 4), values[0, 6:10][:, np.arange(left, left + 4) % 36])
@@ -123,7 +124,7 @@ def test_the_other_side_of_the_globe_is_the_next_column(tmp_path):
 
 def test_far_out_at_sea_a_tile_is_flat_and_none_of_it_is_valid(grid):
     boxes = Boxes(grid, "onehot", 8, 4)
-    with grid.open() as reader:
+    with Reader(grid) as reader:
         tiles, shares = boxes.tiles(reader, np.array([80, 90]), np.array([0, 5]))
     for name, flat in boxes.flat().items():
         assert_allclose(tiles[name], np.repeat(flat, 2, axis=0))
@@ -135,7 +136,7 @@ def test_the_centre_is_the_survey_s_own_pixel(tmp_path):
     geotiff(tmp_path / "x.tif", codes)
     (grid,) = grids.find(Raster("x", patterns=("x.tif",), classes={1: (1, 2, 3)}), [tmp_path])
     top, left = np.array([0, 7, 12]), np.array([3, 9, 12])
-    with grid.open() as reader:
+    with Reader(grid) as reader:
         (centre,) = Boxes(grid, "centre", 8, 4).tiles(reader, top, left)[0].values()
         (share,) = Boxes(grid, "fractions", 8, 4).tiles(reader, top, left)[0].values()
     assert list(centre[:, 0]) == [codes[0, row + 4, col + 4] for row, col in zip(top, left, strict=True)]

@@ -7,6 +7,24 @@ from luigi.retcodes import run_with_retcodes
 
 import glc.tasks  # noqa: F401 - commands name its tasks
 from glc.errors import GlcError
+from glc.report import figures
+from tests.helpers import laid_out
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _figures(request):
+    """In `make test` figures of reports are laid out and not drawn; tests/report draws them, `make test-all` too."""
+    drawing = figures._inline
+    with pytest.MonkeyPatch.context() as patch:
+        if request.config.getoption("markexpr") == "not slow":
+            patch.setattr(figures, "_inline", laid_out)
+        yield drawing
+
+
+@pytest.fixture
+def drawn(_figures, monkeypatch):
+    """Figures are drawn in `make test`, too."""
+    monkeypatch.setattr(figures, "_inline", _figures)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from glc import world
 from glc.bench import windows
-from glc.bench.stage import Stage, Way
+from glc.bench.stage import Stage
 from glc.geo import EUROPE
 from glc.world import rasters
 
@@ -35,10 +35,6 @@ STAGE = Stage(
     title="tiles of 50,000 surveys × 19 bands, 128 × 128 pixels to 8 × 8 coefficients",
     wanted="≥ 20 × faster than a window and DCT each; ≥ 1/3 of the rate of only reading",
     prepare=prepare,
-    ways=(
-        Way(windows.OURS, windows.ours),
-        Way(windows.PER_SURVEY, windows.per_survey),
-        Way(windows.ONLY_READ, windows.only_read),
-    ),
+    ways=windows.WAYS,
     check=windows.check,
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glc import world
 from glc.bench import windows
-from glc.bench.stage import Stage, Way
+from glc.bench.stage import Stage
 from glc.world import rasters
 
 SURVEYS, RASTER_BYTES = 50_000, 1 << 30
@@ -26,10 +26,6 @@ STAGE = Stage(
     title="tiles of 50,000 surveys × one band of a raster of 1 GB, with 256 MB for pixels",
     wanted="≥ 1/3 of the rate of only reading, in 256 MB",
     prepare=prepare,
-    ways=(
-        Way(windows.OURS, windows.ours),
-        Way(windows.PER_SURVEY, windows.per_survey),
-        Way(windows.ONLY_READ, windows.only_read),
-    ),
+    ways=windows.WAYS,
     check=windows.check,
 )

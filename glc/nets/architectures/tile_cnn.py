@@ -105,13 +105,29 @@ class Widths:
     """Start the last layer's bias at each class's log-odds among the training examples (ours)."""
 
 
+class Encoded(Net):
+    """A net that is an `Encoder`, a batch to (batch, latent), and a `head`, latent to logits."""
+
+    encoder: Encoder
+    head: nn.Sequential
+
+    def prepare(self, summary: "Summary") -> None:
+        """Take the moments of the inputs and, for `prior`, the class counts from the training examples' `summary`."""
+        self.encoder.prepare(summary)
+        if self.options.prior:
+            start_at_frequencies(self.head[-1], summary)
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return self.head(self.encoder(batch))
+
+
 @models.register("tile_cnn")
-class TileCnn(Net):
+class TileCnn(Encoded):
     """Convolutions over tiles, as coefficients or pixels, with cubes as constant maps.
 
     Logits (batch, class) float32 of the tiles in a batch, and of cubes as constant maps next to them.
 
-    encoder : batch to (batch, latent), what tile2vec pretrains; head : latent to logits
+    encoder : what tile2vec pretrains
     """
 
     @section
@@ -145,15 +161,6 @@ class TileCnn(Net):
         dropout, _ = settings.pop("dropout"), settings.pop("prior")
         self.encoder = Encoder(layouts, **settings)
         self.head = head(options.latent, dropout, n_classes)
-
-    def prepare(self, summary: "Summary") -> None:
-        """Take the moments of the inputs and, for `prior`, the class counts from the training examples' `summary`."""
-        self.encoder.prepare(summary)
-        if self.options.prior:
-            start_at_frequencies(self.head[-1], summary)
-
-    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return self.head(self.encoder(batch))
 
 
 def head(latent, dropout, n_classes):

@@ -106,8 +106,9 @@ class Console:
         self.stages.read(self.journal)
         out, error_stream = self.logs.close()
         stages = self.stages
-        for text in stages.results:
-            print(text, file=out)
+        for number, text in enumerate(stages.results):
+            if not any(text in later for later in stages.results[number + 1 :]):  # a task repeats those of its parts
+                print(text, file=out)
         out.flush()
         if self.logs.path:
             print(f"  log        {self.logs.path}", file=error_stream)
