@@ -1,6 +1,7 @@
 """Scores of species at surveys: a sparse matrix with its row and column names, and its table on disk."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,18 +11,27 @@ import pyarrow.parquet as pq
 from scipy import sparse
 from scipy.special import expit, logit
 
-from glc import schema, storage
+from glc import schema, storage, threads
+from glc.best_first import best_first
 from glc.errors import DataError
 from glc.surveys import SurveyData
 
 _FULL = 0.5
 """Share of entries from which the sum of sparse matrices takes longer than that of dense ones."""
 _DENSE_ENTRIES = 1_000_000
-"""Entries that are dense, or sorted, at once."""
+"""Entries that are dense at once."""
+_SORTED_ENTRIES = 200_000
+"""Entries that are sorted at once: they stay in the processor's cache."""
 _SPREAD = 0.05
 """Share of entries from which the best of a row are found faster among all columns than by sorting its entries."""
 _GROUP_ROWS = 2_048
 """Rows of a row group of the table, which are in memory at once."""
+_ENCODING = {
+    "compression": "zstd",
+    "use_dictionary": ["species.list.element"],
+    # scores of a row fall slowly: their first bytes, put together, are nearly equal
+    "use_byte_stream_split": ["score.list.element"],
+}
 
 
 @dataclass(frozen=True)
@@ -46,18 +56,34 @@ class Scores:
 
 
 def keep_best(matrix: np.ndarray | sparse.csr_matrix, keep: int) -> sparse.csr_matrix:
-    """CSR of the `keep` highest positive scores of each row of `matrix` (dense block or CSR)."""
+    """CSR of the `keep` highest positive scores of each row of `matrix` (dense block or CSR), ties broken by column.
+
+    Where scores are left out, those of each row come best first.
+    """
     if isinstance(matrix, np.ndarray):
-        dense = np.asarray(matrix, np.float32)
-        if dense.shape[1] > keep:
-            floor = np.partition(dense, -keep, axis=1)[:, -keep, None]
-            dense = np.where(dense >= floor, dense, 0)
-        return from_dense(np.maximum(dense, 0))
-    matrix = matrix.tocsr()
-    if np.diff(matrix.indptr).max(initial=0) <= keep:
-        return matrix.astype(np.float32, copy=False)
-    kept = [block.multiply(_top_k(block, keep)).tocsr().astype(np.float32) for block in _blocks(matrix)]
-    return sparse.vstack(kept, format="csr", dtype=np.float32)
+        matrix = from_dense(np.maximum(np.asarray(matrix, np.float32), 0))
+    matrix = matrix.tocsr().astype(np.float32, copy=False)
+    lengths = np.diff(matrix.indptr)
+    if lengths.max(initial=0) <= keep:
+        return matrix
+    step = max(1, _SORTED_ENTRIES // matrix.shape[1])
+
+    def best(start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        part = slice(*matrix.indptr[[start, min(start + step, matrix.shape[0])]])
+        order, data = best_first(matrix.indices[part], matrix.data[part], lengths[start : start + step])
+        order, data = order[:, :keep], data[:, :keep]
+        positive = data > 0
+        return positive.sum(axis=1), order[positive], data[positive]
+
+    calls = [(start,) for start in range(0, matrix.shape[0], step)]
+    parts = list(threads.in_order(best, calls, min(threads.cores(), len(calls))))
+    kept, columns, data = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return sparse.csr_matrix((data, columns, np.concatenate([[0], np.cumsum(kept)])), shape=matrix.shape)
+
+
+def _step(columns: int) -> int:
+    """Rows with so many columns that are dense, or sorted, at once."""
+    return max(1, _DENSE_ENTRIES // max(columns, 1))
 
 
 def from_dense(block: np.ndarray) -> sparse.csr_matrix:
@@ -93,7 +119,7 @@ def _sum(matrices: list[sparse.csr_matrix]) -> sparse.csr_matrix:
     rows, columns = matrices[0].shape
     if len(matrices) == 1 or min(matrix.nnz for matrix in matrices) < _FULL * rows * columns:
         return sum(matrices[1:], matrices[0])
-    blocks, step = [], max(1, _DENSE_ENTRIES // max(columns, 1))
+    blocks, step = [], _step(columns)
     for start in range(0, rows, step):
         total = matrices[0][start : start + step].toarray()
         for matrix in matrices[1:]:
@@ -170,7 +196,12 @@ def write_parts(parts: Iterable[Scores], folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = schema.TABLES["scores"]
     species, count, waiting = None, 0, [wanted.empty_table()]
-    with pq.ParquetWriter(folder / "part-0.parquet", wanted, compression="zstd") as writer:
+    with pq.ParquetWriter(folder / "part-0.parquet", wanted, **_ENCODING) as writer, ThreadPoolExecutor(1) as pool:
+
+        def add(part: Scores) -> None:
+            for start in range(0, len(part.surveys), _GROUP_ROWS):
+                waiting.append(_best_first(part, slice(start, start + _GROUP_ROWS)))
+                flush(_GROUP_ROWS)
 
         def flush(least: int) -> None:
             rows = pa.concat_tables(waiting).combine_chunks()
@@ -179,13 +210,14 @@ def write_parts(parts: Iterable[Scores], folder: Path) -> int:
                 rows = rows.slice(_GROUP_ROWS)
             waiting[:] = [rows]
 
-        for part in parts:
+        adding = pool.submit(lambda: None)
+        for part in parts:  # a part is written while the next is made
             if species is not None:
                 _refuse_others(part.species, species)
             species, count = part.species, count + len(part.surveys)
-            for start in range(0, len(part.surveys), _GROUP_ROWS):
-                waiting.append(_best_first(part, slice(start, start + _GROUP_ROWS)))
-                flush(_GROUP_ROWS)
+            adding.result()
+            adding = pool.submit(add, part)
+        adding.result()
         flush(0)
     np.save(folder / "species.npy", np.asarray(species, np.int32))
     return count
@@ -199,25 +231,35 @@ def _refuse_others(species: np.ndarray, first: np.ndarray) -> None:
 def _best_first(scores: Scores, rows: slice) -> pa.Table:
     """Some rows of `scores` as a table of schema ``scores``."""
     matrix = scores.matrix[rows].tocsr()
-    lengths = np.diff(matrix.indptr)
-    if matrix.has_sorted_indices and len(lengths) and (lengths == lengths[0]).all():
-        data = matrix.data.reshape(len(lengths), -1)
-        order = (np.argsort(-data, axis=1, kind="stable") + matrix.indptr[:-1, None]).ravel()
-    else:
-        number = np.repeat(np.arange(matrix.shape[0]), lengths)
-        order = np.lexsort((matrix.indices, -matrix.data, number))
+    columns, data = matrix.indices, matrix.data
+    if not _is_best_first(matrix):
+        lengths = np.diff(matrix.indptr)
+        if (data > 0).all():
+            columns, data = best_first(columns, data.astype(np.float32, copy=False), lengths)
+            known = np.arange(columns.shape[1]) < lengths[:, None]
+            columns, data = columns[known], data[known]
+        else:
+            order = np.lexsort((columns, -data, np.repeat(np.arange(matrix.shape[0]), lengths)))
+            columns, data = columns[order], data[order]
     offsets = pa.array(matrix.indptr.astype(np.int32))
     table = pa.table(
         {
             "surveyId": scores.surveys[rows].astype(np.int64),
             "fold": scores.fold[rows].astype(np.int32),
-            "species": pa.ListArray.from_arrays(
-                offsets, pa.array(scores.species[matrix.indices[order]].astype(np.int32))
-            ),
-            "score": pa.ListArray.from_arrays(offsets, pa.array(matrix.data[order].astype(np.float32))),
+            "species": pa.ListArray.from_arrays(offsets, pa.array(scores.species[columns].astype(np.int32))),
+            "score": pa.ListArray.from_arrays(offsets, pa.array(data.astype(np.float32, copy=False))),
         }
     )
     return schema.check(table, "scores", "scores")
+
+
+def _is_best_first(matrix: sparse.csr_matrix) -> bool:
+    """Whether each row of a CSR matrix falls, the lower column first among equals."""
+    data, columns = matrix.data, matrix.indices
+    fine = (data[1:] < data[:-1]) | ((data[1:] == data[:-1]) & (columns[1:] > columns[:-1]))
+    first = matrix.indptr[1:-1]  # of each row but the first one; what is before it does not matter
+    fine[first[(first > 0) & (first < len(data))] - 1] = True
+    return bool(fine.all())
 
 
 def read(folder: Path) -> Scores:
@@ -248,7 +290,7 @@ def top_k(scores: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
 
 def _blocks(matrix: sparse.csr_matrix) -> Iterator[sparse.csr_matrix]:
     """The rows of a CSR matrix, as many at a time as may be dense."""
-    step = max(1, _DENSE_ENTRIES // max(matrix.shape[1], 1))
+    step = _step(matrix.shape[1])
     return (matrix[start : start + step] for start in range(0, matrix.shape[0], step))
 
 

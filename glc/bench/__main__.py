@@ -52,6 +52,9 @@ def main(arguments: list[str] | None = None) -> None:
         except GlcError as error:
             failed.append(name)
             tell(f"failed: {error}")
+            if isinstance(error, measure.DisagreementError):  # how long they took is of use to who looks for the reason
+                for line in error.lines:
+                    tell(f"{line.way}: {line.seconds:,.2f} s, {line.peak_bytes / 2**30:.2f} GB, {line.rows:,} rows")
         (out / "bench.json").write_text(table.as_json(measured, _commit()))  # after each: a stage takes minutes
     table.picture(measured, out / "bench.png")
     console.print(table.table(measured))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from glc import memory
 from glc.bench.stage import Facts, Stage, Way
-from glc.errors import DataError
+from glc.errors import DataError, GlcError
 
 SHORT_S = 120
 """A way that takes less is run again: its first run warms up, the table has the median of the others."""
@@ -45,8 +45,16 @@ class Line:
     runs: list[float] = field(default_factory=list)
 
 
+class DisagreementError(DataError):
+    """The results of the ways of a stage disagree; `lines` is what was measured of them all the same."""
+
+    def __init__(self, cause: GlcError, lines: list["Line"]) -> None:
+        super().__init__(str(cause))
+        self.lines = lines
+
+
 def measure(stage: Stage, scratch: Path, scale: float, runs: int, tell: Callable[[str], None]) -> list[Line]:
-    """A line per way, ours first; a DataError where the results disagree.
+    """A line per way, ours first; a `DisagreementError` where the results are not the same.
 
     scratch : folder for data and results, which this removes
     scale : size of the data, 1 as the stage's title says
@@ -63,7 +71,10 @@ def measure(stage: Stage, scratch: Path, scale: float, runs: int, tell: Callable
         tell(f"data: {time.perf_counter() - began:.0f} s")
         results = {way.name: folder / str(i) for i, way in enumerate(stage.ways)}
         lines = [_line(way, data, results[way.name], runs, tell) for way in stage.ways]
-        stage.check(data, results)
+        try:
+            stage.check(data, results)
+        except GlcError as error:
+            raise DisagreementError(error, lines) from error
     return lines
 
 

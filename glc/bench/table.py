@@ -1,7 +1,6 @@
 """What was measured as a table, as JSON and as a picture."""
 
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,7 +11,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from glc import memory
+from glc import memory, threads
 from glc.bench.measure import Line
 from glc.bench.stage import Stage
 
@@ -27,7 +26,7 @@ def machine() -> str:
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
             break
-    return f"{model}, {len(os.sched_getaffinity(0))} cores, {memory.of_machine():.0f} GB"
+    return f"{model}, {threads.cores()} cores, {memory.of_machine():.0f} GB"
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """What every classical model must do, and what it may offer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
@@ -12,6 +12,8 @@ from glc.config import Neighbours, section
 from glc.surveys import SurveyData
 from glc.types import JSON, Facts, MemberOptions
 
+_ROWS = 2_048
+"""Surveys scored at once."""
 Scorer: TypeAlias = Callable[[pd.DataFrame, np.ndarray | None], sparse.csr_matrix]
 """What was fitted, as a function: scores (n, species) CSR of places, a frame (n) with the columns of
 `SurveyData.places`, and their values of rasters (n, feature), None for a model that reads none."""
@@ -92,6 +94,29 @@ class Classical:
         """
         raise NotImplementedError(f"{type(self).__name__} does not say what it learns")
 
+    def blocks(
+        self,
+        data: SurveyData,
+        fold: int | None,
+        queries: np.ndarray,
+        neighbours: pd.DataFrame | None = None,
+        table: np.ndarray | None = None,
+    ) -> Iterator[sparse.csr_matrix]:
+        """Scores of surveys, some after another so that not all are in memory; overridden where a table of their
+        neighbours is made before.
+
+        data, fold : as of `fit`
+        queries : (n,) row numbers of the surveys to score
+        neighbours : frame of schema ``neighbours``, of the table that `neighbours` asks for
+        table : (surveys, feature) float32, NaN where missing, for a model that `reads` a table
+        returns : CSR of scores from 0 to 1, (k, species) of the first k surveys, of the next, and so on; no row
+            without a positive score
+        """
+        scorer = self.fit(data, fold, table)
+        for start in range(0, len(queries), _ROWS):
+            rows = queries[start : start + _ROWS]
+            yield scorer(data.places.iloc[rows], None if table is None else table[rows])
+
     def scores(
         self,
         data: SurveyData,
@@ -100,16 +125,10 @@ class Classical:
         neighbours: pd.DataFrame | None = None,
         table: np.ndarray | None = None,
     ) -> sparse.csr_matrix:
-        """Scores of surveys by what `fit` learns; overridden where a table of their neighbours is made before.
-
-        data, fold : as of `fit`
-        queries : (n,) row numbers of the surveys to score
-        neighbours : frame of schema ``neighbours``, of the table that `neighbours` asks for
-        table : (surveys, feature) float32, NaN where missing, for a model that `reads` a table
-        returns : (n, species) CSR of scores from 0 to 1; no row without a positive score
-        """
-        scorer = self.fit(data, fold, table)
-        return scorer(data.places.iloc[queries], None if table is None else table[queries])
+        """The `blocks` as one matrix (n, species)."""
+        parts = list(self.blocks(data, fold, queries, neighbours, table))
+        empty = sparse.csr_matrix((0, len(data.species)), dtype=np.float32)
+        return sparse.vstack(parts, format="csr") if parts else empty
 
     def save(self, folder: Path) -> None:
         """Write what the last `fit` learned, if it is worth keeping.

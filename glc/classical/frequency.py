@@ -1,5 +1,6 @@
 """Species by their frequency among the training surveys: of everywhere, of a country, a region or a district."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -32,6 +33,16 @@ class Frequency(ChoosesSources):
         """Surveys that are counted: train, po or both."""
 
     def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
+        share, rows = self.shares(data, fold)
+        return lambda places, _: share[rows(places)]
+
+    def shares(
+        self, data: SurveyData, fold: int | None
+    ) -> tuple[sparse.csr_matrix, Callable[[pd.DataFrame], np.ndarray]]:
+        """Shares of the species in each area, (areas, species) CSR float32, and the row (n,) that places (n) score by.
+
+        data, fold : as of `fit`
+        """
         pool = np.concatenate([data.labelled(name, fold) for name in self.options.sources])
         pool_labels = data.labels_of(pool)
         overall = sparse.csr_matrix(pool_labels.mean(axis=0), dtype=np.float32)
@@ -42,14 +53,14 @@ class Frequency(ChoosesSources):
         )
         count = np.asarray(members.sum(axis=1)).ravel()
         share = sparse.diags(1 / np.maximum(count, 1)) @ (members @ pool_labels.astype(np.float32))
-        share = sparse.vstack([share, overall], format="csr")
+        share = sparse.vstack([share, overall], format="csr").astype(np.float32)
 
-        def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
+        def rows(places: pd.DataFrame) -> np.ndarray:
             area = names.get_indexer(self._areas(places))
             enough = (area >= 0) & (count[area] >= self.options.least)
-            return share[np.where(enough, area, len(count))].astype(np.float32)
+            return np.where(enough, area, len(count))
 
-        return score
+        return share, rows
 
     def _areas(self, places):
         level = self.options.level

@@ -1,5 +1,6 @@
 """Nearest-neighbour models as published (Miyaguchi et al. 2024, section 5.1), read from a neighbour table."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
@@ -68,14 +69,14 @@ class Nearest(ChoosesSources):
 
         return score
 
-    def scores(
+    def blocks(
         self,
         data: SurveyData,
         fold: int | None,
         queries: np.ndarray,
         neighbours: pd.DataFrame | None = None,
         table: np.ndarray | None = None,
-    ) -> sparse.csr_matrix:
+    ) -> Iterator[sparse.csr_matrix]:
         """Scores (n, m) CSR of the rows `queries`; `neighbours` is a frame of schema ``neighbours``."""
         places = data.places
         row_of = {
@@ -104,7 +105,7 @@ class Nearest(ChoosesSources):
             asked = places.iloc[queries[lonely]]
             at = np.concatenate([at, lonely])
             source = np.concatenate([source, pool[_nearest_one(asked, places.iloc[pool])]])
-        return _shares(at, source, len(queries), data.label_matrix.astype(np.float32))
+        yield _shares(at, source, len(queries), data.label_matrix.astype(np.float32))
 
 
 def _shares(at, source, n, labels):

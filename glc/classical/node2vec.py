@@ -1,6 +1,7 @@
 """Species from node2vec vectors of surveys, learned on graphs of the training surveys (Miyaguchi et al. 2024)."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import field
 from typing import Literal
 
@@ -65,19 +66,20 @@ class Node2Vec(Classical):
     def needs_surveys(cls, options: MemberOptions) -> str:
         return without_po(options.edges.sources, "edges.sources")
 
-    def scores(
+    def blocks(
         self,
         data: SurveyData,
         fold: int | None,
         queries: np.ndarray,
         neighbours: pd.DataFrame | None = None,
         table: np.ndarray | None = None,
-    ) -> sparse.csr_matrix:
+    ) -> Iterator[sparse.csr_matrix]:
         """Scores (n, m) CSR of the rows `queries` from the training surveys that a model of `fold` may see."""
         if self.options.mode == "species":
-            return super().scores(data, fold, queries, neighbours, table)
+            yield from super().blocks(data, fold, queries, neighbours, table)
+            return
         learned, known, asked = self._survey_vectors(data, fold, queries)
-        return self._predict(data, learned, known)(data.places.iloc[queries], asked)
+        yield self._predict(data, learned, known)(data.places.iloc[queries], asked)
 
     def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
         """In the mode survey the graph holds what is to be scored, so that it is embedded again for each call."""

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+from scipy import sparse
 
 from glc import scores as score_tables
 from glc import storage
 from glc.classical._base import Classical
 from glc.errors import ConfigError, DataError, did_you_mean
+from glc.neighbours.search import curve
 from glc.progress import tqdm
 from glc.surveys import TEST, SurveyData
 from glc.types import Facts, Say
@@ -52,8 +54,13 @@ def write(
             valid = none if fold == TEST else data.valid(fold)
             test = none if refit and fold != TEST else data.test
             queries = np.concatenate([valid, test])
-            matrix = model.scores(data, None if fold == TEST else fold, queries, neighbours, table)
-            matrix = score_tables.keep_best(matrix, keep)
+            # neighbours in space have the same records around them, which are then in the processor's caches
+            order = np.argsort(
+                curve(*(data.places[name].to_numpy()[queries] for name in ("lon", "lat"))), kind="stable"
+            )
+            parts = model.blocks(data, None if fold == TEST else fold, queries[order], neighbours, table)
+            kept = [score_tables.keep_best(part, keep) for part in parts] or [sparse.csr_matrix((0, len(data.species)))]
+            matrix = sparse.vstack(kept, format="csr", dtype=np.float32)[np.argsort(order)]
             if fold == TEST or not refit:
                 tests.append(score_tables.of_rows(data, test, TEST, matrix[len(valid) :]))
             if model.facts:

@@ -47,14 +47,19 @@ def predict(
     data, folds, truth : as in `write`
     """
     model = Frequency(Frequency.Options(level=level))
+
+    def best(fold: int | None, at: np.ndarray) -> sparse.csr_matrix:
+        share, rows = model.shares(data, fold)
+        return top_k(share, SIZE)[rows(data.places.iloc[at])]  # of areas, which are far fewer than surveys
+
     queries = [data.valid(fold) for fold in folds]
-    sets = [top_k(model.scores(data, fold, at), SIZE) for fold, at in zip(folds, queries, strict=True)]
+    sets = [best(fold, at) for fold, at in zip(folds, queries, strict=True)]
     rows = np.concatenate(queries)
     fold = np.repeat(list(folds), [len(part) for part in queries])
     splits = {"valid": Predicted(rows, fold, sparse.vstack(sets, format="csr"), data.labels_of(rows))}
     for split, at in data.tests.items():
         species, actual = evaluate.test_labels(data, truth, split)
-        wider = labels.widen(top_k(model.scores(data, None, data.test[at]), SIZE), data.species, species)
+        wider = labels.widen(best(None, data.test[at]), data.species, species)
         splits[split] = Predicted(data.test[at], np.full(len(at), TEST), wider, actual)
     return splits
 

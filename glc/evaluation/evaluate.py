@@ -2,22 +2,27 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from glc import labels, schema, storage
-from glc import scores as score_tables
+from glc import schema, storage
 from glc.editions import Dataset
 from glc.errors import DataError
-from glc.evaluation import metrics, own_truth
+from glc.evaluation import metrics, own_truth, per_species
+from glc.evaluation.areas import Areas, Keys
 from glc.evaluation.strata import spatial_blocks
 from glc.neighbours import exact
 from glc.prediction import sets
+from glc.prediction.blocks import Block, Held, Table
 from glc.surveys import SurveyData
 from glc.types import Facts, StrPath
+
+RECALLS = (25, 100)
+"""Best scores of a survey among which its species are looked for."""
 
 
 def write(
@@ -30,8 +35,9 @@ def write(
     unscored: Sequence[str] = (),
     scheme: str = "block",
     stop: str = "next",
+    names: pd.DataFrame | None = None,
 ) -> Facts:
-    """Write ``metrics.json`` and a per-survey table ``surveys.parquet`` into `out`; return the metrics, a dict.
+    """Write ``metrics.json`` and the tables ``surveys.parquet`` and ``species.csv`` into `out`; return the metrics.
 
     truth : frame (dataset, surveyId, speciesId) of the tests' labels, or None; a held-out test has its own
     resamples : of the bootstrap over spatial blocks that gives the interval of the sample-averaged F1
@@ -40,12 +46,13 @@ def write(
         another than ``block`` are optimistic for new places
     stop : which fold stopped the training (`config.Validation`), for the key ``stop``: own makes scores of ``valid``
         optimistic
+    names : frame of speciesId and name, for the table of species (`per_species.of_folds`); None: without names
 
     The metrics are of the `splits`: ``valid``, ``test`` where its labels are known (of a dataset with several tests
     ``test_ood`` and so on, those with labels), and ``optimistic`` where nets were
-    cloned: what the paper of cross-fusion reports, by nets that have seen these validation labels. The table has the
-    columns ``top_30`` and ``adaptive_top_30`` where the metrics have them. The key
-    ``unscored`` is there only if there are such surveys.
+    cloned: what the paper of cross-fusion reports, by nets that have seen these validation labels. The table of surveys
+    has the columns ``top_30`` and ``adaptive_top_30`` where the metrics have them. The key ``unscored`` is there only
+    if there are such surveys.
     """
     frames = []
     result: Facts = {}
@@ -53,19 +60,20 @@ def write(
         _check_truth(data, truth)
     for split in ("valid", *data.tests):
         part = "valid" if split == "valid" else "test"
-        scores = score_tables.read(scores_folder / part)
+        scores = Table(scores_folder / part, None if split == "valid" else data.tests[split])
         if split == "valid":
             rows = data.rows_of(scores.surveys, data.train_name)
             species, actual = data.species, data.labels_of(rows)
             at = np.arange(len(rows))
         else:
-            rows, at = data.test, data.tests[split]
+            at = data.tests[split]
+            rows = data.test[at]
             species, actual = test_labels(data, truth, split)
         ids, fold, predicted = sets.read(predictions_folder / part, species)
+        ids, fold, predicted = ids[at], fold[at], predicted[at]
         wanted = data.places["surveyId"].to_numpy()[rows]
         if not (np.array_equal(ids, wanted) and np.array_equal(ids, scores.surveys)):
             raise DataError(f"{predictions_folder}/{part}: surveys differ from those of the scores or the dataset")
-        rows, scores, fold, predicted = rows[at], scores.rows(at), fold[at], predicted[at]
         frame = data.places.iloc[rows][["surveyId", "lon", "lat", "country", "region", "block"]].reset_index(drop=True)
         frame.insert(0, "split", split)
         frame["fold"] = fold
@@ -73,24 +81,24 @@ def write(
         frame["nearest_train_m"] = nearest_train(data, rows, fold)
         frame["actual"], frame["f1"] = -1, np.nan
         if actual is not None:
-            widened = labels.widen(scores.matrix, scores.species, species)
-            result[split] = measure(predicted, actual, widened, fold)
-            if "top_30" in result[split]:
-                label = np.asarray(actual.argmax(axis=1)).ravel()
-                frame["top_30"] = metrics.in_top_30(widened, label)
-                frame["adaptive_top_30"] = metrics.in_adaptive_top_30(widened, label)
+            scored = of_scores(scores, actual, species)
+            result[split] = _measures(predicted, actual, scored, fold)
+            if scored.single is not None:
+                frame["top_30"], frame["adaptive_top_30"] = scored.single
             frame["actual"] = np.asarray(actual.sum(axis=1)).ravel()
             frame["f1"] = metrics.survey_f1(predicted, actual)
         if split == "valid":
             low, high = bootstrap(frame["f1"].to_numpy(), frame["block"].to_numpy(), resamples)
             result[split] |= {"sample_f1_low": low, "sample_f1_high": high, "folds": len(np.unique(fold))}
+            by_species = per_species.of_folds(scored.areas, actual, species)
+            per_species.write(by_species, names, Path(out))
         frames.append(frame)
     if (scores_folder / sets.OPTIMISTIC).is_dir():
-        scores = score_tables.read(scores_folder / sets.OPTIMISTIC)
+        scores = Table(scores_folder / sets.OPTIMISTIC)
         actual = data.labels_of(data.rows_of(scores.surveys, data.train_name))
         predicted = sets.read(predictions_folder / sets.OPTIMISTIC, data.species)[-1]
-        widened = labels.widen(scores.matrix, scores.species, data.species)
-        result[sets.OPTIMISTIC] = measure(predicted, actual, widened, scores.fold)
+        scored = of_scores(scores, actual, data.species)
+        result[sets.OPTIMISTIC] = _measures(predicted, actual, scored, scores.fold)
     result |= {"scheme": scheme, "stop": stop}
     if unscored:
         result["unscored"] = list(unscored)
@@ -143,6 +151,55 @@ def test_labels(
     return wider, sparse.csr_matrix((np.ones(len(truth), bool), (row, column)), shape=(len(ids), len(wider)))
 
 
+@dataclass(frozen=True)
+class OfScores:
+    """What is measured of scores, whatever sets were decided from them.
+
+    recall : k -> share of each survey's species among its k best scores, (n,), NaN of a survey without species
+    folds : (f,) ascending; areas : (f, m) under the ROC curve, as of `Areas`
+    single : whether each survey counts for top-30 and for adaptive top-30 of GeoLifeCLEF 2020, (2, n) bool; None
+        where a survey has not exactly one species
+    """
+
+    recall: dict[int, np.ndarray]
+    folds: np.ndarray
+    areas: np.ndarray
+    single: np.ndarray | None
+
+
+def of_scores(scores: Table | Held, actual: sparse.csr_matrix, species: np.ndarray | None = None) -> OfScores:
+    """Measure the scores of surveys against their labels, block by block.
+
+    actual : (n, m) boolean CSR over `species`, which are at least those of the scores; None: the same
+    """
+    areas = Areas(actual, scores.fold)
+    sizes = np.asarray(actual.sum(axis=1, dtype=np.int64)).ravel()
+    alone = len(sizes) > 0 and bool((sizes == 1).all())
+    hits = {k: np.zeros(len(sizes), np.int64) for k in RECALLS}
+    # of surveys with one species alone: how many score better, and its score
+    better, own = np.full(len(sizes), actual.shape[1]), np.zeros(len(sizes), np.float32)
+
+    def work(block: Block) -> tuple[np.ndarray, np.ndarray, np.ndarray, Keys]:
+        ranked = block.ranked
+        entry = np.flatnonzero(ranked.labels()[0])
+        row = np.searchsorted(ranked.indptr, entry, side="right") - 1
+        return block.rows.start + row, entry - ranked.indptr[row], ranked.values[entry], areas.keys(block)
+
+    for row, place, score, keys in scores.each(work, actual=actual, species=species):
+        areas.add(keys)
+        for k in RECALLS:
+            hits[k] += np.bincount(row[place < k], minlength=len(sizes))
+        if alone:
+            better[row], own[row] = place, score
+    single = None
+    if alone:
+        values = scores.each(lambda block: block.ranked.values)
+        threshold = metrics.threshold_of(values, *actual.shape)
+        single = np.stack([better < metrics.LISTED, own > threshold])
+    recall = {k: np.where(sizes > 0, hits[k] / np.maximum(sizes, 1), np.nan) for k in RECALLS}
+    return OfScores(recall, areas.folds, areas.areas, single)
+
+
 def measure(
     predicted: sparse.csr_matrix, actual: sparse.csr_matrix, scores: sparse.csr_matrix, fold: np.ndarray
 ) -> Facts:
@@ -153,35 +210,39 @@ def measure(
 
     Those of GeoLifeCLEF 2020, ``top_30`` and ``adaptive_top_30``, are there where every survey has one species.
     """
+    return _measures(predicted, actual, of_scores(Held(scores, fold), actual), fold)
+
+
+def _measures(predicted: sparse.csr_matrix, actual: sparse.csr_matrix, scored: OfScores, fold: np.ndarray) -> Facts:
+    areas = [_mean_known(row) for row in scored.areas]
     facts = {
         "surveys": int(actual.shape[0]),
         "sample_f1": metrics.sample_f1(predicted, actual),
         "micro_f1": metrics.micro_f1(predicted, actual),
         "macro_f1": metrics.macro_f1(predicted, actual),
-        "recall_at_25": metrics.top_k_recall(scores, actual, 25),
-        "recall_at_100": metrics.top_k_recall(scores, actual, 100),
-        "macro_auc": float("nan"),
+        **{f"recall_at_{k}": _mean_known(recall) for k, recall in scored.recall.items()},
+        "macro_auc": _mean_known(np.array(areas)),
         "mean_set": float(predicted.sum() / predicted.shape[0]),
         "mean_species": float(actual.sum() / actual.shape[0]),
     }
-    if (actual.sum(axis=1) == 1).all():
-        label = np.asarray(actual.argmax(axis=1)).ravel()
-        facts |= {"top_30": metrics.top_30(scores, label), "adaptive_top_30": metrics.adaptive_top_30(scores, label)}
-    by_fold = [_of_fold(number, fold == number, predicted, actual, scores) for number in np.unique(fold)]
-    areas = [row["macro_auc"] for row in by_fold if row["macro_auc"] == row["macro_auc"]]
-    facts["macro_auc"] = float(np.mean(areas)) if areas else float("nan")
+    if scored.single is not None:
+        facts |= dict(zip(("top_30", "adaptive_top_30"), scored.single.mean(axis=1).tolist(), strict=True))
+    by_fold = [
+        {
+            "fold": int(number),
+            "surveys": int((fold == number).sum()),
+            "sample_f1": metrics.sample_f1(predicted[fold == number], actual[fold == number]),
+            "macro_auc": area,
+        }
+        for number, area in zip(scored.folds, areas, strict=True)
+    ]
     return facts | ({"by_fold": by_fold} if len(by_fold) > 1 else {})
 
 
-def _of_fold(
-    number: int, rows: np.ndarray, predicted: sparse.csr_matrix, actual: sparse.csr_matrix, scores: sparse.csr_matrix
-) -> Facts:
-    return {
-        "fold": int(number),
-        "surveys": int(rows.sum()),
-        "sample_f1": metrics.sample_f1(predicted[rows], actual[rows]),
-        "macro_auc": metrics.macro_auc(scores[rows], actual[rows]),
-    }
+def _mean_known(values: np.ndarray) -> float:
+    """The mean of the values that are not NaN; NaN where there is none."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def bootstrap(

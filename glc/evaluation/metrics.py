@@ -4,6 +4,7 @@ Sets are boolean CSR matrices (survey, species) over one vocabulary, `predicted`
 CSR float matrices over the same. Everything stays sparse or is worked in blocks, so that 4,716 x 11,255 is no burden.
 """
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,9 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from glc.scores import top_k
+
+LISTED = 30
+"""Species that GeoLifeCLEF 2020 lets a survey have."""
 
 
 def survey_f1(predicted: sparse.csr_matrix, actual: sparse.csr_matrix) -> np.ndarray:
@@ -47,7 +51,7 @@ def top_k_recall(scores: sparse.csr_matrix, actual: sparse.csr_matrix, k: int) -
     return float((hits[size > 0] / size[size > 0]).mean()) if (size > 0).any() else float("nan")
 
 
-def top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -> float:
+def top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = LISTED) -> float:
     """Share of surveys whose one species is among their `k` best positive scores, ties broken by column.
 
     label : (n,) column of each survey's species in `scores`, -1 where it has none (Deneu et al. 2020, section 2.4)
@@ -55,7 +59,7 @@ def top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -> float:
     return float(in_top_30(scores, label, k).mean())
 
 
-def in_top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -> np.ndarray:
+def in_top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = LISTED) -> np.ndarray:
     """Whether each survey counts for `top_30`, (n,) bool."""
     scores, label = scores.tocsr(), np.asarray(label)
     own, ends = _own_scores(scores, label), scores.indptr
@@ -69,7 +73,7 @@ def in_top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -> np.n
     return (own > 0) & (better < k)
 
 
-def adaptive_top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -> float:
+def adaptive_top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = LISTED) -> float:
     """Share of surveys whose one species scores above one threshold for all, by which `k` species a survey pass.
 
     label : as in `top_30`; the threshold is `adaptive_threshold`, on average over the surveys at most `k` species lie
@@ -78,28 +82,33 @@ def adaptive_top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -
     return float(in_adaptive_top_30(scores, label, k).mean())
 
 
-def in_adaptive_top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = 30) -> np.ndarray:
+def in_adaptive_top_30(scores: sparse.csr_matrix, label: np.ndarray, k: int = LISTED) -> np.ndarray:
     """Whether each survey counts for `adaptive_top_30`, (n,) bool."""
     label = np.asarray(label)
     own = _own_scores(scores.tocsr(), label)
     return (own > adaptive_threshold(scores, k)) & (label >= 0)
 
 
-def adaptive_threshold(scores: sparse.csr_matrix, k: int = 30, chunk: int = 4_000_000) -> float:
+def adaptive_threshold(scores: sparse.csr_matrix, k: int = LISTED, chunk: int = 4_000_000) -> float:
     """The smallest threshold above which at most `k` scores a survey lie on average, exactly.
 
     It is the (k n + 1)-th largest of all n x m scores, so that ties with it do not pass; -inf where there are no more
     scores than that. Scores that were not kept count as zero. `chunk` values are looked at a time.
     """
     scores = scores.tocsr()
+    parts = (scores.data[start : start + chunk] for start in range(0, scores.nnz, chunk))
     n, m = scores.shape
+    return threshold_of(parts, n, m, k)
+
+
+def threshold_of(parts: Iterable[np.ndarray], n: int, m: int, k: int = LISTED) -> float:
+    """`adaptive_threshold` of (n, m) scores, whose stored values come in parts."""
     wanted = k * n + 1
     if n * m < wanted:
         return -np.inf
-    best, floor = np.zeros(0, scores.dtype), 0
-    for start in range(0, scores.nnz, chunk):
-        part = scores.data[start : start + chunk]
-        best = np.concatenate([best, part[part > floor]])
+    best, floor = np.zeros(0, np.float32), 0
+    for part in parts:
+        best = np.concatenate([best.astype(part.dtype, copy=False), part[part > floor]])
         if len(best) >= wanted:
             best = np.partition(best, len(best) - wanted)[len(best) - wanted :]
             floor = best[0]

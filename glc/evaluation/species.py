@@ -1,10 +1,10 @@
 """How well each species is predicted on validation, example surveys, and whether probabilities mean what they say.
 
 Only validation surveys are read: each was scored by a model that has not seen its fold, and its probabilities come from
-a calibration fitted to the other folds (or, of one fold, to the other half of its blocks).
+a calibration fitted to the other folds (or, of one fold, to the other half of its blocks), as its set does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,9 @@ import pandas as pd
 from scipy import sparse
 
 from glc import labels
-from glc import scores as score_tables
-from glc.errors import DataError
-from glc.prediction import decode, ranking, sets
+from glc.evaluation import metrics
+from glc.prediction import calibration, decode, sets
+from glc.prediction.blocks import Block, Held, Table
 from glc.surveys import SurveyData
 
 CLASSES = ((0, 0), (1, 9), (10, 49), (50, 199), (200, 999), (1_000, None))
@@ -70,7 +70,7 @@ def read(scores_folder: Path, predictions_folder: Path, data: SurveyData, names:
     data : surveys with their folds
     names : frame speciesId, name, or None
     """
-    valid = score_tables.read(scores_folder / "valid")
+    valid = Table(scores_folder / "valid")
     rows = data.rows_of(valid.surveys, data.train_name)
     actual = labels.widen(data.labels_of(rows), data.species, valid.species)
     _, _, predicted = sets.read(predictions_folder / "valid", valid.species)
@@ -79,15 +79,13 @@ def read(scores_folder: Path, predictions_folder: Path, data: SurveyData, names:
     table = by_species(valid.species, predicted, actual, counts)
     known = None if names is None else names.set_index("speciesId")["name"].reindex(table["speciesId"]).to_numpy()
     table.insert(1, "name", known)
-    try:
-        chances = probabilities(valid.matrix, actual, groups(valid.fold, data.places["block"].to_numpy()[rows]))
-    except DataError:  # too few blocks to learn from others
-        chances = None
-    empty = pd.DataFrame({name: [] for name in ("low", "high", "pairs", "probability", "rate")})
+    chosen = example_rows(valid.surveys, predicted, actual)
+    at = np.sort(np.array(list(chosen.values()), int))
+    groups = sets.groups_of(valid.fold, data.places["block"].to_numpy()[rows])
+    calibrated = Calibrated(calibration.read(predictions_folder / sets.CALIBRATION), groups, len(valid.species))
+    chances, reliable = calibrated.probabilities(Table(valid.folder, at), at), calibrated.reliability()
     return SpeciesResults(
-        table,
-        tuple(examples(valid.surveys, valid.species, predicted, actual, chances)),
-        empty if chances is None else reliability(chances, actual),
+        table, tuple(examples(chosen, valid.surveys, valid.species, predicted, actual, chances)), reliable
     )
 
 
@@ -139,87 +137,115 @@ def extremes(table: pd.DataFrame, count: int = 12, least: int = LEAST) -> tuple[
     return best, worst.head(count)
 
 
-def groups(fold: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Which validation surveys are calibrated together, (n,): three groups of folds, or the halves of one's blocks."""
-    return fold % 3 if len(np.unique(fold % 3)) > 1 else sets.halves(block)
+class Calibrated:
+    """Probabilities of presence, from a calibration that has not seen the group of the survey."""
+
+    def __init__(self, statistics: Mapping[int, decode.Statistics], group: np.ndarray, species: int) -> None:
+        """Learn from the surveys of all groups but one, for each of them.
+
+        statistics : of `glc.prediction.calibration`, of each group; group : (n,) of each survey; species : how many
+        """
+        self.group, self.species = group, species
+        self._statistics = statistics
+        self._decoders = decode.of_others(lambda: decode.ExpectedF1(decode.ExpectedF1.Options()), statistics)
+
+    def probabilities(self, table: Table | Held, rows: np.ndarray) -> sparse.csr_matrix:
+        """Probabilities (k, m) of the scores of some surveys.
+
+        table : the scores of the surveys `rows` (k,) of the table that was learned from
+        """
+        group = self.group[rows]
+
+        def work(block: Block) -> sparse.csr_matrix:
+            ranked, own = block.ranked, np.repeat(group[block.rows], block.ranked.lengths)
+            chances = np.zeros(len(own))
+            for number in np.unique(own).tolist():
+                chances[own == number] = self._decoders[number].probabilities(ranked.values[own == number])
+            return sparse.csr_matrix(
+                (chances, ranked.columns, ranked.indptr), shape=(len(ranked.lengths), self.species)
+            )
+
+        return sparse.vstack(list(table.each(work)), format="csr")
+
+    def reliability(self) -> pd.DataFrame:
+        """Mean probability and share present in bins of probability, over all pairs of survey and species with a score.
+
+        returns : frame as of `SpeciesResults`
+        """
+        parts = []
+        for number, statistics in self._statistics.items():
+            scores, pairs, hits = calibration.bins(statistics)
+            chances = self._decoders[number].probabilities(scores)
+            place = np.clip(np.searchsorted(PROBABILITIES, chances, side="right") - 1, 0, len(PROBABILITIES) - 2)
+            parts.append(pd.DataFrame({"place": place, "pairs": pairs, "sum": chances * pairs, "hits": hits}))
+        total = pd.concat(parts).groupby("place").sum()
+        return pd.DataFrame(
+            {
+                "low": [PROBABILITIES[at] for at in total.index],
+                "high": [PROBABILITIES[at + 1] for at in total.index],
+                "pairs": total["pairs"].to_numpy(),
+                "probability": (total["sum"] / total["pairs"]).to_numpy(),
+                "rate": (total["hits"] / total["pairs"]).to_numpy(),
+            }
+        )
 
 
-def probabilities(matrix: sparse.csr_matrix, actual: sparse.csr_matrix, group: np.ndarray) -> sparse.csr_matrix:
-    """Probabilities of presence, from a calibration that has not seen the group of the survey.
+def example_rows(surveys: np.ndarray, predicted: sparse.csr_matrix, actual: sparse.csr_matrix) -> dict[str, int]:
+    """A survey near each of `QUANTILES` of F1, with as many species as a survey has on average: title -> row.
 
-    matrix : (n, m) scores; actual : (n, m) boolean; group : (n,)
-    returns : (n, m) CSR with the entries of `matrix`
+    surveys : (n,) ids; predicted, actual : (n, m) boolean
     """
-    matrix = matrix.tocsr()
-    chances = matrix.astype(np.float64)
-    ranked = ranking.rank(matrix, actual)
-    row_of = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    for number in np.unique(group):
-        others = np.flatnonzero(group != number)
-        learned = decode.ExpectedF1(decode.ExpectedF1.Options()).fit(ranked.rows(others))
-        entry = group[row_of] == number
-        chances.data[entry] = learned.probabilities(matrix.data[entry])
-    return chances
-
-
-def reliability(chances: sparse.csr_matrix, actual: sparse.csr_matrix) -> pd.DataFrame:
-    """Mean probability and share present in bins of probability, over all pairs of survey and species with a score."""
-    chances = chances.tocoo()
-    present = np.asarray(actual.tocsr()[chances.row, chances.col]).ravel().astype(bool)
-    place = np.clip(np.searchsorted(PROBABILITIES, chances.data, side="right") - 1, 0, len(PROBABILITIES) - 2)
-    frame = pd.DataFrame({"place": place, "probability": chances.data, "rate": present})
-    grouped = frame.groupby("place").agg(
-        pairs=("rate", "size"), probability=("probability", "mean"), rate=("rate", "mean")
-    )
-    grouped.insert(0, "low", [PROBABILITIES[at] for at in grouped.index])
-    grouped.insert(1, "high", [PROBABILITIES[at + 1] for at in grouped.index])
-    return grouped.reset_index(drop=True)
+    sizes, f1 = np.asarray(actual.sum(axis=1, dtype=np.int64)).ravel(), metrics.survey_f1(predicted, actual)
+    unusual = np.abs(np.log((sizes + 1) / (sizes.mean() + 1)))
+    chosen: dict[str, int] = {}
+    for title, quantile in QUANTILES.items():
+        left = np.flatnonzero(~np.isin(np.arange(len(sizes)), list(chosen.values())) & (sizes > 0))
+        if not len(left):
+            break
+        away = np.abs(f1[left] - np.quantile(f1[sizes > 0], quantile))
+        near = left[away <= max(np.sort(away)[min(19, len(left) - 1)], 1e-12)]
+        chosen[title] = int(near[np.lexsort((surveys[near], unusual[near]))[0]])
+    return chosen
 
 
 def examples(
+    rows: dict[str, int],
     surveys: np.ndarray,
     species: np.ndarray,
     predicted: sparse.csr_matrix,
     actual: sparse.csr_matrix,
     chances: sparse.csr_matrix | None,
 ) -> Sequence[Example]:
-    """A survey near each of `QUANTILES` of F1, with as many species as a survey has on average, if there are any.
+    """The surveys of `example_rows`.
 
-    surveys : (n,) ids; species : (m,) ids; predicted, actual : (n, m) boolean; chances : (n, m) probabilities
+    surveys : (n,) ids; species : (m,) ids; predicted, actual : (n, m) boolean
+    chances : (k, m) probabilities of the k `rows`, ascending
     """
-    sizes, guessed, correct = (
-        np.asarray(matrix.sum(axis=1, dtype=np.int64)).ravel()
-        for matrix in (actual, predicted, predicted.multiply(actual))
-    )
-    f1 = 2 * correct / np.maximum(sizes + guessed, 1)
-    unusual = np.abs(np.log((sizes + 1) / (sizes.mean() + 1)))
-    chosen: list[Example] = []
-    for title, quantile in QUANTILES.items():
-        taken = np.isin(surveys, [example.survey for example in chosen])
-        left = np.flatnonzero(~taken & (sizes > 0))
-        if not len(left):
-            break
-        away = np.abs(f1[left] - np.quantile(f1[sizes > 0], quantile))
-        near = left[away <= max(np.sort(away)[min(19, len(left) - 1)], 1e-12)]
-        row = near[np.lexsort((surveys[near], unusual[near]))[0]]
-        chosen.append(
-            Example(title, int(surveys[row]), float(f1[row]), _species_of(row, species, predicted, actual, chances))
+    f1 = metrics.survey_f1(predicted, actual)
+    place = {row: number for number, row in enumerate(sorted(rows.values()))}
+    return [
+        Example(
+            title,
+            int(surveys[row]),
+            float(f1[row]),
+            _species_of(species, predicted[row], actual[row], None if chances is None else chances[place[row]]),
         )
-    return chosen
+        for title, row in rows.items()
+    ]
 
 
 def _species_of(
-    row: int,
     species: np.ndarray,
     predicted: sparse.csr_matrix,
     actual: sparse.csr_matrix,
     chances: sparse.csr_matrix | None,
 ) -> pd.DataFrame:
-    in_set, present = (np.asarray(matrix[row].todense(), bool).ravel() for matrix in (predicted, actual))
+    """Those of `Example.species`; predicted, actual, chances : (1, m)."""
+    in_set, present = (np.asarray(matrix.todense(), bool).ravel() for matrix in (predicted, actual))
     shown = np.flatnonzero(in_set | present)
     chance = np.full(len(shown), np.nan)
     if chances is not None:
-        chance = np.asarray(chances[row].todense()).ravel()[shown]
+        chance = np.asarray(chances.todense()).ravel()[shown]
         chance[chance == 0] = np.nan
     frame = pd.DataFrame(
         {

@@ -24,7 +24,7 @@ from glc.evaluation import evaluate
 from glc.progress import tqdm
 from glc.sdm import measures
 from glc.surveys import SurveyData
-from glc.types import Facts
+from glc.types import Facts, StrPath
 
 SITE_M = 1_000
 """Side of the squares of the projection whose records are one site, metres: a score is not held right for 200 m."""
@@ -96,6 +96,21 @@ def write(
     pd.concat(frames, ignore_index=True).to_parquet(Path(out) / SURVEYS, index=False)
     (Path(out) / METRICS).write_text(json.dumps(result, indent=1) + "\n")
     return result
+
+
+def by_species(folder: StrPath) -> pd.DataFrame:
+    """The area of each species against target-group sites, of presence-only records alone.
+
+    folder : of what `write` wrote
+    returns : frame as of `glc.evaluation.per_species.of_folds`, of the species that were measured in a fold;
+        presences are sites with a record
+    """
+    table = pd.read_parquet(Path(folder) / SPECIES)
+    valid = table[table["split"] == "valid"]
+    grouped = valid.groupby("speciesId")
+    return pd.DataFrame(
+        {"presences": grouped["sites"].sum(), "folds": grouped["fold"].nunique(), "auc": grouped["auc"].mean()}
+    ).reset_index()
 
 
 def measure(

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from glc import __version__, config, labels, registry
-from glc import scores as score_tables
 from glc.fitted import card, layout, scorers, surveys
-from glc.prediction import decode, ranking
+from glc.prediction import decode, sets
+from glc.prediction.blocks import Table
 from glc.surveys import SurveyData
 from glc.types import JSON, Facts
 
@@ -75,7 +75,9 @@ def _species(data, names):
 
 def _calibration(scores, data):
     """The curve from score to presence rate of all validation surveys, and how unevenly rich they are."""
-    valid = score_tables.read(scores / "valid")
+    valid = Table(scores / "valid")
     rows = data.rows_of(valid.surveys, data.train_name)
     actual = labels.widen(data.labels_of(rows), data.species, valid.species)
-    return decode.make(config.Choice("expected_f1")).fit(ranking.rank(valid.matrix, actual))
+    decoder = decode.make(config.Choice("expected_f1"))
+    together = sets.statistics(valid, actual, np.zeros(len(valid), int), decoder)
+    return decoder.learn(together[0])

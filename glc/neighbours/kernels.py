@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from scipy.spatial import cKDTree
 
 from glc import geo
 from glc.config import SOME, Positive, section
@@ -77,12 +78,14 @@ class _Pool:
     """Surveys pooled by square, and apart by fold and part (block), so that of a pool all are visible or none.
 
     points : (c, 3) on the unit sphere; counts : (c, m) CSR of records; fold, part : (c,)
+    tree : KD-tree of the points
     """
 
     points: np.ndarray
     counts: sparse.csr_matrix
     fold: np.ndarray
     part: np.ndarray
+    tree: cKDTree
 
 
 class Kernels:
@@ -164,7 +167,7 @@ class Kernels:
             seen = [((cells.fold != self._fold) | (not hidden)).astype(np.float32) for cells in pools]
             counts[:, :, 0, source] = seen[0] @ pools[0].counts
             for number, scale in enumerate(self.scales, start=1):
-                weight = kernel(points, pools[number].points, scale)
+                weight = kernel(points, pools[number].tree, scale)
                 weight.data *= seen[number][weight.indices]
                 counts[:, :, number, source] = sums(weight, pools[number].counts)
         return counts
@@ -177,7 +180,7 @@ class Kernels:
             counts[:, :, 0, source] = self._everywhere(rows, source)
             for number, scale in enumerate(self.scales, start=1):
                 near = pools[number]
-                weight = kernel(self._points[rows], near.points, scale)
+                weight = kernel(self._points[rows], near.tree, scale)
                 asker = np.repeat(rows, np.diff(weight.indptr))
                 weight.data *= self.visible(asker, near.fold[weight.indices], near.part[weight.indices])
                 counts[:, :, number, source] = sums(weight, near.counts)
@@ -214,4 +217,4 @@ class Kernels:
         part = np.full(len(rows), _NOBODY) if always else self._parts[rows]
         size_m = None if scale is None else scale / CELLS_PER_SCALE
         made = pool(places, labels, size_m, fold, part, spread_m=scale if self._widen else None)
-        return _Pool(made.points, made.counts, fold[made.first], part[made.first])
+        return _Pool(made.points, made.counts, fold[made.first], part[made.first], made.tree)

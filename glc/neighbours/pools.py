@@ -6,6 +6,7 @@ of the scale, within which that hardly varies, so that the sums around any numbe
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,11 @@ class Pool:
     points: np.ndarray
     counts: sparse.csr_matrix
     first: np.ndarray
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        """KD-tree of the points, for who asks for a `kernel` more than once."""
+        return cKDTree(self.points)
 
 
 def pool(
@@ -81,14 +87,15 @@ def pool(
     return Pool(centre, (share @ records).tocsr(), owner[first])
 
 
-def kernel(queries: np.ndarray, points: np.ndarray, scale_m: float) -> sparse.csr_matrix:
+def kernel(queries: np.ndarray, points: np.ndarray | cKDTree, scale_m: float) -> sparse.csr_matrix:
     """Gaussian weights of the points within `REACH` scales of each query: (n, c) CSR float32.
 
-    queries : (n, 3), points : (c, 3), both on the unit sphere
+    queries : (n, 3), points : (c, 3), or a KD-tree of them, both on the unit sphere
     scale_m : great-circle metres
     """
     reach = float(geo.chord(REACH * scale_m))
-    near = cKDTree(queries).sparse_distance_matrix(cKDTree(points), reach, output_type="coo_matrix")
+    tree = points if isinstance(points, cKDTree) else cKDTree(points)
+    near = cKDTree(queries).sparse_distance_matrix(tree, reach, output_type="coo_matrix")
     weight = np.exp(-0.5 * (geo.arc(near.data) / scale_m) ** 2).astype(np.float32)
     return sparse.csr_matrix((weight, (near.row, near.col)), shape=near.shape)
 

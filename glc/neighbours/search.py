@@ -5,16 +5,13 @@ nodes of the tree, which are then in the processor's caches. What a block of que
 bits, distance in millimetres before number of the source: sorting them sorts by distance and breaks the ties.
 """
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from glc import geo
+from glc import geo, threads
 from glc.errors import ConfigError
 from glc.neighbours.places import Places
 from glc.progress import tqdm
@@ -45,7 +42,7 @@ class Index:
         if k < 0 or not radius_m > 0:
             raise ConfigError(f"neighbours: found k={k}, radius_m={radius_m}; expected k >= 0 and radius_m > 0")
         self.k, self.radius_m = int(k), float(radius_m)
-        self.workers = len(os.sched_getaffinity(0)) if workers < 0 else workers
+        self.workers = threads.cores() if workers < 0 else workers
         self.by_tie = np.lexsort((sources.surveyId, sources.dataset))
         self.sources = sources.rows(self.by_tie)
         self._first = np.searchsorted(self.sources.dataset, np.arange(len(sources.names) + 1))
@@ -83,7 +80,7 @@ class Index:
             return len(rows), make(rows[at], self.by_tie[member], distance)
 
         with tqdm(total=len(queries.lon), desc="neighbours", unit=" surveys", delay=2, disable=not progress) as bar:
-            for size, made in _in_order(block, self._parts(queries, max_pairs), self.workers):
+            for size, made in threads.in_order(block, self._parts(queries, max_pairs), self.workers):
                 yield made
                 bar.update(size)
 
@@ -280,23 +277,3 @@ def _millimetre_bits(radius_m):
 def reach_of(radius_m: float) -> float:
     """Chord of the unit sphere within which SciPy finds all that is within `radius_m` once it is rounded."""
     return float(geo.chord(radius_m + 0.001)) + 1e-12  # SciPy's bound is exclusive, and rounding comes after it
-
-
-def _in_order(function: Callable[..., T], calls: Iterable[tuple[object, ...]], threads: int) -> Iterator[T]:
-    """Yield the results of calls in their order; a few are made ahead by `threads`."""
-    if threads == 1:
-        for arguments in calls:
-            yield function(*arguments)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting = deque()
-        try:
-            for arguments in calls:
-                waiting.append(pool.submit(function, *arguments))
-                if len(waiting) > threads + 1:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for call in waiting:
-                call.cancel()

@@ -4,9 +4,9 @@ All sets are prefixes of the scores in order (`glc.prediction.ranking.Ranked`), 
 one. What a decoder must and may offer is in `Decoder`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 import numpy as np
 from annotated_types import Ge
@@ -15,19 +15,29 @@ from scipy import sparse
 from glc import config
 from glc.config import Count, Positive, Share, require, section
 from glc.errors import DataError
-from glc.prediction import expected_f1
+from glc.prediction import calibration, expected_f1
 from glc.prediction.ranking import Ranked
 from glc.registry import decoders
 from glc.types import Facts, MemberOptions
 
+Statistics: TypeAlias = dict[str, np.ndarray]
+"""Sums over surveys that a decoder learns from, by their names."""
+Group = TypeVar("Group", bound=Hashable)
+D = TypeVar("D", bound="Decoder")
+
 
 def decide(decoder: "Decoder", ranked: Ranked, shape: tuple[int, int]) -> sparse.csr_matrix:
     """Species sets of a fitted `decoder`: boolean CSR of `shape`, best first in each row, none of them empty."""
+    return ranked.take(sizes(decoder, ranked), shape)
+
+
+def sizes(decoder: "Decoder", ranked: Ranked) -> np.ndarray:
+    """Sizes of the sets of a fitted `decoder`, (n,), at least 1."""
     if (ranked.lengths == 0).any():
         raise DataError(
             f"{int((ranked.lengths == 0).sum())} surveys have no positive score; a model must fall back on frequencies"
         )
-    return ranked.take(np.maximum(decoder.sizes(ranked), 1), shape)
+    return np.maximum(decoder.sizes(ranked), 1)
 
 
 def cross_fitted(
@@ -43,14 +53,35 @@ def cross_fitted(
     decided : other scores of the same surveys, `Ranked`, that the sets are taken from; None: the same
     """
     decided = decided or ranked
-    if len(np.unique(groups)) < 2:
-        raise DataError("cross-fitting needs at least two groups of validation surveys; run more folds or blocks")
+    inside = {group: np.flatnonzero(groups == group) for group in np.unique(groups)}
+    learned = {group: make().statistics(ranked.rows(rows)) for group, rows in inside.items()}
     sizes = np.zeros(len(groups), np.int64)
-    for group in np.unique(groups):
-        inside = np.flatnonzero(groups == group)
-        decoder = make().fit(ranked.rows(np.flatnonzero(groups != group)))
-        sizes[inside] = np.maximum(decoder.sizes(decided.rows(inside)), 1)
+    for group, decoder in of_others(make, learned).items():
+        sizes[inside[group]] = np.maximum(decoder.sizes(decided.rows(inside[group])), 1)
     return decided.take(sizes, shape)
+
+
+def of_others(make: Callable[[], D], statistics: Mapping[Group, Statistics]) -> dict[Group, D]:
+    """For each group of validation surveys a decoder that has learned from all other groups.
+
+    make : () -> decoder; statistics : of the surveys of each group, at least two
+    """
+    if len(statistics) < 2:
+        raise DataError("cross-fitting needs at least two groups of validation surveys; run more folds or blocks")
+    return {
+        group: make().learn(together(own for other, own in statistics.items() if other != group))
+        for group in statistics
+    }
+
+
+def together(statistics: Iterable[Statistics]) -> Statistics:
+    """The `Decoder.statistics` of all surveys, from those of parts of them."""
+    first, *others = statistics
+    total = {name: np.array(value) for name, value in first.items()}
+    for part in others:
+        for name, value in part.items():
+            total[name] += value
+    return total
 
 
 def save(decoder: "Decoder", path: Path) -> None:
@@ -82,8 +113,11 @@ class Decoder:
     ...
     ...     learned = ("size",)
     ...
-    ...     def fit(self, ranked):
-    ...         self.size = round(ranked.actual.mean())
+    ...     def statistics(self, ranked):
+    ...         return {"surveys": np.array(len(ranked.actual)), "species": ranked.actual.sum()}
+    ...
+    ...     def learn(self, statistics):
+    ...         self.size = round(statistics["species"] / statistics["surveys"])
     ...         self.facts = {"size": self.size}
     ...         return self
     ...
@@ -96,7 +130,7 @@ class Decoder:
     name: ClassVar[str] = ""
     """Given by the registry."""
     learned: ClassVar[tuple[str, ...]] = ()
-    """Attributes that `fit` sets and `sizes` reads, arrays or numbers: what is kept of a fitted decoder."""
+    """Attributes that `learn` sets and `sizes` reads, arrays or numbers: what is kept of a fitted decoder."""
 
     @section
     class Options:
@@ -111,12 +145,29 @@ class Decoder:
         self.facts: Facts = {}
         """Plain values about what was fitted, for the report."""
 
-    def fit(self, ranked: Ranked) -> "Decoder":
-        """Learn from validation, and from nothing else; a decoder with nothing to learn returns itself.
+    def statistics(self, ranked: Ranked) -> Statistics:
+        """What is to be known of validation surveys to learn from them, as sums over surveys: arrays by name.
+
+        The surveys of a fold come in parts, and every fold's sets are decided from the sums of the others', so that no
+        more than a part is ever in memory. A decoder with nothing to learn has none.
 
         ranked : scores of validation surveys in order, with their labels
         """
+        return {}
+
+    def learn(self, statistics: Statistics) -> Self:
+        """Learn from validation, and from nothing else; a decoder with nothing to learn returns itself.
+
+        statistics : of all surveys that it may learn from, `together`
+        """
         return self
+
+    def fit(self, ranked: Ranked) -> Self:
+        """Learn from validation surveys that are in memory as a whole.
+
+        ranked : scores of validation surveys in order, with their labels
+        """
+        return self.learn(self.statistics(ranked))
 
     def sizes(self, ranked: Ranked) -> np.ndarray:
         """How many of its best species each survey keeps, (n,) int.
@@ -191,11 +242,9 @@ class ThresholdTopK(Decoder):
         def __post_init__(self) -> None:
             require(self.lowest <= self.highest, "lowest", self, "at most highest")
 
-    def fit(self, ranked: Ranked) -> "ThresholdTopK":
-        o = self.options
-        thresholds = np.arange(o.lowest, o.highest + o.step / 2, o.step)
-        ks = np.arange(1, o.largest + 1)
-        self.grid = np.empty((len(ks), len(thresholds)))
+    def statistics(self, ranked: Ranked) -> Statistics:
+        o, (ks, thresholds) = self.options, self._grid()
+        total = np.empty((len(ks), len(thresholds)))
         # no set of the grid reaches further down than that
         ranked = ranked.head(np.maximum(ranked.above(thresholds.min()), o.largest))
         by_k = _f1_of_sizes(ranked, np.minimum(ks[:, None], ranked.lengths))
@@ -210,14 +259,19 @@ class ThresholdTopK(Decoder):
             of_threshold = np.bincount(group, _f1_of_sizes(ranked, np.maximum(above, 1)), minlength=o.largest + 2)
             below = np.cumsum(of_threshold)  # [g]: sum over surveys with at most g above
             if o.reading == "union":
-                total = of_k[ks, ks - 1] + (of_threshold.sum() - below[ks])
+                total[:, column] = of_k[ks, ks - 1] + (of_threshold.sum() - below[ks])
             else:
-                total = below[ks] + of_k[-1] - of_k[ks, ks - 1]
-            self.grid[:, column] = total / len(group)
+                total[:, column] = below[ks] + of_k[-1] - of_k[ks, ks - 1]
+        return {"f1": total, "surveys": np.array(len(ranked.lengths))}
+
+    def learn(self, statistics: Statistics) -> Self:
+        ks, thresholds = self._grid()
+        # pairs that give the same sets have the same F1, of which the first is taken, however the sums were rounded
+        self.grid = np.round(statistics["f1"] / statistics["surveys"], 12)
         best = np.unravel_index(self.grid.argmax(), self.grid.shape)
         self.k, self.threshold = int(ks[best[0]]), float(thresholds[best[1]])
         self.facts = {
-            "reading": o.reading,
+            "reading": self.options.reading,
             "k": self.k,
             "threshold": round(self.threshold, 6),
             "validation_f1": float(self.grid.max()),
@@ -228,6 +282,11 @@ class ThresholdTopK(Decoder):
             },
         }
         return self
+
+    def _grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """The k and the θ that are tried."""
+        o = self.options
+        return np.arange(1, o.largest + 1), np.arange(o.lowest, o.highest + o.step / 2, o.step)
 
     def sizes(self, ranked: Ranked) -> np.ndarray:
         larger = self.options.reading == "union"
@@ -251,19 +310,17 @@ class ExpectedF1(Decoder):
         bins: Annotated[int, Ge(10)] = 2_000
         """Bins of the calibration, dense where scores are high."""
 
-    def fit(self, ranked: Ranked) -> "ExpectedF1":
+    def statistics(self, ranked: Ranked) -> Statistics:
         hits, actual = ranked.labels()
-        self.curve = _isotonic(ranked.values, hits, self.options.bins)
-        p = self.probabilities(ranked.values)
-        survey = np.repeat(np.arange(len(ranked.lengths)), ranked.lengths)
-        mean = np.bincount(survey, p, minlength=len(ranked.lengths))
-        # variance of a survey's richness = that of independent presences + (spread x mean)^2
-        excess = np.mean((actual - mean) ** 2) - np.sum(p * (1 - p)) / len(mean)
-        self.spread = float(np.sqrt(np.clip(excess / np.mean(mean**2), 0, 1)))
+        return calibration.statistics(ranked.values, hits, ranked.indptr, actual)
+
+    def learn(self, statistics: Statistics) -> Self:
+        self.curve = calibration.curve(statistics, self.options.bins)
+        self.spread = calibration.spread(statistics, self.curve)
         self.facts = {
             "calibration": [[float(x), float(y)] for x, y in zip(*_thinned(self.curve), strict=True)],
             "spread": round(self.spread, 4),
-            "validation_pairs": len(ranked.values),
+            "validation_pairs": int(statistics["pairs"].sum()),
         }
         return self
 
@@ -287,21 +344,6 @@ class ExpectedF1(Decoder):
 def _f1_of_sizes(ranked: Ranked, sizes: np.ndarray) -> np.ndarray:
     """F1 of the first `sizes` species of each survey, (..., n)."""
     return 2 * ranked.hits_among(sizes) / np.maximum(sizes + ranked.labels()[1], 1)
-
-
-def _isotonic(scores: np.ndarray, truth: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Knots (x, y) of the isotonic curve score -> presence rate, from at most `bins` bins."""
-    from sklearn.isotonic import IsotonicRegression
-
-    # quantiles in geometric steps from the highest scores down: that is where sets are decided
-    edges = np.unique(np.quantile(scores[:: len(scores) // 2_000_000 + 1], 1 - np.geomspace(min(1, 1e-5), 1, bins)))
-    index = np.searchsorted(edges, scores)
-    count = np.bincount(index)
-    used = count > 0
-    x = np.bincount(index, scores)[used] / count[used]
-    y = np.bincount(index, truth)[used] / count[used]
-    fitted = IsotonicRegression(y_min=0, y_max=1).fit_transform(x, y, sample_weight=count[used])
-    return x, fitted
 
 
 def _thinned(curve: tuple[np.ndarray, np.ndarray], points: int = 60) -> tuple[np.ndarray, np.ndarray]:

@@ -27,6 +27,10 @@ _SERIES = ((0.1, 12), (0.01, 6))
 """Below a probability, the terms of the power series of log(1 - p u): off by less than 1e-13 a species."""
 _ROWS = 8
 """Surveys taken together: what is held of them stays in the processor's cache."""
+_USUAL = 56
+"""Sizes that are tried first."""
+_ROUNDING = 1e-12
+"""By how much a sum may be off."""
 
 
 def curve(probabilities: np.ndarray, largest: int, nodes: int = 48, spread: float = 0.0) -> np.ndarray:
@@ -53,10 +57,30 @@ def factors(spread: float) -> np.ndarray:
 def best_sizes(
     probabilities: np.ndarray, smallest: int = 1, largest: int = 150, nodes: int = 48, spread: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Size in smallest..largest with the highest expected F1 for each row, and that F1: two (n,) arrays."""
-    expected = curve(probabilities, largest, nodes, spread)[:, smallest - 1 :]
-    best = expected.argmax(axis=1)
-    return best + smallest, expected[np.arange(len(best)), best]
+    """Size in smallest..largest with the highest expected F1 for each row, and that F1: two (n,) arrays.
+
+    Most rows are best at a few dozen species. The sizes up to `_USUAL` are tried first; where a bound says that no
+    larger one can be better, they are enough.
+    """
+    p = np.asarray(probabilities, float)
+    largest = min(largest, p.shape[1])
+    usual = min(max(_USUAL, smallest), largest)
+    quadrature = _Quadrature(usual, nodes, spread)
+    expected, above = np.empty((len(p), usual)), np.zeros(len(p))
+    for start in range(0, len(p), _ROWS):
+        rows = slice(start, start + _ROWS)
+        expected[rows] = quadrature.curves(p[rows])
+        if usual < largest:
+            above[rows] = quadrature.bounds(p[rows], largest).max(axis=1)
+    expected = expected[:, smallest - 1 :]
+    sizes = expected.argmax(axis=1)
+    best = expected[np.arange(len(p)), sizes]
+    open_rows = np.flatnonzero(above > best - _ROUNDING)
+    if len(open_rows):
+        expected = curve(p[open_rows], largest, nodes, spread)[:, smallest - 1 :]
+        sizes[open_rows] = expected.argmax(axis=1)
+        best[open_rows] = expected[np.arange(len(open_rows)), sizes[open_rows]]
+    return sizes + smallest, best
 
 
 class _Quadrature:
@@ -73,11 +97,24 @@ class _Quadrature:
         self.u = np.tile(1 - t, len(scale))
         self.scaled_u = self.scale * self.u
         self.weight = 2 * self.scale * np.tile(weight, len(scale)) / len(scale)
-        self.t_to_size = np.tile(t, len(scale)) ** np.arange(1, largest + 1)[:, None, None]
+        self.t = np.tile(t, len(scale))
+        self.t_to_size = self.t ** np.arange(1, largest + 1)[:, None, None]
         most = max(terms for _, terms in _SERIES)
         self.series = -(self.scaled_u ** np.arange(1, most + 1)[:, None]) / np.arange(1, most + 1)[:, None]
         # kept, because new memory would take longer than the sums
         self.space = np.empty((largest, _ROWS, len(self.u)))
+
+    def bounds(self, p: np.ndarray, larger: int) -> np.ndarray:
+        """What the expected F1 of more than `largest`, up to `larger`, species cannot exceed, (n, larger - largest).
+
+        Called after `curves` of the same surveys. Of a species that comes later, p_i / (1 - p_i u) is at most p_i times
+        what the next one has there.
+        """
+        k = np.arange(self.largest + 1, larger + 1)
+        powers = self.t ** k[:, None]
+        following = 1 / self._divisors(p.T[self.largest, :, None][None], np.empty((1, len(p), len(self.u))))[0]
+        more = np.cumsum(p[:, self.largest : larger], axis=1)
+        return self.inside @ powers.T + more * ((self.weighted * following) @ powers.T)
 
     def curves(self, p: np.ndarray) -> np.ndarray:
         """`curve` of at most `_ROWS` surveys."""
@@ -89,8 +126,10 @@ class _Quadrature:
         np.divide(np.minimum(best[:clipped], self.certain / self.scale), terms[:clipped], out=terms[:clipped])
         for i in range(1, self.largest):  # np.cumsum along the first axis is several times as slow
             terms[i] += terms[i - 1]
+        self.weighted = generating * self.weight
+        self.inside = terms[-1] * self.weighted
         terms *= self.t_to_size
-        return np.einsum("knq,nq->nk", terms, generating * self.weight)
+        return np.einsum("knq,nq->nk", terms, self.weighted)
 
     def _clipped(self, p: np.ndarray) -> int:
         """Number of the first species of p (k, n, 1) that a factor would raise above `certain`."""

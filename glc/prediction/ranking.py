@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from glc.best_first import best_first, rectangle
 from glc.errors import DataError
 
 _ENTRIES = 200_000
@@ -108,7 +109,7 @@ def rank(matrix: sparse.csr_matrix, actual: sparse.csr_matrix | None = None, row
     for start in range(0, matrix.shape[0], rows):
         bounds = matrix.indptr[start : start + rows + 1]
         indices, scores = matrix.indices[bounds[0] : bounds[-1]], matrix.data[bounds[0] : bounds[-1]]
-        sort = _sorted if matrix.dtype == np.float32 else _sorted_of_any_type
+        sort = best_first if matrix.dtype == np.float32 else _sorted_of_any_type
         order, ranked = sort(indices, scores, np.diff(bounds))
         kept = ranked > 0
         lengths.append(kept.sum(axis=1))
@@ -128,41 +129,10 @@ def rank(matrix: sparse.csr_matrix, actual: sparse.csr_matrix | None = None, row
     )
 
 
-def _sorted(columns: np.ndarray, scores: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Columns int32 and scores float32 of each row, both (n, w): the best first, the lower column first among equals.
-
-    columns, scores : (nnz,) of rows with `lengths` (n,) entries, as in a CSR matrix; scores float32
-
-    Behind the entries of a row, and where a score is not positive, scores are zero. Positive floats are in the order
-    of their bits, so that one whole number holds a score and its column, and sorting numbers is several times as fast
-    as sorting positions.
-    """
-    bits = np.where(scores > 0, scores, np.float32(0)).view(np.uint32)  # a negative zero has a bit set
-    packed = np.invert(bits, out=bits).astype(np.uint64)
-    packed <<= np.uint64(32)
-    packed |= columns.astype(np.uint32, copy=False)
-    keys = _rectangle(packed, lengths, np.uint64(0xFFFFFFFF) << np.uint64(32))
-    keys.sort(axis=1)
-    order = (keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
-    keys >>= np.uint64(32)
-    bits = keys.astype(np.uint32)
-    return order, np.invert(bits, out=bits).view(np.float32)
-
-
 def _sorted_of_any_type(columns: np.ndarray, scores: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    columns, scores = _rectangle(columns, lengths, 0), _rectangle(scores, lengths, 0)
+    columns, scores = rectangle(columns, lengths, 0), rectangle(scores, lengths, 0)
     order = np.lexsort((columns, -scores), axis=1)
     return np.take_along_axis(columns, order, axis=1), np.take_along_axis(scores, order, axis=1)
-
-
-def _rectangle(values: np.ndarray, lengths: np.ndarray, fill: float | np.uint64) -> np.ndarray:
-    """Values of rows (nnz,) as (n, w), each row filled up with `fill`."""
-    width = int(lengths.max(initial=0))
-    if (lengths == width).all():
-        return values.reshape(len(lengths), width)
-    rectangle = np.full((len(lengths), width), fill, values.dtype)
-    rectangle[np.arange(width) < lengths[:, None]] = values
-    return rectangle
 
 
 def best(

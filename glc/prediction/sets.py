@@ -7,16 +7,19 @@ import pyarrow as pa
 from scipy import sparse
 
 from glc import config, labels, storage
-from glc import scores as score_tables
 from glc.errors import DataError
-from glc.prediction import decode, ranking
+from glc.prediction import calibration, decode
+from glc.prediction.blocks import Block, Held, Table
 from glc.prediction.correction import Correction, correct
-from glc.surveys import SurveyData
+from glc.prediction.ranking import Ranked
+from glc.surveys import TEST, SurveyData
 from glc.types import Facts
 
 OPTIMISTIC = "optimistic"
 DECODER = "decoder.npz"
 """What the decoder of the test learned."""
+CALIBRATION = "calibration.npz"
+"""What a calibration learns from, of each of the `groups` of validation surveys."""
 SINGLE_BLOCK = (
     "one validation block cannot be cross-fitted; set validation.run to 2 or more, or validation.size_m smaller"
 )
@@ -35,21 +38,24 @@ def write(
     are ``optimistic`` scores of the validation surveys, by nets that saw their labels, their sets are decided by the
     same decoders, which saw none of these.
     """
-    valid = score_tables.read(scores_folder / "valid")
-    test = score_tables.read(scores_folder / "test")
+    tables = {name: Table(scores_folder / name) for name in ("valid", "test")}
+    if (scores_folder / OPTIMISTIC).is_dir():
+        tables[OPTIMISTIC] = Table(scores_folder / OPTIMISTIC)
+    valid, test = tables["valid"], tables["test"]
     rows = data.rows_of(valid.surveys, data.train_name)
     actual = labels.widen(data.labels_of(rows), data.species, valid.species)
-    groups = valid.fold if len(np.unique(valid.fold)) > 1 else halves(data.places["block"].to_numpy()[rows])
-    ranked = ranking.rank(valid.matrix, actual)
-    sets = {"valid": decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups)}
-    decoder = decode.make(choice).fit(ranked)
-    sets["test"] = decode.decide(decoder, ranking.rank(test.matrix), test.matrix.shape)
+    groups = groups_of(valid.fold, data.places["block"].to_numpy()[rows])
+
+    def make() -> decode.Decoder:
+        return decode.make(choice)
+
+    learned = statistics(valid, actual, groups, make())
+    decoder = make().learn(decode.together(learned.values()))
+    by_group = decode.of_others(make, learned)
+    sets = {"valid": decide(valid, by_group, groups), "test": decide(test, {TEST: decoder}, test.fold)}
     facts: Facts = {"decoder": choice.name, "fitted": decoder.facts}
-    scores = {"valid": valid, "test": test}
-    if (scores_folder / OPTIMISTIC).is_dir():
-        scores[OPTIMISTIC] = score_tables.read(scores_folder / OPTIMISTIC)
-        seen = ranking.rank(scores[OPTIMISTIC].matrix)
-        sets[OPTIMISTIC] = decode.cross_fitted(lambda: decode.make(choice), ranked, actual.shape, groups, seen)
+    if OPTIMISTIC in tables:
+        sets[OPTIMISTIC] = decide(tables[OPTIMISTIC], by_group, groups)
     if correction is not None:
         corrected = {}
         for fold in np.unique(valid.fold):
@@ -62,9 +68,60 @@ def write(
         fold_facts = _correct(sets, ["test"], everything, data, None, data.test, test.species, correction)
         facts["corrected"] = corrected | {"test": fold_facts}
     for name in sets:
-        _write(scores[name], sets[name], out / name)
+        _write(tables[name], sets[name], out / name)
     decode.save(decoder, out / DECODER)
+    calibration.save(learned, out / CALIBRATION)
     return facts
+
+
+def statistics(
+    table: Table | Held, actual: sparse.csr_matrix, groups: np.ndarray, decoder: decode.Decoder
+) -> dict[int, decode.Statistics]:
+    """What `decoder` learns from, and a calibration, of each group of the surveys of a table of scores.
+
+    actual : (n, m) boolean CSR over the table's species; groups : (n,)
+    """
+
+    def of_rows(ranked: Ranked) -> decode.Statistics:
+        known = decoder.statistics(ranked)
+        if known.keys() >= calibration.KEYS:
+            return known
+        hits, richness = ranked.labels()
+        return known | calibration.statistics(ranked.values, hits, ranked.indptr, richness)
+
+    def of_block(block: Block) -> dict[int, decode.Statistics]:
+        own = groups[block.rows]
+        parts = np.unique(own)
+        if len(parts) == 1:
+            return {int(parts[0]): of_rows(block.ranked)}
+        return {int(part): of_rows(block.ranked.rows(np.flatnonzero(own == part))) for part in parts}
+
+    total: dict[int, decode.Statistics] = {}
+    for of_groups in table.each(of_block, actual=actual):
+        for group, own in of_groups.items():
+            total[group] = decode.together([total[group], own]) if group in total else own
+    return total
+
+
+def decide(table: Table, decoders: dict[int, decode.Decoder], groups: np.ndarray) -> sparse.csr_matrix:
+    """The sets of the surveys of a table of scores, each by the decoder of its group: boolean CSR, best first.
+
+    decoders : group -> fitted decoder; groups : (n,)
+    """
+
+    def of_block(block: Block) -> sparse.csr_matrix:
+        own, shape = groups[block.rows], (len(block.surveys), len(table.species))
+        parts = np.unique(own)
+        if len(parts) == 1:
+            return decode.decide(decoders[int(parts[0])], block.ranked, shape)
+        sizes = np.zeros(len(own), np.int64)
+        for part in parts:
+            at = np.flatnonzero(own == part)
+            sizes[at] = decode.sizes(decoders[int(part)], block.ranked.rows(at))
+        return block.ranked.take(sizes, shape)
+
+    blocks = list(table.each(of_block))
+    return sparse.vstack(blocks, format="csr") if blocks else sparse.csr_matrix((0, len(table.species)), dtype=bool)
 
 
 def read(folder: Path, species: np.ndarray) -> tuple[np.ndarray, np.ndarray, sparse.csr_matrix]:
@@ -92,6 +149,14 @@ def _correct(
     return facts
 
 
+def groups_of(fold: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Which validation surveys are decided alike, from what the others say, (n,): folds, or halves of one's blocks.
+
+    fold, blocks : (n,) of each survey; a DataError is raised where all are in one fold and one block
+    """
+    return fold if len(np.unique(fold)) > 1 else halves(blocks)
+
+
 def halves(blocks: np.ndarray) -> np.ndarray:
     """Two groups of whole blocks with about as many surveys each, (n,) of 0 and 1.
 
@@ -109,7 +174,7 @@ def halves(blocks: np.ndarray) -> np.ndarray:
     return side[index]
 
 
-def _write(scores: score_tables.Scores, sets: sparse.csr_matrix, folder: Path) -> None:
+def _write(scores: Table, sets: sparse.csr_matrix, folder: Path) -> None:
     table = pa.table(
         {
             "surveyId": scores.surveys.astype(np.int64),

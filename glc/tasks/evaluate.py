@@ -32,7 +32,7 @@ class Evaluate(ReadsTruth, ExperimentProduct):
     """
 
     sections = ("validation.stop",)
-    version = 5
+    version = 6
 
     def predictions(self) -> Predictions:
         """The sets that are evaluated."""
@@ -58,14 +58,12 @@ class Evaluate(ReadsTruth, ExperimentProduct):
     def write(self, out: Path) -> None:
         caveat = config.caveat(self.validation.scheme, self.stop)
         texts = self._write_relative(out) if self.presence_only else self._write_sets(out)
-        data, scores = self.read_surveys(), self.input()["scores"].path
-        species = per_species.of_records(out) if self.presence_only else per_species.of_surveys(scores, data)
-        per_species.write(species, read_species(self.clone(Surveys).folder), out)
         self.status(f"{self.settings.name}: {texts}{f' ({caveat})' if caveat else ''}")
 
     def _write_relative(self, out: Path) -> str:
         from glc.evaluation import suitability
 
+        names = read_species(self.clone(Surveys).folder)
         metrics = suitability.write(
             self.input()["scores"].path,
             self.read_surveys(),
@@ -73,8 +71,9 @@ class Evaluate(ReadsTruth, ExperimentProduct):
             truth=self.read_truth(),
             scheme=self.validation.scheme,
             stop=self.stop,
-            names=read_species(self.clone(Surveys).folder),
+            names=names,
         )
+        per_species.write(suitability.by_species(out), names, out)
         return f"relative suitability: {suitability.in_words(metrics)}"
 
     def _write_sets(self, out: Path) -> str:
@@ -89,5 +88,6 @@ class Evaluate(ReadsTruth, ExperimentProduct):
             unscored=storage.manifest(self.clone(Surveys).folder)["unscored"],
             scheme=self.validation.scheme,
             stop=self.stop,
+            names=read_species(self.clone(Surveys).folder),
         )
         return ", ".join(f"{split} F1 {metrics[split]['sample_f1']:.4f}" for split in evaluate.splits(metrics))

@@ -23,4 +23,4 @@ class Explain(Explanation):
     def results(self) -> list[str]:
         """Where the tables and the report are."""
         report = self.clone(Report).published()[0]
-        return [*self.clone(Explanation).results(), f"report      {report.path}"]
+        return [*self.clone(Explanation).results(), f"report      {report.path.as_uri()}"]

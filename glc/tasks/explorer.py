@@ -8,7 +8,6 @@ import luigi
 
 from glc import storage
 from glc.errors import ConfigError, DataError
-from glc.explorer.site import FOLDER
 from glc.tasks.base import GlcTask, Outputs
 from glc.tasks.experiment import ExperimentProduct
 from glc.tasks.maps import FolderNameParameter, PublishedMap
@@ -88,6 +87,8 @@ class Explorer(ExperimentProduct):
 
     def check(self) -> None:
         """Refuse a name that cannot be used, species that are not on the map, and a model that is not there."""
+        from glc.explorer.site import FOLDER  # imports matplotlib
+
         if self.map == FOLDER:
             raise ConfigError(f"--map {self.map}: the site has a folder of this name; expected a map with another one")
         self._files().chosen(self.species)

@@ -24,7 +24,7 @@ class ClassicalScores(ReadsInputs):
     """
 
     sections = ("model", "inputs", "scores.keep", "scores.refit", "validation.run")
-    version = 2
+    version = 3
 
     @cached_property
     def fitted(self) -> "Classical":
@@ -156,7 +156,7 @@ class Predictions(ExperimentTask):
     """Species sets of the validation surveys (honest: by a decoder fitted on other folds or blocks) and of the test."""
 
     sections = ("decode", "postprocess")
-    version = 2
+    version = 3
 
     def check(self) -> None:
         super().check()

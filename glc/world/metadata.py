@@ -5,6 +5,7 @@ of rows is exact, after every survey has one species and every species one surve
 importance resampling: what lives in a block proposes species, the very place of the survey chooses among them.
 """
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from glc import storage
+from glc import storage, threads
 from glc.progress import tqdm
 from glc.world import environment, places, species
 from glc.world.fields import generator, plane
@@ -108,11 +109,17 @@ def _draws(world, surveys, known, part):
     size = max(256, 8_000_000 // len(known.ids))
     e = environment.at(world.seed, surveys.lon, surveys.lat)
     effort = species.efforts(surveys.areaInM2)
-    for start in tqdm(range(0, len(e), size), desc=f"presence-absence surveys, {part}", unit="chunk"):
+
+    def draw(start: int) -> tuple[int, np.ndarray]:
         chunk = slice(start, start + size)
         p = known.probability(e[chunk], effort[chunk])
         ratio = generator(world.seed, "presences", part, start).random(p.shape, dtype=np.float32)
-        yield start, np.divide(ratio, np.maximum(p, 1e-12, out=p), out=ratio)
+        return start, np.divide(ratio, np.maximum(p, 1e-12, out=p), out=ratio)
+
+    with tqdm(total=-(-len(e) // size), desc=f"presence-absence surveys, {part}", unit="chunk") as bar:
+        for drawn in threads.in_order(draw, ((start,) for start in range(0, len(e), size)), threads.cores()):
+            yield drawn
+            bar.update()
 
 
 def po_records(world, po, niches):
@@ -131,20 +138,29 @@ def po_records(world, po, niches):
     starts = np.append(np.flatnonzero(np.diff(block, prepend=-1)), len(rows))
     column = np.empty(len(rows), np.int64)
     lon, lat = po.lon.to_numpy(), po.lat.to_numpy()
+
+    def draw(first: int, last: int) -> tuple[slice, np.ndarray]:
+        chunk = slice(starts[first], starts[last])
+        e = environment.at(world.seed, lon[rows[chunk]], lat[rows[chunk]])
+        own = generator(world.seed, "po records", first)
+        return chunk, _resample(own, niches, e, rows[chunk], starts[first : last + 1] - starts[first])
+
     with tqdm(total=len(rows), desc="presence-only records", unit="row", unit_scale=True) as bar:
-        first = 0
-        while first < len(starts) - 1:
-            # whole blocks, as many as fill a chunk
-            last = max(int(np.searchsorted(starts, starts[first] + 40_000)), first + 1)
-            last = min(last, first + 400, len(starts) - 1)
-            chunk = slice(starts[first], starts[last])
-            e = environment.at(world.seed, lon[rows[chunk]], lat[rows[chunk]])
-            chunk_rng = generator(world.seed, "po records", first)
-            column[chunk] = _resample(chunk_rng, niches, e, rows[chunk], starts[first : last + 1] - starts[first])
-            bar.update(chunk.stop - chunk.start)
-            first = last
+        for chunk, drawn in threads.in_order(draw, _chunks(starts), threads.cores()):
+            column[chunk] = drawn
+            bar.update(len(drawn))
     _add_missing(generator(world.seed, "po missing"), world, niches, lon, lat, rows, column)
     return rows, niches.ids[column]
+
+
+def _chunks(starts: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First block, and the one after the last, of chunks of whole blocks, as many as fill one; `starts` of blocks."""
+    first = 0
+    while first < len(starts) - 1:
+        last = max(int(np.searchsorted(starts, starts[first] + 40_000)), first + 1)
+        last = min(last, first + 400, len(starts) - 1)
+        yield first, last
+        first = last
 
 
 def _resample(rng, niches, e, rows, starts):

@@ -1,6 +1,7 @@
 """What the bench measures, on a stage of this file: one way holds 200 MB in a child, the other is slow."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -76,8 +77,9 @@ def test_short_ways_are_run_again_after_a_warm_up(tmp_path):
 
 
 def test_ways_that_disagree_are_an_error(tmp_path):
-    with pytest.raises(DataError, match="expected equal sums"):
+    with pytest.raises(measure.DisagreementError, match="expected equal sums") as caught:
         measured(tmp_path, (Way("slow", slow), Way("wrong", wrong)))
+    assert [line.way for line in caught.value.lines] == ["slow", "wrong"], "what was measured is not lost"
 
 
 def test_a_way_that_made_nothing_is_an_error(tmp_path):
@@ -94,6 +96,7 @@ def test_the_program_prints_a_table_and_goes_on_after_a_stage_that_failed(tmp_pa
         program.main(["--root", str(tmp_path), "--runs", "0", "--scale", "0.5"])
     printed = capsys.readouterr()
     assert "a: failed: " in printed.err
+    assert re.search(r"a: slow: [\d.]+ s, [\d.]+ GB, \d+ rows\na: wrong: ", printed.err)
     row = next(line for line in printed.out.splitlines() if line.strip().startswith("b × 0.5"))
     assert "slow (10.00% of the work, scaled)" in row
     facts = json.loads((tmp_path / "bench" / "bench.json").read_text())

@@ -1,4 +1,7 @@
+import dataclasses
+
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from glc import geo
@@ -35,6 +38,21 @@ def test_scores_are_the_smoothed_shares(monkeypatch):
         wanted = brute(data, fold, queries, (20_000, 60_000), 15.0, 0.5)
         # squares of a quarter of the scale and the cut at three scales cost a percent
         assert_allclose(got, wanted, rtol=0.05, atol=2e-3)
+
+
+@pytest.mark.parametrize("po_weight", [1.0, 0.3])
+def test_scores_are_exact_where_surveys_share_a_place(po_weight):
+    """Four places far from each other: neither the squares nor the cut at three scales takes anything away."""
+    data = survey_data(n_train=200, n_po=200, seed=2)
+    spot = np.random.default_rng(0).integers(0, 4, len(data.places))
+    lon, lat = np.array([2.0, 4.0, 8.0, 11.0])[spot], np.array([43.0, 46.0, 44.0, 48.0])[spot]
+    easting, northing = geo.project(lon, lat, 3035)
+    places = data.places.assign(lon=lon, lat=lat, easting=easting, northing=northing, crs=3035)
+    data = dataclasses.replace(data, places=places)
+    options = Votes.Options(scales_m=(40_000.0, 10_000.0, 5_000.0), prior=15.0, po_weight=po_weight)
+    got = Votes(options).scores(data, 0, data.valid(0)).toarray()
+    wanted = brute(data, 0, data.valid(0), options.scales_m, 15.0, po_weight)
+    assert_allclose(got, wanted, rtol=1e-5)
 
 
 def test_labels_of_the_fold_do_not_matter_and_presence_only_can_be_left_out():

@@ -9,10 +9,18 @@ from sklearn.metrics import roc_auc_score
 
 from glc.classical import run
 from glc.classical.votes import Votes
-from glc.evaluation import metrics, per_species, suitability
+from glc.evaluation import evaluate, metrics, per_species, suitability
+from glc.prediction import blocks
 from tests.helpers import records_alone, survey_data, with_other_labels
 
 OPTIONS = Votes.Options(prior=5.0, scales_m=(20_000, 10_000))
+
+
+def of_surveys(folder, data):
+    """The table of the scores of validation in a folder."""
+    table = blocks.Table(folder / "valid")
+    actual = data.labels_of(data.rows_of(table.surveys, data.train_name))
+    return per_species.of_folds(evaluate.of_scores(table, actual, data.species).areas, actual, data.species)
 
 
 def scored(data, folder):
@@ -42,7 +50,7 @@ def test_the_area_of_a_species_is_that_of_scikit_learn_and_nan_of_one_that_never
 
 def test_each_survey_is_scored_by_the_model_that_has_not_seen_its_fold(surveys):
     data, folder = surveys
-    frame = per_species.of_surveys(folder, data).set_index("speciesId")
+    frame = of_surveys(folder, data).set_index("speciesId")
     by_fold = []
     for fold in (0, 1):
         rows = data.valid(fold)
@@ -60,8 +68,8 @@ def test_labels_of_the_test_count_nowhere(tmp_path):
     data = survey_data(n_train=90, held_out=True)
     other = with_other_labels(data, data.test)
     frames = [
-        per_species.of_surveys(scored(data, tmp_path / "one"), data),
-        per_species.of_surveys(scored(other, tmp_path / "other"), other),
+        of_surveys(scored(data, tmp_path / "one"), data),
+        of_surveys(scored(other, tmp_path / "other"), other),
     ]
     pd.testing.assert_frame_equal(*frames)
 
@@ -69,7 +77,7 @@ def test_labels_of_the_test_count_nowhere(tmp_path):
 def test_records_alone_are_compared_with_sites_of_the_target_group(tmp_path):
     data = records_alone()
     measured = suitability.write(scored(data, tmp_path / "scores"), data, tmp_path)
-    frame = per_species.of_records(tmp_path)
+    frame = suitability.by_species(tmp_path)
     table = pd.read_parquet(tmp_path / suitability.SPECIES)
     one = table[(table["split"] == "valid") & (table["speciesId"] == frame["speciesId"][0])]
     assert frame["auc"][0] == pytest.approx(one["auc"].mean())
@@ -80,7 +88,7 @@ def test_records_alone_are_compared_with_sites_of_the_target_group(tmp_path):
 def test_the_table_has_names(surveys, tmp_path):
     data, folder = surveys
     names = pd.DataFrame({"speciesId": data.species, "name": [None, *["Quercus ilex"] * (len(data.species) - 1)]})
-    frame = per_species.of_surveys(folder, data)
+    frame = of_surveys(folder, data)
     per_species.write(frame, names, tmp_path)
     read = pd.read_csv(tmp_path / per_species.TABLE, keep_default_na=False)
     assert list(read.columns) == ["speciesId", "name", "presences", "folds", "auc"]

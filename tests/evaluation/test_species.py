@@ -1,9 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 from scipy import sparse
 
+from glc import config
 from glc.evaluation import species
+from glc.prediction import calibration, decode, sets
+from glc.prediction.blocks import Held
 
 
 def csr(rows):
@@ -37,29 +41,41 @@ def test_best_and_worst_share_no_species_and_are_in_order(known, best, worst):
 def test_probabilities_of_a_group_do_not_depend_on_its_labels():
     rng = np.random.default_rng(0)
     chance = rng.random((60, 20))
-    scores, actual = sparse.csr_matrix(chance), sparse.csr_matrix(rng.random((60, 20)) < chance)
+    table, actual = Held(sparse.csr_matrix(chance), np.zeros(60)), sparse.csr_matrix(rng.random((60, 20)) < chance)
     group = np.arange(60) % 3
-    before = species.probabilities(scores, actual, group)
+
+    def calibrated(actual):
+        learned = sets.statistics(table, actual, group, decode.make(config.Choice("expected_f1")))
+        return species.Calibrated(learned, group, 20).probabilities(table, np.arange(60))
+
+    before = calibrated(actual)
     changed = actual.toarray()
     changed[group == 1] = ~changed[group == 1]
-    after = species.probabilities(scores, sparse.csr_matrix(changed), group)
+    after = calibrated(sparse.csr_matrix(changed))
     np.testing.assert_array_equal(before[group == 1].toarray(), after[group == 1].toarray())
     assert abs(before[group == 0] - after[group == 0]).max() > 0.01
 
 
-def test_calibrated_scores_are_reliable_and_every_pair_is_counted():
+def test_calibrated_scores_are_reliable_and_every_pair_is_counted(tmp_path):
     rng = np.random.default_rng(1)
-    chance = rng.random((400, 50))
-    bins = species.reliability(sparse.csr_matrix(chance), sparse.csr_matrix(rng.random((400, 50)) < chance))
-    assert bins["pairs"].sum() == 20_000
-    large = bins[bins["pairs"] > 500]
-    np.testing.assert_allclose(large["rate"], large["probability"], atol=0.06)
-    assert ((bins["low"] <= bins["probability"]) & (bins["probability"] <= bins["high"])).all()
-
-
-def test_one_fold_is_calibrated_by_halves_of_its_blocks():
-    assert set(species.groups(np.zeros(6, int), np.array([1, 1, 2, 2, 3, 3]))) == {0, 1}
-    assert species.groups(np.array([0, 1, 4]), np.zeros(3, int)).tolist() == [0, 1, 1]
+    chance = rng.random((400, 50)).astype(np.float32)
+    table, actual = Held(sparse.csr_matrix(chance), np.zeros(400)), sparse.csr_matrix(rng.random((400, 50)) < chance)
+    group = np.arange(400) % 2
+    # of any decoder
+    calibration.save(sets.statistics(table, actual, group, decode.make(config.Choice("top_k"))), tmp_path / "one.npz")
+    calibrated = species.Calibrated(calibration.read(tmp_path / "one.npz"), group, 50)
+    found = calibrated.reliability()
+    assert found["pairs"].sum() == 20_000
+    large = found[found["pairs"] > 500]
+    assert_allclose(large["rate"], large["probability"], atol=0.06)
+    assert ((found["low"] <= found["probability"]) & (found["probability"] <= found["high"])).all()
+    # the same from every pair, one by one: only pairs near an edge may be in the bin next to it
+    every = calibrated.probabilities(table, np.arange(400)).toarray()
+    edges = np.array([*found["low"], found["high"].iloc[-1]])
+    pairs, _ = np.histogram(every, edges)
+    assert_allclose(found["pairs"], pairs, atol=0.01 * pairs.sum())
+    hits, _ = np.histogram(every[actual.toarray()], edges)
+    assert_allclose(found["rate"] * found["pairs"], hits, atol=0.01 * pairs.sum())
 
 
 def test_examples_are_a_good_a_typical_and_a_bad_survey_with_all_their_species():
@@ -68,7 +84,9 @@ def test_examples_are_a_good_a_typical_and_a_bad_survey_with_all_their_species()
     wrong = rng.random((200, 30)) < np.linspace(0, 0.8, 200)[:, None]
     predicted = actual ^ wrong
     chances = sparse.csr_matrix(rng.random((200, 30)))
-    shown = species.examples(np.arange(200) + 1_000, np.arange(30), csr(predicted), csr(actual), chances)
+    rows = species.example_rows(np.arange(200) + 1_000, csr(predicted), csr(actual))
+    of_rows = chances[np.sort(list(rows.values()))]
+    shown = species.examples(rows, np.arange(200) + 1_000, np.arange(30), csr(predicted), csr(actual), of_rows)
     assert [one.title for one in shown] == list(species.QUANTILES)
     assert len({one.survey for one in shown}) == 3
     f1 = [one.f1 for one in shown]
@@ -80,8 +98,10 @@ def test_examples_are_a_good_a_typical_and_a_bad_survey_with_all_their_species()
         both = (one.species["predicted"] & one.species["present"]).sum()
         assert one.f1 == pytest.approx(2 * both / (predicted[row].sum() + actual[row].sum()))
         assert one.species["predicted"].is_monotonic_decreasing
+        given = np.asarray(chances[row].todense()).ravel()[one.species["speciesId"]]
+        assert_allclose(one.species["probability"], given)
 
 
 def test_surveys_without_any_species_give_no_example():
     nothing = csr(np.zeros((3, 4)))
-    assert species.examples(np.arange(3), np.arange(4), csr(np.ones((3, 4))), nothing, None) == []
+    assert species.example_rows(np.arange(3), csr(np.ones((3, 4))), nothing) == {}

@@ -122,18 +122,31 @@ def test_cross_fitting_never_shows_a_group_its_own_labels():
     seen = []
 
     class Spy(decode.Decoder):
-        def fit(self, ranked):
-            seen.append(ranked.actual.copy())
+        def statistics(self, ranked):
+            return {"surveys": np.int64(len(ranked.actual)), "cubes": (ranked.actual.astype(float) ** 3).sum()}
+
+        def learn(self, statistics):
+            seen.append((int(statistics["surveys"]), float(statistics["cubes"])))
             return self
 
         def sizes(self, ranked):
             return np.full(len(ranked.lengths), 2)
 
-    own = np.asarray(labels.sum(axis=1)).ravel()
+    own = np.asarray(labels.sum(axis=1)).ravel().astype(float)
     decode.cross_fitted(lambda: Spy(None), ranking.rank(scores, labels), scores.shape, groups)
-    assert len(seen) == 3
-    for group, actual in enumerate(seen):
-        assert_array_equal(actual, own[groups != group])
+    assert seen == [((groups != group).sum(), (own[groups != group] ** 3).sum()) for group in range(3)]
+
+
+@pytest.mark.parametrize("name", ["expected_f1", "threshold_top_k"])
+def test_what_is_learned_of_parts_is_what_is_learned_of_all(name):
+    """A fold's surveys come in blocks, and the sums of the other folds are added up."""
+    whole, ranked, _, _ = fitted(name)
+    parts = [ranked.rows(np.arange(start, min(start + 70, 300))) for start in range(0, 300, 70)]
+    decoder = decode.make(config.Choice(name))
+    decoder.learn(decode.together(decoder.statistics(part) for part in parts))
+    for learned in decoder.learned:
+        assert_allclose(getattr(decoder, learned), getattr(whole, learned), rtol=1e-12)
+    assert_array_equal(decoder.sizes(ranked), whole.sizes(ranked))
 
 
 def test_changing_a_groups_labels_does_not_change_its_sets():
@@ -154,7 +167,9 @@ def test_a_survey_without_scores_and_a_single_group_are_refused():
         decode.decide(decode.make(config.Choice("all")), ranking.rank(matrix), matrix.shape)
     scores, labels, _ = world()
     with pytest.raises(DataError, match="at least two groups"):
-        decode.cross_fitted(lambda: None, ranking.rank(scores, labels), scores.shape, np.zeros(300))
+        decode.cross_fitted(
+            lambda: decode.make(config.Choice("all")), ranking.rank(scores, labels), scores.shape, np.zeros(300)
+        )
 
 
 def test_spread_is_learned_from_uneven_surveys():

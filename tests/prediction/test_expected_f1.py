@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from glc.prediction import expected_f1
 
@@ -92,3 +92,26 @@ def test_surveys_taken_together_do_not_change_a_curve():
     together = expected_f1.curve(p, 50, spread=0.4)
     alone = np.concatenate([expected_f1.curve(row[None], 50, spread=0.4) for row in p])
     assert_allclose(together, alone, rtol=1e-12)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("shape", "species"), [((0.15, 1.5), 400), ((0.05, 2.0), 900), ((3.0, 1.0), 160), ((1, 30), 90)]
+)
+def test_the_best_size_is_that_of_the_whole_curve(shape, species, spread):
+    """Sizes beyond the usual ones are left out only where a bound says that none of them can be better."""
+    p = np.sort(np.random.default_rng(1).beta(*shape, size=(60, species)), axis=1)[:, ::-1]
+    sizes, values = expected_f1.best_sizes(p, spread=spread)
+    whole = expected_f1.curve(p, 150, spread=spread)
+    assert_array_equal(sizes, whole.argmax(axis=1) + 1)
+    assert_allclose(values, whole.max(axis=1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+def test_no_larger_set_exceeds_its_bound(spread):
+    p = np.sort(np.random.default_rng(2).beta(0.3, 1.5, size=(8, 200)), axis=1)[:, ::-1]
+    whole, few = expected_f1.curve(p, 150, spread=spread), expected_f1._Quadrature(20, 48, spread)
+    assert_allclose(few.curves(p), whole[:, :20], rtol=1e-12)
+    bounds = few.bounds(p, 150)
+    assert (bounds >= whole[:, 20:] - 1e-12).all()
+    assert (bounds - whole[:, 20:]).max() < 0.1, "close enough to be of use"

@@ -50,7 +50,7 @@ def test_sets_are_the_best_species_of_their_survey(world, tmp_path):
     facts = sets.write(tmp_path / "scores", data, tmp_path / "out", FITTED)
     assert facts["decoder"] == "threshold_top_k"
     assert set(facts) == {"decoder", "fitted"}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"valid", "test", sets.DECODER}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"valid", "test", sets.DECODER, sets.CALIBRATION}
     for name, scores in (("valid", valid), ("test", test)):
         surveys, fold, chosen = sets.read(tmp_path / "out" / name, data.species)
         assert_array_equal(surveys, scores.surveys)

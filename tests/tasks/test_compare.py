@@ -32,7 +32,7 @@ def test_without_names_all_finished_experiments_are_compared_and_nothing_is_trai
     task = compare(root)
     assert run(task) == ["Compare"]
     page = root / "comparisons/virtual-tiny/all.html"
-    assert task.results()[0] == f"comparison {page}"
+    assert task.results()[0] == f"comparison {page.as_uri()}"
     assert {path.suffix for path in page.parent.iterdir()} == {".html", ".csv", ".json"}
     assert run(compare(root)) == []
     _, folder, warning = product_of(page)

@@ -20,7 +20,7 @@ from glc.tasks.training import Examples, Fit
 from tests.tasks.pipeline import NET, TINY, adopt, build, run, submission
 
 
-def test_from_the_survey_tables_to_a_submission_and_not_twice(root):
+def test_from_the_survey_tables_to_a_submission_and_not_twice(root, drawn):
     """The tables are there: `Surveys` made them in the fixture of `root`."""
     task = submission(root)
     assert task.clone(Surveys).complete()
