@@ -1,11 +1,12 @@
 """Fit the curves of `glc estimate` to finished runs, and judge them on datasets that are left out in turn.
 
-python -m glc.costs.fit ROOT [ROOT ...] [--clock processor] [--out FILE]
+python -m glc.costs.fit ROOT [ROOT ...] [--clock processor] [--out FILE] [--keep]
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from rich.table import Table
 
 from glc import storage
 from glc.costs import curves, fitting, machine, runs
-from glc.costs.curves import Costs
+from glc.costs.curves import Costs, Measurement
 from glc.costs.runs import Judgement, Outputs
-from glc.errors import DataError, run_command
+from glc.errors import ConfigError, DataError, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,16 +33,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="processor: of a machine that was busy with other things too (default: %(default)s)",
     )
     parser.add_argument("--out", type=Path, default=curves.FILE, help="file that is written (default: the package's)")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep what the file says of tasks that no ROOT has finished, scaled to the speed of this machine",
+    )
     chosen = parser.parse_args(arguments)
     outputs = [Outputs(root.resolve(), chosen.clock) for root in chosen.roots]
     measured = runs.mean(each for root in outputs for each in root.measurements())
     if not measured:
         roots = ", ".join(map(str, chosen.roots))
         raise DataError(f"{roots}: no finished outputs that say what they took; run some first: glc run votes --root …")
+    calibration = round(machine.calibration(), 5)
+    if chosen.keep:
+        measured += others(curves.read(chosen.out), measured, calibration, chosen.clock)
     checkout = storage.checkout()
     costs = Costs(
         machine=machine.describe(),
-        calibration=round(machine.calibration(), 5),
+        calibration=calibration,
         clock=chosen.clock,
         commit="" if checkout is None else str(checkout["commit"])[:7],
         date=f"{datetime.now(UTC):%Y-%m-%d}",
@@ -58,6 +67,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if skipped:
         print(f"left out, as manifests do not say what they took: {skipped} outputs", file=sys.stderr)
     print(f"{len(costs.curves)} curves from {len(measured)} measurements: {chosen.out}")
+
+
+def others(known: Costs, measured: Sequence[Measurement], calibration: float, clock: str) -> list[Measurement]:
+    """The measurements of tasks that were not measured again, their seconds as on a machine of this speed.
+
+    known : of an earlier fit; calibration, clock : of this one
+    Raises ConfigError where they are seconds of another clock.
+    """
+    if known.clock != clock:
+        raise ConfigError(f"--keep: found seconds of the clock {known.clock!r}, expected {clock!r}; leave out --keep")
+    again, speed = {each.kind for each in measured}, calibration / known.calibration
+    return [
+        replace(each, seconds=round(each.seconds * speed, 1)) for each in known.measurements if each.kind not in again
+    ]
 
 
 def _kinds(costs: Costs) -> Table:

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from glc.costs import curves, fitting, runs
+from glc.costs import curves, fit, fitting, runs
 from glc.costs.curves import Costs, Curve, Measurement
-from glc.errors import DataError
+from glc.errors import ConfigError, DataError
 
 
 def measured(seconds, sizes=(1e3, 1e4, 1e5, 1e6), kind="Surveys"):
@@ -84,3 +84,14 @@ def test_the_curves_of_the_package_can_be_read_and_rise():
         assert set(by_name) == set(curves.QUANTITIES)
         assert all(curve.start >= 0 and min(curve.rates) >= 0 for curve in by_name.values())
     assert Curve(1.0, (2.0, 0.5), 1.0).at([3.0, 4.0]) == 9.0
+
+
+def test_tasks_that_were_not_measured_again_are_kept_at_the_speed_of_this_machine():
+    earlier = (*measured(lambda _: 10), *measured(lambda _: 20, kind="Fit"))
+    known = Costs({}, 0.004, "wall", "", "2026-01-01", {}, earlier)
+    again = measured(lambda _: 3)
+    kept = fit.others(known, again, calibration=0.003, clock="wall")
+    assert {(each.kind, each.seconds) for each in kept} == {("Fit", 15)}
+    assert [each.terms for each in kept] == [each.terms for each in earlier[4:]]
+    with pytest.raises(ConfigError, match="clock 'wall', expected 'processor'"):
+        fit.others(known, again, calibration=0.003, clock="processor")

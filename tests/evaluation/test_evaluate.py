@@ -161,6 +161,14 @@ def test_measures_of_2020_are_there_for_single_labels_alone():
     assert not {"top_30", "adaptive_top_30"} & set(evaluate.measure(double, double, scores, np.zeros(50)))
 
 
+def test_the_recall_of_the_k_best_counts_k_species_and_none_more():
+    scores = sparse.csr_matrix(np.linspace(1, 0.1, 130)[None].repeat(4, axis=0))
+    place = np.array([24, 25, 99, 100])
+    actual = sparse.csr_matrix((np.ones(4, bool), (np.arange(4), place)), shape=scores.shape)
+    facts = evaluate.measure(actual, actual, scores, np.zeros(4))
+    assert (facts["recall_at_25"], facts["recall_at_100"]) == (0.25, 0.75)
+
+
 def test_the_area_under_the_curve_is_the_mean_of_the_folds_whose_scores_are_not_comparable():
     rng = np.random.default_rng(3)
     actual = sparse.csr_matrix(rng.random((90, 12)) < 0.3)

@@ -13,10 +13,12 @@ from scipy import sparse
 
 from glc import config, storage
 from glc.nets import trainer
+from glc.nets.inputs import tables as imagery
 from glc.nets.inputs.features import Features, Layout
 from glc.registry import models
 from glc.training import resume
 from glc.training.machine import Machine
+from tests.nets.inputs.test_streamed import write_tiles
 
 CLASSES = 12
 LAYOUTS = {
@@ -82,7 +84,7 @@ def features(model):
     return imagery
 
 
-def fit(tables, out, folder, model, settings, **machine):
+def fit(tables, out, folder, model, settings, streamed=None, **machine):
     out.mkdir()
     machine = Machine("cpu", progress=False, resume=folder, **machine)
     facts = trainer.fit(
@@ -91,7 +93,7 @@ def fit(tables, out, folder, model, settings, **machine):
         model=model,
         train_config=settings,
         n_classes=CLASSES,
-        features=features(model),
+        features=streamed or features(model),
         machine=machine,
     )
     with open(out / "history.csv", newline="") as file:
@@ -143,6 +145,22 @@ def test_a_killed_fit_ends_with_the_same_bytes(tables, tmp_path, monkeypatch, mo
         random.random(), np.random.random(), torch.rand(3)  # another process would not be where this one is
     assert fit(tables, tmp_path / "again", folder, model, settings, memory_bytes=memory_bytes) == wanted
     assert len(found) == settings.find_learning_rate
+
+
+def test_a_killed_fit_on_streamed_imagery_ends_with_the_same_bytes(tables, tmp_path):
+    write_tiles(tmp_path / "tiles", surveys=200, group=10, side=8)
+    (tmp_path / "scratch").mkdir()
+
+    def read():
+        inputs = (config.Input("sentinel2", block=8, size=32),)
+        return imagery.read(inputs, [[tmp_path / "tiles"]], memory_bytes=10 << 10, scratch=tmp_path / "scratch")
+
+    assert read().reading is not None
+    wanted = fit(tables, tmp_path / "whole", None, TILES, MIXED, read())
+    with killed_after(7):
+        fit(tables, tmp_path / "killed", tmp_path / "parts", TILES, MIXED, read())
+    assert resume.finished_epochs(tmp_path / "parts") == 1
+    assert fit(tables, tmp_path / "again", tmp_path / "parts", TILES, MIXED, read()) == wanted
 
 
 def test_a_fit_that_was_killed_after_its_last_epoch_trains_no_more(tables, tmp_path):

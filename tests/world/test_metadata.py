@@ -1,5 +1,6 @@
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,20 @@ def test_presence_only_records_follow_occupancy_times_popularity():
     found = metadata._resample(np.random.default_rng(0), niches, e, rows, np.array([0, len(e)]))
     wanted = species.sigmoid(niches.log_odds(e[:1]))[0] * niches.popularity
     assert np.abs(np.bincount(found, minlength=60) / len(e) - wanted / wanted.sum()).max() < 0.01
+
+
+def test_chunks_of_presence_only_records_do_not_repeat_each_others_numbers(monkeypatch):
+    drawn = []
+
+    def resample(rng, niches, e, rows, starts):
+        drawn.append(rng.random())
+        return resampled(rng, niches, e, rows, starts)
+
+    resampled = metadata._resample
+    monkeypatch.setattr(metadata, "_resample", resample)
+    monkeypatch.setattr(metadata, "_chunks", lambda starts: pairwise([0, 2, 4, len(starts) - 1]))
+    metadata.po_records(TINY, places.po(TINY), species.niches(TINY))
+    assert len(set(drawn)) == 3
 
 
 def test_the_place_decides_among_what_its_block_proposes():
