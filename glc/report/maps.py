@@ -19,6 +19,8 @@ LEFT, RIGHT, BOTTOM = 0.72, 0.9, 0.35
 """Inches around a map for its axes and its scale."""
 LEAST_HIGH, MOST_HIGH = 0.45, 1.1
 """Height of a map by its width."""
+_LABEL = 0.7
+"""Inches for the label of a meridian and the space up to the next."""
 _LEAST_SPAN = 0.2  # degrees shown around a single survey
 
 
@@ -93,10 +95,15 @@ def frame_degrees(ax: Axes, bounds: tuple[float, float, float, float]) -> None:
     ax.set_facecolor(MAP)
     ax.set_xlim(west, east)
     ax.set_ylim(south, north)
-    ax.set_aspect(1 / max(np.cos(np.radians((south + north) / 2)), 0.05))
+    stretch = 1 / max(np.cos(np.radians((south + north) / 2)), 0.05)
+    ax.set_aspect(stretch)
     ax.grid(color=BORDER, linewidth=0.5)  # on the ground of the map, which is light on dark pages too
-    for axis, ends in ((ax.xaxis, "EW"), (ax.yaxis, "NS")):
-        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    room = ax.get_window_extent()
+    across = min(room.width, room.height * (east - west) / (north - south) / stretch) / ax.figure.dpi
+    # labels of a narrow map of a tall area would run into each other
+    bins = int(np.clip(across / _LABEL, 1, 5))
+    for axis, ends, most in ((ax.xaxis, "EW", bins), (ax.yaxis, "NS", 5)):
+        axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], min_n_ticks=min(most, 2)))
         axis.set_major_formatter(FuncFormatter(lambda value, _, ends=ends: degrees(value, ends)))
     ax.tick_params(length=3)
 

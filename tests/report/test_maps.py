@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import matplotlib
 import numpy as np
 import pytest
@@ -77,6 +79,18 @@ def test_colours_end_at_the_98_percent_quantile():
 )
 def test_degrees(value, ends, told):
     assert maps.degrees(value, ends) == told
+
+
+@pytest.mark.parametrize("bounds", [(-70.4, -70, -40, -30), (-75.5, -67, -55, -18), (166, 179, -47, -34)])
+def test_labels_of_meridians_do_not_run_into_each_other(bounds):
+    west, south, east, north = bounds[0], bounds[2], bounds[1], bounds[3]
+    figure = maps.surveys.__wrapped__([west, east], [south, north], [0, 1], "F1", (0, 1), (west, south, east, north))
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+    labels = [label.get_window_extent() for degree, label in ticks if west <= degree <= east]
+    assert labels
+    assert all(left.x1 < right.x0 for left, right in pairwise(labels))
 
 
 def test_the_coast_lies_under_the_points():
