@@ -73,6 +73,20 @@ def _check_training(experiment: Experiment) -> None:
         require(train.validate_every <= fusion.max_epochs, "train.validate_every", train, expected)
 
 
+def _check_start(experiment: Experiment, net: bool) -> None:
+    """Refuse a stage before one that has no use for its weights."""
+    name = experiment.start.experiment
+    if not net:
+        why = f"none for the model {experiment.model.name!r}, which is no net"
+    elif experiment.pretrain.name != "none":
+        why = f"none with pretrain = {experiment.pretrain.name!r}; pre-train in the stage before"
+    elif experiment.cross_fusion.use:
+        why = "none with cross_fusion.use, whose later folds start from the first fold's net"
+    else:
+        return
+    raise ConfigError(f"start.experiment: found {name!r}, expected {why}")
+
+
 def _check_scores(experiment: Experiment, net: bool) -> None:
     """Refuse a mean of logits where no nets of several folds are averaged."""
     scores, name = experiment.scores, experiment.model.name
@@ -181,5 +195,8 @@ def check(experiment: Experiment, known_experiment: Callable[[str], object]) -> 
         raise ConfigError("train.freeze: found true, expected a [pretrain] table: a random encoder would be kept")
     for name in experiment.compare_with:
         known_experiment(name.split("+")[0])
+    if experiment.start.experiment:
+        _check_start(experiment, net)
+        known_experiment(experiment.start.experiment)
     if experiment.inputs and experiment.po.use == "pseudo":
-        raise ConfigError("po.use: found 'pseudo', expected 'surveys' or 'none': pseudo-surveys have no inputs")
+        raise ConfigError("po.use: found 'pseudo', expected 'surveys', 'only' or 'none': pseudo-surveys have no inputs")

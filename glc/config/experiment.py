@@ -101,8 +101,9 @@ def caveat(scheme: str, stop: str = "next") -> str:
 class Po:
     """How presence-only occurrences become training examples of a net (Miyaguchi et al. 2024, section 7)."""
 
-    use: Literal["none", "surveys", "pseudo"] = "none"
-    """none; surveys: each occurrence's survey is an example; pseudo: occurrences within `radius_m` make one example."""
+    use: Literal["none", "surveys", "only", "pseudo"] = "none"
+    """none; surveys: each occurrence's survey is an example, too; only: they alone are, for a stage of a training (see
+    `Start`); pseudo: occurrences within `radius_m` make one example."""
     radius_m: Annotated[float, Gt(0), Le(50_000)] = 3_000
     """Radius of a pseudo-survey, metres."""
     weight: Positive = 1.0
@@ -283,6 +284,19 @@ class CrossFusion:
 
 
 @section
+class Start:
+    """Training in stages: the net of each fold goes on from the same fold's net of another experiment.
+
+    Presence-only records first, presence-absence surveys after them: winners of GeoLifeCLEF 2023 and 2025 trained so.
+    Neither stage sees the fold that is evaluated.
+    """
+
+    experiment: str = ""
+    """The stage before: an experiment with the same net and inputs, trained on the surveys, the folds and with the seed
+    of this one; empty: the net starts from weights at random."""
+
+
+@section
 class Scores:
     """Which scores are kept on disk."""
 
@@ -312,6 +326,7 @@ class Experiment:
     """How the net's encoder is trained before it sees species: none, or a registered pretraining such as tile2vec."""
     train: Train = field(default_factory=Train)
     cross_fusion: CrossFusion = field(default_factory=CrossFusion)
+    start: Start = field(default_factory=Start)
     predict: dict[str, JSON] = field(default_factory=dict, hash=False)
     """Options of prediction only, which the net itself defines (its ``Prediction``); most nets have none."""
     scores: Scores = field(default_factory=Scores)

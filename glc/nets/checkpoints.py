@@ -122,8 +122,8 @@ def clone(net, checkpoint, columns):
         net.load_state_dict(state)
     except (KeyError, RuntimeError) as error:
         raise DataError(
-            f"{checkpoint}: the first fold's net does not fit this fold's ({error}); train it again: "
-            "make clean-experiment EXPERIMENT=... ARGS='--task Fit'"
+            f"{checkpoint}: this net does not fit the one that should go on from it ({error}); give both the same "
+            "[model] and [[inputs]], or train it again: make clean-experiment EXPERIMENT=... ARGS='--task Fit'"
         ) from error
 
 

@@ -8,6 +8,7 @@ import luigi
 import numpy as np
 
 from glc import config, registry, storage
+from glc.errors import ConfigError
 from glc.tasks.base import GlcTask
 from glc.tasks.experiment import ExperimentTask
 from glc.tasks.inputs import ReadsInputs
@@ -124,21 +125,42 @@ class Fit(TrainsNet):
         return {**needs, **self.start()}
 
     def start(self) -> Mapping[str, GlcTask]:
-        """What the net starts from: a `Pretrain`, or nothing."""
-        return pretraining(self)
+        """What the net starts from: a `Pretrain`, the net of a stage before, or nothing."""
+        earlier = stage_before(self)
+        if earlier is None:
+            return pretraining(self)
+        return {"earlier": earlier, "earlier examples": earlier.clone(Examples)}
 
     def parts(self) -> list[tuple[str, ...]]:
-        """Datasets whose imagery the net is trained on."""
-        return [(), ("po",)] if self.settings.po.use == "surveys" and not self.presence_only else [()]
+        """Datasets whose imagery the net is trained on, and stopped by."""
+        seen = self.settings.po.use in ("surveys", "only") and not self.presence_only
+        return [(), ("po",)] if seen else [()]
 
     def train(self) -> tuple[config.Train, Facts]:
         """The settings of the training, and the weights to start from, as arguments of `trainer.fit`."""
         from glc.nets import checkpoints
 
-        start = (
-            {"pretrained": self.input()["pretrain"].path / checkpoints.ENCODER} if "pretrain" in self.input() else {}
-        )
+        needs, start = self.input(), {}
+        if "pretrain" in needs:
+            start = {"pretrained": needs["pretrain"].path / checkpoints.ENCODER}
+        elif "earlier" in needs:
+            start = self.cloned("earlier")
         return self.settings.train, start
+
+    def cloned(self, earlier: str) -> Facts:
+        """The weights of another net to go on from, as an argument of `trainer.fit`.
+
+        earlier : its name among the inputs; its classes are in the input of that name with ``examples``
+        """
+        from glc.nets import checkpoints
+        from glc.nets.inputs.examples import read_classes
+
+        needs = self.input()
+        own = read_classes(needs["examples"].path)
+        known = read_classes(needs[f"{earlier} examples"].path)  # ascending
+        place = np.minimum(np.searchsorted(known, own), len(known) - 1)
+        columns = np.where(known[place] == own, place, -1)
+        return {"cloned": (needs[earlier].path / checkpoints.CHECKPOINT, columns)}
 
     def write(self, out: Path) -> None:
         from glc.nets import trainer
@@ -182,9 +204,6 @@ class FineTune(Fit):
         return {"first": self.clone(Fit, fold=0), "first examples": self.clone(Examples, fold=0)}
 
     def train(self) -> tuple[config.Train, Facts]:
-        from glc.nets import checkpoints
-        from glc.nets.inputs.examples import read_classes
-
         first, cross_fusion = self.input()["first"].path, self.settings.cross_fusion
         train = replace(
             self.settings.train,
@@ -192,11 +211,7 @@ class FineTune(Fit):
             max_epochs=cross_fusion.max_epochs,
             find_learning_rate=False,
         )
-        own = read_classes(self.input()["examples"].path)
-        known = read_classes(self.input()["first examples"].path)  # ascending
-        place = np.minimum(np.searchsorted(known, own), len(known) - 1)
-        columns = np.where(known[place] == own, place, -1)
-        return train, {"cloned": (first / checkpoints.CHECKPOINT, columns)}
+        return train, self.cloned("first")
 
 
 class FoldScores(ReadsInputs):
@@ -235,6 +250,30 @@ class FoldScores(ReadsInputs):
 def fit_of(task: ExperimentTask, fold: int) -> Fit:
     """The training of one fold of the experiment of `task`."""
     return task.clone(FineTune if task.settings.cross_fusion.use and fold > 0 else Fit, fold=fold)
+
+
+def stage_before(task: Fit) -> Fit | None:
+    """The training of the same fold that the net of `task` goes on from (`config.Start`), or None.
+
+    Raises ConfigError where its net is another or reads other inputs.
+    """
+    settings = task.settings
+    if not settings.start.experiment:
+        return None
+    # equal surveys and folds, so that neither stage sees the labels that are evaluated
+    same = {name: config.to_dict(getattr(settings, name)) for name in ("surveys", "validation")}
+    variant = config.Variant.parse(settings.start.experiment).changed(**same, train={"seed": settings.train.seed})
+    earlier = config.load(variant)
+    for key, own, other in (
+        ("model.name", settings.model.name, earlier.model.name),
+        ("inputs", [entry.name for entry in settings.inputs], [entry.name for entry in earlier.inputs]),
+    ):
+        if own != other:
+            raise ConfigError(
+                f"start.experiment: found {settings.start.experiment!r} with {key} = {other!r}, expected {own!r}, that "
+                f"of {settings.name!r}; its weights are taken over"
+            )
+    return task.clone(Fit, experiment=variant)
 
 
 def fits(task: ExperimentTask) -> list[Fit]:

@@ -289,6 +289,34 @@ class Hill(Elementwise):
         return _focal_positive(x - self.options.margin, self.options.gamma)
 
 
+@losses.register("deepmaxent")
+class DeepMaxent(Loss):
+    """Maximum entropy of each species over the sites of a batch (DeepMaxent, Ryckewaert et al. 2024).
+
+    ``-sum_s sum_i y_is log p_is`` with ``p_s`` the softmax of the logits of species s over the rows i of the batch,
+    divided by the presences; a row's weight counts in both sums. All rows are sites that hold a record of some species,
+    so that what was searched for and where counts little: the background is the target group. What is added to all
+    logits of a species changes nothing, so that the biases stay what they are at the start: the net should begin at the
+    frequencies (``model.prior``). A species that is in every row, or in none, teaches nothing.
+    """
+
+    def __call__(
+        self,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        if weights is None:
+            terms = targets * log_softmax(logits, dim=0)
+        else:
+            background = torch.logsumexp(logits + weights.log()[:, None], dim=0)
+            terms = targets * weights[:, None] * (logits - background)
+        if class_weights is not None:
+            terms = terms * class_weights
+        return -terms.sum() / targets.sum().clamp(min=1)
+
+
 @losses.register("sigmoid_f1")
 class SigmoidF1(Loss):
     """One minus a smooth F1 (Benedict et al. 2021): counts of true and false decisions by a sigmoid in place of a step.

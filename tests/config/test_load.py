@@ -204,6 +204,20 @@ def test_folds_of_cross_fusion_are_long_enough_to_be_validated():
         config.load("geolocation+cross_fusion.rate=0.0")
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ("votes+start.experiment=geolocation", "which is no net"),
+        ("tile2vec+start.experiment=tile-cnn", "pre-train in the stage before"),
+        ("geolocation+cross_fusion.use=true+start.experiment=geolocation", "start from the first fold's net"),
+        ("geolocation+start.experiment=geolocations", "unknown experiment 'geolocations'"),
+    ],
+)
+def test_a_stage_before_is_one_of_a_net_whose_weights_count(changes, why):
+    with pytest.raises(ConfigError, match=why):
+        config.load(changes)
+
+
 def test_a_training_watches_what_its_loss_has():
     assert config.load("geolocation+train.loss=cross_entropy+train.monitor=top30").train.monitor == "top30"
     with pytest.raises(ConfigError, match=r"train\.monitor: found 'top30', expected one of 'f1', 'loss' with the loss"):

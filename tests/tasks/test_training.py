@@ -2,6 +2,7 @@
 
 import pytest
 
+from glc.errors import ConfigError
 from glc.tasks import Examples, FineTune, Fit, FoldScores, NetScores, Pretrain, Triplets
 from glc.tasks.training import ANY_FOLD, fit_of, fits, pretraining
 from tests.tasks.pipeline import TINY
@@ -35,6 +36,24 @@ def test_with_cross_fusion_later_folds_go_on_from_the_first(tmp_path):
     slower = scores(tmp_path, "geolocation+validation.run=3+cross_fusion.use=true+cross_fusion.rate=0.1")
     assert fit_of(slower, 0).identity == first.identity
     assert fit_of(slower, 1).identity != later[0].identity
+
+
+def test_in_a_training_by_stages_each_fold_goes_on_from_its_own_net(tmp_path):
+    before, seed = "geolocation+po.use=only+validation.count=7", "train.seed=3"
+    task = scores(tmp_path, f"geolocation+validation.run=2+start.experiment={before}+{seed}")
+    for number, fit in enumerate(fits(task)):
+        earlier = fit.requires()["earlier"]
+        assert (type(earlier), earlier.fold, fit.requires()["earlier examples"].fold) == (Fit, number, number)
+        assert earlier.settings.validation == fit.settings.validation
+        assert earlier.settings.train.seed == 3
+        assert "earlier" not in earlier.requires()
+    assert fits(task)[0].identity != fits(scores(tmp_path, f"geolocation+validation.run=2+{seed}"))[0].identity
+
+
+def test_stages_have_the_same_net_and_the_same_inputs(tmp_path):
+    for before, named in (("tighnari", "model.name = 'tighnari'"), ("geolocation-encoder", "location_encoder")):
+        with pytest.raises(ConfigError, match=named):
+            fits(scores(tmp_path, f"geolocation+start.experiment={before}"))[0].requires()
 
 
 @pytest.mark.parametrize(("sources", "fold"), [('["po"]', ANY_FOLD), ('["po","train"]', 1)])

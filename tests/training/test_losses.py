@@ -114,6 +114,30 @@ def test_cross_entropy_is_its_formula_and_shares_a_row_among_its_labels(reductio
         assert found == pytest.approx(getattr(np, reduction)(rows), rel=1e-7)
 
 
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["equal", "weighted"])
+@pytest.mark.parametrize("class_weights", [None, CLASS_WEIGHTS], ids=["all", "classes"])
+def test_deepmaxent_is_a_softmax_over_the_sites_of_each_species(weights, class_weights):
+    wanted = 0.0
+    row_weights, species_weights = (1 if weights is None else weights), (1 if class_weights is None else class_weights)
+    for species, weight in enumerate(np.broadcast_to(species_weights, LOGITS.shape[1])):
+        background = (row_weights * np.exp(LOGITS[:, species])).sum()
+        for row in np.flatnonzero(TARGETS[:, species]):
+            share = np.exp(LOGITS[row, species]) / background
+            wanted -= weight * np.broadcast_to(row_weights, len(LOGITS))[row] * np.log(share)
+    assert call("deepmaxent", weights, class_weights) == pytest.approx(wanted / TARGETS.sum(), rel=1e-12)
+
+
+def test_deepmaxent_learns_where_a_species_is_and_not_how_common_it_is():
+    logits = torch.from_numpy(LOGITS).requires_grad_()
+    loss = make("deepmaxent")
+    targets = torch.from_numpy(TARGETS)
+    value = loss(logits, targets)
+    value.backward()
+    torch.testing.assert_close(loss(logits + torch.from_numpy(CLASS_WEIGHTS), targets), value)
+    torch.testing.assert_close(logits.grad.sum(dim=0), torch.zeros(9).double())
+    assert loss(logits, torch.zeros_like(targets)) == 0
+
+
 def test_cross_entropy_of_single_labels_is_torchs_and_of_none_is_nothing():
     labels = torch.tensor([0, 8, 3, 3, 5, 1])
     logits = torch.from_numpy(LOGITS)

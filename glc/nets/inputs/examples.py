@@ -58,8 +58,12 @@ def write(data: SurveyData, out: Path, *, fold: int, stop: int | None, po: Po) -
             frames, matrices = [frame], [matrix]
             storage.write_table(provenance, "provenance", out / "provenance")
             facts |= {"pseudo": counted, "stop_pseudo": stop_counted}
-    elif po.use == "surveys":
+    elif po.use in ("surveys", "only"):
         rows = data.presence_only
+        if po.use == "only":
+            if not len(rows):
+                raise DataError("po.use: found 'only', expected 'none': the dataset has no presence-only records")
+            frames, matrices, facts["train_surveys"] = [], [], 0
         frames.append(_frame(data, rows, po.weight))
         matrices.append(data.labels_of(rows))
     elif po.use == "pseudo":

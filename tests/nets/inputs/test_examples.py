@@ -51,6 +51,20 @@ def test_classes_are_those_of_the_training_examples_and_the_rest_is_counted(tmp_
     assert facts["stop_labels_outside_classes"] == data.label_matrix[data.valid(1)][:, ~trained].sum() >= 1
 
 
+def test_presence_only_records_can_be_all_that_a_stage_learns_from(tmp_path):
+    data, po = survey_data(n_po=50), config.Po(use="only")
+    facts = examples.write(data, tmp_path, fold=0, stop=1, po=po)
+    train, stop = (storage.read_table(tmp_path / part, "examples").to_pandas() for part in ("train", "stop"))
+    ids = data.places["surveyId"].to_numpy()
+    assert_array_equal(np.sort(train["surveyId"]), np.sort(ids[data.presence_only]))
+    assert_array_equal(np.sort(stop["surveyId"]), np.sort(ids[data.valid(1)]))
+    recorded = np.asarray(data.labels_of(data.presence_only).sum(axis=0)).ravel() > 0
+    assert_array_equal(examples.read_classes(tmp_path), data.species[recorded])
+    assert (facts["train_surveys"], facts["train_examples"]) == (0, 50)
+    with pytest.raises(DataError, match=r"po\.use: found 'only'.* no presence-only records"):
+        examples.write(survey_data(n_po=0), tmp_path / "none", fold=0, stop=1, po=po)
+
+
 @pytest.mark.parametrize("use", ["surveys", "pseudo"])
 def test_presence_only_surveys_join_the_training_only(tmp_path, use):
     data = survey_data(n_po=200)
