@@ -14,6 +14,12 @@ from glc.types import Facts
 
 NO_TRUTH = "The folder has no truth of any region: there is nothing to measure by."
 
+BELOW = (
+    "PRG-AUC has no lower bound. The curve of a species at few sites begins before its first presence: where many "
+    "absences come first, precision gain is far below 0, and one such species turns the mean of a region negative "
+    "though its AUC is above .5. The median is not moved by it.",
+)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -81,6 +87,14 @@ def write(
             mean = pd.concat([mean, known]).rename_axis("model")
         long.append(mean.reset_index().assign(measure=name))
         page.append(markdown(f"Mean {name}", mean.reset_index()))
+    page.append(
+        markdown("All species, with 95 % bootstrap intervals of the mean over species", evaluate.overall(table))
+    )
+    groups, below = evaluate.by_group(ours), evaluate.below_chance(ours)
+    if len(groups):
+        page.append(markdown("Mean AUC by group", groups))
+    if len(below):
+        page.append(markdown("Species below chance by PRG-AUC", below, BELOW))
     page.append(markdown("Paired differences in AUC, with 95 % bootstrap intervals over species", differences))
     page += [*sections(ours), *_written(runs)]
     page.append(markdown("Time of fitting and scoring, all regions", times, remarks))

@@ -153,6 +153,7 @@ class Benchmark(TablesTask, TableTask):
     Subclasses say the benchmark, and what its figures are compared with.
     """
 
+    version = 2
     benchmark = ""
     remarks: Sequence[str] = ()
     pairs: Sequence[tuple[str, str]] = ()
