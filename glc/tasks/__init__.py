@@ -50,6 +50,7 @@ from glc.tasks.location.localisation import LocatedImage, LocatedPlace, Location
 from glc.tasks.location.places import LocationPlaces
 from glc.tasks.location.pretraining import PretrainLocation, PretrainLocationOnTiles
 from glc.tasks.maps import DistributionMap
+from glc.tasks.members import Members
 from glc.tasks.model import Model
 from glc.tasks.neighbours import Neighbours
 from glc.tasks.predict import FolderPredict, Predict
@@ -98,6 +99,7 @@ __all__ = [
     "LocatedPlace",
     "LocationErrors",
     "LocationPlaces",
+    "Members",
     "Model",
     "Neighbours",
     "NetScores",

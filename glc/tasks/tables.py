@@ -264,15 +264,16 @@ class CostTable(Table):
     def columns(self, task: Evaluate) -> Facts:
         from glc.report.tables import costs
 
-        return costs([step.folder for step in self.steps(task)])
+        return costs([step.folder for step in model_steps(task)])
 
-    def steps(self, task: Evaluate) -> list[GlcTask]:
-        """The tasks that fit and score the model of an `Evaluate`."""
-        if registry.models.get(task.settings.model.name).kind != "net":
-            return [task.predictions().scores()]
-        trainings = fits(task)
-        pretrained = [pretrain for fit in trainings for pretrain in pretraining(fit).values()]
-        return [*trainings, *fold_scores(task), *pretrained]
+
+def model_steps(task: Evaluate) -> list[GlcTask]:
+    """The tasks that fit and score the model of an `Evaluate`."""
+    if registry.models.get(task.settings.model.name).kind != "net":
+        return [task.predictions().scores()]
+    trainings = fits(task)
+    pretrained = [pretrain for fit in trainings for pretrain in pretraining(fit).values()]
+    return [*trainings, *fold_scores(task), *pretrained]
 
 
 class SeedTable(Table):
