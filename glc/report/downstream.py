@@ -8,7 +8,7 @@ import pandas as pd
 
 from glc import config
 from glc.location.downstream import tables
-from glc.location.downstream.problems import Problem
+from glc.location.downstream.problems import CHOOSING, Problem
 from glc.location.downstream.validation import read_scores
 from glc.report.markdown import markdown
 
@@ -39,7 +39,7 @@ def page(
             parts.append(markdown(f"{name}, {column}", rows, [*tables.remarks(own, problem, column), *caveats]))
     parts.append(markdown("What predicts the places without labels", tables.chosen(chosen), remarks))
     largest = json.loads(errors.read_text(encoding="utf-8"))
-    parts.append(markdown("Errors of the blend, block folds", pd.DataFrame(largest["values"])))
-    parts.append(markdown("Wrong countries of the blend, block folds", pd.DataFrame(largest["country"])))
+    parts.append(markdown(f"Errors of the blend, {CHOOSING}", pd.DataFrame(largest["values"])))
+    parts.append(markdown(f"Wrong countries of the blend, {CHOOSING}", pd.DataFrame(largest["country"])))
     parts += [] if embeddings else ["No encoder with a checkpoint for all targets: no map of an embedding.", ""]
     return "\n".join(parts), pd.concat(scores, ignore_index=True)

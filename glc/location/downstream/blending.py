@@ -45,10 +45,12 @@ def blend_all(
 
     rows : label -> (source, paths); a raster, and a source that may know the target, is never asked
     folders : label -> output of the row: ``scores.csv``, ``held_out`` and ``query``
-    column : folds that choose
+    column : folds that choose, all of which are held out in turn. The blend's scores of other such folds are those of
+        what they would choose themselves
     progress : takes the title of the target whose turn it is
     """
     scores = [validation.read_scores(folder).assign(row=label) for label, folder in folders.items()]
+    judged = [name for name, numbers in problem.folds.items() if set(numbers) == set(problem.places[name])]
     held = problem.places[["lon", "lat"]].copy()
     chosen, query = {}, {}
     for target in problem.targets:
@@ -56,20 +58,27 @@ def blend_all(
         fills = {label: row for label, row in rows.items() if row[0].kind != "raster"}
         reasons = {label: validation.knows(*row, target) for label, row in fills.items()}
         may = {label: folders[label] for label, reason in reasons.items() if not reason}
-        loaded = {label: validation.load(folder / "held_out" / column, target.name) for label, folder in may.items()}
-        candidates = {label: prediction for label, prediction in loaded.items() if prediction is not None}
-        truth, fold = problem.places[target.name].to_numpy(), problem.places[column].to_numpy()
-        mean = held_out(target, truth, candidates, fold)
-        held[target.name] = mean.best
-        weights = choose(target, truth, candidates)
+        truth = problem.places[target.name].to_numpy()
+        for name in judged:
+            candidates = _loaded(may, name, target)
+            mean = held_out(target, truth, candidates, problem.places[name].to_numpy())
+            scores.append(validation.pooled_scores(problem, target, mean, name).assign(row="blend"))
+            if name == column:
+                held[target.name] = mean.best
+                weights = choose(target, truth, candidates)
         chosen[target.name] = {
             "mean of": dict(weights),
             "not asked": {label: reason for label, reason in reasons.items() if reason},
         }
-        scores.append(validation.pooled_scores(problem, target, mean, column).assign(row="blend"))
         asked = {label: validation.load(may[label] / "query", target.name) for label in weights}
         query[target.name] = weighted(asked, weights)
     return Blend(pd.concat(scores, ignore_index=True), chosen, held, query)
+
+
+def _loaded(folders, column, target):
+    """label -> Prediction of a Target on the folds `column`, of the rows that were asked for it."""
+    loaded = {label: validation.load(folder / "held_out" / column, target.name) for label, folder in folders.items()}
+    return {label: prediction for label, prediction in loaded.items() if prediction is not None}
 
 
 def choose(target, truth, candidates, most=10):

@@ -25,8 +25,6 @@ from glc.types import JSON, Facts
 FILES = {"location": problems.location_files, "habitats": problems.habitat_files}
 TARGETS = {"location": problems.LOCATION_TARGETS, "habitats": problems.HABITAT_TARGETS}
 PREDICTIONS = {"location": "query_predictions.parquet", "habitats": "habitat_predictions.csv"}
-BLOCKS = {"location": "fold_block10", "habitats": "fold_block"}
-"""The folds that choose what the predictions are made of."""
 
 
 def labelled_folder(
@@ -133,6 +131,7 @@ class DownstreamScores(LabelledTask):
     ``scores.csv``, ``held_out/<folds>/<target>.npz`` and, unless a raster is read, ``query/<target>.npz``.
     """
 
+    version = 2
     source = SectionParameter(Source, description="features used to describe coordinates")
     paths = luigi.DictParameter[dict[str, str]](
         default={}, significant=False, description="target, or *: file of the raster or the encoder"
@@ -173,14 +172,15 @@ class EncodersTask(GlcTask):
 
 
 class DownstreamPredictions(EncodersTask, LabelledTask, ProductTask):
-    """Coordinates without labels, predicted by the mean of sources that the block folds choose for each target.
+    """Coordinates without labels, predicted by the mean of sources that ``fold_knndm`` chooses for each target.
 
     ``scores.csv`` of all rows, the blend among them, ``chosen.json``, ``held_out.parquet`` (the blend's predictions of
-    each block fold by sources that the other folds choose, by which it is evaluated) and the predictions, which are
+    each of these folds by sources that the other folds choose, by which it is evaluated) and the predictions, which are
     also published at ``ROOT/location``. No source may know the target: a raster is never among them, nor is an encoder
     whose imagery had the target's own bands.
     """
 
+    version = 2
     random_folds = luigi.IntParameter(default=1, significant=False, description=LabelledTask.random_folds.description)
     seeds = luigi.IntParameter(default=3, significant=False, description=LabelledTask.seeds.description)
     head = SectionParameter(Head, default=Head(), significant=False, description=LabelledTask.head.description)
@@ -212,7 +212,7 @@ class DownstreamPredictions(EncodersTask, LabelledTask, ProductTask):
             self.problem(),
             self.rows(),
             {label: task.folder for label, task in self.requires().items()},
-            BLOCKS[self.benchmark],
+            problems.CHOOSING,
             progress=lambda title: self.status(f"{self.benchmark}: choosing what predicts {title}"),
         )
         result.scores.to_csv(out / "scores.csv", index=False)

@@ -43,7 +43,7 @@ def test_the_command_prints_all_folds(tmp_path, capsys):
     text = capsys.readouterr().out
     assert "10 nearest places, location" in text
     assert "20 nearest places, habitats" in text
-    assert text.count("all") == 4
+    assert text.count("all") == 6
 
 
 def test_the_reference_of_the_real_open_folds(shared_data):
