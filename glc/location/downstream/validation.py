@@ -62,7 +62,10 @@ def cross_validate(
                     parts = []
                     for number, asked in held.items():
                         train = fold != number
-                        parts.append(_predict(problem, source, names, features, train, features[asked], head, seed))
+                        inner = fold[train]
+                        parts.append(
+                            _predict(problem, source, names, features, train, features[asked], inner, head, seed)
+                        )
                         bar.update()
                     joined = {
                         name: Prediction.join([part[name] for part in parts], held.values(), len(fold))
@@ -83,16 +86,30 @@ def predict(
     """
     if source.kind == "raster":
         raise ConfigError("a raster may not be read at the places to predict; give features or an encoder")
-    every = np.ones(len(problem.places), bool)
+    every, fold = np.ones(len(problem.places), bool), problem.places[problems.CHOOSING].to_numpy()
     predictions = {}
     for path, without, names in _groups(problem, source, paths):
         known, asked = (
             _features(source, path, without, *frame[["lon", "lat"]].to_numpy().T)
             for frame in (problem.places, problem.query)
         )
-        runs = [_predict(problem, source, names, known, every, asked, head, seed) for seed in _seeds(source, seeds)]
+        runs = [
+            _predict(problem, source, names, known, every, asked, fold, head, seed) for seed in _seeds(source, seeds)
+        ]
         predictions |= {name: Prediction.mean(run[name] for run in runs) for name in names}
     return predictions
+
+
+def chosen_votes(problem: Problem) -> dict[str, nearest.Votes]:
+    """Of the kind inverse-distance, what predicts the places without labels: target -> k and power."""
+    at, fold = problem.places[["lon", "lat"]].to_numpy().T, problem.places[problems.CHOOSING].to_numpy()
+    labels = problem.labels(target.name for target in problem.targets)
+    return nearest.choose(at, labels, fold, _otherwise(problem))
+
+
+def _otherwise(problem):
+    """What votes where a single inner fold leaves nothing to choose by."""
+    return nearest.Votes(problem.k, 1.0)
 
 
 def knows(source, paths, target):
@@ -213,10 +230,14 @@ def _features(source, path, without, lon, lat):
     return np.hstack(parts)
 
 
-def _predict(problem, source, names, known, train, asked, head, seed):
+def _predict(problem, source, names, known, train, asked, inner, head, seed):
+    """Predictions of the features `asked` by the rows `train` of `known`, whose folds are `inner`."""
     targets = {name: labels[train] for name, labels in problem.labels(names).items()}
     if source.kind == "nearest":
-        return nearest.fit_predict(known[train].T, targets, asked.T, problem.k)
+        return nearest.fit_predict(known[train].T, targets, asked.T, problem.k, source.power)
+    if source.kind == "inverse-distance":
+        votes = nearest.choose(known[train].T, targets, inner, _otherwise(problem))
+        return nearest.predict(known[train].T, targets, asked.T, votes)
     if source.kind == "kriging":
         return kriging.fit_predict(known[train].T, targets, asked.T)
     return fit_predict(known[train], targets, asked, head, seed)

@@ -69,6 +69,8 @@ def test_the_tables_the_predictions_and_the_pictures_are_made_once(given, root):
     rows = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in block.splitlines() if line.startswith("| ")}
     assert list(rows)[1:] == [
         "10 nearest places",
+        "10 nearest places, weighted by 1/(1 + km)",
+        "nearest places, k and power chosen",
         "kriging",
         "raw coordinates",
         "xyz",
@@ -120,7 +122,10 @@ def test_without_habitats_raster_and_encoders_there_are_the_reference_and_the_co
     task = asked(given, root, habitats="", raster="", encoders={})
     assert set(task.requires()) == {"location", "pictures"}
     assert list(task.requires()["location"].rows()) == [
-        *("10 nearest places", "kriging", "raw coordinates", "xyz", "sphereC+", "harmonics, L = 2")
+        "10 nearest places",
+        "10 nearest places, weighted by 1/(1 + km)",
+        "nearest places, k and power chosen",
+        *("kriging", "raw coordinates", "xyz", "sphereC+", "harmonics, L = 2"),
     ]
     assert len(task.requires()["pictures"].names()) == 5
 
@@ -149,8 +154,10 @@ def test_identity_follows_contents_and_settings_not_paths(given, root, tmp_path)
         identity(seeds=2),
         identity(head={"width": 8}),
         identity(source=Source("features", Choice("xyz")), paths={}),
+        identity(source=Source("nearest"), paths={}),
+        identity(source=Source("nearest", power=1.0), paths={}),
     ]
-    assert len({first, *others}) == 7
+    assert len({first, *others}) == 9
 
 
 def test_what_cannot_be_asked_is_refused(given, root):
