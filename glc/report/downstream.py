@@ -12,6 +12,10 @@ from glc.location.downstream.problems import CHOOSING, Problem
 from glc.location.downstream.validation import read_scores
 from glc.report.markdown import markdown
 
+PAIRED = (
+    "Paired differences of all held-out places together, with 95 % intervals: the same blocks are drawn for both rows."
+)
+
 
 def page(
     title: str,
@@ -37,6 +41,10 @@ def page(
             # fold_random, or fold_block of some size
             caveats = [f"A {config.caveat('random')}."] if column == "fold_random" else []
             parts.append(markdown(f"{name}, {column}", rows, [*tables.remarks(own, problem, column), *caveats]))
+        gains = pd.read_csv(folder / "differences.csv", keep_default_na=False, na_values={"low": [""], "high": [""]})
+        for other in gains["compared with"].unique():
+            rows = tables.differences(gains, problem, CHOOSING, other)
+            parts.append(markdown(f"{name}, {CHOOSING}, compared with {other}", rows, [PAIRED]))
     parts.append(markdown("What predicts the places without labels", tables.chosen(chosen), remarks))
     largest = json.loads(errors.read_text(encoding="utf-8"))
     parts.append(markdown(f"Errors of the blend, {CHOOSING}", pd.DataFrame(largest["values"])))

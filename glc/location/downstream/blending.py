@@ -1,7 +1,7 @@
 """The blend: which sources predict a target best together (Caruana et al. 2004), and an honest figure of the choice."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
-from glc.location.downstream import validation
+from glc.location.downstream import intervals, validation
 from glc.location.downstream.heads import Prediction
 from glc.location.downstream.problems import Problem
 from glc.location.downstream.sources import Source
@@ -22,13 +22,16 @@ Chosen = TypedDict("Chosen", {"mean of": dict[str, int], "not asked": dict[str, 
 class Blend:
     """The best mean of several sources, for each target.
 
-    scores : frame of all rows, the blend among them
+    scores : frame of all rows, the blend among them, with ``low`` and ``high`` of pooled scores, the 95 % interval of
+        their mean over the seeds (`glc.location.downstream.intervals`)
+    differences : frame of the paired differences of all rows from `compared` ones
     chosen : target -> weights of the sources, and why others were not asked
     held_out : frame of the labelled coordinates, each fold predicted by the sources that the other folds choose
     query : target -> Prediction of the coordinates without labels
     """
 
     scores: pd.DataFrame
+    differences: pd.DataFrame
     chosen: dict[str, Chosen]
     held_out: pd.DataFrame
     query: dict[str, Prediction]
@@ -39,6 +42,7 @@ def blend_all(
     rows: dict[str, tuple[Source, dict[str, str]]],
     folders: dict[str, Path],
     column: str,
+    compared: Sequence[str],
     progress: Callable[[str], None],
 ) -> Blend:
     """Choose for each target of `problem` which sources predict it together.
@@ -47,9 +51,11 @@ def blend_all(
     folders : label -> output of the row: ``scores.csv``, ``held_out`` and ``query``
     column : folds that choose, all of which are held out in turn. The blend's scores of other such folds are those of
         what they would choose themselves
+    compared : labels of rows that all rows are compared with
     progress : takes the title of the target whose turn it is
     """
     scores = [validation.read_scores(folder).assign(row=label) for label, folder in folders.items()]
+    sums = [validation.read_sums(folder).assign(row=label) for label, folder in folders.items()]
     judged = [name for name, numbers in problem.folds.items() if set(numbers) == set(problem.places[name])]
     held = problem.places[["lon", "lat"]].copy()
     chosen, query = {}, {}
@@ -63,6 +69,7 @@ def blend_all(
             candidates = _loaded(may, name, target)
             mean = held_out(target, truth, candidates, problem.places[name].to_numpy())
             scores.append(validation.pooled_scores(problem, target, mean, name).assign(row="blend"))
+            sums.append(intervals.sums(problem, target, mean, name).assign(row="blend"))
             if name == column:
                 held[target.name] = mean.best
                 weights = choose(target, truth, candidates)
@@ -72,7 +79,10 @@ def blend_all(
         }
         asked = {label: validation.load(may[label] / "query", target.name) for label in weights}
         query[target.name] = weighted(asked, weights)
-    return Blend(pd.concat(scores, ignore_index=True), chosen, held, query)
+    bounds, differences = intervals.intervals(pd.concat(sums, ignore_index=True), compared)
+    bounds = bounds.drop(columns="score").assign(fold=validation.POOLED)
+    table = pd.concat(scores, ignore_index=True).merge(bounds, "left", on=["row", *intervals.OF, "fold"])
+    return Blend(table, differences, chosen, held, query)
 
 
 def _loaded(folders, column, target):

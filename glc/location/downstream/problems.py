@@ -13,12 +13,14 @@ Both get folds ``fold_knndm``, which are as far from each other as the places to
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import rasterio
 
+from glc import geo
 from glc.errors import DataError
 from glc.etl import knndm
 from glc.etl.squares import Cells
@@ -31,6 +33,8 @@ HABITAT_BLOCK_DEG = 0.1
 CHOOSING = "fold_knndm"
 """The folds that choose what the predictions are made of: their distances are those of the places to predict."""
 KNNDM_FOLDS = 5
+INTERVAL_M = {"location": 1_000_000, "habitats": 100_000}
+"""Height and width of the blocks that are drawn again for intervals: beyond it these hardly widen."""
 _CONTINENTS = {
     "AF": "Africa",
     "AN": "Antarctica",
@@ -91,6 +95,11 @@ class Problem:
     def target(self, name: str) -> Target:
         """The Target called `name`."""
         return next(target for target in self.targets if target.name == name)
+
+    @cached_property
+    def blocks(self) -> np.ndarray:
+        """(n,) id of the block of `INTERVAL_M` that holds each place."""
+        return geo.cell_ids(self.places["lon"], self.places["lat"], INTERVAL_M[self.name])
 
 
 def location(folder: StrPath, random_folds: int | None = None) -> Problem:

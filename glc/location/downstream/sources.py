@@ -51,6 +51,11 @@ def references(benchmark: str) -> dict[str, tuple[Source, dict[str, str]]]:
     }
 
 
+def compared_with(benchmark: str) -> list[str]:
+    """Rows that all are compared with: the first reference, kriging and the control."""
+    return [next(iter(references(benchmark))), "kriging", f"harmonics, L = {DEGREES[0]}"]
+
+
 def rows(
     benchmark: str, targets: Sequence[Target], raster: str, encoders: Mapping[str, Mapping[str, str]]
 ) -> dict[str, tuple[Source, dict[str, str]]]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from glc.config import Head
 from glc.errors import ConfigError
-from glc.location.downstream import kriging, nearest, problems
+from glc.location.downstream import intervals, kriging, nearest, problems
 from glc.location.downstream.heads import HEAD, Prediction, fit_predict
 from glc.location.downstream.problems import Problem
 from glc.location.downstream.sources import ALL, PLACES_ALONE, Source
@@ -31,10 +31,12 @@ class Result:
     scores : frame with target, measure, folds, fold (`POOLED` for all held-out places together), seed, score, places,
         and unseen, the share of these places whose class the training rows lack
     held_out : column of folds -> target -> Prediction of all places, mean over the seeds; NaN at those not held out
+    sums : frame of `glc.location.downstream.intervals.COLUMNS`, what the pooled scores of each seed are made of
     """
 
     scores: pd.DataFrame
     held_out: dict[str, dict[str, Prediction]]
+    sums: pd.DataFrame
 
 
 def cross_validate(
@@ -49,7 +51,7 @@ def cross_validate(
     place = problem.places[["lon", "lat"]].to_numpy().T
     by_group = [_features(source, path, without, *place) for path, without, _ in groups]
     seeds = _seeds(source, seeds)
-    rows, held_out = [], {}
+    rows, held_out, parts_of_scores = [], {}, []
     total = len(groups) * len(seeds) * sum(map(len, problem.folds.values()))
     with tqdm(total=total, desc=f"{problem.name} folds", leave=False) as bar:
         for column, folds in problem.folds.items():
@@ -72,9 +74,13 @@ def cross_validate(
                         for name in names
                     }
                     rows += _scores(problem, column, held, joined, seed)
+                    parts_of_scores += [
+                        intervals.sums(problem, problem.target(name), prediction, column, seed)
+                        for name, prediction in joined.items()
+                    ]
                     by_seed.append(joined)
                 held_out[column] |= {name: Prediction.mean(run[name] for run in by_seed) for name in names}
-    return Result(pd.DataFrame(rows), held_out)
+    return Result(pd.DataFrame(rows), held_out, pd.concat(parts_of_scores, ignore_index=True))
 
 
 def predict(
@@ -192,7 +198,13 @@ def load(folder, name):
 
 def read_scores(folder: Path) -> pd.DataFrame:
     """The ``scores.csv`` in a folder, its folds as text."""
-    return pd.read_csv(folder / "scores.csv", keep_default_na=False, na_values={"score": [""]}, dtype={"fold": str})
+    missing = {name: [""] for name in ("score", "low", "high")}
+    return pd.read_csv(folder / "scores.csv", keep_default_na=False, na_values=missing, dtype={"fold": str})
+
+
+def read_sums(folder: Path) -> pd.DataFrame:
+    """The ``sums.parquet`` in a folder, a frame of `glc.location.downstream.intervals.COLUMNS`."""
+    return pd.read_parquet(folder / "sums.parquet")
 
 
 def _groups(problem, source, paths):

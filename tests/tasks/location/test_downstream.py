@@ -64,6 +64,7 @@ def test_the_tables_the_predictions_and_the_pictures_are_made_once(given, root):
     page = (root / "tables" / "location" / "location_2024-downstream.md").read_text()
     head = page[page.index("## location, fold_knndm") :]
     block, drawn = head.split("## location, fold_random")
+    assert "| blend | " in block.split("## location, fold_block10")[1]
     block = block.split("## location, fold_block10")[0]
     assert ("optimistic for new places" in block, "optimistic for new places" in drawn) == (False, True)
     rows = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in block.splitlines() if line.startswith("| ")}
@@ -91,6 +92,10 @@ def test_the_tables_the_predictions_and_the_pictures_are_made_once(given, root):
     assert "10 places have no Köppen main class" in block
     assert "1 fold;" in head
     assert "all bands: its imagery had altitude_m" in page
+    for other in ("10 nearest places", "kriging", "harmonics, L = 2"):
+        gains = page[page.index(f"## location, fold_knndm, compared with {other}\n") :].split("\n## ")[0]
+        assert "| blend | " in gains
+        assert f"| {other} | " not in gains
     assert "below 500 mm" in page
 
     query = pd.read_parquet(root / "location" / "query_predictions.parquet")
@@ -108,6 +113,11 @@ def test_the_tables_the_predictions_and_the_pictures_are_made_once(given, root):
         assert ("all bands" in found["not asked"]) == (target == "altitude_m")
     long = pd.read_csv(root / "tables" / "location" / "location_2024-downstream.csv", keep_default_na=False)
     assert set(long["benchmark"]) == {"location", "habitats"}
+    pooled = long[(long["fold"] == "all") & (long["score"] != "")].astype({"score": float, "low": float, "high": float})
+    assert (pooled["low"] <= pooled["high"]).all()
+    blend = pooled[(pooled["row"] == "blend") & (pooled["measure"] == "accuracy")]
+    assert ((blend["low"] <= blend["score"]) & (blend["score"] <= blend["high"])).all()
+    assert (long.loc[long["fold"] != "all", "low"] == "").all()
     pictures = {path.name for path in (root / "location" / "pictures").iterdir()}
     assert len(pictures) == 5 + 2 * 4
     assert "similarity_all-bands_qinghai-tibet-plateau.png" in pictures
