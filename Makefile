@@ -268,7 +268,7 @@ location-tasks: $(READY)  ## make labelled places; compare encoders on them (LOC
 location-species: $(READY)  ## what ENCODER adds to the species nets (ARGS='--folds 2 --seeds 1')
 	$(LUIGI) tasks.location_2024 location_2024.Species $(ROWS)
 
-location-reference: $(READY)  ## the 10 (20) nearest places on the folds of LOCATION (and HABITATS)
+location-reference: $(READY)  ## the nearest places on the folds of LOCATION (and HABITATS)
 	$(BIN)/python -m glc.location.downstream '$(LOCATION)'$(if $(HABITATS), --habitats '$(HABITATS)')
 
 location-similarity: OUT = similarity.png

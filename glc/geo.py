@@ -94,3 +94,19 @@ def block_ids(easting: ArrayLike, northing: ArrayLike, size_m: float, crs: Array
     column = np.floor(np.asarray(easting, float) / size_m).astype(np.int64) + 2**23
     row = np.floor(np.asarray(northing, float) / size_m).astype(np.int64) + 2**23
     return (np.asarray(crs, np.int64) << 48) | (row << 24) | column
+
+
+def cell_ids(lon: ArrayLike, lat: ArrayLike, size_m: float) -> np.ndarray:
+    """int64 id of the cell, about `size_m` high and wide anywhere on Earth, that holds each place in degrees.
+
+    Bands of latitude of equal height, each divided along its middle into equally wide cells: no projection of the whole
+    Earth keeps both its squares and its poles, and here no cell ends at the date line in a sliver.
+    """
+    lon, lat = np.asarray(lon, float), np.asarray(lat, float)
+    half = np.pi * EARTH_RADIUS_M
+    bands = max(round(half / size_m), 1)
+    middle = (np.arange(bands) + 0.5) / bands * np.pi - np.pi / 2
+    columns = np.maximum(np.rint(2 * half * np.cos(middle) / size_m), 1).astype(np.int64)
+    band = np.minimum(((lat + 90) / 180 * bands).astype(np.int64), bands - 1)
+    column = np.floor((lon + 180) / 360 % 1 * columns[band]).astype(np.int64)
+    return (np.cumsum(columns) - columns)[band] + column

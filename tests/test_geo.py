@@ -79,3 +79,27 @@ def test_data_elsewhere_get_a_projection_that_holds_them(bounds, code):
     if east - west < 10:
         length = np.hypot(np.diff(easting), np.diff(northing))[0]
         assert length == pytest.approx(geo.great_circle_m(west, south, east, north), rel=0.05)
+
+
+@pytest.mark.parametrize("size", [20_000, 300_000, 2_000_000])
+def test_cells_of_bands_are_about_as_large_as_asked_and_close_around_the_date_line(size):
+    rng = np.random.default_rng(0)
+    lon, lat = rng.uniform(-180, 180, 3_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 3_000)))
+    ids = geo.cell_ids(lon, lat, size)
+    order = np.argsort(ids, kind="stable")
+    a, b = order[:-1][ids[order][1:] == ids[order][:-1]], order[1:][ids[order][1:] == ids[order][:-1]]
+    assert (geo.great_circle_m(lon[a], lat[a], lon[b], lat[b]) < 1.6 * size).all()  # the diagonal, and what is rounded
+    # as many cells as the Earth's surface holds: none is a sliver
+    every = geo.cell_ids(*(x.ravel() for x in np.meshgrid(np.arange(-180, 180, 0.5), np.arange(-89.75, 90, 0.5))), size)
+    surface = 4 * np.pi * geo.EARTH_RADIUS_M**2
+    if size >= 300_000:
+        assert len(np.unique(every)) == pytest.approx(surface / size**2, rel=0.1)
+    assert geo.cell_ids(180.0, 10.0, size) == geo.cell_ids(-180.0, 10.0, size)
+
+
+def test_cells_have_known_ids():
+    half = np.pi * geo.EARTH_RADIUS_M
+    # two bands of a hemisphere each, whose middles, at 45°, are 2 cos 45° = 1.41 half rounds long: 3 cells of 120°
+    ids = geo.cell_ids([-179.0, -61.0, -59.0, 61.0, -179.0, 0.0], [-10, -80, -10, -10, 10, 90], half / 2)
+    assert ids.tolist() == [0, 0, 1, 2, 3, 4]
+    assert len(set(geo.cell_ids([0, 90, 180], [0, 45, -90], 10 * half))) == 1

@@ -1,4 +1,4 @@
-"""Folds whose distances to training surveys are those of the places that are to be predicted.
+"""Folds whose distances to training places are those of the places that are to be predicted.
 
 kNNDM (Linnenbrink, Milà, Ludwig and Meyer 2024, Geoscientific Model Development 17): of many groupings of the training
 surveys take the one whose nearest-neighbour distances under cross-validation have the smallest Wasserstein distance to
@@ -14,7 +14,7 @@ from scipy.stats import wasserstein_distance
 
 from glc import geo
 from glc.errors import ConfigError
-from glc.etl.squares import Squares
+from glc.etl.squares import Grid
 from glc.types import Facts
 
 SIZES = 16
@@ -56,7 +56,7 @@ class Matched:
 def assign(
     lon: np.ndarray,
     lat: np.ndarray,
-    squares: Squares,
+    squares: Grid,
     target_lon: np.ndarray,
     target_lat: np.ndarray,
     count: int,
@@ -65,7 +65,7 @@ def assign(
     """Deal surveys to `count` folds so that distances between folds match those to prediction places.
 
     lon, lat : (n,) degrees, of training surveys
-    squares : the surveys' projected places
+    squares : the same places as a grid: `Squares` of projected surveys, or `Cells` anywhere on Earth
     target_lon, target_lat : (m,) degrees, of the places that are to be predicted; their labels are not known here
     count, seed : of `config.Validation`
     Raises ConfigError where there are no places, or fewer surveys than folds.

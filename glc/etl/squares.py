@@ -1,7 +1,8 @@
-"""Surveys by squares of a grid, and whole squares dealt to folds."""
+"""Places by squares of a grid, and whole squares dealt to folds."""
 
 import heapq
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,9 +31,42 @@ def deal(block: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     return of_block[inverse]
 
 
+class Grid:
+    """Places grouped by squares of any size; a kind of grid says the square of each place and how far places reach."""
+
+    def ids(self, size_m: float) -> np.ndarray:
+        """(n,) int64 id of the square of `size_m` metres that holds each place."""
+        raise NotImplementedError
+
+    @property
+    def extent_m(self) -> float:
+        """Metres that squares need not exceed."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def deal(self, size_m: float, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Fold of each place, (n,) int32; size 0 deals them one by one."""
+        if not size_m:
+            return (rng.permutation(len(self)) % count).astype(np.int32)
+        return deal(self.ids(size_m), count, rng)
+
+    def sizes(self, count: int, many: int) -> list[float]:
+        """Sides in metres, `many` of them from `SMALLEST_M` up to the largest with which no fold is empty.
+
+        count : of folds
+        """
+        largest = SMALLEST_M
+        for size_m in np.geomspace(SMALLEST_M, max(self.extent_m, SMALLEST_M), 2 * many):
+            if len(np.unique(self.ids(size_m))) >= count:
+                largest = size_m
+        return list(np.geomspace(SMALLEST_M, largest, many))
+
+
 @dataclass(frozen=True)
-class Squares:
-    """Projected places, grouped by squares of any size.
+class Squares(Grid):
+    """Projected places, and squares of their projections.
 
     easting, northing : (n,) metres
     crs : (n,) EPSG codes
@@ -42,20 +76,42 @@ class Squares:
     northing: np.ndarray
     crs: np.ndarray
 
-    def deal(self, size_m: float, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Fold of each place, (n,) int32; size 0 deals them one by one."""
-        if not size_m:
-            return (rng.permutation(len(self.easting)) % count).astype(np.int32)
-        return deal(geo.block_ids(self.easting, self.northing, size_m, self.crs), count, rng)
+    def ids(self, size_m: float) -> np.ndarray:
+        """`glc.geo.block_ids` of the places."""
+        return geo.block_ids(self.easting, self.northing, size_m, self.crs)
 
-    def sizes(self, count: int, many: int) -> list[float]:
-        """Sides in metres, `many` of them from `SMALLEST_M` up to the largest with which no fold is empty.
+    @property
+    def extent_m(self) -> float:
+        """The longer side of what holds all places."""
+        return float(max(np.ptp(self.easting), np.ptp(self.northing)))
 
-        count : of folds
-        """
-        largest = SMALLEST_M
-        extent = max(np.ptp(self.easting), np.ptp(self.northing), SMALLEST_M)
-        for size_m in np.geomspace(SMALLEST_M, extent, 2 * many):
-            if len(np.unique(geo.block_ids(self.easting, self.northing, size_m, self.crs))) >= count:
-                largest = size_m
-        return list(np.geomspace(SMALLEST_M, largest, many))
+    def __len__(self) -> int:
+        return len(self.easting)
+
+
+@dataclass(frozen=True)
+class Cells(Grid):
+    """Places anywhere on Earth, and cells of bands of latitude, `glc.geo.cell_ids`.
+
+    lon, lat : (n,) degrees
+    """
+
+    lon: np.ndarray
+    lat: np.ndarray
+
+    def ids(self, size_m: float) -> np.ndarray:
+        """`glc.geo.cell_ids` of the places."""
+        return geo.cell_ids(self.lon, self.lat, size_m)
+
+    @cached_property
+    def extent_m(self) -> float:
+        """The diameter of a circle around all places."""
+        points = geo.unit_sphere(self.lon, self.lat)
+        centre = points.mean(axis=0)
+        norm = np.linalg.norm(centre)
+        if norm < 1e-9:  # all around the Earth
+            return np.pi * geo.EARTH_RADIUS_M
+        return float(min(2 * geo.arc(np.linalg.norm(points - centre / norm, axis=1)).max(), np.pi * geo.EARTH_RADIUS_M))
+
+    def __len__(self) -> int:
+        return len(self.lon)

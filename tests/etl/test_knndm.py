@@ -9,7 +9,7 @@ from glc import geo, storage
 from glc.config import Validation
 from glc.errors import ConfigError
 from glc.etl import folds, knndm
-from glc.etl.squares import Squares
+from glc.etl.squares import Cells, Squares
 
 EQUATOR_M = np.pi / 180 * geo.EARTH_RADIUS_M
 """Metres of a degree at the equator."""
@@ -108,3 +108,28 @@ def test_the_task_matches_the_test_or_what_is_held_out(tmp_path, has_test):
     ).min(axis=1)
     assert facts["knndm"]["wanted_median_m"] == round(np.median(nearest))
     assert facts["knndm"]["median_m"] == pytest.approx(np.median(nearest), rel=0.3)
+
+
+def test_folds_over_the_whole_earth_match_too():
+    rng = np.random.default_rng(8)
+    lon, lat = rng.uniform(-180, 180, 4_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 4_000)))
+    # places in a gap of 20° around the date line
+    gap = np.abs(lon) > 170
+    matched = knndm.assign(lon[~gap], lat[~gap], Cells(lon[~gap], lat[~gap]), lon[gap], lat[gap], 5, 0)
+    distance = between(lon[~gap], lat[~gap], matched.fold)
+    assert np.median(distance) == pytest.approx(matched.wanted_median_m, rel=0.2)
+    one_by_one = between(lon[~gap], lat[~gap], rng.integers(5, size=(~gap).sum()))
+    assert np.median(one_by_one) < 0.5 * matched.wanted_median_m
+
+
+def test_no_cell_of_the_earth_is_in_two_folds_and_order_does_not_matter():
+    rng = np.random.default_rng(9)
+    lon, lat = rng.uniform(-180, 180, 2_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 2_000)))
+    places = rng.uniform(-180, 180, 300), np.full(300, 89.0)
+    lon, lat = lon[lat < 80], lat[lat < 80]  # the pole is at least 9° from all
+    matched = knndm.assign(lon, lat, Cells(lon, lat), *places, 4, 3)
+    assert matched.size_m > 500_000
+    assert (pd.Series(matched.fold).groupby(Cells(lon, lat).ids(matched.size_m)).nunique() == 1).all()
+    order = rng.permutation(len(lon))
+    again = knndm.assign(lon[order], lat[order], Cells(lon[order], lat[order]), *places, 4, 3)
+    np.testing.assert_array_equal(again.fold, matched.fold[order])

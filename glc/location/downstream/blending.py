@@ -1,7 +1,7 @@
 """The blend: which sources predict a target best together (Caruana et al. 2004), and an honest figure of the choice."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
-from glc.location.downstream import validation
+from glc.location.downstream import intervals, validation
 from glc.location.downstream.heads import Prediction
 from glc.location.downstream.problems import Problem
 from glc.location.downstream.sources import Source
@@ -22,13 +22,16 @@ Chosen = TypedDict("Chosen", {"mean of": dict[str, int], "not asked": dict[str, 
 class Blend:
     """The best mean of several sources, for each target.
 
-    scores : frame of all rows, the blend among them
+    scores : frame of all rows, the blend among them, with ``low`` and ``high`` of pooled scores, the 95 % interval of
+        their mean over the seeds (`glc.location.downstream.intervals`)
+    differences : frame of the paired differences of all rows from `compared` ones
     chosen : target -> weights of the sources, and why others were not asked
     held_out : frame of the labelled coordinates, each fold predicted by the sources that the other folds choose
     query : target -> Prediction of the coordinates without labels
     """
 
     scores: pd.DataFrame
+    differences: pd.DataFrame
     chosen: dict[str, Chosen]
     held_out: pd.DataFrame
     query: dict[str, Prediction]
@@ -39,16 +42,21 @@ def blend_all(
     rows: dict[str, tuple[Source, dict[str, str]]],
     folders: dict[str, Path],
     column: str,
+    compared: Sequence[str],
     progress: Callable[[str], None],
 ) -> Blend:
     """Choose for each target of `problem` which sources predict it together.
 
     rows : label -> (source, paths); a raster, and a source that may know the target, is never asked
     folders : label -> output of the row: ``scores.csv``, ``held_out`` and ``query``
-    column : folds that choose
+    column : folds that choose, all of which are held out in turn. The blend's scores of other such folds are those of
+        what they would choose themselves
+    compared : labels of rows that all rows are compared with
     progress : takes the title of the target whose turn it is
     """
     scores = [validation.read_scores(folder).assign(row=label) for label, folder in folders.items()]
+    sums = [validation.read_sums(folder).assign(row=label) for label, folder in folders.items()]
+    judged = [name for name, numbers in problem.folds.items() if set(numbers) == set(problem.places[name])]
     held = problem.places[["lon", "lat"]].copy()
     chosen, query = {}, {}
     for target in problem.targets:
@@ -56,20 +64,31 @@ def blend_all(
         fills = {label: row for label, row in rows.items() if row[0].kind != "raster"}
         reasons = {label: validation.knows(*row, target) for label, row in fills.items()}
         may = {label: folders[label] for label, reason in reasons.items() if not reason}
-        loaded = {label: validation.load(folder / "held_out" / column, target.name) for label, folder in may.items()}
-        candidates = {label: prediction for label, prediction in loaded.items() if prediction is not None}
-        truth, fold = problem.places[target.name].to_numpy(), problem.places[column].to_numpy()
-        mean = held_out(target, truth, candidates, fold)
-        held[target.name] = mean.best
-        weights = choose(target, truth, candidates)
+        truth = problem.places[target.name].to_numpy()
+        for name in judged:
+            candidates = _loaded(may, name, target)
+            mean = held_out(target, truth, candidates, problem.places[name].to_numpy())
+            scores.append(validation.pooled_scores(problem, target, mean, name).assign(row="blend"))
+            sums.append(intervals.sums(problem, target, mean, name).assign(row="blend"))
+            if name == column:
+                held[target.name] = mean.best
+                weights = choose(target, truth, candidates)
         chosen[target.name] = {
             "mean of": dict(weights),
             "not asked": {label: reason for label, reason in reasons.items() if reason},
         }
-        scores.append(validation.pooled_scores(problem, target, mean, column).assign(row="blend"))
         asked = {label: validation.load(may[label] / "query", target.name) for label in weights}
         query[target.name] = weighted(asked, weights)
-    return Blend(pd.concat(scores, ignore_index=True), chosen, held, query)
+    bounds, differences = intervals.intervals(pd.concat(sums, ignore_index=True), compared)
+    bounds = bounds.drop(columns="score").assign(fold=validation.POOLED)
+    table = pd.concat(scores, ignore_index=True).merge(bounds, "left", on=["row", *intervals.OF, "fold"])
+    return Blend(table, differences, chosen, held, query)
+
+
+def _loaded(folders, column, target):
+    """label -> Prediction of a Target on the folds `column`, of the rows that were asked for it."""
+    loaded = {label: validation.load(folder / "held_out" / column, target.name) for label, folder in folders.items()}
+    return {label: prediction for label, prediction in loaded.items() if prediction is not None}
 
 
 def choose(target, truth, candidates, most=10):

@@ -7,24 +7,34 @@ Read from folders that the user names::
     HABITATS/surveys_train.csv        surveyId, lon, lat, habitatId (EUNIS level 3)
     HABITATS/surveys_test.csv         surveyId, lon, lat
 
-"NA" is Namibia and North America, not a missing value.
+Both get folds ``fold_knndm``, which are as far from each other as the places to predict are from the labelled ones
+(`glc.etl.knndm`). "NA" is Namibia and North America, not a missing value.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import rasterio
 
+from glc import geo
 from glc.errors import DataError
+from glc.etl import knndm
+from glc.etl.squares import Cells
 from glc.types import StrPath
 
 LANDMARKS = {"Hong Kong": (114.17, 22.32), "Qinghai-Tibet Plateau": (90.0, 33.5), "Congo Basin": (22.0, -1.0)}
 """The poster's reference places, lon and lat."""
 HABITAT_FOLDS = 5
 HABITAT_BLOCK_DEG = 0.1
+CHOOSING = "fold_knndm"
+"""The folds that choose what the predictions are made of: their distances are those of the places to predict."""
+KNNDM_FOLDS = 5
+INTERVAL_M = {"location": 1_000_000, "habitats": 100_000}
+"""Height and width of the blocks that are drawn again for intervals: beyond it these hardly widen."""
 _CONTINENTS = {
     "AF": "Africa",
     "AN": "Antarctica",
@@ -86,11 +96,16 @@ class Problem:
         """The Target called `name`."""
         return next(target for target in self.targets if target.name == name)
 
+    @cached_property
+    def blocks(self) -> np.ndarray:
+        """(n,) id of the block of `INTERVAL_M` that holds each place."""
+        return geo.cell_ids(self.places["lon"], self.places["lat"], INTERVAL_M[self.name])
+
 
 def location(folder: StrPath, random_folds: int | None = None) -> Problem:
     """Country, precipitation, temperature, altitude and Köppen class over the world's land: a Problem, k = 10.
 
-    random_folds : how many of ``fold_random`` are held out in turn (None: all); all of ``fold_block10`` are
+    random_folds : how many of ``fold_random`` are held out in turn (None: all); all of the other folds are
     Places without a Köppen main class (ocean pixels of its raster) are left out of that target alone.
     """
     tasks, query = location_files(folder)
@@ -105,13 +120,18 @@ def location(folder: StrPath, random_folds: int | None = None) -> Problem:
     places["continent"] = places["continent"].map(lambda code: _CONTINENTS.get(code, code))
     wanted = _parquet(query, ["lat", "lon"])
     _check(wanted, query)
-    folds = {name: tuple(sorted(places[name].unique().tolist())) for name in ("fold_random", "fold_block10")}
+    places[CHOOSING] = _matched(places, wanted, tasks, seed=0)
+    columns = ("fold_random", "fold_block10", CHOOSING)
+    folds = {name: tuple(sorted(places[name].unique().tolist())) for name in columns}
     folds["fold_random"] = folds["fold_random"][:random_folds]
     return Problem("location", places, wanted, LOCATION_TARGETS, folds, 10)
 
 
 def habitats(folder: StrPath, seed: int = 0) -> Problem:
-    """Habitats of survey places: a Problem, k = 20, with random folds and folds of `HABITAT_BLOCK_DEG` blocks."""
+    """Habitats of survey places: a Problem, k = 20, with random folds and folds of `HABITAT_BLOCK_DEG` blocks.
+
+    seed : of all folds
+    """
     train, test = habitat_files(folder)
     places = _csv(train, ["surveyId", "lon", "lat", "habitatId"])
     wanted = _csv(test, ["surveyId", "lon", "lat"])
@@ -125,7 +145,9 @@ def habitats(folder: StrPath, seed: int = 0) -> Problem:
     block = np.unique(block, axis=0, return_inverse=True)[1].ravel()
     places["fold_random"] = rng.permutation(len(places)) % HABITAT_FOLDS
     places["fold_block"] = (rng.permutation(block.max() + 1) % HABITAT_FOLDS)[block]
+    places[CHOOSING] = _matched(places, wanted, train, seed)
     folds = {name: tuple(range(HABITAT_FOLDS)) for name in ("fold_random", "fold_block")}
+    folds[CHOOSING] = tuple(range(KNNDM_FOLDS))
     return Problem("habitats", places, wanted, HABITAT_TARGETS, folds, 20)
 
 
@@ -177,6 +199,14 @@ def nearest_pixel(
     except rasterio.RasterioIOError as error:
         raise DataError(f"{path}: {error}; give a GeoTIFF") from None
     return values, [names[i] for i in kept]
+
+
+def _matched(places, wanted, path, seed):
+    """Folds of `places`, (n,) int8, as far from each other as the places of `wanted` are from them."""
+    if len(places) < KNNDM_FOLDS:
+        raise DataError(f"{path}: found {len(places)} places, expected at least {KNNDM_FOLDS}, one for each fold")
+    at, to = (frame[["lon", "lat"]].to_numpy(np.float64).T for frame in (places, wanted))
+    return knndm.assign(*at, Cells(*at), *to, KNNDM_FOLDS, seed).fold.astype(np.int8)
 
 
 def _files(folder, names):

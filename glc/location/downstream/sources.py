@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from glc.config import NONE, Choice, Member, require, section
+from glc.config import NONE, Choice, Member, NotNegative, require, section
 from glc.errors import ConfigError
 from glc.location.downstream.problems import Target
 
-PLACES_ALONE = ("nearest", "kriging")
+PLACES_ALONE = ("nearest", "inverse-distance", "kriging")
 """Kinds of sources that labelled places tell by themselves: no features, and no head to learn from them."""
 SOURCES = (*PLACES_ALONE, "features", "raster", "encoder")
 LEFT_OUT = ("", "own", "climate")
@@ -22,19 +22,38 @@ class Source:
     """What describes a place."""
 
     kind: Literal[SOURCES]
-    """nearest and kriging (the references, no features), features (a feature map of `glc.location.features`), raster
-    (bands of the nearest pixel; only of labelled places) or encoder (a pre-trained `LocationEncoder`)."""
+    """nearest, inverse-distance (nearest places, whose number and `power` the training folds choose) and kriging (the
+    references, no features), features (a feature map of `glc.location.features`), raster (bands of the nearest pixel;
+    only of labelled places) or encoder (a pre-trained `LocationEncoder`)."""
     features: Annotated[Choice, Member("locations", ("none",))] = NONE
     """Of the kind features; of an encoder, what is appended to its embedding."""
     left_out: Literal[LEFT_OUT] = ""
     """Of a raster, bands that are not used: each target's own, or temperatures for altitude and altitude for
     temperatures (climate)."""
+    power: NotNegative = 0.0
+    """Of the kind nearest: a place counts 1 / (1 + km) ** power; 0: all alike."""
 
     def __post_init__(self) -> None:
         possible = self.kind in ("features", "encoder")
         require(
             possible or self.features.name == "none", "features", self, "none but of the kinds features and encoder"
         )
+        require(self.kind == "nearest" or not self.power, "power", self, "0 but of the kind nearest")
+
+
+def references(benchmark: str) -> dict[str, tuple[Source, dict[str, str]]]:
+    """The rows of nearest places, as of `rows`; the first is what all others are compared with."""
+    alike = f"{20 if benchmark == 'habitats' else 10} nearest places"
+    return {
+        alike: (Source("nearest"), {}),
+        f"{alike}, weighted by 1/(1 + km)": (Source("nearest", power=1.0), {}),
+        "nearest places, k and power chosen": (Source("inverse-distance"), {}),
+    }
+
+
+def compared_with(benchmark: str) -> list[str]:
+    """Rows that all are compared with: the first reference, kriging and the control."""
+    return [next(iter(references(benchmark))), "kriging", f"harmonics, L = {DEGREES[0]}"]
 
 
 def rows(
@@ -46,11 +65,7 @@ def rows(
     encoders : label -> target or ``*`` -> checkpoint
     """
     habitats = benchmark == "habitats"
-    reference = f"{20 if habitats else 10} nearest places"
-    compared: dict[str, tuple[Source, dict[str, str]]] = {
-        reference: (Source("nearest"), {}),
-        "kriging": (Source("kriging"), {}),
-    }
+    compared = references(benchmark) | {"kriging": (Source("kriging"), {})}
     maps = {"raw coordinates": Choice("raw"), "xyz": Choice("xyz"), "sphereC+": Choice("spherec_plus")}
     if habitats:  # they change within kilometres
         maps["sphereC+, finer"] = Choice("spherec_plus", {"shortest": 0.001})

@@ -13,7 +13,7 @@ import pandas as pd
 
 from glc.config import Head
 from glc.errors import ConfigError
-from glc.location.downstream import kriging, nearest, problems
+from glc.location.downstream import intervals, kriging, nearest, problems
 from glc.location.downstream.heads import HEAD, Prediction, fit_predict
 from glc.location.downstream.problems import Problem
 from glc.location.downstream.sources import ALL, PLACES_ALONE, Source
@@ -31,10 +31,12 @@ class Result:
     scores : frame with target, measure, folds, fold (`POOLED` for all held-out places together), seed, score, places,
         and unseen, the share of these places whose class the training rows lack
     held_out : column of folds -> target -> Prediction of all places, mean over the seeds; NaN at those not held out
+    sums : frame of `glc.location.downstream.intervals.COLUMNS`, what the pooled scores of each seed are made of
     """
 
     scores: pd.DataFrame
     held_out: dict[str, dict[str, Prediction]]
+    sums: pd.DataFrame
 
 
 def cross_validate(
@@ -49,7 +51,7 @@ def cross_validate(
     place = problem.places[["lon", "lat"]].to_numpy().T
     by_group = [_features(source, path, without, *place) for path, without, _ in groups]
     seeds = _seeds(source, seeds)
-    rows, held_out = [], {}
+    rows, held_out, parts_of_scores = [], {}, []
     total = len(groups) * len(seeds) * sum(map(len, problem.folds.values()))
     with tqdm(total=total, desc=f"{problem.name} folds", leave=False) as bar:
         for column, folds in problem.folds.items():
@@ -62,16 +64,23 @@ def cross_validate(
                     parts = []
                     for number, asked in held.items():
                         train = fold != number
-                        parts.append(_predict(problem, source, names, features, train, features[asked], head, seed))
+                        inner = fold[train]
+                        parts.append(
+                            _predict(problem, source, names, features, train, features[asked], inner, head, seed)
+                        )
                         bar.update()
                     joined = {
                         name: Prediction.join([part[name] for part in parts], held.values(), len(fold))
                         for name in names
                     }
                     rows += _scores(problem, column, held, joined, seed)
+                    parts_of_scores += [
+                        intervals.sums(problem, problem.target(name), prediction, column, seed)
+                        for name, prediction in joined.items()
+                    ]
                     by_seed.append(joined)
                 held_out[column] |= {name: Prediction.mean(run[name] for run in by_seed) for name in names}
-    return Result(pd.DataFrame(rows), held_out)
+    return Result(pd.DataFrame(rows), held_out, pd.concat(parts_of_scores, ignore_index=True))
 
 
 def predict(
@@ -83,16 +92,30 @@ def predict(
     """
     if source.kind == "raster":
         raise ConfigError("a raster may not be read at the places to predict; give features or an encoder")
-    every = np.ones(len(problem.places), bool)
+    every, fold = np.ones(len(problem.places), bool), problem.places[problems.CHOOSING].to_numpy()
     predictions = {}
     for path, without, names in _groups(problem, source, paths):
         known, asked = (
             _features(source, path, without, *frame[["lon", "lat"]].to_numpy().T)
             for frame in (problem.places, problem.query)
         )
-        runs = [_predict(problem, source, names, known, every, asked, head, seed) for seed in _seeds(source, seeds)]
+        runs = [
+            _predict(problem, source, names, known, every, asked, fold, head, seed) for seed in _seeds(source, seeds)
+        ]
         predictions |= {name: Prediction.mean(run[name] for run in runs) for name in names}
     return predictions
+
+
+def chosen_votes(problem: Problem) -> dict[str, nearest.Votes]:
+    """Of the kind inverse-distance, what predicts the places without labels: target -> k and power."""
+    at, fold = problem.places[["lon", "lat"]].to_numpy().T, problem.places[problems.CHOOSING].to_numpy()
+    labels = problem.labels(target.name for target in problem.targets)
+    return nearest.choose(at, labels, fold, _otherwise(problem))
+
+
+def _otherwise(problem):
+    """What votes where a single inner fold leaves nothing to choose by."""
+    return nearest.Votes(problem.k, 1.0)
 
 
 def knows(source, paths, target):
@@ -175,7 +198,13 @@ def load(folder, name):
 
 def read_scores(folder: Path) -> pd.DataFrame:
     """The ``scores.csv`` in a folder, its folds as text."""
-    return pd.read_csv(folder / "scores.csv", keep_default_na=False, na_values={"score": [""]}, dtype={"fold": str})
+    missing = {name: [""] for name in ("score", "low", "high")}
+    return pd.read_csv(folder / "scores.csv", keep_default_na=False, na_values=missing, dtype={"fold": str})
+
+
+def read_sums(folder: Path) -> pd.DataFrame:
+    """The ``sums.parquet`` in a folder, a frame of `glc.location.downstream.intervals.COLUMNS`."""
+    return pd.read_parquet(folder / "sums.parquet")
 
 
 def _groups(problem, source, paths):
@@ -213,10 +242,14 @@ def _features(source, path, without, lon, lat):
     return np.hstack(parts)
 
 
-def _predict(problem, source, names, known, train, asked, head, seed):
+def _predict(problem, source, names, known, train, asked, inner, head, seed):
+    """Predictions of the features `asked` by the rows `train` of `known`, whose folds are `inner`."""
     targets = {name: labels[train] for name, labels in problem.labels(names).items()}
     if source.kind == "nearest":
-        return nearest.fit_predict(known[train].T, targets, asked.T, problem.k)
+        return nearest.fit_predict(known[train].T, targets, asked.T, problem.k, source.power)
+    if source.kind == "inverse-distance":
+        votes = nearest.choose(known[train].T, targets, inner, _otherwise(problem))
+        return nearest.predict(known[train].T, targets, asked.T, votes)
     if source.kind == "kriging":
         return kriging.fit_predict(known[train].T, targets, asked.T)
     return fit_predict(known[train], targets, asked, head, seed)

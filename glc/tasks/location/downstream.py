@@ -16,7 +16,7 @@ from glc import config, registry, storage
 from glc.config import Head
 from glc.errors import ConfigError
 from glc.location.downstream import problems
-from glc.location.downstream.sources import ALL, Source, rows
+from glc.location.downstream.sources import ALL, Source, compared_with, rows
 from glc.tasks.base import GlcTask, ProductTask, Published
 from glc.tasks.location.globe import NAMES, VirtualGlobe, name_of, virtual_part
 from glc.tasks.parameters import ChoiceParameter, PathParameter, SectionParameter
@@ -25,8 +25,6 @@ from glc.types import JSON, Facts
 FILES = {"location": problems.location_files, "habitats": problems.habitat_files}
 TARGETS = {"location": problems.LOCATION_TARGETS, "habitats": problems.HABITAT_TARGETS}
 PREDICTIONS = {"location": "query_predictions.parquet", "habitats": "habitat_predictions.csv"}
-BLOCKS = {"location": "fold_block10", "habitats": "fold_block"}
-"""The folds that choose what the predictions are made of."""
 
 
 def labelled_folder(
@@ -130,9 +128,11 @@ class LabelledTask(GlcTask):
 class DownstreamScores(LabelledTask):
     """Scores of one source on all targets and folds, and what it predicts.
 
-    ``scores.csv``, ``held_out/<folds>/<target>.npz`` and, unless a raster is read, ``query/<target>.npz``.
+    ``scores.csv``, ``sums.parquet`` (what pooled scores are made of, by block), ``held_out/<folds>/<target>.npz`` and,
+    unless a raster is read, ``query/<target>.npz``.
     """
 
+    version = 2
     source = SectionParameter(Source, description="features used to describe coordinates")
     paths = luigi.DictParameter[dict[str, str]](
         default={}, significant=False, description="target, or *: file of the raster or the encoder"
@@ -158,6 +158,7 @@ class DownstreamScores(LabelledTask):
         self.status(f"{self.benchmark}: heads on {self.source.kind} {self.source.features.name}")
         result = validation.cross_validate(problem, self.source, paths, self.head, self.seeds)
         result.scores.to_csv(out / "scores.csv", index=False)
+        result.sums.to_parquet(out / "sums.parquet", index=False)
         for column, predictions in result.held_out.items():
             validation.save(predictions, out / "held_out" / column)
         if self.source.kind != "raster":
@@ -173,14 +174,16 @@ class EncodersTask(GlcTask):
 
 
 class DownstreamPredictions(EncodersTask, LabelledTask, ProductTask):
-    """Coordinates without labels, predicted by the mean of sources that the block folds choose for each target.
+    """Coordinates without labels, predicted by the mean of sources that ``fold_knndm`` chooses for each target.
 
-    ``scores.csv`` of all rows, the blend among them, ``chosen.json``, ``held_out.parquet`` (the blend's predictions of
-    each block fold by sources that the other folds choose, by which it is evaluated) and the predictions, which are
-    also published at ``ROOT/location``. No source may know the target: a raster is never among them, nor is an encoder
-    whose imagery had the target's own bands.
+    ``scores.csv`` of all rows, the blend among them, with 95 % intervals, ``differences.csv`` (of each from the first
+    reference, kriging and the control), ``chosen.json``, ``held_out.parquet`` (the blend's predictions of each of these
+    folds by sources that the other folds choose, by which it is evaluated) and the predictions, which are also
+    published at ``ROOT/location``. No source may know the target: a raster is never among them, nor is an encoder whose
+    imagery had the target's own bands.
     """
 
+    version = 2
     random_folds = luigi.IntParameter(default=1, significant=False, description=LabelledTask.random_folds.description)
     seeds = luigi.IntParameter(default=3, significant=False, description=LabelledTask.seeds.description)
     head = SectionParameter(Head, default=Head(), significant=False, description=LabelledTask.head.description)
@@ -212,10 +215,12 @@ class DownstreamPredictions(EncodersTask, LabelledTask, ProductTask):
             self.problem(),
             self.rows(),
             {label: task.folder for label, task in self.requires().items()},
-            BLOCKS[self.benchmark],
+            problems.CHOOSING,
+            compared_with(self.benchmark),
             progress=lambda title: self.status(f"{self.benchmark}: choosing what predicts {title}"),
         )
         result.scores.to_csv(out / "scores.csv", index=False)
+        result.differences.to_csv(out / "differences.csv", index=False)
         text = json.dumps(result.chosen, indent=1, ensure_ascii=False)
         (out / "chosen.json").write_text(text + "\n", encoding="utf-8")
         result.held_out.to_parquet(out / "held_out.parquet", index=False)

@@ -57,11 +57,11 @@ class BenchmarksTask(EncodersTask, EncoderExperimentTask):
 class LocationPictures(BenchmarksTask, ProductTask):
     """Maps of errors and of embeddings: ``ROOT/location/pictures``.
 
-    Errors are those of the blend on the block folds, which is what the predictions are made of; embeddings are those of
+    Errors are those of the blend on ``fold_knndm``, which is what the predictions are made of; embeddings are those of
     the encoders that have a checkpoint for all targets.
     """
 
-    version = 2
+    version = 3
 
     def requires(self) -> DownstreamPredictions:
         return self.predictions("location")
@@ -99,7 +99,7 @@ class LocationPictures(BenchmarksTask, ProductTask):
 
 
 class LocationTasks(BenchmarksTask, TableTask):
-    """Every encoder compared with the nearest places, raw coordinates and the control, on random and block folds."""
+    """Every encoder compared with the nearest places, raw coordinates and the control, by three schemes of folds."""
 
     title = "Downstream tasks of places"
     remarks: Sequence[str] = ()

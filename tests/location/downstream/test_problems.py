@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial import cKDTree
 
+from glc import geo
 from glc.errors import DataError
 from glc.location.downstream import problems
 from tests.location import places
@@ -18,7 +20,11 @@ def test_na_is_namibia_and_north_america_and_a_class_may_be_missing(tmp_path):
     assert [label is None for label in problem.labels(["koeppen_main"])["koeppen_main"]] == [
         i % 40 == 0 for i in range(len(frame))
     ]
-    assert problem.folds == {"fold_random": (0, 1, 2, 3, 4), "fold_block10": (0, 1, 2, 3)}
+    assert problem.folds == {
+        "fold_random": (0, 1, 2, 3, 4),
+        "fold_block10": (0, 1, 2, 3),
+        "fold_knndm": (0, 1, 2, 3, 4),
+    }
     assert problems.location(tmp_path, 2).folds["fold_random"] == (0, 1)
     assert list(problem.query) == ["lat", "lon"]
 
@@ -33,6 +39,12 @@ def test_habitats_keep_their_blocks_together(tmp_path):
     assert (by_block.nunique() == 1).all()
     assert problem.places["fold_random"].value_counts().tolist() == [120] * 5
     assert set(problem.places["fold_block"]) == set(range(5))
+
+
+def test_knndm_folds_need_a_place_each(tmp_path):
+    places.write_habitats(tmp_path, n=4)
+    with pytest.raises(DataError, match=r"surveys_train.csv: found 4 places, expected at least 5"):
+        problems.habitats(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -95,5 +107,14 @@ def test_the_real_tables_are_read(shared_data):
     assert (problem.places["country_code"] == "NA").sum() > 0
     assert problem.folds["fold_block10"] == (0, 1, 2, 3)
     habitats = problems.habitats(shared_data / "habitats")
+    for real in (problem, habitats):  # medians agree within a tenth, where blocks of 10° are a quarter too far
+        fold = real.places["fold_knndm"].to_numpy()
+        points, asked = (geo.unit_sphere(frame["lon"], frame["lat"]) for frame in (real.places, real.query))
+        wanted = np.median(cKDTree(points).query(asked)[0])
+        between = np.empty(len(fold))
+        for number in real.folds["fold_knndm"]:
+            own = fold == number
+            between[own] = cKDTree(points[~own]).query(points[own])[0]
+        assert np.median(between) == pytest.approx(wanted, rel=0.1)
     assert (len(habitats.places), len(habitats.query)) == (13_424, 1_877)
     assert pd.unique(habitats.places["habitatId"]).size == 172

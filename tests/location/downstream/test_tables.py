@@ -1,5 +1,6 @@
 """Tables of downstream scores: means, spreads and what they leave unsaid."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -7,9 +8,10 @@ from glc.location.downstream import problems, tables
 from tests.location import places
 
 
-def rows(row, target, measure, scores, unseen=0.0):
+def rows(row, target, measure, scores, unseen=0.0, low=np.nan, high=np.nan):
     facts = {"row": row, "target": target, "measure": measure, "folds": "fold_block10", "fold": "all", "unseen": unseen}
-    return [facts | {"seed": seed, "score": score, "places": 400} for seed, score in enumerate(scores)]
+    facts |= {"low": low, "high": high, "places": 400}
+    return [facts | {"seed": seed, "score": score} for seed, score in enumerate(scores)]
 
 
 @pytest.fixture
@@ -20,17 +22,18 @@ def problem(tmp_path):
 
 def test_a_cell_is_mean_and_spread_and_empty_where_nothing_was_asked(problem):
     scores = pd.DataFrame(
-        rows("head", "altitude_m", "R²", [0.4, 0.5, 0.6])
+        rows("head", "altitude_m", "R²", [0.4, 0.5, 0.6], low=0.3456, high=0.65)
         + rows("head", "country_code", "accuracy", [0.7, 0.7, 0.7], unseen=0.125)
         + rows("10-NN", "altitude_m", "R²", [0.25])
         + [rows("10-NN", "altitude_m", "R²", [0.9])[0] | {"fold": "2"}]
         + [rows("10-NN", "altitude_m", "R²", [0.8])[0] | {"folds": "fold_random"}]
     )
     found = tables.table(scores, problem, "fold_block10").set_index("row")
-    assert found["altitude, R²"].to_dict() == {"head": "0.500 ± 0.100", "10-NN": "0.250"}
+    assert found["altitude, R²"].to_dict() == {"head": "0.500 ± 0.100 [0.346, 0.650]", "10-NN": "0.250"}
     assert found["country, accuracy"].to_dict() == {"head": "0.700 ± 0.000", "10-NN": ""}
     told = " ".join(tables.remarks(scores, problem, "fold_block10"))
     assert "400 places, held out in 1 fold;" in told
+    assert "a bootstrap over blocks of 1,000 km." in told
     assert "12.5% of them have a country that their training folds lack" in told
     assert "10 places have no Köppen main class" in told
 
@@ -46,3 +49,19 @@ def test_what_was_chosen_and_what_was_not_asked():
             "not asked, as they may know the target": "c: its imagery had altitude_m",
         }
     ]
+
+
+def test_differences_have_signs_and_are_those_of_the_folds_and_the_other_row(problem):
+    facts = {"row": "blend", "target": "altitude_m", "measure": "R²", "folds": "fold_knndm", "compared with": "kriging"}
+    table = pd.DataFrame(
+        [
+            facts | {"difference": 0.02, "low": -0.001, "high": 0.0412},
+            facts | {"row": "xyz", "target": "country_code", "measure": "accuracy"}
+            | {"difference": -0.5, "low": np.nan, "high": np.nan},
+            facts | {"folds": "fold_block10", "difference": 0.9, "low": 0.9, "high": 0.9},
+            facts | {"compared with": "10-NN", "difference": 0.8, "low": 0.8, "high": 0.8},
+        ]
+    )  # fmt: skip
+    rows_of = tables.differences(table, problem, "fold_knndm", "kriging").set_index("row")
+    assert rows_of["altitude, R²"].to_dict() == {"blend": "+0.020 [-0.001, +0.041]", "xyz": ""}
+    assert rows_of["country, accuracy"].to_dict() == {"blend": "", "xyz": "-0.500"}

@@ -42,7 +42,7 @@ def encoder(path, bands, dim=4, seed=0):
     return str(path)
 
 
-@pytest.mark.parametrize("source", [XYZ, Source("nearest"), Source("kriging")])
+@pytest.mark.parametrize("source", [XYZ, Source("nearest"), Source("inverse-distance"), Source("kriging")])
 def test_labels_of_a_fold_do_not_reach_its_own_predictions(problem, source):
     """With all labels of a fold made wrong, its own predictions stay; those of the other folds change."""
     problem = replace(problem, folds={"fold_block10": (0, 1, 2, 3)})
@@ -138,6 +138,8 @@ def test_harmonics_beside_an_embedding_are_more_columns(tmp_path):
     np.testing.assert_array_equal(found, np.hstack([alone, harmonics]))
     with pytest.raises(ConfigError, match=r"features: found .* expected none but of the kinds"):
         Source("raster", Choice("harmonics"))
+    with pytest.raises(ConfigError, match=r"power: found .* expected 0 but of the kind nearest"):
+        Source("kriging", power=1.0)
 
 
 def test_who_knows_a_target_may_not_predict_it(problem, raster, tmp_path):

@@ -62,12 +62,16 @@ def test_the_tables_the_predictions_and_the_pictures_are_made_once(given, root):
     task = asked(given, root)
     assert luigi.build([task], local_scheduler=True, log_level="WARNING")
     page = (root / "tables" / "location" / "location_2024-downstream.md").read_text()
-    head = page[page.index("## location, fold_block10") :]
+    head = page[page.index("## location, fold_knndm") :]
     block, drawn = head.split("## location, fold_random")
+    assert "| blend | " in block.split("## location, fold_block10")[1]
+    block = block.split("## location, fold_block10")[0]
     assert ("optimistic for new places" in block, "optimistic for new places" in drawn) == (False, True)
     rows = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in block.splitlines() if line.startswith("| ")}
     assert list(rows)[1:] == [
         "10 nearest places",
+        "10 nearest places, weighted by 1/(1 + km)",
+        "nearest places, k and power chosen",
         "kriging",
         "raw coordinates",
         "xyz",
@@ -88,6 +92,10 @@ def test_the_tables_the_predictions_and_the_pictures_are_made_once(given, root):
     assert "10 places have no Köppen main class" in block
     assert "1 fold;" in head
     assert "all bands: its imagery had altitude_m" in page
+    for other in ("10 nearest places", "kriging", "harmonics, L = 2"):
+        gains = page[page.index(f"## location, fold_knndm, compared with {other}\n") :].split("\n## ")[0]
+        assert "| blend | " in gains
+        assert f"| {other} | " not in gains
     assert "below 500 mm" in page
 
     query = pd.read_parquet(root / "location" / "query_predictions.parquet")
@@ -105,6 +113,11 @@ def test_the_tables_the_predictions_and_the_pictures_are_made_once(given, root):
         assert ("all bands" in found["not asked"]) == (target == "altitude_m")
     long = pd.read_csv(root / "tables" / "location" / "location_2024-downstream.csv", keep_default_na=False)
     assert set(long["benchmark"]) == {"location", "habitats"}
+    pooled = long[(long["fold"] == "all") & (long["score"] != "")].astype({"score": float, "low": float, "high": float})
+    assert (pooled["low"] <= pooled["high"]).all()
+    blend = pooled[(pooled["row"] == "blend") & (pooled["measure"] == "accuracy")]
+    assert ((blend["low"] <= blend["score"]) & (blend["score"] <= blend["high"])).all()
+    assert (long.loc[long["fold"] != "all", "low"] == "").all()
     pictures = {path.name for path in (root / "location" / "pictures").iterdir()}
     assert len(pictures) == 5 + 2 * 4
     assert "similarity_all-bands_qinghai-tibet-plateau.png" in pictures
@@ -119,7 +132,10 @@ def test_without_habitats_raster_and_encoders_there_are_the_reference_and_the_co
     task = asked(given, root, habitats="", raster="", encoders={})
     assert set(task.requires()) == {"location", "pictures"}
     assert list(task.requires()["location"].rows()) == [
-        *("10 nearest places", "kriging", "raw coordinates", "xyz", "sphereC+", "harmonics, L = 2")
+        "10 nearest places",
+        "10 nearest places, weighted by 1/(1 + km)",
+        "nearest places, k and power chosen",
+        *("kriging", "raw coordinates", "xyz", "sphereC+", "harmonics, L = 2"),
     ]
     assert len(task.requires()["pictures"].names()) == 5
 
@@ -148,8 +164,10 @@ def test_identity_follows_contents_and_settings_not_paths(given, root, tmp_path)
         identity(seeds=2),
         identity(head={"width": 8}),
         identity(source=Source("features", Choice("xyz")), paths={}),
+        identity(source=Source("nearest"), paths={}),
+        identity(source=Source("nearest", power=1.0), paths={}),
     ]
-    assert len({first, *others}) == 7
+    assert len({first, *others}) == 9
 
 
 def test_what_cannot_be_asked_is_refused(given, root):
