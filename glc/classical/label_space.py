@@ -27,8 +27,9 @@ class LabelSpace(ChoosesSources):
     """Labels predicted from coordinates through `rank` components of the label space.
 
     Decoded by ``reconstruct``, a score is mean + Z V^T, cut to 0..1. Decoded by ``nearest``, as the paper thought of,
-    it is the share of the `k` training surveys with the nearest Z that hold the species (k = 1: their very set). A
-    survey whose scores are all 0 takes the mean of the training surveys.
+    it is the share of the `k` training surveys with the nearest Z that hold the species (k = 1: their very set).
+    Presence-only surveys do not vote where there are others: most have one species, and as many of them lie near any
+    shrunken prediction, sets of one species would come out. A survey whose scores are all 0 takes the mean of the training surveys.
     """
 
     trial = {"rank": 4}
@@ -61,13 +62,15 @@ class LabelSpace(ChoosesSources):
         components = _COMPONENTS[o.transform](known, o.rank)
         projected = project(known, components)
         self.facts = {"components": components.shape[1], "variance_kept": variance_kept(known, components)}
+        complete = np.isin(train, data.train(fold))
+        voters = np.flatnonzero(complete) if complete.any() else np.arange(len(train))
         place = data.places.iloc[train]
         predict = self._regress(place_features(place, place, o), projected)
 
         def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
             predicted = predict(place_features(places, place, o))
             if o.decoding == "nearest":
-                scores = _of_nearest(known, projected, predicted, min(o.k, len(train)))
+                scores = _of_nearest(known[voters], projected[voters], predicted, min(o.k, len(voters)))
             else:
                 scores = _reconstructed(mean, components, predicted)
             return _or_mean(scores, mean).astype(np.float32)

@@ -123,6 +123,19 @@ def test_the_dct_runs_along_the_species_from_the_most_frequent_and_keeps_less():
     assert kept < label_space.variance_kept(y, label_space.principal_components(y, 2))
 
 
+def test_records_of_one_species_do_not_vote_where_there_are_surveys():
+    data, _ = following_place(n_train=60)
+    many = survey_data(n_train=60, n_test=40, n_po=900, seed=3)
+    labels = sparse.lil_matrix(many.label_matrix.shape, dtype=bool)
+    labels[many.presence_only, rng.integers(0, 20, len(many.presence_only))] = True
+    labels[many.train()] = data.label_matrix[data.train()]
+    many = dataclasses.replace(many, label_matrix=labels.tocsr())
+    least = many.labels_of(many.train()).sum(axis=1).min()
+    assert least >= 5
+    scores = model(rank=4, decoding="nearest", k=9, sources=("train", "po")).scores(many, 0, many.valid(0))
+    assert scores.sum(axis=1).min() >= least - 1e-4
+
+
 @pytest.mark.parametrize("options", [{}, {"decoding": "nearest"}, {"transform": "dct", "features": "fourier"}])
 def test_labels_of_the_fold_the_test_and_presence_only_do_not_matter(options):
     data = survey_data()
