@@ -28,8 +28,9 @@ class LabelSpace(ChoosesSources):
 
     Decoded by ``reconstruct``, a score is mean + Z V^T, cut to 0..1. Decoded by ``nearest``, as the paper thought of,
     it is the share of the `k` training surveys with the nearest Z that hold the species (k = 1: their very set).
-    Presence-only surveys do not vote where there are others: most have one species, and as many of them lie near any
-    shrunken prediction, sets of one species would come out. A survey whose scores are all 0 takes the mean of the training surveys.
+    Presence-only surveys do not vote where there are others: most have one species, and many of them lie near any
+    shrunken prediction, so that sets of one species would come out. A survey whose scores are all 0 takes the mean of
+    the training surveys.
     """
 
     trial = {"rank": 4}

@@ -19,6 +19,7 @@ from glc.nets.inputs.augment import mixup
 from glc.nets.inputs.batches import Batches, with_inputs
 from glc.nets.inputs.features import Features, Layout
 from glc.nets.inputs.summary import Summary, summarise
+from glc.nets.recentred import recentre
 from glc.registry import losses
 from glc.training import batch_norm, lightning, processes
 from glc.training.batch_norm import SharedBatchNorm
@@ -54,6 +55,7 @@ def fit(
     features: Features | None = None,
     pretrained: Path | None = None,
     cloned: tuple[Path, np.ndarray] | None = None,
+    recentred: bool = False,
     machine: Machine = MACHINE,
 ) -> Facts:
     """Train the net `model` on the examples table `train` and keep the weights that do best on `valid`.
@@ -65,6 +67,7 @@ def fit(
     features : `glc.nets.inputs.features.Features` of the examples' surveys, for a net with inputs
     pretrained : a checkpoint of the net's encoder, or None
     cloned : (checkpoint, columns) of a net to go on from, see `glc.nets.checkpoints.clone`, or None
+    recentred : whether its biases are first shifted to the frequencies of these examples, see `glc.nets.recentred`
     machine : `glc.training.machine.Machine`; with `devices` the same batches are divided between processes
     returns : dict of best_epoch, epochs, the best epoch's history row, learning_rate, rows, seconds
 
@@ -87,6 +90,7 @@ def fit(
         features=features,
         pretrained=pretrained,
         cloned=cloned,
+        recentred=recentred,
     )
     return facts | {"seconds": round(time.perf_counter() - started, 2)}
 
@@ -100,6 +104,7 @@ def _fit(
     features: Features | None,
     pretrained: Path | None,
     cloned: tuple[Path, np.ndarray] | None,
+    recentred: bool,
     machine: Machine,
 ) -> Facts:
     """What `fit` does once it knows its examples, in each of its processes; the first one writes."""
@@ -117,6 +122,9 @@ def _fit(
             learner = Learner(model, train_config, n_classes, summaries[0], layouts, pretrained)
             if cloned:
                 clone(learner.net, *cloned)
+                if recentred:  # by batches that no pass of the training counts
+                    asked = Batches(summaries[0], train_config.batch_size, shuffle=True, **settings)
+                    recentre(learner.net, summaries[0], asked, learner.link)
             resume = prepare(machine, loaders, features)
             known = resume is not None and resume.checkpoint is not None  # a rate that was found is in the checkpoint
             if part.first and train_config.find_learning_rate and not machine.fast_dev_run and not known:

@@ -82,7 +82,7 @@ def _parts(entry: Entry) -> list[Part]:
             continue
         missing = entry.missing if number == 0 else {}
         remarks = [_remark(text) for text in block.remarks]
-        parts.append(Part(tables=[_table(block, missing)], remarks=remarks))
+        parts.append(Part(tables=[_table(block, missing, entry.title)], remarks=remarks))
     return parts
 
 
@@ -93,7 +93,7 @@ def _picture(path: Path, entry: Entry) -> Picture:
     return Picture(svg.inline(text, f"{caption}. {svg.description(text)}"), caption)
 
 
-def _table(block: Block, missing: Mapping[str, str]) -> Table:
+def _table(block: Block, missing: Mapping[str, str], heading: str) -> Table:
     rows = [list(row) for row in block.rows]
     columns = range(1, len(block.header))
     numbers = frozenset(at for at in columns if all(_NUMBER.fullmatch(row[at]) for row in rows))
@@ -104,7 +104,7 @@ def _table(block: Block, missing: Mapping[str, str]) -> Table:
         row[min(numbers - {block.header.index("paper") if "paper" in block.header else 0}, default=1)] = NOT_RUN
         rows.append(row)
     wide = frozenset(at for at in columns if at not in numbers and any(len(row[at]) > _LONG for row in rows))
-    return Table(block.title, block.header, rows, numbers, wide=wide)
+    return Table(block.title.removeprefix(f"{heading}: "), block.header, rows, numbers, wide=wide)
 
 
 def _remark(text: str) -> Markup:

@@ -144,7 +144,7 @@ class Fit(TrainsNet):
         if "pretrain" in needs:
             start = {"pretrained": needs["pretrain"].path / checkpoints.ENCODER}
         elif "earlier" in needs:
-            start = self.cloned("earlier")
+            start = {**self.cloned("earlier"), "recentred": True}
         return self.settings.train, start
 
     def cloned(self, earlier: str) -> Facts:
