@@ -270,7 +270,7 @@ def test_a_cloned_net_goes_on_from_the_first_by_class(tables, tmp_path):
 def test_a_clone_of_another_net_is_refused(tables, tmp_path):
     first, second = (_made(tmp_path / name) for name in ("first", "second"))
     fit(tables, first, model=config.Choice("geolocation", {"latent": 16}), fast_dev_run=True)
-    with pytest.raises(DataError, match="first fold's net does not fit this fold's"):
+    with pytest.raises(DataError, match="this net does not fit the one that should go on from it"):
         fit(tables, second, fast_dev_run=True, cloned=(first / "model.ckpt", np.arange(CLASSES)))
 
 
