@@ -26,6 +26,8 @@ def entries(tmp_path, nasty):
 
 def test_rows_and_tables_that_were_not_run_are_there_with_the_papers_figures(entries, nasty):
     html = paper.page("A paper", "medflora", ["About it."], entries)
+    assert "Table 1</h2>" in html
+    assert "<caption>Table 1: " not in html, "the heading says it"
     assert "1 of 2 tables and figures were run on medflora. Not run: Table 2." in html
     (row,) = re.findall(r'<tr><th class="wrap">net</th>.*?</tr>', html)
     assert ">.161</td>" in row
@@ -52,7 +54,7 @@ def test_rows_and_tables_that_were_not_run_are_there_with_the_papers_figures(ent
 @pytest.mark.slow
 def test_a_table_of_many_columns_is_printed_whole_on_a_page_of_its_width(browser, tmp_path):
     header = ["model", *(f"validation measure {number}" for number in range(11)), "setting"]
-    rows = [["inception v3", *["[0.2000, 0.3000]"] * 11, "land cover as 34 layers, adamw, 8 epochs"]]
+    rows = [["inception v3", *["[0.2000, 0.3000]"] * 11, "land cover as 34 layers, adamw, 8 epochs"]] * 3
     entry = paper.Entry("1", "Table 1", [Block("Table 1", header, rows, [])])
     (tmp_path / "page.html").write_text(paper.page("A paper", "medflora", [], [entry]), encoding="utf-8")
     tab = browser.new_page(viewport={"width": 1046, "height": 700})  # A4 across, between its margins
@@ -62,6 +64,10 @@ def test_a_table_of_many_columns_is_printed_whole_on_a_page_of_its_width(browser
     assert any(float(width) > float(height) for width, height in sizes)
     tab.emulate_media(media="print")
     assert tab.evaluate("document.documentElement.scrollWidth") == 1046
+    section = "getComputedStyle(document.querySelector('section:has(table)'))"
+    # its heading is on its page, which it begins; a header that is repeated there shows no button
+    assert (tab.evaluate(f"{section}.page"), tab.evaluate(f"{section}.breakBefore")) == ("broad", "page")
+    assert tab.evaluate("getComputedStyle(document.querySelector('th button')).display") == "contents"
     tab.close()
 
 
