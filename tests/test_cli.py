@@ -78,6 +78,7 @@ def test_the_list_says_what_an_experiment_reads():
     assert experiments.listed("tile-cnn").needs == ("sentinel2",)
     assert "[sentinel2]" in experiments.listed("tighnari").needs
     assert experiments.listed("geolocation-po").needs == ("presence-only records",)
+    assert experiments.listed("geolocation-staged").needs == ("presence-only records",)
     assert set(experiments.listed("inria-run4").needs) > set(experiments.listed("inria-run1").needs)
 
 

@@ -38,7 +38,8 @@ def _needs(values: dict[str, JSON]) -> Iterator[str]:
         yield "imagery of the globe, not surveys"
         return
     model = values.get("model")
-    for member in model.get("members", ()) if isinstance(model, dict) else ():
+    before = values.get("start", {}).get("experiment")
+    for member in [*(model.get("members", ()) if isinstance(model, dict) else ()), *([before] if before else [])]:
         yield from _needs(config.read(member))
     for entry in values.get("inputs", ()):
         names = [entry.get("tiles"), _NAMES.get(entry.get("cube")), *entry.get("table", ())]
