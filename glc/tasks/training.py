@@ -260,10 +260,14 @@ def stage_before(task: Fit) -> Fit | None:
     settings = task.settings
     if not settings.start.experiment:
         return None
-    # equal surveys and folds, so that neither stage sees the labels that are evaluated
-    same = {name: config.to_dict(getattr(settings, name)) for name in ("surveys", "validation")}
-    variant = config.Variant.parse(settings.start.experiment).changed(**same, train={"seed": settings.train.seed})
+    variant = config.Variant.parse(settings.start.experiment)
     earlier = config.load(variant)
+    changes: dict[str, dict[str, JSON]] = {}
+    # equal surveys and folds, so that neither stage sees the labels that are evaluated
+    for name, keys in (("surveys", None), ("validation", None), ("train", ["seed"])):
+        here, there = (config.to_dict(getattr(each, name)) for each in (settings, earlier))
+        differing = {key: here[key] for key in keys or here if here[key] != there[key]}
+        changes |= {name: differing} if differing else {}
     for key, own, other in (
         ("model.name", settings.model.name, earlier.model.name),
         ("inputs", [entry.name for entry in settings.inputs], [entry.name for entry in earlier.inputs]),
@@ -273,7 +277,7 @@ def stage_before(task: Fit) -> Fit | None:
                 f"start.experiment: found {settings.start.experiment!r} with {key} = {other!r}, expected {own!r}, that "
                 f"of {settings.name!r}; its weights are taken over"
             )
-    return task.clone(Fit, experiment=variant)
+    return task.clone(Fit, experiment=variant.changed(**changes))
 
 
 def fits(task: ExperimentTask) -> list[Fit]:
