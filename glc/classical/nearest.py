@@ -19,7 +19,7 @@ from glc.surveys import SurveyData
 
 @models.register("nearest")
 class Nearest(ChoosesSources):
-    """NN and k-NN: a species scores the share of the neighbours that have it.
+    """NN and k-NN: a species scores the share of the neighbours that have it, or by `power` of their weights.
 
     With the decoder ``all`` every species of the neighbours is predicted, as in the paper; with ``top_k`` the most
     voted ones. A survey without neighbours takes the species of the nearest survey, however far. No survey is its own
@@ -32,6 +32,8 @@ class Nearest(ChoosesSources):
         """Neighbours asked; 0: all within `radius_m`."""
         radius_m: Annotated[float, Gt(0), Le(500_000)] = 50_000
         """Greatest distance of a neighbour, metres."""
+        power: NotNegative = 0.0
+        """A neighbour counts 1 / (1 + km) ** power; 0: all alike, as published."""
         sources: Sources = ("train", "po")
         """Surveys that are looked in: train, po or both."""
         method: Literal["exact", "lsh"] = "exact"
@@ -42,6 +44,11 @@ class Nearest(ChoosesSources):
         """Hash tables of the LSH (5 as published)."""
         wanted_recall: OpenShare = 0.9
         """Share of the pairs 10 km apart (or `radius_m`, if that is less) that the LSH should find."""
+
+    @property
+    def distances(self) -> bool:
+        """Whether neighbours are weighted."""
+        return self.options.power > 0
 
     def neighbours(self) -> config.Neighbours:
         """The neighbour table that this model reads, as a `config.Neighbours`."""
@@ -58,14 +65,15 @@ class Nearest(ChoosesSources):
                 dataset="place", surveyId=np.arange(len(places))
             )  # a survey is no neighbour of itself
             o = self.options
-            at, source, _ = exact.nearest(places, sources, k=o.k, radius_m=o.radius_m, exclude_group=False)
+            at, source, metres = exact.nearest(places, sources, k=o.k, radius_m=o.radius_m, exclude_group=False)
             lonely = np.setdiff1d(np.arange(len(places)), at)
             if len(lonely):
-                at, source = (
+                at, source, metres = (
                     np.concatenate([at, lonely]),
                     np.concatenate([source, _nearest_one(places.iloc[lonely], sources)]),
+                    np.concatenate([metres, np.zeros(len(lonely))]),
                 )
-            return _shares(at, source, len(places), labels)
+            return _shares(at, source, self._weights(metres), len(places), labels)
 
         return score
 
@@ -92,25 +100,31 @@ class Nearest(ChoosesSources):
 
         query_at = np.full(len(places), -1)
         query_at[queries] = np.arange(len(queries))
-        weights = []
+        parts = []
         for (asked, dataset), part in neighbours.groupby(["survey_dataset", "dataset"], sort=False, observed=True):
             at = query_at[rows(asked, part["survey_id"].to_numpy())]
             source = rows(dataset, part["neighbour_id"].to_numpy())
-            weights.append((at[at >= 0], source[at >= 0]))
-        at = np.concatenate([np.zeros(0, int), *(pair[0] for pair in weights)])
-        source = np.concatenate([np.zeros(0, int), *(pair[1] for pair in weights)])
+            metres = part["distance_m"].to_numpy() if self.distances else np.zeros(len(part), np.float32)
+            parts.append((at[at >= 0], source[at >= 0], metres[at >= 0]))
+        empty = (np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+        at, source, metres = (np.concatenate(columns) for columns in zip(empty, *parts, strict=True))
         lonely = np.setdiff1d(np.arange(len(queries)), at)
         if len(lonely):
             pool = np.concatenate([data.labelled(name, fold) for name in self.options.sources])
             asked = places.iloc[queries[lonely]]
             at = np.concatenate([at, lonely])
             source = np.concatenate([source, pool[_nearest_one(asked, places.iloc[pool])]])
-        yield _shares(at, source, len(queries), data.label_matrix.astype(np.float32))
+            metres = np.concatenate([metres, np.zeros(len(lonely))])
+        yield _shares(at, source, self._weights(metres), len(queries), data.label_matrix.astype(np.float32))
+
+    def _weights(self, metres: np.ndarray) -> np.ndarray:
+        """float32 weight of each neighbour, in its own query; that of a single one does not matter."""
+        return ((1 + metres / 1000) ** -self.options.power).astype(np.float32)
 
 
-def _shares(at, source, n, labels):
-    """CSR (n, m): the mean of the `labels` (s, m) of the rows `source` (pairs,) that go with each of n queries `at`."""
-    vote = sparse.csr_matrix((np.ones(len(at), np.float32), (at, source)), shape=(n, labels.shape[0]))
+def _shares(at, source, weights, n, labels):
+    """CSR (n, m): the weighted mean of the `labels` (s, m) of the rows `source` (pairs,) of each of n queries `at`."""
+    vote = sparse.csr_matrix((weights, (at, source)), shape=(n, labels.shape[0]))
     count = np.asarray(vote.sum(axis=1)).ravel()
     return (sparse.diags((1 / count).astype(np.float32)) @ vote @ labels).tocsr()
 
