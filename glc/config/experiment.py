@@ -55,6 +55,9 @@ class Validation:
     other folds as the surveys to predict are from the training surveys (Linnenbrink et al. 2024); random: each survey
     by itself (as both papers of 2024); quadrats: as random, after a share `held_out` of the squares is held out if the
     dataset has no test (2020)."""
+    match: Literal["test", "area"] = "test"
+    """Whose distances knndm matches. test: the surveys to predict; area: places all over the land that a map of the
+    dataset covers, for scores of maps."""
     size_m: Positive = 30_000
     """Side of the squares, metres; GeoLifeCLEF 2020's quadrats have 5,000."""
     count: Annotated[int, Ge(2)] = 10
@@ -71,6 +74,7 @@ class Validation:
 
     def __post_init__(self) -> None:
         require(self.run <= self.count, "run", self, "1 to validation.count")
+        require(self.scheme == "knndm" or self.match == "test", "match", self, "test but of the scheme knndm")
 
     def stopping_fold(self, fold: int) -> int | None:
         """The other fold whose surveys stop the training of the net that is validated on `fold`; it learns neither.

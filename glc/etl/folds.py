@@ -39,7 +39,8 @@ def assign(
     hold_out : give whole blocks to fold -1, which stands in for the test of a dataset that has none: blocks with about
         a tenth of the surveys; under ``quadrats`` a share ``held_out`` of the blocks themselves, drawn at random
         however many surveys they hold (Deneu et al. 2020, section 2.1: 2.5 % of the squares of 5 km)
-    tests : lon and lat of the surveys to predict, for ``knndm``; not read with `hold_out`, whose surveys they are
+    tests : lon and lat of the surveys to predict, or of the places of a map with ``match = "area"``, for ``knndm``;
+        with `hold_out` and ``match = "test"`` not read, as the surveys held out are those to predict
     returns : table of schema ``folds`` sorted by surveyId, whose ``block`` is `glc.geo.block_ids` of the survey's
         place, and facts about the deal
     Raises DataError on repeated ids, ConfigError when there are too few blocks or surveys for the folds.
@@ -60,7 +61,7 @@ def assign(
     rng = np.random.default_rng(validation.seed)
     if validation.scheme == "knndm":
         lon, lat = (np.asarray(surveys[name])[order] for name in ("lon", "lat"))
-        if hold_out:
+        if hold_out and validation.match == "test":
             targets = (lon[~rest], lat[~rest])
         else:
             targets = tuple(np.asarray(tests[name]) if tests is not None else np.empty(0) for name in ("lon", "lat"))
@@ -82,10 +83,12 @@ def write(
     dataset: str = "pa_train",
     hold_out: bool = False,
     tests: Sequence[str] = (),
+    area: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Facts:
     """Write the folds of one dataset of the surveys table in the folder `surveys` under `out`; return the facts.
 
     tests : datasets of the surveys to predict, whose distances ``knndm`` matches
+    area : lon and lat of places of a map, whose distances it matches instead
     returns : dict of ``surveys`` of each fold, ``blocks`` in all, ``held_out``, the surveys of fold -1, and ``knndm``,
         how well distances match
     """
@@ -93,7 +96,9 @@ def write(
     columns = ["surveyId", "easting", "northing", "crs", *places]
     table = storage.read_table(surveys, "surveys", columns=columns, filters=[("dataset", "=", dataset)])
     asked = None
-    if places and tests:
+    if area is not None:
+        asked = pa.table(dict(zip(("lon", "lat"), area, strict=True)))
+    elif places and tests:
         asked = storage.read_table(surveys, "surveys", columns=places, filters=[("dataset", "in", list(tests))])
     table, matched = assign(table, validation, hold_out, asked)
     storage.write_table(table, "folds", out)

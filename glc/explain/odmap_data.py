@@ -186,7 +186,7 @@ def _validation(run: Run) -> str:
     validation = run.experiment.validation
     how = {
         "block": f"whole spatial blocks of {validation.size_m / 1000:g} km",
-        "knndm": "squares whose size matches the distances from the test to the training surveys (kNNDM)",
+        "knndm": "squares whose size matches the distances from the places to predict to the training surveys (kNNDM)",
         "random": "single surveys at random",
         "quadrats": f"single surveys at random; quadrats of {validation.size_m / 1000:g} km are held out as test",
     }[validation.scheme]

@@ -77,8 +77,9 @@ def _selection(run: Run) -> str:
 
 def _autocorrelation(run: Run) -> str:
     if run.metrics["scheme"] == "knndm":
+        places = {"test": "the test", "area": "the area of the map"}[run.experiment.validation.match]
         return (
-            "folds whose distances to each other are those from the test to the training surveys (kNNDM, Linnenbrink "
+            f"folds whose distances to each other are those from {places} to the training surveys (kNNDM, Linnenbrink "
             "et al. 2024); intervals by a bootstrap over blocks"
         )
     if run.metrics["scheme"] != "block":

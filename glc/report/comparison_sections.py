@@ -36,7 +36,7 @@ def folds_in_words(comparison: Comparison) -> str:
     size = f"{settings['size_m'] / 1000:g} km"
     split = {
         "block": f"blocks of {size}",
-        "knndm": "folds at the distances of the test",
+        "knndm": "folds at the distances of the places to predict",
         "random": "random split",
         "quadrats": f"random split, quadrats of {size}",
     }

@@ -16,7 +16,7 @@ from glc.types import Facts
 
 _WORDS = {
     "block": "spatial blocks",
-    "knndm": "folds as far from each other as the test is from the training surveys",
+    "knndm": "folds as far from each other as the places to predict are from the training surveys",
     "random": "a random split",
     "quadrats": "a random split",
 }

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from glc import config, editions, schema, storage, world
@@ -138,10 +139,23 @@ class Folds(FoldedTask):
             dataset=known["train"],
             hold_out=not tests,
             tests=tests,
+            area=self._area(known["train"]) if self.validation.match == "area" else None,
         )
         storage.note(out, **facts)
         if facts["held_out"]:
             self.status("the dataset has no test set: spatial blocks are held out instead", 100)
+
+    def _area(self, train: str) -> tuple[np.ndarray, np.ndarray]:
+        """Degrees of places all over the area that a map of the dataset covers by default."""
+        from glc.maps import area
+
+        columns = ["lon", "lat", "crs"]
+        known = storage.read_table(
+            self.input().path / "surveys", "surveys", columns=columns, filters=[("dataset", "=", train)]
+        )
+        lon, lat, crs = (np.asarray(known[name]) for name in columns)
+        codes, counts = np.unique(crs, return_counts=True)
+        return area.places(lon, lat, int(codes[counts.argmax()]))
 
 
 if TYPE_CHECKING:  # what they are mixed into

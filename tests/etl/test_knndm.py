@@ -10,6 +10,7 @@ from glc.config import Validation
 from glc.errors import ConfigError
 from glc.etl import folds, knndm
 from glc.etl.squares import Cells, Squares
+from glc.maps import area
 
 EQUATOR_M = np.pi / 180 * geo.EARTH_RADIUS_M
 """Metres of a degree at the equator."""
@@ -133,3 +134,34 @@ def test_no_cell_of_the_earth_is_in_two_folds_and_order_does_not_matter():
     order = rng.permutation(len(lon))
     again = knndm.assign(lon[order], lat[order], Cells(lon[order], lat[order]), *places, 4, 3)
     np.testing.assert_array_equal(again.fold, matched.fold[order])
+
+
+def test_a_map_is_farther_away_than_the_test_and_its_folds_are_too(tmp_path):
+    """Surveys in few clusters with the test among them, and land all around: central France."""
+    rng = np.random.default_rng(6)
+    centre = np.column_stack([rng.uniform(1, 5, 8), rng.uniform(45, 48, 8)])
+    lon, lat = (centre[rng.integers(8, size=2_500)] + rng.normal(0, 0.06, (2_500, 2))).T
+    easting, northing = geo.project(lon, lat)
+    rows = pd.DataFrame(
+        {
+            "surveyId": np.arange(2_500), "dataset": np.where(np.arange(2_500) % 5, "pa_train", "pa_test"),
+            "easting": easting, "northing": northing, "crs": np.int32(3035), "lon": lon, "lat": lat, "year": 2020,
+            "geoUncertaintyInM": 1.0, "country": "", "region": "", "areaInM2": 1.0, "species": [[1]] * 2_500,
+        }
+    )  # fmt: skip
+    storage.write_table(rows, "surveys", tmp_path / "surveys")
+    train = rows[rows.dataset == "pa_train"]
+    of_map = area.places(train.lon.to_numpy(), train.lat.to_numpy(), 3035, most=3_000)
+    validation = Validation(scheme="knndm", match="area", count=4)
+    near = folds.write(tmp_path / "surveys", tmp_path / "near", Validation(scheme="knndm", count=4), tests=["pa_test"])
+    far = folds.write(tmp_path / "surveys", tmp_path / "far", validation, tests=["pa_test"], area=of_map)
+    # of the test the next survey is some hundred metres away, of a place of the map dozens of kilometres
+    assert near["knndm"]["wanted_median_m"] < 1_000
+    wanted = geo.great_circle_m(of_map[0][:, None], of_map[1][:, None], lon[None], lat[None])[:, train.index].min(
+        axis=1
+    )
+    assert far["knndm"]["wanted_median_m"] == pytest.approx(np.median(wanted), abs=1)
+    assert np.median(wanted) > 20_000
+    assert far["knndm"]["median_m"] > 20 * near["knndm"]["median_m"]
+    with pytest.raises(ConfigError, match=r"match: found 'area', expected test but of the scheme knndm"):
+        Validation(scheme="block", match="area")
