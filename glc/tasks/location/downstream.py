@@ -177,10 +177,10 @@ class DownstreamPredictions(EncodersTask, LabelledTask, ProductTask):
     """Coordinates without labels, predicted by the mean of sources that ``fold_knndm`` chooses for each target.
 
     ``scores.csv`` of all rows, the blend among them, with 95 % intervals, ``differences.csv`` (of each from the first
-    reference, kriging and the control), ``chosen.json``, ``held_out.parquet`` (the blend's predictions of each of these
-    folds by sources that the other folds choose, by which it is evaluated) and the predictions, which are also
-    published at ``ROOT/location``. No source may know the target: a raster is never among them, nor is an encoder whose
-    imagery had the target's own bands.
+    reference, kriging and the control), ``tables.md`` of both, ``chosen.json``, ``held_out.parquet`` (the blend's
+    predictions of each of these folds by sources that the other folds choose, by which it is evaluated) and the
+    predictions, which are also published at ``ROOT/location``. No source may know the target: a raster is never among
+    them, nor is an encoder whose imagery had the target's own bands.
     """
 
     version = 2
@@ -210,9 +210,11 @@ class DownstreamPredictions(EncodersTask, LabelledTask, ProductTask):
 
     def write(self, out: Path) -> None:
         from glc.location.downstream import blending, validation
+        from glc.report import downstream
 
+        problem = self.problem()
         result = blending.blend_all(
-            self.problem(),
+            problem,
             self.rows(),
             {label: task.folder for label, task in self.requires().items()},
             problems.CHOOSING,
@@ -224,5 +226,13 @@ class DownstreamPredictions(EncodersTask, LabelledTask, ProductTask):
         text = json.dumps(result.chosen, indent=1, ensure_ascii=False)
         (out / "chosen.json").write_text(text + "\n", encoding="utf-8")
         result.held_out.to_parquet(out / "held_out.parquet", index=False)
-        validation.write_predictions(self.problem(), result.query, out / PREDICTIONS[self.benchmark])
-        storage.note(out, chosen=result.chosen, query=len(self.problem().query))
+        validation.write_predictions(problem, result.query, out / PREDICTIONS[self.benchmark])
+        text = downstream.section(self.benchmark, problem, result.scores, result.differences)
+        (out / downstream.SECTION).write_text(text, encoding="utf-8")
+        storage.note(out, chosen=result.chosen, query=len(problem.query))
+
+    def results(self) -> list[str]:
+        """The tables of this benchmark, as they are on the page of `LocationTasks`."""
+        from glc.report.downstream import SECTION
+
+        return [(self.folder / SECTION).read_text(encoding="utf-8")]

@@ -120,7 +120,7 @@ class LocationTasks(BenchmarksTask, TableTask):
         drawn = self.clone(LocationPictures)
         text, scores = downstream.page(
             self.title,
-            {name: (task.problem(), task.folder) for name, task in self.benchmarks().items()},
+            {name: task.folder for name, task in self.benchmarks().items()},
             drawn.folder / "errors.json",
             self.remarks,
             embeddings=bool(drawn.shown()),
