@@ -5,10 +5,13 @@ python -m glc.location.downstream LOCATION [--habitats FOLDER]
 
 import argparse
 
+import pandas as pd
+
 from glc.errors import ConfigError, run_command
-from glc.location.downstream import problems
+from glc.location.downstream import intervals, problems, tables
+from glc.location.downstream.problems import Problem
 from glc.location.downstream.sources import references
-from glc.location.downstream.validation import chosen_votes, cross_validate
+from glc.location.downstream.validation import POOLED, chosen_votes, cross_validate
 
 
 def main(argv=None):
@@ -24,18 +27,30 @@ def main(argv=None):
             "LOCATION: found nothing, expected the folder of labelled places; try: make location-reference "
             "LOCATION=FOLDER"
         )
-    chosen = [problems.location(arguments.location)]
+    _print(problems.location(arguments.location))
     if arguments.habitats:
-        chosen.append(problems.habitats(arguments.habitats))
-    for problem in chosen:
-        for label, (source, paths) in references(problem.name).items():
-            result = cross_validate(problem, source, paths, seeds=1)
-            table = result.scores.pivot_table("score", ["folds", "fold"], ["target", "measure"], sort=False)
-            print(f"{label}, {problem.name}")
-            print(table.to_string(float_format="{:.4f}".format), end="\n\n")
-        for name, votes in chosen_votes(problem).items():
-            print(f"{name}: k {votes.k} and power {votes.power:g} are chosen by all folds of {problems.CHOOSING}")
-        print()
+        _print(problems.habitats(arguments.habitats))
+
+
+def _print(problem: Problem) -> None:
+    """Scores of all references by fold, and on the folds that choose their intervals and differences."""
+    sums = []
+    for label, (source, paths) in references(problem.name).items():
+        result = cross_validate(problem, source, paths, seeds=1)
+        sums.append(result.sums[result.sums["folds"] == problems.CHOOSING].assign(row=label))
+        by_fold = result.scores.pivot_table("score", ["folds", "fold"], ["target", "measure"], sort=False)
+        print(f"{label}, {problem.name}")
+        print(by_fold.to_string(float_format="{:.4f}".format), end="\n\n")
+    first, *_ = references(problem.name)
+    scores, differences = intervals.intervals(pd.concat(sums, ignore_index=True), [first])
+    print(f"{problem.name}, {problems.CHOOSING}, with 95 % intervals")
+    print(tables.distances(problem))
+    print(tables.table(scores.assign(fold=POOLED), problem, problems.CHOOSING).to_string(index=False), end="\n\n")
+    print(f"compared with {first}")
+    print(tables.differences(differences, problem, problems.CHOOSING, first).to_string(index=False), end="\n\n")
+    for name, votes in chosen_votes(problem).items():
+        print(f"{name}: k {votes.k} and power {votes.power:g} are chosen by all folds of {problems.CHOOSING}")
+    print(flush=True)
 
 
 if __name__ == "__main__":

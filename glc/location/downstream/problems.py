@@ -79,6 +79,7 @@ class Problem:
     query : frame with lon, lat of the places to predict
     folds : column of folds -> the folds that are held out in turn
     k : neighbours of the reference
+    matched : how well the distances of ``fold_knndm`` are those of the places to predict
     """
 
     name: str
@@ -87,6 +88,7 @@ class Problem:
     targets: tuple[Target, ...]
     folds: dict[str, tuple[int, ...]]
     k: int
+    matched: knndm.Matched
 
     def labels(self, names: Iterable[str]) -> dict[str, np.ndarray]:
         """name -> (n,) array of the targets `names`."""
@@ -120,11 +122,12 @@ def location(folder: StrPath, random_folds: int | None = None) -> Problem:
     places["continent"] = places["continent"].map(lambda code: _CONTINENTS.get(code, code))
     wanted = _parquet(query, ["lat", "lon"])
     _check(wanted, query)
-    places[CHOOSING] = _matched(places, wanted, tasks, seed=0)
+    matched = _matched(places, wanted, tasks, seed=0)
+    places[CHOOSING] = matched.fold
     columns = ("fold_random", "fold_block10", CHOOSING)
     folds = {name: tuple(sorted(places[name].unique().tolist())) for name in columns}
     folds["fold_random"] = folds["fold_random"][:random_folds]
-    return Problem("location", places, wanted, LOCATION_TARGETS, folds, 10)
+    return Problem("location", places, wanted, LOCATION_TARGETS, folds, 10, matched)
 
 
 def habitats(folder: StrPath, seed: int = 0) -> Problem:
@@ -145,10 +148,11 @@ def habitats(folder: StrPath, seed: int = 0) -> Problem:
     block = np.unique(block, axis=0, return_inverse=True)[1].ravel()
     places["fold_random"] = rng.permutation(len(places)) % HABITAT_FOLDS
     places["fold_block"] = (rng.permutation(block.max() + 1) % HABITAT_FOLDS)[block]
-    places[CHOOSING] = _matched(places, wanted, train, seed)
+    matched = _matched(places, wanted, train, seed)
+    places[CHOOSING] = matched.fold
     folds = {name: tuple(range(HABITAT_FOLDS)) for name in ("fold_random", "fold_block")}
     folds[CHOOSING] = tuple(range(KNNDM_FOLDS))
-    return Problem("habitats", places, wanted, HABITAT_TARGETS, folds, 20)
+    return Problem("habitats", places, wanted, HABITAT_TARGETS, folds, 20, matched)
 
 
 def location_files(folder: StrPath) -> list[Path]:
@@ -202,11 +206,11 @@ def nearest_pixel(
 
 
 def _matched(places, wanted, path, seed):
-    """Folds of `places`, (n,) int8, as far from each other as the places of `wanted` are from them."""
+    """Folds of `places` as far from each other as the places of `wanted` are from them."""
     if len(places) < KNNDM_FOLDS:
         raise DataError(f"{path}: found {len(places)} places, expected at least {KNNDM_FOLDS}, one for each fold")
     at, to = (frame[["lon", "lat"]].to_numpy(np.float64).T for frame in (places, wanted))
-    return knndm.assign(*at, Cells(*at), *to, KNNDM_FOLDS, seed).fold.astype(np.int8)
+    return knndm.assign(*at, Cells(*at), *to, KNNDM_FOLDS, seed)
 
 
 def _files(folder, names):

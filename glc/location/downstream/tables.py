@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from glc.location.downstream.blending import Chosen
-from glc.location.downstream.problems import INTERVAL_M, Problem
+from glc.location.downstream.problems import CHOOSING, INTERVAL_M, Problem
 from glc.location.downstream.validation import POOLED
 
 
@@ -63,6 +63,7 @@ def remarks(scores: pd.DataFrame, problem: Problem, column: str) -> list[str]:
         "standard deviation over seeds of the head, of all held-out places together, and 95 % interval of the mean: a "
         f"bootstrap over blocks of {INTERVAL_M[problem.name] / 1000:,.0f} km."
     ]
+    sentences += [distances(problem)] if column == CHOOSING else []
     for target in problem.targets:
         unseen = pooled.loc[pooled["target"] == target.name, "unseen"].max()
         if unseen > 0:
@@ -72,6 +73,16 @@ def remarks(scores: pd.DataFrame, problem: Problem, column: str) -> list[str]:
         f"{count:,} places have no {title} and do not count there." for title, count in missing.items() if count
     ]
     return sentences
+
+
+def distances(problem: Problem) -> str:
+    """How far apart the folds that choose are, compared with the places to predict, a sentence."""
+    folds = problem.matched
+    cells = f"Cells of {folds.size_m / 1000:,.1f} km" if folds.size_m else "Places one by one"
+    return (
+        f"{cells}: to the next place of another fold it is {folds.median_m / 1000:,.1f} km in the median, from a place "
+        f"to predict to the next labelled one {folds.wanted_median_m / 1000:,.1f} km."
+    )
 
 
 def chosen(weights: Mapping[str, Mapping[str, Chosen]]) -> pd.DataFrame:

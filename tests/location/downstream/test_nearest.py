@@ -1,5 +1,7 @@
 """The nearest places against brute force."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -110,6 +112,8 @@ def test_the_command_prints_all_folds(tmp_path, capsys):
     assert "nearest places, k and power chosen, habitats" in text
     assert "habitatId: k " in text
     assert sum(line.split()[:1] == ["all"] for line in text.splitlines()) == 3 * 6
+    assert text.count("with 95 % intervals") == 2
+    assert "compared with 20 nearest places\n" in text
 
 
 def test_the_reference_of_the_real_open_folds(shared_data):
@@ -124,3 +128,18 @@ def test_the_reference_of_the_real_open_folds(shared_data):
     expected = {"tmean_annual_c": 0.934, "prec_annual_mm": 0.673, "altitude_m": 0.559, "country_code": 0.755}
     for name, score in expected.items():
         assert found["fold_block10", name] == pytest.approx(score, abs=0.005)
+
+
+def test_distances_are_worth_points_of_accuracy_on_real_habitats(shared_data):
+    from glc.location.downstream import problems, validation
+    from glc.location.downstream.sources import references
+
+    problem = problems.habitats(shared_data / "habitats")
+    problem = replace(problem, folds={problems.CHOOSING: problem.folds[problems.CHOOSING]})
+    accuracy = []
+    for source, paths in references("habitats").values():
+        scores = validation.cross_validate(problem, source, paths).scores
+        accuracy.append(scores.query("fold == 'all' and measure == 'accuracy'")["score"].item())
+    alike, weighted, chosen = accuracy
+    assert weighted > alike + 0.01
+    assert chosen > weighted + 0.008

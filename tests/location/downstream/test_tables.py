@@ -1,5 +1,7 @@
 """Tables of downstream scores: means, spreads and what they leave unsaid."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,3 +67,19 @@ def test_differences_have_signs_and_are_those_of_the_folds_and_the_other_row(pro
     rows_of = tables.differences(table, problem, "fold_knndm", "kriging").set_index("row")
     assert rows_of["altitude, R²"].to_dict() == {"blend": "+0.020 [-0.001, +0.041]", "xyz": ""}
     assert rows_of["country, accuracy"].to_dict() == {"blend": "", "xyz": "-0.500"}
+
+
+def test_the_folds_that_choose_say_how_far_apart_they_are(problem):
+    scores = pd.DataFrame(rows("head", "altitude_m", "R²", [0.4])).assign(folds="fold_knndm")
+    problem = replace(
+        problem, matched=replace(problem.matched, size_m=9_600.0, median_m=4_310.0, wanted_median_m=4_360.0)
+    )
+    sentence = next(text for text in tables.remarks(scores, problem, "fold_knndm") if "Cells" in text)
+    assert sentence == (
+        "Cells of 9.6 km: to the next place of another fold it is 4.3 km in the median, from a place to predict to the "
+        "next labelled one 4.4 km."
+    )
+    assert not [text for text in tables.remarks(scores.assign(folds="x"), problem, "x") if "Cells" in text]
+    assert tables.distances(replace(problem, matched=replace(problem.matched, size_m=0.0))).startswith(
+        "Places one by one"
+    )
