@@ -74,7 +74,7 @@ class Validation:
 
     def __post_init__(self) -> None:
         require(self.run <= self.count, "run", self, "1 to validation.count")
-        require(self.scheme == "knndm" or self.match == "test", "match", self, "test but of the scheme knndm")
+        require(self.scheme == "knndm" or self.match == "test", "match", self, "test unless the scheme is knndm")
 
     def stopping_fold(self, fold: int) -> int | None:
         """The other fold whose surveys stop the training of the net that is validated on `fold`; it learns neither.

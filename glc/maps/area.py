@@ -8,7 +8,7 @@ from glc.maps import grid as grids
 from glc.maps.cover import Cover, CoverOptions
 
 MOST = 20_000
-"""Places of an area, at most about so many: as many as `glc.etl.knndm` compares."""
+"""Cells of an area: as many as `glc.etl.knndm` compares."""
 _FINEST_M, _FIRST_M = 1000.0, 20_000.0
 
 

@@ -163,5 +163,5 @@ def test_a_map_is_farther_away_than_the_test_and_its_folds_are_too(tmp_path):
     assert far["knndm"]["wanted_median_m"] == pytest.approx(np.median(wanted), abs=1)
     assert np.median(wanted) > 20_000
     assert far["knndm"]["median_m"] > 20 * near["knndm"]["median_m"]
-    with pytest.raises(ConfigError, match=r"match: found 'area', expected test but of the scheme knndm"):
+    with pytest.raises(ConfigError, match=r"match: found 'area', expected test unless the scheme is knndm"):
         Validation(scheme="block", match="area")

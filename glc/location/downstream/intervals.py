@@ -22,7 +22,7 @@ OF = ["target", "measure", "folds"]
 def sums(problem: Problem, target: Target, prediction: Prediction, column: str, seed: int = 0) -> pd.DataFrame:
     """What pooled scores of one target are made of, a frame of `COLUMNS` with a row per measure and block.
 
-    prediction : of all places; those of ``problem.folds[column]`` count, but for those whose class is missing
+    prediction : of all places; those of ``problem.folds[column]`` count, except those whose class is missing
     returns : ``places`` that count; ``errors``, the wrong ones, or squared errors; of values also ``total`` and
         ``squares``, sums of what they and their squares differ from the mean of all
     """

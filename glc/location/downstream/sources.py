@@ -38,7 +38,7 @@ class Source:
         require(
             possible or self.features.name == "none", "features", self, "none but of the kinds features and encoder"
         )
-        require(self.kind == "nearest" or not self.power, "power", self, "0 but of the kind nearest")
+        require(self.kind == "nearest" or not self.power, "power", self, "0 unless the kind is nearest")
 
 
 def references(benchmark: str) -> dict[str, tuple[Source, dict[str, str]]]:

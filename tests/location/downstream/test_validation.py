@@ -138,7 +138,7 @@ def test_harmonics_beside_an_embedding_are_more_columns(tmp_path):
     np.testing.assert_array_equal(found, np.hstack([alone, harmonics]))
     with pytest.raises(ConfigError, match=r"features: found .* expected none but of the kinds"):
         Source("raster", Choice("harmonics"))
-    with pytest.raises(ConfigError, match=r"power: found .* expected 0 but of the kind nearest"):
+    with pytest.raises(ConfigError, match=r"power: found .* expected 0 unless the kind is nearest"):
         Source("kriging", power=1.0)
 
 
