@@ -51,6 +51,8 @@ class Classical:
     """Options, as a TOML gives them, with which it is fitted in seconds: those of the tests that every model passes."""
     reads: ClassVar[tuple[str, ...]] = ()
     """What it reads apart from the surveys: ``("table",)`` for the values of rasters, its one ``[[inputs]]`` table."""
+    distances: bool = False
+    """Whether it reads ``distance_m`` of its neighbour table, which else stays on disk; may be a property."""
     spark: bool = False
     """Whether it uses the process's Spark session; may be a property that follows from the options."""
 

@@ -45,6 +45,11 @@ class Nearest(ChoosesSources):
         wanted_recall: OpenShare = 0.9
         """Share of the pairs 10 km apart (or `radius_m`, if that is less) that the LSH should find."""
 
+    @property
+    def distances(self) -> bool:
+        """Whether neighbours are weighted."""
+        return self.options.power > 0
+
     def neighbours(self) -> config.Neighbours:
         """The neighbour table that this model reads, as a `config.Neighbours`."""
         o = self.options
@@ -99,7 +104,8 @@ class Nearest(ChoosesSources):
         for (asked, dataset), part in neighbours.groupby(["survey_dataset", "dataset"], sort=False, observed=True):
             at = query_at[rows(asked, part["survey_id"].to_numpy())]
             source = rows(dataset, part["neighbour_id"].to_numpy())
-            parts.append((at[at >= 0], source[at >= 0], part["distance_m"].to_numpy()[at >= 0]))
+            metres = part["distance_m"].to_numpy() if self.distances else np.zeros(len(part), np.float32)
+            parts.append((at[at >= 0], source[at >= 0], metres[at >= 0]))
         empty = (np.zeros(0, int), np.zeros(0, int), np.zeros(0))
         at, source, metres = (np.concatenate(columns) for columns in zip(empty, *parts, strict=True))
         lonely = np.setdiff1d(np.arange(len(queries)), at)

@@ -54,6 +54,7 @@ class ClassicalScores(ReadsInputs):
         neighbours = None
         if "neighbours" in self.input():
             columns = ["survey_dataset", "survey_id", "dataset", "neighbour_id"]  # the rest may fill the memory
+            columns += ["distance_m"] * self.fitted.distances
             table = storage.read_table(self.input()["neighbours"].path, "neighbours", columns=columns)
             neighbours = table.to_pandas(strings_to_categorical=True)
         data, table = self.read_surveys(), None

@@ -53,7 +53,7 @@ def test_weights_fall_with_the_power_of_one_and_the_kilometres(power):
 def test_power_0_is_the_share_of_neighbours_to_the_last_bit():
     data = survey_data()
     queries = data.valid(0)
-    table = neighbour_table(data, 0, queries, 5, 30_000)
+    table = neighbour_table(data, 0, queries, 5, 30_000).drop(columns="distance_m")  # not read
     scores = Nearest(Nearest.Options(k=5, radius_m=30_000.0)).scores(data, 0, queries, table)
     for row, q in enumerate(queries):
         own = table[

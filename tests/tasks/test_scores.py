@@ -5,8 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.testing import assert_allclose
 
+from glc import geo, storage
 from glc import scores as score_tables
-from glc import storage
 from glc.classical.random_forest import Forest, on_rasters
 from glc.tasks.scores import ClassicalScores
 from tests.tasks.pipeline import TINY, run
@@ -47,3 +47,23 @@ def test_only_a_model_that_reads_a_table_depends_on_it(root):
     one, other = (scores_of(root, f"{RUN1}+inputs.0.table={table}") for table in ('["bioclim"]', '["bioclim", "soil"]'))
     assert one.identity != other.identity
     assert other.identity == scores_of(root, RUN1).identity
+
+
+@pytest.mark.slow
+def test_the_nearest_surveys_vote_by_the_distances_of_their_table(root):
+    task = scores_of(root, "knn-distance+model.k=4+validation.run=2+scores.refit=true")
+    assert {"Neighbours", "ClassicalScores"} <= set(run(task))
+    scores, data = score_tables.read(task.folder / "test"), task.read_surveys()
+    pool, places = data.train(None), data.places
+    labels = data.labels_of(pool).toarray()
+    for survey, row in zip(scores.surveys[:30], scores.matrix.toarray()[:30], strict=True):
+        (at,) = data.rows_of(np.array([survey]), "pa_test")
+        lon, lat = (places[name].to_numpy() for name in ("lon", "lat"))
+        metres = geo.great_circle_m(lon[at], lat[at], lon[pool], lat[pool])
+        order = np.argsort(metres)[:4]
+        near = order[(metres[order] <= 100_000) | (order == order[0])]  # the nearest one votes where there is none
+        weights = 1 / (1 + metres[near] / 1000)
+        assert_allclose(row.max(), (weights @ labels[near]).max() / weights.sum(), atol=1e-3)
+    alike = scores_of(root, "knn-distance+model.k=4+validation.run=2+scores.refit=true+model.power=0")
+    assert run(alike) == ["ClassicalScores"]
+    assert (score_tables.read(alike.folder / "test").matrix != scores.matrix).nnz > 0
