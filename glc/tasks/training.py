@@ -280,6 +280,12 @@ def stage_before(task: Fit) -> Fit | None:
     return task.clone(Fit, experiment=variant.changed(**changes))
 
 
+def stages(task: Fit) -> list[Fit]:
+    """The trainings that the net of `task` has gone through, its own last."""
+    earlier = stage_before(task)
+    return [*(stages(earlier) if earlier else []), task]
+
+
 def fits(task: ExperimentTask) -> list[Fit]:
     """The trainings of all folds that the experiment of `task` runs."""
     return [fit_of(task, fold) for fold in range(task.validation.run)]

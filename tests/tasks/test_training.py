@@ -4,7 +4,7 @@ import pytest
 
 from glc.errors import ConfigError
 from glc.tasks import Examples, FineTune, Fit, FoldScores, NetScores, Pretrain, Triplets
-from glc.tasks.training import ANY_FOLD, fit_of, fits, pretraining
+from glc.tasks.training import ANY_FOLD, fit_of, fits, pretraining, stages
 from tests.tasks.pipeline import TINY
 
 
@@ -47,6 +47,8 @@ def test_in_a_training_by_stages_each_fold_goes_on_from_its_own_net(tmp_path):
         assert earlier.settings.validation == fit.settings.validation
         assert earlier.settings.train.seed == 3
         assert "earlier" not in earlier.requires()
+        assert stages(fit) == [earlier, fit]
+        assert stages(earlier) == [earlier]
     assert fits(task)[0].identity != fits(scores(tmp_path, f"geolocation+validation.run=2+{seed}"))[0].identity
 
 
