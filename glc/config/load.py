@@ -111,9 +111,24 @@ def load_any(variant: str | Path | Variant) -> Experiment | EncoderExperiment:
         else:
             experiment = dataclasses.replace(build(Experiment, values, str(path)), name=variant.name)
             check(experiment, lambda name: experiment_path(Variant.parse(name).base))
+            _refuse_circle(variant, experiment.start.experiment)
     except ConfigError as error:
         raise ConfigError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
     return experiment
+
+
+def _refuse_circle(variant: Variant, before: str) -> None:
+    """Raise a ConfigError for a stage of a training that is `before` itself."""
+    stages = [str(variant)]
+    while before:
+        name = str(Variant.parse(before))
+        if name in stages:
+            raise ConfigError(
+                f"start.experiment: found {' after '.join([*stages, name])}, expected stages that end with one without "
+                "[start]; remove it from one of them"
+            )
+        stages.append(name)
+        before = read(name).get("start", {}).get("experiment", "")
 
 
 def is_of_encoder(variant: str | Path | Variant) -> bool:

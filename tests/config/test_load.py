@@ -218,6 +218,16 @@ def test_a_stage_before_is_one_of_a_net_whose_weights_count(changes, why):
         config.load(changes)
 
 
+def test_stages_that_go_round_are_refused(tmp_path):
+    first, second = tmp_path / "first.toml", tmp_path / "second.toml"
+    first.write_text(f'base = "geolocation"\nstart = {{ experiment = "{second}" }}\n')
+    second.write_text(f'base = "geolocation"\nstart = {{ experiment = "{first}" }}\n')
+    with pytest.raises(ConfigError, match=rf"found {first} after {second} after {first}, expected stages that end"):
+        config.load(first)
+    second.write_text('base = "geolocation-staged"\n')
+    assert config.load(first).start.experiment == str(second)
+
+
 def test_a_training_watches_what_its_loss_has():
     assert config.load("geolocation+train.loss=cross_entropy+train.monitor=top30").train.monitor == "top30"
     with pytest.raises(ConfigError, match=r"train\.monitor: found 'top30', expected one of 'f1', 'loss' with the loss"):
