@@ -152,7 +152,7 @@ def test_a_clone_takes_all_but_the_rows_of_classes_that_are_new(checkpoint):
 
 def test_a_clone_of_another_architecture_is_refused(checkpoint):
     net = checkpoints.make(config.Choice("geolocation", {"latent": 9}), CLASSES)
-    with pytest.raises(DataError, match="the first fold's net does not fit this fold's"):
+    with pytest.raises(DataError, match="this net does not fit the one that should go on from it"):
         checkpoints.clone(net, checkpoint, np.arange(CLASSES))
 
 

@@ -65,8 +65,8 @@ def test_a_world_stays_as_it_is(name, tmp_path):
     expected, made = json.loads(FROZEN.read_text())[name], facts(name, tmp_path)
     assert list(made) == list(expected)
     for path, values in expected.items():
-        # libraries compress JPEG a little differently
-        tolerance = {"atol": 0.5} if path.endswith(("jpeg", "jpg")) else {"rtol": 1e-5, "atol": 1e-6}
+        # libraries compress JPEG a little differently; on another processor one pixel in 65,536 rounds the other way
+        tolerance = {"atol": 0.5} if path.endswith(("jpeg", "jpg")) else {"rtol": 1e-4, "atol": 1e-5}
         np.testing.assert_allclose(made[path], values, **tolerance, err_msg=path)
 
 
