@@ -21,10 +21,12 @@ def outs(spark, tmp_path_factory):
     return folder / "data", made
 
 
+@pytest.mark.slow
 def test_both_ways_make_the_same_tables(outs):
     surveys.check(*outs)
 
 
+@pytest.mark.slow
 def test_a_table_that_differs_is_found(outs, tmp_path):
     folder, made = outs
     mine, plain = made

@@ -116,6 +116,7 @@ def test_the_command_prints_all_folds(tmp_path, capsys):
     assert "compared with 20 nearest places\n" in text
 
 
+@pytest.mark.slow
 def test_the_reference_of_the_real_open_folds(shared_data):
     from glc.location.downstream import problems, validation
     from glc.location.downstream.sources import Source

@@ -101,6 +101,7 @@ def test_rasters_that_cannot_tell_are_refused(tmp_path):
         problems.nearest_pixel(tmp_path / "m.tif", [0], [0])
 
 
+@pytest.mark.slow
 def test_the_real_tables_are_read(shared_data):
     problem = problems.location(shared_data / "location", 1)
     assert (len(problem.places), len(problem.query)) == (77_822, 22_178)
