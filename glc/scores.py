@@ -82,7 +82,7 @@ def keep_best(matrix: np.ndarray | sparse.csr_matrix, keep: int) -> sparse.csr_m
 
 
 def _step(columns: int) -> int:
-    """Rows with so many columns that are dense, or sorted, at once."""
+    """Rows of a block that is made dense, or sorted, at once."""
     return max(1, _DENSE_ENTRIES // max(columns, 1))
 
 

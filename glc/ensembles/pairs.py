@@ -14,7 +14,7 @@ class Pairs:
     """Pairs (survey, species) to learn from, p of them.
 
     scores : (p, K) float32 of the members, 0 where a member has none; column : (p,) of the species; fold : (p,) of the
-    survey; weight : (p,) pairs that each stands for; held : (p,) bool, whether the survey holds the species
+    survey; weight : (p,) pairs that each represents; held : (p,) bool, whether the survey holds the species
     """
 
     scores: np.ndarray
@@ -48,8 +48,8 @@ def sample(
     best = min(options.best, m)
     chosen = held.copy()
     np.put_along_axis(chosen, np.argpartition(-total, best - 1, axis=1)[:, :best], True, axis=1)
-    # columns are drawn whatever the labels are, and count only where they hit one of the others: each of these then
-    # stands for m / sampled pairs on average
+    # columns are drawn without regard to the labels, and count only where they hit one of the others: each of these
+    # then represents m / sampled pairs on average
     drawn = np.sort(rng.integers(m, size=(n, options.sampled)), axis=1)
     row = np.repeat(np.arange(n), options.sampled)
     other = ~chosen[row, drawn.ravel()]

@@ -2,7 +2,7 @@
 
 It differs in two ways. What every worker needs is imported before the first is forked: 0.7 s of a core less per
 worker. And Spark's archives are not on the path: pyspark is imported from where it is installed. Before each task a
-worker invalidates the caches of imports, at which Python 3.11 reads the directory of each archive on the path anew,
+worker invalidates the caches of imports, at which Python 3.11 reads the directory of each archive on the path again,
 once per folder in it: 0.14 s of a core, which is more than a small task takes.
 """
 

@@ -1,6 +1,7 @@
 """Places by squares of a grid, and whole squares dealt to folds."""
 
 import heapq
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,20 +32,20 @@ def deal(block: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     return of_block[inverse]
 
 
-class Grid:
+class Grid(ABC):
     """Places grouped by squares of any size; a kind of grid says the square of each place and how far places reach."""
 
+    @abstractmethod
     def ids(self, size_m: float) -> np.ndarray:
         """(n,) int64 id of the square of `size_m` metres that holds each place."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def extent_m(self) -> float:
         """Metres that squares need not exceed."""
-        raise NotImplementedError
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     def deal(self, size_m: float, count: int, rng: np.random.Generator) -> np.ndarray:
         """Fold of each place, (n,) int32; size 0 deals them one by one."""

@@ -153,7 +153,7 @@ def test_labels(
 
 @dataclass(frozen=True)
 class OfScores:
-    """What is measured of scores, whatever sets were decided from them.
+    """What is measured of scores alone, without the sets that were decided from them.
 
     recall : k -> share of each survey's species among its k best scores, (n,), NaN of a survey without species
     folds : (f,) ascending; areas : (f, m) under the ROC curve, as of `Areas`

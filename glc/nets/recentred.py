@@ -1,7 +1,6 @@
 """The biases of a net's last layer where its weights come from examples of other frequencies, or of another loss."""
 
 from collections.abc import Iterable
-from itertools import islice
 
 import numpy as np
 import torch
@@ -31,7 +30,7 @@ def recentre(net: Net, summary: Summary, batches: Iterable[dict[str, torch.Tenso
     net.eval()
     parts, rows = [], 0
     with torch.inference_mode():
-        for batch in islice(batches, EXAMPLES):
+        for batch in batches:
             parts.append(net(batch).float().numpy())
             rows += len(parts[-1])
             if rows >= EXAMPLES:

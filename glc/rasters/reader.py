@@ -91,7 +91,7 @@ class Reader:
             nodata = self.grid.nodata if nodata is None else nodata
             if nodata is not None:
                 np.not_equal(raw[i], raw.dtype.type(nodata) if raw.dtype.kind == "f" else nodata, out=valid[i])
-            elif self.grid.warped:  # the alpha band; as a mask it is not told of
+            elif self.grid.warped:  # the alpha band; GDAL does not report it as a mask
                 valid[i] = source.read(source.count, window=window) > 0
             elif source.mask_flag_enums[band.index - 1] != [MaskFlags.all_valid]:
                 valid[i] = source.read_masks(band.index, window=window) > 0
@@ -139,7 +139,7 @@ class Reader:
         for i in np.unique(np.linspace(0, down * across - 1, wanted).round().astype(int)):
             top, left = i // across * high, i % across * wide
             rows, cols = min(high, self.grid.shape[0] - top), min(wide, self.grid.shape[1] - left)
-            with contextlib.suppress(RasterioIOError):  # a damaged block is told of when a survey needs it
+            with contextlib.suppress(RasterioIOError):  # a damaged block is reported when a survey needs it
                 yield self.box(int(top), int(left), int(rows), int(cols))
 
 

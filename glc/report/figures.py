@@ -91,7 +91,7 @@ def picture(out: Files, size: tuple[float, float]) -> Iterator[Figure]:
 
     out : .png, .svg or .pdf, or several of them, as of `for_page`
     What the figure shows, with its values, is said by its label (`set_label`), or else by the titles in it: pages
-    have it as the alternative text. A ConfigError tells of another suffix before anything is drawn.
+    have it as the alternative text. Another suffix is a ConfigError before anything is drawn.
     """
     paths = [Path(path) for path in ([out] if isinstance(out, str | os.PathLike) else out)]
     with style.context(["default", STYLE, SMALL]):  # not what the user's own matplotlibrc says
