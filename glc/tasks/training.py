@@ -116,7 +116,7 @@ class Examples(ExperimentTask):
 class Fit(TrainsNet):
     """A trained net of one fold: checkpoint and learning curve."""
 
-    sections: tuple[str, ...] = ("model", "po", "inputs", "pretrain", "train")
+    sections: tuple[str, ...] = ("model", "po", "inputs", "pretrain", "train", "start")
     fold = luigi.IntParameter(default=0, description="validation fold; it or the next one stops the training early")
     fast_dev_run = luigi.BoolParameter(description="one batch of everything, to try the wiring")
 

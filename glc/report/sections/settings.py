@@ -48,7 +48,8 @@ def as_toml(experiment: config.Experiment, sections: frozenset[str] | None = Non
 def _unused(value: JSON) -> bool:
     """Whether a setting is empty, or a choice of none."""
     return value in ("", [], {}) or (
-        isinstance(value, dict) and (value.get("name") == "none" or value.get("use") is False)
+        isinstance(value, dict)
+        and (value.get("name") == "none" or value.get("use") is False or not any(value.values()))
     )
 
 
