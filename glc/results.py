@@ -30,7 +30,7 @@ METRICS, SURVEYS, SPECIES, BASELINES = "metrics.json", "surveys.parquet", "speci
 """Files of an evaluation, the third of presence-only records alone; and the file of the frequency baselines."""
 AREAS, HISTORY = "species.csv", "history.csv"
 """The table of species of an evaluation; and the learning curve of a net."""
-TRAININGS = ("Fit", "FineTune")
+TRAININGS = ("Fit", "FineTune", "ChosenEpoch")
 """Tasks that train the net of a fold."""
 PREPARATION = ("VirtualPart", "Surveys", "Folds", "Tiles", "Cubes", "Tabular")
 """Tasks that make a dataset ready, for all experiments alike."""

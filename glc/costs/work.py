@@ -112,6 +112,12 @@ def _fit(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
     return " ".join([job.member("model"), *inputs]), (seen, seen * sizes.species)
 
 
+def _chosen_epoch(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
+    kind, _ = _fit(job, sizes)
+    surveys = int(job.parameters["train"]["max_epochs"]) * sizes.training_surveys / job.fold_count
+    return kind, (surveys, surveys * sizes.species)
+
+
 def _input_names(wanted: Facts) -> list[str]:
     """What a net's time depends on: images, series; values and graphs are small."""
     return [str(wanted[kind]) for kind in ("tiles", "cube") if wanted.get(kind)]
@@ -119,8 +125,10 @@ def _input_names(wanted: Facts) -> list[str]:
 
 def _examples(job: Job, sizes: Sizes) -> float:
     """Examples of a training, without the folds that validate and stop it."""
-    own = sizes.training_surveys * max(job.fold_count - 2, 1) / job.fold_count
     use = job.parameters["po"]["use"]
+    if use == "only":
+        return sizes.po_surveys
+    own = sizes.training_surveys * max(job.fold_count - 2, 1) / job.fold_count
     # two in three places of presence-only records have too few species around for a pseudo-survey
     return own + {"none": 0, "surveys": sizes.po_surveys, "pseudo": sizes.po_surveys / 3}[use]
 
@@ -131,7 +139,7 @@ def _make_examples(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
 
 def _fold_scores(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
     surveys = sizes.training_surveys / job.fold_count + sizes.tested
-    net = next((needed for needed in job.inputs if needed.task in ("Fit", "FineTune")), None)
+    net = next((needed for needed in job.inputs if needed.task in ("Fit", "FineTune", "ChosenEpoch")), None)
     kind = _fit(net, sizes)[0] if net and "model" in net.parameters else ""
     return kind, (sizes.rows, surveys * sizes.species)
 
@@ -159,12 +167,14 @@ def _neighbours(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
 _RULES: dict[str, Rule] = {
     "Applicability": lambda job, sizes: ("", (sizes.rows, sizes.training_surveys)),
     "Baselines": lambda job, sizes: ("", _of_scores(job, sizes)),
+    "ChosenEpoch": _chosen_epoch,
     "ClassicalScores": _classical,
     "Cubes": _cubes,
     "EnsembleScores": _ensemble,
     "Evaluate": lambda job, sizes: ("", _of_scores(job, sizes)),
     "Examples": _make_examples,
     "Fit": _fit,
+    "FitAllFolds": _fit,
     "FoldScores": _fold_scores,
     "Folds": lambda job, sizes: ("", (sizes.training_surveys,)),
     "Neighbours": _neighbours,

@@ -1,6 +1,7 @@
 """Examples tables in, one self-describing checkpoint out: the trainer (Lightning) every net shares."""
 
 import logging
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -21,10 +22,10 @@ from glc.nets.inputs.features import Features, Layout
 from glc.nets.inputs.summary import Summary, summarise
 from glc.nets.recentred import recentre
 from glc.registry import losses
-from glc.training import batch_norm, lightning, processes
+from glc.training import batch_norm, every_epoch, lightning, processes
 from glc.training.batch_norm import SharedBatchNorm
 from glc.training.best import Best
-from glc.training.history import HISTORY, History
+from glc.training.history import HISTORY, History, Row
 from glc.training.lightning import quiet, repeatable, run_logger, torch_threads
 from glc.training.machine import MACHINE, Machine
 from glc.training.part import WHOLE, Part
@@ -44,9 +45,13 @@ _FINDER_SKIPS = 10  # first steps, whose running mean is of few batches
 _COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_f1", "learning_rate", "valid_f1_micro", "seconds")
 
 
+FINITE = ("train_loss", "valid_loss")
+"""Measures without which a training has diverged."""
+
+
 def fit(
     train: Path,
-    valid: Path,
+    valid: Path | None,
     out: Path,
     *,
     model: config.Choice,
@@ -60,8 +65,9 @@ def fit(
 ) -> Facts:
     """Train the net `model` on the examples table `train` and keep the weights that do best on `valid`.
 
-    train, valid : folders of examples tables, species as class indices 0 .. n_classes - 1
-    out : an existing folder, gets ``model.ckpt`` and ``history.csv`` (one row an epoch)
+    train, valid : folders of examples tables, species as class indices 0 .. n_classes - 1; without `valid` nothing
+        stops the training, and the net of each epoch is kept for `glc.nets.epochs.choose`
+    out : an existing folder, gets ``model.ckpt``, or a file per epoch, and ``history.csv`` (one row an epoch)
     model : config.Choice of a registered net
     train_config : config.Train
     features : `glc.nets.inputs.features.Features` of the examples' surveys, for a net with inputs
@@ -69,14 +75,15 @@ def fit(
     cloned : (checkpoint, columns) of a net to go on from, see `glc.nets.checkpoints.clone`, or None
     recentred : whether its biases are first shifted to the frequencies of these examples, see `glc.nets.recentred`
     machine : `glc.training.machine.Machine`; with `devices` the same batches are divided between processes
-    returns : dict of best_epoch, epochs, the best epoch's history row, learning_rate, rows, seconds
+    returns : dict of best_epoch, epochs, the best epoch's history row, learning_rate, rows, seconds; without `valid`
+        the last epoch counts as the best one
 
     The same seed, data and thread count give the same weights on a CPU, also where `machine.resume` holds a checkpoint
     of a training that was killed and from which this one continues.
     """
     started = time.perf_counter()
     out = Path(out)
-    summaries = [summarise(folder, n_classes) for folder in (train, valid)]
+    summaries = [summarise(folder, n_classes) for folder in (train, valid) if folder]
     summaries[0] = with_inputs(summaries[0], features)
     facts = processes.run(
         _fit,
@@ -109,6 +116,8 @@ def _fit(
 ) -> Facts:
     """What `fit` does once it knows its examples, in each of its processes; the first one writes."""
     part = machine.part
+    # not where its weights came from: they are in it, and another machine has other paths
+    written = config.Choice(model.name, {key: value for key, value in model.options.items() if key != "weights"})
     with quiet(), tempfile.TemporaryDirectory(dir=out, prefix=".lightning-") as scratch:
         with torch_threads(machine.threads), repeatable(machine.accelerator):
             pl.seed_everything(train_config.seed, verbose=False)
@@ -131,21 +140,28 @@ def _fit(
                 _find_learning_rate(learner, loaders, machine.accelerator, scratch)
             _join(machine, learner, loaders, features)
             columns = _COLUMNS + (_TOPS if learner.single else ())
-            history = History(out / HISTORY, columns, ("train_loss", "valid_loss"), "train.learning_rate")
+            validate_every = 1 if machine.fast_dev_run else train_config.validate_every
+            history = History(out / HISTORY, columns, FINITE, "train.learning_rate")
             best = Best(*MONITORS[train_config.monitor])
+
+            def write(path: Path) -> None:
+                save(path, learner.net, written, n_classes, layouts, _facts(summaries[0]), learner.link)
+
+            every = every_epoch.EveryEpoch(machine.resume or out, validate_every, write)
             stop = EarlyStopping(
                 best.monitor, patience=train_config.patience, mode=best.mode, check_on_train_epoch_end=False
             )
+            keeping = [best, stop] if len(loaders) > 1 else [every]
             with run_logger(machine) as logger:
                 run = lightning.trainer(
-                    [best, stop, history],
+                    [*keeping, history],
                     machine=machine,
                     epochs=train_config.max_epochs,
                     folder=scratch,
                     logger=logger,
                     resume=resume,
                     precision=PRECISIONS[train_config.precision],
-                    check_val_every_n_epoch=1 if machine.fast_dev_run else train_config.validate_every,
+                    check_val_every_n_epoch=validate_every,
                 )
                 why = lightning.without_bfloat16(run.strategy.root_device)
                 if train_config.precision == "bfloat16" and why:
@@ -157,17 +173,26 @@ def _fit(
                 lightning.fit(run, learner, loaders, resume)
         if not part.first:
             return {}
+        if len(loaders) == 1:
+            every.move(out)
+            return facts_of(history.rows[-1], len(history.rows), learner.learning_rate, summaries[0])
         learner.load_state_dict(best.weights)
-    # not where its weights came from: they are in it, and another machine has other paths
-    model = config.Choice(model.name, {key: value for key, value in model.options.items() if key != "weights"})
-    save(out / CHECKPOINT, learner.net, model, n_classes, layouts, _facts(summaries[0]), learner.link)
+    write(out / CHECKPOINT)
     row = history.best(best.monitor, highest=best.mode == "max")
-    measures = [name for name in columns if name.startswith(("train_", "valid_"))]
-    return {name: row[name] for name in measures} | {
+    return facts_of(row, len(history.rows), learner.learning_rate, summaries[0])
+
+
+def facts_of(row: Row, epochs: int, learning_rate: float, summary: Summary) -> Facts:
+    """What a manifest says of a training.
+
+    row : of the history, that of the epoch whose net is kept; epochs : that were run; summary : of the examples
+    """
+    measures = {name: value for name, value in row.items() if name.startswith(("train_", "valid_"))}
+    return {name: value for name, value in measures.items() if not math.isnan(value)} | {
         "best_epoch": row["epoch"],
-        "epochs": len(history.rows),
-        "learning_rate": learner.learning_rate,
-        "rows": summaries[0].rows,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "rows": summary.rows,
     }
 
 

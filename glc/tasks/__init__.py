@@ -18,7 +18,8 @@ Report also shows the output of Applicability, which is fitted on what Evaluate 
 
 Nets that read imagery have, before Fit and FoldScores, Tiles (rasters and images), Cubes (series) and Tabular (values
 at the survey), and those that start from a pretrained encoder Triplets --- Pretrain before Fit. With ``cross_fusion``
-the Fit of fold 0 comes before the others. EnsembleScores joins the scores of several experiments.
+the Fit of fold 0 comes before the others. Nets of presence-only records alone are the same in all folds, but for when
+they stop: FitAllFolds --- ChosenEpoch in place of Fit. EnsembleScores joins the scores of several experiments.
 
 Every task writes ``ROOT/store/<dataset>/<task>-<identity>``; the products of an experiment are also at
 ``ROOT/{submissions,metrics,reports}/<dataset>/<experiment>``.
@@ -60,7 +61,7 @@ from glc.tasks.scores import ClassicalScores, EnsembleScores, NetScores, Predict
 from glc.tasks.submission import Submission
 from glc.tasks.survey_embedding import SurveyEmbedding
 from glc.tasks.surveys import Folds, Surveys, VirtualPart
-from glc.tasks.training import Examples, FineTune, Fit, FoldScores, Pretrain, Triplets
+from glc.tasks.training import ChosenEpoch, Examples, FineTune, Fit, FitAllFolds, FoldScores, Pretrain, Triplets
 from glc.tasks.verify import Verify
 from glc.tasks.wandb import WandbRun
 from glc.tasks.wandb_table import WandbTable
@@ -71,6 +72,7 @@ if console.started_by_luigi():
 __all__ = [
     "Applicability",
     "Baselines",
+    "ChosenEpoch",
     "ClassicalScores",
     "Clean",
     "Compare",
@@ -87,6 +89,7 @@ __all__ = [
     "FineTune",
     "FinishedMap",
     "Fit",
+    "FitAllFolds",
     "FoldScores",
     "FolderPredict",
     "Folds",

@@ -21,7 +21,7 @@ from glc.tasks.evaluate import Baselines, Evaluate
 from glc.tasks.experiment import ExperimentProduct, ExperimentTask
 from glc.tasks.scores import ClassicalScores, EnsembleScores, Predictions
 from glc.tasks.surveys import Folds, Surveys
-from glc.tasks.training import fits, stages
+from glc.tasks.training import all_stages, fits
 from glc.tasks.value_tables import value_tables
 from glc.types import JSON, Facts
 
@@ -141,8 +141,7 @@ class Report(ExperimentProduct):
         words |= {"predictions": "species sets", "baselines": "frequency baselines", "metrics": "evaluation"}
         words |= {"applicability": "area of applicability"}
         steps = {title: [needs[name].folder] for name, title in words.items() if name in needs}
-        trainings = fits(self) if self.kind == "net" else []
-        trained = [stage.folder for fit in trainings for stage in stages(fit)]
+        trained = [stage.folder for stage in all_stages(self)] if self.kind == "net" else []
         return ({"training, all folds": trained} if trained else {}) | steps
 
     def links(self) -> tuple[tuple[str, str, str], ...]:

@@ -20,7 +20,7 @@ from glc.tasks.parameters import CountParameter, PathParameter, imagery_folder
 from glc.tasks.submission import Submission
 from glc.tasks.surveys import Surveys
 from glc.tasks.table import TableTask
-from glc.tasks.training import FoldScores, fits, pretraining, stages
+from glc.tasks.training import FoldScores, all_stages, fits, pretraining
 from glc.types import JSON, Facts
 
 
@@ -271,7 +271,7 @@ def model_steps(task: Evaluate) -> list[GlcTask]:
     """The tasks that fit and score the model of an `Evaluate`."""
     if registry.models.get(task.settings.model.name).kind != "net":
         return [task.predictions().scores()]
-    trainings = [stage for fit in fits(task) for stage in stages(fit)]
+    trainings = all_stages(task)
     pretrained = [pretrain for fit in trainings for pretrain in pretraining(fit).values()]
     return [*trainings, *fold_scores(task), *pretrained]
 

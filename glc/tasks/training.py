@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import luigi
 import numpy as np
@@ -15,6 +16,9 @@ from glc.tasks.inputs import ReadsInputs
 from glc.tasks.machine import machine, training
 from glc.tasks.preflight import check_device, check_training
 from glc.types import JSON, Facts, MemberOptions
+
+if TYPE_CHECKING:
+    from glc.nets.inputs.features import Features
 
 ANY_FOLD = -1
 """The fold of what no fold's split changes, because it is made of presence-only surveys alone."""
@@ -163,33 +167,70 @@ class Fit(TrainsNet):
         return {"cloned": (needs[earlier].path / checkpoints.CHECKPOINT, columns)}
 
     def write(self, out: Path) -> None:
-        from glc.nets import trainer
-
         say_resumed(self)
-        examples = self.input()["examples"].path
-        train, start = self.train()
-        name = self.settings.name
         with self.open_features(*self.parts()) as features:
-            summary = trainer.fit(
-                examples / "train",
-                examples / "stop",
-                out,
-                model=self.model(),
-                train_config=train,
-                n_classes=storage.manifest(examples)["classes"],
-                features=features,
-                machine=training(
-                    self.root,
-                    self.group,
-                    f"{name}-{self.subject}-fold{self.fold}",
-                    self.shown(),
-                    resume=self.parts_folder(),
-                    fast_dev_run=self.fast_dev_run,
-                ),
-                **start,
-            )
+            summary = self.fit(self.input()["examples"].path, features, out)
         match = self.backbone.check() if self.backbone else None
         storage.note(out, **summary, **self.facts, **({"weights": match.facts()} if match else {}))
+
+    def fit(self, examples: Path, features: "Features | None", out: Path) -> Facts:
+        """Train the net, or take it from a training; returns what `glc.nets.trainer.fit` returns.
+
+        examples : output of `Examples`; features : of `open_features`; out : gets the files
+        """
+        from glc.nets import trainer
+
+        train, start = self.train()
+        facts = self.arguments(examples) | {"train_config": train, "features": features}
+        return trainer.fit(examples / "train", examples / "stop", out, **facts, **start)
+
+    def arguments(self, examples: Path) -> Facts:
+        """Net, settings, classes and machine, as arguments of `glc.nets.trainer.fit`."""
+        number = "all-folds" if self.fold == ANY_FOLD else f"fold{self.fold}"
+        return {
+            "model": self.model(),
+            "train_config": self.settings.train,
+            "n_classes": storage.manifest(examples)["classes"],
+            "machine": training(
+                self.root,
+                self.group,
+                f"{self.settings.name}-{self.subject}-{number}",
+                self.shown(),
+                resume=self.parts_folder(),
+                fast_dev_run=self.fast_dev_run,
+            ),
+        }
+
+
+class FitAllFolds(Fit):
+    """The nets of all epochs of a training that is the same for every fold: of presence-only records alone.
+
+    What the folds' surveys would stop runs to `train.max_epochs`.
+    """
+
+    fold = luigi.IntParameter(default=ANY_FOLD, description="-1, as no training survey is seen")
+
+    def requires(self) -> dict[str, GlcTask]:
+        return {**super().requires(), "examples": self.clone(Examples, fold=0)}  # of each fold they are the same
+
+    def fit(self, examples: Path, features: "Features | None", out: Path) -> Facts:
+        from glc.nets import trainer
+
+        return trainer.fit(examples / "train", None, out, **self.arguments(examples), features=features)
+
+
+class ChosenEpoch(Fit):
+    """The net of one fold, of a training that all folds share: that of the epoch which the stopping surveys choose."""
+
+    def requires(self) -> dict[str, GlcTask]:
+        return {**super().requires(), "epochs": self.clone(FitAllFolds, fold=ANY_FOLD)}
+
+    def fit(self, examples: Path, features: "Features | None", out: Path) -> Facts:
+        from glc.nets import epochs
+
+        folder = self.input()["epochs"].path
+        tables = examples / "train", examples / "stop"
+        return epochs.choose(folder, *tables, out, **self.arguments(examples), features=features)
 
 
 class FineTune(Fit):
@@ -249,7 +290,18 @@ class FoldScores(ReadsInputs):
 
 def fit_of(task: ExperimentTask, fold: int) -> Fit:
     """The training of one fold of the experiment of `task`."""
-    return task.clone(FineTune if task.settings.cross_fusion.use and fold > 0 else Fit, fold=fold)
+    fit = task.clone(Fit, fold=fold)
+    if task.settings.cross_fusion.use and fold > 0:
+        return fit.clone(FineTune)
+    return fit.clone(ChosenEpoch) if _alike(fit) else fit
+
+
+def _alike(task: Fit) -> bool:
+    """Whether nets of all folds learn the same: from presence-only records, from random weights, without graphs."""
+    settings = task.settings
+    fitted = settings.start.experiment or any(entry.graph.name != "none" for entry in settings.inputs)
+    pretrained = [each for each in pretraining(task).values() if each.fold != ANY_FOLD]
+    return settings.po.use == "only" and not (task.presence_only or fitted or pretrained)
 
 
 def stage_before(task: Fit) -> Fit | None:
@@ -277,13 +329,19 @@ def stage_before(task: Fit) -> Fit | None:
                 f"start.experiment: found {settings.start.experiment!r} with {key} = {other!r}, expected {own!r}, that "
                 f"of {settings.name!r}; its weights are taken over"
             )
-    return task.clone(Fit, experiment=variant.changed(**changes))
+    return fit_of(task.clone(Fit, experiment=variant.changed(**changes)), task.fold)
 
 
 def stages(task: Fit) -> list[Fit]:
     """The trainings that the net of `task` has gone through, its own last."""
     earlier = stage_before(task)
-    return [*(stages(earlier) if earlier else []), task]
+    shared = [task.clone(FitAllFolds, fold=ANY_FOLD)] if isinstance(task, ChosenEpoch) else []
+    return [*(stages(earlier) if earlier else []), *shared, task]
+
+
+def all_stages(task: ExperimentTask) -> list[Fit]:
+    """The `stages` of all folds that the experiment of `task` runs; what folds share comes once."""
+    return list(dict.fromkeys(stage for fit in fits(task) for stage in stages(fit)))
 
 
 def fits(task: ExperimentTask) -> list[Fit]:

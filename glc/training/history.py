@@ -49,12 +49,7 @@ class History(Callback):
         }
         self.rows.append({name: measured.get(name, math.nan) for name in self.columns})
         self._write()
-        for name in self.finite:
-            if not math.isfinite(measured.get(name, 0.0)):
-                raise GlcError(
-                    f"training diverged: {name} is {measured[name]} in epoch {trainer.current_epoch}; lower {self.key} "
-                    f"(found {measured['learning_rate']:g}) or choose another loss"
-                )
+        refuse_divergence(measured, self.finite, self.key)
 
     def state_dict(self) -> Facts:
         return {"rows": self.rows}
@@ -64,14 +59,41 @@ class History(Callback):
         self._write()
 
     def _write(self) -> None:
-        if not self._first:
-            return
-        with open(self.path, "w", newline="") as file:
-            writer = csv.DictWriter(file, self.columns)
-            writer.writeheader()
-            writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in self.rows)
+        if self._first:
+            write(self.path, self.rows)
 
     def best(self, monitor: str, highest: bool) -> dict[str, float]:
         """The row of the epoch that is best by the measure `monitor`."""
         measured = [row for row in self.rows if not math.isnan(row[monitor])]
         return (max if highest else min)(measured, key=lambda row: row[monitor])
+
+
+Row = dict[str, float]
+"""Column -> value; NaN is empty in the file."""
+
+
+def refuse_divergence(row: Row, finite: Sequence[str], key: str) -> None:
+    """Raise a GlcError, which names the setting `key` of the rate, where one of the measures `finite` is not."""
+    for name in finite:
+        if not math.isfinite(row.get(name, 0.0)):
+            raise GlcError(
+                f"training diverged: {name} is {row[name]} in epoch {row['epoch']:.0f}; lower {key} "
+                f"(found {row['learning_rate']:g}) or choose another loss"
+            )
+
+
+def write(path: Path, rows: Sequence[Row]) -> None:
+    """Write the rows, at least one, which have the same columns."""
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({name: "" if math.isnan(value) else value for name, value in row.items()} for row in rows)
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a file, whose epochs and other whole numbers are int."""
+    with open(path, newline="") as file:
+        return [
+            {name: (int(text) if text.isdecimal() else float(text or math.nan)) for name, text in row.items()}
+            for row in csv.DictReader(file)
+        ]

@@ -3,8 +3,8 @@
 import pytest
 
 from glc.errors import ConfigError
-from glc.tasks import Examples, FineTune, Fit, FoldScores, NetScores, Pretrain, Triplets
-from glc.tasks.training import ANY_FOLD, fit_of, fits, pretraining, stages
+from glc.tasks import ChosenEpoch, Examples, FineTune, Fit, FitAllFolds, FoldScores, NetScores, Pretrain, Triplets
+from glc.tasks.training import ANY_FOLD, all_stages, fit_of, fits, pretraining, stages
 from tests.tasks.pipeline import TINY
 
 
@@ -39,17 +39,46 @@ def test_with_cross_fusion_later_folds_go_on_from_the_first(tmp_path):
 
 
 def test_in_a_training_by_stages_each_fold_goes_on_from_its_own_net(tmp_path):
-    before, seed = "geolocation+po.use=only+validation.count=7", "train.seed=3"
-    task = scores(tmp_path, f"geolocation+validation.run=2+start.experiment={before}+{seed}")
+    changes = "validation.run=2+validation.count=7+train.seed=3"
+    task = scores(tmp_path, f"geolocation+start.experiment=geolocation-records+{changes}")
     for number, fit in enumerate(fits(task)):
         earlier = fit.requires()["earlier"]
-        assert (type(earlier), earlier.fold, fit.requires()["earlier examples"].fold) == (Fit, number, number)
+        assert (type(earlier), earlier.fold, fit.requires()["earlier examples"].fold) == (ChosenEpoch, number, number)
         assert earlier.settings.validation == fit.settings.validation
         assert earlier.settings.train.seed == 3
         assert "earlier" not in earlier.requires()
-        assert stages(fit) == [earlier, fit]
-        assert stages(earlier) == [earlier]
-    assert fits(task)[0].identity != fits(scores(tmp_path, f"geolocation+validation.run=2+{seed}"))[0].identity
+        shared = earlier.requires()["epochs"]
+        assert stages(fit) == [shared, earlier, fit]
+        assert stages(earlier) == [shared, earlier]
+    first, *_ = all_stages(task)
+    assert first == shared
+    assert len(all_stages(task)) == 1 + 2 * 2
+    assert fits(task)[0].identity != fits(scores(tmp_path, f"geolocation+{changes}"))[0].identity
+
+
+@pytest.mark.parametrize(
+    ("experiment", "kind"),
+    [
+        ("geolocation-records", ChosenEpoch),
+        ("tile-cnn+po.use=only", ChosenEpoch),
+        ('tile2vec+pretrain.sources=["po"]+po.use=only', ChosenEpoch),
+        ('tile2vec+pretrain.sources=["po","train"]+po.use=only', Fit),  # the encoder has seen the training surveys
+        ("geolocation-records+start.experiment=geolocation", Fit),  # as has the stage before
+        ("tighnari-gfv+po.use=only", Fit),  # and the graph
+        ("geolocation-po", Fit),
+    ],
+)
+def test_folds_share_a_training_where_none_of_it_depends_on_them(tmp_path, experiment, kind):
+    task = scores(tmp_path, experiment + "+validation.run=2")
+    assert [type(fit) for fit in fits(task)] == [kind, kind]
+    if kind is Fit:
+        assert fits(task)[0].identity != fits(task)[1].identity
+        return
+    first, second = (fit.requires() for fit in fits(task))
+    assert first["epochs"] == second["epochs"]
+    assert isinstance(first["epochs"], FitAllFolds)
+    assert first["epochs"].fold == ANY_FOLD
+    assert "po" in " ".join(first["epochs"].requires()) or not first["epochs"].settings.inputs
 
 
 def test_stages_have_the_same_net_and_the_same_inputs(tmp_path):
