@@ -23,6 +23,14 @@ def project(lon: ArrayLike, lat: ArrayLike, crs: int = 3035) -> tuple[np.ndarray
     return np.asarray(easting), np.asarray(northing)
 
 
+def degrees(easting: ArrayLike, northing: ArrayLike, crs: int) -> tuple[np.ndarray, np.ndarray]:
+    """The inverse of `project`: longitude and latitude of metres of EPSG:`crs`, two float64 arrays."""
+    lon, lat = _transformer(int(crs)).transform(
+        np.asarray(easting, float), np.asarray(northing, float), direction="INVERSE"
+    )
+    return np.asarray(lon), np.asarray(lat)
+
+
 @lru_cache(maxsize=8)
 def _transformer(crs):
     from pyproj import Transformer
@@ -57,9 +65,14 @@ def suitable_crs(west: float, south: float, east: float, north: float) -> int:
     if home:
         return home
     if max(east - west, north - south) <= _UTM_WIDTH and max(abs(south), abs(north)) <= _UTM_LAT:
-        zone = min(int(((west + east) / 2 + 180) // 6), 59) + 1
-        return (32_600 if south + north >= 0 else 32_700) + zone
+        return utm_zone((west + east) / 2, (south + north) / 2)
     return next((crs for crs, bounds in AREAS if within(bounds)), _GLOBE)
+
+
+def utm_zone(lon: float, lat: float) -> int:
+    """EPSG code of the UTM zone of a place in degrees."""
+    zone = min(int((lon + 180) // 6), 59) + 1
+    return (32_600 if lat >= 0 else 32_700) + zone
 
 
 def unit_sphere(lon: ArrayLike, lat: ArrayLike) -> np.ndarray:

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from glc import labels, schema, storage
+from glc.atlas import Grid
 from glc.errors import DataError
 from glc.types import StrPath
 
@@ -34,6 +35,7 @@ class SurveyData:
     relative : whether the dataset has presence-only records alone, of which nobody listed all species of a place:
         scores are relative suitability, and no set of species can be right or wrong
     widens : whether records add over all of their uncertainty where an experiment does not say (the edition's)
+    grid : of an atlas, where the places are the middles of its squares (`in_squares`)
     """
 
     places: pd.DataFrame
@@ -44,6 +46,7 @@ class SurveyData:
     held_out: bool
     relative: bool = False
     widens: bool = False
+    grid: Grid | None = None
 
     @cached_property
     def _trainable(self) -> np.ndarray:
@@ -105,6 +108,10 @@ class SurveyData:
     def labels_of(self, rows: np.ndarray) -> sparse.csr_matrix:
         """Labels of `rows`, boolean CSR over `species`."""
         return self.label_matrix[rows]
+
+    def in_squares(self, grid: Grid) -> "SurveyData":
+        """These surveys, the place of each being the middle of its square."""
+        return dataclasses.replace(self, places=grid.moved(self.places), grid=grid)
 
     def with_places(self, places: pd.DataFrame, fold: int = TEST) -> "tuple[SurveyData, np.ndarray]":
         """These surveys and `places`, without labels, after them; and the row numbers (n,) of those.

@@ -70,7 +70,7 @@ def measure(stage: Stage, scratch: Path, scale: float, runs: int, tell: Callable
         stage.prepare(data, scale)
         tell(f"data: {time.perf_counter() - began:.0f} s")
         results = {way.name: folder / str(i) for i, way in enumerate(stage.ways)}
-        lines = [_line(way, data, results[way.name], runs, tell) for way in stage.ways]
+        lines = [_line(way, data, results[way.name], runs, not stage.counts_memory, tell) for way in stage.ways]
         try:
             stage.check(data, results)
         except GlcError as error:
@@ -78,15 +78,15 @@ def measure(stage: Stage, scratch: Path, scale: float, runs: int, tell: Callable
     return lines
 
 
-def _line(way: Way, data: Path, out: Path, runs: int, tell: Callable[[str], None]) -> Line:
+def _line(way: Way, data: Path, out: Path, runs: int, sampled: bool, tell: Callable[[str], None]) -> Line:
     """Run one way, again where it is short; `out` holds the results of its last run."""
-    taken = [_run(way, data, out)]
+    taken = [_run(way, data, out, sampled)]
     tell(f"{way.name}: {taken[0].seconds:.1f} s, {taken[0].peak_bytes / 2**30:.2f} GB")
     if runs and taken[0].seconds < SHORT_S:
         again = []
         for _ in range(runs):
             shutil.rmtree(out)
-            again.append(_run(way, data, out))
+            again.append(_run(way, data, out, sampled))
             tell(f"{way.name}: {again[-1].seconds:.1f} s")
         peaks = [run.peak_bytes for run in (*taken, *again)]
         taken = again
@@ -111,12 +111,12 @@ class _Run:
     peak_bytes: int
 
 
-def _run(way: Way, data: Path, out: Path) -> _Run:
+def _run(way: Way, data: Path, out: Path, sampled: bool) -> _Run:
     """One run in a new process, whose imports are done before the time starts."""
     out.mkdir()
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         process = pool.submit(_begin, way.run.__module__).result()
-        with _sampled(process) as peak:
+        with _sampled(process) if sampled else contextlib.nullcontext([0]) as peak:
             seconds, facts = pool.submit(_timed, way.run, data, out).result()
     if not facts.get("rows"):
         raise DataError(f"{way.name}: the run returned {facts}; expected at least one row")

@@ -56,6 +56,8 @@ class Stage:
     prepare : (folder, scale) writes the data that all ways read; not timed
     ways : ours first
     check : (folder of the data, name of a way -> folder of its results); a DataError where ways disagree
+    counts_memory : whether the ways count their memory themselves. Then nobody looks at it from outside, which halts a
+        process that allocates much
     always : part of ``make bench``; others run where they are named
     """
 
@@ -64,6 +66,7 @@ class Stage:
     prepare: Callable[[Path, float], None]
     ways: tuple[Way, ...]
     check: Callable[[Path, Mapping[str, Path]], None] = _nothing
+    counts_memory: bool = False
     always: bool = True
 
 

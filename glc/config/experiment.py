@@ -44,6 +44,14 @@ class Surveys:
         "MATERIAL_SAMPLE", "MATERIAL_ENTITY", "MATERIAL_CITATION",
     )  # fmt: skip
     """Values of basisOfRecord of the records of Darwin Core that are used, and records that have none."""
+    squares_m: NotNegative = 0
+    """Side of the squares of an atlas, metres: models take each place for the middle of its square. Where the squares
+    begin follows from the presence-only records. 0: places are what they are."""
+    squares_crs: Annotated[int, Ge(0)] = 0
+    """EPSG code of the projection of an atlas's squares, in metres; 0: the UTM zone of the records."""
+
+    def __post_init__(self) -> None:
+        require(self.squares_m > 0 or not self.squares_crs, "squares_crs", self, "0 without squares_m")
 
 
 @section

@@ -75,6 +75,8 @@ class Surroundings:
         values |= {name: near[name].to_numpy() for name in ("crs", "country", "region")}
         columns = {name: values.get(name, np.nan) for name in self.data.places.columns}
         places = pd.DataFrame(columns, index=range(count))
+        if self.data.grid is not None:  # as its models have learned it
+            places = self.data.grid.moved(places)
         return self._as_surveys(places) if survey_ids is not None else places
 
     def _years(self, date, count):

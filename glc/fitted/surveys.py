@@ -1,5 +1,7 @@
 """The surveys of a fitted experiment as one file: places, folds and labels."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from glc import labels
+from glc.atlas import Grid
 from glc.errors import DataError
 from glc.surveys import SurveyData
 
-_LABELS = "species"
+_LABELS, _GRID = "species", "grid"
 _FACTS = ("train_name", "test_name", "held_out", "relative", "widens")
 
 
@@ -26,6 +29,8 @@ def write(data: SurveyData, path: Path) -> None:
         labelled.eliminate_zeros()
     table = table.append_column(_LABELS, labels.to_lists(labelled, data.species))
     facts = {name: str(getattr(data, name)) for name in _FACTS}
+    if data.grid is not None:
+        facts[_GRID] = json.dumps(asdict(data.grid))
     pq.write_table(table.replace_schema_metadata(facts), path, compression="zstd")
 
 
@@ -53,4 +58,5 @@ def read(path: Path, species: np.ndarray) -> SurveyData:
         held_out=facts["held_out"] == str(True),
         relative=facts["relative"] == str(True),
         widens=facts["widens"] == str(True),
+        grid=Grid(**json.loads(facts[_GRID])) if _GRID in facts else None,
     )

@@ -13,7 +13,7 @@ from glc.report.markdown import Block
 from glc.report.parts import Part, Picture, Section, Table, render
 
 NOT_RUN = "not run"
-_LONG = 30
+_LONG = 20
 """Letters of a cell from which its column is a wide one."""
 _EMPHASIS = re.compile(r"\*(\S(?:[^*]*\S)?)\*")
 _NUMBER = re.compile(r"[-+−]?[\d,.]+%?( [±\[].*)?|")

@@ -48,11 +48,16 @@ def caveats(rows: Mapping[str, Path]) -> list[str]:
     for label, folder in rows.items():
         metrics = results.read_metrics(folder)
         marked.setdefault(config.caveat(metrics["scheme"], metrics["stop"]), []).append(label)
-    return [
-        f"Validation{'' if len(labels) == len(rows) else ' of ' + ', '.join(labels)} by a {text}."
-        for text, labels in marked.items()
-        if text
-    ]
+    return [f"Validation{_of(labels, list(rows))} by a {text}." for text, labels in marked.items() if text]
+
+
+def _of(labels: Sequence[str], rows: Sequence[str]) -> str:
+    """Which of the rows: nothing where it is all of them; whichever is shorter, their labels or those of the others."""
+    others = [label for label in rows if label not in labels]
+    if not others:
+        return ""
+    named, start = (labels, " of ") if len(labels) <= len(others) else (others, " of all rows except ")
+    return start + ", ".join(f"“{label}”" for label in named)
 
 
 def write(

@@ -38,6 +38,9 @@ class Boosted(DistributionModel):
         """L2 penalty of the leaves."""
         bins: Annotated[int, Ge(2)] = 64
         """Histogram bins per column."""
+        balanced: Annotated[int, Ge(0)] = 0
+        """Members of an ensemble that are each fitted to all presences and as many background points; their scores are
+        averaged. 0: one model of all points, weighted."""
         seed: Seed = 0
         """Seed of the draws."""
 
@@ -46,6 +49,17 @@ class Boosted(DistributionModel):
         return each_species("boosted", groups, place, self._one)
 
     def _one(self, presences, absences, sites):
+        o = self.options
+        if not o.balanced:
+            return self._fit(presences, absences, sites, o.seed)
+        draw, size = np.random.default_rng(o.seed), min(len(presences), len(absences))
+        total = np.zeros(len(sites))
+        for member in range(o.balanced):
+            drawn = absences[draw.choice(len(absences), size, replace=False)]
+            total += self._fit(presences, drawn, sites, o.seed + member)
+        return total / o.balanced
+
+    def _fit(self, presences, absences, sites, seed):
         import xgboost
 
         o = self.options
@@ -59,7 +73,7 @@ class Boosted(DistributionModel):
             "subsample": o.rows,
             "colsample_bynode": o.columns,
             "lambda": o.l2,
-            "seed": o.seed,
+            "seed": seed,
             "nthread": 1,
             "max_bin": o.bins,
         }

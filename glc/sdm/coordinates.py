@@ -59,6 +59,14 @@ def cross_validated(model, groups, place, fold):
     return np.concatenate([np.divide(a, n, out=np.full(len(n), np.nan), where=n > 0) for a, n in total])
 
 
+def some_species(groups: Sequence[Examples], most: int) -> list[Examples]:
+    """The examples of about `most` species, evenly over all of them, where there are more."""
+    step = -(-sum(len(group.species) for group in groups) // most)
+    if step <= 1:
+        return list(groups)
+    return [replace(group, species=group.species[::step], present=group.present[:, ::step]) for group in groups]
+
+
 def joins(groups: Sequence[Examples], trees: int = 30, most: int = 300) -> Facts:
     """Whether the place joins the covariates of a region, and why: a dict of numbers for the record.
 
@@ -66,11 +74,7 @@ def joins(groups: Sequence[Examples], trees: int = 30, most: int = 300) -> Facts
     It does where a small down-sampled forest gains by it: the 95 % interval over species of the difference in AUC, of
     blocked cross-validation, lies above 0. No test site and no test label is looked at.
     """
-    step = -(-sum(len(group.species) for group in groups) // SPECIES)
-    groups = [
-        replace(group, species=group.species[::step], present=group.present[:, ::step]) if step > 1 else group
-        for group in groups
-    ]
+    groups = some_species(groups, SPECIES)
     forest = sdms.get("forest")
     model = forest(forest.Options(trees=trees, most=most))
     fold = [folds(group.table) for group in groups]

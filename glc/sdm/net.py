@@ -19,7 +19,7 @@ from glc.registry import losses, sdms
 from glc.sdm._base import DistributionModel
 from glc.sdm.sites import Encoder, Examples
 
-LOSSES = ("asl", "hill", "full")
+LOSSES = ("asl", "hill", "full", "deepmaxent")
 
 
 @sdms.register("net")
@@ -29,14 +29,15 @@ class Net(DistributionModel):
     ``asl`` and ``hill`` are those of `glc.training.losses`, over the species of a row's group. ``full`` is the weighted
     full loss (Zbinden et al. 2024, after Cole et al. 2023): binary cross-entropy where the presences of a species
     weigh together as much as its absences, of which a share `others` lies on the other species' presences and the rest
-    on the background.
+    on the background. ``deepmaxent`` (Ryckewaert et al. 2024) is the maximum entropy of each species over the sites of
+    a step, those of its group.
     """
 
     trial = {"members": 1, "losses": ("full",), "width": 32, "least_steps": 150, "epochs": 1}
 
     @section
     class Options:
-        losses: Annotated[tuple[Literal[LOSSES], ...], SOME] = LOSSES
+        losses: Annotated[tuple[Literal[LOSSES], ...], SOME] = ("asl", "hill", "full")
         """Losses that nets are trained with."""
         members: Count = 2
         """Nets per loss."""
@@ -90,7 +91,7 @@ class Net(DistributionModel):
             net = _perceptron(data.X.shape[1], o, data.Y.shape[1])
             optimizer = torch.optim.AdamW(net.parameters(), lr=o.learning_rate, weight_decay=o.weight_decay)
             schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, o.learning_rate, total_steps=steps)
-            cost = _full if loss == "full" else _by_group(losses.get(loss))
+            cost = _full if loss == "full" else _by_group(loss)
             for _ in range(steps):
                 rows = torch.randint(len(data.X), (o.batch,), generator=draw)
                 optimizer.zero_grad()
@@ -148,9 +149,9 @@ def _full(logits, rows, data):
     return cost / len(rows)
 
 
-def _by_group(loss):
-    options = loss.Options(reduction="mean")
-    measure = loss(options)
+def _by_group(name):
+    member = losses.get(name)
+    measure = member(member.Options(**({} if name == "deepmaxent" else {"reduction": "mean"})))
 
     def cost(logits, rows, data):
         group = data.group[rows]

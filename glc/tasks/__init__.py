@@ -60,7 +60,7 @@ from glc.tasks.report import Report
 from glc.tasks.scores import ClassicalScores, EnsembleScores, NetScores, Predictions
 from glc.tasks.submission import Submission
 from glc.tasks.survey_embedding import SurveyEmbedding
-from glc.tasks.surveys import Folds, Surveys, VirtualPart
+from glc.tasks.surveys import AtlasGrid, Folds, Surveys, VirtualPart
 from glc.tasks.training import ChosenEpoch, Examples, FineTune, Fit, FitAllFolds, FoldScores, Pretrain, Triplets
 from glc.tasks.verify import Verify
 from glc.tasks.wandb import WandbRun
@@ -71,6 +71,7 @@ if console.started_by_luigi():
 
 __all__ = [
     "Applicability",
+    "AtlasGrid",
     "Baselines",
     "ChosenEpoch",
     "ClassicalScores",

@@ -122,6 +122,10 @@ class EnsembleScores(ExperimentTask):
         for name in self.ensemble.names:
             member = config.Variant.parse(name)
             settings = config.load(member)
+            if self.surveys.squares_m and not settings.surveys.squares_m:  # of which a member need not say anything
+                squares = {key: getattr(self.surveys, key) for key in ("squares_m", "squares_crs")}
+                member = member.changed(surveys=squares)
+                settings = config.load(member)
             check_member(name, settings, self.surveys, self.validation, self.ensemble.joins_cross_fused)
             # of cross-fusion the other folds' nets give test scores alone
             run = member if settings.cross_fusion.use else member.changed(validation={"run": self.validation.run})

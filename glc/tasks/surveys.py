@@ -1,14 +1,15 @@
 """Dataset to parquet: the virtual world, the surveys, the folds."""
 
 import os
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from glc import config, editions, schema, storage, world
-from glc.errors import DataError
+from glc import config, editions, labels, schema, storage, world
+from glc.errors import ConfigError, DataError
 from glc.prediction import sets
 from glc.surveys import SurveyData
 from glc.surveys import read as read_survey_data
@@ -75,7 +76,8 @@ class Surveys(SurveysTask):
         return self.clone(VirtualPart).world_folder if self.virtual else self.dataset
 
     def own_parameters(self) -> dict[str, JSON]:
-        return super().own_parameters() | {"surveys": config.canonical(self.surveys)}
+        read = replace(self.surveys, squares_m=0, squares_crs=0)  # they change what models make of the places
+        return super().own_parameters() | {"surveys": config.canonical(read)}
 
     def content(self) -> JSON:
         return None if self.virtual else editions.recognise(self.dataset).fingerprint()
@@ -99,6 +101,46 @@ class Surveys(SurveysTask):
         alone = {"presence_only": True} if dataset.presence_only else {}
         edition = dataset.edition
         storage.note(out, edition=edition.name, train=dataset.train, test=edition.test, **alone, **facts)
+
+
+class AtlasGrid(SurveysTask):
+    """Where the squares of an atlas begin, from the dataset's presence-only records: ``grid.json``."""
+
+    def requires(self) -> Surveys:
+        return self.clone(Surveys)
+
+    def own_parameters(self) -> dict[str, JSON]:
+        return {name: getattr(self.surveys, name) for name in ("squares_m", "squares_crs")}
+
+    def check(self) -> None:
+        if self.presence_only:  # validation labels would have a say in it
+            raise self._refused("presence-only records alone, of which some are held out")
+
+    def _refused(self, what: str) -> ConfigError:
+        return ConfigError(
+            f"surveys.squares_m: found {self.surveys.squares_m:g}, expected 0 for {self.subject}: it has {what}; where "
+            "squares begin follows from presence-only records next to surveys. Give the files the middles of squares"
+        )
+
+    def write(self, out: Path) -> None:
+        from glc import atlas
+
+        columns = ["lon", "lat", "species"]
+        known = storage.read_table(
+            self.input().path / "surveys", "surveys", columns=columns, filters=[("dataset", "=", "po")]
+        )
+        if not len(known):
+            raise self._refused("no presence-only records")
+        species = labels.vocabulary(known["species"])
+        places = pd.DataFrame({name: np.asarray(known[name]) for name in ("lon", "lat")})
+        records = labels.to_matrix(known["species"], species)
+        grid = atlas.find(places, records, self.surveys.squares_m, self.surveys.squares_crs)
+        atlas.write(grid, out)
+        self.status(
+            f"squares of EPSG:{grid.crs} begin at {grid.west:.0f}, {grid.south:.0f}; given the others of its square, a "
+            f"record is {grid.gain:.2f} times likelier than with squares placed anyhow"
+        )
+        storage.note(out, **asdict(grid))
 
 
 class FoldedTask(SurveysTask):
@@ -168,7 +210,13 @@ class ReadsSurveys(_Mixed):
     """For tasks that read the surveys with their folds; they have `surveys` and `validation` sections."""
 
     def requires(self) -> dict[str, GlcTask]:
-        return {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
+        needs: dict[str, GlcTask] = {"surveys": self.clone(Surveys), "folds": self.clone(Folds)}
+        return needs | ({"squares": self.clone(AtlasGrid)} if self._in_squares else {})
+
+    @property
+    def _in_squares(self) -> bool:
+        """Whether models take places for the middles of an atlas's squares."""
+        return bool(self.clone(Surveys).surveys.squares_m)
 
     def read_surveys(self) -> SurveyData:
         """The dataset's surveys with their folds; too few of them to decide on are refused."""
@@ -177,6 +225,10 @@ class ReadsSurveys(_Mixed):
         one_fold = not data.relative and folds.validation.run == 1
         if one_fold and data.places["block"].iloc[data.valid(0)].nunique() < 2:
             raise DataError(sets.SINGLE_BLOCK)
+        if self._in_squares:
+            from glc import atlas
+
+            data = data.in_squares(atlas.read(self.clone(AtlasGrid).folder))
         return data
 
     def refuse_single_block(self) -> None:

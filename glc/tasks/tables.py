@@ -348,7 +348,7 @@ class SeedTable(Table):
             for row in self.rows()
         ]
         frame, shown = tables.seed_table(rows)
-        title = f"{self.title}: {self.subject}, {self.seeds} seeds"
+        title = f"{self.title}: {self.subject}, {self.seeds} {'seed' if self.seeds == 1 else 'seeds'}"
         caveats = tables.caveats({label: runs[0].folder for label, runs in tasks.items()})
         tables.write(out, title, frame, (*self.measured_on(), *tables.SEEDS, *self.remarks, *caveats), shown)
         storage.note(out, rows=len(frame), seeds=self.seeds)

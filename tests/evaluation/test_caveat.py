@@ -70,5 +70,5 @@ def test_tables_name_the_rows(tmp_path: Path) -> None:
     assert tables.caveats({"row": folders["row by block next"]}) == []
     assert tables.caveats({"row": folders["row by random next"]}) == [f"Validation by a {MARKED['random', 'next']}."]
     assert tables.caveats(folders) == [
-        f"Validation of row by {' '.join(split)} by a {text}." for split, text in MARKED.items() if text
+        f"Validation of “row by {' '.join(split)}” by a {text}." for split, text in MARKED.items() if text
     ]

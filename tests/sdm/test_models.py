@@ -86,7 +86,7 @@ def test_maxent_chooses_its_features_by_the_presences_as_maxnet_does(presences, 
         assert taken == [expected, "linear hinge product"]
 
 
-@pytest.mark.parametrize("loss", ["full", "asl", "hill"])
+@pytest.mark.parametrize("loss", ["full", "asl", "hill", "deepmaxent"])
 def test_the_net_learns_by_each_of_its_losses(loss, group):
     scores = made("net", losses=(loss,)).scores([(group.examples, group.sites)], place=False)[0]
     assert measures.auc(scores, group.truth).mean() > 0.8
@@ -110,6 +110,22 @@ def test_a_trees_draws_are_balanced_and_bounded(group, monkeypatch):
     assert [pair[1] for pair in seen] == group.examples.present.sum(axis=0).tolist()
 
 
+def test_balanced_trees_see_as_many_background_points_as_presences(group, monkeypatch):
+    import xgboost
+
+    seen = []
+    matrix = xgboost.QuantileDMatrix
+    monkeypatch.setattr(xgboost, "QuantileDMatrix", lambda X, y, **more: seen.append(y.copy()) or matrix(X, y, **more))
+    examples = group.examples
+    single = made("boosted", balanced=1).scores([(examples, group.sites)], place=False)[0]
+    counts = examples.present.sum(axis=0)
+    assert [(len(y), y.sum()) for y in seen] == [(2 * count, count) for count in counts]
+    three = made("boosted", balanced=3).scores([(examples, group.sites)], place=False)[0]
+    assert len(seen) == 3 + 9
+    assert not np.allclose(single, three)
+    assert measures.auc(three, group.truth).mean() > 0.8
+
+
 def test_weights_of_the_full_loss_balance_each_species(group):
     from glc.sdm.net import _weights
 
@@ -127,7 +143,9 @@ def test_the_ensemble_is_the_mean_of_ranks():
 
 
 def test_options_that_make_no_sense_are_refused():
-    with pytest.raises(ConfigError, match=r"losses\.0: found 'bce', expected one of 'asl', 'hill', 'full'"):
+    with pytest.raises(
+        ConfigError, match=r"losses\.0: found 'bce', expected one of 'asl', 'hill', 'full', 'deepmaxent'"
+    ):
         made("net", losses=("bce",))
     with pytest.raises(ConfigError, match="trees: found 0"):
         made("forest", trees=0)

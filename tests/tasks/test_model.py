@@ -15,6 +15,7 @@ SHORT = "+validation.run=2+validation.count=4+train.max_epochs=2"
 VOTES = "votes+validation.count=4+validation.run=2"
 EXPERIMENTS = [
     pytest.param(VOTES, id="votes"),
+    pytest.param(f"{VOTES}+surveys.squares_m=40_000", id="votes in squares"),
     pytest.param(NET, id="geolocation", marks=pytest.mark.slow),
     pytest.param(f"tile-cnn{SHORT}", id="tile net", marks=pytest.mark.slow),
     pytest.param(f"tighnari{SHORT}+model.image=resnet10t+inputs.0.block=8", id="tighnari", marks=pytest.mark.slow),

@@ -99,4 +99,5 @@ STAGE = Stage(
     prepare=prepare,
     ways=(Way("glc, in one pass over the logits", ours), Way("the formula through autograd", unfused)),
     check=check,
+    counts_memory=True,
 )

@@ -1,5 +1,7 @@
 """Species: how well each is predicted, by frequency and by name, example surveys, and whether probabilities hold."""
 
+import pandas as pd
+
 from glc.evaluation import species as results
 from glc.evaluation.species import Example, SpeciesResults
 from glc.report import species_figures as figures
@@ -7,6 +9,8 @@ from glc.report.sections.section import Section, section
 from glc.report.story import Story
 from glc.types import Facts
 
+PAIRS = 20
+"""Pairs of survey and species from which a bin of probability is drawn: of fewer the share says nothing."""
 SHOWN = 30
 """Species of an example survey that are shown; the rest is counted."""
 
@@ -17,6 +21,7 @@ def species(story: Story) -> Section | None:
     if known is None:
         return None
     classes = results.by_class(known.table)
+    drawn = known.reliability[known.reliability["pairs"] >= PAIRS]
     best, worst = results.extremes(known.table)
     alt = "F1 of each species by the number of training surveys with it; mean of each class: " + ", ".join(
         f"{row.surveys} surveys {row.f1:.3f}" for row in classes.itertuples()
@@ -34,9 +39,8 @@ def species(story: Story) -> Section | None:
         worst=_rows(known, worst),
         examples=[_example(story, known, example) for example in known.examples],
         reliability=list(known.reliability.itertuples()),
-        reliability_figure=figures.reliability(_reliability_alt(known), known.reliability)
-        if len(known.reliability)
-        else None,
+        reliability_figure=figures.reliability(_reliability_alt(drawn), drawn) if len(drawn) else None,
+        pairs=PAIRS,
     )
 
 
@@ -87,7 +91,7 @@ def _most_telling(rows: list[Facts]) -> list[Facts]:
     return sorted(kept, key=lambda row: row["rank"])
 
 
-def _reliability_alt(known: SpeciesResults) -> str:
+def _reliability_alt(drawn: pd.DataFrame) -> str:
     return "Share present by predicted probability: " + ", ".join(
-        f"{row.rate:.3f} at {row.probability:.3f}" for row in known.reliability.itertuples()
+        f"{row.rate:.3f} at {row.probability:.3f}" for row in drawn.itertuples()
     )
