@@ -73,7 +73,7 @@ def test_the_likelihood_is_that_of_each_record_given_the_others_of_its_square():
 def test_places_become_the_middles_of_their_squares():
     grid = atlas.Grid(UTM, SIDE, WEST, SOUTH)
     east = np.array([500_000.0, 503_000.0, 506_234.0, 406_233.0])
-    north = np.full(4, 4_803_210.0)
+    north = np.full(4, 4_803_300.0)
     lon, lat = geo.degrees(east, north, UTM)
     places = pd.DataFrame({"lon": lon, "lat": lat, "easting": east, "northing": north}).assign(crs=np.int32(UTM))
     places["easting"] = places["easting"].astype(np.float32)

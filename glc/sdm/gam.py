@@ -83,7 +83,9 @@ class Gam(DistributionModel):
         basis = _Basis(train, o, place)
         label = np.repeat([1, 0], [len(presences), len(absences)])
         weight = np.repeat([1.0, o.background * len(presences) / len(absences)], [len(presences), len(absences)])
-        model = LogisticRegression(C=1 / penalty, solver="newton-cholesky", max_iter=50)
+        # of the mean loss, in which presences weigh little
+        tolerance = 1e-4 / (1 + o.background)
+        model = LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=tolerance)
         model.fit(basis(train), label, sample_weight=weight)
         return model.decision_function(basis(sites))
 

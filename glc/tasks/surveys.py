@@ -1,7 +1,8 @@
 """Dataset to parquet: the virtual world, the surveys, the folds."""
 
+import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,8 +77,9 @@ class Surveys(SurveysTask):
         return self.clone(VirtualPart).world_folder if self.virtual else self.dataset
 
     def own_parameters(self) -> dict[str, JSON]:
-        read = replace(self.surveys, squares_m=0, squares_crs=0)  # they change what models make of the places
-        return super().own_parameters() | {"surveys": config.canonical(read)}
+        # squares change what models make of the places, not the tables
+        read = {key: value for key, value in config.to_dict(self.surveys).items() if not key.startswith("squares_")}
+        return super().own_parameters() | {"surveys": json.dumps(read, sort_keys=True, separators=(",", ":"))}
 
     def content(self) -> JSON:
         return None if self.virtual else editions.recognise(self.dataset).fingerprint()

@@ -11,9 +11,9 @@ from tests.sdm import world
 MEMBER = sdms.get("gam")
 
 
-def fitted(presences, background, sites, penalty=1.0, place=False, **options):
+def fitted(presences, absences, sites, penalty=1.0, place=False, **options):
     model = MEMBER(MEMBER.Options(**options))
-    return model._one(presences, background, sites, penalty=penalty, place=place)
+    return model._one(presences, absences, sites, penalty=penalty, place=place)
 
 
 @pytest.mark.parametrize("knots", [3, 8])
@@ -34,7 +34,7 @@ def test_the_log_intensity_of_a_poisson_process_is_found():
     intensity = np.exp(1.2 * place[:, 0] - place[:, 0] ** 2 + np.sin(2 * place[:, 1]))
     presences = place[rng.random(len(place)) < intensity / intensity.max()]
     background, sites = rng.uniform(-2, 2, (10_000, 2)), rng.uniform(-1.8, 1.8, (500, 2))
-    score = fitted(presences, background, sites)
+    score = fitted(presences, background, sites, knots=16, background=1_000.0)
     truth = 1.2 * sites[:, 0] - sites[:, 0] ** 2 + np.sin(2 * sites[:, 1])
     error = (score - score.mean()) - (truth - truth.mean())
     assert np.sqrt(np.mean(error**2)) < 0.12  # of log intensities that spread by 1.5
