@@ -96,15 +96,15 @@ def picture(measured: Measured, path: Path) -> None:
     ]
     if not rows:
         return
-    figure = Figure(figsize=(9, 1.2 + 0.32 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(11, 1.2 + 0.32 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2, sharey=True)
     places = np.arange(len(rows))[::-1]
-    for axis, column, label in zip(axes, (1, 2), ("time", "peak memory"), strict=True):
+    for axis, column, label in zip(axes, (1, 2), ("time", "memory"), strict=True):
         axis.barh(places, [row[column] - 1 for row in rows], left=1, color="#2b6a99", height=0.6)
         axis.axvline(1, color="#444444", linewidth=1)
         axis.set_xscale("log")
-        axis.set_xlabel(f"{label} of the other way / ours")
+        axis.set_xlabel(f"{label}, the other way / ours")
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_yticks(places, [row[0] for row in rows])
     figure.savefig(path, dpi=120)
