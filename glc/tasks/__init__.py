@@ -18,8 +18,8 @@ Report also shows the output of Applicability, which is fitted on what Evaluate 
 
 Nets that read imagery have, before Fit and FoldScores, Tiles (rasters and images), Cubes (series) and Tabular (values
 at the survey), and those that start from a pretrained encoder Triplets --- Pretrain before Fit. With ``cross_fusion``
-the Fit of fold 0 comes before the others. Nets of presence-only records alone are the same in all folds, but for when
-they stop: FitAllFolds --- ChosenEpoch in place of Fit. EnsembleScores joins the scores of several experiments.
+the Fit of fold 0 comes before the others. Nets of presence-only records alone differ between folds in nothing except
+when they stop: FitAllFolds --- ChosenEpoch in place of Fit. EnsembleScores joins the scores of several experiments.
 
 Every task writes ``ROOT/store/<dataset>/<task>-<identity>``; the products of an experiment are also at
 ``ROOT/{submissions,metrics,reports}/<dataset>/<experiment>``.

@@ -4,12 +4,11 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from scipy import sparse
 
-from glc import config, storage
+from glc import config
 from glc.errors import GlcError
 from glc.nets import trainer
 from glc.nets.inputs.features import Features, Layout
@@ -17,6 +16,7 @@ from glc.registry import models
 from glc.training import batch_norm, resume
 from glc.training.machine import Machine
 from glc.training.part import Part
+from tests.nets import example_tables
 
 CLASSES, ROWS, BATCH = (
     12,
@@ -37,21 +37,9 @@ _FIT = trainer._fit
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
-    root = tmp_path_factory.mktemp("tables")
-    for seed, (name, n) in enumerate({"train": ROWS, "valid": 33}.items()):
-        rng = np.random.default_rng(seed)
-        frame = pd.DataFrame(
-            {
-                "dataset": np.ones(n, np.int8),
-                "surveyId": np.arange(n) + 100 * seed,
-                "easting": rng.uniform(4e6, 4.1e6, n).astype(np.float32),
-                "northing": rng.uniform(2e6, 2.1e6, n).astype(np.float32),
-                "weight": rng.uniform(0.5, 1, n).astype(np.float32),
-                "species": [np.sort(rng.choice(CLASSES, 3, replace=False)) for _ in range(n)],
-            }
-        )
-        storage.write_table(frame, "examples", root / name, row_group_rows=25)
-    return root / "train", root / "valid"
+    return example_tables.write(
+        tmp_path_factory.mktemp("tables"), {"train": ROWS, "valid": 33}, CLASSES, least_weight=0.5
+    )
 
 
 def features(model):

@@ -1,16 +1,15 @@
-"""A training that all folds share gives each the net that a training of its own would have given."""
+"""A training that all folds share gives each the net that a training for it alone would have given."""
 
 import csv
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from glc import config, storage
+from glc import config
 from glc.nets import epochs, trainer
 from glc.nets.checkpoints import CHECKPOINT
 from glc.training.machine import Machine
+from tests.nets import example_tables
 from tests.nets.test_resume import PLACES, TILES, features, killed_after
 
 CLASSES = 12
@@ -21,19 +20,7 @@ MACHINE = Machine("cpu", progress=False)
 def tables(tmp_path_factory):
     """The training's examples, and a table that stops it."""
     root = tmp_path_factory.mktemp("tables")
-    for seed, (name, n) in enumerate({"train": 70, "one": 30}.items()):
-        rng = np.random.default_rng(seed)
-        frame = pd.DataFrame(
-            {
-                "dataset": np.ones(n, np.int8),
-                "surveyId": np.arange(n) + 70 * seed,
-                "easting": rng.uniform(4e6, 4.1e6, n).astype(np.float32),
-                "northing": rng.uniform(2e6, 2.1e6, n).astype(np.float32),
-                "weight": np.ones(n, np.float32),
-                "species": [np.sort(rng.choice(CLASSES, 3, replace=False)) for _ in range(n)],
-            }
-        )
-        storage.write_table(frame, "examples", root / name, row_group_rows=25)
+    example_tables.write(root, {"train": 70, "one": 30}, CLASSES)
     return root
 
 

@@ -6,18 +6,18 @@ import random
 import signal
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from scipy import sparse
 
-from glc import config, storage
+from glc import config
 from glc.nets import trainer
 from glc.nets.inputs import tables as imagery
 from glc.nets.inputs.features import Features, Layout
 from glc.registry import models
 from glc.training import resume
 from glc.training.machine import Machine
+from tests.nets import example_tables
 from tests.nets.inputs.test_streamed import write_tiles
 
 CLASSES = 12
@@ -51,21 +51,7 @@ def _every_epoch_is_saved(monkeypatch):
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
-    root = tmp_path_factory.mktemp("tables")
-    for seed, (name, n) in enumerate({"train": 70, "valid": 30}.items()):
-        rng = np.random.default_rng(seed)
-        frame = pd.DataFrame(
-            {
-                "dataset": np.ones(n, np.int8),
-                "surveyId": np.arange(n) + 100 * seed,
-                "easting": rng.uniform(4e6, 4.1e6, n).astype(np.float32),
-                "northing": rng.uniform(2e6, 2.1e6, n).astype(np.float32),
-                "weight": np.ones(n, np.float32),
-                "species": [np.sort(rng.choice(CLASSES, 3, replace=False)) for _ in range(n)],
-            }
-        )
-        storage.write_table(frame, "examples", root / name, row_group_rows=25)
-    return root / "train", root / "valid"
+    return example_tables.write(tmp_path_factory.mktemp("tables"), {"train": 70, "valid": 30}, CLASSES)
 
 
 def features(model):
