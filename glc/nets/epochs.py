@@ -9,6 +9,7 @@ import math
 import shutil
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,9 @@ def choose(
         lightning.repeatable(machine.accelerator),
         tempfile.TemporaryDirectory(dir=out, prefix=".lightning-") as scratch,
     ):
-        learner = Learner(model, train_config, n_classes, summaries[0], features.layouts if features else {})
+        # nothing is trained here, so that an encoder which was kept need not be told from another
+        measuring = replace(train_config, freeze=False)
+        learner = Learner(model, measuring, n_classes, summaries[0], features.layouts if features else {})
         loader = Batches(
             summaries[1],
             train_config.batch_size,

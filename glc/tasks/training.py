@@ -216,7 +216,8 @@ class FitAllFolds(Fit):
     def fit(self, examples: Path, features: "Features | None", out: Path) -> Facts:
         from glc.nets import trainer
 
-        return trainer.fit(examples / "train", None, out, **self.arguments(examples), features=features)
+        _, start = self.train()  # an encoder that has seen no training survey either
+        return trainer.fit(examples / "train", None, out, **self.arguments(examples), features=features, **start)
 
 
 class ChosenEpoch(Fit):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from glc import config
-from glc.nets import epochs, trainer
+from glc.nets import checkpoints, epochs, trainer
 from glc.nets.checkpoints import CHECKPOINT
 from glc.training.machine import Machine
 from tests.nets import example_tables
@@ -30,7 +30,7 @@ def settings(**changes):
     return config.Train(**(plain | changes))
 
 
-def trained(tables, valid, out, model, train, resume=None):
+def trained(tables, valid, out, model, train, resume=None, pretrained=None):
     """What `trainer.fit` returns of the training examples, stopped by the table `valid`, or by none."""
     out.mkdir(exist_ok=True)
     return trainer.fit(
@@ -41,6 +41,7 @@ def trained(tables, valid, out, model, train, resume=None):
         train_config=train,
         n_classes=CLASSES,
         features=features(model),
+        pretrained=pretrained,
         machine=Machine("cpu", progress=False, resume=resume),
     )
 
@@ -96,6 +97,20 @@ def test_a_fold_gets_the_net_that_its_own_training_gives(tables, tmp_path, model
         ends.add((got["best_epoch"], got["epochs"]))
     if train == settings():
         assert len(ends) == 2, "both tables stop it after the same epoch: nothing was chosen"
+
+
+def test_an_encoder_that_is_kept_is_the_pretrained_one(tables, tmp_path):
+    train = settings(max_epochs=2, freeze=True)
+    encoder = checkpoints.make(TILES, CLASSES, features(TILES).layouts).encoder
+    checkpoints.save_encoder(tmp_path / "encoder.ckpt", encoder, {})
+    wanted = trained(tables, "one", tmp_path / "alone", TILES, train, pretrained=tmp_path / "encoder.ckpt")
+    trained(tables, None, tmp_path / "shared", TILES, train, pretrained=tmp_path / "encoder.ckpt")
+    got = chosen(tables, "one", tmp_path / "shared", tmp_path / "picked", TILES, train)
+    assert_same(tmp_path / "picked" / CHECKPOINT, tmp_path / "alone" / CHECKPOINT)
+    assert {**got, "seconds": 0} == {**wanted, "seconds": 0}
+    kept = torch.load(tmp_path / "picked" / CHECKPOINT, weights_only=True)["state_dict"]
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(kept[f"encoder.{name}"], value)
 
 
 def test_a_killed_training_of_all_folds_keeps_its_earlier_epochs(tables, tmp_path, monkeypatch):

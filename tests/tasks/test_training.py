@@ -81,6 +81,18 @@ def test_folds_share_a_training_where_none_of_it_depends_on_them(tmp_path, exper
     assert "po" in " ".join(first["epochs"].requires()) or not first["epochs"].settings.inputs
 
 
+def test_the_shared_training_starts_from_the_pretrained_encoder(tmp_path, monkeypatch):
+    from glc.nets import trainer
+
+    given = {}
+    monkeypatch.setattr(trainer, "fit", lambda *tables, **arguments: given.update(arguments, tables=tables) or {})
+    task = FitAllFolds(root=str(tmp_path), dataset=TINY, experiment='tile2vec+pretrain.sources=["po"]+po.use=only')
+    monkeypatch.setattr(FitAllFolds, "arguments", lambda self, examples: {})
+    task.fit(tmp_path, None, tmp_path)
+    assert given["pretrained"] == task.requires()["pretrain"].folder / "encoder.ckpt"
+    assert given["tables"] == (tmp_path / "train", None, tmp_path)
+
+
 def test_stages_have_the_same_net_and_the_same_inputs(tmp_path):
     for before, named in (("tighnari", "model.name = 'tighnari'"), ("geolocation-encoder", "location_encoder")):
         with pytest.raises(ConfigError, match=named):
