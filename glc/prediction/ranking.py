@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from glc import threads
 from glc.best_first import best_first, rectangle
 from glc.errors import DataError
 
@@ -105,28 +106,35 @@ def rank(matrix: sparse.csr_matrix, actual: sparse.csr_matrix | None = None, row
     """
     matrix = matrix.tocsr()
     rows = rows or max(1, _ENTRIES // max(int(np.diff(matrix.indptr).max(initial=0)), 1))
-    columns, values, hits, lengths = [], [], [], []
-    for start in range(0, matrix.shape[0], rows):
-        bounds = matrix.indptr[start : start + rows + 1]
-        indices, scores = matrix.indices[bounds[0] : bounds[-1]], matrix.data[bounds[0] : bounds[-1]]
-        sort = best_first if matrix.dtype == np.float32 else _sorted_of_any_type
-        order, ranked = sort(indices, scores, np.diff(bounds))
-        kept = ranked > 0
-        lengths.append(kept.sum(axis=1))
-        every = lengths[-1].sum() == kept.size
-        columns.append(order.ravel() if every else order[kept])
-        values.append(ranked.ravel() if every else ranked[kept])
-        if actual is not None:
-            labels = actual[start : start + rows].toarray()
-            hits.append(labels[np.repeat(np.arange(len(labels)), lengths[-1]), columns[-1]])
-    indptr = np.concatenate([[0], *lengths]).cumsum()
+    calls = [(matrix, actual, slice(start, start + rows)) for start in range(0, matrix.shape[0], rows)]
+    done = list(threads.in_order(_rank_rows, calls, min(threads.cores(), max(len(calls), 1))))
+    lengths, columns, values, hits = ([part[i] for part in done] for i in range(4))
     return Ranked(
-        indptr,
+        np.concatenate([[0], *lengths]).cumsum(),
         np.concatenate(columns),
         np.concatenate(values),
         None if actual is None else np.concatenate(hits),
         None if actual is None else np.asarray(actual.sum(axis=1)).ravel(),
     )
+
+
+def _rank_rows(
+    matrix: sparse.csr_matrix, actual: sparse.csr_matrix | None, rows: slice
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """How many positive scores each of the `rows` has, (n,), their columns and values in order, and which are held."""
+    bounds = matrix.indptr[rows.start : rows.stop + 1]
+    indices, scores = matrix.indices[bounds[0] : bounds[-1]], matrix.data[bounds[0] : bounds[-1]]
+    sort = best_first if matrix.dtype == np.float32 else _sorted_of_any_type
+    order, ranked = sort(indices, scores, np.diff(bounds))
+    kept = ranked > 0
+    lengths = kept.sum(axis=1)
+    every = lengths.sum() == kept.size
+    columns = order.ravel() if every else order[kept]
+    hits = None
+    if actual is not None:
+        labels = actual[rows].toarray()
+        hits = labels[np.repeat(np.arange(len(labels)), lengths), columns]
+    return lengths, columns, ranked.ravel() if every else ranked[kept], hits
 
 
 def _sorted_of_any_type(columns: np.ndarray, scores: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -57,7 +57,19 @@ def test_a_gpu_says_whether_it_has_bfloat16(monkeypatch, known, why):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or known)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA V100")
     assert without_bfloat16(torch.device("cuda")) == why
-    assert without_bfloat16(torch.device("cpu")) == "there is no GPU"
+
+
+@pytest.mark.parametrize(
+    ("features", "why"),
+    [
+        ({"avx512_bf16": True}, ""),
+        ({"avx512_bf16": False, "amx_bf16": True}, ""),
+        ({"avx512_f": True}, "there is no GPU, and the processor has neither avx512_bf16 nor amx_bf16"),
+    ],
+)
+def test_a_processor_says_whether_it_has_bfloat16(monkeypatch, features, why):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
+    assert without_bfloat16(torch.device("cpu")) == why
 
 
 @pytest.mark.parametrize(("logger", "pattern"), [("csv", "metrics.csv"), ("tensorboard", "events.out.tfevents.*")])
