@@ -157,7 +157,7 @@ def _sizes(tasks: Sequence[DatasetTask]) -> Sizes:
     if surveys.virtual:
         return Sizes(**world.SIZES[surveys.virtual].counts)
     if storage.exists(surveys.folder):
-        return sizes.of_manifest(storage.manifest(surveys.folder))
+        return sizes.of_tables(surveys.folder)
     return sample.sizes(editions.recognise(surveys.dataset))
 
 

@@ -1,7 +1,7 @@
 """Finished runs below a folder of outputs, as measurements."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glc import products, storage, world
@@ -62,20 +62,23 @@ class Outputs:
             facts = storage.manifest(folder)
             below = [self.root / entry["folder"] for entry in facts.get("inputs", ())]
             needed = [self._job(each) for each in below if storage.exists(each)]
-            own = sizes.of_manifest(facts) if facts["task"] == "Surveys" else _of_world(facts)
+            own = sizes.of_tables(folder) if facts["task"] == "Surveys" else _of_world(facts)
             known = own or next((known for _, known in needed if known), None)
-            job = Job(facts["task"], facts["parameters"], tuple(job for job, _ in needed))
+            job = Job(facts["task"], facts["parameters"], tuple(job for job, _ in needed), _seen(facts))
             self._jobs[folder] = job, known
         return self._jobs[folder]
 
-    def measurement(self, folder: Path) -> Measurement | None:
-        """What an output took; None where its manifest does not say (`skipped`), or nothing describes such a task."""
+    def measurement(self, folder: Path, planned: bool = False) -> Measurement | None:
+        """What an output took; None where its manifest does not say (`skipped`), or nothing describes such a task.
+
+        planned : by the work that it had before it ran, as an estimate sees it, not by the passes that it took
+        """
         facts = storage.manifest(folder)
         if not {self.key, *_NEEDED} <= facts.keys():
             self.skipped.add(folder)
             return None
         job, known = self._job(folder)
-        of_task = work.of(job, known) if known else None
+        of_task = work.of(replace(job, seen=0) if planned else job, known) if known else None
         if of_task is None:
             return None
         size = sum(file["bytes"] for file in facts["contents"].values())
@@ -88,7 +91,7 @@ class Outputs:
         for path in sorted(self.root.glob(f"store/*/Submission-*/{storage.MANIFEST}")):
             facts = storage.manifest(path.parent)
             steps = products.chain(self.root, path.parent)
-            measured = [self.measurement(step.folder) for step in steps if step.facts is not None]
+            measured = [self.measurement(step.folder, planned=True) for step in steps if step.facts is not None]
             known = tuple(measurement for measurement in measured if measurement is not None)
             yield Run(_subject(facts), str(facts["parameters"]["experiment"]), known)
 
@@ -100,6 +103,11 @@ class Outputs:
                     measurement = self.measurement(path.parent)
                     if measurement is not None:
                         yield measurement
+
+
+def _seen(facts: Facts) -> int:
+    """Examples that a training has seen, each pass counted; 0 of other tasks."""
+    return int(facts["epochs"]) * int(facts["rows"]) if {"epochs", "rows"} <= facts.keys() else 0
 
 
 def _of_world(facts: Facts) -> Sizes | None:

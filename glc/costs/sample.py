@@ -3,12 +3,14 @@
 import csv
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from glc import editions, schema
-from glc.costs.sizes import Sizes
+import pandas as pd
+
+from glc import editions, geo, schema
+from glc.costs.sizes import CELL_M, Sizes
 from glc.editions import PLAIN, Dataset, Table
 
 CHUNKS, CHUNK_BYTES = 48, 1 << 17
@@ -24,11 +26,13 @@ class TableSample:
     rows : of the table, about
     surveys : of the table, about
     species : how often each was read
+    cells : squares of `CELL_M` with rows, about; 0 where the file has no longitudes and latitudes
     """
 
     rows: int
     surveys: int
     species: Counter[str]
+    cells: int = 0
 
 
 def sizes(dataset: Dataset) -> Sizes:
@@ -46,6 +50,7 @@ def sizes(dataset: Dataset) -> Sizes:
         test_surveys=sum(sample.surveys for sample in tests),
         po_rows=sum(sample.rows for sample in po),
         po_surveys=sum(sample.surveys for sample in po),
+        po_cells=sum(sample.cells for sample in po),
     )
 
 
@@ -68,8 +73,10 @@ def read(path: Path, table: Table) -> TableSample:
     rows = usable if whole else round(size / (read_bytes / lines) * usable / lines)
     keys = [_values(part, names, _key_columns(table)) for part in kept]
     species = _values(itertools.chain(*kept), names, [table.columns.get("speciesId", "")]) if table.labelled else []
-    surveys = len(set(itertools.chain(*keys))) if whole else distinct(keys, rows)
-    return TableSample(rows, surveys or rows, Counter(species))
+    places = [_values(part, names, [table.columns.get(name, "") for name in ("lon", "lat")]) for part in kept]
+    cells = [_cells(part) for part in places]
+    surveys, occupied = (len(set(itertools.chain(*each))) if whole else distinct(each, rows) for each in (keys, cells))
+    return TableSample(rows, surveys or rows, Counter(species), occupied)
 
 
 def _chunks(path: Path, size: int) -> Iterator[list[str]]:
@@ -102,7 +109,15 @@ def _values(rows: Iterable[Sequence[str]], names: Sequence[str], columns: Sequen
     return ["\t".join(row[column] for column in at) for row in rows] if at else []
 
 
-def distinct(chunks: Sequence[Sequence[str]], total: int) -> int:
+def _cells(places: Iterable[str]) -> list[int]:
+    """The square of `CELL_M` that each place ``lon<TAB>lat`` lies in; what is no place is left out."""
+    parts = pd.DataFrame((place.split("\t") for place in places if "\t" in place), columns=["lon", "lat"])
+    degrees = parts.apply(pd.to_numeric, errors="coerce").dropna()
+    degrees = degrees[degrees["lat"].between(-90, 90)]
+    return geo.cell_ids(degrees["lon"], degrees["lat"], CELL_M).tolist()
+
+
+def distinct(chunks: Sequence[Sequence[Hashable]], total: int) -> int:
     """How many different keys a table has, about, whether equal ones are together or all over the table.
 
     chunks : keys of consecutive rows, of places all over the table

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from glc.costs.sizes import Sizes
+from glc.costs.sizes import CELL_M, Sizes
 from glc.types import Facts
 
 
@@ -18,11 +18,13 @@ class Job:
     task : its name
     parameters : as its manifest has them
     inputs : the tasks that it requires
+    seen : examples that a finished training has seen, each pass counted; 0 where nothing was trained yet
     """
 
     task: str
     parameters: Facts
     inputs: Sequence["Job"] = ()
+    seen: int = 0
 
     @cached_property
     def folds(self) -> int:
@@ -106,8 +108,14 @@ def _predictions(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
     return job.member("decode"), _of_scores(job, sizes)
 
 
+_PASSES = 4
+"""Passes of a training until it stops, as a multiple of ``train.patience``: the median of many trainings."""
+
+
 def _fit(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
-    seen = int(job.parameters["train"]["max_epochs"]) * _examples(job, sizes)
+    train = job.parameters["train"]
+    passes = min(int(train["max_epochs"]), _PASSES * max(int(train["patience"]), 1))
+    seen = job.seen or passes * _examples(job, sizes)
     inputs = sorted({name for wanted in job.parameters["inputs"] for name in _input_names(wanted)})
     return " ".join([job.member("model"), *inputs]), (seen, seen * sizes.species)
 
@@ -129,8 +137,18 @@ def _examples(job: Job, sizes: Sizes) -> float:
     if use == "only":
         return sizes.po_surveys
     own = sizes.training_surveys * max(job.fold_count - 2, 1) / job.fold_count
+    return own + {"none": 0, "surveys": sizes.po_surveys, "pseudo": _pseudo_surveys(job, sizes)}[use]
+
+
+def _pseudo_surveys(job: Job, sizes: Sizes) -> float:
+    """One for each square with records of the side ``po.radius_m``, or that of the atlas where this is larger."""
     # two in three places of presence-only records have too few species around for a pseudo-survey
-    return own + {"none": 0, "surveys": sizes.po_surveys, "pseudo": sizes.po_surveys / 3}[use]
+    most = sizes.po_surveys / 3
+    if not sizes.po_cells:
+        return most
+    atlas = (float(needed.parameters["squares_m"]) for needed in job.inputs if needed.task == "AtlasGrid")
+    side = max(float(job.parameters["po"]["radius_m"]), *atlas, 0.0)
+    return min(most, sizes.po_cells * (CELL_M / side) ** 2)
 
 
 def _make_examples(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:

@@ -129,7 +129,7 @@ def test_a_dataset_in_a_folder_is_counted_until_its_tables_say_it(tmp_path):
     _, tasks = plan.planned("Submission", options)
     assert run_costs.Estimates(tasks, 1.0).sizes.training_surveys == world.SIZES["tiny"].n_pa
     surveys = Surveys(root=options["root"], dataset=str(data))
-    counts = {name: {"occurrences": 77, "surveys": 7} for name in ("pa_train", "pa_test", "po")}
+    counts = {name: {"occurrences": 77, "surveys": 7} for name in ("pa_train", "pa_test")}
     facts = {"train": "pa_train", "test": "pa_test", "datasets": counts, "species": {"number": 5}}
     with storage.atomic_directory(surveys.folder, **facts):
         pass

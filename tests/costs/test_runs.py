@@ -46,6 +46,25 @@ def test_an_output_is_measured_by_the_sizes_of_its_surveys(tmp_path):
     assert measured["Folds"].dataset == "virtual-a"
 
 
+def test_a_training_is_measured_by_the_passes_that_it_took_and_judged_by_those_that_were_planned(tmp_path):
+    surveys = output(tmp_path, "Surveys", "virtual:a", **SURVEYS)
+    folds = output(tmp_path, "Folds", "virtual:a", [surveys], parameters={"count": 10})
+    settings = {
+        "model": {"name": "geolocation"},
+        "train": {"max_epochs": 100, "patience": 6},
+        "po": {"use": "none"},
+        "inputs": [],
+    }
+    fitted = output(tmp_path, "Fit", "virtual:a", [surveys, folds], parameters=settings, epochs=7, rows=79)
+    output(tmp_path, "Submission", "virtual:a", [surveys, fitted], parameters={"experiment": "geolocation"})
+    outputs = Outputs(tmp_path, "wall")
+    measured = {each.kind: each for each in outputs.measurements()}
+    assert measured["Fit geolocation"].terms == (7 * 79, 7 * 79 * 10)
+    (whole,) = outputs.runs()
+    planned = {each.kind: each for each in whole.measurements}
+    assert planned["Fit geolocation"].terms == (24 * 80, 24 * 80 * 10)
+
+
 def test_the_clock_may_be_that_of_the_processor(tmp_path):
     run(tmp_path, "virtual:a")
     assert {each.seconds for each in Outputs(tmp_path, "processor").measurements()} == {30}

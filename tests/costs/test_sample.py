@@ -3,11 +3,13 @@
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 
-from glc import editions, world
-from glc.costs import sample
+from glc import editions, geo, world
+from glc.costs import sample, sizes
 from glc.costs.sizes import Sizes
+from glc.world import places
 
 
 def chunks(keys, count=40, length=600):
@@ -43,6 +45,20 @@ def test_a_small_dataset_is_counted_exactly(tmp_path):
     assert (counted.training_rows, counted.training_surveys) == (tiny.n_pa_rows, tiny.n_pa)
     assert (counted.po_rows, counted.test_surveys, counted.tested) == (tiny.n_po_rows, tiny.n_test, tiny.n_test)
     assert counted.species == pytest.approx(tiny.n_species, rel=0.05)
+
+
+def test_squares_with_presence_only_records_are_counted(tmp_path):
+    tiny = world.SIZES["tiny"]
+    world.write(tiny, tmp_path, parts=("metadata",))
+    records = places.po(tiny)
+    expected = len(np.unique(geo.cell_ids(records.lon, records.lat, sizes.CELL_M)))
+    assert 1_000 < expected < tiny.n_po_surveys
+    # the files have degrees to six decimals, so that a place on an edge may change its square
+    assert sample.sizes(editions.recognise(tmp_path)).po_cells == pytest.approx(expected, abs=3)
+
+
+def test_what_is_no_place_has_no_square():
+    assert len(sample._cells(["2.5\t48.9", "", "x\t48", "1\t", "3\t95", "2.6\t48.9"])) == 2
 
 
 def test_a_longer_file_is_not_read_whole_and_counted_about(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """How much tasks have to do: what it grows with, and that a finished output says the same as the task before it."""
 
+from dataclasses import replace
+
 import pytest
 
 from glc.costs import work
@@ -9,13 +11,18 @@ from glc.tasks import ClassicalScores, Submission
 from tests.costs.jobs import job_of
 
 SIZES = Sizes(training_rows=10_000, training_surveys=1_000, species=50, test_surveys=100, po_rows=500, po_surveys=400)
-TRAIN = {"max_epochs": 10}
 
 
-def fit(use="none", folds=10, epochs=10):
-    splits = Job("Folds", {"count": folds})
-    parameters = {"model": {"name": "geolocation"}, "train": {"max_epochs": epochs}, "po": {"use": use}, "inputs": []}
-    return Job("Fit", parameters, [splits])
+def fit(use="none", folds=10, epochs=10, patience=6, squares_m=0, seen=0):
+    inputs = [Job("Folds", {"count": folds})]
+    inputs += [Job("AtlasGrid", {"squares_m": float(squares_m), "squares_crs": 2154})] if squares_m else []
+    parameters = {
+        "model": {"name": "geolocation"},
+        "train": {"max_epochs": epochs, "patience": patience},
+        "po": {"use": use, "radius_m": 3_000.0},
+        "inputs": [],
+    }
+    return Job("Fit", parameters, inputs, seen)
 
 
 def test_a_training_sees_all_folds_but_two_in_every_epoch():
@@ -24,8 +31,20 @@ def test_a_training_sees_all_folds_but_two_in_every_epoch():
     assert work.of(fit(folds=5), SIZES).terms[0] == 10 * 600
 
 
+def test_a_training_that_may_stop_sees_fewer_epochs_and_a_finished_one_what_it_saw():
+    assert work.of(fit(epochs=100, patience=6), SIZES).terms[0] == 24 * 800
+    assert work.of(fit(epochs=100, patience=6, seen=7 * 790), SIZES).terms == (7 * 790, 7 * 790 * 50)
+
+
 def test_presence_only_surveys_are_examples_where_the_experiment_says_so():
     assert work.of(fit("surveys"), SIZES).terms[0] == 10 * (800 + 400)
+
+
+def test_a_pseudo_survey_needs_a_square_with_records():
+    assert work.of(fit("pseudo"), SIZES).terms[0] == pytest.approx(10 * (800 + 400 / 3))
+    counted = replace(SIZES, po_cells=90)
+    assert work.of(fit("pseudo"), counted).terms[0] == 10 * (800 + 90)
+    assert work.of(fit("pseudo", squares_m=9_000), counted).terms[0] == 10 * (800 + 10)
 
 
 def test_scored_surveys_are_those_of_the_folds_that_run_and_of_the_test():

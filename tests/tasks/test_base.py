@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import luigi
+import numpy as np
 import pytest
 
-from glc import storage
+from glc import geo, storage, world
+from glc.costs import sizes
 from glc.errors import ConfigError, DataError
 from glc.tasks import (
     ClassicalScores,
@@ -22,6 +24,7 @@ from glc.tasks import (
 )
 from glc.tasks.base import GlcTask
 from glc.tasks.location.pretraining import PretrainLocationOnTiles
+from glc.world import places
 from tests.tasks.pipeline import TINY, run
 
 
@@ -122,6 +125,15 @@ def test_an_experiment_is_the_same_however_it_is_written(tmp_path):
     assert one == other
     path = one.published()[0].path
     assert path.name == "votes+model.prior=500+validation.run=3.csv"
+
+
+def test_finished_tables_tell_the_sizes_of_a_dataset(root):
+    tiny = world.SIZES["tiny"]
+    records = places.po(tiny)
+    cells = len(np.unique(geo.cell_ids(records.lon, records.lat, sizes.CELL_M)))
+    counted = sizes.of_tables(Surveys(root=root, dataset=TINY).folder)
+    assert (counted.training_surveys, counted.po_surveys) == (tiny.n_pa, tiny.n_po_surveys)
+    assert counted.po_cells == pytest.approx(cells, abs=3)  # the files have degrees to six decimals
 
 
 def test_neighbours_are_a_task_on_the_data(tmp_path):
