@@ -1,5 +1,7 @@
 """Distance-weighted votes over presence-absence and presence-only surveys, smoothed from coarse to fine scales."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -16,6 +18,8 @@ from glc.registry import models
 from glc.surveys import SurveyData
 from glc.types import MemberOptions
 
+_DRAWN = 3_000
+"""Surveys, at most, around which presence-only records are looked at to tell how readily species are recorded."""
 _ROWS = 256
 """Places whose shares are made at once: small enough for the processor's caches."""
 
@@ -33,6 +37,15 @@ class Votes(Classical):
     coarsest share is that of the whole training set. A score is the share times the mean number of species in a
     presence-absence survey: an expected count, at most 1. A record of uncertain place may vote over all of its
     uncertainty (`glc.neighbours.uncertainty`).
+
+    People record some species far more readily than others. A presence-only record of a species therefore weighs
+
+        (n + bias_prior) / (e + bias_prior),
+
+    where n training surveys hold the species, and e would if surveys were drawn as the presence-only records around
+    them are: the sum over surveys of their number of species times its presence-only share there. This is the mean of
+    a rate with a gamma prior (Clayton and Kaldor 1987): of a species that is never in surveys, many records weigh
+    little, and few tell nothing yet.
     """
 
     @section
@@ -43,13 +56,16 @@ class Votes(Classical):
         """Records that the coarser scale counts for."""
         po_weight: NotNegative = 1.0
         """Weight of a presence-only record (0: left out); a species of a presence-absence survey has 1."""
+        bias_prior: NotNegative = 20.0
+        """Presence-only records of a species are corrected for how readily it is recorded, as surveys show it; this
+        many surveys count for no correction. 0: nothing is corrected."""
         uncertainty: Uncertainty = "edition"
         """widen: a record adds over all of its uncertainty (geoUncertaintyInM), as many records around it would;
         ignore: at its place alone; edition: widen for records of Darwin Core, ignore for the contests' files."""
 
     def __init__(self, options: MemberOptions) -> None:
         super().__init__(options)
-        self._common: tuple[SurveyData, _Source] | None = None
+        self._common: tuple[SurveyData, _Source, _Bias | None] | None = None
 
     @classmethod
     def needs_surveys(cls, options: MemberOptions) -> str:
@@ -61,9 +77,32 @@ class Votes(Classical):
         train = data.train(fold)
         sources = [self._source(data, train, 1.0)]
         if self.options.po_weight and len(data.presence_only):
-            sources.append(self._presence_only(data))
-        overall = np.sum([source.total for source in sources], axis=0)
+            records, bias = self._presence_only(data)
+            if bias is not None:
+                records = records.weighted(bias.weights(fold, self.options.bias_prior))
+            sources.append(records)
         richness = data.labels_of(train).sum() / max(len(train), 1)
+        fill_shares = self._smoothed(sources)
+
+        def fill(points: np.ndarray, share: np.ndarray) -> None:
+            fill_shares(points, share)
+            share *= richness
+            np.minimum(share, 1, out=share)
+
+        def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
+            points = geo.unit_sphere(places["lon"], places["lat"])
+            shares = np.empty((len(points), len(data.species)), np.float32)
+            parts = [slice(start, start + _ROWS) for start in range(0, len(points), _ROWS)]
+            calls = ((points[part], shares[part]) for part in parts)
+            for _done in threads.in_order(fill, calls, min(threads.cores(), max(len(parts), 1))):
+                pass
+            return score_tables.from_dense(shares)
+
+        return score
+
+    def _smoothed(self, sources: Sequence["_Source"]) -> Callable[[np.ndarray, np.ndarray], None]:
+        """A function that fills shares (n, m) float32 at points (n, 3) on the unit sphere, by votes of `sources`."""
+        overall = np.sum([source.total for source in sources], axis=0)
         prior, everywhere = self.options.prior, (overall / overall.sum()).astype(np.float32)
 
         def fill(points: np.ndarray, share: np.ndarray) -> None:
@@ -78,25 +117,33 @@ class Votes(Classical):
             np.multiply(left[:, None], everywhere, out=share)
             for own, source in zip(weights, sources, strict=True):
                 source.add(own, share)
-            share *= richness
-            np.minimum(share, 1, out=share)
 
-        def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
-            points = geo.unit_sphere(places["lon"], places["lat"])
-            shares = np.empty((len(points), len(overall)), np.float32)
-            parts = [slice(start, start + _ROWS) for start in range(0, len(points), _ROWS)]
-            calls = ((points[part], shares[part]) for part in parts)
-            for _done in threads.in_order(fill, calls, min(threads.cores(), max(len(parts), 1))):
-                pass
-            return score_tables.from_dense(shares)
+        return fill
 
-        return score
-
-    def _presence_only(self, data: SurveyData) -> "_Source":
-        """The presence-only records, which all folds have in common and which are pooled once."""
+    def _presence_only(self, data: SurveyData) -> "tuple[_Source, _Bias | None]":
+        """The presence-only records, which all folds have in common and which are pooled once, and their bias."""
         if self._common is None or self._common[0] is not data:
-            self._common = data, self._source(data, data.presence_only, self.options.po_weight)
-        return self._common[1]
+            records = self._source(data, data.presence_only, self.options.po_weight)
+            corrected = self.options.bias_prior and records.total.any() and len(data.train())
+            self._common = data, records, self._bias(data, records) if corrected else None
+        return self._common[1:]
+
+    def _bias(self, data: SurveyData, records: "_Source") -> "_Bias":
+        """How often surveys hold each species, and would by the presence-only `records` around them."""
+        train = data.train()
+        folds, fold = np.unique(data.places["fold"].to_numpy()[train], return_inverse=True)
+        member = (fold == np.arange(len(folds))[:, None]).astype(np.float32)
+        held = data.labels_of(train)
+        drawn = np.sort(np.random.default_rng(0).permutation(len(train))[:_DRAWN])
+        places, richness = data.places.iloc[train[drawn]], np.asarray(held[drawn].sum(axis=1)).ravel()
+        points, of_fold = geo.unit_sphere(places["lon"], places["lat"]), member[:, drawn] * richness
+        fill, expected = self._smoothed([records]), np.zeros((len(folds), held.shape[1]))
+        for start in range(0, len(drawn), _ROWS):
+            part = slice(start, start + _ROWS)
+            share = np.empty((len(points[part]), held.shape[1]), np.float32)
+            fill(points[part], share)
+            expected += of_fold[:, part] @ share
+        return _Bias(folds, np.asarray(member @ held, float), expected)
 
     def _source(self, data: SurveyData, rows: np.ndarray, weight: float) -> "_Source":
         records = data.labels_of(rows).astype(np.float32) * np.float32(weight)
@@ -110,15 +157,44 @@ class Votes(Classical):
         return _Source(scales, pools, np.asarray(records.sum(axis=0, dtype=float)).ravel())
 
 
+@dataclass(frozen=True)
+class _Bias:
+    """How readily species are recorded.
+
+    folds : their numbers; held : (folds, m) surveys with each species; expected : the same by presence-only records
+        around surveys drawn among them, in any unit
+    """
+
+    folds: np.ndarray
+    held: np.ndarray
+    expected: np.ndarray
+
+    def weights(self, fold: int | None, prior: float) -> np.ndarray:
+        """Weights (m,) float32 of a record of each species, from the surveys of all folds but `fold`."""
+        seen = np.ones(len(self.folds), bool) if fold is None else self.folds != fold
+        held, expected = self.held[seen].sum(axis=0), self.expected[seen].sum(axis=0)
+        expected = expected * (held.sum() / max(expected.sum(), 1e-12))
+        return ((held + prior) / (expected + prior)).astype(np.float32)
+
+
 class _Source:
     """Records of one kind, pooled for each scale, the coarsest first.
 
-    total : (m,) records of each species; sizes : (c,) float32 records of each pool, for each scale
+    total : (m,) records of each species; weight : (m,) float32 of a record of each, None: 1; sizes : (c,) float32
+        records of each pool, weighted, for each scale
     """
 
-    def __init__(self, scales_m: list[float], pools: list[Pool], total: np.ndarray) -> None:
-        self.scales_m, self.pools, self.total = scales_m, pools, total
-        self.sizes = [np.asarray(cells.counts.sum(axis=1)).ravel().astype(np.float32) for cells in pools]
+    def __init__(
+        self, scales_m: list[float], pools: list[Pool], total: np.ndarray, weight: np.ndarray | None = None
+    ) -> None:
+        self.scales_m, self.pools, self.weight = scales_m, pools, weight
+        each = np.ones(len(total), np.float32) if weight is None else weight
+        self.total = total * each
+        self.sizes = [np.asarray(cells.counts @ each).ravel().astype(np.float32) for cells in pools]
+
+    def weighted(self, weight: np.ndarray) -> "_Source":
+        """The same records of no weight yet, each weighing as its species does."""
+        return _Source(self.scales_m, self.pools, self.total, weight)
 
     def weights(self, points: np.ndarray) -> list[sparse.csr_matrix]:
         """The kernel of each scale around points (n, 3) on the unit sphere."""
@@ -126,6 +202,10 @@ class _Source:
 
     def add(self, weights: list[sparse.csr_matrix], share: np.ndarray) -> None:
         """Add the weighted sums of all scales to `share` (n, m)."""
+        total = share if self.weight is None else np.zeros_like(share)
         for own, cells in zip(weights, self.pools, strict=True):
             if own.nnz:
-                share += sums(own, cells.counts)
+                total += sums(own, cells.counts)
+        if self.weight is not None:
+            total *= self.weight
+            share += total

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from glc import labels
@@ -22,6 +23,8 @@ CLASSES = ((0, 0), (1, 9), (10, 49), (50, 199), (200, 999), (1_000, None))
 """Frequency classes: training surveys with a species, from and to."""
 LEAST = 10
 """A species is listed among the best and the worst if at least this many validation surveys have it."""
+LIKELY = 0.05
+"""Probability from which the reliability of a frequency class is told: sets are decided among such species."""
 PROBABILITIES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Edges of the bins in which probabilities are compared with what is present."""
 QUANTILES = {"predicted well": 0.9, "typical": 0.5, "predicted badly": 0.1}
@@ -51,11 +54,14 @@ class SpeciesResults:
         surveys), f1; of the species that any validation survey has or is predicted to have
     examples : see `Example`
     reliability : frame low, high (bin of probability), pairs, probability (mean), rate (share that is present)
+    by_class : the same by frequency class, of pairs with a probability of `LIKELY` or more: frame surveys (the class in
+        words), pairs, score (mean before calibration), probability (mean after it), rate
     """
 
     table: pd.DataFrame
     examples: tuple[Example, ...]
     reliability: pd.DataFrame
+    by_class: pd.DataFrame
 
     def name(self, species: int) -> str:
         """A species' name, or ``species 763`` (with a space that does not break) where it has none."""
@@ -83,9 +89,12 @@ def read(scores_folder: Path, predictions_folder: Path, data: SurveyData, names:
     at = np.sort(np.array(list(chosen.values()), int))
     groups = sets.groups_of(valid.fold, data.places["block"].to_numpy()[rows])
     calibrated = Calibrated(calibration.read(predictions_folder / sets.CALIBRATION), groups, len(valid.species))
-    chances, reliable = calibrated.probabilities(Table(valid.folder, at), at), calibrated.reliability()
+    chances = calibrated.probabilities(Table(valid.folder, at), at)
     return SpeciesResults(
-        table, tuple(examples(chosen, valid.surveys, valid.species, predicted, actual, chances)), reliable
+        table,
+        tuple(examples(chosen, valid.surveys, valid.species, predicted, actual, chances)),
+        calibrated.reliability(),
+        calibrated.by_class(valid, actual, counts),
     )
 
 
@@ -113,13 +122,25 @@ def by_class(table: pd.DataFrame) -> pd.DataFrame:
     Species that no validation survey has count only where they are predicted, with an F1 of 0.
     """
     rows = []
-    for low, high in CLASSES:
-        inside = table[(table["surveys"] >= low) & (table["surveys"] <= (high if high is not None else np.inf))]
+    of_class = class_of(table["surveys"])
+    for number, title in enumerate(class_titles()):
+        inside = table[of_class == number]
         if len(inside):
-            title = "none" if high == 0 else f"{low:,} or more" if high is None else f"{low} to {high}"
             counts = inside[["present", "predicted", "correct"]].sum()
             rows.append({"surveys": title, "species": len(inside), **counts, "f1": inside["f1"].mean()})
     return pd.DataFrame(rows, columns=["surveys", "species", "present", "predicted", "correct", "f1"])
+
+
+def class_of(surveys: ArrayLike) -> np.ndarray:
+    """Number of the frequency class, of `CLASSES`, that each count of training surveys is in."""
+    return np.searchsorted([low for low, _ in CLASSES], np.asarray(surveys), side="right") - 1
+
+
+def class_titles() -> list[str]:
+    """The frequency classes in words."""
+    return [
+        "none" if high == 0 else f"{low:,} or more" if high is None else f"{low} to {high}" for low, high in CLASSES
+    ]
 
 
 def extremes(table: pd.DataFrame, count: int = 12, least: int = LEAST) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -157,15 +178,20 @@ class Calibrated:
         group = self.group[rows]
 
         def work(block: Block) -> sparse.csr_matrix:
-            ranked, own = block.ranked, np.repeat(group[block.rows], block.ranked.lengths)
-            chances = np.zeros(len(own))
-            for number in np.unique(own).tolist():
-                chances[own == number] = self._decoders[number].probabilities(ranked.values[own == number])
+            ranked = block.ranked
             return sparse.csr_matrix(
-                (chances, ranked.columns, ranked.indptr), shape=(len(ranked.lengths), self.species)
+                (self._chances(block, group), ranked.columns, ranked.indptr), shape=(len(ranked.lengths), self.species)
             )
 
         return sparse.vstack(list(table.each(work)), format="csr")
+
+    def _chances(self, block: Block, group: np.ndarray) -> np.ndarray:
+        """Probabilities of the ranked scores of a block, whose surveys are in groups of `group`."""
+        ranked, own = block.ranked, np.repeat(group[block.rows], block.ranked.lengths)
+        chances = np.zeros(len(own))
+        for number in np.unique(own).tolist():
+            chances[own == number] = self._decoders[number].probabilities(ranked.values[own == number])
+        return chances
 
     def reliability(self) -> pd.DataFrame:
         """Mean probability and share present in bins of probability, over all pairs of survey and species with a score.
@@ -188,6 +214,29 @@ class Calibrated:
                 "rate": (total["hits"] / total["pairs"]).to_numpy(),
             }
         )
+
+
+    def by_class(self, table: Table | Held, actual: sparse.csr_matrix, surveys: np.ndarray) -> pd.DataFrame:
+        """Mean score, mean probability and share present by frequency class, of pairs that are `LIKELY`.
+
+        table : the scores that was learned from; actual : (n, m) boolean; surveys : (m,) training surveys with a species
+        returns : frame as of `SpeciesResults`
+        """
+        of_class, count = class_of(surveys), len(CLASSES)
+
+        def work(block: Block) -> np.ndarray:
+            chances, columns = self._chances(block, self.group), block.ranked.columns
+            likely = chances >= LIKELY
+            number = of_class[columns[likely]]
+            values = (None, block.ranked.values[likely], chances[likely], block.ranked.labels()[0][likely])
+            return np.stack([np.bincount(number, each, count) for each in values])
+
+        pairs, *sums = sum(table.each(work, actual=actual))
+        means = (each / np.maximum(pairs, 1) for each in sums)
+        frame = pd.DataFrame(dict(zip(("score", "probability", "rate"), means, strict=True)))
+        frame.insert(0, "pairs", pairs.astype(int))
+        frame.insert(0, "surveys", class_titles())
+        return frame[frame["pairs"] > 0].reset_index(drop=True)
 
 
 def example_rows(surveys: np.ndarray, predicted: sparse.csr_matrix, actual: sparse.csr_matrix) -> dict[str, int]:

@@ -9,24 +9,32 @@ from glc.classical.votes import Votes
 from tests.helpers import survey_data
 
 
-def brute(data, fold, queries, scales, prior, po_weight):
+def shares(data, pool, records, queries, scales, prior):
     """The formula of the docstring survey by survey, without pooling into squares or cutting at three scales."""
-    pool = np.concatenate([data.train(fold), data.presence_only])
-    weight = np.where(data.places["dataset"].to_numpy()[pool] == "po", po_weight, 1.0)
-    records = weight[:, None] * data.label_matrix.toarray()[pool]
-    place = data.places
-    richness = data.label_matrix[data.train(fold)].sum() / len(data.train(fold))
+    lon, lat = data.places["lon"].to_numpy(), data.places["lat"].to_numpy()
     out = []
     for q in queries:
-        metres = geo.great_circle_m(
-            place["lon"].iloc[q], place["lat"].iloc[q], place["lon"].to_numpy()[pool], place["lat"].to_numpy()[pool]
-        )
+        metres = geo.great_circle_m(lon[q], lat[q], lon[pool], lat[pool])
         share = records.sum(axis=0) / records.sum()
         for scale in sorted(scales, reverse=True):
             votes = np.exp(-0.5 * (metres / scale) ** 2) @ records
             share = (votes + prior * share) / (votes.sum() + prior)
-        out.append(np.minimum(share * richness, 1))
+        out.append(share)
     return np.array(out)
+
+
+def brute(data, fold, queries, scales, prior, po_weight, bias_prior=20.0):
+    """Scores of the surveys `queries`, presence-only records weighted by species."""
+    train, po, held = data.train(fold), data.presence_only, data.label_matrix.toarray().astype(float)
+    weight = np.full(held.shape[1], po_weight)
+    if bias_prior:
+        around = shares(data, po, po_weight * held[po], train, scales, prior)
+        expected = (held[train].sum(axis=1)[:, None] * around).sum(axis=0)
+        assert expected.sum() == pytest.approx(held[train].sum())
+        weight *= (held[train].sum(axis=0) + bias_prior) / (expected + bias_prior)
+    records = np.concatenate([held[train], weight * held[po]])
+    share = shares(data, np.concatenate([train, po]), records, queries, scales, prior)
+    return np.minimum(share * held[train].sum() / len(train), 1)
 
 
 def test_scores_are_the_smoothed_shares(monkeypatch):
@@ -40,8 +48,8 @@ def test_scores_are_the_smoothed_shares(monkeypatch):
         assert_allclose(got, wanted, rtol=0.05, atol=2e-3)
 
 
-@pytest.mark.parametrize("po_weight", [1.0, 0.3])
-def test_scores_are_exact_where_surveys_share_a_place(po_weight):
+@pytest.mark.parametrize(("po_weight", "bias_prior"), [(1.0, 20.0), (0.3, 2.0), (0.3, 0.0)])
+def test_scores_are_exact_where_surveys_share_a_place(po_weight, bias_prior):
     """Four places far from each other: neither the squares nor the cut at three scales takes anything away."""
     data = survey_data(n_train=200, n_po=200, seed=2)
     spot = np.random.default_rng(0).integers(0, 4, len(data.places))
@@ -49,9 +57,9 @@ def test_scores_are_exact_where_surveys_share_a_place(po_weight):
     easting, northing = geo.project(lon, lat, 3035)
     places = data.places.assign(lon=lon, lat=lat, easting=easting, northing=northing, crs=3035)
     data = dataclasses.replace(data, places=places)
-    options = Votes.Options(scales_m=(40_000.0, 10_000.0, 5_000.0), prior=15.0, po_weight=po_weight)
+    options = Votes.Options(scales_m=(40_000.0, 10_000.0, 5_000.0), prior=15.0, po_weight=po_weight, bias_prior=bias_prior)
     got = Votes(options).scores(data, 0, data.valid(0)).toarray()
-    wanted = brute(data, 0, data.valid(0), options.scales_m, 15.0, po_weight)
+    wanted = brute(data, 0, data.valid(0), options.scales_m, 15.0, po_weight, bias_prior)
     assert_allclose(got, wanted, rtol=1e-5)
 
 
@@ -67,3 +75,29 @@ def test_labels_of_the_fold_do_not_matter_and_presence_only_can_be_left_out():
     )
     with_po = Votes(Votes.Options())
     assert abs(with_po.scores(changed, 1, data.valid(1)) - with_po.scores(data, 1, data.valid(1))).sum() > 0
+
+
+def test_a_species_that_surveys_never_hold_needs_more_than_many_records():
+    """Where presence-only records name a species that 300 surveys among them lack, they are not believed."""
+    data = survey_data(n_train=300, n_po=300, seed=4)
+    held = data.label_matrix.tolil()
+    held[data.train(), 0] = 0
+    held[data.presence_only, 0] = 1
+    data = dataclasses.replace(data, label_matrix=held.tocsr())
+    scored = {
+        prior: Votes(Votes.Options(bias_prior=prior)).scores(data, 0, data.valid(0)).toarray() for prior in (0.0, 1.0)
+    }
+    assert scored[0.0][:, 0].mean() > 0.2
+    assert scored[1.0][:, 0].mean() < 0.02
+
+
+def test_labels_of_the_fold_do_not_say_how_readily_species_are_recorded():
+    data = survey_data(n_train=200, n_po=200, seed=5)
+    other = data.label_matrix.tolil()
+    other[data.valid(1)] = 1 - data.label_matrix[data.valid(1)].toarray()
+    changed = dataclasses.replace(data, label_matrix=other.tocsr())
+    options = Votes.Options(bias_prior=1.0)
+    first, second = (Votes(options).scores(each, 1, data.valid(1)).toarray() for each in (data, changed))
+    assert_allclose(second, first, rtol=1e-6)
+    first, second = (Votes(options).scores(each, 0, data.valid(1)).toarray() for each in (data, changed))
+    assert abs(second - first).max() > 0.01

@@ -78,6 +78,27 @@ def test_calibrated_scores_are_reliable_and_every_pair_is_counted(tmp_path):
     assert_allclose(found["rate"] * found["pairs"], hits, atol=0.01 * pairs.sum())
 
 
+def test_reliability_by_frequency_is_that_of_every_likely_pair_one_by_one():
+    rng = np.random.default_rng(3)
+    surveys = np.array([0, 5, 9, 10, 60, 3_000] * 5)
+    chance = rng.random((300, 30)).astype(np.float32)
+    # rare species are there less often than their scores say, so that only a class shows it
+    actual = sparse.csr_matrix(rng.random((300, 30)) < chance * np.where(surveys < 10, 0.4, 1))
+    table, group = Held(sparse.csr_matrix(chance), np.zeros(300)), np.arange(300) % 2
+    learned = sets.statistics(table, actual, group, decode.make(config.Choice("expected_f1")))
+    calibrated = species.Calibrated(learned, group, 30)
+    frame = calibrated.by_class(table, actual, surveys).set_index("surveys")
+    assert frame.index.tolist() == ["none", "1 to 9", "10 to 49", "50 to 199", "1,000 or more"]
+    every = calibrated.probabilities(table, np.arange(300)).toarray()
+    rare = (every >= species.LIKELY) & np.isin(surveys, [5, 9])
+    row = frame.loc["1 to 9"]
+    assert row["pairs"] == rare.sum() > 1_000
+    assert_allclose(row[["score", "probability"]].tolist(), [chance[rare].mean(), every[rare].mean()], rtol=1e-6)
+    assert_allclose(row["rate"], actual.toarray()[rare].mean())
+    assert row["rate"] < row["probability"] - 0.1
+    assert frame.loc["50 to 199", "rate"] > frame.loc["50 to 199", "probability"] + 0.1
+
+
 def test_examples_are_a_good_a_typical_and_a_bad_survey_with_all_their_species():
     rng = np.random.default_rng(2)
     actual = rng.random((200, 30)) < 0.4

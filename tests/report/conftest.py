@@ -89,6 +89,7 @@ def species(valid, count=40, seed=1):
     table.insert(1, "name", [NASTY if number == 139 else f"Plantago {number}" for number in table["speciesId"]])
     rows = species_results.example_rows(np.arange(valid), predicted, actual)
     chances, bins = None, pd.DataFrame({name: [] for name in ("low", "high", "pairs", "probability", "rate")})
+    classes = pd.DataFrame({name: [] for name in ("surveys", "pairs", "score", "probability", "rate")})
     if valid > 3:
         group = np.arange(valid) % 2
         decoder = decode.make(config.Choice("expected_f1"))
@@ -96,8 +97,9 @@ def species(valid, count=40, seed=1):
         calibrated = species_results.Calibrated(learned, group, count)
         at = np.sort(list(rows.values()))
         chances, bins = calibrated.probabilities(Held(scores[at], np.zeros(len(at))), at), calibrated.reliability()
+        classes = calibrated.by_class(Held(scores, np.zeros(valid)), actual, table["surveys"].to_numpy())
     shown = species_results.examples(rows, np.arange(valid), ids, predicted, actual, chances)
-    return species_results.SpeciesResults(table, tuple(shown), bins)
+    return species_results.SpeciesResults(table, tuple(shown), bins, classes)
 
 
 MADE = Made(

@@ -41,6 +41,8 @@ def species(story: Story) -> Section | None:
         reliability=list(known.reliability.itertuples()),
         reliability_figure=figures.reliability(_reliability_alt(drawn), drawn) if len(drawn) else None,
         pairs=PAIRS,
+        likely=results.LIKELY,
+        by_class=list(known.by_class.itertuples()),
     )
 
 
