@@ -121,7 +121,7 @@ def picture(measured: Mapping[str, Sequence[Measurement]], clock: str, path: Pat
     """Write a figure of time and memory by rows, on logarithmic axes, for light and dark pages."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure = Figure(figsize=(9, 4), layout="constrained", facecolor="none")
     FigureCanvasAgg(figure)
@@ -138,8 +138,9 @@ def picture(measured: Mapping[str, Sequence[Measurement]], clock: str, path: Pat
         axis.tick_params(which="both", colors=_GREY)
         axis.set_xticks(rows, [f"{count / 1e6:.2g}" for count in rows])
         axis.set_xticks([], minor=True)
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
         axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 1)))
+        axis.yaxis.set_minor_formatter(NullFormatter())
         axis.xaxis.label.set_color(_GREY)
         axis.yaxis.label.set_color(_GREY)
         axis.grid(color=_GREY, alpha=0.25, linewidth=0.6)

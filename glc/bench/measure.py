@@ -19,7 +19,8 @@ from glc.bench.stage import Facts, Stage, Way
 from glc.errors import DataError, GlcError
 
 SHORT_S = 120
-"""A way that takes less is run again: its first run warms up, the table has the median of the others."""
+"""A way that takes less is run again: its first run warms up and tells the memory, the table has the median time of the
+others, at which nobody looks: each look halts a process, one that allocates much for longest."""
 INTERVAL_S = 0.2
 """Between two looks at the memory."""
 
@@ -32,7 +33,7 @@ class Line:
     start_s : of the start of Spark; 0 where it is not used
     share : part of the work that was done; the seconds are scaled by it
     rows : count of what a run made
-    peak_bytes : highest PSS of the process and its children, Java included, over all runs; or what the run counts
+    peak_bytes : highest PSS of the process and its children, Java included, in the first run; or what a run counts
     runs : seconds of the runs that count
     """
 
@@ -86,7 +87,7 @@ def _line(way: Way, data: Path, out: Path, runs: int, sampled: bool, tell: Calla
         again = []
         for _ in range(runs):
             shutil.rmtree(out)
-            again.append(_run(way, data, out, sampled))
+            again.append(_run(way, data, out, False))
             tell(f"{way.name}: {again[-1].seconds:.1f} s")
         peaks = [run.peak_bytes for run in (*taken, *again)]
         taken = again

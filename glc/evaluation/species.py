@@ -215,11 +215,11 @@ class Calibrated:
             }
         )
 
-
     def by_class(self, table: Table | Held, actual: sparse.csr_matrix, surveys: np.ndarray) -> pd.DataFrame:
         """Mean score, mean probability and share present by frequency class, of pairs that are `LIKELY`.
 
-        table : the scores that was learned from; actual : (n, m) boolean; surveys : (m,) training surveys with a species
+        table : the scores that were learned from; actual : (n, m) boolean
+        surveys : (m,) training surveys with each species
         returns : frame as of `SpeciesResults`
         """
         of_class, count = class_of(surveys), len(CLASSES)

@@ -12,7 +12,7 @@ import luigi
 import pandas as pd
 
 from glc import config, editions, results, storage
-from glc.errors import ConfigError, DataError, did_you_mean
+from glc.errors import ConfigError, DataError, GlcError, did_you_mean
 from glc.results import Result
 from glc.tasks.base import DatasetTask, GlcTask, ProductTask, Published
 from glc.tasks.evaluate import Evaluate
@@ -81,6 +81,14 @@ class Compare(ProductTask, DatasetTask):
         tasks = [self.clone(Evaluate, experiment=experiment) for experiment in self.experiments]
         return {task.settings.name: task for task in tasks}
 
+    @cached_property
+    def reference(self) -> str:
+        """Name of the experiment that the others are compared with, however its options are written; or nothing."""
+        try:
+            return config.load(self.against).name if self.against else ""
+        except GlcError:
+            return self.against  # `check` says what there is
+
     def requires(self) -> dict[str, GlcTask]:
         tasks: dict[str, GlcTask] = {f"evaluate {name}": task for name, task in self.evaluations.items()}
         return tasks | {f"report {name}": task.clone(Report) for name, task in self.evaluations.items()}
@@ -127,7 +135,7 @@ class Compare(ProductTask, DatasetTask):
                 )
             _refuse_mixed(self.finished)
             names = [result.name for result in self.finished]
-        if self.against and self.against not in names:
+        if self.reference and self.reference not in names:
             raise ConfigError(
                 f"--against: found {self.against!r}, expected one of the compared experiments: {', '.join(names)}"
                 f"{did_you_mean(self.against, names)}"
@@ -139,7 +147,7 @@ class Compare(ProductTask, DatasetTask):
         if self.name:
             return config.file_name(self.name)
         text = ",".join(self.evaluations) or ALL
-        text += f"-against-{self.against}" if self.against else ""
+        text += f"-against-{self.reference}" if self.reference else ""
         if len(text) > _LONGEST:
             text = f"{text[:_LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         return config.file_name(text)
@@ -170,7 +178,7 @@ class Compare(ProductTask, DatasetTask):
         made = []
         for number, group in enumerate(groups):
             self.status(f"comparing {len(group)} experiments with the same folds", 100 * number / len(groups))
-            made.append(comparison.compare(group, self.against, truth))
+            made.append(comparison.compare(group, self.reference, truth))
         step = compared[0].step("Surveys")
         known = (
             published.table(compared, step.facts) if step and step.facts else pd.DataFrame(columns=published.COLUMNS)

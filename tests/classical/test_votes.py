@@ -57,7 +57,9 @@ def test_scores_are_exact_where_surveys_share_a_place(po_weight, bias_prior):
     easting, northing = geo.project(lon, lat, 3035)
     places = data.places.assign(lon=lon, lat=lat, easting=easting, northing=northing, crs=3035)
     data = dataclasses.replace(data, places=places)
-    options = Votes.Options(scales_m=(40_000.0, 10_000.0, 5_000.0), prior=15.0, po_weight=po_weight, bias_prior=bias_prior)
+    options = Votes.Options(
+        scales_m=(40_000.0, 10_000.0, 5_000.0), prior=15.0, po_weight=po_weight, bias_prior=bias_prior
+    )
     got = Votes(options).scores(data, 0, data.valid(0)).toarray()
     wanted = brute(data, 0, data.valid(0), options.scales_m, 15.0, po_weight, bias_prior)
     assert_allclose(got, wanted, rtol=1e-5)

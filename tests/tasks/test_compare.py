@@ -60,6 +60,14 @@ def test_an_experiment_to_compare_with_names_the_page(root):
         compare(root, against="kn").check()
 
 
+def test_an_experiment_to_compare_with_may_be_spelled_in_any_order(root):
+    names = ["votes", "knn+validation.run=2+model.k=3"]
+    task = compare(root, experiments=names, against="knn+validation.run=2+model.k=3")
+    assert task.reference == "knn+model.k=3+validation.run=2"
+    task.check()
+    assert task.page_name.endswith("-against-knn+model.k=3+validation.run=2")
+
+
 def test_a_removed_evaluation_is_left_out_by_name(root):
     path = root / "metrics/virtual-tiny/votes.json"
     path.write_text(path.read_text().replace("0.", "0.1", 1))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import torch
 from torch import nn
 
+from glc import schema
 from glc.config import SOME, Count, Dropout, NotNegative, Positive, Seed, section
 from glc.errors import ConfigError
 from glc.nets.architectures._base import Net
@@ -19,6 +20,9 @@ from glc.types import MemberOptions
 if TYPE_CHECKING:
     from glc.nets.inputs.features import Layout
     from glc.nets.inputs.summary import Summary
+
+
+_PO = schema.DATASETS.index("po")
 
 
 @models.register("geolocation")
@@ -59,6 +63,9 @@ class Geolocation(Net):
         prior: bool = False
         """Start the last layer's bias at each class's log-odds among the training examples (ours), rather than at
         random: thousands of rare classes are then not unlearned step by step from one half."""
+        record_bias: bool = False
+        """Learn an offset of each class for presence-only examples, which predictions leave out: how much more readily
+        a species is recorded than surveys find it."""
 
     def __init__(self, options: MemberOptions, n_classes: int, layouts: "dict[str, Layout]") -> None:
         super().__init__(options, n_classes, layouts)
@@ -86,6 +93,8 @@ class Geolocation(Net):
                 nn.Linear(options.latent, n_classes),
             )
 
+        self.offsets = nn.Parameter(torch.zeros(n_classes)) if options.record_bias else None
+
     def prepare(self, summary: "Summary") -> None:
         """Take the moments of the training places, metres, and of the inputs, and `prior` from their `summary`."""
         for name, standard in self.standards.items():
@@ -101,7 +110,10 @@ class Geolocation(Net):
         features = [] if self.options.features == "none" else self._of_place(batch)
         for name, standard in self.standards.items():
             features.append(standard(batch[name]).nan_to_num(nan=0, posinf=0, neginf=0).flatten(1))
-        return self.layers(torch.cat(features, dim=1))
+        logits = self.layers(torch.cat(features, dim=1))
+        if self.training and self.offsets is not None:
+            logits = logits + (batch["dataset"] == _PO)[:, None] * self.offsets
+        return logits
 
     def _of_place(self, batch):
         """Tensors (batch, feature) of the coordinates."""

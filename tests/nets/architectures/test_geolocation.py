@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from glc import config
+from glc import config, schema
 from glc.errors import ConfigError
 from glc.nets.architectures.geolocation import Geolocation
 from glc.nets.inputs.features import Layout, Moments
@@ -171,3 +171,40 @@ def test_what_is_no_vector_and_a_net_that_reads_nothing_are_refused():
         Geolocation(Geolocation.Options(), 7, VECTORS | {"tiles": Layout("coeffs", ("red",), 8, 8, 32)})
     with pytest.raises(ConfigError, match="features: found 'none' and no"):
         make(features="none")
+
+
+def test_offsets_are_of_presence_only_examples_and_of_the_training_alone():
+    net = make(record_bias=True, jitter_m=0)
+    torch.nn.init.normal_(net.offsets)
+    places = batch() | {"dataset": torch.tensor([0, 1, 0, 1, 1], dtype=torch.int8)}
+    without = net.eval()(places)
+    more = net.train()(places) - without
+    po = places["dataset"] == schema.DATASETS.index("po")
+    assert po.any()
+    assert not po.all()
+    torch.testing.assert_close(more[po], net.offsets.expand(int(po.sum()), -1))
+    assert not more[~po].any()
+    torch.testing.assert_close(net.eval()(batch()), without)  # places to predict are of no dataset
+
+
+def test_a_species_that_is_recorded_and_never_found_is_not_predicted():
+    """At one place presence-only examples always have class 0, and surveys never do."""
+    places = {name: torch.full((64,), value) for name, value in (("easting", 3.9e6), ("northing", 2.3e6))}
+    places["dataset"] = torch.tensor([schema.DATASETS.index("po"), schema.DATASETS.index("pa_train")] * 32)
+    present = torch.zeros(64, 3)
+    present[::2, 0] = 1
+    present[:, 1] = 1
+    chance = {}
+    for record_bias in (False, True):
+        torch.manual_seed(0)
+        net = make(3, record_bias=record_bias, jitter_m=0).train()
+        optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
+        for _ in range(300):
+            optimizer.zero_grad()
+            torch.nn.functional.binary_cross_entropy_with_logits(net(places), present).backward()
+            optimizer.step()
+        chance[record_bias] = torch.sigmoid(net.eval()(places)[0]).tolist()
+    assert 0.4 < chance[False][0] < 0.6
+    assert chance[True][0] < 0.1
+    assert min(own[1] for own in chance.values()) > 0.95
+    assert max(own[2] for own in chance.values()) < 0.05
