@@ -231,7 +231,7 @@ class Calibrated:
             values = (None, block.ranked.values[likely], chances[likely], block.ranked.labels()[0][likely])
             return np.stack([np.bincount(number, each, count) for each in values])
 
-        pairs, *sums = sum(table.each(work, actual=actual))
+        pairs, *sums = np.sum(list(table.each(work, actual=actual)), axis=0)
         means = (each / np.maximum(pairs, 1) for each in sums)
         frame = pd.DataFrame(dict(zip(("score", "probability", "rate"), means, strict=True)))
         frame.insert(0, "pairs", pairs.astype(int))

@@ -108,12 +108,11 @@ def rank(matrix: sparse.csr_matrix, actual: sparse.csr_matrix | None = None, row
     rows = rows or max(1, _ENTRIES // max(int(np.diff(matrix.indptr).max(initial=0)), 1))
     calls = [(matrix, actual, slice(start, start + rows)) for start in range(0, matrix.shape[0], rows)]
     done = list(threads.in_order(_rank_rows, calls, min(threads.cores(), max(len(calls), 1))))
-    lengths, columns, values, hits = ([part[i] for part in done] for i in range(4))
     return Ranked(
-        np.concatenate([[0], *lengths]).cumsum(),
-        np.concatenate(columns),
-        np.concatenate(values),
-        None if actual is None else np.concatenate(hits),
+        np.concatenate([[0], *(lengths for lengths, _, _, _ in done)]).cumsum(),
+        np.concatenate([columns for _, columns, _, _ in done]),
+        np.concatenate([values for _, _, values, _ in done]),
+        None if actual is None else np.concatenate([hits for _, _, _, hits in done if hits is not None]),
         None if actual is None else np.asarray(actual.sum(axis=1)).ravel(),
     )
 
