@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 class Report(ExperimentProduct):
     """The report of an experiment on a dataset, with the answers of `Explanation` if they were asked for."""
 
-    version = 3
+    version = 4
     only_looked_at = True
 
     @property
