@@ -38,11 +38,11 @@ class Votes(Classical):
     presence-absence survey: an expected count, at most 1. A record of uncertain place may vote over all of its
     uncertainty (`glc.neighbours.uncertainty`).
 
-    People record some species far more readily than others. A presence-only record of a species therefore weighs
+    People record some species far more readily than others. With a `bias_prior` a presence-only record therefore weighs
 
         (n + bias_prior) / (e + bias_prior),
 
-    where n training surveys hold the species, and e would if surveys were drawn as the presence-only records around
+    where n training surveys hold its species, and e would if surveys were drawn as the presence-only records around
     them are: the sum over surveys of their number of species times its presence-only share there. This is the mean of
     a rate with a gamma prior (Clayton and Kaldor 1987): of a species that is never in surveys, many records weigh
     little, and few tell nothing yet.
@@ -56,9 +56,9 @@ class Votes(Classical):
         """Records that the coarser scale counts for."""
         po_weight: NotNegative = 1.0
         """Weight of a presence-only record (0: left out); a species of a presence-absence survey has 1."""
-        bias_prior: NotNegative = 20.0
-        """Presence-only records of a species are corrected for how readily it is recorded, as surveys show it; this
-        many surveys count for no correction. 0: nothing is corrected."""
+        bias_prior: NotNegative = 0.0
+        """0: presence-only records of all species weigh the same. Above: they are corrected for how readily each
+        species is recorded, as surveys show it, and this many surveys count for no correction."""
         uncertainty: Uncertainty = "edition"
         """widen: a record adds over all of its uncertainty (geoUncertaintyInM), as many records around it would;
         ignore: at its place alone; edition: widen for records of Darwin Core, ignore for the contests' files."""

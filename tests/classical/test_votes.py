@@ -23,7 +23,7 @@ def shares(data, pool, records, queries, scales, prior):
     return np.array(out)
 
 
-def brute(data, fold, queries, scales, prior, po_weight, bias_prior=20.0):
+def brute(data, fold, queries, scales, prior, po_weight, bias_prior):
     """Scores of the surveys `queries`, presence-only records weighted by species."""
     train, po, held = data.train(fold), data.presence_only, data.label_matrix.toarray().astype(float)
     weight = np.full(held.shape[1], po_weight)
@@ -41,9 +41,9 @@ def test_scores_are_the_smoothed_shares(monkeypatch):
     monkeypatch.setattr("glc.classical.votes._ROWS", 7)
     data = survey_data(n_train=300, n_po=300, seed=1)
     for fold, queries in ((0, data.valid(0)), (None, data.test)):
-        options = Votes.Options(scales_m=(20_000.0, 60_000.0), prior=15.0, po_weight=0.5)
+        options = Votes.Options(scales_m=(20_000.0, 60_000.0), prior=15.0, po_weight=0.5, bias_prior=20.0)
         got = Votes(options).scores(data, fold, queries).toarray()
-        wanted = brute(data, fold, queries, (20_000, 60_000), 15.0, 0.5)
+        wanted = brute(data, fold, queries, (20_000, 60_000), 15.0, 0.5, 20.0)
         # squares of a quarter of the scale and the cut at three scales cost a percent
         assert_allclose(got, wanted, rtol=0.05, atol=2e-3)
 
