@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -38,14 +38,15 @@ class Votes(Classical):
     presence-absence survey: an expected count, at most 1. A record of uncertain place may vote over all of its
     uncertainty (`glc.neighbours.uncertainty`).
 
-    People record some species far more readily than others. With a `bias_prior` a presence-only record therefore weighs
+    People record some species far more readily than others. Where this is corrected, a presence-only record weighs
 
-        (n + bias_prior) / (e + bias_prior),
+        (n + k) / (e + k),
 
     where n training surveys hold its species, and e would if surveys were drawn as the presence-only records around
     them are: the sum over surveys of their number of species times its presence-only share there. This is the mean of
-    a rate with a gamma prior (Clayton and Kaldor 1987): of a species that is never in surveys, many records weigh
-    little, and few tell nothing yet.
+    a rate n / e with a gamma prior (Clayton and Kaldor 1987): of a species that is never in surveys, many records weigh
+    little, and few tell nothing yet. How much k shrinks follows from the folds (`_Bias.prior`), so that records that
+    are drawn as surveys are keep their weights.
     """
 
     @section
@@ -56,9 +57,9 @@ class Votes(Classical):
         """Records that the coarser scale counts for."""
         po_weight: NotNegative = 1.0
         """Weight of a presence-only record (0: left out); a species of a presence-absence survey has 1."""
-        bias_prior: NotNegative = 0.0
-        """0: presence-only records of all species weigh the same. Above: they are corrected for how readily each
-        species is recorded, as surveys show it, and this many surveys count for no correction."""
+        po_bias: Literal["ignored", "corrected"] = "ignored"
+        """ignored: presence-only records of all species weigh the same; corrected: they are corrected for how readily
+        each species is recorded, as surveys show it."""
         uncertainty: Uncertainty = "edition"
         """widen: a record adds over all of its uncertainty (geoUncertaintyInM), as many records around it would;
         ignore: at its place alone; edition: widen for records of Darwin Core, ignore for the contests' files."""
@@ -79,7 +80,7 @@ class Votes(Classical):
         if self.options.po_weight and len(data.presence_only):
             records, bias = self._presence_only(data)
             if bias is not None:
-                records = records.weighted(bias.weights(fold, self.options.bias_prior))
+                records = records.weighted(bias.weights(fold))
             sources.append(records)
         richness = data.labels_of(train).sum() / max(len(train), 1)
         fill_shares = self._smoothed(sources)
@@ -124,7 +125,7 @@ class Votes(Classical):
         """The presence-only records, which all folds have in common and which are pooled once, and their bias."""
         if self._common is None or self._common[0] is not data:
             records = self._source(data, data.presence_only, self.options.po_weight)
-            corrected = self.options.bias_prior and records.total.any() and len(data.train())
+            corrected = self.options.po_bias == "corrected" and records.total.any() and len(data.train())
             self._common = data, records, self._bias(data, records) if corrected else None
         return self._common[1:]
 
@@ -169,12 +170,37 @@ class _Bias:
     held: np.ndarray
     expected: np.ndarray
 
-    def weights(self, fold: int | None, prior: float) -> np.ndarray:
+    def weights(self, fold: int | None) -> np.ndarray:
         """Weights (m,) float32 of a record of each species, from the surveys of all folds but `fold`."""
-        seen = np.ones(len(self.folds), bool) if fold is None else self.folds != fold
-        held, expected = self.held[seen].sum(axis=0), self.expected[seen].sum(axis=0)
-        expected = expected * (held.sum() / max(expected.sum(), 1e-12))
+        prior = self.prior(fold)
+        if prior == np.inf:
+            return np.ones(self.held.shape[1], np.float32)
+        held, expected = (counts.sum(axis=0) for counts in self._seen(fold))
         return ((held + prior) / (expected + prior)).astype(np.float32)
+
+    def prior(self, fold: int | None) -> float:
+        """Surveys that count for no correction: noise / variance of the rates, infinite where they do not vary.
+
+        What a species is above or below its expected count in one fold, it is in the others too as far as rates vary:
+        the products of two folds' differences, of which no noise is left on average, give the variance. The noise, of
+        counts that would vary as Poisson's do 1, is that of the folds around each species' own rate.
+        """
+        held, expected = self._seen(fold)
+        away = held - expected
+        together = (expected.sum(axis=0) ** 2 - (expected**2).sum(axis=0)).sum()
+        if len(held) < 2 or not together > 0:
+            return np.inf
+        variance = (away.sum(axis=0) ** 2 - (away**2).sum(axis=0)).sum() / together
+        rate = (held.sum(axis=0) + 1) / (expected.sum(axis=0) + 1)
+        own = rate * expected
+        noise = ((held - own) ** 2).sum() / (own.sum() * (1 - 1 / len(held)))
+        return float(max(noise, 1) / variance) if variance > 0 else np.inf
+
+    def _seen(self, fold: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Surveys with each species, in all folds but `fold`, and how many are expected, as many in all."""
+        seen = np.ones(len(self.folds), bool) if fold is None else self.folds != fold
+        held, expected = self.held[seen], self.expected[seen]
+        return held, expected * (held.sum() / max(expected.sum(), 1e-12))
 
 
 class _Source:

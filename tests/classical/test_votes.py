@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from glc import geo
+from glc.classical import votes
 from glc.classical.votes import Votes
 from tests.helpers import survey_data
 
@@ -23,15 +24,32 @@ def shares(data, pool, records, queries, scales, prior):
     return np.array(out)
 
 
-def brute(data, fold, queries, scales, prior, po_weight, bias_prior):
-    """Scores of the surveys `queries`, presence-only records weighted by species."""
+def shrinkage(held, expected):
+    """The prior of the rates, pair of folds by pair of folds; held, expected : (folds, m)."""
+    products = squares = 0
+    for a in range(len(held)):
+        for b in range(len(held)):
+            if a != b:
+                products += ((held[a] - expected[a]) * (held[b] - expected[b])).sum()
+                squares += (expected[a] * expected[b]).sum()
+    own = (held.sum(axis=0) + 1) / (expected.sum(axis=0) + 1) * expected
+    noise = ((held - own) ** 2).sum() / own.sum() * len(held) / (len(held) - 1)
+    return max(noise, 1) / (products / squares)
+
+
+def brute(data, fold, queries, scales, prior, po_weight, corrected):
+    """Scores of the surveys `queries`, presence-only records weighted by species where they are corrected."""
     train, po, held = data.train(fold), data.presence_only, data.label_matrix.toarray().astype(float)
     weight = np.full(held.shape[1], po_weight)
-    if bias_prior:
+    if corrected:
         around = shares(data, po, po_weight * held[po], train, scales, prior)
-        expected = (held[train].sum(axis=1)[:, None] * around).sum(axis=0)
+        expected = held[train].sum(axis=1)[:, None] * around
         assert expected.sum() == pytest.approx(held[train].sum())
-        weight *= (held[train].sum(axis=0) + bias_prior) / (expected + bias_prior)
+        folds = data.places["fold"].to_numpy()[train]
+        by_fold = [np.array([x[folds == own].sum(axis=0) for own in np.unique(folds)]) for x in (held[train], expected)]
+        k = shrinkage(*by_fold)
+        assert 0 < k < 1_000
+        weight *= (held[train].sum(axis=0) + k) / (expected.sum(axis=0) + k)
     records = np.concatenate([held[train], weight * held[po]])
     share = shares(data, np.concatenate([train, po]), records, queries, scales, prior)
     return np.minimum(share * held[train].sum() / len(train), 1)
@@ -41,15 +59,15 @@ def test_scores_are_the_smoothed_shares(monkeypatch):
     monkeypatch.setattr("glc.classical.votes._ROWS", 7)
     data = survey_data(n_train=300, n_po=300, seed=1)
     for fold, queries in ((0, data.valid(0)), (None, data.test)):
-        options = Votes.Options(scales_m=(20_000.0, 60_000.0), prior=15.0, po_weight=0.5, bias_prior=20.0)
+        options = Votes.Options(scales_m=(20_000.0, 60_000.0), prior=15.0, po_weight=0.5, po_bias="corrected")
         got = Votes(options).scores(data, fold, queries).toarray()
-        wanted = brute(data, fold, queries, (20_000, 60_000), 15.0, 0.5, 20.0)
+        wanted = brute(data, fold, queries, (20_000, 60_000), 15.0, 0.5, True)
         # squares of a quarter of the scale and the cut at three scales cost a percent
         assert_allclose(got, wanted, rtol=0.05, atol=2e-3)
 
 
-@pytest.mark.parametrize(("po_weight", "bias_prior"), [(1.0, 20.0), (0.3, 2.0), (0.3, 0.0)])
-def test_scores_are_exact_where_surveys_share_a_place(po_weight, bias_prior):
+@pytest.mark.parametrize(("po_weight", "po_bias"), [(1.0, "corrected"), (0.3, "corrected"), (0.3, "ignored")])
+def test_scores_are_exact_where_surveys_share_a_place(po_weight, po_bias):
     """Four places far from each other: neither the squares nor the cut at three scales takes anything away."""
     data = survey_data(n_train=200, n_po=200, seed=2)
     spot = np.random.default_rng(0).integers(0, 4, len(data.places))
@@ -57,11 +75,9 @@ def test_scores_are_exact_where_surveys_share_a_place(po_weight, bias_prior):
     easting, northing = geo.project(lon, lat, 3035)
     places = data.places.assign(lon=lon, lat=lat, easting=easting, northing=northing, crs=3035)
     data = dataclasses.replace(data, places=places)
-    options = Votes.Options(
-        scales_m=(40_000.0, 10_000.0, 5_000.0), prior=15.0, po_weight=po_weight, bias_prior=bias_prior
-    )
+    options = Votes.Options(scales_m=(40_000.0, 10_000.0, 5_000.0), prior=15.0, po_weight=po_weight, po_bias=po_bias)
     got = Votes(options).scores(data, 0, data.valid(0)).toarray()
-    wanted = brute(data, 0, data.valid(0), options.scales_m, 15.0, po_weight, bias_prior)
+    wanted = brute(data, 0, data.valid(0), options.scales_m, 15.0, po_weight, po_bias == "corrected")
     assert_allclose(got, wanted, rtol=1e-5)
 
 
@@ -87,10 +103,11 @@ def test_a_species_that_surveys_never_hold_needs_more_than_many_records():
     held[data.presence_only, 0] = 1
     data = dataclasses.replace(data, label_matrix=held.tocsr())
     scored = {
-        prior: Votes(Votes.Options(bias_prior=prior)).scores(data, 0, data.valid(0)).toarray() for prior in (0.0, 1.0)
+        po_bias: Votes(Votes.Options(po_bias=po_bias)).scores(data, 0, data.valid(0)).toarray()
+        for po_bias in ("ignored", "corrected")
     }
-    assert scored[0.0][:, 0].mean() > 0.2
-    assert scored[1.0][:, 0].mean() < 0.02
+    assert scored["ignored"][:, 0].mean() > 0.2
+    assert scored["corrected"][:, 0].mean() < 0.02
 
 
 def test_labels_of_the_fold_do_not_say_how_readily_species_are_recorded():
@@ -98,8 +115,31 @@ def test_labels_of_the_fold_do_not_say_how_readily_species_are_recorded():
     other = data.label_matrix.tolil()
     other[data.valid(1)] = 1 - data.label_matrix[data.valid(1)].toarray()
     changed = dataclasses.replace(data, label_matrix=other.tocsr())
-    options = Votes.Options(bias_prior=1.0)
+    options = Votes.Options(po_bias="corrected")
     first, second = (Votes(options).scores(each, 1, data.valid(1)).toarray() for each in (data, changed))
     assert_allclose(second, first, rtol=1e-6)
     first, second = (Votes(options).scores(each, 0, data.valid(1)).toarray() for each in (data, changed))
     assert abs(second - first).max() > 0.01
+
+
+@pytest.mark.parametrize(("shape", "noisy"), [(4.0, 1), (0.5, 1), (2.0, 6)])
+def test_the_prior_is_the_noise_by_the_variance_of_the_rates(shape, noisy):
+    """Rates from a gamma distribution of mean 1, variance 1 / shape; counts of folds with Poisson's noise, or more."""
+    rng = np.random.default_rng(6)
+    expected = rng.gamma(1, 30, (1, 4_000)) * rng.dirichlet(np.full(10, 20.0), 4_000).T
+    mean = rng.gamma(shape, 1 / shape, 4_000) * expected
+    # clumps of equal counts have a variance as many times their mean
+    held = rng.poisson(mean / noisy) * float(noisy)
+    bias = votes._Bias(np.arange(10), held, expected)
+    assert bias.prior(None) == pytest.approx(noisy * shape, rel=0.25)
+    assert bias.prior(3) == pytest.approx(bias.prior(None), rel=0.1)
+
+
+def test_records_that_are_drawn_as_surveys_are_keep_their_weights():
+    rng = np.random.default_rng(7)
+    expected = rng.gamma(1, 30, (10, 4_000))
+    weights = votes._Bias(np.arange(10), rng.poisson(expected).astype(float), expected).weights(None)
+    assert abs(weights - 1).max() < 0.15
+    alone = votes._Bias(np.arange(1), expected[:1], expected[:1])
+    assert alone.prior(None) == np.inf
+    assert (alone.weights(None) == 1).all()
