@@ -108,8 +108,8 @@ def _predictions(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
     return job.member("decode"), _of_scores(job, sizes)
 
 
-_PASSES = 4
-"""Passes of a training until it stops, as a multiple of ``train.patience``: the median of many trainings."""
+_PASSES = 4.5
+"""Passes of a training until it stops, as a multiple of ``train.patience``: the median of geolocation nets."""
 
 
 def _fit(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:

@@ -24,7 +24,7 @@ CLASSES = ((0, 0), (1, 9), (10, 49), (50, 199), (200, 999), (1_000, None))
 LEAST = 10
 """A species is listed among the best and the worst if at least this many validation surveys have it."""
 LIKELY = 0.05
-"""Probability from which the reliability of a frequency class is told: sets are decided among such species."""
+"""The reliability of a frequency class counts species from this probability on: among them sets are decided."""
 PROBABILITIES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Edges of the bins in which probabilities are compared with what is present."""
 QUANTILES = {"predicted well": 0.9, "typical": 0.5, "predicted badly": 0.1}

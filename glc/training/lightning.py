@@ -99,13 +99,17 @@ class _Processes(ClusterEnvironment):
         return 0
 
 
+_PROCESSOR = Path("/proc/cpuinfo")
+_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})
+"""Instructions for products in bfloat16, as Linux calls them."""
+
+
 def without_bfloat16(device: torch.device) -> str:
     """Why products in bfloat16 save no time on `device`; empty for a GPU or a processor that has them."""
-    if device.type == "cpu":
-        # an older torch does not say what the processor can do
-        known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {"avx512_bf16": True}
-        has = known.get("avx512_bf16") or known.get("amx_bf16")
-        return "" if has else "there is no GPU, and the processor has neither avx512_bf16 nor amx_bf16"
+    if device.type != "cuda":
+        known = _PROCESSOR.read_text(encoding="utf-8").split() if _PROCESSOR.exists() else []
+        has = device.type == "cpu" and not _BFLOAT16.isdisjoint(known)
+        return "" if has else f"there is no GPU, and the processor has none of {', '.join(sorted(_BFLOAT16))}"
     if torch.cuda.is_bf16_supported(including_emulation=False):
         return ""
     return f"{torch.cuda.get_device_name(device)} only emulates them"

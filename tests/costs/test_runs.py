@@ -62,7 +62,7 @@ def test_a_training_is_measured_by_the_passes_that_it_took_and_judged_by_those_t
     assert measured["Fit geolocation"].terms == (7 * 79, 7 * 79 * 10)
     (whole,) = outputs.runs()
     planned = {each.kind: each for each in whole.measurements}
-    assert planned["Fit geolocation"].terms == (24 * 80, 24 * 80 * 10)
+    assert planned["Fit geolocation"].terms == (27 * 80, 27 * 80 * 10)
 
 
 def test_the_clock_may_be_that_of_the_processor(tmp_path):

@@ -60,15 +60,16 @@ def test_a_gpu_says_whether_it_has_bfloat16(monkeypatch, known, why):
 
 
 @pytest.mark.parametrize(
-    ("features", "why"),
+    ("flags", "why"),
     [
-        ({"avx512_bf16": True}, ""),
-        ({"avx512_bf16": False, "amx_bf16": True}, ""),
-        ({"avx512_f": True}, "there is no GPU, and the processor has neither avx512_bf16 nor amx_bf16"),
+        ("fma avx512_bf16", ""),
+        ("amx_bf16 fma", ""),
+        ("fma avx512f", "there is no GPU, and the processor has none of amx_bf16, avx512_bf16"),
     ],
 )
-def test_a_processor_says_whether_it_has_bfloat16(monkeypatch, features, why):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
+def test_a_processor_says_whether_it_has_bfloat16(monkeypatch, tmp_path, flags, why):
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
+    monkeypatch.setattr(lightning, "_PROCESSOR", tmp_path / "cpuinfo")
     assert without_bfloat16(torch.device("cpu")) == why
 
 
