@@ -90,7 +90,7 @@ def estimate(seen: Observations, ranges_m: Floats, nearest_m: float, seed: int =
     if design:
         sills = np.array([nnls(np.array(design), column)[0] for column in np.array(products).T])
     squares, noise = seen.values**2 @ member, np.zeros((len(sills), seen.kind.max() + 1))
-    for kind in range(noise.shape[1]):
+    for kind in np.unique(seen.kind):
         at = seen.kind == kind
         above = ((squares[at] - sills.sum(axis=1)) * seen.number[at, None]).mean(axis=0)
         noise[:, kind] = np.maximum(above, _LEAST * squares[at].mean(axis=0))

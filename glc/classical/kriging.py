@@ -50,7 +50,7 @@ class Kriging(Classical):
         components: Count = 500
         """Maximum number of axes."""
         neighbours: Count = 500
-        """Squares, at most, from which a place is predicted: the nearest to its region, which holds a quarter of them."""
+        """Squares, at most, from which a place is predicted: the nearest to its region, which has a quarter as many."""
         squares: Count = 10_000
         """Maximum number of squares, drawn evenly, from which the axes are found."""
         uncertainty: Uncertainty = "edition"
