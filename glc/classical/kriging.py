@@ -9,8 +9,8 @@ from scipy import sparse
 from glc import geo
 from glc import scores as score_tables
 from glc.classical._base import Classical, Scorer
-from glc.classical._field import Field, Floats, Observations, estimate
 from glc.config import SOME, Count, Positive, Seed, section
+from glc.neighbours.fields import Field, Floats, Observations, estimate
 from glc.neighbours.pools import pool
 from glc.neighbours.uncertainty import Uncertainty, widened
 from glc.registry import models
@@ -35,7 +35,7 @@ class Kriging(Classical):
 
         C(d) = sum_r a_r exp(-d / r),    a_r >= 0    (d: great-circle metres, r: `ranges_m`),
 
-    which follows from the products of pairs of squares by distance (`glc.classical._field`). Axes of similar variance
+    which follows from the products of pairs of squares by distance (`glc.neighbours.fields`). Axes of similar variance
     share it: the leading ones reach far, the last ones often tell nothing and stay at their mean. A score is the best
     linear prediction from all squares, back from the axes and cut to 0..1; records in clusters do not count many times
     there, as they do in votes. A survey whose scores are all 0 takes the mean of the training surveys.
@@ -75,7 +75,7 @@ class Kriging(Classical):
         decode = (axes / scale[:, None]).T
         values = np.concatenate([each.on(scale[:, None] * axes) for each in observed])
         seen = Observations(points, values, number, kind, weight)
-        covariances = estimate(seen, np.sort(o.ranges_m).astype(float), o.square_m, o.seed)
+        covariances = estimate(seen, np.sort(o.ranges_m).astype(float), o.square_m, seed=o.seed)
         field = Field(seen, covariances, o.neighbours)
         used = int(covariances.varying.sum())
         self.facts = {"squares": len(points), "components": len(covariances.groups), "components_used": used}

@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import nnls
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from glc import geo
 
@@ -20,6 +21,8 @@ _BINS = 10
 """Of distance."""
 _CENTRES = 1_000
 """Places, at most, whose pairs with all others give the covariances."""
+_PAIRS = 5_000_000
+"""Of places, at most: fewer of many places are looked at."""
 _TRUSTED = 20_000
 """Pairs in a bin of distance from which more make it no surer."""
 _LEAST = 1e-3
@@ -71,16 +74,23 @@ class Covariances:
             yield int(group), np.flatnonzero(self.groups == group)
 
 
-def estimate(seen: Observations, ranges_m: Floats, nearest_m: float, seed: int = 0) -> Covariances:
+def estimate(
+    seen: Observations,
+    ranges_m: Floats,
+    nearest_m: float,
+    groups: NDArray[np.int64] | None = None,
+    seed: int = 0,
+) -> Covariances:
     """Covariances from the mean products of pairs of places by distance, by non-negative least squares.
 
-    Fields of similar variance share them, in `_GROUPS` groups of which each is a little larger than the one before.
+    groups : (r,) group 0, 1, ... of each field, which share a covariance; None: fields of similar variance do, in
+        `_GROUPS` groups of which each is a little larger than the one before
     What is seen at one place never meets itself, so that noise makes nothing of the covariance; it is what the squares
     of the values are above that, times their number.
 
     nearest_m : metres; pairs that are nearer share a bin of distance
     """
-    groups = _groups(seen.values.shape[1])
+    groups = _groups(seen.values.shape[1]) if groups is None else groups
     member = np.equal.outer(groups, np.arange(groups[-1] + 1)) / np.bincount(groups)
     design, products = [], []
     for waves, product, trust in _by_distance(seen, ranges_m, nearest_m, seed):
@@ -107,8 +117,9 @@ def _by_distance(
 ) -> Iterator[tuple[Floats, Floats, float]]:
     """For each bin of distance: mean exp(-d / range) (l,), mean product of each field (r,), and how far to trust it."""
     drawn = np.arange(len(seen.points))
-    if len(drawn) > _CENTRES:
-        drawn = np.sort(np.random.default_rng(seed).choice(drawn, _CENTRES, replace=False))
+    centres = min(_CENTRES, max(_PAIRS // len(drawn), 1))
+    if len(drawn) > centres:
+        drawn = np.sort(np.random.default_rng(seed).choice(drawn, centres, replace=False))
     edges = np.concatenate([[0], np.geomspace(nearest_m, 2 * max(ranges_m.max(), nearest_m), _BINS)])
     reach = float(geo.chord(edges[-1]))
     near = cKDTree(seen.points[drawn]).sparse_distance_matrix(cKDTree(seen.points), reach, output_type="coo_matrix")
@@ -175,7 +186,7 @@ class Field:
 
     def _waves(self, points: Floats, others: Floats) -> Floats:
         """exp(-d / range) (l, n, k) between two sets of points on the unit sphere."""
-        away = geo.arc(np.sqrt(np.maximum(2 - 2 * points @ others.T, 0)))
+        away = geo.arc(cdist(points, others))
         return np.exp(-away / self.covariances.ranges_m[:, None, None])
 
 
