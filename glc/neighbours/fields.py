@@ -21,8 +21,8 @@ _BINS = 10
 """Of distance."""
 _CENTRES = 1_000
 """Places, at most, whose pairs with all others give the covariances."""
-_PAIRS = 5_000_000
-"""Of places, at most: fewer of many places are looked at."""
+_PAIRS = 15_000_000
+"""Of places, at most: of very many places fewer are such centres."""
 _TRUSTED = 20_000
 """Pairs in a bin of distance from which more make it no surer."""
 _LEAST = 1e-3
@@ -121,10 +121,9 @@ def _by_distance(
     if len(drawn) > centres:
         drawn = np.sort(np.random.default_rng(seed).choice(drawn, centres, replace=False))
     edges = np.concatenate([[0], np.geomspace(nearest_m, 2 * max(ranges_m.max(), nearest_m), _BINS)])
-    reach = float(geo.chord(edges[-1]))
-    near = cKDTree(seen.points[drawn]).sparse_distance_matrix(cKDTree(seen.points), reach, output_type="coo_matrix")
-    others = drawn[near.row] != near.col
-    row, column, away = near.row[others], near.col[others], geo.arc(near.data[others])
+    away = geo.arc(cdist(seen.points[drawn], seen.points))
+    row, column = np.nonzero((away <= edges[-1]) & (drawn[:, None] != np.arange(len(seen.points))))
+    away = away[row, column]
     pairs = seen.weight[drawn[row]] * seen.weight[column]
     bins = np.minimum(np.searchsorted(edges, away, side="right") - 1, _BINS - 1)
     for number in np.unique(bins):

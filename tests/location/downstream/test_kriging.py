@@ -116,6 +116,15 @@ def test_classes_are_shares_and_places_without_one_tell_nothing():
     assert got["v"].values[1] > 4
 
 
+def test_shares_are_never_negative():
+    """Kriged indicators are, where a place hides others behind it."""
+    places, query = draw(200, 9), draw(100, 10)
+    label = np.array(["a", "b", "c"], object)[np.digitize(places[0], [10, 20])]
+    got = kriging.fit_predict(places, {"c": label}, query)["c"].values
+    assert got.min() == 0
+    np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-6)
+
+
 def test_it_crosses_the_date_line():
     lon = np.array([-179.0, 179.0, 170.0, -170.0, 0.0, 1.0] * 4)
     lat = np.repeat([0.0, 1.0, 2.0, 3.0], 6)
