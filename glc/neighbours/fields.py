@@ -74,23 +74,16 @@ class Covariances:
             yield int(group), np.flatnonzero(self.groups == group)
 
 
-def estimate(
-    seen: Observations,
-    ranges_m: Floats,
-    nearest_m: float,
-    groups: NDArray[np.int64] | None = None,
-    seed: int = 0,
-) -> Covariances:
+def estimate(seen: Observations, ranges_m: Floats, nearest_m: float, seed: int = 0) -> Covariances:
     """Covariances from the mean products of pairs of places by distance, by non-negative least squares.
 
-    groups : (r,) group 0, 1, ... of each field, which share a covariance; None: fields of similar variance do, in
-        `_GROUPS` groups of which each is a little larger than the one before
+    Fields of similar variance share them, in `_GROUPS` groups of which each is a little larger than the one before.
     What is seen at one place never meets itself, so that noise makes nothing of the covariance; it is what the squares
     of the values are above that, times their number.
 
     nearest_m : metres; pairs that are nearer share a bin of distance
     """
-    groups = _groups(seen.values.shape[1]) if groups is None else groups
+    groups = _groups(seen.values.shape[1])
     member = np.equal.outer(groups, np.arange(groups[-1] + 1)) / np.bincount(groups)
     design, products = [], []
     for waves, product, trust in _by_distance(seen, ranges_m, nearest_m, seed):

@@ -1,30 +1,51 @@
-"""Kriging: the best linear prediction from labelled places alone, the geostatistician's own reference.
+"""Ordinary kriging: the best linear prediction from labelled places alone, the geostatistician's own reference.
 
-What places have in common falls with their distance as a sum of exponentials, whose ranges go from the distance of
-neighbours to the width of the region. One covariance serves all targets that are known at the same places (Bourgault
-and Marcotte 1991), each divided by its standard deviation. Classes are kriged by their indicators (Journel 1983).
-`glc.neighbours.fields` fits and solves.
+What places have in common is taken to fall exponentially with their distance. One variogram serves all targets that are
+known at the same places, the mean of theirs (Bourgault and Marcotte 1991), so that each place to predict is solved for
+once (Cressie 1993, section 3.2). Classes are kriged by their indicators (Journel 1983). Distances are chords in
+kilometres, which keeps an exponential covariance valid on the sphere.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
+import torch
+from scipy.optimize import curve_fit
 from scipy.spatial import cKDTree
 
 from glc import geo
 from glc.location.downstream.heads import Prediction, known_classes
-from glc.neighbours.fields import Field, Observations, estimate
+from glc.progress import tqdm
 
-NEIGHBOURS = 1_500
-"""Labelled places, at most, that a prediction is made of: the nearest to its region."""
-_RANGES = 5
-"""Of the covariance."""
+NEAR = 200
+"""Nearest labelled places that a prediction is made of."""
+SPREAD = 100
+"""Further ones, drawn at random from all, which tell of what lies beyond: inside a wide gap all near ones may be on one
+side."""
+_LEAST_NUGGET = 0.02  # keeps the equations solvable in float32, also of two places at one point
+_ANCHORS = 4_000
+_BATCH = 128
+_EARTH_KM = geo.EARTH_RADIUS_M / 1000
 
 
-def fit_predict(places, targets, query, neighbours=NEIGHBOURS, seed=0):
-    """Krige values, and indicators of classes, from the nearest places.
+@dataclass(frozen=True)
+class Variogram:
+    """Half the mean square difference of two places h km apart: ``nugget + sill (1 - exp(-h / range_km))``."""
+
+    nugget: float
+    sill: float
+    range_km: float
+
+    def __call__(self, km):
+        return self.nugget + self.sill * (1 - np.exp(-np.asarray(km) / self.range_km))
+
+
+def fit_predict(places, targets, query, near=NEAR, spread=SPREAD, seed=0, progress=True):
+    """Krige values, and indicators of classes, from the `near` nearest places and `spread` others.
 
     places, query : (lon, lat), arrays of degrees
     targets : name -> (n,) values, or labels with None where missing: such a place tells nothing of that target
-    seed : of the places whose pairs with others the covariance is fitted to
+    seed : of the other places, and of the pairs that the variogram is fitted to
     returns : name -> `glc.location.downstream.heads.Prediction`
     """
     points, at = geo.unit_sphere(*places), geo.unit_sphere(*query)
@@ -35,46 +56,102 @@ def fit_predict(places, targets, query, neighbours=NEIGHBOURS, seed=0):
         groups.setdefault(rows.tobytes(), (rows, []))[1].append(name)
     predictions = {}
     for rows, names in groups.values():
-        columns, classes = _columns({name: targets[name][rows] for name in names})
-        kriged = _krige(points[rows], columns, at, neighbours, seed)
-        predictions |= {name: _prediction(kriged[name], classes[name]) for name in names}
+        truth = {name: targets[name][rows] for name in names}
+        model = variogram(points[rows], list(truth.values()), seed)
+        values, classes = _columns(truth)
+        kriged = _krige(points[rows], values, at, model, near, spread, seed, progress)
+        start = 0
+        for name in names:
+            width = 1 if classes[name] is None else len(classes[name])
+            predictions[name] = _prediction(kriged[:, start : start + width], classes[name])
+            start += width
     return {name: predictions[name] for name in targets}
 
 
+def variogram(points, targets, seed=0):
+    """The Variogram of all `targets` together, each divided by its own variance.
+
+    points : (n, 3) on the unit sphere; targets : arrays (n,) of values, or of labels, which differ by 1 or agree
+    Fitted to pairs of places that are neighbours of rank 1, 3, 7, 15, ...: as many near ones as far ones.
+    """
+    rng = np.random.default_rng(seed)
+    anchors = rng.choice(len(points), min(_ANCHORS, len(points)), replace=False)
+    ranks = 2 ** np.arange(1, max(int(np.log2(len(points))), 1) + 1)
+    ranks = ranks[ranks <= max(len(points) // 4, 2)]  # the variogram of a finite region bends where its far ends meet
+    km, other = cKDTree(points).query(points[anchors], list(ranks))
+    inside = np.isfinite(km)  # of a single place there is no other
+    km, other, anchors = km[inside] * _EARTH_KM, other[inside], np.repeat(anchors, len(ranks))[inside.ravel()]
+    half = np.zeros(len(km))
+    for target in targets:
+        if target.dtype == object:
+            differ = (target[anchors] != target[other]).astype(float)
+            # half the square distance of two one-hot vectors is 1 where they differ; its variance 1 - sum of shares²
+            share = np.unique(target.astype(str), return_counts=True)[1] / len(target)
+            half += differ / max(1 - np.square(share).sum(), 1e-12)
+        else:
+            target = target.astype(np.float64)
+            half += np.square(target[anchors] - target[other]) / 2 / max(target.var(), 1e-12)
+    return _fit(km, half / len(targets))
+
+
+def _fit(km, half):
+    if len(km) < 8 or np.ptp(km) == 0 or not half.any():
+        return Variogram(_LEAST_NUGGET, 1.0, max(float(np.median(km)) if len(km) else 1.0, 1e-3))
+    order = np.argsort(km)
+    parts = [part for part in np.array_split(order, min(30, len(km) // 4)) if len(part)]
+    h, gamma = (np.array([values[part].mean() for part in parts]) for values in (km, half))
+
+    def curve(h, nugget, sill, log_range):
+        return nugget + sill * (1 - np.exp(-h / np.exp(log_range)))
+
+    low, high = np.log(max(h[0], 1e-3)), np.log(max(10 * h[-1], 1e-2))
+    top = max(gamma.max(), 1e-6)
+    start = (0.1 * top, top, np.clip(np.log(max(np.median(h), 1e-3)), low, high))
+    fitted = curve_fit(curve, h, gamma, start, bounds=([0, 1e-6, low - 1e-6], [2 * top, 20 * top, high]))[0]
+    return Variogram(float(fitted[0]), float(fitted[1]), float(np.exp(fitted[2])))
+
+
 def _columns(targets):
-    """Name -> values (n, 1), or one-hot classes (n, classes); and name -> classes, None of values."""
-    columns, classes = {}, {}
+    """Values and one-hot classes side by side, (n, columns) float32; name -> classes, None of values."""
+    parts, classes = [], {}
     for name, target in targets.items():
         if target.dtype == object:
             classes[name], codes = known_classes(target)
-            columns[name] = np.eye(len(classes[name]))[codes]
+            parts.append(np.eye(len(classes[name]), dtype=np.float32)[codes])
         else:
             classes[name] = None
-            columns[name] = target.astype(np.float64)[:, None]
-    return columns, classes
+            parts.append(target.astype(np.float32)[:, None])
+    return np.hstack(parts), classes
 
 
-def _krige(points, columns, at, neighbours, seed):
-    """Name -> predictions (m, columns) at `at` (m, 3) of columns (n, columns) known at `points` (n, 3)."""
-    names = list(columns)
-    means = {name: columns[name].mean(axis=0) for name in names}
-    spread = {name: np.sqrt(np.square(columns[name] - means[name]).sum(axis=1).mean()) or 1.0 for name in names}
-    values = np.hstack([(columns[name] - means[name]) / spread[name] for name in names])
-    every = len(points)
-    seen = Observations(points, values, np.ones(every), np.zeros(every, np.int64), np.ones(every))
-    ranges_m = _ranges(points)
-    covariances = estimate(seen, ranges_m, ranges_m[0], np.zeros(values.shape[1], np.int64), seed)
-    kriged = Field(seen, covariances, neighbours).at(at)
-    parts = np.split(kriged, np.cumsum([columns[name].shape[1] for name in names])[:-1], axis=1)
-    return {name: part * spread[name] + means[name] for name, part in zip(names, parts, strict=True)}
+def _krige(points, values, at, model, near, spread, seed, progress):
+    """(m, columns) float32 at `at` (m, 3); the weights of a place sum to 1."""
+    near, rng = min(near, len(points)), np.random.default_rng(seed)
+    beyond = rng.choice(len(points), min(spread, len(points) - near), replace=False)
+    tree, nugget = cKDTree(points), max(model.nugget / model.sill, _LEAST_NUGGET)
+    mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centred = torch.from_numpy(values - mean)
+    out = np.empty((len(at), values.shape[1]), np.float32)
 
+    def likeness(a, b):
+        return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").div_(-model.range_km).exp_()
 
-def _ranges(points):
-    """Metres, ascending: from the distance of neighbours to a quarter of the extent."""
-    apart = geo.arc(cKDTree(points).query(points, [min(2, len(points))])[0].ravel())
-    spacing = float(np.median(apart[apart > 0])) if (apart > 0).any() else 1.0
-    extent = float(geo.arc(min(np.linalg.norm(np.ptp(points, axis=0)), 2.0)))
-    return np.geomspace(spacing, max(extent / 4, 2 * spacing), _RANGES)
+    for start in tqdm(range(0, len(at), _BATCH), "kriging", leave=False, disable=not progress, unit="batch"):
+        asked = at[start : start + _BATCH]
+        used = tree.query(asked, range(1, near + 1))[1]
+        used = np.hstack([used, np.broadcast_to(beyond, (len(asked), len(beyond)))])
+        # seen from the place that is asked for, float32 tells metres apart nearby; from the Earth's centre it does not
+        known = torch.from_numpy(((points[used] - asked[:, None]) * _EARTH_KM).astype(np.float32))
+        covariance, beside = likeness(known, known), likeness(known, torch.zeros(len(asked), 1, 3))
+        covariance.diagonal(dim1=1, dim2=2).copy_(torch.full(used.shape, 1 + nugget))
+        solved = torch.cholesky_solve(
+            torch.cat([beside, torch.ones_like(beside)], 2), torch.linalg.cholesky(covariance)
+        )
+        weights, ones = solved.split(1, 2)
+        # the multiplier of Lagrange: weights that sum to 1 (Cressie 1993, equation 3.2.12)
+        weights = weights + ones * (1 - weights.sum(1, keepdim=True)) / ones.sum(1, keepdim=True)
+        out[start : start + _BATCH] = torch.bmm(weights.transpose(1, 2), centred[used])[:, 0].numpy()
+    return out + mean
 
 
 def _prediction(kriged, classes):

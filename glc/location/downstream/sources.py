@@ -7,8 +7,6 @@ from glc.config import NONE, Choice, Member, NotNegative, require, section
 from glc.errors import ConfigError
 from glc.location.downstream.problems import Target
 
-KRIGING_VERSION = 2
-"""Of the predictions by kriging: finished ones of another version are made again."""
 PLACES_ALONE = ("nearest", "inverse-distance", "kriging")
 """Kinds of sources that labelled places tell by themselves: no features, and no head to learn from them."""
 SOURCES = (*PLACES_ALONE, "features", "raster", "encoder")

@@ -16,7 +16,7 @@ from glc import config, registry, storage
 from glc.config import Head
 from glc.errors import ConfigError
 from glc.location.downstream import problems
-from glc.location.downstream.sources import ALL, KRIGING_VERSION, Source, compared_with, rows
+from glc.location.downstream.sources import ALL, Source, compared_with, rows
 from glc.tasks.base import GlcTask, ProductTask, Published
 from glc.tasks.location.globe import NAMES, VirtualGlobe, name_of, virtual_part
 from glc.tasks.parameters import ChoiceParameter, PathParameter, SectionParameter
@@ -146,9 +146,7 @@ class DownstreamScores(LabelledTask):
         if choice.name != "none":
             options = repr(config.options(registry.locations.get(choice.name), choice, "features"))
         files = sorted([target, storage.file_digest(path)] for target, path in self.paths.items())
-        # what else describes places need not be looked at again where kriging changes
-        kriged = [KRIGING_VERSION] if self.source.kind == "kriging" else []
-        return [super().content(), options, files, *kriged]
+        return [super().content(), options, files]
 
     def raw_files(self) -> list[Facts]:
         return [*super().raw_files(), *map(storage.raw_file, sorted(set(self.paths.values())))]

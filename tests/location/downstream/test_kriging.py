@@ -1,4 +1,4 @@
-"""Kriging against scikit-learn's Gaussian process and against the plain equations."""
+"""Kriging against scikit-learn's Gaussian process, against the plain equations, and its variogram on a known field."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 
 from glc import geo
-from glc.location.downstream import kriging, nearest
-from glc.neighbours.fields import Covariances
+from glc.location.downstream import kriging
 
 KM = geo.EARTH_RADIUS_M / 1000
 
@@ -20,13 +19,6 @@ def draw(n, seed, west=0, width=30):
 
 def chords(a, b):
     return cdist(geo.unit_sphere(*a), geo.unit_sphere(*b)) * KM
-
-
-def arcs(a, b):
-    """Great-circle kilometres, by the haversine formula."""
-    lon, lat = (np.radians(np.subtract.outer(x, y)) for x, y in zip(a, b, strict=True))
-    cosines = np.cos(np.radians(a[1]))[:, None] * np.cos(np.radians(b[1]))
-    return 2 * KM * np.arcsin(np.sqrt(np.sin(lat / 2) ** 2 + cosines * np.sin(lon / 2) ** 2))
 
 
 def fields(places, range_km, nugget, seeds):
@@ -41,109 +33,87 @@ def field(places, range_km, nugget):
     return next(fields(places, range_km, nugget, [0]))
 
 
-def known(monkeypatch, range_km, nugget):
-    """All fields have this covariance."""
+def test_the_variogram_of_a_field_with_a_known_one_is_found():
+    places = draw(3000, 0, width=60)
+    found = [kriging.variogram(geo.unit_sphere(*places), [value]) for value in fields(places, 400, 0.2, range(4))]
+    total = np.mean([one.nugget + one.sill for one in found])
+    assert np.mean([one.nugget for one in found]) / total == pytest.approx(0.2 / 1.2, abs=0.05)
+    # the slope at the origin tells; range and sill of a region not much wider than the range go together
+    assert np.mean([one.sill / one.range_km for one in found]) / total == pytest.approx(1 / 400 / 1.2, rel=0.25)
+    assert found[0](0.0) == found[0].nugget
 
-    def covariances(seen, ranges_m, nearest_m, groups, seed):
-        return Covariances(groups, np.array([range_km * 1000]), np.array([[1.0]]), np.array([[nugget]]))
 
-    monkeypatch.setattr(kriging, "estimate", covariances)
+def test_targets_count_alike_in_the_variogram():
+    places = draw(300, 0)
+    points, value = geo.unit_sphere(*places), field(places, 500, 0.1)
+    alone, both = (kriging.variogram(points, targets) for targets in ([value], [value, 10 * value + 3]))
+    km = np.array([0.0, 100.0, 1000.0])
+    np.testing.assert_allclose(both(km), alone(km), rtol=1e-3)
 
 
 @pytest.mark.parametrize("degrees", [30, 0.01])
-def test_it_is_simple_kriging_by_the_plain_equations(monkeypatch, degrees):
-    """Also of places some metres apart, where cosines of angles would drown in rounding."""
+def test_it_is_ordinary_kriging_by_the_plain_equations(monkeypatch, degrees):
+    """Also of places some metres apart, where chords from the Earth's centre would drown in float32."""
     scale = degrees / 30
     places, query = ([scale * x for x in draw(60, seed)] for seed in (1, 2))
     query = [x[:9] for x in query]
     value = field(places, 500 * scale, 0.1) + 7
-    known(monkeypatch, 500 * scale, 0.1)
-    got = kriging.fit_predict(places, {"v": value}, query)["v"].values
-    covariance, right = (np.exp(-arcs(places, other) / (500 * scale)) for other in (places, query))
-    weights = np.linalg.solve(covariance + 0.1 * np.eye(60), right)
-    np.testing.assert_allclose(got, value.mean() + weights.T @ (value - value.mean()), atol=1e-4)
+    model = kriging.Variogram(0.1, 1.0, 500.0 * scale)
+    monkeypatch.setattr(kriging, "variogram", lambda *_: model)
+    found = kriging.fit_predict(places, {"v": value}, query, near=60, spread=0)["v"].values
+    system = np.ones((61, 61))
+    system[:60, :60] = np.exp(-chords(places, places) / model.range_km) + 0.1 * np.eye(60)
+    system[60, 60] = 0
+    right = np.vstack([np.exp(-chords(places, query) / model.range_km), np.ones((1, 9))])
+    weights = np.linalg.solve(system, right)[:60]
+    np.testing.assert_allclose(weights.sum(axis=0), 1)
+    np.testing.assert_allclose(found, weights.T @ value, atol=1e-4)
 
 
-def test_it_is_near_scikit_learns_process(monkeypatch):
+def test_far_from_all_places_it_is_nearly_the_mean_and_near_scikit_learns_process(monkeypatch):
     places, query = draw(80, 3), draw(20, 4)
     value = field(places, 300, 0.05)
-    known(monkeypatch, 300, 0.05)
-    got = kriging.fit_predict(places, {"v": value}, query)["v"].values
+    monkeypatch.setattr(kriging, "variogram", lambda *_: kriging.Variogram(0.05, 1.0, 300.0))
+    found = kriging.fit_predict(places, {"v": value}, query, near=40, spread=40)["v"].values
     process = GaussianProcessRegressor(Matern(300, nu=0.5), alpha=0.05, optimizer=None)
     process.fit(geo.unit_sphere(*places) * KM, value - value.mean())
     theirs = process.predict(geo.unit_sphere(*query) * KM) + value.mean()
-    np.testing.assert_allclose(got, theirs, atol=0.01)  # theirs are chords
-
-
-def test_a_field_is_predicted_better_than_by_its_nearest_places():
-    places, query = draw(800, 5), draw(200, 6)
-    both = tuple(np.concatenate(pair) for pair in zip(places, query, strict=True))
-    value = field(both, 400, 0.5)
-    got = kriging.fit_predict(places, {"v": value[:800]}, query)["v"].values
-    near = nearest.fit_predict(places, {"v": value[:800]}, query, k=5)["v"].values
-    known_best = 1 - np.mean((got - value[800:]) ** 2) / value[800:].var()
-    assert known_best > 1 - np.mean((near - value[800:]) ** 2) / value[800:].var()
-    assert known_best > 0.3
-
-
-def test_targets_count_alike():
-    places, query = draw(300, 0), draw(20, 1)
-    value, other = fields(places, 500, 0.1, [0, 1])
-    alone = kriging.fit_predict(places, {"v": value, "w": other}, query)
-    both = kriging.fit_predict(places, {"v": 10 * value + 3, "w": other}, query)
-    np.testing.assert_allclose(both["v"].values, 10 * alone["v"].values + 3, rtol=1e-6)
-    np.testing.assert_allclose(both["w"].values, alone["w"].values, rtol=1e-6)
-
-
-def test_of_many_places_the_nearest_are_taken():
-    places, query = draw(400, 7), draw(50, 8)
-    value = field(places, 400, 0.1)
-    every, some = (
-        kriging.fit_predict(places, {"v": value}, query, neighbours=count)["v"].values for count in (400, 80)
-    )
-    assert 0 < np.abs(every - some).mean() < 0.1
+    # simple kriging takes the plain mean for known, the only difference
+    np.testing.assert_allclose(found, theirs, atol=0.1)
+    assert np.corrcoef(found, theirs)[0, 1] > 0.99
 
 
 def test_classes_are_shares_and_places_without_one_tell_nothing():
     places = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0] * 8), np.repeat(np.arange(8.0), 6)
     label = np.where(places[0] < 3, "a", "b").astype(object)
     label[places[0] == 0] = None
-    got = kriging.fit_predict(places, {"c": label, "v": places[0]}, ([0.1, 4.9], [3.5, 3.5]))
-    assert got["c"].best.tolist() == ["a", "b"]
-    np.testing.assert_allclose(got["c"].values.sum(axis=1), 1, rtol=1e-6)
-    assert got["c"].values.min() >= 0
-    assert list(got) == ["c", "v"]
-    assert got["v"].values[1] > 4
-
-
-def test_shares_are_never_negative():
-    """Kriged indicators are, where a place hides others behind it."""
-    places, query = draw(200, 9), draw(100, 10)
-    label = np.array(["a", "b", "c"], object)[np.digitize(places[0], [10, 20])]
-    got = kriging.fit_predict(places, {"c": label}, query)["c"].values
-    assert got.min() == 0
-    np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-6)
+    found = kriging.fit_predict(places, {"c": label, "v": places[0]}, ([0.1, 4.9], [3.5, 3.5]))
+    assert found["c"].best.tolist() == ["a", "b"]
+    np.testing.assert_allclose(found["c"].values.sum(axis=1), 1, rtol=1e-6)
+    assert found["c"].values.min() >= 0
+    assert list(found) == ["c", "v"]
+    assert found["v"].values[1] > 4
 
 
 def test_it_crosses_the_date_line():
     lon = np.array([-179.0, 179.0, 170.0, -170.0, 0.0, 1.0] * 4)
     lat = np.repeat([0.0, 1.0, 2.0, 3.0], 6)
     value = np.where(np.abs(lon) > 90, 5.0, -5.0)
-    got = kriging.fit_predict((lon, lat), {"v": value}, ([180.0, 0.5], [1.5, 1.5]))["v"].values
-    np.testing.assert_allclose(got, [5, -5], atol=1)
+    found = kriging.fit_predict((lon, lat), {"v": value}, ([180.0, 0.5], [1.5, 1.5]))["v"].values
+    np.testing.assert_allclose(found, [5, -5], atol=1)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_few_places_and_constant_targets_are_no_trouble(n):
     places = np.arange(float(n)), np.zeros(n)
     one = np.array(["x"] * n, object)
-    got = kriging.fit_predict(places, {"v": np.full(n, 3.0), "c": one}, ([50.0], [50.0]))
-    assert got["v"].values == pytest.approx([3.0])
-    assert got["c"].best.tolist() == ["x"]
+    found = kriging.fit_predict(places, {"v": np.full(n, 3.0), "c": one}, ([50.0], [50.0]))
+    assert found["v"].values == pytest.approx([3.0])
+    assert found["c"].best.tolist() == ["x"]
 
 
 def test_places_at_one_point_are_solved_for():
     lon = np.repeat([1.0, 2.0, 3.0, 4.0], 5)
-    got = kriging.fit_predict((lon, 0 * lon), {"v": lon}, (np.array([1.0, 4.0]), np.zeros(2)))["v"].values
-    assert np.isfinite(got).all()
-    assert got[1] - got[0] > 2
+    found = kriging.fit_predict((lon, 0 * lon), {"v": lon}, (np.array([1.0, 4.0]), np.zeros(2)))["v"].values
+    assert np.isfinite(found).all()
+    assert found[1] - found[0] > 2
