@@ -130,7 +130,7 @@ def _by_distance(
 
 
 class Field:
-    """Fields known at places with noise, predicted anywhere by simple kriging (Cressie 1993, section 3.4.5).
+    """Fields known at places with noise, predicted anywhere by simple kriging (Rasmussen and Williams 2006, eq. 2.25).
 
     Of more than `neighbours` observations a place is predicted from so many: those nearest to the middle of its region.
     """
