@@ -92,7 +92,7 @@ def expanded(*words: str) -> str:
 def of_glc(name: str, words: list[str]) -> str:
     """Why `glc name words` cannot be run: an unknown command, option, value or experiment.
 
-    An experiment in capitals is a folder of the reader's, one that ends with .toml is the reader's own.
+    An experiment in capitals is a folder of the reader's.
     """
     known = typer.main.get_command(app).commands
     if name not in known:
@@ -108,12 +108,7 @@ def of_glc(name: str, words: list[str]) -> str:
     except TyperException as error:
         return f"glc {name}: {error.format_message()}"
     experiment = arguments.get("experiment", "")
-    if (
-        experiment
-        and not experiment.endswith(".toml")
-        and not experiment.isupper()
-        and (fault := of_experiment(experiment))
-    ):
+    if experiment and not is_own(experiment) and not experiment.isupper() and (fault := of_experiment(experiment)):
         return fault
     return of_luigi(["--module", "glc.tasks", "Submission", *luigis]) if luigis else ""
 
@@ -139,8 +134,12 @@ def of_luigi(words: list[str]) -> str:
     except (TaskClassException, GlcError, ValueError) as error:
         return f"luigi: {error}"
     experiment = given.get("experiment")
-    own = not experiment or experiment.endswith(".toml")  # a reader's own file does not exist here
-    return "" if own else of_experiment(experiment)
+    return "" if not experiment or is_own(experiment) else of_experiment(experiment)
+
+
+def is_own(experiment: str) -> bool:
+    """Whether it is the reader's own TOML, with changes or without: such a file does not exist here."""
+    return experiment.partition("+")[0].endswith(".toml")
 
 
 def of_module(name: str, words: list[str]) -> str:
