@@ -19,7 +19,7 @@ from glc.surveys import SurveyData
 _THIN = (3.0, 100.0)
 """Surveys, and presence-only records, of which a square has half of its weight when axes and covariances are found."""
 _POWER = 0.5
-"""Species are divided by their standard deviation to this power: rare ones count for more, but for less than common."""
+"""Species are divided by their standard deviation to this power, so that the axes also describe rare ones."""
 _ROWS = 512
 
 
@@ -29,7 +29,7 @@ class Kriging(Classical):
 
     Surveys are pooled in squares. A square of presence-absence surveys observes the probability of every species, with
     noise that falls as 1 / surveys; a square of presence-only records observes their shares of the records times the
-    mean number of species in a survey, with noise that falls as 1 / records, and with a mean of its own, because some
+    mean number of species in a survey, with noise that falls as 1 / records, and with another mean, because some
     species are recorded more readily than others. Both are projected on the leading axes of composition, and each axis
     is a Gaussian field with the covariance
 

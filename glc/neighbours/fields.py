@@ -24,7 +24,7 @@ _CENTRES = 1_000
 _PAIRS = 15_000_000
 """Of places, at most: of very many places fewer are such centres."""
 _TRUSTED = 20_000
-"""Pairs in a bin of distance from which more make it no surer."""
+"""Pairs in a bin of distance beyond which more do not make its mean surer."""
 _LEAST = 1e-3
 """Noise, at least, as a share of the variance."""
 _ROUNDING = 1e-6
@@ -132,7 +132,8 @@ def _by_distance(
 class Field:
     """Fields known at places with noise, predicted anywhere by simple kriging (Rasmussen and Williams 2006, eq. 2.25).
 
-    Of more than `neighbours` observations a place is predicted from so many: those nearest to the middle of its region.
+    Where there are more than `neighbours` observations, a place is predicted from the `neighbours` that are nearest to
+    the middle of its region.
     """
 
     def __init__(self, seen: Observations, covariances: Covariances, neighbours: int) -> None:
