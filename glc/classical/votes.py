@@ -74,6 +74,11 @@ class Votes(Classical):
             return ""
         return "model.po_weight: found 0, which leaves presence-only records out; write NAME+model.po_weight=1"
 
+    def record_weights(self, data: SurveyData, fold: int | None) -> np.ndarray:
+        """Weights (m,) float32 of a presence-only record of each species, from the surveys that `fold` may see."""
+        bias = self._presence_only(data)[1]
+        return np.ones(len(data.species), np.float32) if bias is None else bias.weights(fold)
+
     def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
         train = data.train(fold)
         sources = [self._source(data, train, 1.0)]

@@ -9,9 +9,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from glc import geo
+from glc.classical import kriging
 from glc.classical.kriging import Kriging
+from glc.classical.votes import Votes
 from glc.neighbours import fields
-from glc.neighbours.fields import Observations, estimate
+from glc.neighbours.fields import Covariances, Observations, Values, estimate
 from tests.helpers import records_alone, survey_data
 from tests.neighbours.test_fields import plain
 
@@ -33,7 +35,7 @@ def clustered(**numbers):
     return dataclasses.replace(data, label_matrix=sparse.csr_matrix(labels))
 
 
-def brute_scores(data, fold, queries, square_m):
+def brute_scores(data, fold, queries, square_m, weights=1.0, known=estimate):
     """Kriging of the species themselves, which share one covariance: squares by loops, equations by a solver."""
     labels = data.label_matrix.toarray().astype(float)
     train, po = data.train(fold), data.presence_only
@@ -46,21 +48,22 @@ def brute_scores(data, fold, queries, square_m):
         for square in np.unique(squares):
             own = rows[squares == square]
             middle = geo.unit_sphere(data.places["lon"].iloc[own], data.places["lat"].iloc[own]).mean(axis=0)
-            counts = labels[own].sum(axis=0)
+            counts = labels[own].sum(axis=0) * (weights if source else 1)
             points.append(middle / np.linalg.norm(middle))
             number.append(counts.sum() if source else len(own))
             shares.append(counts / number[-1] * (mean.sum() if source else 1))
             kind.append(source)
-        weights = np.array(number[first:])[:, None]
-        own_mean = (np.array(shares[first:]) * weights).sum(axis=0) / weights.sum()
+        many = np.array(number[first:])[:, None]
+        own_mean = (np.array(shares[first:]) * many).sum(axis=0) / many.sum()
         shares[first:] = list(np.array(shares[first:]) - own_mean)
     scale = (mean * (1 - mean) + 0.5 / len(train)) ** -0.25
     number, kind = np.array(number, float), np.array(kind)
     weight = number / (number + np.where(kind, 100, 3))
-    seen = Observations(np.array(points), np.array(shares) * scale, number, kind, weight)
+    values = Values.of(np.array(shares) * scale)
+    seen = Observations(np.array(points), values, np.zeros(len(scale), int), number, kind, weight)
     # all axes are one group: what they share is the mean over orthonormal axes, whichever these are
     ranges = np.sort(Kriging.Options().ranges_m).astype(float)
-    covariances = estimate(seen, ranges, square_m)
+    covariances = known(seen, ranges, square_m)
     asked = geo.unit_sphere(data.places["lon"].iloc[queries], data.places["lat"].iloc[queries])
     return np.clip(mean + plain(seen, covariances, asked, np.arange(len(number))) / scale, 0, 1)
 
@@ -70,10 +73,35 @@ def test_scores_are_those_of_kriging_the_species_themselves_where_all_axes_share
     monkeypatch.setattr(fields, "_GROUPS", 1)
     data = clustered(n_train=240, n_po=300, n_test=30, seed=1)
     queries = data.test if fold is None else data.valid(fold)
-    got = model(components=20).scores(data, fold, queries).toarray()
+    got = model(components=20, po_bias="ignored").scores(data, fold, queries).toarray()
     wanted = brute_scores(data, fold, queries, 15_000)
     assert np.ptp(wanted, axis=0).max() > 0.01
     assert_allclose(got, wanted, atol=2e-4)
+
+
+def known(seen, ranges_m, nearest_m, seed=0):
+    """One covariance for all fields."""
+    count = seen.groups.max() + 1
+    sills, noise = np.tile([0.1, 0.2, 0.3], (count, 1)), np.tile([1.0, 40.0], (count, 1))
+    return Covariances(seen.groups, ranges_m, sills, noise)
+
+
+@pytest.mark.parametrize("components", [1, 6, 20])
+def test_what_the_axes_leave_of_each_species_is_kriged_too(components, monkeypatch):
+    """With one covariance for all, scores are those of the species themselves, however few axes there are."""
+    monkeypatch.setattr(kriging, "estimate", known)
+    data = clustered(n_train=240, n_po=300, n_test=30, seed=1)
+    fitted = model(components=components)
+    monkeypatch.setattr(Votes, "record_weights", lambda self, data, fold: WEIGHTS if fold == 1 else 1 / 0)
+    got = fitted.scores(data, 1, data.valid(1)).toarray()
+    wanted = brute_scores(data, 1, data.valid(1), 15_000, weights=WEIGHTS, known=known)
+    assert np.ptp(wanted, axis=0).max() > 0.01
+    assert_allclose(got, wanted, atol=2e-4)
+    assert fitted.facts.get("species_used") == (20 if components < 20 else None)
+
+
+WEIGHTS = np.linspace(0.2, 3, 20)
+"""Of a record of each species."""
 
 
 def test_scores_of_a_fold_do_not_depend_on_its_labels():
@@ -121,6 +149,6 @@ def test_presence_only_records_alone_are_kriged_too():
 
 def test_facts_and_limits_follow_the_options():
     data = survey_data(n_train=200, n_po=100, seed=4)
-    fitted = model(components=5, squares=10)
+    fitted = model(components=5)
     assert (fitted.scores(data, 0, data.valid(0)).toarray().max(axis=1) > 0).all()
     assert fitted.facts["components"] == 5

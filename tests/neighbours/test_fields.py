@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import sparse
 
 from glc import geo
 from glc.neighbours import fields
-from glc.neighbours.fields import Covariances, Field, Observations, estimate
+from glc.neighbours.fields import Covariances, Field, Observations, Values, estimate, geometric_groups
 
 RANGES = np.array([10_000.0, 60_000.0])
 
@@ -28,7 +29,13 @@ def observed(n=120, r=3, seed=0):
     rng = np.random.default_rng(seed)
     kind = rng.integers(2, size=n)
     number = np.where(kind, rng.integers(1, 200, n), rng.integers(1, 9, n)).astype(float)
-    return Observations(places(n, seed), rng.normal(size=(n, r)), number, kind, np.ones(n))
+    return Observations(places(n, seed), sparse_and_low_rank(n, r, seed), np.array([0, 1, 1]), number, kind, np.ones(n))
+
+
+def sparse_and_low_rank(n, r, seed=0):
+    rng = np.random.default_rng(seed)
+    rest = sparse.random(n, r, 0.3, format="csr", random_state=seed, data_rvs=rng.standard_normal)
+    return Values(rng.normal(size=(n, 2)), rng.normal(size=(2, r)), rest)
 
 
 COVARIANCES = Covariances(
@@ -41,7 +48,8 @@ COVARIANCES = Covariances(
 
 def plain(seen, covariances, asked, near):
     """Simple kriging of each field by itself from the observations `near`."""
-    out = np.zeros((len(asked), seen.values.shape[1]))
+    values = seen.values.rows(np.arange(len(seen.points)))
+    out = np.zeros((len(asked), values.shape[1]))
     between, to = metres(seen.points[near], seen.points[near]), metres(asked, seen.points[near])
     for field, group in enumerate(covariances.groups):
         matrix, right = (
@@ -52,7 +60,7 @@ def plain(seen, covariances, asked, near):
             for away in (between, to)
         )
         matrix = matrix + np.diag(covariances.noise[group][seen.kind[near]] / seen.number[near])
-        out[:, field] = right @ np.linalg.solve(matrix, seen.values[near, field])
+        out[:, field] = right @ np.linalg.solve(matrix, values[near, field])
     return out
 
 
@@ -65,7 +73,7 @@ def test_a_field_is_predicted_as_by_linear_algebra_written_out():
 
 def test_an_observation_without_noise_is_met():
     seen = dataclasses.replace(observed(), number=np.full(120, 1e12))
-    assert_allclose(Field(seen, COVARIANCES, 500).at(seen.points), seen.values, atol=1e-3)
+    assert_allclose(Field(seen, COVARIANCES, 500).at(seen.points), seen.values.rows(np.arange(120)), atol=1e-3)
 
 
 def test_far_from_everything_a_field_is_its_mean():
@@ -120,7 +128,7 @@ def simulated(n=700, r=400, sills=(0.0, 1.0), noise=(0.5, 20.0), seed=0):
     kind = rng.integers(2, size=n)
     number = np.where(kind, rng.integers(20, 200, n), rng.integers(1, 9, n)).astype(float)
     values = values + rng.normal(size=(n, r)) * np.sqrt(np.asarray(noise)[kind] / number)[:, None]
-    return Observations(points, values, number, kind, np.ones(n))
+    return Observations(points, Values.of(values), geometric_groups(r), number, kind, np.ones(n))
 
 
 @pytest.mark.parametrize("sills", [(0.0, 1.0), (1.0, 0.0), (0.6, 0.4)])
@@ -142,10 +150,31 @@ def test_one_place_has_no_pairs_and_its_fields_do_not_vary():
 
 
 def test_groups_grow_and_hold_every_field():
-    groups = fields._groups(500)
+    groups = geometric_groups(500)
     sizes = np.bincount(groups)
     assert len(groups) == 500
     assert (np.diff(groups) >= 0).all()
     assert sizes[0] == 1
     assert sizes[-1] > 100
-    assert fields._groups(1).tolist() == [0]
+    assert geometric_groups(1).tolist() == [0]
+
+
+def test_values_are_a_low_rank_matrix_and_a_sparse_one():
+    values = sparse_and_low_rank(20, 7)
+    whole = values.left @ values.right + values.rest.toarray()
+    rows, fields_ = np.array([3, 3, 11]), np.array([6, 0])
+    assert_allclose(values.rows(rows), whole[rows])
+    assert_allclose(values.fields(fields_).rows(rows), whole[np.ix_(rows, fields_)])
+    weights = np.random.default_rng(1).normal(size=(4, 20))
+    for each in (weights, sparse.csr_matrix(weights)):
+        assert_allclose(values.sums(each), weights @ whole)
+    assert_allclose(values.fields(fields_).sums(weights[:, :3], rows), weights[:, :3] @ whole[np.ix_(rows, fields_)])
+    assert_allclose(Values.of(whole).rows(np.arange(20)), whole)
+
+
+def test_covariances_are_the_same_of_values_that_are_held_whole():
+    seen = observed(n=200)
+    whole = dataclasses.replace(seen, values=Values.of(seen.values.rows(np.arange(200))))
+    one, other = (estimate(each, RANGES, 5_000) for each in (seen, whole))
+    assert_allclose(one.sills, other.sills)
+    assert_allclose(one.noise, other.noise)
