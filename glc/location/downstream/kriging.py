@@ -48,6 +48,20 @@ def fit_predict(places, targets, query, near=NEAR, spread=SPREAD, seed=0, progre
     seed : of the other places, and of the pairs that the variogram is fitted to
     returns : name -> `glc.location.downstream.heads.Prediction`
     """
+
+    def krige(points, truths, values, _, at):
+        return _krige(points, values, at, variogram(points, truths, seed), near, spread, seed, progress)
+
+    return by_columns(places, targets, query, krige)
+
+
+def by_columns(places, targets, query, krige):
+    """Predictions as of `fit_predict`, by a way to krige columns of numbers.
+
+    krige : function of points (n, 3) on the unit sphere, the targets known at all of them (arrays (n,)), their values
+        and one-hot classes (n, columns) float32, the number of each column's target, and points to predict (m, 3),
+        that returns (m, columns)
+    """
     points, at = geo.unit_sphere(*places), geo.unit_sphere(*query)
     groups = {}
     for name, target in targets.items():
@@ -57,14 +71,11 @@ def fit_predict(places, targets, query, near=NEAR, spread=SPREAD, seed=0, progre
     predictions = {}
     for rows, names in groups.values():
         truth = {name: targets[name][rows] for name in names}
-        model = variogram(points[rows], list(truth.values()), seed)
         values, classes = _columns(truth)
-        kriged = _krige(points[rows], values, at, model, near, spread, seed, progress)
-        start = 0
-        for name in names:
-            width = 1 if classes[name] is None else len(classes[name])
-            predictions[name] = _prediction(kriged[:, start : start + width], classes[name])
-            start += width
+        widths = [1 if classes[name] is None else len(classes[name]) for name in names]
+        kriged = krige(points[rows], list(truth.values()), values, np.repeat(np.arange(len(names)), widths), at)
+        for name, own in zip(names, np.split(kriged, np.cumsum(widths)[:-1], axis=1), strict=True):
+            predictions[name] = _prediction(own, classes[name])
     return {name: predictions[name] for name in targets}
 
 

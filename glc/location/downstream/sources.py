@@ -7,12 +7,13 @@ from glc.config import NONE, Choice, Member, NotNegative, require, section
 from glc.errors import ConfigError
 from glc.location.downstream.problems import Target
 
-PLACES_ALONE = ("nearest", "inverse-distance", "kriging")
+PLACES_ALONE = ("nearest", "inverse-distance", "kriging", "nested-kriging")
 """Kinds of sources that labelled places tell by themselves: no features, and no head to learn from them."""
 SOURCES = (*PLACES_ALONE, "features", "raster", "encoder")
 LEFT_OUT = ("", "own", "climate")
 ALL = "*"
 """Of a path: for all targets that have none of their own."""
+NESTED = "kriging, several ranges"
 DEGREES = (10, 20, 40)
 """Of the harmonics that are compared; the first is the control."""
 
@@ -22,9 +23,10 @@ class Source:
     """What describes a place."""
 
     kind: Literal[SOURCES]
-    """nearest, inverse-distance (nearest places, whose number and `power` the training folds choose) and kriging (the
-    references, no features), features (a feature map of `glc.location.features`), raster (bands of the nearest pixel;
-    only of labelled places) or encoder (a pre-trained `LocationEncoder`)."""
+    """nearest, inverse-distance (nearest places, whose number and `power` the training folds choose), kriging and
+    nested-kriging (by a covariance of several ranges) have no features; features (a feature map of
+    `glc.location.features`), raster (bands of the nearest pixel; only of labelled places) or encoder (a pre-trained
+    `LocationEncoder`)."""
     features: Annotated[Choice, Member("locations", ("none",))] = NONE
     """Of the kind features; of an encoder, what is appended to its embedding."""
     left_out: Literal[LEFT_OUT] = ""
@@ -65,7 +67,7 @@ def rows(
     encoders : label -> target or ``*`` -> checkpoint
     """
     habitats = benchmark == "habitats"
-    compared = references(benchmark) | {"kriging": (Source("kriging"), {})}
+    compared = references(benchmark) | {"kriging": (Source("kriging"), {}), NESTED: (Source("nested-kriging"), {})}
     maps = {"raw coordinates": Choice("raw"), "xyz": Choice("xyz"), "sphereC+": Choice("spherec_plus")}
     if habitats:  # they change within kilometres
         maps["sphereC+, finer"] = Choice("spherec_plus", {"shortest": 0.001})

@@ -11,7 +11,7 @@ from glc.config import Head
 from glc.config.fields import Choice
 from glc.errors import ConfigError
 from glc.location import LocationEncoder
-from glc.location.downstream import problems, validation
+from glc.location.downstream import problems, sources, validation
 from glc.location.downstream.heads import Prediction
 from glc.location.downstream.sources import ALL, Source
 from tests.location import places
@@ -42,7 +42,10 @@ def encoder(path, bands, dim=4, seed=0):
     return str(path)
 
 
-@pytest.mark.parametrize("source", [XYZ, Source("nearest"), Source("inverse-distance"), Source("kriging")])
+SOURCES = [XYZ, *(Source(kind) for kind in sources.PLACES_ALONE)]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=[source.kind for source in SOURCES])
 def test_labels_of_a_fold_do_not_reach_its_own_predictions(problem, source):
     """With all labels of a fold made wrong, its own predictions stay; those of the other folds change."""
     problem = replace(problem, folds={"fold_block10": (0, 1, 2, 3)})
