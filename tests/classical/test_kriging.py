@@ -104,6 +104,16 @@ WEIGHTS = np.linspace(0.2, 3, 20)
 """Of a record of each species."""
 
 
+def test_each_survey_has_its_own_scores_of_many_regions():
+    data = clustered(n_train=240, n_po=300, n_test=30, seed=1)
+    score = model(neighbours=20).fit(data, None)
+    places = data.places.iloc[data.test]
+    together = score(places, None).toarray()
+    apart = [score(places.iloc[[row]], None).toarray()[0] for row in range(len(places))]
+    assert len(np.unique(together, axis=0)) > 20
+    assert_allclose(together, apart, atol=1e-6)
+
+
 def test_scores_of_a_fold_do_not_depend_on_its_labels():
     data = survey_data(n_train=200, n_po=100, n_test=20, seed=2)
     labels = data.label_matrix.toarray()
