@@ -16,7 +16,7 @@ from glc import geo
 
 Floats: TypeAlias = NDArray[np.float64]
 _GROUPS = 16
-"""Groups of fields, by variance, that share a covariance."""
+"""Of ordered fields, at most: a group shares a covariance."""
 _BINS = 10
 """Of distance."""
 _CENTRES = 1_000
@@ -52,10 +52,6 @@ class Values:
     def of(values: Floats) -> "Values":
         """A matrix that is held whole."""
         return Values(values, np.eye(values.shape[1]), sparse.csr_matrix(values.shape))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.rest.shape
 
     def rows(self, rows: NDArray[np.int64]) -> Floats:
         """The values (k, r) of `rows` (k,)."""
