@@ -96,11 +96,15 @@ class Kriging(Classical):
             self.facts["species_used"] = int(used[1])
 
         def score(places: pd.DataFrame, _: np.ndarray | None) -> sparse.csr_matrix:
+            from threadpoolctl import threadpool_limits
+
             asked = geo.unit_sphere(places["lon"], places["lat"])
             order = np.argsort(field.regions(asked), kind="stable")
             blocks = [sparse.csr_matrix((0, len(mean)), dtype=np.float32)]
             for start in range(0, len(asked), _ROWS):
-                shares = np.clip(mean + basis.shares(field.at(asked[order[start : start + _ROWS]])), 0, 1)
+                with threadpool_limits(1):  # small matrices: more threads only wait for each other
+                    fields = field.at(asked[order[start : start + _ROWS]])
+                shares = np.clip(mean + basis.shares(fields), 0, 1)
                 shares[shares.max(axis=1) <= 0] = mean
                 blocks.append(score_tables.from_dense(shares.astype(np.float32)))
             return sparse.vstack(blocks, format="csr")[np.argsort(order)]
