@@ -35,7 +35,7 @@ class Kriging(Classical):
 
     Surveys are pooled in squares. A square of presence-absence surveys observes the probability of every species, with
     noise that falls as 1 / surveys; a square of presence-only records observes their shares of the records times the
-    mean number of species in a survey, with noise that falls as 1 / records, and with a mean of its own. Because some
+    mean number of species in a survey, with noise that falls as 1 / records, and with another mean. Because some
     species are recorded more readily than others, a record weighs as `votes` corrects it.
 
     The leading axes of composition, and what these leave of each species, are Gaussian fields with the covariance
@@ -160,8 +160,7 @@ class _Observed:
 class _Basis:
     """Composition as r fields on axes, and as the m remainders of the scaled shares that the axes leave.
 
-    Without the remainders, species that the axes do not describe would be at their mean everywhere: of 11,255 species
-    500 axes lose a third of the F1.
+    Without the remainders, species that the axes do not describe would be at their mean everywhere.
 
     axes : (m, r) orthonormal columns; scale : (m,)
     """

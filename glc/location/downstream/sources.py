@@ -13,7 +13,6 @@ SOURCES = (*PLACES_ALONE, "features", "raster", "encoder")
 LEFT_OUT = ("", "own", "climate")
 ALL = "*"
 """Of a path: for all targets that have none of their own."""
-NESTED = "kriging, several ranges"
 DEGREES = (10, 20, 40)
 """Of the harmonics that are compared; the first is the control."""
 
@@ -67,7 +66,10 @@ def rows(
     encoders : label -> target or ``*`` -> checkpoint
     """
     habitats = benchmark == "habitats"
-    compared = references(benchmark) | {"kriging": (Source("kriging"), {}), NESTED: (Source("nested-kriging"), {})}
+    compared = references(benchmark) | {
+        "kriging": (Source("kriging"), {}),
+        "kriging, several ranges": (Source("nested-kriging"), {}),
+    }
     maps = {"raw coordinates": Choice("raw"), "xyz": Choice("xyz"), "sphereC+": Choice("spherec_plus")}
     if habitats:  # they change within kilometres
         maps["sphereC+, finer"] = Choice("spherec_plus", {"shortest": 0.001})

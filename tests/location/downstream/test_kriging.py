@@ -7,9 +7,10 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 
 from glc import geo
-from glc.location.downstream import kriging
+from glc.location.downstream import kriging, nested
 
 KM = geo.EARTH_RADIUS_M / 1000
+WAYS = pytest.mark.parametrize("way", [kriging, nested], ids=["one range", "several ranges"])
 
 
 def draw(n, seed, west=0, width=30):
@@ -83,11 +84,12 @@ def test_far_from_all_places_it_is_nearly_the_mean_and_near_scikit_learns_proces
     assert np.corrcoef(found, theirs)[0, 1] > 0.99
 
 
-def test_classes_are_shares_and_places_without_one_tell_nothing():
+@WAYS
+def test_classes_are_shares_and_places_without_one_tell_nothing(way):
     places = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0] * 8), np.repeat(np.arange(8.0), 6)
     label = np.where(places[0] < 3, "a", "b").astype(object)
     label[places[0] == 0] = None
-    found = kriging.fit_predict(places, {"c": label, "v": places[0]}, ([0.1, 4.9], [3.5, 3.5]))
+    found = way.fit_predict(places, {"c": label, "v": places[0]}, ([0.1, 4.9], [3.5, 3.5]))
     assert found["c"].best.tolist() == ["a", "b"]
     np.testing.assert_allclose(found["c"].values.sum(axis=1), 1, rtol=1e-6)
     assert found["c"].values.min() >= 0
@@ -95,25 +97,28 @@ def test_classes_are_shares_and_places_without_one_tell_nothing():
     assert found["v"].values[1] > 4
 
 
-def test_it_crosses_the_date_line():
+@WAYS
+def test_it_crosses_the_date_line(way):
     lon = np.array([-179.0, 179.0, 170.0, -170.0, 0.0, 1.0] * 4)
     lat = np.repeat([0.0, 1.0, 2.0, 3.0], 6)
     value = np.where(np.abs(lon) > 90, 5.0, -5.0)
-    found = kriging.fit_predict((lon, lat), {"v": value}, ([180.0, 0.5], [1.5, 1.5]))["v"].values
+    found = way.fit_predict((lon, lat), {"v": value}, ([180.0, 0.5], [1.5, 1.5]))["v"].values
     np.testing.assert_allclose(found, [5, -5], atol=1)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_few_places_and_constant_targets_are_no_trouble(n):
+@WAYS
+def test_few_places_and_constant_targets_are_no_trouble(way, n):
     places = np.arange(float(n)), np.zeros(n)
     one = np.array(["x"] * n, object)
-    found = kriging.fit_predict(places, {"v": np.full(n, 3.0), "c": one}, ([50.0], [50.0]))
+    found = way.fit_predict(places, {"v": np.full(n, 3.0), "c": one}, ([50.0], [50.0]))
     assert found["v"].values == pytest.approx([3.0])
     assert found["c"].best.tolist() == ["x"]
 
 
-def test_places_at_one_point_are_solved_for():
+@WAYS
+def test_places_at_one_point_are_solved_for(way):
     lon = np.repeat([1.0, 2.0, 3.0, 4.0], 5)
-    found = kriging.fit_predict((lon, 0 * lon), {"v": lon}, (np.array([1.0, 4.0]), np.zeros(2)))["v"].values
+    found = way.fit_predict((lon, 0 * lon), {"v": lon}, (np.array([1.0, 4.0]), np.zeros(2)))["v"].values
     assert np.isfinite(found).all()
     assert found[1] - found[0] > 2

@@ -79,39 +79,3 @@ def test_of_many_places_the_nearest_are_taken():
     value = field(places, 400, 0.1)
     every, some = (nested.fit_predict(places, {"v": value}, query, neighbours=count)["v"].values for count in (400, 80))
     assert 0 < np.abs(every - some).mean() < 0.1
-
-
-def test_classes_are_shares_and_places_without_one_tell_nothing():
-    places = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0] * 8), np.repeat(np.arange(8.0), 6)
-    label = np.where(places[0] < 3, "a", "b").astype(object)
-    label[places[0] == 0] = None
-    got = nested.fit_predict(places, {"c": label, "v": places[0]}, ([0.1, 4.9], [3.5, 3.5]))
-    assert got["c"].best.tolist() == ["a", "b"]
-    np.testing.assert_allclose(got["c"].values.sum(axis=1), 1, rtol=1e-6)
-    assert got["c"].values.min() >= 0
-    assert list(got) == ["c", "v"]
-    assert got["v"].values[1] > 4
-
-
-def test_it_crosses_the_date_line():
-    lon = np.array([-179.0, 179.0, 170.0, -170.0, 0.0, 1.0] * 4)
-    lat = np.repeat([0.0, 1.0, 2.0, 3.0], 6)
-    value = np.where(np.abs(lon) > 90, 5.0, -5.0)
-    got = nested.fit_predict((lon, lat), {"v": value}, ([180.0, 0.5], [1.5, 1.5]))["v"].values
-    np.testing.assert_allclose(got, [5, -5], atol=1)
-
-
-@pytest.mark.parametrize("n", [1, 2, 5])
-def test_few_places_and_constant_targets_are_no_trouble(n):
-    places = np.arange(float(n)), np.zeros(n)
-    one = np.array(["x"] * n, object)
-    got = nested.fit_predict(places, {"v": np.full(n, 3.0), "c": one}, ([50.0], [50.0]))
-    assert got["v"].values == pytest.approx([3.0])
-    assert got["c"].best.tolist() == ["x"]
-
-
-def test_places_at_one_point_are_solved_for():
-    lon = np.repeat([1.0, 2.0, 3.0, 4.0], 5)
-    got = nested.fit_predict((lon, 0 * lon), {"v": lon}, (np.array([1.0, 4.0]), np.zeros(2)))["v"].values
-    assert np.isfinite(got).all()
-    assert got[1] - got[0] > 2
