@@ -38,7 +38,7 @@ class Votes(Classical):
     presence-absence survey: an expected count, at most 1. A record of uncertain place may vote over all of its
     uncertainty (`glc.neighbours.uncertainty`).
 
-    People record some species far more readily than others. Where this is corrected, a presence-only record weighs
+    People record some species far more readily than others. To correct this, a presence-only record weighs
 
         (n + k) / (e + k),
 
@@ -57,7 +57,7 @@ class Votes(Classical):
         """Records that the coarser scale counts for."""
         po_weight: NotNegative = 1.0
         """Weight of a presence-only record (0: left out); a species of a presence-absence survey has 1."""
-        po_bias: Literal["ignored", "corrected"] = "ignored"
+        po_bias: Literal["ignored", "corrected"] = "corrected"
         """ignored: presence-only records of all species weigh the same; corrected: they are corrected for how readily
         each species is recorded, as surveys show it."""
         uncertainty: Uncertainty = "edition"
