@@ -1,16 +1,17 @@
 """Ordinary kriging: the best linear prediction from labelled places alone, the geostatistician's own reference.
 
-What places have in common is taken to fall exponentially with their distance. One variogram serves all targets that are
-known at the same places, the mean of theirs (Bourgault and Marcotte 1991), so that each place to predict is solved for
-once (Cressie 1993, section 3.2). Classes are kriged by their indicators (Journel 1983). Distances are chords in
-kilometres, which keeps an exponential covariance valid on the sphere.
+What places have in common falls with their distance as a sum of exponentials: labels may change within kilometres and
+yet have much in common over hundreds. One variogram serves all targets that are known at the same places, the mean of
+theirs (Bourgault and Marcotte 1991), so that each place to predict is solved for once (Cressie 1993, section 3.2).
+Classes are kriged by their indicators (Journel 1983). Distances are chords in kilometres, which keeps exponential
+covariances valid on the sphere.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import curve_fit
+from scipy.optimize import nnls
 from scipy.spatial import cKDTree
 
 from glc import geo
@@ -23,6 +24,7 @@ SPREAD = 100
 """Further ones, drawn at random from all, which tell of what lies beyond: inside a wide gap all near ones may be on one
 side."""
 _LEAST_NUGGET = 0.02  # keeps the equations solvable in float32, also of two places at one point
+_RANGES = 6
 _ANCHORS = 4_000
 _BATCH = 128
 _EARTH_KM = geo.EARTH_RADIUS_M / 1000
@@ -30,14 +32,25 @@ _EARTH_KM = geo.EARTH_RADIUS_M / 1000
 
 @dataclass(frozen=True)
 class Variogram:
-    """Half the mean square difference of two places h km apart: ``nugget + sill (1 - exp(-h / range_km))``."""
+    """Half the mean square difference of two places h km apart: ``nugget + sum_l sill_l (1 - exp(-h / range_l))``.
+
+    sills : (l,); ranges_km : (l,)
+    """
 
     nugget: float
-    sill: float
-    range_km: float
+    sills: np.ndarray
+    ranges_km: np.ndarray
 
     def __call__(self, km):
-        return self.nugget + self.sill * (1 - np.exp(-np.asarray(km) / self.range_km))
+        return self.nugget + (1 - np.exp(-np.asarray(km)[..., None] / self.ranges_km)) @ self.sills
+
+    def covariance(self, km):
+        """What places `km` (a tensor) apart have in common."""
+        total = torch.zeros_like(km)
+        for sill, range_km in zip(self.sills, self.ranges_km, strict=True):
+            if sill:
+                total += torch.exp(km / -range_km).mul_(sill)
+        return total
 
 
 def fit_predict(places, targets, query, near=NEAR, spread=SPREAD, seed=0, progress=True):
@@ -49,19 +62,6 @@ def fit_predict(places, targets, query, near=NEAR, spread=SPREAD, seed=0, progre
     returns : name -> `glc.location.downstream.heads.Prediction`
     """
 
-    def krige(points, truths, values, _, at):
-        return _krige(points, values, at, variogram(points, truths, seed), near, spread, seed, progress)
-
-    return by_columns(places, targets, query, krige)
-
-
-def by_columns(places, targets, query, krige):
-    """Predictions as of `fit_predict`, by a way to krige columns of numbers.
-
-    krige : function of points (n, 3) on the unit sphere, the targets known at all of them (arrays (n,)), their values
-        and one-hot classes (n, columns) float32, the number of each column's target, and points to predict (m, 3),
-        that returns (m, columns)
-    """
     points, at = geo.unit_sphere(*places), geo.unit_sphere(*query)
     groups = {}
     for name, target in targets.items():
@@ -72,8 +72,9 @@ def by_columns(places, targets, query, krige):
     for rows, names in groups.values():
         truth = {name: targets[name][rows] for name in names}
         values, classes = _columns(truth)
+        model = variogram(points[rows], list(truth.values()), seed)
+        kriged = _krige(points[rows], values, at, model, near, spread, seed, progress)
         widths = [1 if classes[name] is None else len(classes[name]) for name in names]
-        kriged = krige(points[rows], list(truth.values()), values, np.repeat(np.arange(len(names)), widths), at)
         for name, own in zip(names, np.split(kriged, np.cumsum(widths)[:-1], axis=1), strict=True):
             predictions[name] = _prediction(own, classes[name])
     return {name: predictions[name] for name in targets}
@@ -107,19 +108,13 @@ def variogram(points, targets, seed=0):
 
 def _fit(km, half):
     if len(km) < 8 or np.ptp(km) == 0 or not half.any():
-        return Variogram(_LEAST_NUGGET, 1.0, max(float(np.median(km)) if len(km) else 1.0, 1e-3))
+        return Variogram(_LEAST_NUGGET, np.ones(1), np.array([max(float(np.median(km)) if len(km) else 1.0, 1e-3)]))
     order = np.argsort(km)
     parts = [part for part in np.array_split(order, min(30, len(km) // 4)) if len(part)]
     h, gamma = (np.array([values[part].mean() for part in parts]) for values in (km, half))
-
-    def curve(h, nugget, sill, log_range):
-        return nugget + sill * (1 - np.exp(-h / np.exp(log_range)))
-
-    low, high = np.log(max(h[0], 1e-3)), np.log(max(10 * h[-1], 1e-2))
-    top = max(gamma.max(), 1e-6)
-    start = (0.1 * top, top, np.clip(np.log(max(np.median(h), 1e-3)), low, high))
-    fitted = curve_fit(curve, h, gamma, start, bounds=([0, 1e-6, low - 1e-6], [2 * top, 20 * top, high]))[0]
-    return Variogram(float(fitted[0]), float(fitted[1]), float(np.exp(fitted[2])))
+    ranges = np.geomspace(max(h[0], 1e-3), max(h[-1], 1e-2), _RANGES)
+    nugget, *sills = nnls(np.column_stack([np.ones(len(h)), 1 - np.exp(-h[:, None] / ranges)]), gamma)[0]
+    return Variogram(float(nugget), np.array(sills), ranges)
 
 
 def _columns(targets):
@@ -139,13 +134,14 @@ def _krige(points, values, at, model, near, spread, seed, progress):
     """(m, columns) float32 at `at` (m, 3); the weights of a place sum to 1."""
     near, rng = min(near, len(points)), np.random.default_rng(seed)
     beyond = rng.choice(len(points), min(spread, len(points) - near), replace=False)
-    tree, nugget = cKDTree(points), max(model.nugget / model.sill, _LEAST_NUGGET)
+    sill = model.sills.sum()
+    tree, diagonal = cKDTree(points), sill + max(model.nugget, _LEAST_NUGGET * sill)
     mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
     centred = torch.from_numpy(values - mean)
     out = np.empty((len(at), values.shape[1]), np.float32)
 
     def likeness(a, b):
-        return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").div_(-model.range_km).exp_()
+        return model.covariance(torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist"))
 
     for start in tqdm(range(0, len(at), _BATCH), "kriging", leave=False, disable=not progress, unit="batch"):
         asked = at[start : start + _BATCH]
@@ -154,7 +150,7 @@ def _krige(points, values, at, model, near, spread, seed, progress):
         # seen from the place that is asked for, float32 tells metres apart nearby; from the Earth's centre it does not
         known = torch.from_numpy(((points[used] - asked[:, None]) * _EARTH_KM).astype(np.float32))
         covariance, beside = likeness(known, known), likeness(known, torch.zeros(len(asked), 1, 3))
-        covariance.diagonal(dim1=1, dim2=2).copy_(torch.full(used.shape, 1 + nugget))
+        covariance.diagonal(dim1=1, dim2=2).copy_(torch.full(used.shape, diagonal))
         solved = torch.cholesky_solve(
             torch.cat([beside, torch.ones_like(beside)], 2), torch.linalg.cholesky(covariance)
         )

@@ -7,7 +7,7 @@ from glc.config import NONE, Choice, Member, NotNegative, require, section
 from glc.errors import ConfigError
 from glc.location.downstream.problems import Target
 
-PLACES_ALONE = ("nearest", "inverse-distance", "kriging", "nested-kriging")
+PLACES_ALONE = ("nearest", "inverse-distance", "kriging")
 """Kinds of sources that labelled places tell by themselves: no features, and no head to learn from them."""
 SOURCES = (*PLACES_ALONE, "features", "raster", "encoder")
 LEFT_OUT = ("", "own", "climate")
@@ -22,10 +22,9 @@ class Source:
     """What describes a place."""
 
     kind: Literal[SOURCES]
-    """nearest, inverse-distance (nearest places, whose number and `power` the training folds choose), kriging and
-    nested-kriging (by a covariance of several ranges) have no features; features (a feature map of
-    `glc.location.features`), raster (bands of the nearest pixel; only of labelled places) or encoder (a pre-trained
-    `LocationEncoder`)."""
+    """nearest, inverse-distance (nearest places, whose number and `power` the training folds choose) and kriging (the
+    references, no features), features (a feature map of `glc.location.features`), raster (bands of the nearest pixel;
+    only of labelled places) or encoder (a pre-trained `LocationEncoder`)."""
     features: Annotated[Choice, Member("locations", ("none",))] = NONE
     """Of the kind features; of an encoder, what is appended to its embedding."""
     left_out: Literal[LEFT_OUT] = ""
@@ -68,7 +67,6 @@ def rows(
     habitats = benchmark == "habitats"
     compared = references(benchmark) | {
         "kriging": (Source("kriging"), {}),
-        "kriging, several ranges": (Source("nested-kriging"), {}),
     }
     maps = {"raw coordinates": Choice("raw"), "xyz": Choice("xyz"), "sphereC+": Choice("spherec_plus")}
     if habitats:  # they change within kilometres

@@ -13,7 +13,7 @@ import pandas as pd
 
 from glc.config import Head
 from glc.errors import ConfigError
-from glc.location.downstream import intervals, kriging, nearest, nested, problems
+from glc.location.downstream import intervals, kriging, nearest, problems
 from glc.location.downstream.heads import HEAD, Prediction, fit_predict
 from glc.location.downstream.problems import Problem
 from glc.location.downstream.sources import ALL, PLACES_ALONE, Source
@@ -252,8 +252,6 @@ def _predict(problem, source, names, known, train, asked, inner, head, seed):
         return nearest.predict(known[train].T, targets, asked.T, votes)
     if source.kind == "kriging":
         return kriging.fit_predict(known[train].T, targets, asked.T)
-    if source.kind == "nested-kriging":
-        return nested.fit_predict(known[train].T, targets, asked.T)
     return fit_predict(known[train], targets, asked, head, seed)
 
 

@@ -132,7 +132,7 @@ class DownstreamScores(LabelledTask):
     unless a raster is read, ``query/<target>.npz``.
     """
 
-    version = 2
+    version = 3
     source = SectionParameter(Source, description="features used to describe coordinates")
     paths = luigi.DictParameter[dict[str, str]](
         default={}, significant=False, description="target, or *: file of the raster or the encoder"

@@ -73,7 +73,6 @@ def test_the_tables_the_predictions_and_the_pictures_are_made_once(given, root):
         "10 nearest places, weighted by 1/(1 + km)",
         "nearest places, k and power chosen",
         "kriging",
-        "kriging, several ranges",
         "raw coordinates",
         "xyz",
         "sphereC+",
@@ -136,7 +135,7 @@ def test_without_habitats_raster_and_encoders_there_are_the_reference_and_the_co
         "10 nearest places",
         "10 nearest places, weighted by 1/(1 + km)",
         "nearest places, k and power chosen",
-        *("kriging", "kriging, several ranges", "raw coordinates", "xyz", "sphereC+", "harmonics, L = 2"),
+        *("kriging", "raw coordinates", "xyz", "sphereC+", "harmonics, L = 2"),
     ]
     assert len(task.requires()["pictures"].names()) == 5
 
