@@ -61,7 +61,6 @@ def fit_predict(places, targets, query, near=NEAR, spread=SPREAD, seed=0, progre
     seed : of the other places, and of the pairs that the variogram is fitted to
     returns : name -> `glc.location.downstream.heads.Prediction`
     """
-
     points, at = geo.unit_sphere(*places), geo.unit_sphere(*query)
     groups = {}
     for name, target in targets.items():
