@@ -121,7 +121,7 @@ def test_settings_have_only_what_the_model_reads(make_story):
     for there in ("[model]", "[validation]", "[decode]"):
         assert there in told
     first = config.load("geolocation-staged")
-    assert 'experiment = "geolocation-records"' in as_toml(first, frozenset({"start"}))
+    assert 'experiment = "geolocation-maxent"' in as_toml(first, frozenset({"start"}))
     assert "[start]" not in as_toml(config.load("geolocation"), frozenset({"start"}))
     used = as_toml(config.Experiment(model=config.Choice("votes", {})), frozenset({"train"}))
     assert "[train]" in used
