@@ -90,7 +90,8 @@ def variogram(points, targets, seed=0):
     ranks = 2 ** np.arange(1, max(int(np.log2(len(points))), 1) + 1)
     ranks = ranks[ranks <= max(len(points) // 4, 2)]  # the variogram of a finite region bends where its far ends meet
     km, other = cKDTree(points).query(points[anchors], list(ranks))
-    inside = np.isfinite(km)  # of a single place there is no other
+    # of a single place there is no other, and among places at one point the nearest may be the place itself
+    inside = np.isfinite(km) & (other != anchors[:, None])
     km, other, anchors = km[inside] * _EARTH_KM, other[inside], np.repeat(anchors, len(ranks))[inside.ravel()]
     half = np.zeros(len(km))
     for target in targets:

@@ -37,17 +37,25 @@ def field(places, range_km, nugget):
 @pytest.mark.parametrize("ranges_km", [(400,), (60, 1000)], ids=["one range", "two ranges"])
 def test_the_variogram_of_a_field_with_a_known_one_is_found(ranges_km):
     places = draw(3000, 0, width=60)
-    values = np.sum([list(fields(places, km, 0.1, 10 * int(km) + np.arange(4))) for km in ranges_km], axis=0)
+    values = np.sum([list(fields(places, km, 0.1, 10 * int(km) + np.arange(16))) for km in ranges_km], axis=0)
     fitted = [kriging.variogram(geo.unit_sphere(*places), [value]) for value in values]
-    km = np.array([30.0, 60.0, 120.0, 250.0, 500.0])
+    km = np.array([60.0, 120.0, 250.0, 500.0])  # neighbours are 80 km from each other
     wanted = sum(0.1 + 1 - np.exp(-km / range_km) for range_km in ranges_km)
     got = np.mean([one(km) * value.var() for one, value in zip(fitted, values, strict=True)], axis=0)
-    np.testing.assert_allclose(got, wanted, rtol=0.1)
+    np.testing.assert_allclose(got, wanted, rtol=0.05)
     assert fitted[0](0.0) == fitted[0].nugget
     lags = torch.tensor([0.0, 100.0])
     np.testing.assert_allclose(
         fitted[0].covariance(lags), fitted[0].nugget + fitted[0].sills.sum() - fitted[0](lags.numpy()), rtol=1e-5
     )
+
+
+def test_what_differs_at_one_point_is_the_nugget():
+    places = np.tile(draw(1000, 0), 2)
+    noise = 0.7 * np.random.default_rng(1).normal(size=2000)
+    value = np.tile(field(places[:, :1000], 400, 0), 2) + noise
+    fitted = kriging.variogram(geo.unit_sphere(*places), [value])
+    assert fitted(0.0) * value.var() == pytest.approx(0.49, rel=0.15)
 
 
 def test_targets_count_alike_in_the_variogram():
@@ -123,11 +131,12 @@ def test_few_places_and_constant_targets_are_no_trouble(n):
     assert found["c"].best.tolist() == ["x"]
 
 
-def test_places_at_one_point_are_solved_for():
+def test_places_at_one_point_are_solved_for(monkeypatch):
+    """Also where labels seem to vary without a nugget, with which the equations could not be solved."""
     lon = np.repeat([1.0, 2.0, 3.0, 4.0], 5)
+    monkeypatch.setattr(kriging, "variogram", lambda *_: kriging.Variogram(0.0, np.array([1.0]), np.array([100.0])))
     found = kriging.fit_predict((lon, 0 * lon), {"v": lon}, (np.array([1.0, 4.0]), np.zeros(2)))["v"].values
-    assert np.isfinite(found).all()
-    assert found[1] - found[0] > 2
+    np.testing.assert_allclose(found, [1, 4], atol=0.1)
 
 
 def test_a_field_is_predicted_better_than_by_its_nearest_places():
