@@ -1,6 +1,5 @@
 """Gaussian fields on the sphere that share their places: covariances from pairs of places, predictions by kriging."""
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -185,7 +184,7 @@ class Field:
         self._regions = _Regions(seen.points, max(neighbours // 4, 1) if every > neighbours else every)
         self._tree = cKDTree(seen.points)
         self._groups = [(group, fields, seen.values.fields(fields)) for group, fields in covariances.fields()]
-        self._factored = functools.lru_cache(maxsize=_KEPT)(self._factors)
+        self._factors: dict[int, tuple[NDArray[np.int64], list[tuple[Floats, bool]]]] = {}
 
     def regions(self, points: Floats) -> NDArray[np.int64]:
         """Regions (n,) of `points` (n, 3): places of one region, asked one after another, take the least time."""
@@ -205,8 +204,10 @@ class Field:
                 predicted[np.ix_(own, fields)] = values.sums(weights, near)
         return predicted
 
-    def _factors(self, region: int) -> tuple[NDArray[np.int64], list[tuple[Floats, bool]]]:
+    def _factored(self, region: int) -> tuple[NDArray[np.int64], list[tuple[Floats, bool]]]:
         """Observations near a region, and the Cholesky factor of their covariance in each group that varies."""
+        if region in self._factors:
+            return self._factors[region]
         near = np.arange(len(self.seen.points))
         if len(near) > self.neighbours:
             near = np.sort(self._tree.query(self._regions.middles[region], self.neighbours)[1].reshape(-1))
@@ -218,7 +219,10 @@ class Field:
             noise = self.covariances.noise[group, self.seen.kind[near]] / self.seen.number[near]
             matrix[np.diag_indices(len(near))] += noise + _ROUNDING * sills.sum()
             factors.append(cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False))
-        return near, factors
+        if len(self._factors) >= _KEPT:
+            del self._factors[next(iter(self._factors))]
+        self._factors[region] = near, factors
+        return self._factors[region]
 
     def _waves(self, points: Floats, others: Floats) -> Floats:
         """exp(-d / range) (l, n, k) between two sets of points on the unit sphere."""

@@ -1,6 +1,8 @@
 """Fields: the equations of kriging written out, and known covariances found again."""
 
 import dataclasses
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -101,6 +103,18 @@ def test_a_prediction_does_not_depend_on_what_else_is_asked(monkeypatch):
     field = Field(seen, COVARIANCES, 40)
     apart = np.concatenate([field.at(asked[[row]]) for row in range(50)])
     assert_allclose(apart, together, rtol=1e-9, atol=1e-9)
+
+
+def test_the_factors_of_regions_leave_with_their_field():
+    field = Field(observed(n=300), COVARIANCES, 40)
+    field.at(places(5, seed=1))
+    there = weakref.ref(field)
+    gc.disable()  # a cycle would hold them until the next collection, in a fit of each fold
+    try:
+        del field
+        assert there() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("most", [1, 7, 50])
