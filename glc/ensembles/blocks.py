@@ -1,13 +1,14 @@
 """Blocks of the members' score tables, in step: only `ROWS` surveys of each are in memory at once."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import sparse
 
-from glc import labels
 from glc.errors import DataError
 from glc.surveys import SurveyData
 
@@ -15,25 +16,52 @@ ROWS = 512
 """Surveys that are worked on at once."""
 
 
-def read(folders: Sequence[Path], data: SurveyData) -> Iterator[tuple[np.ndarray, np.ndarray, list[sparse.csr_matrix]]]:
-    """Blocks of the members' score tables, in step: (survey ids, folds, [CSR over the dataset's species])."""
-    tables = [_read_blocks(folder, data.species) for folder in folders]
-    for parts in zip(*tables, strict=True):
-        surveys, fold, _ = parts[0]
-        for folder, (other, other_fold, _) in zip(folders, parts, strict=True):
-            if not (np.array_equal(surveys, other) and np.array_equal(fold, other_fold)):
-                raise DataError(f"{folder}: surveys or folds differ from {folders[0]}; score all members with one data")
-        yield surveys, fold, [matrix for _, _, matrix in parts]
+@dataclass(frozen=True)
+class Block:
+    """Some rows of the members' tables.
 
+    first : place of the first one in the tables; surveys : (n,) ids; fold : (n,)
+    parts : the rows of each member's table
+    column_of : column of each species id in the dataset's vocabulary; columns : its length
+    """
 
-def _read_blocks(folder, species):
-    own = np.load(folder / "species.npy")
-    for batch in pq.ParquetFile(folder / "part-0.parquet").iter_batches(batch_size=ROWS):
-        lists, values = batch["species"], batch["score"]
+    first: int
+    surveys: np.ndarray
+    fold: np.ndarray
+    parts: Sequence[pa.RecordBatch]
+    column_of: np.ndarray
+    columns: int
+
+    def matrices(self, rows: np.ndarray) -> list[sparse.csr_matrix]:
+        """The members' scores of some `rows` (k,) of the block: (k, m) CSR, best first in each row.
+
+        They are made here, and not as the tables are read, so that threads can share the work.
+        """
+        return [self._matrix(part, rows) for part in self.parts]
+
+    def _matrix(self, part: pa.RecordBatch, rows: np.ndarray) -> sparse.csr_matrix:
+        if len(rows) < len(part):
+            part = pa.record_batch([part[name].take(pa.array(rows)) for name in ("species", "score")], _SCORES)
+        lists, values = part["species"], part["score"]
         indptr = np.concatenate([[0], np.cumsum(lists.value_lengths().to_numpy())])
-        columns = np.searchsorted(own, lists.flatten().to_numpy())
-        matrix = sparse.csr_matrix(
-            (values.flatten().to_numpy(), columns, indptr), (batch.num_rows, len(own)), copy=True
-        )
-        matrix.sort_indices()
-        yield batch["surveyId"].to_numpy(), batch["fold"].to_numpy(), labels.widen(matrix, own, species)
+        columns = self.column_of[lists.flatten().to_numpy()]
+        return sparse.csr_matrix((values.flatten().to_numpy(), columns, indptr), (len(rows), self.columns), copy=True)
+
+
+_SCORES = ["species", "score"]
+
+
+def read(folders: Sequence[Path], data: SurveyData) -> Iterator[Block]:
+    """The blocks of the members' score tables, which must have the same surveys in the same order."""
+    column_of = np.zeros(data.species.max(initial=0) + 1, np.int32)
+    column_of[data.species] = np.arange(len(data.species))
+    tables = [pq.ParquetFile(folder / "part-0.parquet").iter_batches(batch_size=ROWS) for folder in folders]
+    first = 0
+    for parts in zip(*tables, strict=True):
+        surveys, fold = (parts[0][name].to_numpy() for name in ("surveyId", "fold"))
+        for folder, part in zip(folders, parts, strict=True):
+            theirs = part["surveyId"].to_numpy(), part["fold"].to_numpy()
+            if not (np.array_equal(surveys, theirs[0]) and np.array_equal(fold, theirs[1])):
+                raise DataError(f"{folder}: surveys or folds differ from {folders[0]}; score all members with one data")
+        yield Block(first, surveys, fold, parts, column_of, len(data.species))
+        first += len(surveys)

@@ -8,11 +8,14 @@ stack's own probability.
 The trees for the surveys of a fold are grown on the other folds alone, from records without those of that fold.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit
 
+from glc import threads
 from glc.ensembles import evidence
 from glc.progress import tqdm
 from glc.surveys import TEST
@@ -23,42 +26,56 @@ class Candidates:
     """The best C species of each of n surveys.
 
     columns : (n, C) of the species; scores : (n, C, K) float32 of the members, 0 where a member has none;
-    fold : (n,) of the surveys, -1 for the test; records : `evidence.Records`; held : (n, C) bool, or None
+    fold : (n,) of the surveys, -1 for the test; records : `evidence.Records`
+    effort : (n, E) float32 of `efforts`; held : (n, C) bool, or None
     """
 
     columns: np.ndarray
     scores: np.ndarray
     fold: np.ndarray
     records: evidence.Records
+    effort: np.ndarray
     held: np.ndarray | None = None
 
     def rows(self, at):
         """The candidates of the surveys `at`."""
         records = evidence.Records(self.records.known[at], self.records.total[at])
         held = None if self.held is None else self.held[at]
-        return Candidates(self.columns[at], self.scores[at], self.fold[at], records, held)
+        return Candidates(self.columns[at], self.scores[at], self.fold[at], records, self.effort[at], held)
 
     @staticmethod
     def join(parts):
         """One Candidates of several, all with labels."""
         parts = list(parts)
-        columns, scores, fold, held = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("columns", "scores", "fold", "held")
+        columns, scores, fold, effort, held = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("columns", "scores", "fold", "effort", "held")
         )
-        return Candidates(columns, scores, fold, evidence.Records.join(part.records for part in parts), held)
+        return Candidates(columns, scores, fold, evidence.Records.join(part.records for part in parts), effort, held)
 
 
-def candidates(matrices, total, fold, places, surroundings, size, actual=None):
-    """`Candidates` of surveys: the `size` species with the highest `total` (n, m), whatever the labels are.
+def efforts(places: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """How surveys were made, (n, E) float32: `columns` of `places`, sizes as logarithms, NaN where not known."""
+    values = [places[name].to_numpy(np.float64, na_value=np.nan) if name in places else np.nan for name in columns]
+    table = np.empty((len(places), len(columns)), np.float32)
+    for number, (name, value) in enumerate(zip(columns, values, strict=True)):
+        table[:, number] = value if name == "year" else np.log1p(np.maximum(value, 0))
+    return table
 
-    matrices : the members' scores (n, m) CSR; fold : (n,); places : frame (n) with lon and lat;
-    actual : (n, m) boolean CSR, where the labels are to be learned from
+
+def candidates(matrices, total, fold, places, surroundings, options, actual=None):
+    """`Candidates` of surveys: those species with the highest `total` (n, m), whatever the labels are.
+
+    matrices : the members' scores (n, m) CSR; fold : (n,); places : frame (n) of `SurveyData.places`;
+    options : `FitOptions`; actual : (n, m) boolean CSR, where the labels are to be learned from
     """
+    size = options.candidates
     size = min(size, total.shape[1])
     columns = np.sort(np.argpartition(-total, size - 1, axis=1)[:, :size], axis=1)
     scores = np.stack([np.take_along_axis(matrix.toarray(), columns, axis=1) for matrix in matrices], axis=2)
     held = None if actual is None else np.take_along_axis(actual.toarray(), columns, axis=1)
-    return Candidates(columns, scores.astype(np.float32), fold, surroundings.around(places, columns), held)
+    records, effort = surroundings.around(places, columns), efforts(places, options.effort)
+    return Candidates(columns, scores.astype(np.float32), fold, records, effort, held)
 
 
 def features(cases, weights, counts, po_counts, without=()):
@@ -93,13 +110,14 @@ def features(cases, weights, counts, po_counts, without=()):
         np.stack([margin, terms, np.log(po_shares), terms - np.log(po_shares), place], axis=2),
         np.broadcast_to(np.log1p(total)[:, None], known.shape),
         *(known, np.log((known + 1) / (expected + 1))),
+        np.broadcast_to(cases.effort[:, None], (n, size, cases.effort.shape[1])),
     ]
     table = np.concatenate([part.astype(np.float32) for part in parts], axis=2)
     return table.reshape(n * size, -1), margin.astype(np.float32).ravel()
 
 
-def fit(cases, weights, counts, po_counts, options, without=()):
-    """An xgboost Booster, from the `Candidates` of all folds but `without`."""
+def fit(cases, weights, counts, po_counts, options, without=(), cores=1):
+    """An xgboost Booster, from the `Candidates` of all folds but `without`, grown by `cores` threads."""
     import xgboost
 
     class Bar(xgboost.callback.TrainingCallback):
@@ -119,8 +137,10 @@ def fit(cases, weights, counts, po_counts, options, without=()):
         "colsample_bytree": 0.5,
         "max_bin": _BINS,
         "seed": options.seed,
+        "nthread": cores,
     }
-    matrix = xgboost.QuantileDMatrix(table, cases.held.ravel(), base_margin=margin, max_bin=_BINS)
+    matrix = xgboost.QuantileDMatrix(table, cases.held.ravel(), base_margin=margin, max_bin=_BINS, nthread=cores)
+    del table
     with tqdm(total=options.trees, desc="boosted stack", leave=False) as bar:
         return xgboost.train(settings, matrix, options.trees, callbacks=[Bar()])
 
@@ -148,15 +168,25 @@ class Trees:
 
     def candidates(self, matrices, total, fold, places, actual=None):
         """See the function `candidates`."""
-        return candidates(matrices, total, fold, places, self.surroundings, self.options.candidates, actual)
+        return candidates(matrices, total, fold, places, self.surroundings, self.options, actual)
 
     def fit(self, cases, fitted, progress):
-        """Grow the trees of each fold in `fitted` (fold -> Weights), from the `cases` of the others."""
-        for done, (fold, weights) in enumerate(fitted.items()):
+        """Grow the trees of each fold in `fitted` (fold -> Weights), from the `cases` of the others.
+
+        As many folds at a time as there are cores: much of what comes before the trees is the work of one.
+        """
+        threads_at_once = min(threads.cores(), len(fitted))
+
+        def grow(fold, weights):
+            without = () if fold == TEST else (fold,)
+            cores = threads.cores() // threads_at_once
+            return fit(cases, weights, self.counts, self.po_counts, self.options, without, cores)
+
+        grown = threads.in_order(grow, fitted.items(), threads_at_once)
+        for done, fold in enumerate(fitted):
             name = "the test" if fold == TEST else f"fold {fold}"
             progress(f"stack: trees for {name}", 50 + 30 * done // len(fitted))
-            without = () if fold == TEST else (fold,)
-            self.boosters[fold] = fit(cases, weights, self.counts, self.po_counts, self.options, without)
+            self.boosters[fold] = next(grown)
 
     def save(self, fold, path):
         """Write the trees of `fold` to the file `path`."""

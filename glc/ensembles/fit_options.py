@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from glc.config import SOME, Count, NotNegative, Positive, Rate, Seed, section
+from glc.config import EACH_ONCE, SOME, Count, NotNegative, Positive, Rate, Seed, section
 
 
 @section
@@ -32,6 +32,8 @@ class FitOptions:
     """Species per survey that the trees see, those with the highest mean scores."""
     scales_m: Annotated[tuple[Positive, ...], SOME] = (3_000, 6_000, 12_000, 24_000, 48_000)
     """Gaussian scales of the records around a survey that the trees see, metres."""
+    effort: Annotated[tuple[Literal["areaInM2", "year", "geoUncertaintyInM"], ...], EACH_ONCE] = ()
+    """Columns of the survey tables that the trees see, because they say how much of what is there was found."""
     trees: Count = 100
     """Trees of the boosting."""
     depth: Count = 4

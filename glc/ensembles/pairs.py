@@ -56,13 +56,16 @@ def sample(
     rows = np.concatenate([np.nonzero(chosen)[0], row[other]])
     columns = np.concatenate([np.nonzero(chosen)[1], drawn.ravel()[other]])
     weight = np.where(np.arange(len(rows)) < chosen.sum(), 1.0, m / options.sampled)
-    values = np.stack([np.asarray(matrix[rows, columns]).ravel() for matrix in matrices], axis=1).astype(np.float32)
+    values = np.stack([matrix.toarray()[rows, columns] for matrix in matrices], axis=1).astype(np.float32)
     return Pairs(values, columns, np.full(len(rows), fold), weight, held[rows, columns])
 
 
 def total_share(matrices: Sequence[sparse.csr_matrix]) -> np.ndarray:
     """Sum (n, m) of the members' scores, each survey's divided by their sum."""
-    return sum((_shares(matrix) for matrix in matrices[1:]), _shares(matrices[0])).toarray()
+    total = _shares(matrices[0]).toarray()
+    for matrix in matrices[1:]:  # of many scores sparse sums take longer
+        total += _shares(matrix).toarray()
+    return total
 
 
 def _shares(matrix):

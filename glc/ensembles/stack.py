@@ -14,7 +14,7 @@ Curves, weights and frequencies for the surveys of a fold come from the other fo
 What stays, as in all stacking: the members that scored the other folds were trained on surveys of this one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from glc import config, storage
+from glc import config, storage, threads
 from glc import scores as score_tables
 from glc.config import EACH_ONCE, SOME, section
 from glc.ensembles import blocks, boosted
@@ -122,54 +122,95 @@ def write(
     """
     folds = list(folds)
     counts = Counts.of(data)
-    every = sum(counts.surveys[fold] for fold in folds)
-    share = min(1.0, options.surveys / max(every, 1))
-    pairs, per_block = [], []
     trees = boosted.Trees(data, counts, options) if options.fit == "boosted" else None
-    for number, (surveys, fold, matrices) in enumerate(blocks.read([folder / "valid" for folder in folders], data)):
-        progress(f"stack: drawing pairs of {len(surveys)} surveys", 30 * number * blocks.ROWS // max(every, 1))
-        rng = np.random.default_rng([options.seed, number])
-        chosen = np.flatnonzero(rng.random(len(surveys)) < share) if share < 1 else np.arange(len(surveys))
-        rows = data.rows_of(surveys[chosen], data.train_name)
-        actual = data.labels_of(rows)
-        for fold_number in np.unique(fold[chosen]):
-            at = fold[chosen] == fold_number
-            pairs.append(sample([m[chosen[at]] for m in matrices], actual[at], fold_number, options, rng))
-        if trees:
-            own = [m[chosen] for m in matrices]
-            per_block.append(trees.candidates(own, total_share(own), fold[chosen], data.places.iloc[rows], actual))
-    pairs = Pairs.join(pairs)
-    fitted, facts = {}, {}
-    for done, fold in enumerate([*folds, TEST]):
-        progress(f"stack: weights for {'the test' if fold == TEST else f'fold {fold}'}", 30 + 20 * done // len(folds))
-        fitted[fold] = fit_weights(pairs, counts, options, () if fold == TEST else (fold,))
-        facts["test" if fold == TEST else str(fold)] = fitted[fold].facts(names)
+    pairs, cases = _drawn([folder / "valid" for folder in folders], data, counts, folds, trees, options, progress)
+    fits = [*folds, TEST]
+    calls = ((pairs, counts, options, () if fold == TEST else (fold,)) for fold in fits)
+    weighted, fitted = threads.in_order(fit_weights, calls, min(threads.cores(), len(fits))), {}
+    for done, fold in enumerate(fits):
+        progress(f"stack: weights for {'the test' if fold == TEST else f'fold {fold}'}", 30 + 20 * done // len(fits))
+        fitted[fold] = next(weighted)
+    facts = {"test" if fold == TEST else str(fold): weights.facts(names) for fold, weights in fitted.items()}
+    number_of_pairs = len(pairs.held)
+    del pairs
     if trees:
-        trees.fit(boosted.Candidates.join(per_block), fitted, progress)
-        del per_block
+        trees.fit(boosted.Candidates.join(cases), fitted, progress)
+        cases.clear()
     for fold, weights in fitted.items():
         save(fold, weights, trees, out / MODEL)
-    written = {}
-    for split in ("valid", "test"):
-        parts, done = [], 0
-        for surveys, fold, matrices in blocks.read([folder / split for folder in folders], data):
-            progress(f"stack: scoring the {split} surveys", 80)
+
+    def score(block: blocks.Block) -> list[score_tables.Scores]:
+        parts = []
+        for fold in np.unique(block.fold).tolist():
+            at = np.flatnonzero(block.fold == fold)
+            surveys = block.surveys[at]
             # tests may share ids, and are in the order of the data
-            in_test, done = data.test[done : done + len(surveys)], done + len(surveys)
-            for fold_number in np.unique(fold):
-                at = np.flatnonzero(fold == fold_number)
-                term = counts.terms(*(() if fold_number == TEST else (fold_number,)))
-                own = [matrix[at] for matrix in matrices]
-                chances = apply(fitted[int(fold_number)], own, term)
-                if trees:
-                    rows = in_test[at] if fold_number == TEST else data.rows_of(surveys[at], data.train_name)
-                    candidates = trees.candidates(own, total_share(own), fold[at], data.places.iloc[rows])
-                    trees.correct(chances, candidates, fitted[int(fold_number)])
-                kept = score_tables.keep_best(chances, keep)
-                parts.append(score_tables.Scores(surveys[at], fold[at], data.species, kept))
-        written[f"{split}_rows"] = score_tables.write(score_tables.stack(parts), out / split)
-    storage.note(out, **written, pairs=len(pairs.held), model_facts=facts)
+            rows = data.test[block.first + at] if fold == TEST else data.rows_of(surveys, data.train_name)
+            kept = _joined(block.matrices(at), data.places.iloc[rows], fold, fitted[fold], counts, trees, keep)
+            parts.append(score_tables.Scores(surveys, block.fold[at], data.species, kept))
+        return parts
+
+    def scored(split: str) -> Iterator[score_tables.Scores]:
+        calls = ((block,) for block in blocks.read([folder / split for folder in folders], data))
+        for parts in threads.in_order(score, calls, threads.cores()):
+            progress(f"stack: scoring the {split} surveys", 80)
+            yield from parts
+
+    written = {f"{split}_rows": score_tables.write_parts(scored(split), out / split) for split in ("valid", "test")}
+    storage.note(out, **written, pairs=number_of_pairs, model_facts=facts)
     return facts
+
+
+def _drawn(
+    folders: Sequence[Path],
+    data: SurveyData,
+    counts: Counts,
+    folds: Sequence[int],
+    trees: boosted.Trees | None,
+    options: FitOptions,
+    progress: Say,
+) -> tuple[Pairs, list[boosted.Candidates]]:
+    """The pairs that weights are learned from, and what trees are, in blocks; none of these without `trees`."""
+    every = sum(counts.surveys[fold] for fold in folds)
+    share = min(1.0, options.surveys / max(every, 1))
+
+    def draw(number: int, block: blocks.Block) -> tuple[list[Pairs], list[boosted.Candidates]]:
+        rng = np.random.default_rng([options.seed, number])
+        count = len(block.surveys)
+        chosen = np.flatnonzero(rng.random(count) < share) if share < 1 else np.arange(count)
+        rows, fold = data.rows_of(block.surveys[chosen], data.train_name), block.fold[chosen]
+        actual, own = data.labels_of(rows), block.matrices(chosen)
+        pairs = []
+        for number_of_fold in np.unique(fold):
+            at = fold == number_of_fold
+            pairs.append(sample([matrix[at] for matrix in own], actual[at], number_of_fold, options, rng))
+        if trees is None:
+            return pairs, []
+        return pairs, [trees.candidates(own, total_share(own), fold, data.places.iloc[rows], actual)]
+
+    pairs, cases = [], []
+    for number, parts in enumerate(threads.in_order(draw, enumerate(blocks.read(folders, data)), threads.cores())):
+        progress(f"stack: drawing pairs of {every} surveys", min(30, 30 * number * blocks.ROWS // max(every, 1)))
+        pairs += parts[0]
+        cases += parts[1]
+    return Pairs.join(pairs), cases
+
+
+def _joined(
+    matrices: Sequence[sparse.csr_matrix],
+    places: pd.DataFrame,
+    fold: int,
+    weights: Weights,
+    counts: Counts,
+    trees: boosted.Trees | None,
+    keep: int,
+) -> sparse.csr_matrix:
+    """The best `keep` stacked scores (n, m) of `places`, of which all are of `fold`, from the members' `matrices`."""
+    chances = apply(weights, matrices, counts.terms(*(() if fold == TEST else (fold,))))
+    if trees:
+        cases = trees.candidates(matrices, total_share(matrices), np.full(len(chances), fold), places)
+        trees.correct(chances, cases, weights)
+    return score_tables.keep_best(chances, keep)
 
 
 _WEIGHTS, _TREES = "stack.npz", "trees.json"
@@ -192,18 +233,13 @@ def restore(folder: Path, data: SurveyData, options: FitOptions, keep: int, fold
     trees = boosted.Trees(data, counts, options) if options.fit == "boosted" else None
     if trees:
         trees.restore(fold, folder / _TREES)
-    term = counts.terms(*(() if fold == TEST else (fold,)))
 
     def join(matrices: Sequence[sparse.csr_matrix], places: pd.DataFrame) -> sparse.csr_matrix:
         parts = [sparse.csr_matrix((0, len(data.species)), dtype=np.float32)]
         for start in range(0, len(places), blocks.ROWS):
             rows = slice(start, start + blocks.ROWS)
             own = [matrix[rows] for matrix in matrices]
-            chances = apply(weights, own, term)
-            if trees:
-                cases = trees.candidates(own, total_share(own), np.full(len(chances), fold), places.iloc[rows])
-                trees.correct(chances, cases, weights)
-            parts.append(score_tables.keep_best(chances, keep))
+            parts.append(_joined(own, places.iloc[rows], fold, weights, counts, trees, keep))
         return sparse.vstack(parts, format="csr")
 
     return join

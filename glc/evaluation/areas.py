@@ -2,9 +2,11 @@
 
 The area follows from the ranks of the presences among the scores of a fold's surveys. Of a fold's scores only a whole
 number each is kept, the species before the bits of the score (positive floats are in the order of their bits), and of
-one fold at a time where the table comes by folds: sorted, they rank all species at once.
+two folds at most where the table comes by folds: sorted, they rank all species at once, while the blocks of the next
+fold are read.
 """
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -47,7 +49,9 @@ class Areas:
     def __init__(self, actual: sparse.csr_matrix, fold: np.ndarray) -> None:
         """Know the labels (n, m) boolean CSR and the fold (n,) of all surveys of a table."""
         self.folds = np.unique(fold)
-        self.areas = np.full((len(self.folds), actual.shape[1]), np.nan)
+        self._areas = np.full((len(self.folds), actual.shape[1]), np.nan)
+        self._sorting: tuple[_Fold, Future[np.ndarray]] | None = None
+        self._pool = ThreadPoolExecutor(1)
         self._fold, self._of = fold, {}
         for row, number in enumerate(self.folds.tolist()):
             own = fold == number
@@ -74,6 +78,19 @@ class Areas:
             keys.append((number, len(inside), key, key[hits if every else hits[known]]))
         return keys
 
+    @property
+    def areas(self) -> np.ndarray:
+        """The areas of the folds whose surveys have all come."""
+        self._wait()
+        return self._areas
+
+    def _wait(self) -> None:
+        """Until the keys of the last fold are sorted: those of two folds at most are in memory."""
+        if self._sorting is not None:
+            fold, sorting = self._sorting
+            self._areas[fold.row, fold.rank >= 0] = sorting.result()
+            self._sorting = None
+
     def add(self, of_block: Keys) -> None:
         """Take the `keys` of a block; the areas of a fold are there once all its surveys have come."""
         for number, surveys, keys, presences in of_block:
@@ -82,14 +99,15 @@ class Areas:
             fold.presences.append(presences)
             fold.left -= surveys
             if not fold.left:
-                self.areas[fold.row, fold.rank >= 0] = _areas(fold)
-                fold.keys, fold.presences = [], []
+                self._wait()
+                self._sorting = fold, self._pool.submit(_areas, fold)
 
 
 def _areas(fold: _Fold) -> np.ndarray:
     """The areas (k,) of the species of a fold; surveys whose score was not kept share the lowest ranks."""
     keys, presences = np.concatenate(fold.keys), np.concatenate(fold.presences)
     fold.keys.clear()
+    fold.presences.clear()
     keys.sort()
     k = len(fold.present)
     first = np.searchsorted(keys, np.arange(k + 1, dtype=np.uint64) << _SHIFT)

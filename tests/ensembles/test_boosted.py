@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -24,6 +25,7 @@ def chosen(n, c, seed=0, folds=FOLDS, members=1):
         rng.uniform(0.05, 0.9, (n, c, members)).astype(np.float32),
         np.arange(n) % folds,
         records,
+        rng.normal(size=(n, 2)).astype(np.float32),
         rng.random((n, c)) < 0.5,
     )
 
@@ -58,6 +60,26 @@ def test_trees_find_that_a_member_is_right_only_where_there_are_records():
     assert wrong[near[at]].mean() < 0.08
 
 
+def test_effort_is_what_the_tables_say_and_not_a_number_where_they_do_not():
+    places = pd.DataFrame({"areaInM2": [99.0, None, 0.0], "year": pd.array([2019, 2021, None], "Int32")})
+    table = boosted.efforts(places, ("year", "areaInM2", "geoUncertaintyInM"))
+    nothing = [np.nan] * 3
+    assert_allclose(table.T, [[2019, 2021, np.nan], [np.log(100), np.nan, 0], nothing], rtol=1e-6)
+
+
+def test_trees_find_more_where_more_was_looked_for():
+    n, c = 3_000, 8
+    found = chosen(n, c)
+    found.effort[:, 0] = np.random.default_rng(1).choice([3.0, 6.0], n)
+    chance = expit(logit(found.scores[..., 0]) + np.where(found.effort[:, :1] > 4, 1, -1))
+    found.held[:] = np.random.default_rng(2).random((n, c)) < chance
+    booster = boosted.fit(found, plain(), counts_of(c), np.full(c, 10), FitOptions(least=5.0), (0,))
+    own = found.rows(np.flatnonzero(found.fold == 0))
+    after = boosted.apply(booster, own, plain(), counts_of(c), np.full(c, 10), own.scores[..., 0].copy())
+    wrong = np.abs(after - chance[found.fold == 0]).mean()
+    assert wrong < 0.5 * np.abs(own.scores[..., 0] - chance[found.fold == 0]).mean()
+
+
 def test_species_that_are_no_candidates_keep_their_probability():
     found = chosen(30, 4)
     booster = boosted.fit(found, plain(), counts_of(9), np.zeros(9), FitOptions(trees=3, least=0.0))
@@ -76,14 +98,17 @@ def test_candidates_are_the_best_species_with_their_scores():
     scores = sparse.random(len(rows), 20, 0.7, format="csr", random_state=0, dtype=np.float32)
     total = scores.toarray()
     fold, places = np.ones(len(rows), int), data.places.iloc[rows]
-    found = boosted.candidates([scores], total, fold, places, surroundings, 6, data.labels_of(rows))
+    options = FitOptions(candidates=6, effort=("areaInM2",))
+    found = boosted.candidates([scores], total, fold, places, surroundings, options, data.labels_of(rows))
+    assert_array_equal(found.effort, boosted.efforts(places, ("areaInM2",)))
     assert found.columns.shape == (len(rows), 6)
     for i in range(len(rows)):
         assert set(found.columns[i]) == set(np.argsort(-total[i])[:6])
         assert_array_equal(found.scores[i, :, 0], total[i, found.columns[i]])
         assert_array_equal(found.held[i], data.labels_of(rows).toarray()[i, found.columns[i]])
-    every = boosted.candidates([scores], total, fold, places, surroundings, 99)
+    every = boosted.candidates([scores], total, fold, places, surroundings, FitOptions(candidates=99))
     assert every.columns.shape == (len(rows), 20)
+    assert every.effort.shape == (len(rows), 0)
     assert every.held is None
 
 
@@ -122,7 +147,7 @@ def test_the_trees_are_grown_as_the_options_say(monkeypatch):
 
     monkeypatch.setattr(xgboost, "train", train)
     found, options = chosen(40, 6), FitOptions(trees=7, depth=3, learning_rate=0.2, least=4.0, seed=11)
-    boosted.fit(found, plain(), counts_of(6), np.ones(6), options, (1,))
+    boosted.fit(found, plain(), counts_of(6), np.ones(6), options, (1,), 3)
     at = np.flatnonzero(found.fold != 1)
     assert grown.pop("rows") == len(at) * 6
     assert_array_equal(
@@ -139,6 +164,7 @@ def test_the_trees_are_grown_as_the_options_say(monkeypatch):
         "colsample_bytree": 0.5,
         "max_bin": 64,
         "seed": 11,
+        "nthread": 3,
         "rounds": 7,
     }
 
@@ -174,6 +200,7 @@ def test_features_are_what_their_formulas_say():
                 np.tile(np.log1p(total), (c, 1)),
                 seen,
                 np.log((seen + 1) / (total * np.stack([share, po_share], axis=1) + 1)),
+                np.tile(found.effort[i], (c, 1)),
             ],
             axis=1,
         )
@@ -184,7 +211,7 @@ def test_parts_are_joined_and_rows_taken_in_order():
     found = chosen(9, 4, members=2)
     parts = [found.rows(np.arange(0, 5)), found.rows(np.arange(5, 9))]
     joined = boosted.Candidates.join(parts)
-    for name in ("columns", "scores", "fold", "held"):
+    for name in ("columns", "scores", "fold", "effort", "held"):
         assert_array_equal(getattr(joined, name), getattr(found, name))
     assert_array_equal(joined.records.known, found.records.known)
     assert_array_equal(joined.records.total, found.records.total)
@@ -193,11 +220,11 @@ def test_parts_are_joined_and_rows_taken_in_order():
 def test_the_trees_of_a_fold_do_not_see_its_labels_and_those_of_the_test_see_all(monkeypatch):
     data = survey_data(folds=FOLDS)
     trees = boosted.Trees(data, counts_of(20), FitOptions())
-    asked, told = [], []
-    monkeypatch.setattr(boosted, "fit", lambda *arguments: asked.append(arguments[-1]) or len(asked))
+    told = []
+    monkeypatch.setattr(boosted.threads, "cores", lambda: 7)
+    monkeypatch.setattr(boosted, "fit", lambda *arguments: arguments[-2:])
     trees.fit(chosen(6, 4), {0: plain(), 2: plain(), -1: plain()}, lambda *words: told.append(words))
-    assert asked == [(0,), (2,), ()]
-    assert trees.boosters == {0: 1, 2: 2, -1: 3}
+    assert trees.boosters == {0: ((0,), 2), 2: ((2,), 2), -1: ((), 2)}
     assert told == [("stack: trees for fold 0", 50), ("stack: trees for fold 2", 60), ("stack: trees for the test", 70)]
     po = data.labels_of(data.presence_only)
     assert_array_equal(trees.po_counts, po.toarray().sum(axis=0))

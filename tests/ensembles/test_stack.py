@@ -222,6 +222,22 @@ def test_blocks_of_any_size_give_the_same_trees(tmp_path, monkeypatch):
         assert_allclose(one.matrix.toarray(), other.matrix.toarray(), atol=0.02)
 
 
+@pytest.mark.parametrize("options", [{"surveys": 40}, BOOSTED | {"surveys": 40}])
+def test_any_number_of_threads_gives_the_same(tmp_path, monkeypatch, options):
+    data = survey_data(n_train=90, folds=3)
+    folders = members_on_disk(tmp_path, data)
+    monkeypatch.setattr(blocks, "ROWS", 7)
+    made = []
+    for number in (1, 5):
+        monkeypatch.setattr(stack.threads, "cores", lambda number=number: number)
+        made.append(stacked(folders, data, tmp_path / str(number), **options))
+    for one, other in zip(made[0][:2], made[1][:2], strict=True):
+        assert_array_equal(one.surveys, other.surveys)
+        assert_array_equal(one.fold, other.fold)
+        assert (one.matrix != other.matrix).nnz == 0
+    assert made[0][2]["model_facts"] == made[1][2]["model_facts"]
+
+
 @pytest.mark.parametrize(
     "bad",
     [
