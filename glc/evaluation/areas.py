@@ -1,23 +1,34 @@
 """The area under the ROC curve of each species in each fold, from blocks of a table of scores.
 
-The area follows from the ranks of the presences among the scores of a fold's surveys. Of a fold's scores only a whole
-number each is kept, the species before the bits of the score (positive floats are in the order of their bits), and of
-two folds at most where the table comes by folds: sorted, they rank all species at once, while the blocks of the next
-fold are read.
+The area follows from the ranks of the presences among the scores of a fold's surveys. Of these only the bits are kept,
+by species (positive floats are in the order of their bits), and of two folds at most where the table comes by folds: the
+species of one are ranked while the blocks of the next are read.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
 from scipy import sparse
 
 from glc.prediction.blocks import Block
 
-Keys: TypeAlias = list[tuple[int, int, np.ndarray, np.ndarray]]
-"""Of each fold of a block: its number, how many surveys, and the keys of all scores and of the presences."""
-_SHIFT = np.uint64(32)
+
+@dataclass(frozen=True)
+class Keys:
+    """Scores of some surveys of one fold, as bits.
+
+    fold : its number; surveys : how many
+    scores : (p,) uint32, by species; starts : (k + 1,) of each of the fold's ranked species
+    presences : (h,) uint32, those of the species that a survey has; species : (h,) their ranked species
+    """
+
+    fold: int
+    surveys: int
+    scores: np.ndarray
+    starts: np.ndarray
+    presences: np.ndarray
+    species: np.ndarray
 
 
 @dataclass
@@ -27,7 +38,7 @@ class _Fold:
     row : its number among the folds; rank : (m,) int32, number of each species that is somewhere and not everywhere, -1
         of the others
     present : (k,) surveys with each of these; surveys : in all; left : surveys that have not come yet
-    keys, presences : of species and score, of all and of the presences alone
+    keys : of the surveys that have come
     """
 
     row: int
@@ -35,8 +46,7 @@ class _Fold:
     present: np.ndarray
     surveys: int
     left: int
-    keys: list[np.ndarray] = field(default_factory=list)
-    presences: list[np.ndarray] = field(default_factory=list)
+    keys: list[Keys] = field(default_factory=list)
 
 
 class Areas:
@@ -50,7 +60,7 @@ class Areas:
         """Know the labels (n, m) boolean CSR and the fold (n,) of all surveys of a table."""
         self.folds = np.unique(fold)
         self._areas = np.full((len(self.folds), actual.shape[1]), np.nan)
-        self._sorting: tuple[_Fold, Future[np.ndarray]] | None = None
+        self._ranking: tuple[_Fold, Future[np.ndarray]] | None = None
         self._pool = ThreadPoolExecutor(1)
         self._fold, self._of = fold, {}
         for row, number in enumerate(self.folds.tolist()):
@@ -61,21 +71,24 @@ class Areas:
             rank[chosen] = np.arange(len(chosen), dtype=np.int32)
             self._of[number] = _Fold(row, rank, count[chosen], surveys, surveys)
 
-    def keys(self, block: Block) -> Keys:
-        """The `Keys` of a block with labels."""
+    def keys(self, block: Block) -> list[Keys]:
+        """The `Keys` of each fold in a block with labels."""
         own, keys = self._fold[block.rows], []
         for number in np.unique(own).tolist():
             inside = np.flatnonzero(own == number)
             ranked = block.ranked if len(inside) == len(own) else block.ranked.rows(inside)
-            species = self._of[number].rank[ranked.columns]
+            fold = self._of[number]
+            species, scores = fold.rank[ranked.columns], np.asarray(ranked.values, np.float32).view(np.uint32)
+            hits = ranked.labels()[0] & (species >= 0)
+            presences, present = scores[hits], species[hits]
             known = species >= 0
-            every = known.all()
-            key = (species if every else species[known]).astype(np.uint64)
-            key <<= _SHIFT
-            values = np.asarray(ranked.values, np.float32).view(np.uint32)
-            key |= values if every else values[known]
-            hits = ranked.labels()[0]
-            keys.append((number, len(inside), key, key[hits if every else hits[known]]))
+            if not known.all():
+                species, scores = species[known], scores[known]
+            # numbers of 16 bits are sorted without comparing them
+            short = species.astype(np.uint16) if len(fold.present) < 1 << 16 else species
+            scores = scores[np.argsort(short, kind="stable")]
+            starts = np.concatenate([[0], np.cumsum(np.bincount(species, minlength=len(fold.present)))])
+            keys.append(Keys(number, len(inside), scores, starts, presences, present))
         return keys
 
     @property
@@ -85,36 +98,37 @@ class Areas:
         return self._areas
 
     def _wait(self) -> None:
-        """Until the keys of the last fold are sorted: those of two folds at most are in memory."""
-        if self._sorting is not None:
-            fold, sorting = self._sorting
-            self._areas[fold.row, fold.rank >= 0] = sorting.result()
-            self._sorting = None
+        """Until the species of the last fold are ranked: the keys of two folds at most are in memory."""
+        if self._ranking is not None:
+            fold, ranking = self._ranking
+            self._areas[fold.row, fold.rank >= 0] = ranking.result()
+            self._ranking = None
 
-    def add(self, of_block: Keys) -> None:
+    def add(self, of_block: list[Keys]) -> None:
         """Take the `keys` of a block; the areas of a fold are there once all its surveys have come."""
-        for number, surveys, keys, presences in of_block:
-            fold = self._of[number]
+        for keys in of_block:
+            fold = self._of[keys.fold]
             fold.keys.append(keys)
-            fold.presences.append(presences)
-            fold.left -= surveys
+            fold.left -= keys.surveys
             if not fold.left:
                 self._wait()
-                self._sorting = fold, self._pool.submit(_areas, fold)
+                self._ranking = fold, self._pool.submit(_areas, fold)
 
 
 def _areas(fold: _Fold) -> np.ndarray:
     """The areas (k,) of the species of a fold; surveys whose score was not kept share the lowest ranks."""
-    keys, presences = np.concatenate(fold.keys), np.concatenate(fold.presences)
+    parts, k = fold.keys[:], len(fold.present)
     fold.keys.clear()
-    fold.presences.clear()
-    keys.sort()
-    k = len(fold.present)
-    first = np.searchsorted(keys, np.arange(k + 1, dtype=np.uint64) << _SHIFT)
-    unscored = fold.surveys - np.diff(first)
-    species = (presences >> _SHIFT).astype(np.int64)
-    low, high = np.searchsorted(keys, presences), np.searchsorted(keys, presences, side="right")
-    rank = unscored[species] + (low + high + 1) / 2 - first[species]
-    missed = fold.present - np.bincount(species, minlength=k)
-    total = np.bincount(species, rank, minlength=k) + missed * (unscored + 1) / 2
-    return (total - fold.present * (fold.present + 1) / 2) / (fold.present * (fold.surveys - fold.present))
+    species = np.concatenate([part.species for part in parts])
+    order = np.argsort(species, kind="stable")
+    presences = np.concatenate([part.presences for part in parts])[order]
+    scored = np.bincount(species, minlength=k)
+    ends, ranks = np.cumsum(scored), np.empty(k)
+    for number in range(k):
+        scores = np.concatenate([part.scores[part.starts[number] : part.starts[number + 1]] for part in parts])
+        scores.sort()
+        asked = presences[ends[number] - scored[number] : ends[number]]
+        low, high = np.searchsorted(scores, asked), np.searchsorted(scores, asked, side="right")
+        unscored, missed = fold.surveys - len(scores), fold.present[number] - scored[number]
+        ranks[number] = (unscored + (low + high + 1) / 2).sum() + missed * (unscored + 1) / 2
+    return (ranks - fold.present * (fold.present + 1) / 2) / (fold.present * (fold.surveys - fold.present))

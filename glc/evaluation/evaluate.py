@@ -179,7 +179,7 @@ def of_scores(scores: Table | Held, actual: sparse.csr_matrix, species: np.ndarr
     # of surveys with one species alone: how many score better, and its score
     better, own = np.full(len(sizes), actual.shape[1]), np.zeros(len(sizes), np.float32)
 
-    def work(block: Block) -> tuple[np.ndarray, np.ndarray, np.ndarray, Keys]:
+    def work(block: Block) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Keys]]:
         ranked = block.ranked
         entry = np.flatnonzero(ranked.labels()[0])
         row = np.searchsorted(ranked.indptr, entry, side="right") - 1
