@@ -1,8 +1,8 @@
 """The area under the ROC curve of each species in each fold, from blocks of a table of scores.
 
 The area follows from the ranks of the presences among the scores of a fold's surveys. Of these only the bits are kept,
-by species (positive floats are in the order of their bits), and of two folds at most where the table comes by folds: the
-species of one are ranked while the blocks of the next are read.
+by species (positive floats are in the order of their bits), and of two folds at most where the table comes by folds:
+the species of one are ranked while the blocks of the next are read.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
