@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from glc.costs.sizes import CELL_M, Sizes
+from glc.ensembles.fit_options import FitOptions
 from glc.types import Facts
 
 
@@ -100,8 +101,14 @@ def _net_scores(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
 
 
 def _ensemble(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
-    members = len(job.parameters["model"]["options"]["members"])
-    return job.member("model"), (sizes.rows, job.scored(sizes) * members * _kept(job, sizes))
+    """Pairs of survey and species that are learned from, for each fold anew; and scores that are joined."""
+    options = FitOptions()
+    chosen = {name: getattr(options, name) for name in ("surveys", "best", "sampled", "candidates", "fit")}
+    chosen |= job.parameters["model"]["options"]
+    surveys = min(sizes.training_surveys * job.folds / job.fold_count, chosen["surveys"])
+    pairs = chosen["best"] + chosen["sampled"] + (chosen["candidates"] if chosen["fit"] == "boosted" else 0)
+    joined = job.scored(sizes) * len(chosen["members"]) * _kept(job, sizes)
+    return job.member("model"), ((job.folds + 1) * surveys * pairs, joined)
 
 
 def _predictions(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:

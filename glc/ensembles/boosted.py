@@ -9,7 +9,7 @@ The trees for the surveys of a fold are grown on the other folds alone, from rec
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -165,10 +165,15 @@ class Trees:
         self.po_counts = np.asarray(data.labels_of(data.presence_only).sum(axis=0, dtype=np.int64)).ravel()
         self.surroundings = evidence.Surroundings(data, options.scales_m)
         self.boosters = {}
+        known = efforts(data.places.iloc[data.train()], options.effort)
+        # what is not known says something only where trees have seen such surveys; a place of a map is as most surveys
+        self.usual = np.where(np.isnan(known).any(axis=0), np.nan, np.median(known, axis=0))
 
     def candidates(self, matrices, total, fold, places, actual=None):
-        """See the function `candidates`."""
-        return candidates(matrices, total, fold, places, self.surroundings, self.options, actual)
+        """See the function `candidates`; efforts that no training survey lacks are those of most surveys."""
+        cases = candidates(matrices, total, fold, places, self.surroundings, self.options, actual)
+        effort = np.where(np.isnan(cases.effort), self.usual, cases.effort).astype(np.float32)
+        return replace(cases, effort=effort)
 
     def fit(self, cases, fitted, progress):
         """Grow the trees of each fold in `fitted` (fold -> Weights), from the `cases` of the others.

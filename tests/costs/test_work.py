@@ -85,3 +85,15 @@ def test_a_variant_with_more_folds_has_more_work(tmp_path):
 
     few, many = terms("votes+validation.run=2"), terms("votes")
     assert all(more > fewer for fewer, more in zip(few, many, strict=True))
+
+
+def test_a_stack_learns_from_the_pairs_of_some_surveys_for_each_fold_and_joins_all_scores():
+    def stack(**options):
+        members = [Job("ClassicalScores", {"validation.run": 5, "scores.keep": 20}, [Job("Folds", {"count": 10})])]
+        model = {"name": "stack", "options": {"members": ["votes", "kriging"]} | options}
+        return Job("EnsembleScores", {"model": model, "validation.run": 5, "scores.keep": 30}, members)
+
+    joined = (500 + 100) * 2 * 30
+    assert work.of(stack(), SIZES) == work.Work("EnsembleScores stack", (6 * 500 * 150, joined))
+    assert work.of(stack(fit="boosted", surveys=70), SIZES).terms == (6 * 70 * 350, joined)
+    assert work.of(stack(fit="boosted", candidates=20, best=1, sampled=2), SIZES).terms == (6 * 500 * 23, joined)

@@ -228,3 +228,16 @@ def test_the_trees_of_a_fold_do_not_see_its_labels_and_those_of_the_test_see_all
     assert told == [("stack: trees for fold 0", 50), ("stack: trees for fold 2", 60), ("stack: trees for the test", 70)]
     po = data.labels_of(data.presence_only)
     assert_array_equal(trees.po_counts, po.toarray().sum(axis=0))
+
+
+def test_a_place_without_effort_is_as_most_surveys_unless_surveys_lack_it_too():
+    data = survey_data(folds=FOLDS)
+    rows = data.valid(1)
+    data.places["areaInM2"], data.places["geoUncertaintyInM"] = 10.0, 3.0
+    data.places.loc[data.train()[:5], "areaInM2"] = 99.0
+    data.places.loc[data.train()[0], "geoUncertaintyInM"] = np.nan
+    trees = boosted.Trees(data, counts_of(20), FitOptions(effort=("areaInM2", "geoUncertaintyInM")))
+    scores = sparse.csr_matrix(np.ones((len(rows), 20), np.float32))
+    places = data.places.iloc[rows].assign(areaInM2=np.nan, geoUncertaintyInM=np.nan)
+    found = trees.candidates([scores], scores.toarray(), np.ones(len(rows), int), places)
+    assert_allclose(found.effort, np.tile([np.log(11), np.nan], (len(rows), 1)), rtol=1e-6)
