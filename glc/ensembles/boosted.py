@@ -69,8 +69,7 @@ def candidates(matrices, total, fold, places, surroundings, options, actual=None
     matrices : the members' scores (n, m) CSR; fold : (n,); places : frame (n) of `SurveyData.places`;
     options : `FitOptions`; actual : (n, m) boolean CSR, where the labels are to be learned from
     """
-    size = options.candidates
-    size = min(size, total.shape[1])
+    size = min(options.candidates, total.shape[1])
     columns = np.sort(np.argpartition(-total, size - 1, axis=1)[:, :size], axis=1)
     scores = np.stack([np.take_along_axis(matrix.toarray(), columns, axis=1) for matrix in matrices], axis=2)
     held = None if actual is None else np.take_along_axis(actual.toarray(), columns, axis=1)
@@ -147,6 +146,8 @@ def fit(cases, weights, counts, po_counts, options, without=(), cores=1):
 
 _BINS = 64
 """Of each feature's histogram."""
+_FOLDS = 4
+"""Whose trees are grown at once, at most: each holds its table, of a gigabyte at GeoLifeCLEF 2024's size."""
 
 
 def apply(booster, cases, weights, counts, po_counts, probabilities):
@@ -165,12 +166,11 @@ class Trees:
         self.po_counts = np.asarray(data.labels_of(data.presence_only).sum(axis=0, dtype=np.int64)).ravel()
         self.surroundings = evidence.Surroundings(data, options.scales_m)
         self.boosters = {}
-        known = efforts(data.places.iloc[data.train()], options.effort)
-        # what is not known says something only where trees have seen such surveys; a place of a map is as most surveys
-        self.usual = np.where(np.isnan(known).any(axis=0), np.nan, np.median(known, axis=0))
+        # NaN of what some training survey lacks: of such surveys the trees have learned what is not known says
+        self.usual = np.median(efforts(data.places.iloc[data.train()], options.effort), axis=0)
 
     def candidates(self, matrices, total, fold, places, actual=None):
-        """See the function `candidates`; efforts that no training survey lacks are those of most surveys."""
+        """See the function `candidates`; a place without an effort that all training surveys have has their median."""
         cases = candidates(matrices, total, fold, places, self.surroundings, self.options, actual)
         effort = np.where(np.isnan(cases.effort), self.usual, cases.effort).astype(np.float32)
         return replace(cases, effort=effort)
@@ -178,9 +178,9 @@ class Trees:
     def fit(self, cases, fitted, progress):
         """Grow the trees of each fold in `fitted` (fold -> Weights), from the `cases` of the others.
 
-        As many folds at a time as there are cores: much of what comes before the trees is the work of one.
+        Some folds at a time, because much of what comes before the trees is the work of one core.
         """
-        threads_at_once = min(threads.cores(), len(fitted))
+        threads_at_once = min(threads.cores(), len(fitted), _FOLDS)
 
         def grow(fold, weights):
             without = () if fold == TEST else (fold,)
