@@ -124,8 +124,8 @@ def fit(cases, weights, counts, po_counts, options, without=(), cores=1):
             bar.update()
             return False
 
-    cases = cases.rows(np.flatnonzero(~np.isin(cases.fold, without)))
-    table, margin = features(cases, weights, counts, po_counts, without)
+    rows = np.flatnonzero(~np.isin(cases.fold, without))
+    table, margin = _features_of(cases, rows, weights, counts, po_counts, without)
     settings = {
         "objective": "binary:logistic",
         "tree_method": "hist",
@@ -138,12 +138,27 @@ def fit(cases, weights, counts, po_counts, options, without=(), cores=1):
         "seed": options.seed,
         "nthread": cores,
     }
-    matrix = xgboost.QuantileDMatrix(table, cases.held.ravel(), base_margin=margin, max_bin=_BINS, nthread=cores)
+    held = cases.held[rows].ravel()
+    matrix = xgboost.QuantileDMatrix(table, held, base_margin=margin, max_bin=_BINS, nthread=cores)
     del table
     with tqdm(total=options.trees, desc="boosted stack", leave=False) as bar:
         return xgboost.train(settings, matrix, options.trees, callbacks=[Bar()])
 
 
+def _features_of(cases, rows, weights, counts, po_counts, without):
+    """`features` of some `rows` of the `cases`, made for a few at a time: all that they are made of would not fit."""
+    table, margin = None, np.empty(len(rows) * cases.columns.shape[1], np.float32)
+    for start in range(0, len(rows), _ROWS):
+        own, own_margin = features(cases.rows(rows[start : start + _ROWS]), weights, counts, po_counts, without)
+        if table is None:
+            table = np.empty((len(margin), own.shape[1]), np.float32)
+        first = start * cases.columns.shape[1]
+        table[first : first + len(own)], margin[first : first + len(own)] = own, own_margin
+    return table, margin
+
+
+_ROWS = 512
+"""Surveys whose features are made at once."""
 _BINS = 64
 """Of each feature's histogram."""
 _FOLDS = 4

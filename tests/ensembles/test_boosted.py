@@ -207,6 +207,15 @@ def test_features_are_what_their_formulas_say():
         assert_allclose(table[i], expected, rtol=2e-5, atol=2e-5)
 
 
+def test_features_of_a_few_surveys_at_a_time_are_those_of_all(monkeypatch):
+    found, rows = chosen(20, 5, members=2), np.flatnonzero(np.arange(20) % FOLDS != 1)
+    monkeypatch.setattr(boosted, "_ROWS", 3)
+    parts = boosted._features_of(found, rows, plain(2), counts_of(5), np.ones(5), (1,))
+    whole = boosted.features(found.rows(rows), plain(2), counts_of(5), np.ones(5), (1,))
+    for part, all_at_once in zip(parts, whole, strict=True):
+        assert_array_equal(part, all_at_once)
+
+
 def test_parts_are_joined_and_rows_taken_in_order():
     found = chosen(9, 4, members=2)
     parts = [found.rows(np.arange(0, 5)), found.rows(np.arange(5, 9))]
