@@ -101,7 +101,7 @@ def _net_scores(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
 
 
 def _ensemble(job: Job, sizes: Sizes) -> tuple[str, tuple[float, ...]]:
-    """Pairs of survey and species that are learned from, for each fold anew; and scores that are joined."""
+    """Pairs of survey and species that are learned from, again for each fold; and scores that are joined."""
     options = FitOptions()
     chosen = {name: getattr(options, name) for name in ("surveys", "best", "sampled", "candidates", "fit")}
     chosen |= job.parameters["model"]["options"]
