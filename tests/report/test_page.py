@@ -289,13 +289,13 @@ def test_settings_survive_quotes_lists_and_umlauts():
 def test_equal_stories_render_to_equal_bytes_in_another_process(rendered):
     variant = "net without test labels"
     code = (
-        "import conftest, hashlib; from glc.report import page; import sys;"
+        "import hashlib, sys; from glc.report import page; from tests.report import conftest;"
         f"print(hashlib.sha256(page.render(conftest.make(**{VARIANTS[variant]})).encode()).hexdigest(),"
         "[m for m in ('luigi', 'torch', 'pyspark', 'matplotlib.pyplot') if m in sys.modules])"
     )
     here = hashlib.sha256(rendered[variant][1].encode()).hexdigest()
     there = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
     )
     assert there.stdout.strip() == f"{here} []"
 
