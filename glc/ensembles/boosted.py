@@ -64,7 +64,7 @@ def efforts(places: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
 
 
 def candidates(matrices, total, fold, places, surroundings, options, actual=None):
-    """`Candidates` of surveys: those species with the highest `total` (n, m), whatever the labels are.
+    """`Candidates` of surveys: the species with the highest `total` (n, m); labels have no say in it.
 
     matrices : the members' scores (n, m) CSR; fold : (n,); places : frame (n) of `SurveyData.places`;
     options : `FitOptions`; actual : (n, m) boolean CSR, where the labels are to be learned from
