@@ -161,16 +161,32 @@ class Kernels:
         places : frame with lon and lat, degrees
         hidden : leave out the records of the validation fold
         """
-        points = geo.unit_sphere(places["lon"], places["lat"])
         counts = np.empty((len(places), *self.shape[1:]), np.float32)
         for source, pools in enumerate(self._pools):
-            seen = [((cells.fold != self._fold) | (not hidden)).astype(np.float32) for cells in pools]
-            counts[:, :, 0, source] = seen[0] @ pools[0].counts
-            for number, scale in enumerate(self.scales, start=1):
-                weight = kernel(points, pools[number].tree, scale)
-                weight.data *= seen[number][weight.indices]
-                counts[:, :, number, source] = sums(weight, pools[number].counts)
+            seen = (pools[0].fold != self._fold) | (not hidden)
+            counts[:, :, 0, source] = seen.astype(np.float32) @ pools[0].counts
+            for number in range(1, len(pools)):
+                counts[:, :, number, source] = self.around_at(places, hidden, number, source)
         return counts
+
+    def around_at(self, places: pd.DataFrame, hidden: bool, number: int, source: int) -> np.ndarray:
+        """Those of `around` of one scale, ``scales[number - 1]``, and one source: (n, m) float32."""
+        near = self._pools[source][number]
+        weight = kernel(geo.unit_sphere(places["lon"], places["lat"]), near.tree, self.scales[number - 1])
+        seen = (near.fold != self._fold) | (not hidden)
+        weight.data *= seen[weight.indices]
+        return sums(weight, near.counts)
+
+    def at(self, rows: np.ndarray, number: int, source: int) -> np.ndarray:
+        """Those of training or test surveys, of one scale, ``scales[number - 1]``, and one source: (n, m) float32.
+
+        They are made each time that they are asked for; threads may ask at once.
+        """
+        near = self._pools[source][number]
+        weight = kernel(self._points[rows], near.tree, self.scales[number - 1])
+        asker = np.repeat(rows, np.diff(weight.indptr))
+        weight.data *= self.visible(asker, near.fold[weight.indices], near.part[weight.indices])
+        return sums(weight, near.counts)
 
     def _make(self, rows):
         counts = np.empty((len(rows), *self.shape[1:]), np.float32)
@@ -178,12 +194,8 @@ class Kernels:
             return counts
         for source, pools in enumerate(self._pools):
             counts[:, :, 0, source] = self._everywhere(rows, source)
-            for number, scale in enumerate(self.scales, start=1):
-                near = pools[number]
-                weight = kernel(self._points[rows], near.tree, scale)
-                asker = np.repeat(rows, np.diff(weight.indptr))
-                weight.data *= self.visible(asker, near.fold[weight.indices], near.part[weight.indices])
-                counts[:, :, number, source] = sums(weight, near.counts)
+            for number in range(1, len(pools)):
+                counts[:, :, number, source] = self.at(rows, number, source)
         return counts
 
     def visible(self, rows: np.ndarray, fold: np.ndarray, part: np.ndarray) -> np.ndarray:

@@ -108,7 +108,7 @@ def test_the_profile_of_a_training_survey_holds_no_label_of_its_block(fold):
 
     def features(data):
         made = profile._Profiles(data, fold, model().options)
-        return np.concatenate([block for _, block in made.blocks(train, "test")])
+        return np.concatenate([block for _, block in made.each(train, "test")])
 
     before = features(data)
     for block in data.places["block"].iloc[train].unique()[:3]:
@@ -116,6 +116,19 @@ def test_the_profile_of_a_training_survey_holds_no_label_of_its_block(fold):
         after = features(changed(data, train[own]))
         assert_array_equal(after[own], before[own])
         assert (after[~own] != before[~own]).any()
+
+
+@pytest.mark.parametrize("surveys", [40, 10_000])
+def test_training_surveys_have_the_features_that_their_places_are_asked_with(surveys):
+    data = survey_data(n_train=700, n_po=300)
+    train, fitted = data.train(0), model(surveys=surveys)
+    profiles = profile._Profiles(data, 0, fitted.options)
+    (mean, axes), features = fitted._components(profiles, train)
+    whole = np.concatenate([block for _, block in profiles.each(train, "test")])
+    assert_allclose(features, (whole - mean) @ axes, atol=1e-5)
+    assert features.std(axis=0)[0] > 0.1
+    if surveys > len(train):
+        assert_allclose(features.var(axis=0, ddof=1).sum(), 1, rtol=1e-4)
 
 
 def test_species_and_surveys_in_groups_are_the_same(monkeypatch):
