@@ -68,7 +68,7 @@ fi
 
 wandb=offline
 [ -z "${WANDB_API_KEY:-}" ] || wandb=online
-memory_gb=$(awk '/^MemTotal:/ { gb = int($2 * 0.75 / 1048576); print gb > 2 ? gb : 2 }' /proc/meminfo)
+memory_gb=$(awk '/^MemTotal:/ { gb = int($2 * 0.75 / 1048576); print (gb > 2 ? gb : 2) }' /proc/meminfo)
 cat >"$home/luigi.cfg" <<CFG
 [machine]
 root = $root

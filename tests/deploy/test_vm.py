@@ -389,6 +389,7 @@ def test_a_gpu_has_its_driver_before_an_experiment_starts(cloud, repository):
     vm(cloud, repository, "run", experiment="votes")
     assert "accelerator = gpu\n" in (cloud.home / "luigi.cfg").read_text()
     assert "wandb_mode = offline\n" in (cloud.home / "luigi.cfg").read_text()
+    assert re.search(r"^memory_gb = [1-9]\d*$", (cloud.home / "luigi.cfg").read_text(), re.MULTILINE)
 
 
 def test_an_installation_that_fails_starts_no_experiment_and_shows_why(cloud, repository):
