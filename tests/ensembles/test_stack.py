@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -191,6 +193,19 @@ def test_members_of_other_surveys_are_refused(tmp_path):
     table = scores.read(folders[1] / "valid")
     scores.write(table.rows(np.arange(89)[::-1]), folders[1] / "valid")
     with pytest.raises(DataError, match=r"noise/valid: surveys or folds differ from .*good/valid"):
+        stacked(folders, data, tmp_path / "a")
+
+
+@pytest.mark.parametrize("stranger", [0, 10_000_000])
+def test_scores_of_species_that_the_dataset_lacks_are_refused(tmp_path, stranger):
+    data = survey_data(n_train=90, folds=3)
+    assert stranger not in data.species
+    folders = members_on_disk(tmp_path, data)
+    table = scores.read(folders[1] / "test")
+    species = table.species.copy()
+    species[-1 if stranger else 0] = stranger
+    scores.write(dataclasses.replace(table, species=species), folders[1] / "test")
+    with pytest.raises(DataError, match=f"noise/test: scores of species {stranger}, which is in no record"):
         stacked(folders, data, tmp_path / "a")
 
 
