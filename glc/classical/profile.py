@@ -5,8 +5,10 @@ in few principal components, speaks for or against every species. The square roo
 transformation of community ecology (Legendre & Gallagher 2001), which keeps the common species from drowning the rest.
 """
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -21,11 +23,15 @@ from glc.neighbours import kernels
 from glc.progress import tqdm
 from glc.registry import models
 from glc.surveys import TEST, SurveyData
+from glc.types import MemberOptions
 
 _PA, _PO = 0, 1  # sources of kernel votes
 _ROWS = 256  # surveys whose profiles are made at once, by each thread
 _POWER = 3
 """Iterations of the randomised SVD; twice as many would keep a thousandth more of the variance."""
+_REDUCED = 300
+"""Components of the presence-only part of the profiles, which all folds have in common; they keep nearly all that the
+components of the whole profiles could take from it."""
 _SPECIES = 500  # labels are made dense for so many species at a time
 
 Scales = Annotated[tuple[Positive, ...], EACH_ONCE]
@@ -45,7 +51,9 @@ class Profile(Classical):
     a survey whose scores are all 0 takes the mean of the training surveys.
 
     Which records a profile may hold says `glc.neighbours.kernels.Kernels.visible`: a training survey's none of its own
-    spatial block, nobody's any of the validation fold. The components too are found without the surveys to be scored.
+    spatial block, nobody's any of the validation fold. The components are found without the surveys to be scored; only
+    the presence-only part, which holds no label of a survey, is the same for all folds and is first reduced to 300
+    components of its own, or `components` if that is more, around the training surveys of all folds.
     """
 
     @section
@@ -70,6 +78,10 @@ class Profile(Classical):
             some = len(self.po_scales_m + self.pa_scales_m) > 0
             require(some, "pa_scales_m", self, "one or more distances here or in po_scales_m")
 
+    def __init__(self, options: MemberOptions) -> None:
+        super().__init__(options)
+        self._common: tuple[SurveyData, _Reduced | None] | None = None
+
     def fit(self, data: SurveyData, fold: int | None, table: np.ndarray | None = None) -> Scorer:
         """`facts` then holds the components used and the share of the profiles' variance that they keep.
 
@@ -77,19 +89,24 @@ class Profile(Classical):
         them.
         """
         train = data.train(fold)
-        profiles = _Profiles(data, fold, self.options)
+        if self._common is None or self._common[0] is not data:
+            self._common = data, self._reduced(data)
+        profiles = _Profiles(self._common[1], self._surveys(data, fold))
         components, features = self._components(profiles, train)
         coefficients, intercept = self._ridge(features, data.labels_of(train))
         mean = np.asarray(data.labels_of(train).mean(axis=0)).ravel()
         self._fitted = {
-            "centre": components[0],
-            "axes": components[1],
+            "centre": components.centre,
+            "axes": components.axes,
             "coefficients": coefficients,
             "intercept": intercept,
             "mean": mean,
         }
+        if profiles.reduced is not None:
+            own = profiles.reduced.components
+            self._fitted |= {"po_centre": own.centre, "po_axes": own.axes}
         self._fold = fold
-        return _scorer(profiles, **self._fitted)
+        return _scorer(profiles, components, coefficients, intercept, mean)
 
     def save(self, folder: Path) -> None:
         """Write the components and the regression as ``profile.npz``: to find them again takes half a minute."""
@@ -98,40 +115,77 @@ class Profile(Classical):
     def restore(self, folder: Path, data: SurveyData) -> Scorer:
         with np.load(folder / "profile.npz", allow_pickle=False) as arrays:
             fitted = dict(arrays)
-        fold = int(fitted.pop("fold"))
-        return _scorer(_Profiles(data, None if fold == TEST else fold, self.options), **fitted)
+        fold, reduced = int(fitted["fold"]), None
+        if "po_axes" in fitted:
+            reduced = _Reduced(self._records(data), _Components(fitted["po_centre"], fitted["po_axes"]))
+        profiles = _Profiles(reduced, self._surveys(data, None if fold == TEST else fold))
+        components = _Components(fitted["centre"], fitted["axes"])
+        return _scorer(profiles, components, fitted["coefficients"], fitted["intercept"], fitted["mean"])
 
-    def _components(self, profiles, train):
-        """The components (mean, axes), and the features (n, k) of the training surveys `train`."""
-        from sklearn.utils.extmath import randomized_svd
+    def _surveys(self, data: SurveyData, fold: int | None) -> "_Shares | None":
+        """Shares in presence-absence surveys."""
+        o = self.options
+        if o.pa_scales_m:
+            return _Shares(data, fold, o.pa_scales_m, _PA, o.prior)
+        if o.po_scales_m and len(data.presence_only):
+            return None
+        raise DataError(
+            f"model 'profile': po_scales_m = {list(o.po_scales_m)} and no presence-only surveys besides the training "
+            f"surveys ({data.train_name}); expected some; give pa_scales_m"
+        )
 
-        o, drawn = self.options, np.ones(len(train), bool)
-        if len(train) > o.surveys:
-            drawn[:] = False
-            drawn[np.random.default_rng(o.seed).choice(len(train), o.surveys, replace=False)] = True
-        known = np.empty((np.count_nonzero(drawn), profiles.width), np.float32)
-        for rows, block in profiles.each(train[drawn], "profiles for the components"):
-            known[rows] = block
+    def _records(self, data: SurveyData) -> "_Shares":
+        """Shares in presence-only records."""
+        return _Shares(data, None, self.options.po_scales_m, _PO, self.options.prior)
+
+    def _reduced(self, data: SurveyData) -> "_Reduced | None":
+        """The presence-only part around the training surveys of all folds; None where there is none."""
+        o = self.options
+        train = data.train()
+        # what is trained on may be the presence-only records
+        if not o.po_scales_m or not len(data.presence_only) or not len(train):
+            return None
+        made = _Profiles(None, self._records(data))
+        drawn = self._drawn(train)
+        known = made.all(train[drawn], "presence-only profiles for their components")
+        components, _ = _Components.of_profiles(known, max(_REDUCED, o.components), o.seed)
+        features = np.empty((len(train), components.axes.shape[1]), np.float32)
+        features[drawn] = known @ components.axes
+        del known
+        made.project(train, ~drawn, components, features, "presence-only profiles of the others")
+        return _Reduced(made.shares, components, train, features)
+
+    def _components(self, profiles: "_Profiles", train: np.ndarray) -> tuple["_Components", np.ndarray]:
+        """The components, and the features (n, k) of the training surveys `train`."""
+        o, drawn = self.options, self._drawn(train)
+        known = profiles.all(train[drawn], "profiles for the components")
         if not len(known) or not np.ptp(known, axis=0).any():
             raise DataError(
                 f"model 'profile': the profiles of records around {len(train):,} training surveys are all the same; "
                 "expected records in reach of most of them; use larger scales, or the model 'frequency'"
             )
-        mean = known.mean(axis=0, dtype=np.float64).astype(np.float32)
-        known -= mean  # in place, as `PCA` cannot without losing them: they may take gigabytes
-        _, singular, axes = randomized_svd(known, min(o.components, *known.shape), n_iter=_POWER, random_state=o.seed)
+        found, singular = _Components.of_profiles(known, o.components, o.seed)
         kept = float(np.square(singular, dtype=np.float64).sum())
-        components = mean, (axes.T / np.sqrt(kept / (len(known) - 1))).astype(np.float32)
-        total = sum(float(np.vdot(row, row)) for row in known)
-        self.facts = {"components": len(singular), "variance_kept": kept / total, "surveys": len(known)}
+        lost = found.lost + (profiles.reduced.components.lost if profiles.reduced is not None else 0.0)
+        components = _Components(found.centre, found.axes / np.float32(np.sqrt(kept / (len(known) - 1))))
+        self.facts = {
+            "components": len(singular),
+            "variance_kept": kept / (kept + lost * len(known)),
+            "surveys": len(known),
+        }
         features = np.empty((len(train), len(singular)))
-        features[drawn] = known @ components[1]
+        features[drawn] = known @ components.axes
         del known
-        rest = np.flatnonzero(~drawn)
-        projected = profiles.each(train[rest], "profiles of the others", lambda own: _projected(own, components))
-        for rows, block in projected:
-            features[rest[rows]] = block
+        profiles.project(train, ~drawn, components, features, "profiles of the others")
         return components, features
+
+    def _drawn(self, train: np.ndarray) -> np.ndarray:
+        """Whether components are found from each of the surveys `train`, (n,) bool."""
+        o, drawn = self.options, np.ones(len(train), bool)
+        if len(train) > o.surveys:
+            drawn[:] = False
+            drawn[np.random.default_rng(o.seed).choice(len(train), o.surveys, replace=False)] = True
+        return drawn
 
     def _ridge(self, features, labels):
         """Coefficients (k, m) and intercept (m,), by groups of species for the labels' sake."""
@@ -146,11 +200,11 @@ class Profile(Classical):
         return coefficients.T, np.concatenate([np.ravel(part.intercept_) for part in parts])
 
 
-def _scorer(profiles, centre, axes, coefficients, intercept, mean) -> Scorer:
+def _scorer(profiles, components, coefficients, intercept, mean) -> Scorer:
     """Scores of places: their profiles in components, and the regression of those; `mean` where it gives nothing."""
 
     def shares(places):
-        asked = _projected(profiles.of_places(places), (centre, axes)).astype(np.float64)
+        asked = components.of(profiles.around(places)).astype(np.float64)
         made = np.clip(asked @ coefficients + intercept, 0, 1)
         made[made.max(axis=1) <= 0] = mean
         return sparse.csr_matrix(made.astype(np.float32))
@@ -165,48 +219,124 @@ def _scorer(profiles, centre, axes, coefficients, intercept, mean) -> Scorer:
     return score
 
 
+@dataclass(frozen=True)
+class _Components:
+    """Principal components of profiles (n, width).
+
+    centre : (width,) float32; axes : (width, k) float32; lost : variance that they do not keep, summed over columns
+    """
+
+    centre: np.ndarray
+    axes: np.ndarray
+    lost: float = 0.0
+
+    @classmethod
+    def of_profiles(cls, known: np.ndarray, count: int, seed: int) -> tuple["_Components", np.ndarray]:
+        """At most `count` components of the profiles `known` (n, width), and their singular values (k,).
+
+        `known` is centred in place, as scikit-learn's PCA cannot without losing it: it may take gigabytes.
+        """
+        from sklearn.utils.extmath import randomized_svd
+
+        mean, same = known.mean(axis=0, dtype=np.float64).astype(np.float32), np.ptp(known, axis=0) == 0
+        known -= mean
+        known[:, same] = 0  # rounding is no component
+        _, singular, axes = randomized_svd(known, min(count, *known.shape), n_iter=_POWER, random_state=seed)
+        total = sum(float(np.vdot(row, row)) for row in known)
+        lost = max(total - float(np.square(singular, dtype=np.float64).sum()), 0.0) / len(known)
+        return cls(mean, np.ascontiguousarray(axes.T, np.float32), lost), singular
+
+    def of(self, profiles: np.ndarray) -> np.ndarray:
+        """Profiles in these components, (n, k) float32."""
+        return (profiles - self.centre) @ self.axes
+
+
+class _Shares:
+    """Roots of the shares of species in one source of records, scales side by side: (n, width) float32."""
+
+    def __init__(
+        self, data: SurveyData, fold: int | None, scales_m: tuple[float, ...], source: int, prior: float
+    ) -> None:
+        chosen = kernels.Options(scales_m=scales_m, po=source == _PO, training="block")
+        self._votes, self._source = kernels.Kernels(data, fold, options=chosen), source
+        self._prior = np.float32(prior)
+        self.width = len(scales_m) * self._votes.shape[1]
+
+    def at(self, rows: np.ndarray) -> np.ndarray:
+        """Those of surveys by row number."""
+        return self._roots(len(rows), lambda number: self._votes.at(rows, number, self._source))
+
+    def around(self, places: pd.DataFrame) -> np.ndarray:
+        """Those around places from which the validation fold is hidden."""
+        return self._roots(len(places), lambda number: self._votes.around_at(places, True, number, self._source))
+
+    def _roots(self, count: int, votes: Callable[[int], np.ndarray]) -> np.ndarray:
+        roots, scales = np.empty((count, self.width), np.float32), len(self._votes.scales)
+        for number, own in enumerate(np.split(roots, scales, axis=1), start=1):
+            records = votes(number)
+            np.divide(records, records.sum(axis=1, keepdims=True) + self._prior, out=own)
+            np.sqrt(own, out=own)
+        return roots
+
+
+class _Reduced:
+    """The presence-only part of profiles in its components: (n, k) float32.
+
+    shares : of presence-only records
+    rows, features : surveys whose components are known, and these
+    """
+
+    def __init__(
+        self,
+        shares: _Shares,
+        components: _Components,
+        rows: np.ndarray | None = None,
+        features: np.ndarray | None = None,
+    ) -> None:
+        self._shares, self.components, self._rows, self._features = shares, components, rows, features
+
+    def at(self, rows: np.ndarray) -> np.ndarray:
+        """Those of training surveys by row number."""
+        return self._features[np.searchsorted(self._rows, rows)]
+
+    def around(self, places: pd.DataFrame) -> np.ndarray:
+        """Those around places."""
+        return self.components.of(self._shares.around(places))
+
+
 class _Profiles:
-    """Profiles (n, width) float32 of surveys by row number, the sources and scales side by side."""
+    """Profiles (n, width) float32: the reduced presence-only part and the shares of a source, side by side."""
 
-    def __init__(self, data, fold, options):
-        po = options.po_scales_m if len(data.presence_only) else ()  # the presence-only may be what is trained on
-        if not po + options.pa_scales_m:
-            raise DataError(
-                f"model 'profile': po_scales_m = {list(options.po_scales_m)} and no presence-only surveys besides the "
-                f"training surveys ({data.train_name}); expected some; give pa_scales_m"
-            )
-        scales = tuple(sorted({*po, *options.pa_scales_m}, reverse=True))
-        chosen = kernels.Options(scales_m=scales, po=bool(po), training="block")
-        self.votes = kernels.Kernels(data, fold, options=chosen)
-        self.parts = [(1 + scales.index(scale), _PO) for scale in po]
-        self.parts += [(1 + scales.index(scale), _PA) for scale in options.pa_scales_m]
-        self.prior = np.float32(options.prior)
-        self.width = len(self.parts) * self.votes.shape[1]
+    def __init__(self, reduced: _Reduced | None, shares: _Shares | None) -> None:
+        self.reduced, self.shares = reduced, shares
+        self._parts = [part for part in (reduced, shares) if part is not None]
 
-    def each(self, rows, name, work=lambda profiles: profiles):
-        """What `work` makes of the profiles of some surveys after others, in threads: slices of `rows`, and results."""
+    def at(self, rows: np.ndarray) -> np.ndarray:
+        """Those of training surveys by row number."""
+        return np.concatenate([part.at(rows) for part in self._parts], axis=1)
+
+    def around(self, places: pd.DataFrame) -> np.ndarray:
+        """Those around places from which the validation fold is hidden."""
+        return np.concatenate([part.around(places) for part in self._parts], axis=1)
+
+    def all(self, rows: np.ndarray, name: str) -> np.ndarray:
+        """Those of training surveys, in threads."""
+        profiles = np.empty((len(rows), self.at(rows[:0]).shape[1]), np.float32)
+        for part, block in self._each(rows, name, self.at):
+            profiles[part] = block
+        return profiles
+
+    def project(
+        self, rows: np.ndarray, chosen: np.ndarray, components: _Components, out: np.ndarray, name: str
+    ) -> None:
+        """Put components of the profiles of the `chosen` (n,) of the surveys `rows` into `out` (n, k), in threads."""
+        places = np.flatnonzero(chosen)
+        for part, block in self._each(rows[places], name, lambda some: components.of(self.at(some))):
+            out[places[part]] = block
+
+    def _each(self, rows: np.ndarray, name: str, work: Callable[[np.ndarray], Any]) -> Iterator[tuple[slice, Any]]:
+        """What `work` makes of some surveys after others: slices of `rows`, and results."""
         parts = [slice(start, start + _ROWS) for start in range(0, len(rows), _ROWS)]
-        made = threads.in_order(lambda part: work(self.of(rows[part])), ((part,) for part in parts), threads.cores())
+        made = threads.in_order(lambda part: work(rows[part]), ((part,) for part in parts), threads.cores())
         bar = tqdm(made, desc=name, total=len(parts), unit=f"{_ROWS} surveys", leave=False)
         yield from zip(parts, bar, strict=True)
-
-    def of(self, rows):
-        """Profiles (n, width) of surveys by row number."""
-        return self._shares(len(rows), lambda *part: self.votes.at(rows, *part))
-
-    def of_places(self, places):
-        """Profiles (n, width) around places from which the validation fold is hidden."""
-        return self._shares(len(places), lambda *part: self.votes.around_at(places, True, *part))
-
-    def _shares(self, count, votes):
-        shares = np.empty((count, self.width), np.float32)
-        for own, part in zip(np.split(shares, len(self.parts), axis=1), self.parts, strict=True):
-            records = votes(*part)
-            np.divide(records, records.sum(axis=1, keepdims=True) + self.prior, out=own)
-            np.sqrt(own, out=own)
-        return shares
-
-
-def _projected(profiles, components):
-    mean, axes = components
-    return (profiles - mean) @ axes

@@ -24,7 +24,7 @@ class ClassicalScores(ReadsInputs):
     """
 
     sections = ("model", "inputs", "scores.keep", "scores.refit", "validation.run")
-    version = 6
+    version = 7
 
     @cached_property
     def fitted(self) -> "Classical":

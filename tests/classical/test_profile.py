@@ -31,6 +31,10 @@ def changed(data, rows):
     return dataclasses.replace(data, label_matrix=sparse.csr_matrix(labels))
 
 
+def profiles_of(model, data, fold):
+    return profile._Profiles(model._reduced(data), model._surveys(data, fold))
+
+
 def brute_profiles(data, fold, rows, prior):
     """The docstring's formula survey by survey, without pooling into squares or cutting at three scales."""
     place, labels = data.places, data.label_matrix.toarray().astype(float)
@@ -107,8 +111,7 @@ def test_the_profile_of_a_training_survey_holds_no_label_of_its_block(fold):
     train = data.train(fold)
 
     def features(data):
-        made = profile._Profiles(data, fold, model().options)
-        return np.concatenate([block for _, block in made.each(train, "test")])
+        return profiles_of(model(), data, fold).at(train)
 
     before = features(data)
     for block in data.places["block"].iloc[train].unique()[:3]:
@@ -122,13 +125,37 @@ def test_the_profile_of_a_training_survey_holds_no_label_of_its_block(fold):
 def test_training_surveys_have_the_features_that_their_places_are_asked_with(surveys):
     data = survey_data(n_train=700, n_po=300)
     train, fitted = data.train(0), model(surveys=surveys)
-    profiles = profile._Profiles(data, 0, fitted.options)
-    (mean, axes), features = fitted._components(profiles, train)
-    whole = np.concatenate([block for _, block in profiles.each(train, "test")])
-    assert_allclose(features, (whole - mean) @ axes, atol=1e-5)
+    profiles = profiles_of(fitted, data, 0)
+    components, features = fitted._components(profiles, train)
+    assert_allclose(features, components.of(profiles.at(train)), atol=1e-5)
     assert features.std(axis=0)[0] > 0.1
     if surveys > len(train):
         assert_allclose(features.var(axis=0, ddof=1).sum(), 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("surveys", [40, 10_000])
+def test_the_presence_only_part_is_made_once_and_the_same_in_surveys_and_places(surveys, monkeypatch):
+    data = survey_data(n_train=700, n_po=300)
+    fitted, made, real = model(surveys=surveys), [], Profile._reduced
+    monkeypatch.setattr(Profile, "_reduced", lambda self, data: made.append(real(self, data)) or made[-1])
+    for fold in (0, 1, None):  # one after the other, as a run does
+        rows = data.test if fold is None else data.valid(fold)
+        once = fitted.scores(data, fold, rows).toarray()
+        assert_array_equal(once, model(surveys=surveys).scores(data, fold, rows).toarray())
+    assert len(made) == 4
+    rows = data.train()[::-3]
+    assert_allclose(made[0].at(rows), made[0].around(data.places.iloc[rows]), atol=1e-5)
+    assert made[0].at(rows).std(axis=0)[0] > 0.05
+
+
+def test_a_reduced_presence_only_part_loses_little(monkeypatch):
+    data = survey_data(n_train=700, n_po=300)
+    whole = model()
+    expected = whole.scores(data, 0, data.valid(0)).toarray()
+    monkeypatch.setattr(profile, "_REDUCED", 12)
+    fitted = model()
+    assert np.abs(fitted.scores(data, 0, data.valid(0)).toarray() - expected).mean() < 0.02 * expected.std()
+    assert_allclose(fitted.facts["variance_kept"], whole.facts["variance_kept"], rtol=0.02)
 
 
 def test_species_and_surveys_in_groups_are_the_same(monkeypatch):
