@@ -60,8 +60,10 @@ class ClassicalScores(ReadsInputs):
         data, table = self.read_surveys(), None
         for wanted in self.stored:  # one, of the kind table
             table = run.read_table(self.input()["input table"].path, data, wanted.bands)
+        fitted = self.fitted
+        del self.fitted  # Luigi keeps the tasks of a run; what a model has pooled for its folds ends with this one
         run.write(
-            self.fitted,
+            fitted,
             data,
             out,
             folds=range(self.validation.run),

@@ -1,5 +1,7 @@
 """A classical model that reads a table of values, on the tiny virtual world."""
 
+import gc
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -8,6 +10,7 @@ from numpy.testing import assert_allclose
 from glc import geo, storage
 from glc import scores as score_tables
 from glc.classical.random_forest import Forest, on_rasters
+from glc.surveys import SurveyData
 from glc.tasks.scores import ClassicalScores
 from tests.tasks.pipeline import TINY, run
 
@@ -47,6 +50,18 @@ def test_only_a_model_that_reads_a_table_depends_on_it(root):
     one, other = (scores_of(root, f"{RUN1}+inputs.0.table={table}") for table in ('["bioclim"]', '["bioclim", "soil"]'))
     assert one.identity != other.identity
     assert other.identity == scores_of(root, RUN1).identity
+
+
+@pytest.mark.parametrize("experiment", ["votes", "profile", "kriging"])
+def test_a_finished_task_keeps_no_records(root, experiment):
+    """Luigi holds the tasks of a run to its end: what models pool of large data would add up."""
+    gc.collect()
+    before = sum(isinstance(each, SurveyData) for each in gc.get_objects())
+    task = scores_of(root, f"{experiment}+validation.run=2")
+    assert "ClassicalScores" in run(task)
+    gc.collect()
+    assert sum(isinstance(each, SurveyData) for each in gc.get_objects()) == before
+    assert task.complete()
 
 
 @pytest.mark.slow
