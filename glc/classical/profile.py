@@ -164,10 +164,10 @@ class Profile(Classical):
                 f"model 'profile': the profiles of records around {len(train):,} training surveys are all the same; "
                 "expected records in reach of most of them; use larger scales, or the model 'frequency'"
             )
-        found, singular = _Components.of_profiles(known, o.components, o.seed)
+        unscaled, singular = _Components.of_profiles(known, o.components, o.seed)
         kept = float(np.square(singular, dtype=np.float64).sum())
-        lost = found.lost + (profiles.reduced.components.lost if profiles.reduced is not None else 0.0)
-        components = _Components(found.centre, found.axes / np.float32(np.sqrt(kept / (len(known) - 1))))
+        lost = unscaled.lost + (profiles.reduced.components.lost if profiles.reduced is not None else 0.0)
+        components = _Components(unscaled.centre, unscaled.axes / np.float32(np.sqrt(kept / (len(known) - 1))))
         self.facts = {
             "components": len(singular),
             "variance_kept": kept / (kept + lost * len(known)),
