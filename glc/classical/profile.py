@@ -52,8 +52,8 @@ class Profile(Classical):
 
     Which records a profile may hold says `glc.neighbours.kernels.Kernels.visible`: a training survey's none of its own
     spatial block, nobody's any of the validation fold. The components are found without the surveys to be scored; only
-    the presence-only part, which holds no label of a survey, is the same for all folds and is first reduced to 300
-    components of its own, or `components` if that is more, around the training surveys of all folds.
+    the presence-only part, which holds no label of a survey, is the same for all folds. It is first reduced to 300
+    components, or to `components` if these are more, which are found around the training surveys of all folds.
     """
 
     @section

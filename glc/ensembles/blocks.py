@@ -51,7 +51,7 @@ class Block:
         if len(columns) and columns.min() < 0:
             raise DataError(
                 f"{folder}: scores of species {ids[columns < 0][0]}, which is in no record of the dataset; expected "
-                "species of its own; score all members with one data"
+                "the dataset's species; score all members on the same dataset"
             )
         return sparse.csr_matrix((values.flatten().to_numpy(), columns, indptr), (len(rows), self.columns), copy=True)
 

@@ -61,7 +61,7 @@ class ClassicalScores(ReadsInputs):
         for wanted in self.stored:  # one, of the kind table
             table = run.read_table(self.input()["input table"].path, data, wanted.bands)
         fitted = self.fitted
-        del self.fitted  # Luigi keeps the tasks of a run; what a model has pooled for its folds ends with this one
+        del self.fitted  # Luigi keeps all tasks until the run ends; the records that the model pooled need not stay
         run.write(
             fitted,
             data,
