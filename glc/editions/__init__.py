@@ -8,6 +8,7 @@ their headers and first rows, before anything slow starts.
 
 from glc.editions._base import ABSENT, EMPTY, FAULT, Contest, Dataset, Edition, Rules, Table, recognise
 from glc.editions._check import check, header, test_ids
+from glc.editions._odd import Oddity
 from glc.editions._sample import coordinates
 from glc.editions._source import PLAIN, Lines, Source
 from glc.editions._text import MOST_FIELDS, Encoding, encoding, plain_id
@@ -23,6 +24,7 @@ __all__ = [
     "Edition",
     "Encoding",
     "Lines",
+    "Oddity",
     "Rules",
     "Source",
     "Table",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from glc import registry, schema, storage
+from glc.editions._odd import Oddity
 from glc.editions._source import PLAIN, Source
 from glc.errors import DataError
 from glc.references import Reference
@@ -223,6 +224,10 @@ class Edition:
     def citation(self, dataset: "Dataset") -> Facts | None:
         """How the data are cited: doi, title, rights (text or null each); None for an edition that does not know."""
         return None
+
+    def oddities(self, dataset: "Dataset") -> Sequence[Oddity]:
+        """What is odd about the files that only this edition can see, such as dates that it does not understand."""
+        return ()
 
 
 @dataclass(frozen=True, eq=False)
