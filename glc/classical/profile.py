@@ -7,6 +7,7 @@ transformation of community ecology (Legendre & Gallagher 2001), which keeps the
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -246,9 +247,17 @@ class _Components:
         lost = max(total - float(np.square(singular, dtype=np.float64).sum()), 0.0) / len(known)
         return cls(mean, np.ascontiguousarray(axes.T, np.float32), lost), singular
 
+    @cached_property
+    def _double(self) -> np.ndarray:
+        return self.axes.astype(np.float64)
+
     def of(self, profiles: np.ndarray) -> np.ndarray:
-        """Profiles in these components, (n, k) float32."""
-        return (profiles - self.centre) @ self.axes
+        """Profiles in these components, (n, k) float32.
+
+        Products of BLAS depend on how many rows they have and on where a row is among them. In float64 the difference
+        is lost when they are rounded, so that a place gets the same score whichever others it is asked with.
+        """
+        return ((profiles - self.centre).astype(np.float64) @ self._double).astype(np.float32)
 
 
 class _Shares:
