@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from glc import registry, schema, storage
-from glc.editions._odd import Oddity
+from glc.editions._odd import Oddity, without_end
 from glc.editions._source import PLAIN, Source
 from glc.errors import DataError
 from glc.references import Reference
@@ -227,7 +227,9 @@ class Edition:
 
     def oddities(self, dataset: "Dataset") -> Sequence[Oddity]:
         """What is odd about the files that only this edition can see, such as dates that it does not understand."""
-        return ()
+        return without_end(
+            path for path in dict.fromkeys(path for table, path in dataset.files if table.source is PLAIN)
+        )
 
 
 @dataclass(frozen=True, eq=False)

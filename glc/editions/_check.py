@@ -7,6 +7,8 @@ from pathlib import Path
 
 from glc.editions import _text
 from glc.editions._base import SEPARATORS, Dataset, Edition, Table
+from glc.editions._source import PLAIN
+from glc.editions._text import plain_id
 from glc.errors import DataError, did_you_mean
 from glc.types import StrPath
 
@@ -35,7 +37,10 @@ def check(dataset: Dataset) -> None:
         table.source.size(path)
         if not any(True for _ in table.source.lines(path, table.header_lines)):
             raise DataError(f"{path}: found a header and no rows, expected survey rows; fetch the file again")
-        if table.one_row_per_survey:
+        if table.source is PLAIN:
+            _text.refuse_cut(path, table.separator, table.quote, len(names))
+        _refuse_line_breaks(path, table, len(names))
+        if table.one_row_per_survey or not table.labelled:
             _refuse_repeated_ids(path, table)
         _refuse_first_rows(path, table, names, edition)
 
@@ -97,15 +102,42 @@ def _shown(names: list[str], most: int = 30) -> str:
     return f"{short}" if len(names) <= most else f"{short} and {len(names) - most:,} more"
 
 
-def _refuse_repeated_ids(path: Path, table: Table) -> None:
-    lines: dict[str, int] = {}
-    for line, survey in survey_ids(path, table):
-        survey = survey.removesuffix(".0")
-        if lines.setdefault(survey, line) != line:
+def _refuse_line_breaks(path: Path, table: Table, width: int) -> None:
+    """Raise a DataError when a quoted field goes on in the next line: rows of such files are read line by line."""
+    if not table.quote or (table.source is PLAIN and not _text.has_odd_quotes(path, table.quote)):
+        return
+    lines = table.source.lines(path, table.header_lines)
+    for first, last, fields in _text.records(lines, table.separator, table.quote, width):
+        if last > first:
+            column = next((field for field in fields if "\n" in field), "")
             raise DataError(
-                f"{path}: column {table.columns['surveyId']!r}: found {survey} in lines {lines[survey]} and "
-                f"{line}, expected one row per test survey; remove the repeated rows"
+                f"{path}: lines {first:,} to {last:,} are one row with a line break within quotes, {column[:60]!r}; "
+                'expected one row per line; try: python -c "import pandas; '
+                f"pandas.read_csv('{path.name}', sep={table.separator!r}, dtype=str, keep_default_na=False).replace("
+                f"r'\\s+', ' ', regex=True).to_csv('{path.name}', sep={table.separator!r}, index=False)\""
             )
+
+
+def _refuse_repeated_ids(path: Path, table: Table) -> None:
+    """Raise a DataError about an id that two rows have, or, where a survey may have several rows, two ways to write it.
+
+    Where ids may be text, 7 and 007 are two surveys if any other is no number.
+    """
+    first: dict[str, tuple[int, str]] = {}
+    repeated = None
+    for line, survey in survey_ids(path, table):
+        plain = plain_id(survey)
+        if "surveyId" in table.text_ids and not plain.lstrip("+-").isdigit():
+            return
+        other, written = first.setdefault(plain, (line, survey))
+        if repeated is None and other != line and (table.one_row_per_survey or written != survey):
+            repeated = (plain, other, line, f", written {written} and {survey}" if written != survey else "")
+    if repeated:
+        plain, other, line, spelled = repeated
+        raise DataError(
+            f"{path}: column {table.columns['surveyId']!r}: found {plain} in lines {other} and {line}, expected one "
+            f"row per test survey{spelled}; remove the repeated rows, or give surveys ids that are different numbers"
+        )
 
 
 def _refuse_first_rows(path: Path, table: Table, names: list[str], edition: Edition) -> None:

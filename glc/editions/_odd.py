@@ -1,6 +1,10 @@
 """What is odd about a dataset's records: usable as they are, and yet probably not what their owner means."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+from glc.editions import _text
 
 
 @dataclass(frozen=True)
@@ -16,3 +20,14 @@ class Oddity:
     rows: int
     of: int
     example: str = ""
+
+
+def without_end(paths: Iterable[Path]) -> list[Oddity]:
+    """Text files whose last line has no line end, as that of a file that was cut off: it may be half of a line."""
+    paths = list(paths)
+    ends = {path: line for path in paths if (line := _text.last_line(path)) is not None and line.strip()}
+    if not ends:
+        return []
+    path, line = next(iter(ends.items()))
+    what = "files have a last line without a line end: it may be the half of one, if the file was cut off"
+    return [Oddity(what, len(ends), len(paths), f"{path.name}: {line[:60]!r}")]

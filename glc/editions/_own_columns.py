@@ -1,6 +1,8 @@
 """Rows of a CSV or parquet file as lists of text, a few at a time."""
 
+import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from glc.editions import _text
@@ -8,6 +10,7 @@ from glc.editions._base import SEPARATORS
 from glc.errors import DataError
 
 _CELLS = 1 << 20  # of a parquet file, in memory at once
+_EXCEL = re.compile(r"sep=(.)", re.IGNORECASE)  # of a first line
 
 Row = tuple[int, list[str]]
 """Number of a row's line (of a parquet file, of its row), and its fields."""
@@ -20,26 +23,38 @@ def header(path: Path, separator: str = "") -> list[str]:
     """
     if path.suffix == ".parquet":
         return _parquet(path).schema_arrow.names
-    return _text.split(_text.first_line(path), separator or guessed(path))
+    return next((fields for _, fields in _records(path, separator)), [])
 
 
 def guessed(path: Path) -> str:
-    """The separator that the first line has most of."""
-    return max(SEPARATORS, key=_text.first_line(path).count)
+    """The separator that Excel's line ``sep=;`` names, or else the one that the first line has most of."""
+    first = _text.first_line(path)
+    named = _EXCEL.fullmatch(first)
+    return named[1] if named else max(SEPARATORS, key=first.count)
 
 
 def rows(path: Path, separator: str = "") -> Iterator[Row]:
     """Rows of a CSV or parquet file, the first after the header; blank lines of a CSV are left out.
 
     separator : of a CSV; empty: guessed
-    Rows of a CSV may have another number of fields than its header.
+    Rows of a CSV may have another number of fields than its header; a quoted field may have line breaks.
     """
     if path.suffix == ".parquet":
         yield from _parquet_rows(path)
-        return
-    separator = separator or guessed(path)
-    for line, text in _text.lines(path):
-        yield line, _text.split(text, separator)
+    else:
+        yield from islice(_records(path, separator), 1, None)
+
+
+def refuse_cut(path: Path, separator: str = "") -> None:
+    """Raise a DataError when the last line of a CSV has neither a line end nor all its fields."""
+    _text.refuse_cut(path, separator or guessed(path), '"', len(header(path, separator)))
+
+
+def _records(path: Path, separator: str) -> Iterator[Row]:
+    """The header of a CSV and its rows."""
+    above = 1 if _EXCEL.fullmatch(_text.first_line(path)) else 0
+    for line, _, fields in _text.records(_text.lines(path, above), separator or guessed(path)):
+        yield line, fields
 
 
 def count(path: Path, mean_length: float) -> float:

@@ -1,11 +1,13 @@
 """``dataset.toml``: what a person says of the files of their own surveys."""
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pyproj import CRS
 from pyproj.exceptions import CRSError
@@ -13,6 +15,8 @@ from pyproj.exceptions import CRSError
 from glc.config import Natural, build, section
 from glc.config.fields import require
 from glc.editions import _own_columns
+from glc.editions._base import SEPARATORS
+from glc.editions._own_cells import Column
 from glc.errors import ConfigError, DataError, did_you_mean
 
 FILE = "dataset.toml"
@@ -23,8 +27,10 @@ REST = "*"
 
 _PLACE = ("lon", "lat")
 _INHERITED = ("survey", "lon", "lat", "separator", "year", "date", "date_format", "country", "region", "area_m2",
-              "uncertainty_m")  # fmt: skip
-_NO_COLUMNS = ("file", "separator", "date_format")
+              "uncertainty_m", "absent")  # fmt: skip
+_NO_COLUMNS = ("file", "separator", "date_format", "absent")
+_ISO = "%Y-%m-%d"
+_DAY = date(2013, 11, 30)  # no part of it is written as another, or is what a format lacks
 
 
 @section
@@ -41,11 +47,15 @@ class SpeciesFile:
     """Columns that are species each, as globs, where the file has one row per survey."""
     abundance: str = ""
     """Column of the abundance next to `species`: a species with 0 is absent."""
+    absent: tuple[str, ...] | None = None
+    """Texts of cells that mean absent, besides 0, an empty cell and words such as ``no``: ``[".", "-"]``; ``[]``: there
+    are none, and any other text is a presence."""
     separator: str = ""
     """Of the columns; empty: what the first line has most of."""
 
     def __post_init__(self):
         _check_species(self)
+        _check_separator(self)
 
 
 @section
@@ -66,6 +76,9 @@ class Part:
     """Columns that are species each, as globs (``["*"]``: all that no other key names), where it has one per survey."""
     abundance: str = ""
     """Column of the abundance next to `species`: a species with 0 is absent."""
+    absent: tuple[str, ...] | None = None
+    """Texts of cells that mean absent, besides 0, an empty cell and words such as ``no``: ``[".", "-"]``; ``[]``: there
+    are none, and any other text is a presence."""
     species_file: SpeciesFile | None = None
     """The file of the species, where it is another one."""
     separator: str = ""
@@ -75,7 +88,7 @@ class Part:
     date: str = ""
     """Column of the date."""
     date_format: str = ""
-    """As of Python's strptime, ``%d.%m.%Y``; empty: 2021-05-13, or the beginning of such a date."""
+    """As of Python's strptime, ``%d.%m.%Y`` or ``%m/%Y``; empty: 2021-05-13, or the beginning of such a date."""
     country: str = ""
     """Column of the country."""
     region: str = ""
@@ -86,6 +99,11 @@ class Part:
     """Column of the coordinates' uncertainty, metres."""
 
     def __post_init__(self):
+        _check_separator(self)
+        try:
+            has_day(self.date_format)
+        except (ValueError, re.error):
+            require(False, "date_format", self, "a form of strptime with a year, such as '%d.%m.%Y' for 13.05.2021")
         if self.species_file:
             require(not self.species, "species", self, "none next to species_file, which has its own")
             require(not self.species_columns, "species_columns", self, "none next to species_file, which has its own")
@@ -108,6 +126,9 @@ class Names:
     """Column of its taxonKey at GBIF."""
     separator: str = ""
     """Of the columns; empty: what the first line has most of."""
+
+    def __post_init__(self):
+        _check_separator(self)
 
 
 @section
@@ -139,17 +160,26 @@ class Description:
 class Described:
     """A description whose files and columns are there.
 
-    species : part -> names of its species columns, of those that have any
+    species : part -> its species columns, of those that have any; a species may have several
     """
 
     path: Path
     description: Description
     parts: dict[str, Part]
-    species: dict[str, tuple[str, ...]]
+    species: dict[str, tuple[Column, ...]]
 
     def file(self, name: str) -> Path:
         """Path of a file that the description names."""
         return self.path.parent / name
+
+    def labels(self, name: str) -> "Part | SpeciesFile":
+        """What says which species the surveys of a part have: the part, or its other file."""
+        return self.parts[name].species_file or self.parts[name]
+
+    def absent(self, name: str) -> tuple[str, ...] | None:
+        """Texts that mean absent in a part's file of species; None where the description does not say."""
+        told = self.labels(name).absent
+        return self.parts[name].absent if told is None else told
 
 
 def read(folder: Path) -> Described | None:
@@ -162,11 +192,28 @@ def read(folder: Path) -> Described | None:
     return _read(path, tuple(stamps))
 
 
+@lru_cache(maxsize=64)
+def has_day(form: str) -> bool:
+    """Whether dates of a form of strptime have a day, and not a year or a month alone; a ValueError if they have no
+    year, or if nothing can be written or read in it (of some forms, Python raises a re.error)."""
+    day = datetime.strptime(_DAY.strftime(form or _ISO), form or _ISO).date()
+    if day.year != _DAY.year:
+        raise ValueError("no year")
+    return day == _DAY
+
+
 def parse(text: str, where: str) -> tuple[Description, set[str]]:
     """The description of a TOML text, and the keys of [test] that it does not give; `where` names it in errors."""
     try:
+        return _parsed(text, where)
+    except RecursionError:
+        raise ConfigError(f"{where}: lists or tables are nested too deeply, expected sections with keys") from None
+
+
+def _parsed(text: str, where: str) -> tuple[Description, set[str]]:
+    try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also of a number of thousands of digits
         raise ConfigError(f"{where}: not a TOML file: {error}") from None
     trained = values.get("surveys") or values.get("presence_only")
     inherited = set()
@@ -182,7 +229,7 @@ def parse(text: str, where: str) -> tuple[Description, set[str]]:
 @lru_cache(maxsize=8)
 def _read(path: Path, _: tuple[tuple[str, int, int], ...]) -> Described:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not a TOML file in UTF-8: {error}") from None
     description, inherited = parse(text, str(path))
@@ -192,6 +239,16 @@ def _read(path: Path, _: tuple[tuple[str, int, int], ...]) -> Described:
         raise ConfigError(
             f"{path}: crs: found {description.crs!r}, expected a CRS such as 'EPSG:25832': {error}"
         ) from None
+    if description.projection:
+        try:
+            projected = CRS.from_epsg(description.projection).is_projected
+        except CRSError:
+            projected = False
+        if not projected:
+            raise ConfigError(
+                f"{path}: projection: found {description.projection}, expected the EPSG code of one in metres, "
+                "such as 3035"
+            )
     described = Described(path, description, {}, {})
     for name in PARTS:
         part = getattr(description, name)
@@ -230,7 +287,8 @@ def _check_part(described: Described, name: str, part: Part, inherited: set[str]
         )
     if labels.species_columns:
         used = {getattr(part, key) for key in keys} | {labels.survey}
-        described.species[name] = _species_columns(described, where, labels.species_columns, known, used)
+        chosen = set(_species_columns(described, where, labels.species_columns, known, used))
+        described.species[name] = tuple((at, column) for at, column in enumerate(known) if column in chosen)
     return part
 
 
@@ -249,10 +307,20 @@ def _species_columns(described, where, globs, known, used):
 
 def _header(described: Described, where: str, name: str, separator: str) -> list[str]:
     path = described.file(name)
-    if not path.is_file():
-        there = [file.name for file in sorted(path.parent.glob("*")) if file.is_file()] if path.parent.is_dir() else []
+    if PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or ".." in re.split(r"[/\\]", name):
+        raise ConfigError(
+            f"{described.path}: {where}.file: {name!r} is outside of the dataset, expected a path below its folder; "
+            "copy the file into the folder, or make a link to it there"
+        )
+    if not os.path.isfile(path):  # False for names that no file can have, too
+        there = (
+            [file.name for file in sorted(path.parent.glob("*")) if file.is_file()]
+            if os.path.isdir(path.parent)
+            else []
+        )
         close = did_you_mean(path.name, there)
-        raise ConfigError(f"{described.path}: {where}.file: {path} does not exist; found {_some(there)}{close}")
+        finding = "is a folder" if os.path.isdir(path) else "does not exist"
+        raise ConfigError(f"{described.path}: {where}.file: {path} {finding}; found {_some(there)}{close}")
     try:
         return _own_columns.header(path, separator)
     except DataError as error:
@@ -272,6 +340,11 @@ def _check_species(owner: "Part | SpeciesFile") -> None:
     require(not (owner.species and owner.species_columns), "species_columns", owner, "none next to species")
     require(owner.species or owner.species_columns, "species", owner, "a column, or species_columns")
     require(owner.species or not owner.abundance, "abundance", owner, "none without species")
+
+
+def _check_separator(owner: "Part | SpeciesFile | Names") -> None:
+    expected = f"one character, such as {', '.join(map(repr, SEPARATORS))}"
+    require(len(owner.separator) < 2 and owner.separator not in {*'"\r\n'}, "separator", owner, expected)
 
 
 def _some(names: list[str], most: int = 20) -> str:

@@ -4,6 +4,7 @@ Long and wide tables, and coordinates in another file, all give the same columns
 joined file is kept in memory.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,10 +15,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from glc.editions import _own_columns
+from glc.editions import _own_cells, _own_columns
 from glc.editions._base import ABSENT, EMPTY, FAULT
-from glc.editions._own_description import Described, Part
+from glc.editions._own_description import Described, Part, has_day
+from glc.editions._records import ZERO
 from glc.editions._source import Lines
+from glc.editions._text import plain_id
 from glc.errors import DataError
 from glc.types import StrPath
 
@@ -32,8 +35,12 @@ NO_SPECIES = "survey has no row in the file of species"
 
 _KEYS = {"year": "year", "date": "date", "geoUncertaintyInM": "uncertainty_m", "areaInM2": "area_m2",
          "country": "country", "region": "region"}  # fmt: skip
-_ZERO = frozenset(["", "0", "0.0", "0,0", "NA", "NaN", "nan", "na", "N/A", "None", "null", "False", "false", "FALSE"])
-_BLANK = frozenset(["", "NA", "NaN", "nan", "na", "N/A", "None", "null"])
+UNKNOWN_SIGN = "sign that says neither present nor absent; name it in the key absent if it means absent"
+
+_FAULTS = {_own_cells.NEGATIVE: NEGATIVE, _own_cells.SIGN: UNKNOWN_SIGN}
+_NOTHING = frozenset([_own_cells.EMPTY, _own_cells.ZERO])
+_NO_PLACE_NAME = _own_cells.NULLS - {"na"}  # Namibia, North America
+_NO_DATE = re.compile(r"[-.–—−_/\\?]+|0000-00-00.*|00[./]00[./]0000")
 _CELLS = 1 << 18  # in memory at once
 _LOOKED_AT = 200
 
@@ -83,32 +90,10 @@ class Records(Lines):
         if self.labelled and self.part.species_file:
             yield from self._joined()
             return
-        species = self.described.species.get(self.name, ()) if self.labelled else ()
-        file = self.described.file(self.part.file)
-        names = _own_columns.header(file, self.part.separator)
-        labels = _Labels(self.part, names, species, self.labelled)
+        labels = Labels(self.described, self.name, self.labelled)
         for line, row, place in _places(self.described, self.name):
             yield from labels.of(line, row, place)
-
-    def check_degrees(self) -> None:
-        """Refuse coordinates in metres that are said to be degrees."""
-        if self.described.description.crs.upper() != "EPSG:4326":
-            return
-        file = self.described.file(self.part.file)
-        names = _own_columns.header(file, self.part.separator)
-        at = [names.index(self.part.lon), names.index(self.part.lat)]
-        large = []
-        for _, row in islice(_own_columns.rows(file, self.part.separator), _LOOKED_AT):
-            try:
-                large.append(max(abs(float(row[column])) for column in at) > 360)
-            except (ValueError, IndexError):
-                continue
-        if large and sum(large) > 0.9 * len(large):
-            raise DataError(
-                f"{self.described.path}: crs: {self.part.file} has coordinates in metres (columns {self.part.lon}, "
-                f"{self.part.lat}); found EPSG:4326, which is degrees; name the CRS of the coordinates, such as "
-                'crs = "EPSG:25832"'
-            )
+        labels.refuse_unknown()
 
     def _separator(self, path: Path) -> str:
         joined = self.part.species_file
@@ -118,10 +103,12 @@ class Records(Lines):
         joined, file = self.part.species_file, self.path
         places = _places_by_survey(self.described, self.name, _stamp(self.described.file(self.part.file)))
         names = _own_columns.header(file, joined.separator)
-        labels = _Labels(joined, names, self.described.species.get(self.name, ()), True)
+        labels = Labels(self.described, self.name)
         at, seen = names.index(joined.survey), set()
+        by_number = {plain_id(survey): survey for survey in places}  # one file may write 14, the other 14.0
         for line, row in _own_columns.rows(file, joined.separator):
             survey = row[at] if len(row) > at else ""
+            survey = survey if survey in places else by_number.get(plain_id(survey), survey)
             place = places.get(survey)
             if place is None:
                 fault = (joined.survey, survey, NO_PLACE) if len(row) == len(names) else _wrong_fields(row)
@@ -133,21 +120,40 @@ class Records(Lines):
             if survey not in seen:
                 at_place = place.place if isinstance(place, _Fault) else place
                 yield line, _line(at_place, fault=(self.part.survey, survey, NO_SPECIES))
+        labels.refuse_unknown()
 
 
-class _Labels:
-    """Which lines a row of a file with species gives."""
+class Labels:
+    """Which lines a row of a part's file of species gives.
 
-    def __init__(self, owner, names, species, labelled):
-        self.width, self.labelled = len(names), labelled
-        self.wide = [(names.index(column), column) for column in species]
+    path, separator : of that file
+    count : of the cells that were read
+    """
+
+    def __init__(self, described: Described, name: str, labelled: bool = True) -> None:
+        """Describe the lines; nothing but the header is read.
+
+        name : of `glc.editions._own_description.PARTS`
+        labelled : whether species are read
+        """
+        owner = described.labels(name) if labelled else described.parts[name]
+        self.path, self.separator, self.labelled = described.file(owner.file), owner.separator, labelled
+        names = _own_columns.header(self.path, self.separator)
+        self.width = len(names)
+        self.wide = described.species.get(name, ()) if labelled else ()
         self.species = names.index(owner.species) if labelled and owner.species else None
         self.abundance = names.index(owner.abundance) if labelled and owner.abundance else None
         self.abundance_name = owner.abundance
+        self.absent = described.absent(name)
+        self.meanings = _own_cells.Meanings(self.absent)
+        self.count = _own_cells.Count([species for _, species in self.wide] or [owner.abundance])
+        inner = ".species_file" if labelled and described.parts[name].species_file else ""
+        self._where = f"{described.path}: {name}{inner}"
 
-    def of(self, line, row, place):
+    def of(self, line: int, row: list[str], place: "str | _Fault") -> Iterator[tuple[int, str]]:
+        """(line, text) per species of a row, or one that says why there is none."""
         if len(row) != self.width:
-            yield line, _line(place, fault=_wrong_fields(row))
+            yield line, _line(place.place if isinstance(place, _Fault) else place, fault=_wrong_fields(row))
         elif isinstance(place, _Fault):
             yield line, _line(place.place, fault=place.fault)
         elif self.wide:
@@ -155,26 +161,39 @@ class _Labels:
         elif self.species is None:
             yield line, _line(place)
         else:
-            amount = row[self.abundance] if self.abundance is not None else ""
-            if _negative(amount):
-                yield line, _line(place, fault=(self.abundance_name, amount, NEGATIVE))
+            meaning = self._meaning(0, line, row[self.abundance]) if self.abundance is not None else _own_cells.EMPTY
+            if meaning in _FAULTS:
+                fault = (self.abundance_name, row[self.abundance or 0], _FAULTS[meaning])
+                yield line, _line(place, fault=fault)
             else:
-                absent = amount not in _BLANK and _none(amount)
-                yield line, _line(place, row[self.species], ABSENT if absent else "")
+                yield line, _line(place, row[self.species], ABSENT if meaning == _own_cells.ZERO else "")
+            self.count.rows += 1
+
+    def refuse_unknown(self) -> None:
+        """Refuse cells that may mean absent, after rows were read."""
+        self.count.refuse(self._where, self.path.name, self.absent is not None, long=not self.wide)
+
+    def _meaning(self, at: int, line: int, amount: str) -> str:
+        meaning = self.meanings[amount]
+        if meaning not in _NOTHING:
+            self.count.add(at, amount, meaning, line)
+        return meaning
 
     def _wide(self, line, row, place):
-        any_line = False
-        for column, species in self.wide:
-            amount = row[column]
-            if amount in _ZERO or _none(amount):
+        # a species with several columns, such as layers, is there if any of them has it
+        there, any_line = set(), False
+        for at, (column, species) in enumerate(self.wide):
+            if self.meanings[row[column]] in _NOTHING:
                 continue
-            any_line = True
-            if _negative(amount):
-                yield line, _line(place, fault=(species, amount, NEGATIVE))
-            else:
+            meaning, any_line = self._meaning(at, line, row[column]), True
+            if meaning in _FAULTS:
+                yield line, _line(place, fault=(species, row[column], _FAULTS[meaning]))
+            elif species not in there:
+                there.add(species)
                 yield line, _line(place, species)
         if not any_line:
             yield line, _line(place, status=EMPTY)
+        self.count.rows += 1
 
 
 @dataclass(frozen=True)
@@ -203,9 +222,12 @@ def _places(described: Described, name: str) -> Iterator[tuple[int, list[str], s
             if fits:
                 fields |= {ours: row[column] for ours, column in at.items()}
                 fields["year"], fields["date"] = _when(fields["year"], fields["date"], part.date_format)
+                for name in ("country", "region"):
+                    fields[name] = "" if fields[name].casefold() in _NO_PLACE_NAME else fields[name]
                 fields["surveyId"] = str(line) if survey is None else row[survey]
-            if fits and place is None:
-                yield line, row, _Fault(_prefix(fields.values()), (part.lon, ", ".join(own), f"{OFF_CRS} {crs}"))
+            reason = f"{OFF_CRS} {crs}" if place is None else ZERO if fits and _are_zero(own) else ""
+            if fits and reason:
+                yield line, row, _Fault(_prefix(fields.values()), (part.lon, ", ".join(own), reason))
                 continue
             fields["lon"], fields["lat"] = place or ("", "")
             yield line, row, _prefix(fields.values())
@@ -234,15 +256,28 @@ def _transformer(crs):
     return Transformer.from_crs(crs, 4326, always_xy=True)
 
 
+def _are_zero(texts: Iterable[str]) -> bool:
+    """Whether both coordinates are 0, as where none was known."""
+    try:
+        return all(float(text) == 0 for text in texts)
+    except ValueError:
+        return False
+
+
 def _when(year, date, form):
     """Year and ISO date as text; a date that cannot be read stays as it is, and the row is refused for it."""
-    if date in _BLANK:
+    year, date = (
+        "" if text.casefold() in _own_cells.NULLS or _NO_DATE.fullmatch(text) else text for text in (year, date)
+    )
+    if not date:
         return year, ""
     if form:
         try:
             date = _parsed(date, form)
         except ValueError:
             return year, date
+        if not has_day(form):
+            return year or date[:4], ""
     digits = date[:4].isdigit() and date[4:5] in ("", "-")
     if digits and len(date) in (4, 7):  # a year, or a year and a month
         return year or date[:4], ""
@@ -292,17 +327,3 @@ def _plain(text: str) -> str:
 
 def _wrong_fields(row: list[str]) -> tuple[str, str, str]:
     return "", ", ".join(row)[:200], FIELDS
-
-
-def _none(amount: str) -> bool:
-    try:
-        return float(amount) == 0
-    except ValueError:
-        return False
-
-
-def _negative(amount: str) -> bool:
-    try:
-        return float(amount) < 0
-    except ValueError:
-        return False

@@ -4,10 +4,12 @@ import codecs
 import csv
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 from glc.errors import DataError
 from glc.types import StrPath
@@ -38,6 +40,11 @@ _MARKS = {
 }
 _BLOCK = 1 << 22
 _SAMPLE_LINES = 2_000  # not UTF-8, shown to charset-normalizer
+_MOST_LINES = 200  # of one record; a quote that is open for longer is a stray one
+_LAST_BYTES = 1 << 20
+_HOLE = bytes(8)  # no text has as many NUL bytes in a row, in any encoding
+
+_Line: TypeAlias = tuple[int, str]
 
 # one field may be as long as a line; Python's default of 131,072 would end a reader in the middle of a file
 csv.field_size_limit(2**31 - 1)
@@ -72,30 +79,37 @@ class Encoding:
         return self.java
 
 
-def encoding(path: StrPath) -> Encoding:
+def encoding(path: StrPath, original: StrPath | None = None) -> Encoding:
     """The encoding of the text file `path`: UTF-8, or a single-byte one that charset-normalizer recognises.
 
-    A DataError says that the file is UTF-16, UTF-32, binary, or in an encoding that cannot be told.
+    original : the file that errors name, of which `path` was unpacked; None: `path` itself
+    A DataError says that the file is UTF-16, UTF-32, binary, has NUL bytes, or is in an encoding that cannot be told.
     """
     stat = os.stat(path)
-    return _encoding(str(path), stat.st_size, stat.st_mtime_ns)
+    return _encoding(str(path), str(original or path), stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=256)
-def _encoding(path: str, size: int, mtime_ns: int) -> Encoding:
-    with open(path, "rb") as file:
+def _encoding(text: str, path: str, size: int, mtime_ns: int) -> Encoding:
+    with open(text, "rb") as file:
         start = file.read(1 << 16)
         for mark, name in _MARKS.items():
             if start.startswith(mark):
                 raise _wide(path, name)
-        if b"\0" in start:
-            if start[1::2].count(0) > len(start) // 4 or start[::2].count(0) > len(start) // 4:
-                raise _wide(path, "UTF-16")
-            raise DataError(f"{path}: found binary data, expected the text of a CSV; fetch the file again or unpack it")
+        most = max(start[::2].count(0), start[1::2].count(0))
+        if most > len(start) // 4 and _HOLE not in start:
+            raise _wide(path, "UTF-16")
         file.seek(0)
-        foreign, n_foreign, n_utf8 = [], 0, 0
+        foreign, n_foreign, n_utf8, n_lines = [], 0, 0, 0
         while lines := file.readlines(_BLOCK):
             block = b"".join(lines)
+            if b"\0" in block:
+                number = n_lines + next(number for number, line in enumerate(lines, start=1) if b"\0" in line)
+                raise DataError(
+                    f"{path}: found binary data, expected the text of a CSV: line {number:,} has NUL bytes, as of an "
+                    "interrupted copy or in a packed file; fetch the file again or unpack it"
+                )
+            n_lines += len(lines)
             if block.isascii():
                 continue
             try:
@@ -173,6 +187,94 @@ def split(line: str, separator: str, quote: str = '"') -> list[str]:
     if not quote:
         return [field.strip() for field in line.split(separator)]
     return [field.strip() for field in next(csv.reader([line], delimiter=separator, quotechar=quote), [])]
+
+
+def records(
+    numbered_lines: Iterable[tuple[int, str]], separator: str, quote: str = '"', width: int = 0
+) -> Iterator[tuple[int, int, list[str]]]:
+    """(number of the first line, of the last, fields) of records whose quoted fields may have line breaks (RFC 4180).
+
+    numbered_lines : of `lines`
+    width : fields of a record of several lines; 0: as many as the first record has
+    A quote that is not closed properly, or whose record would have other fields than `width`, is a stray one, which
+    ends with its line.
+    """
+    ahead: deque[_Line] = deque()
+    rest = iter(numbered_lines)
+
+    def following() -> _Line | None:
+        return ahead.popleft() if ahead else next(rest, None)
+
+    while (line := following()) is not None:
+        number, text = line
+        last = number
+        if not quote or quote not in text:
+            fields = split(text, separator, "")
+        else:
+            reader = csv.reader([text, ""], delimiter=separator, quotechar=quote)
+            fields = [field.strip() for field in next(reader, [])]
+            if reader.line_num > 1:  # the field goes on in the next line
+                taken, whole = _continued(line, following, separator, quote)
+                if whole is not None and len(whole) == (width or len(whole)):
+                    last, fields = taken[-1][0], whole
+                else:
+                    ahead.extendleft(reversed(taken[1:]))
+        width = width or len(fields)
+        yield number, last, fields
+
+
+def _continued(
+    line: _Line, following: Callable[[], _Line | None], separator: str, quote: str
+) -> tuple[list[_Line], list[str] | None]:
+    """The lines that were taken, from `line` on, and the fields of the record that they are; None if they are none."""
+    taken = [line]
+    while len(taken) < _MOST_LINES and (more := following()) is not None:
+        taken.append(more)
+        if quote in more[1]:
+            texts = [f"{text}\n" for _, text in taken]
+            reader = csv.reader([*texts, ""], delimiter=separator, quotechar=quote)
+            next(reader)
+            if reader.line_num > len(texts):
+                continue
+            try:
+                whole = next(csv.reader(texts, delimiter=separator, quotechar=quote, strict=True))
+            except csv.Error:  # text behind a quote: that one began a field, and the first closed none
+                break
+            return taken, [field.strip() for field in whole]
+    return taken, None
+
+
+def has_odd_quotes(path: StrPath, quote: str) -> bool:
+    """Whether any line of a file has an odd number of quotes, as one has whose last field goes on in the next line."""
+    with open(path, "rb") as file:
+        while lines := file.readlines(_BLOCK):
+            if any(line.count(quote.encode()) % 2 for line in lines if quote.encode() in line):
+                return True
+    return False
+
+
+def last_line(path: StrPath) -> str | None:
+    """The last line of a file that ends without a line end; None where the file ends with one."""
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _LAST_BYTES))
+        end = file.read()
+    if not end or end.endswith((b"\n", b"\r")):
+        return None
+    return re.split(rb"[\r\n]", end)[-1].decode(encoding(path).name, errors="replace")
+
+
+def refuse_cut(path: StrPath, separator: str, quote: str, width: int) -> None:
+    """Raise a DataError when the last line of a file has neither a line end nor all its `width` fields."""
+    line = last_line(path)
+    if line is None or not line.strip() or (quote and line.count(quote) % 2):  # the end of a record of several lines
+        return
+    n_fields = len(split(line, separator, quote))
+    if n_fields < width:
+        raise DataError(
+            f"{path}: the last line has {n_fields} of {width} fields and no line end: the file was cut off; found "
+            f"{line[:60]!r}; fetch it again"
+        )
 
 
 def plain_id(text: str) -> str:

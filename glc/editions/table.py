@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glc.editions import _own_columns, _own_description
+from glc.editions import _own_checks, _own_columns, _own_description
 from glc.editions._base import FAULT, Dataset, Edition, Table
+from glc.editions._odd import Oddity
 from glc.editions._own_lines import COLUMNS, Records
 from glc.errors import DataError
 from glc.registry import editions
@@ -34,11 +35,11 @@ class OwnTables(Edition):
         described = _own_description.read(Path(folder)) if Path(folder).is_dir() else None
         if described is None:
             return ()
+        _own_checks.check(described)
         files = []
         for name, dataset in _own_description.PARTS.items():
             if name in described.parts:
                 records = Records(described, name)
-                records.check_degrees()
                 files.append((_table(records, dataset), records.path))
         return tuple(files)
 
@@ -94,6 +95,9 @@ class OwnTables(Edition):
         if not (description.doi or description.rights):
             return None
         return {"doi": description.doi or None, "title": description.title, "rights": description.rights or None}
+
+    def oddities(self, dataset: Dataset) -> Sequence[Oddity]:
+        return list(_own_checks.oddities(_described(dataset)))
 
 
 def _described(dataset: Dataset) -> _own_description.Described:

@@ -1,5 +1,6 @@
 """Ids and names of species and surveys: text becomes numbers, and the tables that keep the text."""
 
+import logging
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,13 +10,16 @@ import pandas as pd
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from glc import schema, storage
+from glc import editions, schema, storage
 from glc.editions import Dataset
 from glc.types import Facts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+log = logging.getLogger(__name__)
+
+_FEW = 0.5  # of the species, without a name in the file of names
 _KINDS = {"surveyId": "bigint", "speciesId": "int"}
 
 
@@ -81,8 +85,16 @@ def _write(table, written, dataset, out, mapped):
     """Write the frame of names, to which those that the edition lists are added; `written`: ids that were text."""
     listed = dataset.edition.species(dataset)
     if listed is not None:
+        if written is None:  # numbers, which the file may write as 14.0
+            listed = listed.assign(speciesId=listed["speciesId"].map(editions.plain_id, na_action="ignore"))
         listed = listed.drop_duplicates("speciesId").set_index("speciesId")
         text = written if written is not None else table.index.to_series().astype(str)
+        unlisted = text[~text.isin(listed.index)]
+        if len(unlisted) > _FEW * len(text):
+            log.warning(
+                "%s: the file of names has %d of %d species, and not %s; does it have the ids of the surveys' species?",
+                dataset.name, len(text) - len(unlisted), len(text), ", ".join(unlisted[:3]),
+            )  # fmt: skip
         for column in ("name", "key"):
             better = text.map(listed[column])
             table[column] = better.where(better.notna(), table[column])

@@ -57,7 +57,7 @@ def write(
     with tqdm(total=4, desc=f"surveys of {dataset.name}", unit="step") as bar:
         texts = rows.unpacked(dataset, stage / "unpacked")
         encodings = {
-            dataset.file_name(table, path): editions.encoding(text)
+            dataset.file_name(table, path): editions.encoding(text, original=path)
             for (table, path), text in zip(dataset.files, texts, strict=True)
         }
         chunks = by_ranges.chunks(dataset)
