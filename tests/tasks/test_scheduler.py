@@ -107,11 +107,9 @@ def test_the_dag_runs_on_the_central_scheduler_and_a_failure_ends_it(scheduler, 
 def test_pages_of_other_sites_do_not_reach_the_scheduler(idle_scheduler, path, headers, status):
     headers = {name: value.replace("PORT", str(idle_scheduler)) for name, value in headers.items()}
     request = urllib.request.Request(f"http://127.0.0.1:{idle_scheduler}{path}", headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            assert answer.status == status
-    except urllib.error.HTTPError as error:
-        assert error.code == status
+    refusal = pytest.raises(urllib.error.HTTPError, match="403") if status == 403 else contextlib.nullcontext()
+    with refusal:
+        urllib.request.urlopen(request, timeout=5).close()
     paused = urllib.request.urlopen(f"http://127.0.0.1:{idle_scheduler}/api/is_paused?data=%7B%7D").read()
     assert json.loads(paused)["response"] == {"paused": False}
 

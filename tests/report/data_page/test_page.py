@@ -1,6 +1,4 @@
-from pathlib import re
-
-import Path
+import re
 
 import numpy as np
 import pandas as pd
