@@ -26,6 +26,7 @@ from glc import basemap, config, editions, errors, references, results, storage
 from glc.cli import main, output
 from glc.config import Variant
 from glc.dashboards.sweep import Sweep
+from glc.editions import _text
 from glc.errors import DataError, GlcError
 from glc.etl import arrays, identifiers
 from glc.explorer import encode
@@ -233,6 +234,18 @@ def test_a_hostile_file_is_refused_by_its_name(
     write(tmp_path / name)
     refused(lambda: read(tmp_path / name), tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    "name", ["idna", "punycode", "base64", "rot13", "unicode_escape", "undefined", "zlib", "x\x00", "nope"]
+)
+def test_an_encoding_that_is_none_of_tables_is_refused(name: str) -> None:
+    refused(lambda: _text.checked_encoding(name, "meta.xml: plots.csv"), "meta.xml: plots.csv")
+
+
+@pytest.mark.parametrize("name", ["UTF-8", "utf8", "latin-1", "windows-1252", "UTF-16", "UTF-16LE", "cp1251", "ascii"])
+def test_the_encodings_of_tables_are_taken(name: str) -> None:
+    assert _text.checked_encoding(name, "") == name
 
 
 def _zip(path: Path) -> None:
