@@ -212,7 +212,7 @@ class Result:
     @cached_property
     def species_areas(self) -> pd.DataFrame:
         """The table of species with their areas under the ROC curve on validation (`glc.evaluation.per_species`)."""
-        return pd.read_csv(self.folder / AREAS)
+        return storage.read_csv(self.folder / AREAS)
 
     @cached_property
     def histories(self) -> dict[str, pd.DataFrame]:

@@ -43,7 +43,10 @@ def subject(dataset: str) -> str:
 
 def is_model(path: str) -> bool:
     """Whether a path is the folder of a fitted experiment."""
-    return (Path(path) / FACTS).is_file()
+    try:
+        return (Path(path) / FACTS).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a byte that none has
+        return False
 
 
 def model_folder(experiment: str, dataset: str, root: str = "") -> Path:
