@@ -120,7 +120,8 @@ help:  ## this list
 venv: $(READY)  ## make the virtual environment and install (3.4 GB, about 4 minutes)
 	@echo 'ready; to work in it: source $(BIN)/activate'
 
-# versions that were tested together; pip itself and setuptools stay those of the environment
+# versions that were tested together; setuptools stays that of the environment, and pip is the newest, because old ones
+# have known holes, or that of the environment where no newer one can be had
 $(READY): pyproject.toml constraints.txt
 	@test -x '$(BIN)/python' || { \
 	  version=$$('$(PYTHON)' -c 'import sys; print("Python %d.%d" % sys.version_info[:2])' 2>&1) || version='no working Python'; \
@@ -129,6 +130,7 @@ $(READY): pyproject.toml constraints.txt
 	      'try: make PYTHON=/path/to/python3.11' >&2; exit 1; }; }
 	test -x '$(BIN)/python' || $(PYTHON) -m venv '$(VENV)'
 	@echo 'installing into $(VENV): about 3.4 GB, 4 minutes'
+	@$(BIN)/python -m pip install --quiet --upgrade pip || echo 'no newer pip can be had; pip stays as it is'
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	@touch $@
 

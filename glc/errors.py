@@ -2,7 +2,9 @@
 
 import difflib
 import os
+import re
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,6 +13,9 @@ from glc.types import StrPath
 
 UNHANDLED = 40
 """Exit code of an error before any task has run, as in ``[retcode]`` of luigi.cfg."""
+
+_UNSEEN = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff]")
+"""What steers a terminal (all controls except tab and line feed), or turns the direction of the text around it."""
 
 
 class GlcError(Exception):
@@ -58,16 +63,48 @@ def debugging() -> bool:
     return os.environ.get("DEBUG", "") not in ("", "0")
 
 
+def visible(text: str) -> str:
+    """Text from data as it may be printed: what steers a terminal becomes its code, such as ``\\u001b``, as in JSON."""
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """A name or title from data as it is stored: `visible`, with a space where it had a line break or a tab."""
+    return visible(re.sub(r"\s*[\t\n\v\f\r]\s*", " ", text).strip())
+
+
+def unexpected(error: BaseException) -> bool:
+    """Whether nobody foresaw an error: it is neither ours, nor the machine's, nor about Luigi's command line."""
+    own = isinstance(error, GlcError | OSError | MemoryError)
+    return not own and type(error).__module__.partition(".")[0] not in ("luigi", "torch")
+
+
+def cause(error: BaseException) -> str:
+    """Type and text of an error; of one that is `unexpected`, this too."""
+    text = f"{type(error).__name__}: {error}"
+    if unexpected(error):
+        text = f"unexpected {text}; a fault of glc, or a file that it does not know: please report it with the log"
+    return text
+
+
 def explain(error: BaseException) -> str:
     """What went wrong, for the user: our own errors speak for themselves, others need their type."""
-    text = f"error: {error}" if isinstance(error, GlcError) else f"error: {type(error).__name__}: {error}"
-    return "".join([*traceback.format_exception(error), text]) if debugging() else text
+    text = f"error: {error if isinstance(error, GlcError) else cause(error)}"
+    return visible("".join([*traceback.format_exception(error), text]) if debugging() else text)
 
 
 def run_command(command: Callable[[], object]) -> None:
-    """Run the main function of a program; a GlcError ends it with its text on standard error and exit code 40."""
+    """Run the main function of a program; an error ends it with its text on standard error and exit code 40.
+
+    The traceback of an error that nobody foresaw goes to a file, which the text names.
+    """
     try:
         command()
-    except GlcError as error:
-        print(explain(error), file=sys.stderr)
+    except Exception as error:
+        text = explain(error)
+        if unexpected(error):
+            with tempfile.NamedTemporaryFile("w", prefix="glc-", suffix=".log", delete=False) as log:
+                traceback.print_exception(error, file=log)
+            text += f" {log.name}"
+        print(text, file=sys.stderr)
         sys.exit(UNHANDLED)

@@ -8,7 +8,11 @@ from glc import __version__
 
 _KINDS = {"conference": "inproceedings", "preprint": "misc", "poster": "misc", "dataset": "misc", "software": "misc"}
 _CONTAINERS = {"inproceedings": "booktitle", "misc": "howpublished"}
-_SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "&%$#_{}"})
+_WORDS = {"\\": "backslash", "{": "braceleft", "}": "braceright", "~": "asciitilde", "^": "asciicircum"}
+_SPECIAL = str.maketrans(
+    {letter: f"\\{letter}" for letter in "&%$#_"} | {letter: f"\\text{word}{{}}" for letter, word in _WORDS.items()}
+)
+"""LaTeX's own letters; braces as words, because BibTeX counts one behind a backslash, too."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +63,28 @@ class Reference:
         entry = _KINDS[self.kind]
         fields = {
             "author": " and ".join(
-                f"{family}, {given}" if given else f"{{{family}}}" for family, given in self._names()
+                f"{family}, {given}" if given else f"{{{family}}}"
+                for family, given in ((_tex(family), _tex(given)) for family, given in self._names())
             ),
-            "title": f"{{{self.title.translate(_SPECIAL)}}}",
+            "title": f"{{{_tex(self.title)}}}",
             "year": str(self.year or ""),
-            _CONTAINERS[entry]: self.container.translate(_SPECIAL),
-            "doi": self.doi,
-            "url": self.url,
-            "version": self.version,
-            "note": f"Licence: {self.licence.translate(_SPECIAL)}" if self.licence else "",
+            _CONTAINERS[entry]: _tex(self.container),
+            "doi": _address(self.doi),
+            "url": _address(self.url),
+            "version": _tex(self.version),
+            "note": f"Licence: {_tex(self.licence)}" if self.licence else "",
         }
         lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
         return "\n".join([f"@{entry}{{{self.key},", *lines, "}"])
+
+
+def _tex(text: str) -> str:
+    return " ".join(text.split()).translate(_SPECIAL)
+
+
+def _address(text: str) -> str:
+    """An address, which no LaTeX may change: what could end its field, or begin a command, as its code."""
+    return re.sub(r"[{}\\\s]", lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text)
 
 
 def _plain(text: str) -> str:

@@ -40,7 +40,17 @@ _CUT = re.compile(r".{100,}-[0-9a-f]{12}")
 
 def read_metrics(folder: Path) -> Facts:
     """What `glc.evaluation` wrote to a folder: split -> measure -> value, and ``scheme``, ``stop``, ``relative``."""
-    return json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    return _table(folder / METRICS)
+
+
+def _table(path: Path) -> Facts:
+    """Metrics, which hold at least the scheme of the validation."""
+    metrics = storage.read_json(path)
+    if not isinstance(metrics, dict) or not {"scheme", "stop"} <= metrics.keys():
+        raise DataError(
+            f"{path}: no metrics, expected a JSON object with the keys scheme and stop; run the experiment again"
+        )
+    return metrics
 
 
 def read_surveys(folder: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -55,7 +65,7 @@ def read_species(folder: Path) -> pd.DataFrame:
 
 def read_baselines(folder: Path) -> list[Facts]:
     """What `glc.evaluation.baselines` wrote to a folder: a dict per level."""
-    return json.loads((folder / BASELINES).read_text(encoding="utf-8"))
+    return storage.read_json(folder / BASELINES)
 
 
 def survey_f1(folder: Path) -> dict[str, pd.Series]:
@@ -124,7 +134,7 @@ class Result:
     @cached_property
     def metrics(self) -> Facts:
         """As `read_metrics` returns them."""
-        return json.loads(self.path.read_text(encoding="utf-8"))
+        return _table(self.path)
 
     @property
     def relative(self) -> bool:
@@ -202,7 +212,7 @@ class Result:
     @cached_property
     def species_areas(self) -> pd.DataFrame:
         """The table of species with their areas under the ROC curve on validation (`glc.evaluation.per_species`)."""
-        return pd.read_csv(self.folder / AREAS)
+        return storage.read_csv(self.folder / AREAS)
 
     @cached_property
     def histories(self) -> dict[str, pd.DataFrame]:

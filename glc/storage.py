@@ -13,9 +13,10 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -26,7 +27,7 @@ import pyarrow.parquet as pq
 
 from glc import __version__, schema, scratch
 from glc.errors import DamagedError, DataError
-from glc.types import JSON, Facts, StrPath
+from glc.types import JSON, Facts, Keywords, StrPath
 
 MANIFEST = "_SUCCESS"
 Filters = list[tuple[str, str, object]]
@@ -99,7 +100,7 @@ def parse_manifest(text: bytes, folder: StrPath, path: StrPath) -> Facts:
     """The manifest in `text`; a DamagedError, for the output `folder` and the file `path`, says what is wrong."""
     try:
         facts = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedError(folder, path, f"{len(text):,} bytes that are no JSON ({error})", "JSON") from None
     if not isinstance(facts, dict) or _CHECKSUM not in facts or "contents" not in facts:
         raise DamagedError(folder, path, "a manifest without the key 'contents' or 'checksum'", "both")
@@ -318,6 +319,60 @@ def write_table(table: pa.Table | pd.DataFrame, name: str, folder: StrPath, row_
     Path(folder).mkdir(parents=True, exist_ok=True)
     pq.write_table(table, Path(folder) / "part-0.parquet", row_group_size=row_group_rows, compression="zstd")
     return table.num_rows
+
+
+def read_json(path: StrPath) -> JSON:
+    """What a JSON file holds; a DataError names one that is none, or that is nested too deep to be read."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path}: cannot be read as JSON ({error}), expected what glc wrote; copy the file again, or run the "
+            "experiment again"
+        ) from None
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+"""Begin of a cell that a spreadsheet would run as a formula, and of one that `write_csv` has made harmless."""
+
+
+def write_csv(frame: pd.DataFrame, path: Path, float_format: str | None = None) -> None:
+    """Write a table that people open, in which no text is a formula to a spreadsheet; `read_csv` is its inverse.
+
+    frame : cells and headers that a spreadsheet would take for a formula get an apostrophe in front; numbers none.
+        Line ends within cells become line feeds, because a carriage return would not be quoted
+    """
+
+    def harmless(text: str) -> str:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
+
+    _of_texts(frame, harmless).to_csv(path, index=False, float_format=float_format)
+
+
+def read_csv(path: Path, **options: Keywords) -> pd.DataFrame:
+    """A table of `write_csv`; `options` are those of ``pandas.read_csv``."""
+    frame = pd.read_csv(path, **options)
+    return _of_texts(frame, lambda text: text[1:] if text.startswith("'") and _FORMULA.match(text) else text)
+
+
+def _of_texts(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """The frame with its texts changed, headers too."""
+
+    def changed(value: object) -> object:
+        return change(value) if isinstance(value, str) else value
+
+    texts = frame.select_dtypes(["object", "category"])
+    columns = {name: pd.Series(map(changed, values), frame.index, object) for name, values in texts.items()}
+    return frame.assign(**columns).rename(columns=changed)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return len(text) == 1  # a dash, where there is nothing
+    return True
 
 
 def read_table(

@@ -18,6 +18,7 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <title>{title}</title><style>{style}</style></head><body><main>{body}</main></body></html>
 """
 STYLE = """
@@ -84,6 +85,7 @@ def render(notebook) -> str:
     from pygments.formatters import HtmlFormatter
 
     from glc.report import palette
+    from glc.report.templates import POLICY
 
     day, night = (
         re.sub(r"background(-color)?: [^;}]+;?", "", HtmlFormatter(style=name).get_style_defs(".highlight"))
@@ -92,7 +94,7 @@ def render(notebook) -> str:
     style = f"{day}\n@media screen and (prefers-color-scheme: dark) {{ {night} }}\n{palette.css()}\n{STYLE}"
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
     title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
-    return PAGE.format(title=html.escape(title), style=style, body=body)
+    return PAGE.format(title=html.escape(title), style=style, body=body, policy=POLICY)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -107,6 +107,7 @@ def test_a_page_escapes_its_title_and_loads_nothing(execute):
     page = execute.render(notebook)
     assert "<title>a &lt;b&gt; &amp; c</title>" in page
     assert "<script" not in page
+    assert page.count('<meta http-equiv="Content-Security-Policy" content="default-src \'none\';') == 1
     assert not re.search(r'(src|href)="(?!#|data:)', page)
 
 

@@ -1,7 +1,10 @@
 """Nothing in data is run: no unpickling in the code, and text from data is text in a browser."""
 
 import ast
+import base64
 import dataclasses
+import hashlib
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +14,7 @@ import pytest
 
 from glc.config import Choice
 from glc.config.paths import CHECKOUT
-from glc.report import page
+from glc.report import page, parts
 from tests.report.conftest import make
 
 SOURCES = [path for folder in ("glc", "tasks") for path in sorted((CHECKOUT / folder).rglob("*.py"))]
@@ -69,6 +72,36 @@ class _Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+
+def test_every_page_says_what_it_may_load_before_anything_else() -> None:
+    files = [*SOURCES, *(CHECKOUT / "notebooks").glob("*.py"), *(CHECKOUT / "glc").rglob("*.j2")]
+    pages = {path.name: path.read_text().partition("<html") for path in files if "<html" in path.read_text()}
+    assert set(pages) == {"skeleton.j2", "scheduler.html.j2", "index.html.j2", "execute.py"}
+    for name, (_, _, text) in pages.items():
+        elements = re.findall(r"<\w+[^>]*>", text.partition("</head>")[0])
+        assert elements[0] == "<head>", name
+        assert 'http-equiv="Content-Security-Policy"' in " ".join(elements[2:4]), name  # after charset and viewport
+
+
+def test_the_policy_of_a_page_admits_its_own_script_and_no_other() -> None:
+    html = parts.render("title", "of", ["summary"], [], [])
+    (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', html)
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules.pop("default-src") == rules.pop("base-uri") == rules.pop("form-action") == "'none'"
+    assert rules == {"script-src": f"'sha256-{digest}'", "style-src": "'unsafe-inline'", "img-src": "data:"}
+
+
+@pytest.mark.slow
+def test_a_script_that_got_into_a_page_does_not_run(tmp_path: Path, browser_dom: Callable[[Path], str]) -> None:
+    html = parts.render("title", "of", ["summary"], [], [])
+    for payload in PAYLOADS[:3]:
+        (tmp_path / "index.html").write_text(html.replace("</main>", f"{payload}</main>"), encoding="utf-8")
+        dom = browser_dom(tmp_path / "index.html")
+        assert "owned" in dom
+        assert "<title>title</title>" in dom
 
 
 def _hostile(payload: str) -> str:

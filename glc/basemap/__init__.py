@@ -188,7 +188,15 @@ def world(path: StrPath = "") -> Basemap:
         return _packaged()
     try:
         return _geojson(Path(path))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        shapely.errors.ShapelyError,
+    ) as error:
         raise DataError(
             f"{path}: cannot be read as a basemap ({error}); expected a GeoJSON FeatureCollection of areas in degrees; "
             f"try: ogr2ogr -t_srs EPSG:4326 OUT.geojson {path}"

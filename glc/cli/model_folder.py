@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from glc.config import CONF, Variant, experiment_names, file_name, load, to_dict
 from glc.config.paths import home
 from glc.errors import ConfigError, did_you_mean
+from glc.fitted.layout import reading
 
 FACTS, SETTINGS = "model.json", "scorer/experiment.json"
 _WITHOUT_EFFECT = ("name", "description", "compare_with", "submission")
@@ -42,7 +43,10 @@ def subject(dataset: str) -> str:
 
 def is_model(path: str) -> bool:
     """Whether a path is the folder of a fitted experiment."""
-    return (Path(path) / FACTS).is_file()
+    try:
+        return (Path(path) / FACTS).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a byte that none has
+        return False
 
 
 def model_folder(experiment: str, dataset: str, root: str = "") -> Path:
@@ -69,7 +73,8 @@ def model_folder(experiment: str, dataset: str, root: str = "") -> Path:
 
 
 def _refuse_other_settings(folder: Path, variant: Variant, dataset: str) -> None:
-    saved = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["settings"]
+    with reading(folder / SETTINGS):
+        saved = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["settings"]
     now = to_dict(load(variant))
     other = [name for name in now if name not in _WITHOUT_EFFECT and now[name] != saved.get(name)]
     if other:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from glc.cli import output
-from glc.errors import ConfigError
+from glc.errors import ConfigError, visible
 from glc.types import Facts
 
 BAR = 20
@@ -40,7 +40,7 @@ def show(
     """
     facts = at_place(folder, lon, lat, date, top=top, imagery=imagery, allow_missing=allow_missing, explain=explain)
     if as_json:
-        print(json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False))
+        print(visible(json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False)))  # the same JSON
     else:
         _print(facts)
 

@@ -154,6 +154,8 @@ def _parse_file(path: Path) -> dict[str, JSON]:
         raise ConfigError(f"{path}: line {line} is not UTF-8, as TOML has to be; save the file as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    except RecursionError:
+        raise ConfigError(f"{path}: brackets within brackets, more than TOML can be read with") from None
     if "name" in values:
         raise ConfigError(f"{path}: unknown key 'name'; an experiment is named after its file")
     return values

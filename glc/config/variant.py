@@ -161,6 +161,8 @@ def _read(text: str) -> JSON:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text  # a bare word is a string
+    except RecursionError:
+        raise ConfigError(f"{text[:20]} …: brackets within brackets, more than TOML can be read with") from None
 
 
 def _flat(sections: Mapping[str, JSON], before: str = "") -> Iterator[tuple[str, JSON]]:

@@ -1,6 +1,7 @@
 """Sweeps of W&B over the settings of an experiment: ``conf/sweeps/*.yaml``."""
 
 import itertools
+import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ FOLDER = paths.CONF / "sweeps"
 ARGUMENTS = "${args_no_hyphens}"
 """Where an agent puts the values, ``+train.weight_decay=0.1`` and so on, each a separate argument."""
 START = ("glc", "run")
+_PLAIN = (str, int, float, type(None))
 
 
 def names() -> list[str]:
@@ -45,8 +47,8 @@ class Sweep:
             )
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path}: not YAML: {error}") from None
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+            raise ConfigError(f"{path}: not YAML of plain values: {' '.join(str(error).split())}") from None
         if not isinstance(values, dict):
             raise ConfigError(f"{path}: found no table, expected the keys method, metric, command and parameters")
         sweep = cls(path, values)
@@ -57,8 +59,11 @@ class Sweep:
     def command(self) -> list[str]:
         """What an agent runs: glc run EXPERIMENT and `ARGUMENTS`."""
         command = self.values.get("command") or []
-        if list(command[:2]) != list(START) or len(command) < 4 or ARGUMENTS not in command[3:]:
-            raise ConfigError(f"{self.path}: command: found {command}, expected [glc, run, EXPERIMENT, {ARGUMENTS!r}]")
+        plain = isinstance(command, list) and all(isinstance(word, str | int | float) for word in command)
+        if not plain or command[:2] != list(START) or len(command) < 4 or ARGUMENTS not in command[3:]:
+            raise ConfigError(
+                f"{self.path}: command: found {_short(command)}, expected [glc, run, EXPERIMENT, {ARGUMENTS!r}]"
+            )
         return [str(word) for word in command]
 
     @property
@@ -70,7 +75,7 @@ class Sweep:
         """Raise a ConfigError for a parameter, or one of its values, that the experiment cannot have."""
         parameters = self.values.get("parameters")
         if not isinstance(parameters, dict) or not parameters:
-            raise ConfigError(f"{self.path}: parameters: found {parameters!r}, expected at least one")
+            raise ConfigError(f"{self.path}: parameters: found {_short(parameters)}, expected at least one")
         for name, rule in parameters.items():
             if not str(name).startswith("+"):
                 raise ConfigError(f"{self.path}: parameters: found {name!r}, expected a change such as '+train.seed'")
@@ -84,8 +89,14 @@ class Sweep:
         """The values of a parameter, or the ends of its range."""
         for keys in (("values",), ("value",), ("min", "max")):
             if isinstance(rule, dict) and all(key in rule for key in keys):
-                return rule["values"] if keys == ("values",) else [rule[key] for key in keys]
-        raise ConfigError(f"{self.path}: parameters: {name}: found {rule!r}, expected values, value, or min and max")
+                values = rule["values"] if keys == ("values",) else [rule[key] for key in keys]
+                # aliases make lists of lists of lists, which are small in memory and endless as text
+                if isinstance(values, list) and all(isinstance(value, _PLAIN) for value in values):
+                    return values
+        raise ConfigError(
+            f"{self.path}: parameters: {name}: found {_short(rule)}, expected values, value, or min and max, numbers "
+            "or text each"
+        )
 
     def variants(self) -> Iterator[config.Variant]:
         """Every experiment of a grid; of another method those at the ends of the ranges."""
@@ -97,3 +108,8 @@ class Sweep:
     def with_options(self, options: Sequence[str]) -> dict[str, JSON]:
         """What W&B is given: the sweep, its command with further options of ``glc run``."""
         return self.values | {"command": [*self.command, *options]}
+
+
+def _short(value: JSON) -> str:
+    """The beginning of a value."""
+    return reprlib.repr(value)[:80]

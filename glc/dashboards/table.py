@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from glc import storage
 from glc.dashboards.run import artifact_name
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def log(run: "Run", folder: Path, dataset: str, name: str) -> None:
     """
     import wandb
 
-    frame = pd.read_csv(folder / "table.csv")
+    frame = storage.read_csv(folder / "table.csv")
     run.log({NAME: wandb.Table(dataframe=frame)})
     run.summary["rows"] = len(frame)
     artifact = wandb.Artifact(artifact_name(dataset, name, "table"), type="table")

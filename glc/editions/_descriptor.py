@@ -55,7 +55,7 @@ def data_file(archive: Archive, described: DataFileDescriptor) -> DataFile:
         raise DataError(
             f"{where}: found {separator!r} between fields and {quote!r} around them, expected one character"
         )
-    encoding = described.file_encoding or "utf-8"
+    encoding = _text.checked_encoding(described.file_encoding or "utf-8", where)
     id_column = described.id_index if described.represents_corefile else described.coreid_index
     fields = {field["index"]: field["term"].rsplit("/")[-1] for field in described.fields if field["index"] is not None}
     with archive.open(described.file_location) as file:

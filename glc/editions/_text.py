@@ -154,6 +154,22 @@ def _wide(path: str, name: str) -> DataError:
     )
 
 
+def checked_encoding(name: str, where: str) -> str:
+    """The name of an encoding that a file gives; a DataError, which begins with `where`, if it is none of tables.
+
+    Python knows others as well: idna and punycode, of addresses, fail at bytes in their own way; base64 is no text.
+    """
+    sample = "a,b;0\n"
+    try:
+        known = codecs.lookup(name).name.startswith(("utf-16", "utf-32")) or sample.encode(name) == sample.encode()
+        bytes(range(256)).decode(name, errors="replace")
+    except (LookupError, ValueError):
+        known = False
+    if not known:
+        raise DataError(f"{where}: found the encoding {name!r}, expected one of text, such as UTF-8")
+    return name
+
+
 def first_line(path: StrPath) -> str:
     """The first line of a text file, without its end; a DataError when it is too long to be a header."""
     with open(path, encoding=_python(path), errors="replace") as file:

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from glc import editions, schema, storage
 from glc.editions import Dataset
+from glc.errors import one_line
 from glc.types import Facts
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def _write(table, written, dataset, out, mapped):
     if written is not None:
         table["key"] = table["key"].where(table["key"].notna() | table["name"].isna(), written)
         table["name"] = table["name"].where(table["name"].notna(), written)
+    table["name"] = table["name"].map(one_line, na_action="ignore")
     table = table.astype(object).where(table.notna(), None).reset_index()
     storage.write_table(table[schema.TABLES["species"].names], "species", out / "species")
     return {"number": len(table), "named": int(table["name"].notna().sum()), "text_ids": list(mapped)}

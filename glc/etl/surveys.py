@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from glc import editions, schema, storage
 from glc.editions import Dataset
-from glc.errors import DataError
+from glc.errors import DataError, one_line
 from glc.etl import by_expressions, by_ranges, rows
 from glc.progress import tqdm
 from glc.types import Facts, StrPath
@@ -79,7 +79,7 @@ def write(
         "widens": dataset.edition.widens,
     }  # fmt: skip
     if made.citation:
-        facts["citation"] = made.citation
+        facts["citation"] = _in_one_line(made.citation)
     facts |= {name: sum(file[name] for file in made.files) for name in ("rows", "kept", "quarantined")}
     _account(dataset, facts, made.lines, out)
     facts["unscored"] = _unscored(dataset, ids, out, incomplete)
@@ -92,6 +92,13 @@ def write(
                 if file["file"] == name:
                     file["encoding"] = str(encoding)
     return facts
+
+
+def _in_one_line(citation: Facts) -> Facts:
+    """What the data say of themselves, as pages, maps and BibTeX may have it."""
+    licences = {one_line(name): count for name, count in (citation.get("licences") or {}).items()}
+    words = {key: one_line(value) if isinstance(value, str) else value for key, value in citation.items()}
+    return words | ({"licences": licences} if licences else {})
 
 
 def _refuse_changes(dataset, stamps):

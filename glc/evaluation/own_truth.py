@@ -5,7 +5,7 @@ import pandas as pd
 
 from glc import storage
 from glc.editions import Dataset
-from glc.errors import DataError
+from glc.errors import DataError, one_line
 from glc.surveys import read_species, read_survey_names
 from glc.types import StrPath
 
@@ -49,9 +49,10 @@ def numbered(
         number = _integers(labels["speciesId"], f"{where}: species")
     else:
         known = _by_text(species, listed, where)
-        fresh = sorted(set(labels["speciesId"]) - set(known))
+        texts = labels["speciesId"].map(lambda text: text if text in known else one_line(text))
+        fresh = sorted(set(texts) - set(known))
         beyond = int(species["speciesId"].max()) + 1
-        number = labels["speciesId"].map(known | {text: beyond + at for at, text in enumerate(fresh)})
+        number = texts.map(known | {text: beyond + at for at, text in enumerate(fresh)})
     frame = pd.DataFrame({"surveyId": survey, "speciesId": number}).dropna()
     return frame.astype(np.int64).drop_duplicates().reset_index(drop=True)
 
@@ -65,7 +66,8 @@ def _by_text(species: pd.DataFrame, listed: pd.DataFrame | None, where: str) -> 
     if listed is None:
         return known
     pairs = species.assign(key=species["key"].fillna("")).groupby(["name", "key"])["speciesId"].agg(list)
-    for text, name, key in listed[["speciesId", "name", "key"]].itertuples(index=False):
+    for text, written, key in listed[["speciesId", "name", "key"]].itertuples(index=False):
+        name = one_line(written) if isinstance(written, str) else written
         numbers: list[int] = next((pairs[pair] for pair in ((name, key), (name, text)) if pair in pairs.index), [])
         if len(numbers) > 1:
             raise DataError(

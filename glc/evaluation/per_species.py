@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from glc import storage
+
 TABLE = "species.csv"
 
 
@@ -36,4 +38,4 @@ def write(frame: pd.DataFrame, names: pd.DataFrame | None, folder: Path) -> None
     """
     frame.insert(1, "name", "" if names is None else frame["speciesId"].map(names.set_index("speciesId")["name"]))
     frame["name"] = frame["name"].fillna("")
-    frame.to_csv(folder / TABLE, index=False, float_format="%.6g")
+    storage.write_csv(frame, folder / TABLE, float_format="%.6g")

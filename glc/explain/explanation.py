@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import pandas as pd
 
+from glc import storage
 from glc.explain.importance import Importance
 from glc.explain.response import Responses, responses
 from glc.explain.species_map import SpeciesMap, species_map
@@ -55,8 +55,8 @@ class Explanation:
 
     def write(self, folder: Path) -> None:
         """Write the tables, and what of the answers is no table, into `folder`."""
-        self.responses.curves.to_csv(folder / CURVES, index=False)
-        self.importance.frame.to_csv(folder / IMPORTANCE, index=False)
+        storage.write_csv(self.responses.curves, folder / CURVES)
+        storage.write_csv(self.importance.frame, folder / IMPORTANCE)
         arrays = {}
         for drawn in self.maps:
             arrays[f"{drawn.species}_scores"] = drawn.scores
@@ -79,9 +79,9 @@ class Explanation:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read what `write` wrote."""
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        facts = storage.read_json(folder / FACTS)
         curves, importance = (
-            pd.read_csv(folder / name, dtype=_KEYS, keep_default_na=False, na_values={"value": [""]})
+            storage.read_csv(folder / name, dtype=_KEYS, keep_default_na=False, na_values={"value": [""]})
             for name in (CURVES, IMPORTANCE)
         )
         rug = {(table, variable): np.array(values, float) for table, variable, values in facts["rug"]}

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from glc import storage
 from glc.errors import DataError
 from glc.evaluation import metrics
 from glc.explain.variables import (
@@ -64,16 +65,16 @@ class Importance:
 
     def write(self, folder: Path) -> None:
         """Write ``importance.csv``, and what of it is no table as ``importance.json``, into `folder`."""
-        self.frame.to_csv(folder / TABLE, index=False)
+        storage.write_csv(self.frame, folder / TABLE)
         facts = {name: value for name, value in vars(self).items() if name != "frame"}
         (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read what `write` wrote."""
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        facts = storage.read_json(folder / FACTS)
         texts = {name: str for name in COLUMNS if name not in ("mean", "std")}
-        frame = pd.read_csv(folder / TABLE, dtype=texts, keep_default_na=False)
+        frame = storage.read_csv(folder / TABLE, dtype=texts, keep_default_na=False)
         return cls(frame, **facts | {"folds": tuple(facts["folds"])})
 
 

@@ -1,6 +1,5 @@
 """A finished map and the fitted experiment that it was made from, as the explorer reads them."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 import rasterio
 from rasterio.windows import Window
 
+from glc import storage
 from glc.errors import ConfigError, DataError
 from glc.fitted import layout, surveys
 from glc.maps import grid as grids
@@ -52,8 +52,8 @@ class FinishedMap:
                 f"{model}: no {layout.SURVEYS}, expected the fitted experiment that the map {folder} was made from; "
                 "make model and map again: glc map EXPERIMENT"
             )
-        self.item: Facts = json.loads((folder / "item.json").read_text(encoding="utf-8"))
-        self.facts: Facts = json.loads((model / layout.FACTS).read_text(encoding="utf-8"))
+        self.item: Facts = storage.read_json(folder / "item.json")
+        self.facts: Facts = storage.read_json(model / layout.FACTS)
 
     @property
     def relative(self) -> bool:

@@ -51,15 +51,22 @@ class FittedExperiment:
             )
         if storage.exists(self.folder):  # files that were changed or copied in part would give other predictions
             storage.check(self.folder)
-        self.facts: Facts = json.loads(path.read_text(encoding="utf-8"))
-        if self.facts["format"] != layout.FORMAT:
-            raise DataError(
-                f"{path}: found format {self.facts['format']}, expected {layout.FORMAT}: it was saved by glc "
-                f"{self.facts['glc']}; save it again with this version"
-            )
-        self.species: pd.DataFrame = pq.read_table(self.folder / layout.SPECIES).to_pandas()
-        self.data = surveys.read(self.folder / layout.SURVEYS, self.species["speciesId"].to_numpy(np.int32))
-        self._scorer = open_scorer(self.folder / layout.SCORER, self.data)
+        with layout.reading(path):
+            self.facts: Facts = json.loads(path.read_text(encoding="utf-8"))
+            if self.facts["format"] != layout.FORMAT:
+                raise DataError(
+                    f"{path}: found format {self.facts['format']}, expected {layout.FORMAT}: it was saved by glc "
+                    f"{self.facts['glc']}; save it again with this version"
+                )
+            if missing := [name for name in ("dataset", "experiment", "relative") if name not in self.facts]:
+                raise DataError(f"{path}: the key {missing[0]!r} is missing; save the experiment again")
+        with layout.reading(self.folder / layout.SPECIES):
+            self.species: pd.DataFrame = pq.read_table(self.folder / layout.SPECIES).to_pandas()
+            species = self.species[["speciesId", "name"]]["speciesId"].to_numpy(np.int32)
+        with layout.reading(self.folder / layout.SURVEYS):
+            self.data = surveys.read(self.folder / layout.SURVEYS, species)
+        with layout.reading(self.folder / layout.SCORER):
+            self._scorer = open_scorer(self.folder / layout.SCORER, self.data)
         self.settings: config.Experiment = self._scorer.settings
 
     @property
@@ -110,11 +117,12 @@ class FittedExperiment:
             self.data.places["dataset"].isin([self.data.train_name, *self.data.test_names]),
             ["dataset", "surveyId", "lon", "lat"],
         ]
-        return {
-            scorer.settings.name: Reader(scorer.inputs, folders, surveys=known, model_folder=scorer.folder)
-            for scorer in self._parts
-            if scorer.inputs
-        }
+        with layout.reading(self.folder / layout.SCORER):
+            return {
+                scorer.settings.name: Reader(scorer.inputs, folders, surveys=known, model_folder=scorer.folder)
+                for scorer in self._parts
+                if scorer.inputs
+            }
 
     def scores(
         self, places: pd.DataFrame, values: "Mapping[str, InputsAt] | None" = None, fold: int | None = None
@@ -158,11 +166,13 @@ class FittedExperiment:
 
     @cached_property
     def _decoder(self) -> decode.Decoder:
-        return decode.restore(self.settings.decode, self.folder / layout.DECODER)
+        with layout.reading(self.folder / layout.DECODER):
+            return decode.restore(self.settings.decode, self.folder / layout.DECODER)
 
     @cached_property
     def _calibration(self) -> decode.ExpectedF1:
-        return decode.restore(config.Choice("expected_f1"), self.folder / layout.CALIBRATION)
+        with layout.reading(self.folder / layout.CALIBRATION):
+            return decode.restore(config.Choice("expected_f1"), self.folder / layout.CALIBRATION)
 
     def _expected(self, ranked):
         if self.relative:
@@ -206,7 +216,8 @@ class FittedExperiment:
     @cached_property
     def _applicability(self) -> Applicability | None:
         path = self.folder / area.FILE
-        return area.load(path) if path.is_file() else None
+        with layout.reading(path):
+            return area.load(path) if path.is_file() else None
 
     def _predictors(self, places, values):
         """The predictors of dissimilarity at places: coordinates, columns of tables, or embeddings by the nets."""

@@ -138,7 +138,8 @@ class ClassicalScorer(PlaceScorer):
     def _saved(self, fold):
         saved = self.folder / layout.SAVED
         last = None if self.settings.scores.refit else self.settings.validation.run - 1
-        return self.model.restore(saved, self.data) if fold == last and saved.is_dir() else None
+        with layout.reading(saved):
+            return self.model.restore(saved, self.data) if fold == last and saved.is_dir() else None
 
     def _table(self):
         """The values of rasters at the surveys that the model is fitted to."""
@@ -147,7 +148,7 @@ class ClassicalScorer(PlaceScorer):
         path = self.folder / layout.TABLE
         if not path.is_file():
             raise DataError(f"{path}: no values of the training surveys, which the model is fitted to; save it again")
-        with np.load(path, allow_pickle=False) as arrays:
+        with layout.reading(path), np.load(path, allow_pickle=False) as arrays:
             return arrays["values"]
 
 
@@ -237,7 +238,8 @@ class NetScorer(PlaceScorer):
     def _classes(self):
         from glc.nets.inputs.examples import read_classes
 
-        return {fold: read_classes(self.folder / str(fold)) for fold in self.folds}
+        with layout.reading(self.folder):
+            return {fold: read_classes(self.folder / str(fold)) for fold in self.folds}
 
     def _features(self, places, asked, values, fold, sees_all) -> "Features | None":
         from glc.nets.inputs.features import Features
@@ -280,7 +282,8 @@ class EnsembleScorer(PlaceScorer):
         fold_number = TEST if fold is None else fold
         if fold_number not in self._joiners:
             joined = self.folder / layout.JOINED
-            self._joiners[fold_number] = self.model.restore(joined, self.data, self.keep, fold_number)
+            with layout.reading(joined):
+                self._joiners[fold_number] = self.model.restore(joined, self.data, self.keep, fold_number)
         return self._joiners[fold_number]([member.scores(places, values, fold) for member in self._members], places)
 
 

@@ -15,6 +15,7 @@ from glc.errors import DataError
 from glc.surveys import SurveyData
 
 _LABELS, _GRID = "species", "grid"
+_COLUMNS = ("dataset", "surveyId", "lon", "lat", "fold", _LABELS)
 _FACTS = ("train_name", "test_name", "held_out", "relative", "widens")
 
 
@@ -40,12 +41,9 @@ def read(path: Path, species: np.ndarray) -> SurveyData:
     path : the parquet file
     species : (m,) ids of all species, ascending
     """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(
-            f"{path}: cannot be read as the surveys of a fitted experiment ({error}); copy it again"
-        ) from None
+    table = pq.read_table(path)
+    if missing := [name for name in _COLUMNS if name not in table.column_names]:
+        raise DataError(f"{path}: found no column {missing[0]!r}, expected {', '.join(_COLUMNS)}; save it again")
     facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     places: pd.DataFrame = table.drop([_LABELS]).to_pandas()
     matrix = labels.to_matrix(table[_LABELS], species)

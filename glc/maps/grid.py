@@ -187,7 +187,15 @@ def read_areas(path: StrPath) -> BaseGeometry:
         features = content["features"] if content["type"] == "FeatureCollection" else [content]
         geometries = [feature["geometry"] if feature["type"] == "Feature" else feature for feature in features]
         areas = [shapely.make_valid(geometry_of(geometry)) for geometry in geometries if geometry]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        shapely.errors.ShapelyError,
+    ) as error:
         raise DataError(f"{path}: cannot be read ({type(error).__name__}: {error}); {expected}; {remedy}") from None
     code = str(((content.get("crs") or {}).get("properties") or {}).get("name", "CRS84"))  # of GeoJSON before 2016
     if not code.endswith(("CRS84", "4326")):

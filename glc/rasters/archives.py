@@ -5,6 +5,7 @@ before any byte is unpacked, and unpacking ends at the declared size even if the
 """
 
 import os
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -13,6 +14,12 @@ from typing import Protocol
 
 from glc.errors import DataError
 from glc.types import StrPath
+
+_DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, OverflowError, NotImplementedError,
+    struct.error,
+)  # fmt: skip
+"""What the readers of Python raise for headers that no program writes, such as sizes below 0."""
 
 
 class Source(Protocol):
@@ -39,7 +46,9 @@ def opened(path: StrPath) -> Source:
         return _Folder(path)
     try:
         return _Zip(path) if path.suffix == ".zip" else _Tar(path)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+    except FileNotFoundError:
+        raise
+    except _DAMAGED as error:
         raise DataError(
             f"{path}: cannot be read as an archive: {error}; expected a zip, or a tar that is not compressed as a "
             "whole; copy it again, or try: gunzip"
@@ -82,9 +91,14 @@ class _Folder:
         return sorted(entry.name for entry in os.scandir(self.path) if entry.is_file())
 
     def has(self, name):
-        return (self.path / name).is_file()
+        return self._inside(name) and (self.path / name).is_file()
+
+    def _inside(self, name):
+        return ".." not in Path(name).parts and not Path(name).is_absolute()
 
     def read(self, name, limit):
+        if not self._inside(name):
+            raise KeyError(name)
         try:
             with open(self.path / name, "rb") as file:
                 _check_size(os.fstat(file.fileno()).st_size, limit)
@@ -114,7 +128,11 @@ class _Tar:
         self.file = open(path, "rb")  # noqa: SIM115  # read from until the process ends
         members = {}
         with tarfile.open(path, "r:") as tar:
+            last = -1
             for member in tar:
+                if member.size < 0 or member.offset_data <= last:  # would be read from its end, or again and again
+                    raise tarfile.ReadError(f"{member.name!r} has {member.size:,} bytes at {member.offset_data:,}")
+                last = member.offset_data
                 if member.isfile():
                     members[member.name] = (member.offset_data, member.size)
                 tar.members = []  # millions of them; their places are enough

@@ -64,7 +64,7 @@ def write(
     times = pd.DataFrame({"model": list(seconds), "seconds": list(seconds.values())})
     ours = _per_species(runs)
     if ours is None:
-        pd.DataFrame(columns=["model", "measure"]).to_csv(out / "table.csv", index=False)
+        storage.write_csv(pd.DataFrame(columns=["model", "measure"]), out / "table.csv")
         page = [
             f"# {title}",
             "",
@@ -76,9 +76,9 @@ def write(
         (out / "table.md").write_text("\n".join(page))
         return {"seconds_of_models": seconds, "species": 0}
     table = pd.concat([ours, published_scores(ours)], ignore_index=True)
-    table.to_csv(out / "per_species.csv", index=False)
+    storage.write_csv(table, out / "per_species.csv")
     differences = evaluate.differences(table, pairs)
-    differences.to_csv(out / "differences.csv", index=False)
+    storage.write_csv(differences, out / "differences.csv")
     long, page = [], [f"# {title}", ""]
     for measure, name in evaluate.TITLES.items():
         mean = evaluate.means(table, measure).dropna(how="all")
@@ -99,7 +99,7 @@ def write(
     page += [*sections(ours), *_written(runs)]
     page.append(markdown("Time of fitting and scoring, all regions", times, remarks))
     (out / "table.md").write_text("\n".join(page))
-    pd.concat(long, ignore_index=True).to_csv(out / "table.csv", index=False)
+    storage.write_csv(pd.concat(long, ignore_index=True), out / "table.csv")
     return {"seconds_of_models": seconds, "species": int(ours["species"].nunique())}
 
 

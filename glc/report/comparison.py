@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from glc import storage
 from glc.evaluation.comparison import Comparison
 from glc.report import palette, papers
 from glc.report.comparison_sections import folds_in_words, named, relative_path, sections
@@ -94,7 +95,7 @@ def write(contents: Contents, out: Path) -> None:
         frames += [table.assign(table=name, folds=facts["folds"]) for name, table in tables.items()]
     frames += [took.assign(table="costs"), contents.published.assign(table="published")]
     long = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
-    long[["table", *(name for name in long if name != "table")]].to_csv(out / "tables.csv", index=False)
+    storage.write_csv(long[["table", *(name for name in long if name != "table")]], out / "tables.csv")
     facts = {"dataset": contents.dataset, "comparisons": groups, "costs": _records(took)}
     facts |= {"published": _records(contents.published), "left_out": list(contents.left_out)}
     (out / "tables.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -61,7 +61,7 @@ def read(folder: Path, settings: config.Experiment) -> list[OtherSplit]:
         try:
             other = config.load(Variant.parse(name))
             metrics = json.loads(path.read_text(encoding="utf-8"))
-        except (GlcError, OSError, ValueError):
+        except (GlcError, OSError, ValueError, RecursionError):
             continue  # of a file of one's own that has gone, or written by hand
         if other.validation.scheme != settings.validation.scheme and _without_validation(other) == own:
             caveat = config.caveat(metrics["scheme"], metrics["stop"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jinja2
 
+from glc.report.templates import POLICY
 from glc.types import Facts
 
 _TITLES = {
@@ -66,7 +67,7 @@ def render(tasks: Iterable[Facts], now: float) -> str:
     clock = time.strftime("%H:%M:%S", time.localtime(now))
     page = Path(__file__).with_name("scheduler.html.j2").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(page)
-    return template.render(counts=counts, groups=groups, now=clock)
+    return template.render(counts=counts, groups=groups, now=clock, policy=POLICY)
 
 
 def _shown(task, now):

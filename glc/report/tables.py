@@ -69,7 +69,7 @@ def write(
     """
     frame = _without_empty(frame)
     shown = frame if shown is None else _without_empty(shown)
-    frame.to_csv(out / "table.csv", index=False)
+    storage.write_csv(frame, out / "table.csv")
     (out / "table.md").write_text(markdown(title, shown, remarks), encoding="utf-8")
 
 

@@ -1,6 +1,8 @@
 """The pages' templates: Jinja with escaping, the shared look, and how numbers are written."""
 
+import base64
 import functools
+import hashlib
 from pathlib import Path
 
 import jinja2
@@ -8,6 +10,10 @@ from markupsafe import Markup
 
 import glc
 from glc.report import palette
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+"""Content-Security-Policy of a page that is one file without a script: it asks for nothing, whatever is in it. Styles
+are inline because the pictures, which are SVG, have them as attributes."""
 
 
 @functools.cache
@@ -21,6 +27,10 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {"whole": whole, "shown": shown}
     environment.globals |= {"palette_css": Markup(palette.css()), "version": glc.__version__}
+    script = environment.get_template("script.j2").render()
+    code = script.partition("<script>")[2].rpartition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    environment.globals["policy"] = Markup(f"{POLICY}; script-src 'sha256-{digest}'")  # this one, and no other
     return environment
 
 

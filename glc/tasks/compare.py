@@ -51,7 +51,7 @@ class ExperimentsParameter(NamedParameter[tuple[config.Variant, ...]]):
         if text.startswith("["):
             try:
                 return [str(name) for name in json.loads(text)]
-            except json.JSONDecodeError:
+            except (json.JSONDecodeError, RecursionError):
                 raise ConfigError(f"{self.called}: found {text!r}, expected a JSON list of experiments") from None
         # a comma with an even number of quotes behind it and no bracket that closes before one opens
         parts = re.split(r""",(?=(?:[^"]*"[^"]*")*[^"]*$)(?![^\[{]*[\]}])""", text)

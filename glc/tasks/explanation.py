@@ -99,7 +99,7 @@ class Explanation(ExperimentProduct):
             members=joined,
             answers=answers,
         )
-        odmap(run).drop(columns="source").to_csv(out / ODMAP, index=False)
+        storage.write_csv(odmap(run).drop(columns="source"), out / ODMAP)
         cited = citation(self.subject, run.surveys, [part.description for part in (self.settings, *joined)])
         (out / CITATION).write_text(cited.text(), encoding="utf-8")
         (out / BIBTEX).write_text(cited.bibtex(), encoding="utf-8")

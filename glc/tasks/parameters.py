@@ -150,6 +150,8 @@ class SectionParameter(NamedParameter[T]):
             return json.loads(x)
         except json.JSONDecodeError:
             return x  # a Choice may be written as its bare name
+        except RecursionError:
+            raise ConfigError(f"{self.called}: brackets within brackets, more than JSON can be read with") from None
 
 
 class PathParameter(NamedParameter[str]):

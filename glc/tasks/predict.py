@@ -155,7 +155,8 @@ class FolderPredict(AtPlaces):
         path = Path(self.model) / layout.FACTS
         if not path.is_file():
             raise ConfigError(f"--model {self.model}: no fitted experiment ({layout.FACTS} is missing)")
-        return json.loads(path.read_text(encoding="utf-8"))
+        with layout.reading(path):
+            return json.loads(path.read_text(encoding="utf-8"))
 
     def content(self) -> JSON:
         # loading it compares its files with their checksums, if it still has them

@@ -15,13 +15,17 @@ import socket
 import stat
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import tornado.httputil
+import tornado.routing
 import tornado.web
 from luigi import scheduler, server
 from luigi.cmdline import luigid
 
 from glc.errors import ConfigError, run_command
 from glc.report.scheduler import render
+from glc.report.templates import POLICY
 from glc.tasks import machine
 
 ADDRESS = "127.0.0.1"
@@ -66,16 +70,33 @@ class Overview(tornado.web.RequestHandler):
 
     def get(self) -> None:
         """Answer a browser."""
-        self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+        self.set_header("Content-Security-Policy", POLICY)
         self.write(render(self.tasks.task_list(limit=False).values(), time.time()))
 
     def head(self) -> None:
         """Answer a check whether the scheduler is there."""
 
 
+class _Foreign(tornado.routing.Matcher):
+    """Matches requests that another site's page makes through the browser of someone who is logged in here.
+
+    They reach loopback although nobody else on the network does: under a name that its owner points at 127.0.0.1, or
+    from a page whose browser says so (``Origin``, ``Sec-Fetch-Site``). A link to the first page may be anywhere.
+    """
+
+    def match(self, request: tornado.httputil.HTTPServerRequest) -> dict[str, object] | None:
+        """{} for such a request, None for any other."""
+        origin = urlsplit(request.headers.get("Origin", f"http://{request.host}")).netloc
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        own = request.host_name in ("localhost", ADDRESS) and origin == request.host
+        return None if own and (site in ("none", "same-origin") or not request.path.startswith("/api/")) else {}
+
+
 def application(tasks: scheduler.Scheduler) -> tornado.web.Application:
-    """Luigi's pages and API for a scheduler, with `Overview` as the first page."""
+    """Luigi's pages and API for a scheduler, with `Overview` as the first page, for this machine's own requests."""
     made = _luigis_application(tasks)
+    refused = tornado.routing.Rule(_Foreign(), tornado.web.ErrorHandler, {"status_code": 403})
+    made.default_router.rules.insert(0, refused)
     made.add_handlers(r".*", [(r"/", Overview, {"tasks": tasks})])
     return made
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from glc import storage
 from glc.config import Head
 from glc.errors import ConfigError
 from glc.location.downstream import intervals, kriging, nearest, problems
@@ -199,7 +200,7 @@ def load(folder, name):
 def read_scores(folder: Path) -> pd.DataFrame:
     """The ``scores.csv`` in a folder, its folds as text."""
     missing = {name: [""] for name in ("score", "low", "high")}
-    return pd.read_csv(folder / "scores.csv", keep_default_na=False, na_values=missing, dtype={"fold": str})
+    return storage.read_csv(folder / "scores.csv", keep_default_na=False, na_values=missing, dtype={"fold": str})
 
 
 def read_sums(folder: Path) -> pd.DataFrame:

@@ -42,7 +42,7 @@ class Errors:
     def save(self, out: Path) -> None:
         """Write ``queries.parquet``, ``metrics.csv`` and ``gallery.parquet``."""
         self.queries.to_parquet(out / "queries.parquet", index=False)
-        self.metrics.to_csv(out / "metrics.csv", index=False)
+        storage.write_csv(self.metrics, out / "metrics.csv")
         lon, lat = self.gallery
         places = pd.DataFrame({"lon": lon, "lat": lat, "land": self.land})
         places.to_parquet(out / "gallery.parquet", index=False)

@@ -175,7 +175,7 @@ def prepare(path: StrPath, out: Path, size: int, progress: bool = True) -> Facts
     kept = folder.index.iloc[good].reset_index(drop=True)
     kept.insert(0, "row", np.arange(len(kept)))
     kept.to_parquet(out / PLACES, index=False)
-    pd.DataFrame(lost, columns=["fn", "reason"]).to_csv(out / LEFT_OUT, index=False)
+    storage.write_csv(pd.DataFrame(lost, columns=["fn", "reason"]), out / LEFT_OUT)
     missing = sum(reason == "missing" for _, reason in lost)
     counts = {"patches": len(kept), "missing": missing, "unreadable": len(lost) - missing}
     return {"bands": list(layout.bands), "side": layout.side, "size": size, **counts}

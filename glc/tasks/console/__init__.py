@@ -29,7 +29,7 @@ from luigi.retcodes import run_with_retcodes
 from luigi.task_register import TaskClassNotFoundException
 
 from glc import progress
-from glc.errors import UNHANDLED, GlcError, debugging, explain
+from glc.errors import UNHANDLED, GlcError, cause, debugging, explain
 from glc.tasks import leftovers
 from glc.tasks.console import options, screen, signals
 from glc.tasks.console.journal import Journal
@@ -267,12 +267,12 @@ def _failed(console: Console, task: luigi.Task, error: BaseException | str) -> N
     console.journal.note("failed", id=task.task_id, at=time.time())
     if isinstance(error, BaseException):
         console.errors.append(error)
-    cause = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else error
+    text = cause(error) if isinstance(error, BaseException) else error
     if debugging() and isinstance(error, BaseException):
-        cause = f"{cause}\n{''.join(traceback.format_exception(error)).rstrip()}"
+        text = f"{text}\n{''.join(traceback.format_exception(error)).rstrip()}"
     facts = describe(task)
     label = " ".join(part for part in (facts["family"], facts["details"]) if part)
-    console.journal.note("failure", text=f"FAILED {label}: {cause}")
+    console.journal.note("failure", text=f"FAILED {label}: {text}")
 
 
 @_on(luigi.Event.SUCCESS, ConsoleTask)

@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 
+from glc.errors import visible
 from glc.types import JSON, Facts
 
 
@@ -22,8 +23,9 @@ class Journal:
         self._rest = b""
 
     def note(self, kind: str, **facts: JSON) -> None:
-        """Add a note, from any process."""
-        os.write(self._fd, json.dumps({"kind": kind} | facts).encode() + b"\n")
+        """Add a note, from any process; its texts will be printed, so none may steer the terminal."""
+        shown = {name: visible(value) if isinstance(value, str) else value for name, value in facts.items()}
+        os.write(self._fd, json.dumps({"kind": kind} | shown).encode() + b"\n")
 
     def read(self) -> list[Facts]:
         """Notes since the last call, in the process that prints."""

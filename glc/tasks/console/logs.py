@@ -12,10 +12,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from glc.errors import explain
+from glc.errors import explain, visible
 from glc.tasks.console.journal import Journal
 
-_FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+class _Format(logging.Formatter):
+    """Lines that are safe to look at in a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
+_FORMAT = _Format("%(asctime)s %(levelname)s %(name)s: %(message)s")
 _MOST = 10_000
 """Records that are kept until the file is open."""
 
@@ -57,7 +65,7 @@ class Logs:
             self._add(handler)
         if verbose:
             stream = logging.StreamHandler()
-            stream.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+            stream.setFormatter(_Format("%(levelname)s: %(message)s"))
             self._add(stream)
         self._levels = {name: logging.getLogger(name).level for name in ("luigi", "luigi-interface", "glc")}
         for name in self._levels:

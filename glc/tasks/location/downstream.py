@@ -157,7 +157,7 @@ class DownstreamScores(LabelledTask):
         problem, paths = self.problem(), dict(self.paths)
         self.status(f"{self.benchmark}: heads on {self.source.kind} {self.source.features.name}")
         result = validation.cross_validate(problem, self.source, paths, self.head, self.seeds)
-        result.scores.to_csv(out / "scores.csv", index=False)
+        storage.write_csv(result.scores, out / "scores.csv")
         result.sums.to_parquet(out / "sums.parquet", index=False)
         for column, predictions in result.held_out.items():
             validation.save(predictions, out / "held_out" / column)
@@ -221,8 +221,8 @@ class DownstreamPredictions(EncodersTask, LabelledTask, ProductTask):
             compared_with(self.benchmark),
             progress=lambda title: self.status(f"{self.benchmark}: choosing what predicts {title}"),
         )
-        result.scores.to_csv(out / "scores.csv", index=False)
-        result.differences.to_csv(out / "differences.csv", index=False)
+        storage.write_csv(result.scores, out / "scores.csv")
+        storage.write_csv(result.differences, out / "differences.csv")
         text = json.dumps(result.chosen, indent=1, ensure_ascii=False)
         (out / "chosen.json").write_text(text + "\n", encoding="utf-8")
         result.held_out.to_parquet(out / "held_out.parquet", index=False)

@@ -180,7 +180,7 @@ class LocatedPlace(LocalisationTask):
         result = locate(
             self.seen, self.checkpoint, errors.folder, place, best=TOP, refined=self.refine, threads=self.threads
         )
-        result.best.to_csv(out / "place.csv", index=False)
+        storage.write_csv(result.best, out / "place.csv")
         pictures.top_map(out / "place.png", place, result.best, result.gallery_on_land, result.title)
         storage.note(out, held_out=result.held_out)
 
@@ -226,7 +226,7 @@ class LocatedImage(LocalisationTask):
         result = locate_image(
             self.image, self.checkpoint, errors.folder, place, best=TOP, refined=self.refine, threads=self.threads
         )
-        result.best.to_csv(out / "place.csv", index=False)
+        storage.write_csv(result.best, out / "place.csv")
         pictures.top_map(out / "place.png", place, result.best, result.gallery_on_land, result.title)
 
 
@@ -259,10 +259,9 @@ class Localisation(luigi.WrapperTask, LocalisationTask):
 
     def results(self) -> list[str]:
         """The metrics, and where everything is."""
-        import pandas as pd
 
         errors, *place = self.requires()
-        table = markdown("Geo-localisation", pd.read_csv(errors.folder / "metrics.csv"), REMARKS)
+        table = markdown("Geo-localisation", storage.read_csv(errors.folder / "metrics.csv"), REMARKS)
         seconds = storage.manifest(errors.folder)["seconds_of"]
         took = f"seconds {', '.join(f'{stage} {value:g}' for stage, value in seconds.items())}"
         drawn = [f"picture {target.path}" for task in place for target in task.published()[:1]]

@@ -126,7 +126,7 @@ class LocationTasks(BenchmarksTask, TableTask):
             embeddings=bool(drawn.shown()),
         )
         (out / "table.md").write_text(text, encoding="utf-8")
-        scores.to_csv(out / "table.csv", index=False)
+        storage.write_csv(scores, out / "table.csv")
 
     def results(self) -> list[str]:
         """The tables, and where the predictions and the pictures are."""
