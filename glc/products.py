@@ -1,6 +1,7 @@
 """From a file below ROOT to the output that it is a copy of, and from an output back to what it was made from."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from glc import storage
@@ -51,17 +52,28 @@ def published_as(path: Path, root: Path, among: str = "*/[!.]*") -> list[tuple[P
     """
     place, candidates, unreadable = path.relative_to(root).as_posix(), [], []
     for success in root.glob(f"store/{among}/{storage.MANIFEST}"):
+        stat = success.stat()
         try:
-            facts = storage.manifest(success.parent)
+            recorded = _published(success.parent, stat.st_size, stat.st_mtime_ns).get(place)
         except DamagedError as error:
             unreadable.append(error)
             continue
-        name = facts.get("published", {}).get(place)
-        if name is not None:
-            candidates.append((success.stat().st_mtime, success.parent, facts["contents"][name]["sha256"]))
+        if recorded is not None:
+            candidates.append((stat.st_mtime, success.parent, recorded))
     if unreadable and not candidates:
         raise unreadable[0]
     return [(folder, recorded) for _, folder, recorded in sorted(candidates, reverse=True)]
+
+
+@lru_cache(maxsize=4096)
+def _published(folder: Path, size: int, mtime_ns: int) -> dict[str, str]:
+    """Stable place -> sha256 of each file that an output was published as; remembered while its manifest is the same.
+
+    size, mtime_ns : of the manifest
+    """
+    facts = storage.manifest(folder)
+    names = facts.get("published", {}).items()  # of a folder that is published whole it is no file's name
+    return {place: facts["contents"][name]["sha256"] for place, name in names if name in facts["contents"]}
 
 
 def chain(root: Path, folder: Path) -> list[Step]:

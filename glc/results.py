@@ -133,8 +133,17 @@ class Result:
 
     @cached_property
     def metrics(self) -> Facts:
-        """As `read_metrics` returns them."""
-        return _table(self.path)
+        """As `read_metrics` returns them: the evaluation's own, because published files can be edited; see `folder`."""
+        return read_metrics(self.folder)
+
+    @cached_property
+    def problem(self) -> str:
+        """Why nothing is known of it, see `folder`; empty where its evaluation is there."""
+        try:
+            storage.check_file(self.folder / METRICS)
+        except DataError as error:
+            return str(error)
+        return ""
 
     @property
     def relative(self) -> bool:
@@ -148,7 +157,9 @@ class Result:
 
     @property
     def score(self) -> float:
-        """What the experiment is sorted by: F1 (or AUC) of validation; NaN where it is not defined."""
+        """What the experiment is sorted by: F1 (or AUC) of validation; NaN where it is not defined or not known."""
+        if self.problem:
+            return math.nan
         value = self.metrics.get("valid", {}).get(measure(self.metrics))
         return math.nan if value is None else value
 
@@ -165,9 +176,9 @@ class Result:
         for folder, recorded in candidates:
             if recorded == digest:
                 return folder
-        problem = "it was edited by hand" if candidates else "its output in the store has been removed (glc clean)"
+        problem = "was edited" if candidates else "its output in the store has been removed (glc clean)"
         raise DataError(
-            f"{self.path}: {problem}, so that nothing but its scores is known; run the experiment again: glc run "
+            f"{self.path}: {problem}, so that nothing is known of it; run the experiment again: glc run "
             f"'{unquote(self.path.stem)}'"
         )
 

@@ -1,6 +1,7 @@
 """Finished experiments below a ROOT, without Luigi and Spark: outputs with the manifests that tasks would write."""
 
 import hashlib
+import json
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,18 @@ def output(root, task, identity, write, inputs=(), published=None, **facts):
     with storage.atomic_directory(folder, **manifest, **facts) as out:
         write(out)
     return folder
+
+
+def metrics(root, dataset, name, values):
+    """A published evaluation with these metrics alone; returns the published file."""
+    place = f"metrics/{dataset}/{config.file_name(name)}.json"
+    identity = hashlib.sha256(name.encode()).hexdigest()[:12]
+    folder, path = root / "store" / dataset / f"Evaluate-{identity}", root / place
+    with storage.atomic_directory(folder, task="Evaluate", published={place: "metrics.json"}) as out:
+        (out / "metrics.json").write_text(json.dumps(values))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes((folder / "metrics.json").read_bytes())
+    return path
 
 
 def data_of(relative=False, **kwargs):

@@ -1,6 +1,5 @@
 """The command ``glc``: its lists and checks in this process, runs in processes of their own."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from glc.cli import doctor, experiments, runs
 from glc.cli.commands import app
 from glc.config import paths
 from glc.errors import ConfigError
+from tests import finished
 
 
 def glc(*words, code=0):
@@ -110,15 +110,11 @@ def test_an_unknown_experiment_is_answered_with_the_names():
 
 
 def test_status_shows_scores_with_intervals(tmp_path):
-    folder = tmp_path / "metrics" / "virtual-tiny"
-    folder.mkdir(parents=True)
     valid = {"sample_f1": 0.5, "sample_f1_low": 0.4, "sample_f1_high": 0.6}
-    (folder / "votes+model.name=%22x%22.json").write_text(
-        json.dumps({"valid": valid, "test": {"sample_f1": 0.25}, "scheme": "block", "stop": "next"})
-    )
-    (folder / "knn.json").write_text(
-        json.dumps({"valid": valid | {"sample_f1": 0.55}, "scheme": "block", "stop": "next"})
-    )
+    known = {"scheme": "block", "stop": "next"}
+    test = {"sample_f1": 0.25}
+    finished.metrics(tmp_path, "virtual-tiny", 'votes+model.name="x"', known | {"valid": valid, "test": test})
+    finished.metrics(tmp_path, "virtual-tiny", "knn", known | {"valid": valid | {"sample_f1": 0.55}})
     lines = glc("status", "--root", str(tmp_path)).splitlines()
     assert lines[0] == "virtual-tiny"
     assert lines[2].startswith("knn  ")
@@ -129,17 +125,28 @@ def test_status_shows_scores_with_intervals(tmp_path):
 
 
 def test_status_of_presence_only_records_alone_shows_the_auc_and_no_f1(tmp_path):
-    folder = tmp_path / "metrics" / "records"
-    folder.mkdir(parents=True)
     known = {"relative": True, "scheme": "block", "stop": "next"}
     for name, valid in (("knn", {"auc": None}), ("votes", {"auc": 0.81, "auc_low": 0.79, "auc_high": 0.83})):
-        (folder / f"{name}.json").write_text(json.dumps(known | {"valid": valid, "test": {"auc": 0.7}}))
+        finished.metrics(tmp_path, "records", name, known | {"valid": valid, "test": {"auc": 0.7}})
     lines = glc("status", "--root", str(tmp_path)).splitlines()
     assert "validation AUC" in lines[1]
     assert "F1" not in lines[1]
     assert lines[2].startswith("votes  ")
     assert "0.8100 [0.7900, 0.8300]  0.7000" in lines[2]
     assert lines[3].startswith("knn  ")
+
+
+@pytest.mark.parametrize("edited", ['{"valid": {"sample_f1": 0.9999}, "scheme": "block"}', "no JSON", ""])
+def test_status_shows_no_score_that_is_not_in_the_store(tmp_path, edited):
+    known = {"scheme": "block", "stop": "next"}
+    finished.metrics(tmp_path, "virtual-tiny", "knn", known | {"valid": {"sample_f1": 0.25}})
+    path = finished.metrics(tmp_path, "virtual-tiny", "votes", known | {"valid": {"sample_f1": 0.5}})
+    path.write_text(edited)
+    text = " ".join(glc("status", "--root", str(tmp_path)).split())
+    assert "0.2500" in text
+    assert "0.9999" not in text
+    assert "votes.json: was edited" in text
+    assert "run the experiment again: glc run 'votes'" in text
 
 
 def test_status_of_nothing_says_how_to_begin(tmp_path):

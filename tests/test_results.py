@@ -64,7 +64,7 @@ def test_an_evaluation_that_was_removed_or_edited_is_named(tmp_path):
     folder = finished.add(tmp_path, "votes", data)
     path = tmp_path / "metrics" / finished.DATASET / "votes.json"
     path.write_text(path.read_text().replace("0.", "1.", 1))
-    with pytest.raises(DataError, match=r"votes.json: it was edited by hand.*glc run 'votes'"):
+    with pytest.raises(DataError, match=r"votes.json: was edited.*glc run 'votes'"):
         _ = results.finished(tmp_path)[0].folder
     storage.remove(folder)
     with pytest.raises(DataError, match="has been removed"):

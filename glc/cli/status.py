@@ -23,7 +23,11 @@ def show(root: str = "") -> None:
     """Print the finished experiments of each dataset."""
     folder = output_folder(root)
     screen = output.screen()
-    by_dataset = {name: list(rows) for name, rows in groupby(results.finished(folder), lambda row: row.dataset)}
+    every = results.finished(folder)
+    unknown = [row for row in every if row.problem]
+    by_dataset = {
+        name: list(rows) for name, rows in groupby([row for row in every if not row.problem], lambda row: row.dataset)
+    }
     for dataset, rows in by_dataset.items():
         title = "AUC" if rows[0].relative else "F1"
         table = output.table("experiment", f"validation {title}", f"test {title}", "finished", padding=(0, 2, 0, 0))
@@ -43,6 +47,8 @@ def show(root: str = "") -> None:
         screen.print(Text(dataset, style="bold underline"))
         screen.print(table)
         screen.print()
+    for row in unknown:
+        screen.print(Text(row.problem, style="yellow"))
     if by_dataset:
         screen.print(
             Text(
@@ -50,5 +56,5 @@ def show(root: str = "") -> None:
                 f"{folder}/reports/<dataset>/<experiment>/index.html; side by side: glc compare --dataset …"
             )
         )
-    else:
+    elif not unknown:
         screen.print(Text(f"nothing is finished under {folder}; try: glc run votes --dataset virtual:tiny"))

@@ -4,7 +4,6 @@ A random split says how well the places around the known ones are predicted, a s
 a page that has both can show both.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,6 +11,7 @@ from urllib.parse import unquote
 from glc import config
 from glc.config import Variant
 from glc.errors import GlcError
+from glc.results import Result
 from glc.types import Facts
 
 _WORDS = {
@@ -60,10 +60,13 @@ def read(folder: Path, settings: config.Experiment) -> list[OtherSplit]:
             continue
         try:
             other = config.load(Variant.parse(name))
-            metrics = json.loads(path.read_text(encoding="utf-8"))
-        except (GlcError, OSError, ValueError, RecursionError):
-            continue  # of a file of one's own that has gone, or written by hand
+        except GlcError:
+            continue  # of a file of one's own that has gone
         if other.validation.scheme != settings.validation.scheme and _without_validation(other) == own:
+            result = Result(folder.parents[1], path)
+            if result.problem:
+                continue  # not what an experiment has published
+            metrics = result.metrics
             caveat = config.caveat(metrics["scheme"], metrics["stop"])
             splits.append(OtherSplit(name, metrics["scheme"], caveat, metrics["valid"]))
     return sorted(splits, key=lambda other: other.experiment)

@@ -282,10 +282,17 @@ def _difference(before: JSON, now: JSON) -> str:
 
 
 class ProductTask(GlcTask):
-    """A task whose output is also published at stable places, and is only complete when it is there."""
+    """A task whose output is also published at stable places, and is only complete when it is there.
+
+    The products that it is made from count as well: metrics or a report that were edited or removed are restored by the
+    run that made them, as its submission is.
+    """
 
     def output(self) -> Outputs:
         return [Output(self.folder), *self.published()]
+
+    def complete(self) -> bool:
+        return super().complete() and all(task.complete() for task in flatten(self.requires()) if task.published())
 
 
 class DatasetTask(GlcTask):

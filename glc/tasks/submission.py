@@ -4,7 +4,7 @@ from pathlib import Path
 
 from glc import config, editions, registry, schema, storage, world
 from glc.editions import Edition
-from glc.results import Result
+from glc.results import read_metrics
 from glc.surveys import read_survey_names
 from glc.tasks.base import GlcTask, Published
 from glc.tasks.evaluate import Evaluate
@@ -111,7 +111,7 @@ class Submission(ExperimentProduct):
 
     def results(self) -> list[str]:
         """Lines that say where the results are, and the scores."""
-        metrics = Result(Path(self.root), self.stable("metrics", ".json")).metrics
+        metrics = read_metrics(self.clone(Evaluate).folder)
         submissions = [f"none: {NO_SUBMISSION}"] if self.presence_only else self.files().values()
         return [
             f"{self.settings.name} on {self.subject}: {in_words(metrics)}",

@@ -11,6 +11,7 @@ from glc import config
 from glc.cli import app
 from glc.report import page, tables
 from glc.tasks.submission import f1_of_splits
+from tests import finished
 from tests.report.conftest import make
 
 VALID = {"sample_f1": 0.5, "sample_f1_low": 0.4, "sample_f1_high": 0.6}
@@ -42,10 +43,8 @@ def test_the_last_lines_of_a_run(scheme: str, stop: str) -> None:
 
 
 def test_status_lists_both_splits_of_one_experiment(tmp_path: Path) -> None:
-    folder = tmp_path / "metrics" / "place"
-    folder.mkdir(parents=True)
     for name, scheme in (("votes", "block"), ("votes+validation.scheme=random", "random")):
-        (folder / f"{name}.json").write_text(json.dumps(_metrics(scheme)))
+        finished.metrics(tmp_path, "place", name, _metrics(scheme))
     lines = CliRunner().invoke(app, ["status", "--root", str(tmp_path)], env={"COLUMNS": "200"}).output.splitlines()
     plain, drawn = (next(line for line in lines if line.startswith(f"{name}  ")) for name in
                     ("votes", "votes+validation.scheme=random"))  # fmt: skip

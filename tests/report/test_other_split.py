@@ -1,12 +1,11 @@
 """Scores on another split of the surveys, from the finished metrics next to those of an experiment."""
 
-import json
-
 import pytest
 
 from glc import config
 from glc.config import Variant
 from glc.report import other_split
+from tests import finished
 
 METRICS = {"valid": {"sample_f1": 0.25, "sample_f1_low": 0.24, "sample_f1_high": 0.26}, "stop": "next"}
 
@@ -23,9 +22,8 @@ def folder(tmp_path):
         "gone+validation.scheme=random": "random",
     }
     for name, scheme in schemes.items():
-        path = tmp_path / f"{Variant.parse(name).file_name}.json"
-        path.write_text(json.dumps(METRICS | {"scheme": scheme}))
-    return tmp_path
+        path = finished.metrics(tmp_path, "ds", Variant.parse(name).name, METRICS | {"scheme": scheme})
+    return path.parent
 
 
 def test_the_random_split_of_the_same_experiment_comes_with_its_caveat(folder):
@@ -45,3 +43,9 @@ def test_blocks_are_the_other_split_of_a_random_one(folder):
 def test_an_experiment_that_was_run_on_one_split_has_no_other(folder):
     assert other_split.read(folder, config.load("knn+validation.scheme=random")) == []
     assert other_split.read(folder / "nowhere", config.load("votes")) == []
+
+
+def test_metrics_that_were_edited_are_no_other_split(folder):
+    (path,) = folder.glob("votes+validation.scheme*")
+    path.write_text(path.read_text().replace("0.25,", "0.99,"))
+    assert other_split.read(folder, config.load("votes")) == []

@@ -66,6 +66,26 @@ class Sum(ProductTask):
         (out / "sum.csv").write_text(f"{sum(map(int, numbers))}\n")
 
 
+class Page(ProductTask):
+    """A page of the sum, published as well."""
+
+    source = luigi.Parameter(significant=False)
+
+    @property
+    def origin(self):
+        return "toy"
+
+    def requires(self):
+        return self.clone(Sum)
+
+    def published(self):
+        return [Published(Path(self.root) / "pages" / "toy.html", self.folder / "page.html")]
+
+    def write(self, out):
+        written.append("Page")
+        (out / "page.html").write_text((self.requires().folder / "sum.csv").read_text())
+
+
 @pytest.fixture
 def task(tmp_path):
     """The top of a finished run."""
@@ -133,6 +153,25 @@ def test_a_published_file_edited_by_hand_is_restored(task):
     assert pipeline.run(task) == ["Sum"]
     assert stable.read_text() == "6\n"
     assert written == []
+
+
+@pytest.mark.parametrize("state", ["edited", "rotted", "removed", "removed from the store"])
+def test_products_that_a_product_is_made_from_are_restored_with_it(task, state):
+    page = Page(root=task.root, source=task.source)
+    assert pipeline.run(page) == ["Page"]
+    written.clear()
+    stable = task.published()[0].path
+    if state == "removed":
+        stable.unlink()
+    elif state == "removed from the store":
+        storage.remove(task.folder)
+    else:
+        stable.write_text("7\n" if state == "edited" else "")
+    assert not page.complete()
+    assert "Sum" in pipeline.run(page)
+    assert stable.read_text() == "6\n"
+    assert page.complete()
+    assert written == (["Sum"] if state == "removed from the store" else []), "the rest is copied from the store"
 
 
 @pytest.mark.slow
