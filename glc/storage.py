@@ -18,7 +18,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 import pandas as pd
@@ -37,6 +37,8 @@ Contents = Mapping[str, Mapping[str, JSON]]
 LARGE = 64 * 2**20
 """Bytes of a file; larger ones are compared by their size alone when an output is opened."""
 _CHECKSUM = "checksum"
+# absolute, or with a drive, a backslash, a control character, or a part that is empty, . or ..
+_ELSEWHERE = re.compile(r"^[A-Za-z]:|[\\\x00-\x1f]|(^|/)(\.{0,2})(/|$)")
 _VERSIONS = (
     "luigi", "numpy", "pandas", "petastorm", "pyarrow", "pyspark", "pytorch-lightning", "rasterio", "scikit-learn",
     "scipy", "timm", "torch", "xgboost-cpu",
@@ -106,7 +108,18 @@ def parse_manifest(text: bytes, folder: StrPath, path: StrPath) -> Facts:
         raise DamagedError(folder, path, "a manifest without the key 'contents' or 'checksum'", "both")
     if facts[_CHECKSUM] != _checksum(facts):
         raise DamagedError(folder, path, "a manifest that was changed after it was written", "one like its checksum")
+    merged = facts.get("merged") or {"into": "..", "contents": {}}
+    for name in (*facts["contents"], *merged["contents"]):  # whoever can write to a bucket may have written them
+        if not is_inside(name):
+            raise DamagedError(folder, path, f"a file called {name!r}", "paths inside the output")
+    if set(PurePosixPath(merged["into"]).parts) != {".."}:
+        raise DamagedError(folder, path, f"files merged into {merged['into']!r}", "a folder that the output is in")
     return facts
+
+
+def is_inside(name: str) -> bool:
+    """Whether a file's name, from a manifest or the keys of a bucket, is a path that leads nowhere else."""
+    return bool(name) and not _ELSEWHERE.search(name)
 
 
 def check(folder: StrPath, *, digests: bool = True, largest: int | None = LARGE, within: StrPath | None = None) -> None:
@@ -384,6 +397,8 @@ def read_table(
     DamagedError the file that is not what was written.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        _bring_around(folder)
     files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
     if not files:
         raise DataError(f"{folder}: no parquet file of a {name} table; run the task that makes it")
@@ -399,6 +414,14 @@ def read_table(
     if missing:
         raise DataError(f"{folder}: column {missing[0]!r} is missing from a {name} table; found {table.column_names}")
     return table
+
+
+def _bring_around(folder: Path) -> None:
+    """Have the output that `folder` is inside on this disk, if only the object store has it."""
+    for place in (folder, *folder.parents[:3]):
+        if _mirror_of(place) is not None and exists(place):
+            bring(place)
+            return
 
 
 def _mirror_of(folder: Path) -> Mirror | None:

@@ -185,6 +185,9 @@ class Mirror:
     def refresh(self, kind: str) -> None:
         """Have the products of one kind that other machines published, such as ``metrics``, at their stable places."""
         for name in self.store.sizes(f"{RECORDS}/{kind}"):
+            if not storage.is_inside(name):
+                log.warning("%s: found the record of a product called %r; it is ignored", self.store.place(kind), name)
+                continue
             path = self.root / kind / name
             record = self.record_of(f"{kind}/{name}")
             if record is None or (path.is_file() and storage.file_digest(path) == record["sha256"]):
@@ -223,7 +226,9 @@ class Mirror:
             facts = json.loads(content) if content else None
         except ValueError:
             return None  # the product is published again
-        return facts if isinstance(facts, dict) and {"sha256", "output"} <= facts.keys() else None
+        if not isinstance(facts, dict) or not {"sha256", "output"} <= facts.keys():
+            return None
+        return facts if storage.is_inside(str(facts["output"])) else None
 
     def _manifest(self, folder: Path) -> _Manifest | None:
         """Remembered once it is there: a finished output never changes."""
@@ -244,7 +249,10 @@ class Mirror:
         return self._manifests[name]
 
     def _download(self, folder: Path, manifest: _Manifest, out: Path) -> None:
-        base = self.base(folder, manifest.facts)
+        base, url = self.base(folder, manifest.facts), self.store.place(self._name(folder))
+        place = Path(os.path.normpath(folder / manifest.facts.get("merged", {"into": "."})["into"]))
+        if place == self.root or not place.is_relative_to(self.root):
+            raise StoredDamageError(folder, url, url, f"files to be put into {place}", "a folder below ROOT")
         with scratch.folder(folder.parent, f"{folder.name}-merged") as merged:
             for file in files_of(out, manifest.facts, merged):
                 path = f"{base}/{file.name}"
@@ -256,10 +264,9 @@ class Mirror:
                     actual, expected = f"sha256 {digest[:12]}…", f"{file.sha256[:12]}…"
                     if digest == file.sha256:
                         continue
-                url = self.store.place(self._name(folder))
                 raise StoredDamageError(folder, url, self.store.place(path), actual, expected)
             if "merged" in manifest.facts:
-                with storage.merged_into(Path(os.path.normpath(folder / manifest.facts["merged"]["into"]))) as into:
+                with storage.merged_into(place) as into:
                     for entry in merged.iterdir():
                         os.replace(entry, into / entry.name)
 

@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow as pa
 import pytest
 
 from glc import storage
@@ -180,3 +181,76 @@ def test_what_is_removed_is_gone_for_every_machine(machine, output, store):
     assert not there.holds(_there(there, folder))
     assert store.sizes("store") == {}
     assert not here.remove(folder)
+
+
+def _forged(mirror, store, folder, **facts):
+    """Put a manifest with these facts, and a checksum that fits, in the place of a stored one."""
+    known = storage.manifest(folder) | facts
+    text = json.dumps(known | {"checksum": storage._checksum(known)})
+    store.write(f"{mirror._name(folder)}/{storage.MANIFEST}", text.encode())
+
+
+NAMES = [
+    "../out.pth",
+    "inner/../../out.pth",
+    "/etc/out.pth",
+    "a/..",
+    "",
+    "a\\..\\out.pth",
+    "C:/out.pth",
+    "a\0b",
+    "a//b",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("merged", [False, True])
+def test_a_manifest_cannot_name_a_file_outside_of_its_output(machine, output, store, name, merged):
+    here, there = machine("here"), machine("there")
+    folder = output(here)
+    here.publish(folder)
+    files = {name: {"bytes": 1, "sha256": "0" * 64}}
+    _forged(
+        here, store, folder, **({"merged": {"into": "../..", "contents": files}} if merged else {"contents": files})
+    )
+    with pytest.raises(StoredDamageError, match="expected paths inside the output"):
+        there.fetch(_there(there, folder))
+
+
+@pytest.mark.parametrize("into", ["../../..", "../../../..", "/etc", "../../lib", "inner", ""])
+def test_files_are_merged_into_folders_below_root_alone(machine, output, store, into):
+    here, there = machine("here"), machine("there")
+    folder = output(here, name="Task-01")
+    here.publish(folder)
+    files = {"tables/a.csv": {"bytes": 1, "sha256": "0" * 64}}
+    _forged(here, store, folder, merged={"into": into, "contents": files})
+    with pytest.raises(StoredDamageError, match="expected a folder"):
+        there.fetch(_there(there, folder))
+    assert not [path for path in there.root.parent.rglob("*.csv")]
+
+
+@pytest.mark.parametrize(
+    ("name", "target"), [("../../out.json", None), ("tiny/votes.json", "../../elsewhere/Task-0123")]
+)
+def test_a_record_cannot_name_a_file_outside_of_root(machine, output, store, name, target):
+    here, there = machine("here"), machine("there")
+    folder = output(here)
+    here.publish(folder)
+    digest = storage.manifest(folder)["contents"]["a.txt"]["sha256"]
+    record = {"sha256": digest, "output": target or here._name(folder)}
+    store.write(f".published/metrics/{name}", json.dumps(record).encode())
+    before = {path for path in there.root.parent.rglob("*") if not path.is_relative_to(here.root)}
+    there.refresh("metrics")
+    after = {path for path in there.root.parent.rglob("*") if not path.is_relative_to(here.root)}
+    assert not [path for path in after - before if path.is_file()]
+
+
+def test_a_table_that_the_store_alone_has_is_brought_to_be_read(machine):
+    here, there = machine("here"), machine("there")
+    folder = here.root / "store" / "tiny" / "Surveys-01"
+    ids = pa.table({"file": ["a.csv"], "line": [2], "surveyId": ["7"]})
+    with storage.atomic_directory(folder, task="Surveys", identity="01") as out:
+        storage.write_table(ids, "test_ids", out / "test_ids")
+    here.publish(folder)
+    table = storage.read_table(_there(there, folder) / "test_ids", "test_ids")
+    assert table["surveyId"].to_pylist() == ["7"]
