@@ -111,7 +111,7 @@ def _refuse_line_breaks(path: Path, table: Table, width: int) -> None:
         if last > first:
             column = next((field for field in fields if "\n" in field), "")
             raise DataError(
-                f"{path}: lines {first:,} to {last:,} are one row with a line break within quotes, {column[:60]!r}; "
+                f"{path}: lines {first} to {last} are one row with a line break within quotes, {column[:60]!r}; "
                 'expected one row per line; try: python -c "import pandas; '
                 f"pandas.read_csv('{path.name}', sep={table.separator!r}, dtype=str, keep_default_na=False).replace("
                 f"r'\\s+', ' ', regex=True).to_csv('{path.name}', sep={table.separator!r}, index=False)\""

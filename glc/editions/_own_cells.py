@@ -128,7 +128,7 @@ class Count:
         line, column = self.first[signs[0]]
         named = ", ".join(f'"{sign}"' for sign in signs)
         raise DataError(
-            f"{where}.absent: {file} has texts that {why}: {self.commonest}, the first in line {line:,}, column "
+            f"{where}.absent: {file} has texts that {why}: {self.commonest}, the first in line {line}, column "
             f"{column!r}; name those that mean absent, such as absent = [{named}]; absent = [] if none does"
         )
 

@@ -179,6 +179,42 @@ def test_what_the_first_rows_tell_is_refused_before_spark(tmp_path, text, messag
         editions.check(dataset)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("test", TEST + "".join(f"{number},44,2020,{number + 9}\n" for number in range(9_000)) + "\0" * 4_096 + "\n",
+         "line 9003 has NUL bytes"),
+        ("train", train("4.9,43.6").replace("Spain", '"Spain,\n Ebro"'), "lines 2 to 3 are one row with a line break"),
+        ("train", train(*["4.9,43.6"] * 9)[:-4], "the last line has 8 of 9 fields and no line end"),
+        ("test", TEST + "5,44,2020,1459\n5,45,2020,01459\n", "1459 in lines 3 and 4, .* written 1459 and 01459"),
+        ("test", TEST + "5,44,2020,+1459\n5,45,2020,1459.00\n", "1459 in lines 3 and 4, .* written .1459 and 1459.00"),
+    ],
+)  # fmt: skip
+def test_what_no_first_row_tells_is_refused_before_spark(tmp_path, name, text, message):
+    files = {f"GLC24_PA_metadata_{each}.csv": text if each == name else PA for each in {name, "train"}}
+    dataset = editions.recognise(write(tmp_path, files))
+    with pytest.raises(DataError, match=rf"GLC24_PA_metadata_{name}\.csv: .*{message}"):
+        editions.check(dataset)
+
+
+def test_the_remedy_for_line_breaks_in_fields_joins_the_lines(tmp_path, monkeypatch):
+    text = train("4.9,43.6").replace("Spain", '"Spain,\n Ebro"')
+    dataset = editions.recognise(write(tmp_path, {"GLC24_PA_metadata_train.csv": text}))
+    with pytest.raises(DataError) as error:
+        editions.check(dataset)
+    monkeypatch.chdir(tmp_path)
+    exec(str(error.value).split('python -c "')[1].rstrip('"'))
+    editions.check(dataset)
+    assert "Spain, Ebro" in (tmp_path / "GLC24_PA_metadata_train.csv").read_text()
+
+
+def test_a_last_line_without_an_end_is_odd(tmp_path):
+    for text, n_odd in ((PA, 0), (PA.rstrip("\n"), 1)):
+        dataset = editions.recognise(write(tmp_path, {"GLC24_PA_metadata_train.csv": text}))
+        editions.check(dataset)
+        assert sum(oddity.rows for oddity in dataset.edition.oddities(dataset)) == n_odd
+
+
 def test_a_few_strange_places_are_left_to_the_quarantine(tmp_path):
     text = train(*["4.9,43.6"] * 3, "48.5,2.5", "x,43", "3760000,2890000")
     editions.check(editions.recognise(write(tmp_path, {"GLC24_PA_metadata_train.csv": text})))

@@ -156,6 +156,28 @@ def test_surveys_and_species_that_do_not_meet_are_told(tmp_path):
         ("EPSG:25832", "EPSG:4326", r"crs: plots\.csv has coordinates in metres"),
         ("[surveys]", "[plots]", r"'plots'"),
         ("[surveys]", "[surveys", "not a TOML file"),
+        ("[surveys]", "x = " + "[" * 3_000 + "\n[surveys]", "nested too deeply"),
+        ("[surveys]", "a" + ".a" * 3_000 + " = 1\n[surveys]", "nested too deeply"),
+        ("[surveys]", f"projection = {'9' * 5_000}\n[surveys]", "not a TOML file"),
+        (
+            "[surveys]",
+            "projection = 4326\n[surveys]",
+            "projection: found 4326, expected the EPSG code of one in metres",
+        ),
+        ("[test]", 'date_format = "%Y%Y"\n[test]', r"surveys\.date_format: found '%Y%Y', expected a form of strptime"),
+        (
+            "[test]",
+            'date_format = "%d.%m."\n[test]',
+            r"surveys\.date_format: found '%d\.%m\.', expected .* with a year",
+        ),
+        ("[test]", 'separator = "::"\n[test]', r"surveys\.separator: found '::', expected one character"),
+        ("[test]", 'absent = "."\n[test]', r"surveys\.absent: found '\.', expected a list"),
+        ('"plots.csv"', '"/etc/passwd"', r"surveys\.file: '/etc/passwd' is outside of the dataset.*make a link to it"),
+        ('"plots.csv"', '"../wide/plots.csv"', r"surveys\.file: '\.\./wide/plots\.csv' is outside of the dataset"),
+        ('"places.csv"', "'C:\\places.csv'", r"test\.file: 'C:.*' is outside of the dataset"),
+        ('"places.csv"', f'"{"a" * 5_000}"', r"test\.file: .* does not exist"),
+        ('"places.csv"', '"."', r"test\.file: .* is a folder"),
+        ("[test]", '[names]\nfile = "a/../../x"\nspecies = "a"\nname = "b"\n[test]', r"names\.file: .* is outside of"),
     ],
 )
 def test_an_error_names_the_key(tmp_path, old, new, message):
@@ -218,3 +240,133 @@ def test_a_wide_table_of_3000_species_is_read_in_little_memory(tmp_path):
     tracemalloc.stop()
     assert 0.9 < n_lines / (0.01 * n * species) < 1.1
     assert peak < n * species * 60 / 3  # a cell of text takes some 60 bytes
+
+
+def test_a_link_in_the_folder_may_lead_to_a_file_elsewhere(tmp_path):
+    folder = own_tables.wide(tmp_path / "wide")
+    wanted = frame(folder)
+    (folder / "plots.csv").rename(tmp_path / "elsewhere.csv")
+    (folder / "plots.csv").symlink_to(tmp_path / "elsewhere.csv")
+    pd.testing.assert_frame_equal(frame(folder), wanted)
+
+
+def test_line_breaks_within_quotes_belong_to_a_field(tmp_path):
+    folder = own_tables.wide(tmp_path / "wide", n=40)
+    wanted = frame(folder)
+    plots = pd.read_csv(folder / "plots.csv", sep=";", dtype=str)
+    remarks = [("wet;\n\nmown", 'a "b"\nc', "dry")[i % 3] for i in range(40)]
+    plots.insert(1, "remarks\n(free text)", remarks)
+    plots.to_csv(folder / "plots.csv", sep=";", index=False, lineterminator="\r\n")
+    change(folder, '["*"]', f"{list(own_tables.SPECIES)}")
+    lines = frame(folder)
+    pd.testing.assert_frame_equal(lines.drop(columns="line"), wanted.drop(columns="line"))
+    assert lines.drop_duplicates("surveyId")["line"].tolist()[:4] == [3, 6, 8, 9]  # the header has two lines
+
+
+def test_a_quote_that_is_not_closed_hides_no_row(tmp_path):
+    folder = own_tables.wide(tmp_path / "wide", n=400)
+    wanted = frame(folder)
+    text = (folder / "plots.csv").read_text()
+    for stray in ("CH-005", "CH-099", "CH-100"):
+        text = text.replace(f"{stray};", f'"{stray};')
+    (folder / "plots.csv").write_text(text)
+    lines = frame(folder)
+    assert {row[0] for row in reasons(lines)} == {7, 101, 102}
+    lost = wanted["surveyId"].isin(["CH-005", "CH-099", "CH-100"])
+    pd.testing.assert_frame_equal(
+        lines[lines["fault_reason"] == ""].reset_index(drop=True), wanted[~lost].reset_index(drop=True)
+    )
+
+
+def test_a_line_of_excel_names_the_separator_and_a_mark_of_windows_is_no_text(tmp_path):
+    folder = own_tables.wide(tmp_path / "wide")
+    wanted = frame(folder)
+    (folder / "plots.csv").write_bytes(b"\xef\xbb\xbfsep=;\r\n" + (folder / "plots.csv").read_bytes())
+    (folder / "dataset.toml").write_bytes(b"\xef\xbb\xbf" + (folder / "dataset.toml").read_bytes())
+    lines = frame(folder)
+    pd.testing.assert_frame_equal(lines.assign(line=lines["line"] - 1), wanted)
+
+
+def test_a_file_that_was_cut_off_is_refused_and_one_without_a_line_end_is_odd(tmp_path):
+    folder = own_tables.wide(tmp_path / "wide")
+    plots = folder / "plots.csv"
+    text = plots.read_text()
+    plots.write_text(text[:-1])
+    assert len(frame(folder)) > 100
+    dataset = editions.recognise(folder)
+    (oddity,) = dataset.edition.oddities(dataset)
+    assert "without a line end" in oddity.what
+    assert (oddity.rows, oddity.of) == (1, 2)
+    plots.write_text(text[: text.rindex(";")])
+    with pytest.raises(DataError, match=r"plots\.csv: the last line has 9 of 10 fields and no line end"):
+        editions.recognise(folder)
+
+
+def test_a_hole_of_a_copy_is_refused_by_its_line(tmp_path):
+    folder = own_tables.wide(tmp_path / "wide")
+    data = bytearray((folder / "plots.csv").read_bytes())
+    line = data[:2_000].count(b"\n") + 1
+    data[2_000:6_000] = bytes(4_000)
+    (folder / "plots.csv").write_bytes(data)
+    with pytest.raises(DataError, match=rf"plots\.csv: found binary data.*: line {line} has NUL bytes"):
+        editions.recognise(folder)
+
+
+def test_what_says_that_a_value_is_missing_is_no_value(tmp_path):
+    folder = own_tables.splot(tmp_path / "splot", n=8)
+    header = pd.read_csv(folder / "sPlotOpen_header.txt", sep="\t", dtype=str, keep_default_na=False)
+    header["Date_of_recording"] = ["NULL", "-", ".", "0000-00-00", "None", "n/a", "2001-05-13", "absent"]
+    header["Country"] = ["NULL", "none", "NA", "N/A", "", "Italy", "Italy", "Italy"]
+    header.loc[5, ["Longitude", "Latitude"]] = "0", "0.0"
+    header.to_csv(folder / "sPlotOpen_header.txt", sep="\t", index=False)
+    lines = frame(folder).drop_duplicates("surveyId")
+    assert lines["date"].tolist() == ["", "", "", "", "", "", "2001-05-13", "absent"]  # the last one is refused
+    assert lines["country"].tolist() == ["", "", "NA", "", "", "Italy", "Italy", "Italy"]
+    assert {row[1:] for row in reasons(frame(folder))} == {("Longitude", "0, 0.0", "place is 0, 0")}
+
+
+def test_a_format_without_a_day_gives_the_year(tmp_path):
+    folder = own_tables.splot(tmp_path / "splot", n=2)
+    header = pd.read_csv(folder / "sPlotOpen_header.txt", sep="\t").assign(Date_of_recording=["06/2001", "13/2001"])
+    header.to_csv(folder / "sPlotOpen_header.txt", sep="\t", index=False)
+    change(folder, 'date = "Date_of_recording"', 'date = "Date_of_recording"\ndate_format = "%m/%Y"')
+    lines = frame(folder).drop_duplicates("surveyId")
+    assert lines[["year", "date"]].to_numpy().tolist() == [["2001", ""], ["", "13/2001"]]  # there is no 13th month
+
+
+def test_surveys_of_two_files_meet_where_one_writes_their_numbers_with_decimals(tmp_path):
+    folder = own_tables.splot(tmp_path / "splot")
+    for name, end in (("sPlotOpen_header.txt", ".0\t"), ("sPlotOpen_DT.txt", "\t")):
+        text = (folder / name).read_text()
+        (folder / name).write_text(re.sub(r"CH-(\d+)\t", rf"1\1{end}", text))
+    lines = frame(folder)
+    assert not reasons(lines)
+    assert lines["surveyId"].nunique() == 120
+
+
+def test_names_of_other_species_are_odd(tmp_path):
+    folder = own_tables.long(tmp_path / "long")
+    dataset = editions.recognise(folder)
+    assert not dataset.edition.oddities(dataset)
+    text = (folder / "names.csv").read_text()
+    (folder / "names.csv").write_text(re.sub(r"^(10\d),", r"\1.0,", text, flags=re.MULTILINE))
+    dataset = editions.recognise(folder)
+    assert not dataset.edition.oddities(dataset)
+    (folder / "names.csv").write_text(re.sub(r"^10([0-3]),", r"90\1,", text, flags=re.MULTILINE))
+    dataset = editions.recognise(folder)
+    (oddity,) = dataset.edition.oddities(dataset)
+    assert "are not in names.csv" in oddity.what
+    assert (oddity.rows, oddity.of, oddity.example) == (4, 6, "100")
+
+
+def test_two_ways_to_write_the_id_of_a_test_survey_are_refused_unless_ids_are_text(tmp_path):
+    folder = own_tables.long(tmp_path / "long")
+    (folder / "places.csv").write_text("plot,x,y,year\n7,9,46,2000\n07,9.5,46,2000\n")
+    with open(folder / "dataset.toml", "a") as file:
+        file.write('[test]\nfile = "places.csv"\n')
+    with pytest.raises(
+        DataError, match=r"places\.csv: column 'surveyId': found 7 in lines 2 and 3, .*written 7 and 07"
+    ):
+        editions.check(editions.recognise(folder))
+    (folder / "places.csv").write_text("plot,x,y,year\n7,9,46,2000\n07,9.5,46,2000\nA1,9.5,46,2000\n")
+    editions.check(editions.recognise(folder))
