@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.dataset as ds
-import rasterio
 from rasterio.windows import Window
 from scipy.fft import dctn
 
@@ -14,6 +13,7 @@ from glc.bench.stage import Facts, Way
 from glc.covariates import Raster
 from glc.errors import DataError
 from glc.etl import tiles
+from glc.rasters.files import opened
 
 SIZE, BLOCK = 128, 8
 RASTER, PLACES = "raster.tif", "places.parquet"
@@ -25,7 +25,7 @@ _SLOW, _READ = 500, 5_000
 def write_places(folder: Path, count: int) -> None:
     """Draw surveys in clumps as in `PLACES`, whose windows are inside of ``folder/raster.tif``."""
     rng = np.random.default_rng(0)
-    with rasterio.open(folder / RASTER) as source:
+    with opened(folder / RASTER) as source:
         margin = (SIZE / 2 + 1) * source.res[0]
         west, south, east, north = source.bounds
     clumps = max(1, count // 100)
@@ -52,7 +52,7 @@ def per_survey(folder: Path, out: Path) -> Facts:
     """One window and one DCT per survey and band, lists in a pandas frame: as a notebook would."""
     places, share = _thinned(folder, _SLOW)
     rows = []
-    with rasterio.open(folder / RASTER) as source:
+    with opened(folder / RASTER) as source:
         for place in places.itertuples():
             record = {"surveyId": place.surveyId}
             for band in source.indexes:
@@ -66,7 +66,7 @@ def per_survey(folder: Path, out: Path) -> Facts:
 def only_read(folder: Path, _: Path) -> Facts:
     """The pixels of each survey's window, all bands in one call, and nothing else."""
     places, share = _thinned(folder, _READ)
-    with rasterio.open(folder / RASTER) as source:
+    with opened(folder / RASTER) as source:
         for place in places.itertuples():
             source.read(window=_window(source, place))
         return {"rows": len(places) * source.count, "share": share}

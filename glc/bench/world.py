@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import rasterio
 from PIL import Image
 from rasterio.transform import rowcol
 from scipy.fft import dctn
@@ -23,6 +22,7 @@ from glc import geo, world
 from glc.errors import run_command
 from glc.prediction.expected_f1 import best_sizes
 from glc.progress import tqdm
+from glc.rasters.files import opened
 from glc.world import cubes, environment, images, metadata, places, rasters, series, species
 from glc.world.fields import generator
 
@@ -198,7 +198,7 @@ MODALITIES = {
 
 def sample(path, places_):
     """Values of all bands of a raster at places: (n, band) float, NaN where nodata."""
-    with rasterio.open(path) as raster:
+    with opened(path) as raster:
         rows, columns = rowcol(raster.transform, places_.lon.to_numpy(), places_.lat.to_numpy())
         values = raster.read(masked=True)[:, np.asarray(rows, int), np.asarray(columns, int)]
     return values.astype(float).filled(np.nan).T

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from math import inf
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
@@ -39,8 +40,8 @@ class Raster:
     crs : the grid that tiles are cut from; files in another are warped on reading (bilinear; categorical bands
         nearest). None cuts each file in its own
     limits : glob of column names -> (lowest, highest) that is physically possible, of the first glob that fits;
-        infinite where nothing is known or files are of several units. Only `glc.etl.tabular` knows of them
-    beyond : values that take the place of those below and above the limits; None: null does
+        infinite where nothing is known or files are of several units. Values and pixels beyond them are nodata
+    beyond : values that take the place of those below and above the limits; None: they are nodata
     tables : kinds of the contest's CSVs with its values at the surveys, ``soilgrids`` in GLC24-PA-train-soilgrids.csv
     table_name : what such a file is called, for errors
     vector : its columns in the one CSV of environmental vectors that GeoLifeCLEF 2020 to 2022 have
@@ -220,6 +221,11 @@ def file_name(template: str, survey: int) -> str:
     """The template's path of one survey."""
     digits = f"{survey:04d}"
     return template.format(id=survey, ab=digits[-4:-2], cd=digits[-2:])
+
+
+def limits_of(limits: dict[str, tuple[float, float]], name: str) -> tuple[float, float]:
+    """(lowest, highest) that is possible of a column `name`, of the first glob of `limits` that fits; else infinite."""
+    return next((pair for glob, pair in limits.items() if fnmatchcase(name, glob)), (-inf, inf))
 
 
 def column_name(text: str) -> str:

@@ -10,13 +10,13 @@ Rules (Liu et al. 2024, Tighnari, section 3.1), in this order:
 """
 
 import dataclasses
-import fnmatch
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from glc.covariates import Metadata, Raster
+from glc.covariates._base import limits_of
 from glc.errors import ConfigError
 from glc.etl.metadata import MetadataValues
 from glc.etl.values import TableValues
@@ -55,8 +55,7 @@ class Part:
         if name in self.classes:
             return -np.inf, np.inf
         own = self.values.columns[self.names.index(name)]
-        limits = (pair for glob, pair in self.covariate.limits.items() if fnmatch.fnmatchcase(own, glob))
-        return next(limits, (-np.inf, np.inf))
+        return limits_of(self.covariate.limits, own)
 
 
 class Table:

@@ -11,6 +11,7 @@ from rasterio.windows import Window
 
 from glc.errors import ConfigError, DataError
 from glc.progress import tqdm
+from glc.rasters.files import opened, refuse_unplaced
 
 CHELSA = "CHELSA_{variable}_{month}_{year}_V.2.1.tif"
 """File names of the contest's monthly climate: one band per file."""
@@ -83,7 +84,7 @@ def sample(frame, lon, lat, values):
     with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB), tqdm(total=len(frame), desc="monthly rasters", unit="band") as bar:
         for path, group in frame.reset_index(drop=True).groupby("path", sort=False):
             try:
-                with rasterio.open(path) as raster:
+                with opened(path) as raster:
                     _sample_file(raster, group, lon, lat, values, corrupt, faults, grids)
             except rasterio.RasterioIOError as error:
                 corrupt[:] = True
@@ -120,8 +121,7 @@ def _sample_file(raster, group, lon, lat, values, corrupt, faults, grids):
 
 def _blocks(raster, lon, lat):
     """[(window, places in it, their rows and columns in it)], each of the raster's own blocks once."""
-    if raster.crs is None:
-        raise DataError(f"{raster.name}: has no CRS; try: gdal_edit.py -a_srs EPSG:4326 FILE")
+    refuse_unplaced(raster.name, raster)
     x, y = lon, lat
     if raster.crs.to_epsg() != 4326:
         x, y = (np.asarray(axis, float) for axis in transform("EPSG:4326", raster.crs, lon, lat))

@@ -147,7 +147,7 @@ def _part(covariate, folders, scratch, wanted, source, training):
         return cleaning.Part(covariate, "surveys", MetadataValues(covariate, categories(covariate, training)))
     tables, folder = values.find(covariate, folders, source)
     if not tables:
-        return cleaning.Part(covariate, "rasters", RasterValues(covariate, [folder]))
+        return cleaning.Part(covariate, "rasters", RasterValues(covariate, [folder], raw=True))
     if None in tables:
         return cleaning.Part(covariate, "tables", values.TableValues(covariate, tables, scratch))
     missing = [dataset for dataset in wanted if dataset not in tables]

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-import rasterio
 from rasterio.windows import Window
 
 from glc import storage
@@ -18,6 +17,7 @@ from glc.maps import grid as grids
 from glc.maps.geotiff import NODATA
 from glc.maps.grid import Block, Grid
 from glc.maps.species import choose
+from glc.rasters.files import opened
 from glc.types import Facts
 
 
@@ -68,7 +68,7 @@ class FinishedMap:
     @cached_property
     def scale(self) -> float:
         """Value of one step of the integers that probabilities are stored as."""
-        with rasterio.open(self.files[0]) as raster:
+        with opened(self.files[0]) as raster:
             return float(raster.scales[0])
 
     @cached_property
@@ -76,7 +76,7 @@ class FinishedMap:
         """The species of the map, in its order."""
         every = []
         for path in self.files:
-            with rasterio.open(path) as raster:
+            with opened(path) as raster:
                 for band in range(1, raster.count + 1):
                     tags = raster.tags(band)
                     every.append(Species(int(tags["speciesId"]), tags.get("name", ""), path, band))
@@ -115,7 +115,7 @@ class FinishedMap:
     @cached_property
     def _open(self):
         """The files of probabilities; they stay open, because GDAL then keeps the tiles that it has unpacked."""
-        return {path: rasterio.open(path) for path in self.files}
+        return {path: opened(path) for path in self.files}
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -124,7 +124,7 @@ class FinishedMap:
 
     def layers(self, name: str) -> Iterator[tuple[str, str, np.ndarray]]:
         """Bands of ``richness.tif`` or ``applicability.tif``: description, unit, (rows, cols) float32, NaN without."""
-        with rasterio.open(self.folder / f"{name}.tif") as raster:
+        with opened(self.folder / f"{name}.tif") as raster:
             for band, (text, unit) in enumerate(zip(raster.descriptions, raster.units, strict=True), 1):
                 yield text, unit or "", raster.read(band)
 

@@ -31,6 +31,8 @@ WRITTEN = (
 """Columns that a prediction adds, which a file of places may therefore not have."""
 READ_ROWS = 20_000
 """Rows read at once."""
+_SQLITE, _APPLICATION = b"SQLite format 3\0", slice(68, 72)
+_APPLICATIONS = (b"GPKG", b"GP10", b"GP11")
 _SEPARATORS = (",", ";", "\t", "|")
 _OTHER_NAMES = {
     "lon": ("longitude", "long", "lng", "x", "decimallongitude"),
@@ -182,9 +184,24 @@ def _joined(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
+def _refuse_other_formats(path: Path) -> None:
+    """Raise a DataError where the first bytes are not a GeoPackage's: GDAL reads by them, whatever the ending says.
+
+    Other formats, such as a VRT or WFS in XML, name other files and servers.
+    """
+    with open(path, "rb") as file:
+        head = file.read(_APPLICATION.stop)
+    if not head.startswith(_SQLITE) or head[_APPLICATION] not in _APPLICATIONS:
+        raise DataError(
+            f"{path}: cannot be read as a GeoPackage: it starts with {head[:16]!r}; export it as one, such as in QGIS: "
+            "Export, Save Features As, GeoPackage"
+        )
+
+
 def _geopackage(path: Path, layer: str) -> PlacesFile:
     import pyogrio  # GDAL takes a second to load
 
+    _refuse_other_formats(path)
     try:
         kinds = dict(pyogrio.list_layers(path))
         if layer and layer not in kinds:
@@ -228,6 +245,7 @@ def _geopackage_chunks(path: Path, layer: str, names: list[str]) -> Iterator[pa.
     import shapely
     from pyproj import Transformer
 
+    _refuse_other_formats(path)  # it is opened again, for each time that it is read
     with pyogrio.raw.open_arrow(path, layer=layer, batch_size=READ_ROWS, use_pyarrow=True) as (facts, reader):
         to_degrees = Transformer.from_crs(facts["crs"], 4326, always_xy=True)
         for batch in reader:

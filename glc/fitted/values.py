@@ -88,7 +88,7 @@ class _CovariateSource:
         if self.source == "tables":
             self.csvs = next((csvs for folder in folders if (csvs := values.tables(self.covariate, folder))), {})
         try:
-            self.raster = self._table(RasterValues(self.covariate, folders))
+            self.raster = self._table(RasterValues(self.covariate, folders, raw=True))
         except MissingError as error:
             self.reason = "" if self.csvs else str(error)
         if self.raster is not None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
-import rasterio
 import shapely
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
@@ -18,6 +17,7 @@ from shapely.geometry.base import BaseGeometry
 from glc import basemap
 from glc.errors import DataError
 from glc.maps.grid import Block, Grid, read_areas
+from glc.rasters.files import opened, refuse_unplaced
 from glc.types import StrPath
 
 NO_MASK = "none"
@@ -65,11 +65,10 @@ class Cover:
 
     def _opened(self, path):
         try:
-            raster = self._stack.enter_context(rasterio.open(path))
+            raster = self._stack.enter_context(opened(path))
         except RasterioIOError as error:
-            raise DataError(f"--mask {path}: cannot be opened as a raster: {error}; expected a GeoTIFF, say") from None
-        if raster.crs is None:
-            raise DataError(f"--mask {path}: no CRS in the file; try: gdal_edit.py -a_srs EPSG:4326 {path}")
+            raise DataError(f"--mask {path}: cannot be opened as a raster: {error}; expected a GeoTIFF") from None
+        refuse_unplaced(path, raster, "--mask")
         crs = CRS.from_user_input(self.grid.crs)
         if raster.crs != crs:
             self.messages.append(f"mask {path} is in {raster.crs.to_string()[:60]}; it is reprojected to {_name(crs)}")

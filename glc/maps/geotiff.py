@@ -121,7 +121,7 @@ def write(
                 raster.write(values(tile), window=Window(tile.col, tile.row, tile.cols, tile.rows))
         factors = _overviews(grid.shape)
         if factors:
-            with rasterio.open(rough, "r+") as raster:
+            with rasterio.open(rough, "r+", driver="GTiff") as raster:
                 raster.build_overviews(factors, Resampling[numbers.overviews])
         rasterio.shutil.copy(
             rough, path, driver="GTiff", copy_src_overviews=True, predictor=predictor, BIGTIFF="IF_SAFER", **_KEPT

@@ -19,6 +19,7 @@ from shapely.geometry import shape as geometry_of
 from shapely.geometry.base import BaseGeometry
 
 from glc.errors import ConfigError, DataError
+from glc.rasters.files import opened, refuse_unplaced
 from glc.types import StrPath
 
 Bounds = tuple[float, float, float, float]
@@ -159,12 +160,11 @@ def of_bounds(bounds: Bounds, crs: str, resolution: float, option: str = "--boun
 def like(path: StrPath) -> Grid:
     """The grid of a raster; a DataError names one that cannot be read, has no CRS, or is not north up."""
     try:
-        with rasterio.open(path) as raster:
+        with opened(path) as raster:
+            refuse_unplaced(path, raster)
             crs, transform, shape = raster.crs, raster.transform, raster.shape
     except RasterioIOError as error:
-        raise DataError(f"{path}: cannot be opened as a raster: {error}; expected a GeoTIFF, say") from None
-    if crs is None:
-        raise DataError(f"{path}: no CRS in the file; expected one; try: gdal_edit.py -a_srs EPSG:4326 {path}")
+        raise DataError(f"{path}: cannot be opened as a raster: {error}; expected a GeoTIFF") from None
     if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
         raise DataError(
             f"{path}: turned or not north up ({tuple(transform)[:6]}); expected an upright raster; try: gdalwarp "

@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import rasterio
-
 from glc import __version__
 from glc.maps.geotiff import Band, Numbers
 from glc.maps.grid import Grid, parse_crs
 from glc.maps.origin import Origin
+from glc.rasters.files import opened
 from glc.types import Facts
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
@@ -87,7 +86,7 @@ def write(
 
 
 def _raster(path, bands, numbers):
-    with rasterio.open(path) as raster:
+    with opened(path) as raster:
         size = raster.block_shapes[0]
     asset = {
         "href": f"./{path.name}",

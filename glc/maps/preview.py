@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -19,6 +18,7 @@ from rasterio.enums import Resampling
 from glc import basemap, geo
 from glc.maps.grid import Grid
 from glc.maps.styles import OUTSIDE, PALETTE
+from glc.rasters.files import opened
 
 _SEA, _LAND, _COAST, _BORDER, _INK, _LINES = "#dfe7ee", "#f4f2ed", "#3b4046", "#8a9097", "#1c2024", "#b9c2cb"
 _STYLE = {"font.size": 9, "text.color": _INK, "text.parse_math": False, "hatch.linewidth": 0.5}
@@ -214,7 +214,7 @@ def _beyond(panel):
 def _probability(out, grid, band):
     files = sorted(out.glob("probability*.tif"))
     for path in files:
-        with rasterio.open(path) as raster:
+        with opened(path) as raster:
             count = raster.count
         if band < count:
             return _read(path, band + 1, grid, Resampling.average)
@@ -226,7 +226,7 @@ def _read(path, band, grid, resampling):
     """Values of a band as floats, NaN without one, of at most `_PIXELS` along a side."""
     factor = max(1.0, max(grid.shape) / _PIXELS)
     shape = tuple(max(1, round(side / factor)) for side in grid.shape)
-    with rasterio.open(path) as raster:
+    with opened(path) as raster:
         values = raster.read(band, out_shape=shape, masked=True, resampling=resampling).astype(float)
         return values.filled(np.nan) * raster.scales[band - 1] + raster.offsets[band - 1]
 

@@ -3,6 +3,7 @@
 Files in another CRS than the covariate's, and files that are turned, are warped on reading (`glc.rasters.reader`).
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +17,10 @@ from rasterio.errors import RasterioIOError
 from rasterio.transform import rowcol
 from rasterio.warp import transform_bounds
 
-from glc.covariates._base import Raster, column_name, natural
+from glc.covariates._base import Raster, column_name, limits_of, natural
 from glc.errors import DataError
-from glc.rasters import warp
+from glc.rasters import files, warp
+from glc.rasters.files import opened, refuse_unplaced
 from glc.types import StrPath
 
 
@@ -27,6 +29,7 @@ class Band:
     """One band of a file: `index` counts from 1; `classes` are its codes where it is categorical.
 
     months : of a year's mean, the bands that it is the mean of; its own path and index are those of the first
+    limits, beyond : lowest and highest possible value, and what replaces others, as of a `glc.covariates.Raster`
     """
 
     name: str
@@ -35,6 +38,8 @@ class Band:
     dtype: str
     classes: tuple[int, ...] = ()
     months: tuple["Band", ...] = ()
+    limits: tuple[float, float] = (-np.inf, np.inf)
+    beyond: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ def find(covariate: Raster, folders: Iterable[StrPath]) -> list[Grid]:
     grids = [Grid(_yearly(bands, covariate), *grid) for grid, bands in groups.items()]
     order = ["", *covariate.areas]
     grids = sorted(_named(grids, covariate), key=lambda grid: order.index(grid.area))
+    grids = [replace(grid, bands=tuple(_limited(band, covariate) for band in grid.bands)) for grid in grids]
     _check_areas(grids, covariate)
     return grids
 
@@ -117,7 +123,7 @@ def check_cover(covariate: Raster, grids: Sequence[Grid], lon: ArrayLike, lat: A
     if not len(lon) or any((grid.pixels(lon, lat)[0] >= 0).any() for grid in grids):
         return
     path = grids[0].bands[0].path
-    with rasterio.open(path) as file:
+    with opened(path) as file:
         crs, bounds = file.crs, file.bounds
     west, south, east, north = transform_bounds(crs, "EPSG:4326", *bounds)
     raise DataError(
@@ -132,7 +138,7 @@ def projected(grids: Sequence[Grid]) -> dict[str, str]:
     """The first file of each of the `grids` whose files have another CRS than EPSG:4326: path -> that CRS."""
     crs_of = {}
     for path in dict.fromkeys(grid.files[0] for grid in grids):
-        with rasterio.open(path) as file:
+        with opened(path) as file:
             if file.crs != CRS.from_epsg(4326):
                 crs_of[path] = file.crs.to_string()
     return crs_of
@@ -175,22 +181,35 @@ def value_type(bands):
     return np.result_type(np.float32, *(np.dtype(band.dtype) for band in bands))
 
 
+def _limited(band, covariate):
+    """A band with the limits that its covariate declares for its name."""
+    if band.classes:
+        return band
+    own = {"limits": limits_of(covariate.limits, band.name), "beyond": covariate.beyond}
+    return replace(band, **own, months=tuple(replace(month, **own) for month in band.months))
+
+
 def _describe(path, covariate, number):
     nodata = covariate.nodata_of(path)
     try:
-        with rasterio.open(path) as source:
-            if source.crs is None:
-                raise DataError(f"{path}: no CRS in the file; expected one; try: gdal_edit.py -a_srs EPSG:4326 {path}")
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(opened(path))
+            refuse_unplaced(path, source)
+            mask = files.alpha(source)
+            if mask and not files.is_mask(source, mask):
+                mask, source = None, stack.enter_context(files.all_values(source))
             turned = source.transform.b or source.transform.d or source.transform.e > 0 or source.transform.a < 0
             crs = covariate.crs or source.crs.to_string()
             warped = bool(turned) or CRS.from_user_input(crs) != source.crs
             bands, (label, area) = [], covariate.area_of(path)
             for index in source.indexes:
+                if index == mask:
+                    continue
                 scaled = (source.scales[index - 1], source.offsets[index - 1]) != (1, 0)
                 dtype = "float32" if scaled and source.dtypes[index - 1] != "float64" else source.dtypes[index - 1]
                 classes = tuple(covariate.classes.get(number + index, ()))
                 own = None if area else source.descriptions[index - 1]  # the file's name tells the variable
-                name = own or (label if source.count == 1 else f"{label}_{index}")
+                name = own or (label if source.count - bool(mask) == 1 else f"{label}_{index}")
                 bands.append(Band(column_name(name), str(path), index, dtype, classes))
             shape, block, transform = source.shape, source.block_shapes[0], source.transform
             if warped:

@@ -19,15 +19,16 @@ _CELL = 512  # side in pixels of what is read at once, at most
 class RasterValues:
     """Pixels of a `glc.covariates.Raster` found in `folders`.
 
+    raw : leave values that cannot be, infinite or beyond the limits, to whom counts them; otherwise they are NaN
     columns : names, one for all areas of a variable; classes : name -> codes of the categorical ones
     files : paths that are read
     """
 
-    def __init__(self, covariate: Raster, folders: Sequence[StrPath]) -> None:
+    def __init__(self, covariate: Raster, folders: Sequence[StrPath], *, raw: bool = False) -> None:
         # in the files' own CRS: warped, a pixel would be a mixture of several
         self.grids = grids.find(replace(covariate, crs=None), folders)
         bands = [band for grid in self.grids for band in grid.bands]
-        self.columns = list(grids.columns(self.grids))
+        self.columns, self.raw = list(grids.columns(self.grids)), raw
         self.classes = {band.name: band.classes for band in bands if band.classes}
         self.labels: dict[str, list[str]] = {}  # classes are called by their codes
         self.files = list(dict.fromkeys(path for grid in self.grids for path in grid.files))
@@ -37,22 +38,28 @@ class RasterValues:
         values = np.full((len(places), len(self.columns)), np.nan)
         unreadable = np.zeros(len(places), bool)
         for grid in self.grids:
-            sampled, bad = at_pixels(grid, *grid.pixels(places["lon"], places["lat"]))
+            sampled, bad = at_pixels(grid, *grid.pixels(places["lon"], places["lat"]), raw=self.raw)
             unreadable |= bad
             for band, column in zip(grid.bands, sampled.T, strict=True):
                 mine = values[:, self.columns.index(band.name)]
-                np.copyto(mine, column, where=np.isnan(mine))  # what the first area knows stays
+                low, high = band.limits
+                lacks = ~((mine >= low) & (mine <= high) & np.isfinite(mine))
+                can_be = (column >= low) & (column <= high) & np.isfinite(column)
+                np.copyto(mine, column, where=np.isnan(mine) | (lacks & can_be))  # what the first area knows stays
         return values, unreadable
 
 
-def at_pixels(grid, row, col):
-    """Values of a `grids.Grid` at pixels (n,), -1 where off it: (n, bands) float64, and (n,) which cannot be read."""
+def at_pixels(grid, row, col, *, raw=False):
+    """Values of a `grids.Grid` at pixels (n,), -1 where off it: (n, bands) float64, and (n,) which cannot be read.
+
+    raw : as of `glc.rasters.reader.Reader`
+    """
     values, unreadable = np.full((len(row), len(grid.bands)), np.nan), np.zeros(len(row), bool)
     inside = np.flatnonzero(row >= 0)
     cell = row[inside] // _CELL * (grid.shape[1] // _CELL + 1) + col[inside] // _CELL
     order = np.argsort(cell, kind="stable")
     pending = np.split(inside[order], np.flatnonzero(np.diff(cell[order])) + 1)[::-1] if len(inside) else []
-    with Reader(grid) as reader:
+    with Reader(grid, raw=raw) as reader:
         while pending:
             at = pending.pop()
             try:

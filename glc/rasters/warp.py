@@ -6,6 +6,8 @@ from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
+from glc.rasters.files import alpha
+
 
 def warped(source: DatasetReader, crs: str, nodata: float | None, *, categorical: bool) -> WarpedVRT:
     """A view of an open raster in `crs`, north up.
@@ -15,9 +17,14 @@ def warped(source: DatasetReader, crs: str, nodata: float | None, *, categorical
     """
     nodata = source.nodata if source.nodata is not None else nodata
     # without nodata, what the warp does not reach would read as zero: an alpha band tells it apart
-    gaps = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
+    gaps = {"add_alpha": not alpha(source)} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
     resampling = Resampling.nearest if categorical else Resampling.bilinear
     return WarpedVRT(source, crs=crs, resampling=resampling, **gaps, **_upright(source, crs))
+
+
+def mixes(source: DatasetReader, crs: str) -> bool:
+    """Whether a pixel of `warped` is a mixture of several of its source."""
+    return bool(CRS.from_user_input(crs) != source.crs or source.transform.b or source.transform.d)
 
 
 def _upright(source, crs):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import rasterio
 from scipy.spatial import cKDTree
 
 from glc import geo
 from glc.location.downstream.problems import Problem
+from glc.rasters.files import opened
 from glc.report import location, papers
 from glc.report.figures import for_page
 from glc.types import Facts, StrPath
@@ -63,7 +63,7 @@ def coast_km(lon, lat, raster, band="land_percent"):
 
     raster : GeoTIFF in EPSG:4326 whose `band` is the percentage of land; None where it has no such band, or no water
     """
-    with rasterio.open(raster) as source:
+    with opened(raster) as source:
         if band not in source.descriptions:
             return None
         row, column = np.nonzero(source.read(source.descriptions.index(band) + 1) < 50)

@@ -17,6 +17,7 @@ from scipy import fft
 
 from glc import dct
 from glc.errors import ConfigError, DataError, run_command
+from glc.rasters.files import opened
 from glc.report.figures import picture
 from glc.report.place import parse_place
 
@@ -37,11 +38,11 @@ def read(raster, band=1, at=None, size=128):
     at : (lon, lat) of the middle pixel, the raster's own middle when None; near an edge the window is moved inside
     """
     if not Path(raster).is_file():
-        raise DataError(f"{raster}: no such file; expected a GeoTIFF or another raster that GDAL reads")
+        raise DataError(f"{raster}: no such file; expected a GeoTIFF")
     try:
-        file = rasterio.open(raster)
+        file = opened(raster)
     except rasterio.RasterioIOError as error:
-        raise DataError(f"{raster}: not a raster that GDAL reads: {error}") from error
+        raise DataError(f"{raster}: not a GeoTIFF that can be read: {error}") from error
     with file:
         if not 1 <= band <= file.count:
             raise ConfigError(f"{raster}: no band {band}; expected 1 to {file.count}")

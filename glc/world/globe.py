@@ -165,9 +165,9 @@ def _tiff(image):
 def _write_raster(globe, folder):
     step = globe.step
     lon, lat = np.arange(-180 + step / 2, 180, step), np.arange(90 - step / 2, -90, -step)
-    profile = {"driver": "GTiff", "width": len(lon), "height": len(lat), "count": len(RASTER_BANDS), "dtype": "float32"}
+    profile = {"width": len(lon), "height": len(lat), "count": len(RASTER_BANDS), "dtype": "float32"}
     profile |= {"crs": "EPSG:4326", "transform": rasterio.transform.from_origin(-180, 90, step, step)}
-    with rasterio.open(folder / RASTER, "w", **profile, compress="deflate") as out:
+    with rasterio.open(folder / RASTER, "w", driver="GTiff", **profile, compress="deflate") as out:
         out.descriptions = RASTER_BANDS
         for row, degree in enumerate(lat):
             here = ground(globe, lon, np.full(len(lon), degree))

@@ -152,3 +152,36 @@ def test_a_csv_with_a_field_too_many_is_refused_by_line(tmp_path):
     (tmp_path / "a.csv").write_text("lon,lat,name\n1,2,a\n1,2,b, c\n")
     with pytest.raises(DataError, match=r"line 3, saw 4 \(3 columns: lon, lat, name\)"):
         rows(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<OGRVRTDataSource><OGRVRTLayer name="secret"><SrcDataSource relativeToVRT="1">secret.csv</SrcDataSource>'
+        '<GeometryField encoding="PointFromColumns" x="lon" y="lat"/><LayerSRS>EPSG:4326</LayerSRS></OGRVRTLayer>'
+        "</OGRVRTDataSource>",
+        "<OGRWFSDataSource><URL>http://127.0.0.1:9/wfs</URL></OGRWFSDataSource>",
+        '{"type": "FeatureCollection", "features": []}',
+        "",
+    ],
+)
+def test_a_geopackage_that_is_another_format_is_refused(tmp_path, content):
+    (tmp_path / "secret.csv").write_text("lon,lat,secret\n3,44,hidden\n")
+    (tmp_path / "a.gpkg").write_text(content)
+    with pytest.raises(DataError, match=r"a\.gpkg: cannot be read as a GeoPackage: it starts"):
+        open_places(tmp_path / "a.gpkg")
+
+
+def test_a_geopackage_that_becomes_another_format_is_refused_when_it_is_read(tmp_path):
+    places = open_places(geopackage(tmp_path / "a.gpkg", [(700_000, 6_600_000)]))
+    (tmp_path / "a.gpkg").write_text("<OGRVRTDataSource/>")
+    with pytest.raises(DataError, match="cannot be read as a GeoPackage: it starts"):
+        list(places.blocks(1))
+
+
+def test_an_sqlite_file_that_is_no_geopackage_is_refused(tmp_path):
+    data = bytearray(geopackage(tmp_path / "a.gpkg", [(700_000, 6_600_000)]).read_bytes())
+    data[68:72] = bytes(4)
+    (tmp_path / "b.gpkg").write_bytes(data)
+    with pytest.raises(DataError, match="cannot be read as a GeoPackage: it starts"):
+        open_places(tmp_path / "b.gpkg")

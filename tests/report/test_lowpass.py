@@ -90,7 +90,7 @@ def test_errors_say_what_and_the_remedy(raster, tmp_path):
     with pytest.raises(DataError, match="no such file"):
         lowpass.read(tmp_path / "b.tif")
     (tmp_path / "c.tif").write_text("no raster")
-    with pytest.raises(DataError, match="not a raster that GDAL reads"):
+    with pytest.raises(DataError, match="not a GeoTIFF that can be read"):
         lowpass.read(tmp_path / "c.tif")
     window = lowpass.read(path, size=20)
     with pytest.raises(ConfigError, match="suffix"):

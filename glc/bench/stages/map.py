@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import rasterio
 
 from glc import fitted
 from glc.bench import luigi_task
@@ -16,6 +15,7 @@ from glc.maps.cover import NO_MASK, CoverOptions
 from glc.maps.distribution import write
 from glc.maps.origin import Origin
 from glc.maps.species import choose
+from glc.rasters.files import opened
 
 DATASET, EXPERIMENT = "virtual:small", "votes"
 CELLS, SPECIES, FEW = 1_000_000, 200, 1_000
@@ -69,7 +69,7 @@ def check(folder: Path, results: Mapping[str, Path]) -> None:
     """A DataError where a cell's probability differs by more than the rounding of the map."""
     _, grid, _ = _task(folder)
     wanted = np.load(results[BY_CELL] / _SCORES)["scores"]
-    with rasterio.open(results[OURS] / "map/probability.tif") as source:
+    with opened(results[OURS] / "map/probability.tif") as source:
         row, col = _few(grid)
         mine = source.read()[:, row, col].T * np.array(source.scales)
         rounding = max(source.scales)

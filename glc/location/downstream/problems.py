@@ -24,6 +24,7 @@ from glc import geo
 from glc.errors import DataError
 from glc.etl import knndm
 from glc.etl.squares import Cells
+from glc.rasters.files import opened
 from glc.types import StrPath
 
 LANDMARKS = {"Hong Kong": (114.17, 22.32), "Qinghai-Tibet Plateau": (90.0, 33.5), "Congo Basin": (22.0, -1.0)}
@@ -175,7 +176,7 @@ def nearest_pixel(
     """
     lon, lat = np.asarray(lon, float), np.asarray(lat, float)
     try:
-        with rasterio.open(path) as source:
+        with opened(path) as source:
             if source.crs is None or source.crs.to_epsg() != 4326:
                 raise DataError(f"{path}: CRS is {source.crs}, expected EPSG:4326; try: gdalwarp -t_srs EPSG:4326")
             names = [name or f"band {i}" for i, name in enumerate(source.descriptions, 1)]
