@@ -24,5 +24,4 @@ def places(lon: np.ndarray, lat: np.ndarray, crs: int, most: int = MOST) -> tupl
     left, bottom, right, top = grids.of_bounds(bounds, f"EPSG:{crs}", _FIRST_M, "area of the training surveys").bounds
     side = max(math.sqrt((right - left) * (top - bottom) / most), _FINEST_M)
     grid = grids.of_bounds(bounds, f"EPSG:{crs}", side, "area of the training surveys")
-    with Cover(grid, CoverOptions()) as covering:
-        return grid.centre(*np.nonzero(covering.all()))
+    return grid.centre(*np.nonzero(Cover(grid, CoverOptions()).all()))
