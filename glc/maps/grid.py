@@ -228,6 +228,16 @@ def read_areas(path: StrPath) -> BaseGeometry:
     return area
 
 
+def bounds_of(area: BaseGeometry) -> Bounds:
+    """West, south, east, north of an area in degrees; across 180 degrees where it is cut there."""
+    west, south, east, north = shapely.bounds(shapely.get_parts(area)).T
+    turn = np.where(east <= 0, 360, 0)
+    over = (west < 0) & (east > 0)  # parts across Greenwich
+    range_, turned = (west.min(), east.max()), ((west + turn).min(), (east + turn).max())
+    left, right = range_ if over.any() else geo.across_180(range_, turned)
+    return float(left), float(south.min()), float(right), float(north.max())
+
+
 def parse_bounds(text: str) -> Bounds:
     """West, south, east, north of ``W,S,E,N`` in degrees; a ConfigError says what is wrong with others.
 

@@ -40,11 +40,13 @@ def of_places(
     west = min(corner[0] for corner in corners)
     off = row < 0
     x = np.where(off & np.isfinite(x), x + turn * np.ceil((west - x) / turn), x)
-    row[off], col[off] = _inside(transform, shape, x[off], y[off])
+    # measured from the raster's corner, so that adding a turn rounds no place across the border of a pixel
+    steps = rasterio.Affine(transform.a, transform.b, 0, transform.d, transform.e, 0)
+    row[off], col[off] = _inside(steps, shape, x[off] - transform.c, y[off] - transform.f)
     x = np.where(np.abs(lon) % 360 == 180, x - _ROUNDING, x)
     y = np.where(np.abs(lat) == 90, y * (1 - _ROUNDING / 90), y)
     off = row < 0
-    row[off], col[off] = _inside(transform, shape, x[off], y[off])
+    row[off], col[off] = _inside(steps, shape, x[off] - transform.c, y[off] - transform.f)
     return row, col
 
 

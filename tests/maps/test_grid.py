@@ -6,6 +6,7 @@ import numpy as np
 import pyproj
 import pytest
 import rasterio
+import shapely
 from rasterio.transform import from_origin
 
 from glc.errors import ConfigError, DataError
@@ -113,6 +114,20 @@ def test_a_crs_that_is_torn_at_180_degrees_is_refused_there(crs):
     with pytest.raises(ConfigError, match=rf"across 180 degrees, where {crs} is torn apart; .*EPSG:32760"):
         grids.of_bounds((177, -18.5, 182, -14), crs, 15_000)
     grids.of_bounds((170, -18.5, 180, -14), crs, 15_000)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([(177, -20, 180, -15), (-180, -19, -178, -12)], (177, -20, 182, -12)),  # Fiji
+        ([(-100, 0, 100, 10)], (-100, 0, 100, 10)),
+        ([(177, 0, 180, 1), (-180, 0, -178, 1), (-5, 40, 9, 50)], (-180, 0, 180, 50)),  # France with Wallis
+        ([(-5, 40, 0, 50), (0, 40, 9, 50)], (-5, 40, 9, 50)),
+        ([(-120, 30, -110, 40), (-90, 30, -80, 40)], (-120, 30, -80, 40)),
+    ],
+)
+def test_the_bounds_of_an_area_that_is_cut_at_180_degrees_are_across_it(parts, expected):
+    assert grids.bounds_of(shapely.MultiPolygon([shapely.box(*part) for part in parts])) == expected
 
 
 @pytest.mark.parametrize("text", ["177,-20,-178,-12", "177,-20,182,-12"])
