@@ -41,21 +41,42 @@ def _transformer(crs):
 AREAS = (
     (3035, (-35.58, 24.6, 44.83, 84.73)),
     (5070, (-128.0, 22.0, -63.0, 52.0)),
-    (2193, (160.0, -55.0, 180.0, -25.0)),
+    (2193, (160.0, -55.0, 190.0, -25.0)),
     (3577, (105.0, -50.0, 160.0, -5.0)),
-    (6931, (-180.0, 50.0, 180.0, 90.0)),
-    (6932, (-180.0, -90.0, 180.0, -50.0)),
+    (6931, (-180.0, 50.0, 360.0, 90.0)),
+    (6932, (-180.0, -90.0, 360.0, -50.0)),
 )
-"""(EPSG code, bounds in degrees): Europe, the contiguous USA, New Zealand, Australia, the Arctic, the Antarctic."""
-_GLOBE = 6933  # EASE-Grid 2.0: cylindrical, of equal areas
+"""(EPSG code, bounds in degrees, east beyond 180 where it is across that meridian): Europe, the contiguous USA, New
+Zealand with the Chathams, Australia, the Arctic, the Antarctic."""
+_GLOBE = 6933  # EASE-Grid 2.0: cylindrical, of equal areas, torn at 180°
+_PACIFIC, _PACIFIC_EAST = 8859, 330.0  # Equal Earth of Asia and the Pacific: of equal areas, torn at 330° (30° W)
 _UTM_WIDTH, _UTM_LAT = 9.0, 84.0
+
+
+def bounds(lon: ArrayLike, lat: ArrayLike) -> tuple[float, float, float, float]:
+    """West, south, east, north of places in degrees; east is beyond 180 where they lie on both sides of 180°."""
+    lon, lat = np.asarray(lon, float), np.asarray(lat, float)
+    west, east = across_180((lon.min(), lon.max()), (np.min(lon % 360), np.max(lon % 360)))
+    return west, float(lat.min()), east, float(lat.max())
+
+
+def across_180(range_: tuple[float, float], turned: tuple[float, float]) -> tuple[float, float]:
+    """West and east of longitudes: across 180°, east beyond it, where that is shorter and at most half round.
+
+    range_ : lowest and highest longitude, -180 to 180; turned : those of the same ones from 0 to 360
+    """
+    (west, east), width = map(float, range_), turned[1] - turned[0]
+    if west < 0 <= east and width < min(east - west, 180):
+        return float(turned[0]), float(turned[1])
+    return west, east
 
 
 def suitable_crs(west: float, south: float, east: float, north: float) -> int:
     """EPSG code of a metric projection for data within these bounds in degrees.
 
     The projection of Europe or of the contiguous USA where these hold the bounds; else the UTM zone of the centre, if
-    the bounds are at most 9 degrees wide and high; else that of a continent or pole; else one of the globe.
+    the bounds are at most 9 degrees wide and high; else that of a continent or pole; else one of the globe. East is
+    beyond 180 for data on both sides of 180° (`bounds`), which no projection that is chosen for them tears apart.
     """
 
     def within(bounds: tuple[float, float, float, float]) -> bool:
@@ -66,12 +87,13 @@ def suitable_crs(west: float, south: float, east: float, north: float) -> int:
         return home
     if max(east - west, north - south) <= _UTM_WIDTH and max(abs(south), abs(north)) <= _UTM_LAT:
         return utm_zone((west + east) / 2, (south + north) / 2)
-    return next((crs for crs, bounds in AREAS if within(bounds)), _GLOBE)
+    globe = _PACIFIC if 180 < east <= _PACIFIC_EAST else _GLOBE
+    return next((crs for crs, bounds in AREAS if within(bounds)), globe)
 
 
 def utm_zone(lon: float, lat: float) -> int:
-    """EPSG code of the UTM zone of a place in degrees."""
-    zone = min(int((lon + 180) // 6), 59) + 1
+    """EPSG code of the UTM zone of a place in degrees; a longitude may be beyond 180."""
+    zone = min(int(((lon - 360 if lon > 180 else lon) + 180) // 6), 59) + 1
     return (32_600 if lat >= 0 else 32_700) + zone
 
 

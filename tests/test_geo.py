@@ -69,6 +69,13 @@ def test_block_ids_are_unique_over_a_continent(size):
         ((-170, 60, 170, 80), 6931),
         ((-80, -50, 50, 40), 6933),
         ((179.5, -18, 180, -17), 32_760),
+        ((177, -20, 182, -12), 32_760),  # Fiji
+        ((179, -20, 184, -12), 32_701),  # the east of it
+        ((166, -48, 184.5, -34), 2193),  # New Zealand with the Chathams
+        ((160, 61, 190, 71), 6931),  # Chukotka
+        ((172, 51, 230, 71), 6931),  # Alaska with all Aleutians
+        ((160, -30, 210, 25), 8859),  # islands of the Pacific
+        ((175, -30, 340, 40), 6933),
     ],
 )
 def test_data_elsewhere_get_a_projection_that_holds_them(bounds, code):
@@ -76,9 +83,21 @@ def test_data_elsewhere_get_a_projection_that_holds_them(bounds, code):
     west, south, east, north = bounds
     easting, northing = geo.project([west, east], [south, north], code)
     assert np.isfinite([easting, northing]).all()
+    if east > 180 and code != 6933:  # the projection is not torn there
+        there = geo.project([180 - 1e-6, -180 + 1e-6], [(south + north) / 2] * 2, code)
+        assert np.hypot(*np.diff(there, axis=1)) < 1
     if east - west < 10:
         length = np.hypot(np.diff(easting), np.diff(northing))[0]
         assert length == pytest.approx(geo.great_circle_m(west, south, east, north), rel=0.05)
+
+
+def test_the_bounds_of_places_on_both_sides_of_180_degrees_are_the_small_ones():
+    assert geo.bounds([-179, 178, 177.5], [-16, -17, -18]) == (177.5, -18, 181, -16)
+    assert geo.bounds([-5, 8], [42, 51]) == (-5, 42, 8, 51)
+    assert geo.bounds([-120, -80], [30, 45]) == (-120, 30, -80, 45)
+    assert geo.bounds([-179, 0, 178], [0, 0, 0]) == (-179, 0, 178, 0)  # all around
+    assert geo.bounds([-100, 100], [0, 0]) == (100, 0, 260, 0)
+    assert geo.bounds([180, -180], [0, 1]) == (180, 0, 180, 1)
 
 
 @pytest.mark.parametrize("size", [20_000, 300_000, 2_000_000])

@@ -106,10 +106,12 @@ def _on_one_map(staged):
     """Rows without a CRS projected to the one that suits most of them."""
     free = staged.where("crs is null and fault is null and lon is not null and lat is not null")
     shares = "array(0.01D, 0.99D)"
-    (range_,) = free.selectExpr(f"percentile(lon, {shares}) as lon", f"percentile(lat, {shares}) as lat").collect()
+    kinds = {"lon": "lon", "turned": "pmod(lon, 360D)", "lat": "lat"}
+    (range_,) = free.selectExpr(*(f"percentile({kind}, {shares}) as {name}" for name, kind in kinds.items())).collect()
     if range_["lon"] is None:
         return staged
-    crs = geo.suitable_crs(range_["lon"][0], range_["lat"][0], range_["lon"][1], range_["lat"][1])
+    (west, east), (south, north) = geo.across_180(range_["lon"], range_["turned"]), range_["lat"]
+    crs = geo.suitable_crs(west, south, east, north)
     log.info("projected to EPSG:%d, which suits the records", crs)
     loose = staged.where("crs is null").drop("easting", "northing").withColumn("crs", F.lit(crs))
     return staged.where("crs is not null").unionByName(rows.projected(loose, crs, "lon"))

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import rasterio
-from rasterio.warp import transform
 from rasterio.windows import Window
 
 from glc.errors import ConfigError, DataError
 from glc.progress import tqdm
+from glc.rasters import pixels
 from glc.rasters.files import opened, refuse_unplaced
 
 CHELSA = "CHELSA_{variable}_{month}_{year}_V.2.1.tif"
@@ -104,14 +104,14 @@ def _sample_file(raster, group, lon, lat, values, corrupt, faults, grids):
         grids[grid] = _blocks(raster, lon, lat)
     for window, places, row, col in grids[grid]:
         try:
-            pixels = raster.read(bands, window=window, masked=True)
+            block = raster.read(bands, window=window, masked=True)
         except rasterio.RasterioIOError as error:
             corrupt[places] = True
             faults.append(
                 _fault(raster.name, None, f"{_where(window)}: {error.__cause__ or error}", "pixels cannot be read")
             )
             continue
-        sampled = pixels[:, row, col]
+        sampled = block[:, row, col]
         numbers = sampled.data.astype(np.float64)
         for i, band in enumerate(bands):
             numbers[i] = numbers[i] * raster.scales[band - 1] + raster.offsets[band - 1]
@@ -122,12 +122,9 @@ def _sample_file(raster, group, lon, lat, values, corrupt, faults, grids):
 def _blocks(raster, lon, lat):
     """[(window, places in it, their rows and columns in it)], each of the raster's own blocks once."""
     refuse_unplaced(raster.name, raster)
-    x, y = lon, lat
-    if raster.crs.to_epsg() != 4326:
-        x, y = (np.asarray(axis, float) for axis in transform("EPSG:4326", raster.crs, lon, lat))
-    col, row = ~raster.transform * (x, y)
-    inside = np.flatnonzero((row >= 0) & (row < raster.height) & (col >= 0) & (col < raster.width))
-    row, col = np.floor(row[inside]).astype(np.int64), np.floor(col[inside]).astype(np.int64)
+    row, col = pixels.of_places(raster.crs, raster.transform, raster.shape, lon, lat)
+    inside = np.flatnonzero(row >= 0)
+    row, col = row[inside], col[inside]
     height, width = raster.block_shapes[0]
     block = row // height * (raster.width // width + 1) + col // width
     order = np.argsort(block, kind="stable")

@@ -41,7 +41,7 @@ _PLACE = ("dataset", "surveyId", "lon", "lat")
 _NO_IMAGE = -1  # no file is called so
 _PART_BYTES, _PART_ROWS = 64 * 2**20, 4096
 _IDENTITY = b"glc.tiles"
-_VERSION = 2  # up when the same input gives other bytes
+_VERSION = 3  # up when the same input gives other bytes
 
 
 def write(

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glc import __version__, config, labels, registry
+from glc import __version__, config, geo, labels, registry
 from glc.fitted import card, layout, scorers, surveys
 from glc.prediction import decode, sets
 from glc.prediction.blocks import Table
@@ -51,9 +51,7 @@ def write(
         "training_surveys": len(train),
         "presence_only_surveys": len(data.presence_only),
         "species": len(species),
-        "bounds": [
-            float(value) for value in (train["lon"].min(), train["lat"].min(), train["lon"].max(), train["lat"].max())
-        ],
+        "bounds": list(geo.bounds(train["lon"], train["lat"])),
         "crs": int(train["crs"].mode().iloc[0]),
         **facts,
     }

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from glc import geo
 from glc.maps import grid as grids
 from glc.maps.cover import Cover, CoverOptions
 
@@ -20,9 +21,8 @@ def places(lon: np.ndarray, lat: np.ndarray, crs: int, most: int = MOST) -> tupl
     most : cells of the grid, of which those on land count; none is smaller than 1 km
     returns : lon and lat in degrees, (m,) each; a DataError where no centre is on land
     """
-    bounds = float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+    bounds = geo.bounds(lon, lat)
     left, bottom, right, top = grids.of_bounds(bounds, f"EPSG:{crs}", _FIRST_M, "area of the training surveys").bounds
     side = max(math.sqrt((right - left) * (top - bottom) / most), _FINEST_M)
     grid = grids.of_bounds(bounds, f"EPSG:{crs}", side, "area of the training surveys")
-    with Cover(grid, CoverOptions()) as covering:
-        return grid.centre(*np.nonzero(covering.all()))
+    return grid.centre(*np.nonzero(Cover(grid, CoverOptions()).all()))

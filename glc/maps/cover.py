@@ -1,23 +1,21 @@
 """Which cells of a map are predicted: land, an area that was asked for, or what a raster says."""
 
+import glob
 import math
-from contextlib import ExitStack
-from dataclasses import dataclass
-from types import TracebackType
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import shapely
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
-from rasterio.errors import RasterioIOError
-from rasterio.vrt import WarpedVRT
-from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
 
 from glc import basemap
+from glc.covariates import Raster
 from glc.errors import DataError
 from glc.maps.grid import Block, Grid, read_areas
-from glc.rasters.files import opened, refuse_unplaced
+from glc.rasters import grids
+from glc.rasters.values import at_pixels
 from glc.types import StrPath
 
 NO_MASK = "none"
@@ -37,52 +35,30 @@ class CoverOptions:
 
 
 class Cover:
-    """The cells of a grid that are predicted; a context manager, as a mask stays open.
+    """The cells of a grid that are predicted.
 
     grid : of the map
     options : what is asked for
-    messages : lines for the user, such as that a mask is reprojected
+    messages : lines for the user, such as that a mask is in another CRS
     """
 
     def __init__(self, grid: Grid, options: CoverOptions) -> None:
         self.grid, self.options = grid, options
         self.messages: list[str] = []
-        self._stack = ExitStack()
         self._area: BaseGeometry | None = read_areas(options.aoi) if options.aoi else None
-        self._mask: WarpedVRT | None = None
+        self._mask = self._found(options.mask) if options.mask not in ("", NO_MASK) else None
         if self._area is not None:
             shapely.prepare(self._area)
 
-    def __enter__(self) -> "Cover":
-        if self.options.mask not in ("", NO_MASK):
-            self._mask = self._opened(self.options.mask)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
-
-    def _opened(self, path):
+    def _found(self, path):
         try:
-            raster = self._stack.enter_context(opened(path))
-        except RasterioIOError as error:
-            raise DataError(f"--mask {path}: cannot be opened as a raster: {error}; expected a GeoTIFF") from None
-        refuse_unplaced(path, raster, "--mask")
+            (mask,) = grids.find(Raster("mask", (glob.escape(Path(path).name),), crs=None), [Path(path).parent])
+        except DataError as error:
+            raise DataError(f"--mask {error}") from error
         crs = CRS.from_user_input(self.grid.crs)
-        if raster.crs != crs:
-            self.messages.append(f"mask {path} is in {raster.crs.to_string()[:60]}; it is reprojected to {_name(crs)}")
-        # without nodata, what the warp does not reach would read as the value 0: nor is that predicted
-        return self._stack.enter_context(
-            WarpedVRT(
-                raster,
-                crs=crs,
-                transform=self.grid.transform,
-                height=self.grid.shape[0],
-                width=self.grid.shape[1],
-                resampling=Resampling.nearest,
-            )
-        )
+        if CRS.from_user_input(mask.crs) != crs:
+            self.messages.append(f"mask {path} is in {mask.crs[:60]}; it is reprojected to {_name(crs)}")
+        return replace(mask, bands=mask.bands[:1])
 
     def of(self, block: Block) -> np.ndarray:
         """Which cells of a block are predicted, (rows * cols,) bool, row by row: by their centres."""
@@ -90,11 +66,13 @@ class Cover:
         inside = np.isfinite(lon) & np.isfinite(lat)
         if self._area is not None:
             inside[inside] = shapely.intersects_xy(self._area, lon[inside], lat[inside])
-        if self._mask is not None:
-            window = Window(block.col, block.row, block.cols, block.rows)
-            values = self._mask.read(1, window=window).ravel()
-            valid = self._mask.read_masks(1, window=window).ravel() > 0
-            inside &= valid & (values != 0) & ~np.isnan(values.astype(float))
+        if self._mask is not None and inside.any():
+            row, col = self._mask.pixels(lon[inside], lat[inside])
+            values, unreadable = at_pixels(self._mask, row, col)
+            if unreadable.any():
+                where = f"row {row[unreadable][0]}, column {col[unreadable][0]}"
+                raise DataError(f"--mask {self.options.mask}: pixels cannot be read ({where}); copy it again")
+            inside[inside] = np.isfinite(values[:, 0]) & (values[:, 0] != 0)
         elif self.options.mask != NO_MASK and inside.any():
             inside[inside] = basemap.is_land(lon[inside], lat[inside])
         return inside
@@ -130,8 +108,10 @@ def check_land(grid: Grid, options: CoverOptions) -> None:
     if options.mask:
         return
     west, south, east, north = grid.degrees
-    area = read_areas(options.aoi) if options.aoi else shapely.box(west, south, min(east, 180), north)
-    if not shapely.intersects(area, basemap.land()):
+    areas = [read_areas(options.aoi)] if options.aoi else [shapely.box(west, south, min(east, 180), north)]
+    if not options.aoi and east > 180:
+        areas.append(shapely.box(-180, south, east - 360, north))
+    if not shapely.intersects(areas, basemap.land()).any():
         raise DataError(
             f"map of lon {west:.4g} to {east:.4g}, lat {south:.4g} to {north:.4g}: no land there; check the order "
             "W,S,E,N, or predict the sea too with --mask none"

@@ -63,10 +63,9 @@ def write(
     returns : facts for the manifest
     raises : DataError when no cell is on land, no input covers the map, or the disk is too small for it
     """
-    with Cover(grid, cover) as covering:
-        say("looking which cells are predicted", 1)
-        chosen = covering.all()
-        messages = list(covering.messages)
+    say("looking which cells are predicted", 1)
+    covering = Cover(grid, cover)
+    chosen, messages = covering.all(), list(covering.messages)
     blocks = Blocks(scorer, grid, chosen, rows, parts)
     messages += [*finer_than_data(data_resolution_m, grid), *blocks.probe(allow_missing)]
     for message in messages:

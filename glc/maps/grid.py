@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,13 @@ from rasterio.transform import array_bounds
 from shapely.geometry import shape as geometry_of
 from shapely.geometry.base import BaseGeometry
 
+from glc import geo
 from glc.errors import ConfigError, DataError
 from glc.rasters.files import opened, refuse_unplaced
 from glc.types import StrPath
 
 Bounds = tuple[float, float, float, float]
-"""West, south, east, north; degrees unless said otherwise."""
+"""West, south, east, north; degrees unless said otherwise, and then east may be beyond 180, for an area across it."""
 BLOCK = 128
 """Cells along a side of a block, which is scored at once."""
 _MOST = 2**31
@@ -112,9 +113,12 @@ class Grid:
         return self._degrees(np.asarray(col, float) + 0.5, np.asarray(row, float) + 0.5)
 
     def project(self, lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Degrees to the CRS's own coordinates."""
-        x, y = _transformer("EPSG:4326", self.crs).transform(np.asarray(lon, float), np.asarray(lat, float))
-        return np.asarray(x), np.asarray(y)
+        """Degrees to the CRS's own coordinates; longitudes to the turn that is nearest to the grid."""
+        x, y = (np.asarray(axis, float) for axis in _transformer("EPSG:4326", self.crs).transform(lon, lat))
+        west, _, east, _ = self.bounds
+        if self.geographic and (west < -180 or east > 180):
+            x = (x - (west + east) / 2 + 180) % 360 - 180 + (west + east) / 2
+        return x, y
 
     def unproject(self, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """The CRS's own coordinates to degrees."""
@@ -129,7 +133,7 @@ class Grid:
 def of_bounds(bounds: Bounds, crs: str, resolution: float, option: str = "--bounds") -> Grid:
     """The smallest grid that holds an area, its edges at multiples of the resolution.
 
-    bounds : degrees
+    bounds : degrees, east beyond 180 for an area across that meridian
     crs : of the grid
     resolution : side of a cell, metres, or degrees where the CRS is geographic
     option : that gave the bounds, for errors
@@ -139,15 +143,18 @@ def of_bounds(bounds: Bounds, crs: str, resolution: float, option: str = "--boun
     check_resolution(system, resolution)
     _check_area(system, bounds, option)
     try:
-        left, bottom, right, top = _transformer("EPSG:4326", crs).transform_bounds(
-            *bounds, densify_pts=_ON_AN_EDGE, errcheck=True
-        )
+        left, bottom, right, top = _projected(crs, bounds)
     except ProjError as error:
         raise ConfigError(f"{option} {_text(bounds)}: not in the area of {crs} ({error}); try another --crs") from None
     # a bound that is a multiple itself, up to rounding, adds no row or column
     left, bottom = (math.floor(edge / resolution + 1e-9) for edge in (left, bottom))
     right, top = (math.ceil(edge / resolution - 1e-9) for edge in (right, top))
     rows, cols = max(top - bottom, 1), max(right - left, 1)
+    if bounds[2] > 180 and not system.is_geographic and _torn(crs, bounds, cols * resolution):
+        raise ConfigError(
+            f"{option} {_text(bounds)}: is across 180 degrees, where {crs} is torn apart; choose a --crs that holds "
+            f"both sides, such as EPSG:{geo.suitable_crs(*bounds)}"
+        )
     if rows * cols > _MOST:
         raise ConfigError(
             f"--resolution {resolution:g}: {rows:,} x {cols:,} cells of {option} {_text(bounds)}, expected at most "
@@ -155,6 +162,26 @@ def of_bounds(bounds: Bounds, crs: str, resolution: float, option: str = "--boun
         )
     transform = rasterio.Affine(resolution, 0, left * resolution, 0, -resolution, top * resolution)
     return Grid(crs, transform, (rows, cols))
+
+
+def _projected(crs, bounds):
+    """Left, bottom, right, top of degrees in a CRS; east may be beyond 180."""
+    west, south, east, north = bounds
+    transform = partial(_transformer("EPSG:4326", crs).transform_bounds, densify_pts=_ON_AN_EDGE, errcheck=True)
+    if east <= 180:
+        return transform(*bounds)
+    if not parse_crs(crs).is_geographic:
+        return transform(west, south, east - 360, north)
+    left, bottom, _, top = transform(west, south, 180, north)
+    _, lower, right, upper = transform(-180, south, east - 360, north)
+    return left, min(bottom, lower), right + 360, max(top, upper)
+
+
+def _torn(crs, bounds, width):
+    """Whether places next to each other at 180 degrees are further apart in a CRS than half the width of the bounds."""
+    south, north = bounds[1], bounds[3]
+    x, _ = _transformer("EPSG:4326", crs).transform([180 - 1e-6, -180 + 1e-6], [(south + north) / 2] * 2)
+    return abs(x[1] - x[0]) > width / 2
 
 
 def like(path: StrPath) -> Grid:
@@ -209,8 +236,21 @@ def read_areas(path: StrPath) -> BaseGeometry:
     return area
 
 
+def bounds_of(area: BaseGeometry) -> Bounds:
+    """West, south, east, north of an area in degrees; across 180 degrees where it is cut there."""
+    west, south, east, north = shapely.bounds(shapely.get_parts(area)).T
+    turn = np.where(east <= 0, 360, 0)
+    over = (west < 0) & (east > 0)  # parts across Greenwich
+    range_, turned = (west.min(), east.max()), ((west + turn).min(), (east + turn).max())
+    left, right = range_ if over.any() else geo.across_180(range_, turned)
+    return float(left), float(south.min()), float(right), float(north.max())
+
+
 def parse_bounds(text: str) -> Bounds:
-    """West, south, east, north of ``W,S,E,N`` in degrees; a ConfigError says what is wrong with others."""
+    """West, south, east, north of ``W,S,E,N`` in degrees; a ConfigError says what is wrong with others.
+
+    An area across 180 degrees has its west above its east (177,-20,-178,-12), or an east beyond 180, as is returned.
+    """
     example = "expected W,S,E,N in degrees, such as --bounds=-5,42,8,51"
     try:
         west, south, east, north = (float(part) for part in text.split(","))
@@ -218,7 +258,10 @@ def parse_bounds(text: str) -> Bounds:
         raise ConfigError(f"--bounds: found {text!r}, {example}") from None
     if not all(map(math.isfinite, (west, south, east, north))):
         raise ConfigError(f"--bounds: found {text!r}, {example}")
-    if max(abs(west), abs(east)) > 180 or max(abs(south), abs(north)) > 90:
+    turned = east + 360 if east < west else east
+    across = west <= 180 < turned <= west + 180
+    east = turned if across else east
+    if max(abs(west), 0 if across else abs(east)) > 180 or max(abs(south), abs(north)) > 90:
         raise ConfigError(
             f"--bounds={text}: found coordinates beyond ±180 and ±90, {example}; --crs is of the map alone"
         )
@@ -226,8 +269,9 @@ def parse_bounds(text: str) -> Bounds:
         raise ConfigError(f"--bounds={text}: south {south:g} is not below north {north:g}; {example}")
     if west >= east:
         raise ConfigError(
-            f"--bounds={text}: west {west:g} is not below east {east:g}; {example}; an area across 180 degrees is two "
-            f"maps: --bounds={west:g},{south:g},180,{north:g} and --bounds=-180,{south:g},{east:g},{north:g}"
+            f"--bounds={text}: west {west:g} is not below east {east:g}; {example}; an area across 180 degrees is at "
+            f"most half round; this is two maps: --bounds={west:g},{south:g},180,{north:g} and "
+            f"--bounds=-180,{south:g},{east:g},{north:g}"
         )
     return west, south, east, north
 
@@ -266,8 +310,9 @@ def _check_area(system, bounds, option):
     use = system.area_of_use
     if use is None or use.west > use.east:
         return
-    overlap = shapely.box(*bounds).intersects(shapely.box(*use.bounds))
-    if not overlap:
+    west, south, east, north = bounds
+    turns = [shapely.box(west - turn, south, east - turn, north) for turn in (0, 360)]
+    if not shapely.intersects(turns, shapely.box(*use.bounds)).any():
         name = system.to_string() if system.to_authority() else system.name
         raise ConfigError(
             f"{option} {_text(bounds)}: outside of the area of {name} ({use.name}: {_text(use.bounds)}); choose a "

@@ -13,7 +13,6 @@ from rasterio.errors import RasterioIOError
 
 from glc.errors import ConfigError
 from glc.rasters import grids, windows
-from glc.rasters.grids import spans_globe
 from glc.rasters.reader import Reader
 
 
@@ -39,7 +38,7 @@ class Boxes:
     def __init__(self, grid, classes_as, size, block):
         self.grid, self.size, self.reach = grid, size, size // 2
         self.full, self.block = block == "full", block
-        self.wraps = spans_globe(grid)
+        self.around = grid.columns_around
         self.columns = [column for i in range(len(grid.bands)) for column in self._columns(i, classes_as)]
         # (band, code) of each plane that a box is spread to; a code's plane is zeros and ones
         self.planes = [(column.band, code) for column in self.columns for code in column.codes]
@@ -86,16 +85,16 @@ class Boxes:
     def _surroundings(self, first, last):
         """Corners of the box from `first` to `last` with what lies around it, from where gaps are filled."""
         start, stop = first - self.reach, last + self.reach
-        ends = slice(1 if self.wraps else 2)  # beyond an edge that does not go on there is nothing to look for
+        ends = slice(1 if self.around else 2)  # beyond an edge that does not go on there is nothing to look for
         start[ends] = np.minimum(first, np.maximum(start, 0))[ends]
         stop[ends] = np.maximum(last, np.minimum(stop, self.grid.shape))[ends]
         return start, stop
 
     def _box(self, reader, top, left, height, width):
         """`Reader.box`; where the raster spans the globe, columns beyond its edge are those of the other side."""
-        if not self.wraps:
+        if not self.around:
             return reader.box(top, left, height, width)
-        cols, parts, col = self.grid.shape[1], [], left
+        cols, parts, col = self.around, [], left
         while col < left + width:
             wide = min(left + width - col, cols - col % cols)
             parts.append(reader.box(top, col % cols, height, wide))

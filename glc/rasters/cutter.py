@@ -125,7 +125,7 @@ class RasterCutter:
         made = {name: np.empty((len(row), tile.shape[1]), tile.dtype) for name, tile in flat.items()}
         share = {name: np.zeros(len(row), np.float32) for name in flat}
         edge = (top < 0) | (top + size > grid.shape[0])
-        if not boxes.wraps:
+        if not boxes.around:
             edge |= (left < 0) | (left + size > grid.shape[1])
         state = np.where(edge, _EDGE, _OK).astype(np.int8)
         causes = {}

@@ -1,12 +1,14 @@
 """The pixel grids of a covariate's GeoTIFFs: which bands share one, and where a place falls.
 
-Files in another CRS than the covariate's, and files that are turned, are warped on reading (`glc.rasters.reader`).
+Files in another CRS than the covariate's, and files that are turned, are warped on reading (`glc.rasters.reader`);
+but those whose ground no grid in degrees has in one piece keep their own CRS (`glc.rasters.warp.in_one_piece`).
 """
 
 import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,15 @@ import rasterio
 from numpy.typing import ArrayLike
 from rasterio.crs import CRS
 from rasterio.errors import RasterioIOError
-from rasterio.transform import rowcol
-from rasterio.warp import transform_bounds
 
 from glc.covariates._base import Raster, column_name, limits_of, natural
 from glc.errors import DataError
-from glc.rasters import files, warp
+from glc.rasters import files, pixels, warp
 from glc.rasters.files import opened, refuse_unplaced
 from glc.types import StrPath
+
+_COMMON_GROUND = 0.5
+"""Share of the smaller raster's places that variables of one covariate have in common, at least."""
 
 
 @dataclass(frozen=True)
@@ -65,36 +68,21 @@ class Grid:
         return list(dict.fromkeys(member.path for band in self.bands for member in band.months or (band,)))
 
     def pixels(self, lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns, (n,) int64 each, of places in degrees; -1 where a place is not on the grid.
+        """Rows and columns, (n,) int64 each, of places in degrees; -1 where a place is not on the grid."""
+        return pixels.of_places(self.crs, self.transform, self.shape, lon, lat)
 
-        A lon one turn off is on a grid that spans the globe.
-        """
-        lon, lat = np.asarray(lon, float), np.asarray(lat, float)
-        row, col = self._pixels(lon, lat)
-        for turn in (-360, 360) if spans_globe(self) else ():
-            off = np.flatnonzero(row < 0)
-            row[off], col[off] = self._pixels(lon[off] + turn, lat[off])
-        return row, col
-
-    def _pixels(self, lon, lat):
-        """As `pixels`, for coordinates as they are given."""
-        if CRS.from_user_input(self.crs) != CRS.from_epsg(4326):
-            from pyproj import Transformer
-
-            lon, lat = Transformer.from_crs(4326, self.crs, always_xy=True).transform(lon, lat)
-        known = np.isfinite(lon) & np.isfinite(lat)
-        at = rowcol(self.transform, np.where(known, lon, 0), np.where(known, lat, 0), op=np.floor)
-        row, col = (np.asarray(x, float) for x in at)
-        inside = known & (row >= 0) & (row < self.shape[0]) & (col >= 0) & (col < self.shape[1])
-        return np.where(inside, row, -1).astype(np.int64), np.where(inside, col, -1).astype(np.int64)
+    @property
+    def columns_around(self) -> int:
+        """Columns that go once around the Earth, so that the first is the next one; 0 where they do not."""
+        return pixels.columns_around(self.crs, self.transform, self.shape)
 
 
 def find(covariate: Raster, folders: Iterable[StrPath]) -> list[Grid]:
     """The grids of a `glc.covariates.Raster` in `folders`: files that share their pixels are one grid.
 
     Bands of several areas that are called the same are one variable; the grids of the first area come first.
-    A DataError names a file that cannot be opened, has no CRS, or does not have the declared bands, and a variable that
-    one of the areas lacks.
+    A DataError names a file that cannot be opened, has no CRS, or does not have the declared bands, files side by side
+    that are parts of one raster, and a variable that one of the areas lacks.
     """
     groups, numbers = {}, {}
     paths = covariate.find(folders)
@@ -103,6 +91,7 @@ def find(covariate: Raster, folders: Iterable[StrPath]) -> list[Grid]:
         grid, bands = _describe(path, covariate, numbers.setdefault(area, 0))
         numbers[area] += len(bands)
         groups.setdefault((*grid, area), []).extend(bands)
+    _check_joined([Grid(tuple(bands), *grid) for grid, bands in groups.items()], covariate)
     for number in numbers.values():
         if covariate.bands and number != len(covariate.bands):
             raise DataError(
@@ -124,8 +113,7 @@ def check_cover(covariate: Raster, grids: Sequence[Grid], lon: ArrayLike, lat: A
         return
     path = grids[0].bands[0].path
     with opened(path) as file:
-        crs, bounds = file.crs, file.bounds
-    west, south, east, north = transform_bounds(crs, "EPSG:4326", *bounds)
+        crs, (west, south, east, north) = file.crs, pixels.degrees_of(file.crs, file.transform, file.shape)
     raise DataError(
         f"{path}: covariate {covariate.name!r} covers none of the surveys: its pixels (CRS {crs}) "
         f"span lon {west:.4g} to {east:.4g}, lat {south:.4g} to {north:.4g}, the surveys lon {lon.min():.4g} to "
@@ -144,13 +132,6 @@ def projected(grids: Sequence[Grid]) -> dict[str, str]:
     return crs_of
 
 
-def spans_globe(grid: Grid) -> bool:
-    """Whether the columns of a `Grid` go once around the Earth, so that its last lies beside its first."""
-    step = grid.transform.a
-    # a step of 0.0083333333 degrees misses 360 by a little
-    return CRS.from_user_input(grid.crs) == CRS.from_epsg(4326) and abs(grid.shape[1] * step - 360) < 0.1 * step
-
-
 def columns(grids):
     """The variables of `grids`: {name: [(number of the grid, number of its band)]}, one for each area."""
     by_name = {}
@@ -158,6 +139,25 @@ def columns(grids):
         for at, band in enumerate(grid.bands):
             by_name.setdefault(band.name, []).append((number, at))
     return by_name
+
+
+def _check_joined(grids, covariate):
+    """Refuse files of one area that lie side by side: each would be a variable, unknown where the others are."""
+    for one, other in combinations(grids, 2):
+        if one.area != other.area or max(_share(one, other), _share(other, one)) >= _COMMON_GROUND:
+            continue
+        (first, *_), (second, *_), count = one.files, other.files, sum(len(grid.files) for grid in grids)
+        raise DataError(
+            f"{first}: covariate {covariate.name!r} has {count} files, and this one and {second} lie side by side; "
+            f"expected one file per variable for the whole area; join them, each variable by itself: gdalwarp {first} "
+            f"{second} JOINED.tif (or gdal_merge.py -o JOINED.tif), and keep JOINED.tif in the place of its parts"
+        )
+
+
+def _share(one, other):
+    """Share of the places on a grid that are on another one too."""
+    lon, lat = pixels.places_on(one.crs, one.transform, one.shape)
+    return (other.pixels(lon, lat)[0] >= 0).mean() if len(lon) else 1.0
 
 
 def _check_areas(grids, covariate):
@@ -200,6 +200,8 @@ def _describe(path, covariate, number):
                 mask, source = None, stack.enter_context(files.all_values(source))
             turned = source.transform.b or source.transform.d or source.transform.e > 0 or source.transform.a < 0
             crs = covariate.crs or source.crs.to_string()
+            if not warp.in_one_piece(source, crs):
+                crs = source.crs.to_string()
             warped = bool(turned) or CRS.from_user_input(crs) != source.crs
             bands, (label, area) = [], covariate.area_of(path)
             for index in source.indexes:

@@ -6,7 +6,17 @@ from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
+from glc.rasters import pixels
 from glc.rasters.files import alpha
+
+
+def in_one_piece(source: DatasetReader, crs: str) -> bool:
+    """Whether an open raster can be warped to `crs` without being torn at 180°, or stretched near a pole."""
+    wanted = CRS.from_user_input(crs)
+    if wanted == source.crs or not wanted.is_geographic:
+        return True
+    with WarpedVRT(source, crs=crs) as vrt:
+        return pixels.fits_degrees(source, -vrt.transform.e)
 
 
 def warped(source: DatasetReader, crs: str, nodata: float | None, *, categorical: bool) -> WarpedVRT:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.warp import transform
 from scipy import fft
 
 from glc import dct
 from glc.errors import ConfigError, DataError, run_command
+from glc.rasters import pixels
 from glc.rasters.files import opened
 from glc.report.figures import picture
 from glc.report.place import parse_place
@@ -70,10 +70,9 @@ def _pixel(file, raster, lon, lat):
         raise DataError(
             f"{raster}: has no CRS, so no place can be found on it; try: gdal_edit.py -a_srs EPSG:4326 FILE"
         )
-    (x,), (y,) = transform("EPSG:4326", file.crs, [lon], [lat])
-    row, col = file.index(x, y) if np.isfinite([x, y]).all() else (-1, -1)
-    if not (0 <= row < file.height and 0 <= col < file.width):
-        west, south, east, north = rasterio.warp.transform_bounds(file.crs, "EPSG:4326", *file.bounds)
+    row, col = (int(index[0]) for index in pixels.of_places(file.crs, file.transform, file.shape, [lon], [lat]))
+    if row < 0:
+        west, south, east, north = pixels.degrees_of(file.crs, file.transform, file.shape)
         raise DataError(
             f"{raster}: lon {lon:g}, lat {lat:g} is not on it; expected lon {west:.4g} to {east:.4g}, "
             f"lat {south:.4g} to {north:.4g}"

@@ -172,7 +172,7 @@ class BlockParameter(luigi.Parameter[Block]):
 class Tiles(ImageryTask):
     """Tiles of a covariate around every survey: low DCT coefficients of each band, or its pixels (``--block full``)."""
 
-    version = 2
+    version = 3
     covariate = NameParameter(
         registry.covariates, variable="COVARIATE", default="sentinel2", description="a registered covariate"
     )
@@ -244,6 +244,7 @@ class Tiles(ImageryTask):
 class Cubes(ImageryTask):
     """Cubes of every survey: ``series`` from the six quarterly tables, ``landsat`` or ``bioclim`` from cube files."""
 
+    version = 2
     kind = ChoiceParameter(variable="KIND", choices=("series", "landsat", "bioclim"), default="bioclim")
     max_corrupt_fraction = luigi.FloatParameter(
         default=0.05, description="a larger share of unusable cubes stops the run"
@@ -302,7 +303,7 @@ class Tabular(ImageryTask):
     Metadata, such as the year, are columns of the survey tables.
     """
 
-    version = 2
+    version = 3
     covariates = RastersParameter(default=("bioclim", "elevation"), description="registered rasters, or metadata")
     source = ChoiceParameter(
         choices=("auto", "tables", "rasters"), default="auto", description="CSVs, pixels, or CSVs where there are any"

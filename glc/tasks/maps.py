@@ -97,6 +97,7 @@ class DistributionMap(ExperimentProduct):
     `aoi`, or by default of the training surveys'.
     """
 
+    version = 2
     bounds = BoundsParameter(default="", description="west, south, east, north in degrees: --bounds=-5,42,8,51")
     like = PathParameter(
         "file",
@@ -178,7 +179,7 @@ class DistributionMap(ExperimentProduct):
             raise ConfigError(f"--resolution: found none, expected degrees with --crs {code}; try: --resolution 0.01")
         resolution = self.resolution or RESOLUTION_M
         if self.aoi:
-            return grids.of_bounds(grids.read_areas(self.aoi).bounds, code, resolution, f"--aoi {self.aoi}")
+            return grids.of_bounds(grids.bounds_of(grids.read_areas(self.aoi)), code, resolution, f"--aoi {self.aoi}")
         if self.bounds:
             return grids.of_bounds(grids.parse_bounds(self.bounds), code, resolution)
         return grids.of_bounds(bounds, code, resolution, "area of the training surveys")

@@ -65,7 +65,7 @@ class SurveysTask(DatasetTask):
 class Surveys(SurveysTask):
     """Survey files to typed tables: occurrences, surveys with label lists, species with names, and the quarantine."""
 
-    version = 2
+    version = 3
     resources = {"spark": 1}
 
     def requires(self) -> list[VirtualPart]:

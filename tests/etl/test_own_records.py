@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 
-from glc import config, editions, storage, world
+from glc import config, editions, geo, storage, world
 from glc import surveys as read
 from glc.editions import ABSENT, Dataset, Edition, Lines, Table
 from glc.editions import _records as r
@@ -162,6 +163,19 @@ def test_rules_of_an_edition_quarantine_by_line_and_data_elsewhere_get_their_zon
     bad = table(out, "quarantine").sort_values("line")[["line", "column", "found", "reason"]]
     assert bad.to_numpy().tolist() == [[5, "habitat", "bog", "no bogs"], [6, "species", None, q.NO_SPECIES]]
     assert set(table(out, "surveys")["crs"]) == {32_756}
+
+
+def test_data_on_both_sides_of_180_degrees_get_a_projection_that_holds_both(spark, tmp_path):
+    rows = [f"p-{i};{lon};-16.5;quil;Quercus ilex;wood;3" for i, lon in enumerate((178.5, 179.9, -179.9, -179.2))]
+    (tmp_path / "own.txt").write_text("\n".join(rows))
+    edition = Edition("own", (OWN,))
+    edition.name = "own"
+    surveys.write(spark, Dataset("own", tmp_path, edition, edition.find(tmp_path)), tmp_path / "out")
+    made = table(tmp_path / "out", "surveys").sort_values("surveyId")
+    assert set(made["crs"]) == {32_760}
+    apart = np.hypot(np.diff(made["easting"]), np.diff(made["northing"]))
+    lon, lat = made["lon"].to_numpy(), made["lat"].to_numpy()
+    assert_allclose(apart, geo.great_circle_m(lon[1:], lat[1:], lon[:-1], lat[:-1]), rtol=0.01)
 
 
 def test_a_disk_without_room_is_reported_before_anything_is_unpacked(own, tmp_path, monkeypatch):

@@ -28,3 +28,12 @@ def test_no_cell_is_smaller_than_a_kilometre_and_the_sea_alone_is_refused():
     assert 4 <= len(lon) <= 30
     with pytest.raises(DataError, match="on land"):
         area.places(np.array([5.0, 6.0]), np.array([41.0, 41.5]), 3035)
+
+
+def test_the_area_of_surveys_on_both_sides_of_180_degrees_is_across_it():
+    ends = np.array([178.0, -179.5]), np.array([-19.0, -16.0])  # Fiji
+    lon, _ = area.places(*ends, geo.suitable_crs(*geo.bounds(*ends)), 2_000)
+    assert len(lon) > 100
+    assert ((lon > 177) | (lon < -179)).all()
+    assert (lon > 0).any()
+    assert (lon < 0).any()

@@ -18,8 +18,8 @@ SEA = grids.of_bounds((5.0, 40.8, 7.0, 41.5), "EPSG:3035", 5000)
 
 
 def chosen(grid, **options):
-    with Cover(grid, CoverOptions(**options)) as covering:
-        return covering.all(), covering.messages
+    covering = Cover(grid, CoverOptions(**options))
+    return covering.all(), covering.messages
 
 
 def write_mask(path, values, crs="EPSG:4326", nodata=None):

@@ -121,8 +121,7 @@ def test_richness_and_applicability_are_those_of_the_scorer(folder, scorer):
 
 
 def test_the_sea_is_nodata_in_every_file(folder):
-    with Cover(GRID, CoverOptions()) as covering:
-        land = covering.all()
+    land = Cover(GRID, CoverOptions()).all()
     for name in ("probability", "richness"):
         with rasterio.open(folder / f"{name}.tif") as raster:
             assert (np.ma.getmaskarray(raster.read(1, masked=True)) == ~land).all()

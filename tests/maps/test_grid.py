@@ -6,6 +6,7 @@ import numpy as np
 import pyproj
 import pytest
 import rasterio
+import shapely
 from rasterio.transform import from_origin
 
 from glc.errors import ConfigError, DataError
@@ -89,6 +90,51 @@ def test_a_grid_over_the_antimeridian_has_one_footprint(tmp_path):
     assert (lon > 0).any()
 
 
+@pytest.mark.parametrize("crs", ["EPSG:32760", "EPSG:8859", "EPSG:4326", "EPSG:4269"])
+def test_a_grid_of_bounds_across_180_degrees_holds_them_alone(crs):
+    """30 x 34 cells or so, not all around the Earth."""
+    step = 0.15 if crs in ("EPSG:4326", "EPSG:4269") else 15_000
+    grid = grids.of_bounds((177, -18.5, 182, -14), crs, step)
+    assert 28 <= grid.shape[0] <= 40
+    assert 32 <= grid.shape[1] <= 56
+    west, south, east, north = grid.degrees
+    assert 175 < west <= 177
+    assert 182 <= east < 184
+    assert (south, north) == pytest.approx((-18.5, -14), abs=1)
+    lon, lat = grid.centre(*(index.ravel() for index in np.indices(grid.shape)))
+    assert np.abs(lon).max() <= 180
+    assert {*np.sign(lon)} == {-1, 1}
+    x, y = grid.project(lon, lat)
+    col, row = ~grid.transform * (x, y)
+    assert np.floor([row, col]).astype(int).T.tolist() == np.indices(grid.shape).reshape(2, -1).T.tolist()
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:6933"])
+def test_a_crs_that_is_torn_at_180_degrees_is_refused_there(crs):
+    with pytest.raises(ConfigError, match=rf"across 180 degrees, where {crs} is torn apart; .*EPSG:32760"):
+        grids.of_bounds((177, -18.5, 182, -14), crs, 15_000)
+    grids.of_bounds((170, -18.5, 180, -14), crs, 15_000)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([(177, -20, 180, -15), (-180, -19, -178, -12)], (177, -20, 182, -12)),  # Fiji
+        ([(-100, 0, 100, 10)], (-100, 0, 100, 10)),
+        ([(177, 0, 180, 1), (-180, 0, -178, 1), (-5, 40, 9, 50)], (-180, 0, 180, 50)),  # France with Wallis
+        ([(-5, 40, 0, 50), (0, 40, 9, 50)], (-5, 40, 9, 50)),
+        ([(-120, 30, -110, 40), (-90, 30, -80, 40)], (-120, 30, -80, 40)),
+    ],
+)
+def test_the_bounds_of_an_area_that_is_cut_at_180_degrees_are_across_it(parts, expected):
+    assert grids.bounds_of(shapely.MultiPolygon([shapely.box(*part) for part in parts])) == expected
+
+
+@pytest.mark.parametrize("text", ["177,-20,-178,-12", "177,-20,182,-12"])
+def test_bounds_across_180_degrees_have_an_east_beyond_it(text):
+    assert grids.parse_bounds(text) == (177, -20, 182, -12)
+
+
 @pytest.mark.parametrize("text", ["-5,42,8,51", "-5.0,42,8.00,51"])
 def test_a_negative_west(text):
     assert grids.parse_bounds(text) == (-5, 42, 8, 51)
@@ -103,6 +149,7 @@ def test_a_negative_west(text):
         ("300000,42,8,51", "beyond ±180 and ±90"),
         ("-5,51,8,42", "south 51 is not below north 42"),
         ("8,42,-5,51", "--bounds=8,42,180,51 and --bounds=-180,42,-5,51"),
+        ("-170,42,185,51", "beyond ±180 and ±90"),
         ("5,42,5,51", "west 5 is not below east 5"),
     ],
 )

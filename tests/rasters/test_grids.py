@@ -116,24 +116,27 @@ def test_declared_bands_are_those_of_each_area(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("cols", "step", "west", "crs", "spans"),
+    ("cols", "step", "west", "crs", "around"),
     [
-        (1440, 0.25, -180, "EPSG:4326", True),
-        (1440, 0.25, 0, "EPSG:4326", True),
-        (1200, 0.3, -180, "EPSG:4326", True),
-        (43_200, 0.0083333333, -180, "EPSG:4326", True),  # falls 1.4e-6 degrees short
-        (1439, 0.25, -180, "EPSG:4326", False),
-        (1441, 0.25, -180.125, "EPSG:4326", False),
-        (360, 1.0, -180, "EPSG:3857", False),
+        (1440, 0.25, -180, "EPSG:4326", 1440),
+        (1440, 0.25, 0, "EPSG:4326", 1440),
+        (1440, 0.25, 0, "OGC:CRS84", 1440),
+        (1200, 0.3, -180, "EPSG:4326", 1200),
+        (43_200, 0.0083333333, -180, "EPSG:4326", 43_200),  # falls 1.4e-6 degrees short
+        (1439, 0.25, -180, "EPSG:4326", 0),
+        (1441, 0.25, -180.125, "EPSG:4326", 1440),  # the last column is the first
+        (1440, 0.2504, -180, "EPSG:4326", 0),
+        (400, 1.0, 0, "EPSG:4807", 400),  # grads
+        (360, 1.0, -180, "EPSG:3857", 0),
     ],
 )
-def test_only_once_around_in_degrees_spans_the_globe(cols, step, west, crs, spans):
+def test_columns_go_around_the_earth_in_degrees_alone(cols, step, west, crs, around):
     grid = grids.Grid((), (10, cols), (10, cols), from_origin(west, 90, step, step), crs, False, None)
-    assert grids.spans_globe(grid) is spans
+    assert grid.columns_around == around
 
 
 @pytest.mark.parametrize("west", [-180, 0, -185])
-def test_a_lon_one_turn_off_is_on_a_grid_that_spans_the_globe_alone(west):
+def test_a_lon_one_turn_off_is_on_the_grid(west):
     whole = grids.Grid((), (36, 72), (36, 72), from_origin(west, 90, 5, 5), "EPSG:4326", False, None)
     lon = np.array([-180.0, -177.5, -0.5, 0, 2.5, 179.9, 180, 182.5])
     row, col = whole.pixels(lon, np.zeros(len(lon)))
@@ -141,8 +144,8 @@ def test_a_lon_one_turn_off_is_on_a_grid_that_spans_the_globe_alone(west):
     assert_array_equal(col, np.floor((lon - west) % 360 / 5))
     assert_array_equal(whole.pixels([180, np.nan, 0], [-91, 0, np.nan]), -1)
     part = grids.Grid((), (36, 71), (36, 71), from_origin(west, 90, 5, 5), "EPSG:4326", False, None)
-    inside = (lon >= west) & (lon < west + 355)
-    assert_array_equal(part.pixels(lon, np.zeros(len(lon)))[0] >= 0, inside)
+    for turn in (0, 360, -720):
+        assert_array_equal(part.pixels(lon + turn, np.zeros(len(lon)))[0] >= 0, (lon - west) % 360 < 355)
 
 
 def test_files_of_other_pixels_are_other_grids_and_equal_names_are_told_apart(tmp_path):

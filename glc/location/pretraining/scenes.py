@@ -19,7 +19,7 @@ from glc.covariates import Raster
 from glc.errors import ConfigError, DataError, did_you_mean
 from glc.location.pretraining import sampling
 from glc.progress import tqdm
-from glc.rasters import grids
+from glc.rasters import pixels
 from glc.rasters.cutter import FLAGS, RasterCutter
 from glc.rasters.values import RasterValues
 from glc.types import Facts, StrPath
@@ -65,13 +65,8 @@ class Stack:
     @property
     def bounds(self) -> Bounds:
         """West, south, east and north of what all files cover, degrees."""
-        boxes = []
-        for grid in (boxes.grid for boxes in self.cutter.boxes):
-            rows, cols = grid.shape
-            (west, north), (east, south) = grid.transform @ (0, 0), grid.transform @ (cols, rows)
-            if grids.spans_globe(grid):  # wherever its first column lies, such as at 0 degrees
-                west, east = -180.0, 180.0
-            boxes.append((west, south, east, north))
+        shown = [boxes.grid for boxes in self.cutter.boxes]
+        boxes = [pixels.degrees_of(grid.crs, grid.transform, grid.shape) for grid in shown]
         west, south, east, north = zip(*boxes, strict=True)
         return max(west), max(south), min(east), min(north)
 
