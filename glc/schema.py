@@ -71,6 +71,8 @@ TABLES = {
     "test_ids": pa.schema([("file", pa.string()), ("line", pa.int64()), ("surveyId", pa.string())]),
     # fold of every survey of the training dataset; fold -1 stands in for the test set where the dataset has none
     "folds": pa.schema([("surveyId", pa.int64()), ("fold", pa.int32()), ("block", pa.int64())]),
+    # labels that no model sees because they repeat a survey that it may be evaluated on; only where there are any
+    "repeats": pa.schema([("dataset", pa.string()), ("surveyId", pa.int64()), ("species", _SPECIES_LIST)]),
     # rank 1 is nearest; `survey_dataset` is the dataset of survey_id, `dataset` that of neighbour_id
     "neighbours": pa.schema(
         [

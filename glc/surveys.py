@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from scipy import sparse
 
 from glc import labels, schema, storage
@@ -144,12 +145,16 @@ class SurveyData:
 
 
 def read(surveys_folder: StrPath, folds_folder: StrPath) -> SurveyData:
-    """Read a surveys output and its folds into SurveyData."""
+    """Read a surveys output and its folds into SurveyData, without the labels that repeat a survey."""
     facts = storage.manifest(surveys_folder)
     table = storage.read_table(Path(surveys_folder) / "surveys", "surveys")
     species = labels.vocabulary(table["species"])
     matrix = labels.to_matrix(table["species"], species)
     places = table.drop(["species"]).to_pandas()
+    repeats = Path(folds_folder) / "repeats"
+    if repeats.is_dir():
+        left_out = storage.read_table(repeats, "repeats")
+        places, species, matrix = _without(left_out, places, species, matrix)
     folds = storage.read_table(folds_folder, "folds").to_pandas().set_index("surveyId")
     training = (places["dataset"] == facts["train"]).to_numpy()
     own = folds.reindex(places["surveyId"].to_numpy()[training])
@@ -167,6 +172,22 @@ def read(surveys_folder: StrPath, folds_folder: StrPath) -> SurveyData:
         relative=bool(facts.get("presence_only")),
         widens=facts["widens"],
     )
+
+
+def _without(
+    left_out: pa.Table, places: pd.DataFrame, species: np.ndarray, matrix: sparse.csr_matrix
+) -> tuple[pd.DataFrame, np.ndarray, sparse.csr_matrix]:
+    """Places, species and labels less those of a table of schema ``repeats``, and surveys that then have none."""
+    index = pd.MultiIndex.from_frame(places[["dataset", "surveyId"]])
+    rows = index.get_indexer(pd.MultiIndex.from_frame(left_out.select(["dataset", "surveyId"]).to_pandas()))
+    lost = labels.to_matrix(left_out["species"], species).tocoo()
+    hidden = sparse.csr_matrix((lost.data, (rows[lost.row], lost.col)), shape=matrix.shape, dtype=bool)
+    matrix = (matrix > hidden).tocsr()
+    kept = np.ones(len(places), bool)
+    kept[rows] = matrix[rows].getnnz(axis=1) > 0
+    matrix = matrix[kept]
+    known = matrix.getnnz(axis=0) > 0  # what only a repetition of the test shows is not known
+    return places[kept].reset_index(drop=True), species[known], matrix[:, known]
 
 
 def read_species(surveys_folder: StrPath) -> pd.DataFrame:

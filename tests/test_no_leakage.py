@@ -6,7 +6,8 @@ Labels that it may look at are replaced too, and something must change, or the t
 
 Members are found by their registries; `tests/classical/test_all.py` has the same contract for classical models. Nets
 and pretrainings read labels from the tables of `glc.nets.inputs.examples` and `glc.neighbours.triplets` and from graph
-features alone; the benchmarks on tables of sites (`glc.sdm`) are never given the labels that they are evaluated on.
+features alone. The benchmarks on tables of sites (`glc.sdm`) are never given the labels that they are evaluated on.
+Records that repeat a survey are left out before any member reads them (`tests/etl/test_repeats.py`).
 """
 
 import dataclasses

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from glc import geo, schema, storage
 from glc.config import Validation
 from glc.errors import ConfigError, DataError
-from glc.etl import knndm
+from glc.etl import knndm, repeats
 from glc.etl.squares import Squares, deal
 from glc.types import Facts
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 HELD_OUT = -1
 _HELD_OUT_SHARE = 10
+_UNEVEN = 3
+"""Times the mean size of the folds, or its inverse, from which a fold is said to be large or small."""
 _HELD_OUT_SEED = 2024  # not the validation's seed: another deal of the folds is still tested on the same surveys
 
 
@@ -89,8 +92,9 @@ def write(
 
     tests : datasets of the surveys to predict, whose distances ``knndm`` matches
     area : lon and lat of places of a map, whose distances it matches instead
-    returns : dict of ``surveys`` of each fold, ``blocks`` in all, ``held_out``, the surveys of fold -1, and ``knndm``,
-        how well distances match
+    returns : dict of ``surveys`` of each fold, ``blocks`` in all, ``held_out``, the surveys of fold -1, ``knndm``, how
+        well distances match, ``repeats``, what is left out because it repeats a survey (`glc.etl.repeats`), and
+        ``notes``, sentences for the screen and the report; the last three only where there is something to say
     """
     places = ["lon", "lat"] if validation.scheme == "knndm" else []
     columns = ["surveyId", "easting", "northing", "crs", *places]
@@ -100,6 +104,9 @@ def write(
         asked = pa.table(dict(zip(("lon", "lat"), area, strict=True)))
     elif places and tests:
         asked = storage.read_table(surveys, "surveys", columns=places, filters=[("dataset", "in", list(tests))])
+    left_out, repeated = repeats.write(surveys, out / "repeats", dataset, tests)
+    if len(left_out):
+        table = table.filter(pc.invert(pc.is_in(table["surveyId"], pa.array(left_out))))
     table, matched = assign(table, validation, hold_out, asked)
     storage.write_table(table, "folds", out)
     folds, counts = np.unique(table["fold"], return_counts=True)
@@ -108,7 +115,13 @@ def write(
         "blocks": len(np.unique(table["block"])),
         "held_out": int((folds == HELD_OUT) @ counts),
         **matched,
+        **({"repeats": repeated} if repeated else {}),
     }
+    notes = [*repeats.sentences(repeated), *_uneven(facts["surveys"])]
+    if notes:
+        facts["notes"] = notes
+    for note in notes:
+        log.warning("%s", note)
     if hold_out:
         log.warning(
             "the dataset has no test: %d of %d %s surveys, in whole blocks of %g m, are held out instead",
@@ -117,6 +130,23 @@ def write(
     if matched:
         log.info("knndm: %s", matched["knndm"])
     return facts
+
+
+def _uneven(surveys: dict[int, int]) -> list[str]:
+    """A sentence about validation folds of very unequal size; none where they are even.
+
+    surveys : fold -> its surveys
+    """
+    sizes = {fold: count for fold, count in surveys.items() if fold != HELD_OUT}
+    mean = sum(sizes.values()) / len(sizes)
+    odd = [f"fold {fold} has {n:,}" for fold, n in sizes.items() if n > _UNEVEN * mean or n * _UNEVEN < mean]
+    if not odd:
+        return []
+    return [
+        f"folds are of very unequal size, {mean:,.0f} surveys on average: {', '.join(odd)}; small folds make scores "
+        "uncertain and large ones leave little to learn from; smaller blocks (validation.size_m) or fewer folds "
+        "(validation.count) are more even"
+    ]
 
 
 def _held_out(block, validation):

@@ -279,7 +279,8 @@ def _interval(
     """95 % interval of the mean of the folds, from each one's (value, draws); a fold of one block keeps its value.
 
     centre : what the mean of the draws is moved to, if they are biased: presences that are drawn twice leave fewer
-        windows with any, and the Boyce index of a draw is lower for it
+        windows with any, and the Boyce index of a draw is lower for it. An end that this moves beyond 1 or -1, where
+        no correlation can be, is 1 or -1
     """
     total = _Mean(max(len(drawn) for _, drawn in parts))
     for value, drawn in parts:
@@ -288,7 +289,9 @@ def _interval(
     means = means[~np.isnan(means)]
     if not len(means):
         return None, None
-    low, high = np.quantile(means, [0.025, 0.975]) + (0 if centre is None else centre - means.mean())
+    low, high = np.quantile(means, [0.025, 0.975])
+    if centre is not None:
+        low, high = np.clip([low + centre - means.mean(), high + centre - means.mean()], -1, 1)
     return float(low), float(high)
 
 

@@ -154,7 +154,12 @@ class FoldedTask(SurveysTask):
 
 
 class Folds(FoldedTask):
-    """Folds of the training surveys; if the dataset has no test, one more spatial fold is held out as the test."""
+    """Folds of the training surveys; if the dataset has no test, one more spatial fold is held out as the test.
+
+    With them go the labels that no model sees because they repeat a survey, where there are any.
+    """
+
+    version = 2
 
     def requires(self) -> Surveys:
         return self.clone(Surveys)

@@ -133,3 +133,18 @@ def test_write_deals_one_dataset_only(surveys, tmp_path):
     assert sorted(table.surveyId) == sorted(rows.surveyId[rows.dataset == "pa_train"])
     assert facts["surveys"] == table.fold.value_counts().to_dict()
     assert facts["held_out"] == (table.fold == -1).sum() > 0
+
+
+def test_folds_of_very_unequal_size_are_said(tmp_path, caplog):
+    # one square holds 900 of 1,000 surveys, and the other 100 squares one each
+    square = np.repeat(np.arange(101), np.r_[900, np.full(100, 1)]) * 40_000.0 + 1
+    rows = pd.DataFrame({"surveyId": np.arange(1_000), "easting": square, "northing": 1.0, "crs": 3035}).assign(
+        dataset="pa_train", lon=3.0, lat=46.0, year=2020, geoUncertaintyInM=1.0, country="", region="", areaInM2=1.0,
+        species=[[1]] * 1_000,
+    )  # fmt: skip
+    storage.write_table(rows, "surveys", tmp_path / "surveys")
+    facts = folds.write(tmp_path / "surveys", tmp_path / "folds", Validation(count=5))
+    (note,) = facts["notes"]
+    assert "200 surveys on average: fold 0 has 900, fold 1 has 25, fold 2 has 25" in note
+    assert note in caplog.text
+    assert "notes" not in folds.write(tmp_path / "surveys", tmp_path / "even", Validation(scheme="random", count=5))

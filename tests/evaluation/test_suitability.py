@@ -133,6 +133,18 @@ def test_intervals_draw_whole_blocks_of_presences_again():
     assert facts["boyce_low"] < facts["boyce"] < facts["boyce_high"]  # though draws are lower on average
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_interval_of_a_boyce_index_near_its_limit_does_not_pass_it(sign):
+    rng = np.random.default_rng(2)
+    suits = rng.random(200)
+    records = [(site, int(rng.random() < suits[site])) for site in range(200)]
+    scores = sign * np.column_stack([-suits, suits]) + 2
+    facts, _ = measured(records, scores, resamples=500)
+    assert abs(facts["boyce"]) > 0.9
+    assert -1 <= facts["boyce_low"] < facts["boyce"] < facts["boyce_high"] <= 1
+    assert sign * facts["boyce_high" if sign > 0 else "boyce_low"] == 1, "the correction alone would pass the limit"
+
+
 @pytest.fixture(scope="module")
 def votes(tmp_path_factory):
     """Data, and the folder of the votes' scores."""

@@ -186,6 +186,15 @@ def test_held_out_test_is_said_plainly(rendered):
     assert "no test set" not in text_of(rendered["classical"][1])
 
 
+def test_notes_on_the_folds_are_sentences_of_the_data(make_story, undrawn):
+    story = make_story(valid=20, test=5)
+    notes = ["3 of 9 records <repeat> surveys", "folds are uneven"]
+    html = page.render(dataclasses.replace(story, folds=story.folds | {"notes": notes}))
+    told = text_of(re.search(r'<section id="data">.*?</section>', html, flags=re.S)[0])
+    assert "3 of 9 records &lt;repeat&gt; surveys." in told
+    assert "Folds are uneven." in told
+
+
 def test_missing_parts_say_why(rendered):
     told = text_of(rendered["net without test labels"][1])
     assert "the labels of the test are not known, so it has no F1" in told

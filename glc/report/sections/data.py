@@ -35,6 +35,7 @@ def data(story: Story) -> Section:
         examples=first.head(EXAMPLES).to_dict("records"),
         examples_left=max(0, len(first) - EXAMPLES),
         unscored=[] if "relative" in story.metrics else story.surveys.get("unscored", []),
+        notes=story.folds.get("notes", []),
         held_out=story.folds.get("held_out", 0),
         tests=tests(story),
     )
