@@ -107,8 +107,6 @@ class Surveys(SurveysTask):
         self.status("looking for what is odd", 90)
         facts |= odd.find(out, dataset, facts, virtual=bool(self.virtual))
         storage.note(out, **facts)
-        if "odd" in facts:  # again with the results; but who knows now can break the run off
-            self.notice("\n".join([f"{self.subject}:", *overview.lines(facts)]))
 
     def results(self) -> list[str]:
         """The tables in a line, and what is odd about them."""
@@ -181,6 +179,8 @@ class Folds(FoldedTask):
         from glc.etl import folds
 
         known = storage.manifest(self.input().path)
+        if "odd" in known:  # printed again with the results, but now the run can still be broken off
+            self.notice("\n".join([f"{self.subject}:", *overview.lines(known)]))
         tests = [
             name
             for name, counts in known["datasets"].items()

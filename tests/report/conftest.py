@@ -175,7 +175,12 @@ def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0
                 "pa_train": {"occurrences": 148_542, "surveys": 6_804, "species": 3_611},
                 "po": {"occurrences": 120_000, "surveys": 118_765, "species": 3_650},
             },
-            "rows": 268_545, "kept": 268_542, "quarantined": 3,
+            "rows": 268_545, "kept": 268_542, "quarantined": 3, "train": "pa_train", "test": "pa_test",
+            "overview": {
+                "bounds": [1.72, 42.31, 7.62, 45.1], "years": [2017, 2021], "undated": 0.0,
+                "areas": {"France": 0.96, "Italy": 0.04},
+            },
+            "odd": [{"what": f"surveys share one place {NASTY}", "rows": 1_111, "of": 6_804, "example": "lon 2.5"}],
         },
         quarantine=quarantine,
         folds={"surveys": {"0": 681, "1": 680}, "blocks": 812, "held_out": held_out, "seconds": 1.2},
