@@ -1,6 +1,6 @@
 """What a dataset's tables hold in one line, and what is odd about them: words for the screen, the report and doctor."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from glc import schema
 from glc.editions import Oddity
@@ -35,10 +35,7 @@ def line(facts: Facts) -> str:
         rows = numbers["occurrences" if name == "po" else "surveys"]
         if rows:
             counts.append(f"{rows:,} {noun(name, facts)}")
-    species = max((numbers.get("species") or 0 for numbers in facts["datasets"].values()), default=0)
-    if isinstance(facts.get("species"), Mapping):
-        species = facts["species"]["number"]
-    words = [*counts, f"{species:,} species"]
+    words = [*counts, f"{facts['species']['number']:,} species"]
     seen = facts.get("overview")
     if seen:
         where = _bounds(*seen["bounds"])

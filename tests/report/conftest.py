@@ -176,6 +176,7 @@ def make(valid=600, test=200, truth=True, net=False, neighbours=True, held_out=0
                 "po": {"occurrences": 120_000, "surveys": 118_765, "species": 3_650},
             },
             "rows": 268_545, "kept": 268_542, "quarantined": 3, "train": "pa_train", "test": "pa_test",
+            "species": {"number": 3_650, "named": 0, "text_ids": []},
             "overview": {
                 "bounds": [1.72, 42.31, 7.62, 45.1], "years": [2017, 2021], "undated": 0.0,
                 "areas": {"France": 0.96, "Italy": 0.04},
