@@ -1,23 +1,34 @@
-"""``glc doctor``: is what a run needs there, and what to do if it is not."""
+"""``glc doctor``: is what a run needs there, and what to do if it is not.
+
+A dataset is read as a run reads it, into ROOT's store, where the run finds it; what reading finds, doctor finds.
+"""
 
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from rich.padding import Padding
 from rich.text import Text
 
-from glc import editions, world
+from glc import editions, registry, storage, world
 from glc.cli import output
 from glc.dashboards.run import has_key
 from glc.errors import GlcError
+from glc.etl import overview
 from glc.memory import of_machine
 from glc.tasks.machine import FILES, machine, output_folder
 from glc.tasks.preflight import has_gpu
+from glc.types import Facts
 
 PYTHON = (3, 11)
+COVERED = 0.9
+"""Share of the surveys; a raster that covers fewer is noted, because the others get no value of it."""
 FREE_GB = 5
 """Free disk below which a run is likely to fail; virtual:small needs about 1 GB, a contest's dataset far more."""
 _STYLES = {"ok": "green", "note": "yellow", "missing": "bold red"}
@@ -42,17 +53,23 @@ def checks(dataset: str = "", root: str = "") -> Iterator[Check]:
     dataset : folder or virtual:SIZE, empty for none; root : folder of outputs, empty for that of the settings
     """
     yield python()
-    yield java()
+    spark = java()
+    yield spark
     usable = settings()
     yield usable
     if usable.state == "missing":  # the rest reads them
         return
     yield memory()
-    yield disk(output_folder(root))
+    room = disk(output_folder(root))
+    yield room
     yield gpu()
     yield wandb()
-    if dataset:
-        yield recognised(dataset)
+    if not dataset:
+        return
+    layout = recognised(dataset)
+    yield layout
+    if layout.state == "ok" and spark.state == "ok" and not dataset.startswith("virtual:"):
+        yield from read(dataset, "" if room.state == "missing" else str(output_folder(root)))
 
 
 def python() -> Check:
@@ -149,13 +166,63 @@ def recognised(dataset: str) -> Check:
     return Check("dataset", "ok", f"{layout.edition.name}, {len(layout.files)} tables in {dataset}")
 
 
+def read(dataset: str, root: str) -> Iterator[Check]:
+    """What reading a dataset finds, then its rasters.
+
+    root : folder of outputs, in which a run finds the tables again; empty for a temporary one
+    """
+    from glc.tasks import Surveys, run  # Luigi's scheduler and Spark, only where there is something to read
+
+    with ExitStack() as stack:
+        folder = root or stack.enter_context(tempfile.TemporaryDirectory(prefix="glc-doctor-"))
+        try:
+            tables = run(Surveys(root=folder, dataset=dataset)).folder
+        except GlcError as error:
+            yield Check("data", "missing", "cannot be read", str(error))
+            return
+        facts = storage.manifest(tables)
+        odd = overview.oddities(facts)
+        yield Check("data", "note" if odd else "ok", overview.line(facts), "\n".join(map(overview.text, odd)))
+        yield from rasters(dataset, tables, facts)
+
+
+def rasters(dataset: str, tables: Path, facts: Facts) -> Iterator[Check]:
+    """The rasters that a dataset brings: whether each covariate's files open, and whether they cover its surveys.
+
+    tables, facts : output and manifest of `Surveys`
+    """
+    from glc.rasters import grids  # GDAL
+
+    folder = editions.recognise(dataset).folder
+    places = storage.read_table(
+        tables / "surveys", "surveys", columns=["lon", "lat"], filters=[("dataset", "=", facts["train"])]
+    )
+    lon, lat = (np.asarray(places[name]) for name in ("lon", "lat"))
+    for name in registry.covariates.choices():
+        covariate = registry.covariates.get(name)
+        if covariate.kind != "rasters" or not covariate.there(folder):
+            continue
+        try:
+            of_covariate = grids.find(covariate, [folder])
+            grids.check_cover(covariate, of_covariate, lon, lat)
+        except GlcError as error:
+            yield Check("raster", "missing", f"{name} is not usable", str(error))
+            continue
+        covered = np.any([grid.pixels(lon, lat)[0] >= 0 for grid in of_covariate], axis=0).mean()
+        finding = f"{name}: {sum(len(grid.bands) for grid in of_covariate)} bands, {covered:.0%} of the surveys"
+        if covered >= COVERED:
+            yield Check("raster", "ok", finding)
+        else:
+            yield Check("raster", "note", finding, "surveys elsewhere get no value; give rasters of their area as well")
+
+
 def show(dataset: str = "", root: str = "") -> int:
     """Print the findings; returns 1 if something that a run needs is missing, else 0."""
     screen, missing = output.screen(), 0
     for check in checks(dataset, root):
         missing += check.state == "missing"
         screen.print(Text.assemble((f"{check.state:8}", _STYLES[check.state]), f"{check.what:8} {check.finding}"))
-        if check.remedy:
-            screen.print(Text(f"{'':17}{check.remedy}", style="dim"))
+        for line in check.remedy.splitlines():
+            screen.print(Padding.indent(Text(line, style="dim"), 17))
     screen.print(Text(f"\n{missing} needed things are missing" if missing else "\nready"))
     return int(missing > 0)

@@ -121,6 +121,7 @@ class Submission(ExperimentProduct):
             *self._left_out(),
             *self._weights(),
             *self._unscored(),
+            *self.clone(Surveys).results(),
         ]
 
     def _unscored(self) -> list[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from glc import config, editions, labels, schema, storage, world
 from glc.errors import ConfigError, DataError
+from glc.etl import overview
 from glc.prediction import sets
 from glc.surveys import SurveyData
 from glc.surveys import read as read_survey_data
@@ -90,7 +91,7 @@ class Surveys(SurveysTask):
         return [storage.raw_file(path) for path in editions.recognise(self.dataset).paths]
 
     def write(self, out: Path) -> None:
-        from glc.etl import surveys
+        from glc.etl import odd, surveys
 
         dataset = editions.recognise(self.source)
         editions.check(dataset)
@@ -102,7 +103,14 @@ class Surveys(SurveysTask):
         # there only if it is so: the manifests of all other datasets stay as they are
         alone = {"presence_only": True} if dataset.presence_only else {}
         edition = dataset.edition
-        storage.note(out, edition=edition.name, train=dataset.train, test=edition.test, **alone, **facts)
+        facts |= {"edition": edition.name, "train": dataset.train, "test": edition.test, **alone}
+        self.status("looking for what is odd", 90)
+        facts |= odd.find(out, dataset, facts, virtual=bool(self.virtual))
+        storage.note(out, **facts)
+
+    def results(self) -> list[str]:
+        """The tables in a line, and what is odd about them."""
+        return overview.lines(storage.manifest(self.folder))
 
 
 class AtlasGrid(SurveysTask):
@@ -176,6 +184,8 @@ class Folds(FoldedTask):
         from glc.etl import folds
 
         known = storage.manifest(self.input().path)
+        if "odd" in known:  # printed again with the results, but now the run can still be broken off
+            self.notice("\n".join([f"{self.subject}:", *overview.lines(known)]))
         tests = [
             name
             for name, counts in known["datasets"].items()

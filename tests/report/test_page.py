@@ -54,6 +54,16 @@ def test_the_sections_that_the_model_has_are_there_and_say_something(rendered, v
         assert f'href="#{section}"' in html
 
 
+def test_the_data_are_told_in_a_line_and_what_is_odd_about_them_in_a_table(rendered):
+    story, html = rendered["classical"]
+    text = text_of(html)
+    assert "6,804 surveys, 120,000 presence-only records, 3,650 species, 1.7" in text
+    assert "1.7–7.6° E 42.3–45.1° N (France 96 %, Italy 4 %), 2017–2021." in text
+    assert re.search(r"What is odd about these data.*1,111 6,804 surveys share one place .* lon 2.5", text)
+    clean = dataclasses.replace(story, surveys={name: facts for name, facts in story.surveys.items() if name != "odd"})
+    assert "odd about these data" not in data.data(clean).html
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_page_asks_for_nothing_outside_of_itself(rendered, variant):
     _, html = rendered[variant]

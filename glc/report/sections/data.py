@@ -1,5 +1,6 @@
-"""Data: rows read, kept and quarantined, and what the kept ones are."""
+"""Data: what they are in a line, what is odd about them, and rows read, kept and quarantined."""
 
+from glc.etl import overview
 from glc.report.sections.section import Section, section
 from glc.report.sections.words import COLUMNS, DATASETS, plain
 from glc.report.story import Story, tests
@@ -9,7 +10,7 @@ EXAMPLES = 40
 
 
 def data(story: Story) -> Section:
-    """Counts by file and by part, and the first quarantined row of each kind."""
+    """Oddities, counts by file and by part, and the first quarantined row of each kind."""
     bad = story.quarantine.sort_values(["file", "line"], kind="stable")
     # the same file may serve two datasets (GLC 2023: presence-only and presence-absence rows of one table)
     groups = bad.groupby(["dataset", "file", "reason"], sort=False, dropna=False)
@@ -28,6 +29,8 @@ def data(story: Story) -> Section:
         "data",
         "Data",
         "Data",
+        line=overview.line(story.surveys) if "overview" in story.surveys else "",
+        odd=overview.oddities(story.surveys),
         files=story.surveys.get("files", []),
         parts=parts,
         words=lambda name: plain(name, DATASETS),
