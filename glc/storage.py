@@ -19,7 +19,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pandas as pd
 import pyarrow as pa
@@ -316,6 +316,43 @@ def file_digest(path: StrPath) -> str:
 def _digest(path: str, size: int, mtime_ns: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Stamp(NamedTuple):
+    """What changes when a file below a folder comes, goes, or is written, also in place.
+
+    bytes, files : of all files; modified_ns : of the one that was written last; digest : of names, sizes and times
+    """
+
+    bytes: int
+    modified_ns: int
+    files: int
+    digest: str
+
+
+def stamp(top: StrPath, *, deep: bool = True) -> Stamp:
+    """The `Stamp` of a folder, wherever it lies; 0.6 s for 100,000 files that the system has in memory.
+
+    deep : with the folders below it
+    """
+    digest, size, latest, files, pending = hashlib.sha256(), 0, 0, 0, [""]
+    while pending:
+        below = pending.pop()
+        with os.scandir(os.path.join(top, below)) as listed:
+            entries = sorted(listed, key=lambda entry: entry.name)
+        digest.update(f"{below}\n".encode(errors="surrogateescape"))
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                pending += [os.path.join(below, entry.name)] if deep else []
+                continue
+            try:
+                facts = entry.stat()
+            except FileNotFoundError:  # a link to nothing
+                facts = entry.stat(follow_symlinks=False)
+            line = f"{entry.name}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
+            digest.update(line.encode(errors="surrogateescape"))
+            size, latest, files = size + facts.st_size, max(latest, facts.st_mtime_ns), files + 1
+    return Stamp(size, latest, files, digest.hexdigest())
 
 
 def raw_file(path: StrPath) -> Facts:

@@ -237,3 +237,28 @@ def test_an_unfinished_file_may_lie_in_another_folder(tmp_path):
         assert list(path.parent.iterdir()) == []  # where a killed process would leave it for good
     assert path.read_text() == "a\n"
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def _written(path, text, time_ns):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, ns=(time_ns, time_ns))
+
+
+def test_a_stamp_changes_with_every_file_and_not_with_the_place(tmp_path):
+    for folder in ("a", "b"):
+        _written(tmp_path / folder / "x" / "1.jpg", "one", 10)
+        _written(tmp_path / folder / "2.jpg", "four", 20)
+    before = storage.stamp(tmp_path / "a")
+    assert before[:3] == (7, 20, 2)
+    assert storage.stamp(tmp_path / "b") == before
+    assert storage.stamp(tmp_path / "a", deep=False).files == 1
+    _written(tmp_path / "b" / "x" / "1.jpg", "two", 11)  # as long as before, in the same folder
+    assert storage.stamp(tmp_path / "b") != before
+    _written(tmp_path / "b" / "x" / "1.jpg", "one", 10)
+    assert storage.stamp(tmp_path / "b") == before
+    (tmp_path / "b" / "x" / "1.jpg").rename(tmp_path / "b" / "x" / "3.jpg")
+    assert storage.stamp(tmp_path / "b") != before
+    (tmp_path / "a" / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path / "a")
+    assert storage.stamp(tmp_path / "a").files == 4

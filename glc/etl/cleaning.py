@@ -2,7 +2,8 @@
 
 Rules (Liu et al. 2024, Tighnari, section 3.1), in this order:
 
-1. +-inf is null, as is nodata, a place outside a raster, a survey without a row.
+1. +-inf, and what else is beyond +-1e30, is null, as is nodata, a place outside a raster, a survey without a row. Of
+   rasters that declare no nodata, so are the numbers that usually mean it (`glc.rasters.reader.FILLS`).
 2. Beyond the covariate's physical limits is null; of human footprint, above 255 is 255 and below 0 is 1.
 3. Where no physical limit is known, as `RULE` says. The paper does not tell its own rule for outliers.
 4. A class, or a category of the survey files (region, country), is a column of zeros and ones; where none is known all
@@ -20,6 +21,7 @@ from glc.covariates._base import limits_of
 from glc.errors import ConfigError
 from glc.etl.metadata import MetadataValues
 from glc.etl.values import TableValues
+from glc.rasters.reader import LARGEST
 from glc.rasters.values import RasterValues
 
 COUNTS = ("nulls", "infinite", "outliers", "replaced")
@@ -95,7 +97,7 @@ class Table:
         for name in open_:
             lowest, highest = self.limits[name]
             known = raw[:, self.names.index(name)].astype(float)
-            known = known[np.isfinite(known) & (known >= lowest) & (known <= highest)]
+            known = known[(np.abs(known) <= LARGEST) & (known >= lowest) & (known <= highest)]
             robust = outlier_limits(known)
             self.limits[name] = tuple(
                 own if np.isfinite(own) else computed for own, computed in zip((lowest, highest), robust, strict=True)
@@ -109,7 +111,7 @@ class Table:
         known, at = np.zeros(n, bool), 0
         for number, name in enumerate(self.names):
             column = raw[:, number].copy()
-            infinite = np.isinf(column)
+            infinite = np.abs(column) > LARGEST
             column[infinite] = np.nan
             if name in self.classes:
                 codes = self.classes[name]

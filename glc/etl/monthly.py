@@ -12,6 +12,7 @@ from glc.errors import ConfigError, DataError
 from glc.progress import tqdm
 from glc.rasters import pixels
 from glc.rasters.files import opened, refuse_unplaced
+from glc.rasters.reader import FILLS, LARGEST
 
 CHELSA = "CHELSA_{variable}_{month}_{year}_V.2.1.tif"
 """File names of the contest's monthly climate: one band per file."""
@@ -115,7 +116,9 @@ def _sample_file(raster, group, lon, lat, values, corrupt, faults, grids):
         numbers = sampled.data.astype(np.float64)
         for i, band in enumerate(bands):
             numbers[i] = numbers[i] * raster.scales[band - 1] + raster.offsets[band - 1]
-        numbers[np.ma.getmaskarray(sampled) | ~np.isfinite(numbers)] = np.nan
+        numbers[np.ma.getmaskarray(sampled) | ~(np.abs(numbers) <= LARGEST)] = np.nan
+        if raster.nodata is None:
+            numbers[np.isin(sampled.data, FILLS)] = np.nan
         values[group.index.to_numpy()[:, None], places] = numbers
 
 

@@ -61,7 +61,8 @@ def write(
         default all of `places`
     source : ``tables``, the contest's CSVs; ``rasters``, the survey's own pixel; ``auto``, the CSVs where there are any
     returns : facts, a dict of columns, categories {band: its columns}, rows, flags {flag: surveys}, per column nulls,
-        infinite, outliers and replaced (counts) and limits [lowest, highest] (null: none), sources {covariate: tables,
+        infinite, outliers and replaced (counts) and limits [lowest, highest] (null: none), empty (names of which no
+        survey has a value), sources {covariate: tables,
         rasters or surveys}, unreadable (surveys on damaged pixels), fitted_on (surveys), rule, files, seconds
     flag : ok, or missing where nothing at all is known of the survey
     A DataError tells of files that are not there or are not what they should be.
@@ -85,6 +86,11 @@ def write(
         raise DataError(f"{out}: {rows:,} surveys written, expected {len(places):,}; run again")
     if counts["unreadable"]:
         log.warning("%s: %d surveys lie on pixels that cannot be read", out, counts["unreadable"])
+    by_column = {name: dict(zip(table.columns, counts[name], strict=True)) for name in cleaning.COUNTS}
+    _warn_of_impossible(table, by_column, rows)
+    empty = _empty(table, by_column["nulls"], rows)
+    if empty:
+        log.warning("%s: no survey has a value of %s", out, ", ".join(empty))
     if flags["missing"]:
         log.warning("%s: nothing is known of %d of %d surveys, flagged missing", out, flags["missing"], rows)
     return {
@@ -92,7 +98,8 @@ def write(
         "categories": table.categories,
         "rows": rows,
         "flags": flags,
-        **{name: dict(zip(table.columns, counts[name], strict=True)) for name in cleaning.COUNTS},
+        **by_column,
+        "empty": empty,
         "limits": {name: [x if np.isfinite(x) else None for x in pair] for name, pair in table.limits.items()},
         "sources": {part.covariate.name: part.source for part in table.parts},
         "unreadable": counts["unreadable"],
@@ -101,6 +108,36 @@ def write(
         "files": [str(path) for part in table.parts for path in part.values.files],
         "seconds": round(time.monotonic() - began, 1),
     }
+
+
+def _empty(table, nulls, rows):
+    """Names of which no survey has a value; a DataError where a covariate's files give none at all."""
+    empty = []
+    for part in table.parts:
+        lacks = [name for name in part.names if nulls[table.categories.get(name, [name])[0]] == rows]
+        if part.covariate.kind == "rasters" and len(lacks) == len(part.names):
+            raise DataError(
+                f"{part.values.files[0]}: covariate {part.covariate.name!r} has no value at any of {rows:,} surveys "
+                f"({', '.join(lacks[:5])}); is it of another area or other surveys, and its nodata as it should be?"
+            )
+        empty += lacks
+    return empty
+
+
+def _warn_of_impossible(table, counts, rows):
+    """Warn of values that cannot be: infinite, or beyond what a covariate declares."""
+    for part in table.parts:
+        for name in part.names:
+            column = table.categories.get(name, [name])[0]
+            strange = counts["infinite"][column]
+            lowest, highest = part.declared(name)
+            if np.isfinite([lowest, highest]).any():
+                strange += counts["outliers"][column]
+            if strange:
+                log.warning(
+                    "%s: %d of %d values of surveys cannot be (expected %g to %g) and count as missing",
+                    name, strange, rows, lowest, highest,
+                )  # fmt: skip
 
 
 def numbers(places: pd.DataFrame, covariate: Raster, folders: Sequence[StrPath], source: str = "auto") -> pd.DataFrame:

@@ -70,7 +70,8 @@ def write(
     resume : folder on the same file system where parts are made, and found again after an interruption; they move to
         `out` at the end. By default it is `out` itself
     returns : facts, a dict of rows, parts, made (parts not found), flags {flag: surveys}, unreadable (rows of the
-        quarantine), bands, size, block, files, seconds
+        quarantine), empty (bands of which no survey has a value), impossible (pixels that cannot be, and count as
+        nodata, of those looked at: file, band, pixels, of, example), bands, size, block, files, seconds
     Schema: `glc.schema.tiles`. A DataError tells of files that are not there or cannot be opened at all, and of
     surveys that are not written; single tiles that cannot be read are flagged and quarantined, not raised.
     """
@@ -92,6 +93,7 @@ def write(
         job.places.unlink(missing_ok=True)
     facts = {
         **_account(job, frame, covariate),
+        "impossible": _impossible(job.cutter, covariate),
         "made": len(pending),
         "bands": list(job.cutter.columns),
         "size": size,
@@ -188,7 +190,7 @@ def _job(covariate, folders, frame, stage, size, block, memory_mb):
     shared = {
         "version": _VERSION,
         "covariate": [type(covariate).__name__, dataclasses.asdict(covariate)],
-        "files": [(str(file), os.stat(file).st_size, os.stat(file).st_mtime_ns) for file in cutter.files],
+        "files": [(str(file), *_stamp(file)) for file in cutter.files],
         "size": size,
         "block": block,
     }
@@ -200,6 +202,13 @@ def _job(covariate, folders, frame, stage, size, block, memory_mb):
         for start in range(0, len(frame), rows)
     )
     return Job(cutter, path, stage, identities)
+
+
+def _stamp(path):
+    if os.path.isdir(path):
+        return storage.stamp(path)
+    facts = os.stat(path)
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _row_bytes(cutter):
@@ -238,18 +247,42 @@ def _newly_finished(job, pending, rows, bar, surveys):
 def _account(job, frame, covariate):
     """Count what is on disk; a DataError when a survey is missing, a warning when tiles could not be read."""
     flags, unreadable, rows = dict.fromkeys(FLAGS, 0), 0, 0
+    empty = list(job.cutter.columns)
     for part in range(len(job.identities)):
         tiles, quarantine = job.paths(part)
-        column = pq.read_table(tiles, columns=["flag"])["flag"]
-        rows += len(column)
-        for count in pc.value_counts(column).to_pylist():
+        table = pq.read_table(tiles, columns=["flag", *(f"{name}_valid" for name in empty)])
+        rows += len(table)
+        empty = [name for name in empty if not pc.max(table[f"{name}_valid"]).as_py() > 0]
+        for count in pc.value_counts(table["flag"]).to_pylist():
             flags[count["values"]] += count["counts"]
         unreadable += pq.read_metadata(quarantine).num_rows
     if rows != len(frame):
         raise DataError(f"{job.stage}: {rows:,} surveys written, expected {len(frame):,}; run again")
     if unreadable:
         log.warning("%s: %d files or layers could not be read; see the quarantine", covariate.name, unreadable)
-    return {"rows": rows, "parts": len(job.identities), "flags": flags, "unreadable": unreadable}
+    if len(empty) == len(job.cutter.columns):
+        raise DataError(
+            f"{job.cutter.files[0]}: covariate {covariate.name!r} has no value around any of {rows:,} surveys "
+            f"({', '.join(empty[:5])}); is it of another area, and its nodata as it should be?"
+        )
+    if empty:
+        log.warning(
+            "%s: no survey has a value of %s (%d of %d bands)",
+            covariate.name, ", ".join(empty[:5]), len(empty), len(job.cutter.columns),
+        )  # fmt: skip
+    return {"rows": rows, "parts": len(job.identities), "flags": flags, "unreadable": unreadable, "empty": empty}
+
+
+def _impossible(cutter, covariate):
+    """What cannot be of the pixels looked at, with a warning for each band."""
+    bands = []
+    for grid, name, what in cutter.impossible if isinstance(cutter, RasterCutter) else ():
+        bands.append({"file": grid.files[0], "band": name, **what._asdict()})
+        log.warning(
+            "%s: %s of %s: %d of %d pixels looked at cannot be, such as %g; they count as nodata",
+            grid.files[0], name, covariate.name, *what,
+        )  # fmt: skip
+    return bands
 
 
 def _frame(places):

@@ -13,7 +13,7 @@ from rasterio.errors import RasterioIOError
 
 from glc.errors import ConfigError
 from glc.rasters import grids, windows
-from glc.rasters.reader import Reader
+from glc.rasters.reader import Impossible, Reader
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Boxes:
         # (band, code) of each plane that a box is spread to; a code's plane is zeros and ones
         self.planes = [(column.band, code) for column in self.columns for code in column.codes]
         self.spread = any(code is not None for _, code in self.planes)
+        self.impossible: dict[str, Impossible] = {}
+        """Name of a band -> its values that cannot be, among the pixels that its mean is of."""
         self.means = self._means()
         self.gaps = False  # in the box that was read last
 
@@ -158,6 +160,7 @@ class Boxes:
     def _means(self):
         with Reader(self.grid) as reader:
             means = reader.means()
+            self.impossible = {self.grid.bands[i].name: values for i, values in reader.impossible.items()}
             shares = {i: reader.shares(i) for i, band in enumerate(self.grid.bands) if band.classes}
         for i, share in shares.items():
             means[i] = self.grid.bands[i].classes[int(np.argmax(share))]

@@ -17,7 +17,8 @@ from rasterio.errors import RasterioIOError
 from glc.covariates import Raster
 from glc.rasters import grids
 from glc.rasters.boxes import Boxes
-from glc.rasters.reader import Reader
+from glc.rasters.grids import Grid
+from glc.rasters.reader import Impossible, Reader
 from glc.rasters.values import at_pixels
 from glc.types import StrPath
 
@@ -46,6 +47,11 @@ class RasterCutter:
             _, dtype = self.columns.get(column.name, (column.length, column.dtype))  # of another area
             self.columns[column.name] = (column.length, np.result_type(dtype, column.dtype).type)
         self.files = list(dict.fromkeys(path for boxes in self.boxes for path in boxes.grid.files))
+
+    @property
+    def impossible(self) -> list[tuple[Grid, str, Impossible]]:
+        """Bands with values that cannot be, and are nodata, among the pixels that their means are of."""
+        return [(boxes.grid, name, what) for boxes in self.boxes for name, what in boxes.impossible.items()]
 
     def order(self, places: pd.DataFrame) -> np.ndarray:
         """Row numbers of the frame `places` (surveyId, lon, lat) in the order in which reading is cheapest."""

@@ -21,6 +21,7 @@ from glc.covariates._base import places as places_of
 from glc.errors import ConfigError, DataError
 from glc.rasters import archives, windows
 from glc.rasters.cutter import Cut
+from glc.rasters.reader import LARGEST
 from glc.types import StrPath
 
 _OK, _MISSING, _CORRUPT = 0, 3, 4  # of rasters.FLAGS
@@ -229,7 +230,7 @@ def decode(data: bytes, bands: int, side: int, nodata: float | None = None) -> t
             pixels, own = source.read(), source.nodata
     nodata = own if own is not None else nodata
     valid = np.ones(pixels.shape, bool) if nodata is None else pixels != nodata
-    return pixels, valid & np.isfinite(pixels) if pixels.dtype.kind == "f" else valid
+    return pixels, valid & (np.abs(pixels) <= LARGEST) if pixels.dtype.kind == "f" else valid
 
 
 def header(data: bytes) -> tuple[tuple[str, ...], int, int]:

@@ -2,8 +2,8 @@
 
 A box may hang over the grid's edge: what is beyond has no value, as nodata has none. Values that cannot be are nodata,
 whatever the file declares: infinite ones and those beyond 1e30, those beyond the limits of the covariate, and, where no
-nodata is declared, the numbers that usually mean it (`FILLS`). So are pixels of a warped raster that such a value may be
-mixed into.
+nodata is declared, the numbers that usually mean it (`FILLS`). So are pixels of a warped raster that such a value may
+be mixed into.
 """
 
 import contextlib

@@ -1,7 +1,6 @@
 """Surveys and imagery to tables: tiles of rasters and images, cubes of series, values at the surveys."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,27 +80,25 @@ class ImageryTask(SurveysTask):
         return None if "imagery" in self.requires() else self.files()
 
     def files(self) -> list[JSON]:
-        """What changes when the files change: names, sizes and times, or those of their folders."""
+        """What changes when the files change: names, sizes and times, or of folders with many the stamps."""
         raise NotImplementedError(f"{type(self).__name__} does not list its files")
 
     def raw_files(self) -> list[Facts]:
-        listed = self.known_content or []
-        return [
-            self._raw_folder(entry) if isinstance(entry, list) and isinstance(entry[0], tuple) else self._raw(entry)
-            for entry in listed
-        ]
+        return [self._raw(entry) for entry in self.known_content or []]
 
     def _raw(self, entry: Sequence[JSON]) -> Facts:
-        """What a manifest says of a file or folder, of (name, size if known, time)."""
-        name, *size, time_ns = entry
-        place = next((folder / name for folder in self.folders if (folder / name).exists()), Path(name))
-        facts = {"path": str(place), "modified": datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat()}
-        return facts | {"bytes": size[0]} if size else facts
+        """What a manifest says of a file, (name, size, time), or of a folder, (name, size, time, files, digest)."""
+        name, size, time_ns, *folder = entry
+        place = next((place / name for place in self.folders if (place / name).exists()), Path(name))
+        facts = {"path": str(place), "bytes": size, "modified": datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat()}
+        return facts | ({"files": folder[0]} if folder else {})
 
-    def _raw_folder(self, tree: Sequence[tuple[str, int]]) -> Facts:
-        """The same of a tree of folders, (name, time) from its top down."""
-        top, _ = tree[0]
-        return self._raw((top, max(time_ns for _, time_ns in tree))) | {"folders": len(tree)}
+    def stamped(self, paths: Iterable[Path], folder: Path, *, deep: bool = True) -> list[JSON]:
+        """(name below the `folder`, size, time, files, digest) of folders, with those below them where `deep`.
+
+        A manifest has one such line for a folder, which may have millions of files.
+        """
+        return [(str(path.relative_to(folder)), *storage.stamp(path, deep=deep)) for path in sorted(paths)]
 
     def relative(self, paths: Iterable[Path], folder: Path) -> list[JSON]:
         """(name below the `folder`, size, time) of files."""
@@ -211,15 +208,8 @@ class Tiles(ImageryTask):
                 )
         templates = {name for layer in layers for group in layer.templates.values() for name in group}
         below = {path for template in templates for path, _ in covariates.places(folder, template)}
-        trees = [self.tree(path, folder) for path in sorted(below) if path.is_dir()]
+        trees = self.stamped((path for path in below if path.is_dir()), folder)
         return trees + self.relative((path for path in below if path.is_file()), folder)
-
-    def tree(self, top: Path, folder: Path) -> list[JSON]:
-        """Folders from `top` down, by their names below `folder`, with their times.
-
-        These change when a file comes, goes or is replaced.
-        """
-        return sorted((str(Path(base).relative_to(folder)), os.stat(base).st_mtime_ns) for base, *_ in os.walk(top))
 
     def write(self, out: Path) -> None:
         from glc.etl import tiles
@@ -260,7 +250,7 @@ class Cubes(ImageryTask):
             folder, by_dataset = self.where(series.find)
             return self.relative((path for tables in by_dataset.values() for path in tables.values()), folder)
         folder, below = self.where(lambda folder: cubes.folders(folder, self.kind))
-        return sorted((str(path.relative_to(folder)), path.stat().st_mtime_ns) for path in below)
+        return self.stamped(below, folder, deep=False)
 
     def write(self, out: Path) -> None:
         from glc.etl import cubes, series

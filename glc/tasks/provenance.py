@@ -58,10 +58,10 @@ def _commit(git: Facts | None) -> str:
 
 def _raw(file: Facts) -> str:
     size = f"  {file['bytes']:,} bytes" if "bytes" in file else ""
-    folders = f"  {file['folders']:,} folders" if "folders" in file else ""
+    files = f"  {file['files']:,} files" if "files" in file else ""
     content = f"  sha256 {file['sha256']}" if "sha256" in file else ""
     modified = f"  modified {file['modified']}" if "modified" in file else ""
-    return f"{file['path']}{size}{folders}{content}{modified}"
+    return f"{file['path']}{size}{files}{content}{modified}"
 
 
 class ProductParameter(PathParameter):

@@ -408,8 +408,9 @@ def test_the_first_folder_that_has_a_covariate_wins_be_it_csv_or_raster(tmp_path
     own, named = tmp_path / "own", tmp_path / "named"
     for folder in (own, named):
         folder.mkdir()
-    _vectors(own)
-    geotiff(named / "bioclim_derived.tif", np.full((1, 9, 9), 5, "uint8"), names=["bio1"])
+    places["surveyId"] = _vectors(own)["observation_id"][:20]
+    globe = {"step": 40.0, "west": -180.0, "north": 90.0}
+    geotiff(named / "bioclim_derived.tif", np.full((1, 9, 9), 5, "uint8"), names=["bio1"], **globe)
     facts = tabular.write(None, places, ["bioclim", "soil"], [named, own], tmp_path / "out")
     assert facts["sources"] == {"bioclim": "rasters", "soil": "tables"}
     assert facts["columns"][0] == "bioclim_bio1"

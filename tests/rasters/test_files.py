@@ -246,7 +246,8 @@ def test_a_fourth_band_of_values_is_no_alpha(tmp_path):
     assert (warped.warped, len(warped.bands)) == (True, 4)
     with Reader(warped) as reader:
         values, valid = reader.box(0, 0, *warped.shape)
-        assert valid[:, 40, 40].all() and valid.all(axis=0).mean() > 0.9
+        assert valid[:, 40, 40].all()
+        assert valid.all(axis=0).mean() > 0.9
         np.testing.assert_allclose(reader.means(), bands.mean(axis=(1, 2)), rtol=0.02)
         assert values.shape == (4, *warped.shape)
 
@@ -259,7 +260,8 @@ def test_an_alpha_hides_pixels_and_is_no_band(tmp_path, crs):
     assert [band.name for band in grid.bands] == ["x_1", "x_2", "x_3"]
     with Reader(grid) as reader:
         _, valid = reader.box(0, 0, *grid.shape)
-        assert valid.shape[0] == 3 and abs(valid.mean() - 50 / 80) < 0.05
+        assert valid.shape[0] == 3
+        assert abs(valid.mean() - 50 / 80) < 0.05
         np.testing.assert_allclose(reader.means(), bands[:3, :, 30:].mean(axis=(1, 2)), rtol=0.02)
 
 

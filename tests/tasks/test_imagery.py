@@ -1,5 +1,7 @@
 """Tiles and cubes as tasks, on the tiny virtual world and on genuine files."""
 
+import json
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -122,6 +124,33 @@ def test_identity_follows_the_files_of_imagery_and_not_their_place(shared_data, 
     assert identities(places[0])[1] != series
 
 
+@pytest.mark.parametrize("name", ["images", "cubes"])
+def test_a_file_that_is_written_anew_in_its_place_is_noticed(root, tmp_path, name):
+    if name == "images":
+        file = tmp_path / "PA_Train_SatellitePatches_RGB/pa_train_patches_rgb/01/00/1.jpeg"
+        task = {"covariate": "sentinel2"}
+    else:
+        file = tmp_path / "BioclimTimeSeries" / "GLC24-PA-train-bioclimatic_monthly_1_cube.npy"
+        task = {"kind": "bioclim"}
+    file.parent.mkdir(parents=True)
+    (tmp_path / "PA_Train_SatellitePatches_NIR/pa_train_patches_nir").mkdir(parents=True)
+
+    def identity():
+        luigi.task_register.Register.clear_instance_cache()
+        made = (Tiles if name == "images" else Cubes)(root=root, dataset=str(tmp_path), **task)
+        made.requires = list  # the surveys do not matter here
+        listed = made.files()
+        assert len(json.dumps(listed)) < 1_000, "a manifest does not list each of millions of files"
+        return made.identity
+
+    file.write_bytes(b"before")
+    os.utime(file, ns=(10**18, 10**18))
+    folder, before = os.stat(file.parent), identity()
+    file.write_bytes(b"after!")
+    assert (os.stat(file.parent).st_mtime_ns, os.stat(file).st_size) == (folder.st_mtime_ns, 6)
+    assert identity() != before
+
+
 def test_a_manifest_will_name_the_raw_files(shared_data, root):
     dataset = shared_data / "glc23_sample"
     surveys = Surveys(root=root, dataset=str(dataset)).raw_files()
@@ -131,8 +160,9 @@ def test_a_manifest_will_name_the_raw_files(shared_data, root):
     assert len(series) >= 6
     assert all(Path(file["path"]).stat().st_size == file["bytes"] for file in series)
     for folder in Tiles(root=root, dataset=str(dataset)).raw_files():
-        below = [Path(folder["path"]), *(path for path in Path(folder["path"]).rglob("*") if path.is_dir())]
-        assert folder["folders"] == len(below) > 1
+        below = [path for path in Path(folder["path"]).rglob("*") if path.is_file()]
+        assert folder["files"] == len(below) > 1
+        assert folder["bytes"] == sum(path.stat().st_size for path in below)
         latest = max(path.stat().st_mtime for path in below)
         assert datetime.fromisoformat(folder["modified"]).timestamp() == pytest.approx(latest, abs=1e-3)
 
