@@ -40,6 +40,7 @@ _SPARK = (
     "tests/classical/test_binned.py",
     "tests/classical/test_logistic.py",
     "tests/classical/test_random_forest.py",
+    "tests/cli/test_doctor.py",
     "tests/deploy/test_whole.py",
     "tests/etl/",
     "tests/neighbours/test_exact.py",

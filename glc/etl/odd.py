@@ -416,10 +416,10 @@ def _example(rows: pd.DataFrame) -> str:
     return f"line {first['line']}{column}: {_short(first['found'])}"
 
 
-def _short(found: str | None, most: int = 80) -> str:
-    if not found:
+def _short(text: str | None, most: int = 80) -> str:
+    if not text:
         return "empty"
-    return repr(found if len(found) <= most else f"{found[:most]}…")
+    return repr(text if len(text) <= most else f"{text[:most]}…")
 
 
 def _degrees(value: float) -> str:

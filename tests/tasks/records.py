@@ -69,6 +69,7 @@ def survey_tables(root, dataset, experiment):
         "test": "po_test",
         "presence_only": True,
         "datasets": {"po": counts},
+        "species": {"number": counts["species"], "named": 0, "text_ids": []},
         "widens": False,
     }
     task = experiment.clone(Surveys)
