@@ -178,8 +178,8 @@ class Described:
 
     def absent(self, name: str) -> tuple[str, ...] | None:
         """Texts that mean absent in a part's file of species; None where the description does not say."""
-        told = self.labels(name).absent
-        return self.parts[name].absent if told is None else told
+        own = self.labels(name).absent
+        return self.parts[name].absent if own is None else own
 
 
 def read(folder: Path) -> Described | None:
