@@ -98,18 +98,18 @@ class Count:
         """The commonest of the texts that are not known, with their numbers of cells."""
         return ", ".join(f"{text!r} ({number:,} cells)" for text, number in self.texts.most_common(3))
 
-    def refuse(self, where: str, file: str, declared: bool, long: bool) -> None:
+    def refuse(self, where: str, file: str, stated: bool, long: bool) -> None:
         """Raise a DataError when texts that are not known fill so many cells that they may be signs of absence.
 
         where : the description and its section
-        declared : whether the description says which texts are absences, so that all words are presences
+        stated : whether the description says which texts are absences, so that all words are presences
         long : whether the cells are abundances of a long table, which are all filled
         """
         n_present = sum(self.present)
         if self.signs > _FEW * n_present:
             signs = [text for text in self.texts if _SIGN.fullmatch(text)]
             self._refuse(where, file, signs[:5], "are neither numbers nor known signs of a presence")
-        if declared or not self.texts:
+        if stated or not self.texts:
             return
         if long:
             suspicious = sum(self.unknown) > _FEW * n_present

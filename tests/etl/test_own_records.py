@@ -15,8 +15,8 @@ from glc import surveys as read
 from glc.editions import ABSENT, Dataset, Edition, Lines, Table
 from glc.editions import _records as r
 from glc.errors import DataError
+from glc.etl import identifiers, surveys
 from glc.etl import quarantine as q
-from glc.etl import surveys
 
 SMALL = dataclasses.replace(world.SIZES["gbif"], n=3_000)
 
@@ -184,3 +184,62 @@ def test_a_disk_without_room_is_reported_before_anything_is_unpacked(own, tmp_pa
     edition = Edition("own", (OWN,))
     with pytest.raises(DataError, match=r"reading the unpacked dataset needs .* GB on disk"):
         surveys.write(None, Dataset("own", tmp_path, edition, edition.find(tmp_path)), tmp_path / "out")
+
+
+class Named(Edition):
+    """An edition whose file of names writes ids as 7.0."""
+
+    def __init__(self, ids):
+        super().__init__("own", (OWN,))
+        self.ids = ids
+
+    def species(self, dataset):
+        return pd.DataFrame({"speciesId": self.ids, "name": [f"species {text}" for text in self.ids], "key": None})
+
+
+@pytest.mark.parametrize("ids", [["7.0", "08", None, "9", "9.0"], ["+7", "8.", "9", "10.0"]])
+def test_names_are_found_for_numbers_in_any_form(tmp_path, caplog, ids):
+    dataset = Dataset("own", tmp_path, Named(ids), ())
+    facts = identifiers.write_unnamed(np.array([9, 7, 8]), dataset, tmp_path)
+    assert facts == {"number": 3, "named": 3, "text_ids": []}
+    assert read.read_species(tmp_path)["name"].tolist() == [f"species {text}" for text in (*ids[:2], "9")]
+    assert not caplog.records
+
+
+def test_a_file_of_names_without_most_of_the_species_is_reported(tmp_path, caplog):
+    dataset = Dataset("own", tmp_path, Named(["7", "1007"]), ())
+    assert identifiers.write_unnamed(np.array([7, 8, 9]), dataset, tmp_path)["named"] == 1
+    assert "own: the file of names has 1 of 3 species, and not 8, 9;" in caplog.text
+
+
+def test_a_hole_in_what_was_unpacked_is_reported_with_the_name_of_the_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "gbif.zip", "w") as packed:
+        header = "gbifID\toccurrenceID\tdecimalLongitude\tdecimalLatitude\tspeciesKey\tspecies\n"
+        rows = "".join(f"{number}\t{number}\t4.5\t44.5\t7\tQuercus ilex\n" for number in range(9))
+        packed.writestr("occurrence.csv", header + rows + "\0" * 4_096 + "\n")
+    dataset = editions.recognise(tmp_path)
+    with pytest.raises(DataError, match=rf"{tmp_path}/gbif\.zip: found binary data.*: line 11 has NUL bytes"):
+        surveys.write(None, dataset, tmp_path / "out")
+
+
+def test_layers_of_a_long_and_of_a_wide_table_are_one_species(spark, tmp_path):
+    rows = [(i, f"4.{i:02d}", tree, shrub) for i, (tree, shrub) in enumerate([(0, 5), (3, 0), (2, 1), (0, 0)])]
+    wide, long = tmp_path / "wide", tmp_path / "long"
+    for folder in (wide, long):
+        folder.mkdir()
+    (wide / "p.csv").write_text(
+        "plot,x,y,Quercus,Fagus,Quercus\n" + "".join(f"{i},{x},44,{tree},1,{shrub}\n" for i, x, tree, shrub in rows)
+    )
+    (long / "p.csv").write_text(
+        "plot,x,y,taxon,cover\n"
+        + "".join(
+            f"{i},{x},44,Quercus,{tree}\n{i},{x},44,Fagus,1\n{i},{x},44,Quercus,{shrub}\n" for i, x, tree, shrub in rows
+        )
+    )
+    toml = '[surveys]\nfile = "p.csv"\nsurvey = "plot"\nlon = "x"\nlat = "y"\n'
+    (wide / "dataset.toml").write_text(f'{toml}species_columns = ["*"]\n')
+    (long / "dataset.toml").write_text(f'{toml}species = "taxon"\nabundance = "cover"\n')
+    for folder in (wide, long):
+        surveys.write(spark, editions.recognise(folder), folder / "out")
+        made = table(folder / "out", "surveys").sort_values("surveyId")
+        assert made["species"].map(list).tolist() == [[1, 2], [1, 2], [1, 2], [1]]  # Fagus, Quercus
