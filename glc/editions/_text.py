@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 from glc.errors import DataError
 from glc.types import StrPath
@@ -84,34 +85,39 @@ def encoding(path: StrPath) -> Encoding:
 @lru_cache(maxsize=256)
 def _encoding(path: str, size: int, mtime_ns: int) -> Encoding:
     with open(path, "rb") as file:
-        start = file.read(1 << 16)
-        for mark, name in _MARKS.items():
-            if start.startswith(mark):
-                raise _wide(path, name)
-        if b"\0" in start:
-            if start[1::2].count(0) > len(start) // 4 or start[::2].count(0) > len(start) // 4:
-                raise _wide(path, "UTF-16")
-            raise DataError(f"{path}: found binary data, expected the text of a CSV; fetch the file again or unpack it")
-        file.seek(0)
-        foreign, n_foreign, n_utf8 = [], 0, 0
-        while lines := file.readlines(_BLOCK):
-            block = b"".join(lines)
-            if block.isascii():
-                continue
-            try:
-                block.decode()
-                n_utf8 += 1
-            except UnicodeDecodeError:
-                for line in lines:
-                    if line.isascii():
-                        continue
-                    try:
-                        line.decode()
-                        n_utf8 += 1
-                    except UnicodeDecodeError:
-                        n_foreign += 1
-                        if len(foreign) < _SAMPLE_LINES:
-                            foreign.append(line)
+        return detected(file, path)
+
+
+def detected(file: BinaryIO, path: str) -> Encoding:
+    """As `encoding`, of an open file, which is read to its end; `path` is its name in an error."""
+    start = file.read(1 << 16)
+    for mark, name in _MARKS.items():
+        if start.startswith(mark):
+            raise _wide(path, name)
+    if b"\0" in start:
+        if start[1::2].count(0) > len(start) // 4 or start[::2].count(0) > len(start) // 4:
+            raise _wide(path, "UTF-16")
+        raise DataError(f"{path}: found binary data, expected the text of a CSV; fetch the file again or unpack it")
+    file.seek(0)
+    foreign, n_foreign, n_utf8 = [], 0, 0
+    while lines := file.readlines(_BLOCK):
+        block = b"".join(lines)
+        if block.isascii():
+            continue
+        try:
+            block.decode()
+            n_utf8 += 1
+        except UnicodeDecodeError:
+            for line in lines:
+                if line.isascii():
+                    continue
+                try:
+                    line.decode()
+                    n_utf8 += 1
+                except UnicodeDecodeError:
+                    n_foreign += 1
+                    if len(foreign) < _SAMPLE_LINES:
+                        foreign.append(line)
     if not n_foreign:
         return Encoding()
     if n_utf8 > n_foreign:
