@@ -44,6 +44,8 @@ class Surveys:
         "MATERIAL_SAMPLE", "MATERIAL_ENTITY", "MATERIAL_CITATION",
     )  # fmt: skip
     """Values of basisOfRecord of the records of Darwin Core that are used, and records that have none."""
+    check_countries: bool = True
+    """Whether records of Darwin Core are quarantined whose countryCode is of another country than their place."""
     squares_m: NotNegative = 0
     """Side of the squares of an atlas, metres: models take each place for the middle of its square. Where the squares
     begin follows from the presence-only records. 0: places are what they are."""

@@ -1,14 +1,17 @@
 """Archives of text files, zipped or unpacked: what is in them, read without unpacking anything by its own name."""
 
 import codecs
+import posixpath
+import re
 import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from io import TextIOWrapper
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from glc.editions import _text
@@ -16,17 +19,24 @@ from glc.editions._source import Source
 from glc.errors import DataError
 from glc.types import StrPath
 
+META = "meta.xml"
+"""The descriptor of a Darwin Core archive."""
 MOST_BYTES = 2**40
 """Of one file unpacked; a terabyte of text is no archive for one machine."""
 MOST_RATIO, _RATIO_FROM = 200, 2**26
 """Bytes unpacked per byte packed, of files of more than 64 MiB; text packs to a tenth, a zip bomb to a thousandth."""
 MOST_META = 2**24
 """Bytes of a metadata file that are read."""
+_FOREIGN = re.compile(r"(^|/)(__MACOSX/|\.[^./][^/]*(/|$)|desktop\.ini$|Thumbs\.db$)")
+"""What systems write next to files of an archive."""
 _END, _END_BYTES = b"PK\x05\x06", 22
 
 
 class Archive:
-    """The files of a zip or of a folder, by their path inside; `path` is the zip or the folder."""
+    """The files of a zip or of a folder, by their path from ``meta.xml``; `path` is the zip or the folder.
+
+    In a zip, ``meta.xml`` may be in a folder, next to which there may be others, such as ``__MACOSX``.
+    """
 
     def __init__(self, path: StrPath) -> None:
         self.path = Path(path)
@@ -36,8 +46,17 @@ class Archive:
         """Paths of the files inside, with forward slashes; a DataError says that it is no zip."""
         if not self.zipped:
             return sorted(path.name for path in self.path.iterdir() if path.is_file())
+        return [*self._members]
+
+    @cached_property
+    def _members(self) -> dict[str, zipfile.ZipInfo]:
+        """Path from ``meta.xml`` -> the file in the zip; all of the zip's files if it has no such, or several."""
         with self._zip() as archive:
-            return [info.filename for info in archive.infolist() if not info.is_dir()]
+            files = {info.filename.replace("\\", "/"): info for info in archive.infolist() if not info.is_dir()}
+        files = {name: info for name, info in files.items() if not _FOREIGN.search(name)}
+        bases = [name.removesuffix(META) for name in files if PurePosixPath(name).name == META]
+        base = bases[0] if len(bases) == 1 and META not in files else ""
+        return {name.removeprefix(base): info for name, info in files.items() if name.startswith(base)}
 
     def size(self, name: str) -> int:
         """Bytes of the unpacked file `name`; a DataError for one that is too large to be what it says."""
@@ -45,12 +64,16 @@ class Archive:
             return self._below(name).stat().st_size
         return unpacked_size(self.path, self._info(name))
 
-    def read_text(self, name: str) -> str:
-        """All of a small text file, such as ``meta.xml``."""
+    def read(self, name: str) -> bytes:
+        """All of a small file, such as ``meta.xml``."""
         if self.size(name) > MOST_META:
             raise DataError(f"{self.path}: {name} has {self.size(name):,} bytes, expected at most {MOST_META:,}")
         with self.open(name) as file:
-            return file.read().decode("utf-8-sig", errors="replace")
+            return file.read()
+
+    def read_text(self, name: str) -> str:
+        """All of a small text file in UTF-8."""
+        return self.read(name).decode("utf-8-sig", errors="replace")
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
@@ -68,11 +91,10 @@ class Archive:
                 raise DataError(f"{self.path}: {name} cannot be unpacked ({error}); fetch the archive again") from None
 
     def _info(self, name: str) -> zipfile.ZipInfo:
-        with self._zip() as archive:
-            try:
-                return archive.getinfo(name)
-            except KeyError:
-                raise DataError(self._missing(name)) from None
+        info = self._members.get(name) or self._members.get(posixpath.normpath(name))
+        if info is None:
+            raise DataError(self._missing(name))
+        return info
 
     def _below(self, name: str) -> Path:
         path = (self.path / name).resolve()

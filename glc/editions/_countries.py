@@ -1,4 +1,8 @@
-"""Codes of countries against places, tolerant near borders and coasts (Natural Earth, `glc.basemap`)."""
+"""Codes of countries against places, tolerant near borders and coasts (Natural Earth, `glc.basemap`).
+
+Maps draw borders as they are held, statistics as they are counted, and publishers as their law has them. Where these
+differ, a place agrees with each of their codes.
+"""
 
 from functools import lru_cache
 
@@ -13,6 +17,46 @@ SEA_M = 400_000
 """Metres from the coast at which a place at sea still agrees: an exclusive economic zone has 200 nautical miles."""
 _METRES_PER_DEGREE = 111_195.0
 _BAND = 5.0  # degrees of latitude for which a country is drawn to one scale
+_PARTS = {
+    "AU": "CC CX HM NF",
+    "CN": "HK MO TW",
+    "DK": "FO GL",
+    "FI": "AX",
+    "FR": "BL GF GP MF MQ NC PF PM RE TF WF YT",
+    "GB": "AI BM FK GG GI GS IM IO JE KY MS PN SH TC VG",
+    "MA": "EH",
+    "NL": "AW BQ CW SX",
+    "NO": "BV SJ",
+    "NZ": "CK NU TK",
+    "US": "AS GU MP PR UM VI",
+    "IL": "PS",  # the Palestinian territories, as different publishers count them
+    "SD": "SS",  # records of before 2011
+    "ID": "TL",  # and of before 2002
+    "AR": "FK GS",
+    "MU": "IO",
+    "ES": "GI",
+    "IT": "SM VA",
+}
+"""Country -> parts, islands and neighbours with codes of their own that go by its code too."""
+_CLAIMS = (
+    ("RU UA", (32.4, 44.3, 36.8, 46.3)),  # Crimea
+    ("RU UA", (34.9, 46.5, 40.3, 50.2)),  # the Donbas and Kharkiv
+    ("GE RU", (39.9, 41.8, 44.9, 43.6)),  # Abkhazia, South Ossetia
+    ("MD RU UA", (28.9, 46.2, 30.2, 48.3)),  # Transnistria
+    ("AM AZ", (45.0, 38.8, 47.5, 40.6)),  # Nagorno-Karabakh and the enclaves
+    ("IL SY LB", (35.5, 32.6, 36.0, 33.4)),  # the Golan Heights
+    ("CN IN PK", (72.5, 32.0, 80.5, 37.2)),  # Kashmir, Aksai Chin
+    ("BT CN IN", (88.6, 26.4, 97.5, 29.6)),  # Arunachal Pradesh, Doklam
+    ("JP RU", (145.2, 43.2, 149.0, 45.7)),  # the southern Kurils
+    ("EG SD", (30.9, 21.7, 37.1, 23.3)),  # Hala'ib, Bir Tawil
+    ("ET KE SS", (33.9, 4.0, 36.1, 5.7)),  # Ilemi
+    ("GY VE", (-61.5, 1.0, -57.9, 8.7)),  # Essequibo
+    ("GY SR", (-58.2, 1.8, -56.4, 3.6)),  # New River
+    ("BZ GT", (-89.3, 15.8, -88.0, 18.6)),
+    ("FR KM", (44.9, -13.1, 45.4, -12.6)),  # Mayotte
+    ("AQ AR AU CL FR GB NO NZ", (-180.0, -90.0, 180.0, -60.0)),
+)
+"""Codes that are in use for places within west, south, east, north."""
 
 
 def names(codes: pd.Series) -> pd.Series:
@@ -25,21 +69,31 @@ def agree(codes: np.ndarray, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
     """Whether places are in or near the country that their code names, (n,) bool.
 
     codes : (n,) two letters (ISO 3166-1); lon, lat : (n,) degrees
-    True where the map does not have the country, as for overseas areas with a code of their mother country's.
+    A country and its parts with codes of their own are one place, and where codes compete each of them is right. True
+    where the map does not have the country.
     """
     world = basemap.world()
     at = world.country_at(lon, lat)
     agreeing = np.ones(len(codes), bool)
+    disputed = np.array([not number for number in world.id])
     for code in np.unique(codes.astype(str)):
-        number = _number(code)
-        if number < 0:
+        if not _numbers(code):
             continue
-        disputed = np.array([not world.id[row] for row in range(len(world.id))])
-        rows = np.flatnonzero((codes == code) & (at != number))
+        numbers = _numbers(code, widely=True)
+        rows = np.flatnonzero((codes == code) & ~np.isin(at, numbers) & ~_claimed(code, lon, lat))
         rows = rows[(at[rows] < 0) | ~disputed[at[rows]]]
         for metres, mine in ((SEA_M, rows[at[rows] < 0]), (BORDER_M, rows[at[rows] >= 0])):
-            agreeing[mine] = _near(number, lon[mine], lat[mine], metres)
+            agreeing[mine] = np.any([_near(number, lon[mine], lat[mine], metres) for number in numbers], axis=0)
     return agreeing
+
+
+def _claimed(code: str, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    """Whether places are in an area where the code is one of those in use."""
+    inside = np.zeros(len(lon), bool)
+    for codes, (west, south, east, north) in _CLAIMS:
+        if code in codes.split():
+            inside |= (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)
+    return inside
 
 
 def _near(number: int, lon: np.ndarray, lat: np.ndarray, metres: float) -> np.ndarray:
@@ -67,12 +121,15 @@ def _drawn(number: int, band: int):
     return scale, area
 
 
-@lru_cache(maxsize=512)
-def _number(code: str) -> int:
-    """Number of the country in the basemap, -1 if it is not there."""
-    numeric = _iso(code)[0]
-    ids = basemap.world().id
-    return ids.index(numeric) if numeric and numeric in ids else -1
+@lru_cache(maxsize=1024)
+def _numbers(code: str, widely: bool = False) -> tuple[int, ...]:
+    """Numbers of the country in the basemap, none if it is not there; `widely`, also of its parts and its wholes."""
+    codes = {code}
+    if widely:
+        codes |= {part for whole, parts in _PARTS.items() if whole == code for part in parts.split()}
+        codes |= {whole for whole, parts in _PARTS.items() if code in parts.split()}
+    numeric = {_iso(each)[0] for each in codes} - {""}
+    return tuple(number for number, own in enumerate(basemap.world().id) if own in numeric)
 
 
 @lru_cache(maxsize=512)

@@ -1,78 +1,283 @@
-"""``meta.xml`` of a Darwin Core archive: which files it has, and how these are written (https://dwc.tdwg.org/text)."""
+"""``meta.xml`` of a Darwin Core archive: which files it has, and how these are written (https://dwc.tdwg.org/text).
 
-from collections.abc import Iterator
+What it leaves out has the value of that guide: fields end with a comma and may be in quotes, the text is UTF-8, and no
+line is a header.
+"""
+
+import csv
+import dataclasses
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from io import TextIOBase
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
 from xml.etree import ElementTree
 
-from dwca.descriptors import ArchiveDescriptor, DataFileDescriptor
-from dwca.exceptions import InvalidArchive
-
-from glc.editions import _text
-from glc.editions._archive import Archive, decoded
+from glc.editions import _text, _xml
+from glc.editions._archive import META, Archive, decoded
 from glc.errors import DataError
 
-META = "meta.xml"
+MOST_LINES = 100
+"""Lines that a record in quotes may have; where more would follow, its first line has a stray quote."""
+_METADATA = ("metadata.xml", "eml.xml")
+"""Names of the metadata where ``meta.xml`` does not say."""
+_LINE_ENDS = ("\n", "\r", "\r\n")
+_LONGEST = 1 << 26  # characters of a line that ends in another way
+
+Row = tuple[int, list[str]]
+"""Number of a row's first line, and its fields."""
+
+
+@dataclass(frozen=True)
+class TermField:
+    """A column of a file, or a value that all its rows have.
+
+    term : its name, without the namespace
+    column : its number; None: the file has none
+    default : value where a row has none
+    """
+
+    term: str
+    column: int | None
+    default: str
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A core or an extension, as ``meta.xml`` describes it.
+
+    kind : of its rows, such as Occurrence; locations : its files, the rows of which follow each other
+    id_column : number of the column with the core's id; None: it has none
+    line_end : what its lines end with; the usual ends are one and the same
+    """
+
+    kind: str
+    locations: tuple[str, ...]
+    id_column: int | None
+    fields: tuple[TermField, ...]
+    separator: str
+    quote: str
+    line_end: str
+    header_lines: int
+    encoding: str
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """What ``meta.xml`` says; metadata : names that the file with the metadata may have."""
+
+    metadata: tuple[str, ...]
+    core: Entity
+    extensions: tuple[Entity, ...]
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """How a file of an archive is written, as ``meta.xml`` says.
-
-    name : path inside; columns : its columns; id_column : number of the column with the event's id
-    """
+    """A file of an archive; `name` is its path inside, `width` the number of its columns."""
 
     name: str
-    columns: tuple[str, ...]
-    id_column: int
-    separator: str
-    quote: str
-    header_lines: int
-    encoding: str
+    entity: Entity
+    width: int
 
-    def rows(self, archive: Archive) -> Iterator[tuple[int, list[str]]]:
-        """(line, fields) of its rows."""
-        with archive.open(self.name) as file:
-            for line, text in _text.numbered(decoded(file, self.encoding), self.header_lines):
-                yield line, _text.split(text, self.separator, self.quote)
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Its terms, each once."""
+        return tuple(dict.fromkeys(field.term for field in self.entity.fields))
 
-
-def read(archive: Archive) -> ArchiveDescriptor:
-    """What ``meta.xml`` says; a DataError if that cannot be read."""
-    try:
-        return ArchiveDescriptor(archive.read_text(META))
-    except (ElementTree.ParseError, InvalidArchive, AttributeError, TypeError, ValueError, LookupError) as error:
-        raise DataError(
-            f"{archive.path}: {META} cannot be read ({error}); expected a descriptor of a Darwin Core archive with a "
-            "core; fetch the archive again"
-        ) from None
-
-
-def data_file(archive: Archive, described: DataFileDescriptor) -> DataFile:
-    """A file as ``meta.xml`` describes it; a DataError if it is missing or written in a way that is not read."""
-    where = f"{archive.path}: {META}: {described.file_location}"
-    separator, quote = described.fields_terminated_by, described.fields_enclosed_by or ""
-    if len(separator) != 1 or len(quote) > 1:
-        raise DataError(
-            f"{where}: found {separator!r} between fields and {quote!r} around them, expected one character"
+    @property
+    def id_name(self) -> str:
+        """The term in the column of the id, ``id`` if there is none."""
+        at = self.entity.id_column
+        return (
+            next((field.term for field in self.entity.fields if field.column == at), "id") if at is not None else "id"
         )
-    encoding = _text.checked_encoding(described.file_encoding or "utf-8", where)
-    id_column = described.id_index if described.represents_corefile else described.coreid_index
-    fields = {field["index"]: field["term"].rsplit("/")[-1] for field in described.fields if field["index"] is not None}
-    with archive.open(described.file_location) as file:
-        first = _text.split(file.readline(_text.LONGEST_HEADER).decode(encoding, errors="replace"), separator, quote)
-    width = max(len(first), id_column + 1, *(index + 1 for index in fields))
-    names: list[str] = []
-    for index in range(width):
-        name = fields.get(index, "id" if index == id_column else f"column {index + 1}")
-        names.append(name if name not in names else f"{name} {index + 1}")
-    return DataFile(
-        described.file_location, tuple(names), id_column, separator, quote, described.lines_to_ignore, encoding
+
+    def rows(self, archive: Archive) -> Iterator[Row]:
+        """Its rows, of which some may have another number of fields than `width`."""
+        with archive.open(self.name) as file:
+            lines = _lines(file, self.encoding(archive)[0], self.entity)
+            yield from _records(lines, self.entity.separator, self.entity.quote, self.width)
+
+    def encoding(self, archive: Archive) -> tuple[str, int]:
+        """The encoding that it is read in, and how many lines hold other bytes (those of UTF-8 are counted)."""
+        stat = (archive.path if archive.zipped else archive.path / self.name).stat()
+        return _encoding(archive.path, self.name, self.entity.encoding, (stat.st_size, stat.st_mtime_ns))
+
+    def values(self, terms: Sequence[str]) -> Callable[[Sequence[str]], list[str]]:
+        """A function that gives the values of `terms` of a row; a term that the file lacks is empty."""
+        first = {field.term: field for field in reversed(self.entity.fields)}
+        at = [(first[term].column, first[term].default) if term in first else (None, "") for term in terms]
+
+        def of(row: Sequence[str]) -> list[str]:
+            return [default if column is None else row[column] or default for column, default in at]
+
+        return of
+
+    def key(self, row: Sequence[str]) -> str:
+        """The core's id in a row; empty where the file has none."""
+        return "" if self.entity.id_column is None else row[self.entity.id_column]
+
+
+def read(archive: Archive) -> Descriptor:
+    """What ``meta.xml`` says; a DataError if that cannot be read."""
+    where = f"{archive.path}: {META}"
+    try:
+        root = _xml.root(archive.read(META), where)
+        cores = [_entity(each, where) for each in root if each.tag == "core"]
+        extensions = tuple(_entity(each, where) for each in root if each.tag == "extension")
+        if len(cores) != 1:
+            raise ValueError(f"it has {len(cores)} cores")
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise DataError(
+            f"{where} cannot be read ({error}); expected a descriptor of a Darwin Core archive with a core; fetch the "
+            "archive again"
+        ) from None
+    metadata = root.get("metadata")
+    return Descriptor((metadata,) if metadata else _METADATA, cores[0], extensions)
+
+
+def _entity(element: ElementTree.Element, where: str) -> Entity:
+    """A core or an extension; a ValueError or LookupError if it says what nobody can follow."""
+
+    def said(name: str, usual: str) -> str:
+        value = element.get(name)
+        return usual if value is None else value.encode("latin-1", "backslashreplace").decode("unicode_escape")
+
+    encoding = _text.checked_encoding(element.get("encoding") or "UTF-8", where)
+    ids = [_index(each) for each in element if each.tag.lower() in ("id", "coreid")]
+    fields = [
+        TermField(_word(each.get("term") or ""), _index(each), each.get("default") or "")
+        for each in element
+        if each.tag == "field"
+    ]
+    header_lines = int(element.get("ignoreHeaderLines") or 0)
+    if header_lines < 0:
+        raise ValueError(f"ignoreHeaderLines is {header_lines}")
+    return Entity(
+        _word(element.get("rowType") or ""),
+        tuple(dict.fromkeys((each.text or "").strip() for each in element.iterfind("files/location"))),
+        ids[0] if ids else None,
+        tuple(field for field in fields if field.column is not None or field.default),
+        said("fieldsTerminatedBy", ",") or ",",
+        said("fieldsEnclosedBy", '"'),
+        said("linesTerminatedBy", "\n") or "\n",
+        header_lines,
+        encoding,
     )
 
 
-def defaults(archive: Archive) -> dict[str, str]:
-    """Values that ``meta.xml`` states for all rows."""
-    descriptor = read(archive)
-    files = [descriptor.core, *descriptor.extensions]
-    fields = [field for file in files for field in file.fields if field["default"]]
-    return {field["term"].rsplit("/")[-1]: field["default"] for field in fields}
+def _index(element: ElementTree.Element) -> int | None:
+    text = element.get("index")
+    if not text:
+        return None
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        raise ValueError(f"the index of a field is {text[:40]!r}")
+    return int(text)
+
+
+def _word(uri: str) -> str:
+    """The last part of the address of a term or a class."""
+    return re.split(r"[/#:]", uri.strip().rstrip("/"))[-1]
+
+
+def data_files(archive: Archive, entity: Entity) -> tuple[DataFile, ...]:
+    """The files of an entity; a DataError if one is missing, or written in a way that is not read.
+
+    Of several, those without rows are left out.
+    """
+    if not entity.locations:
+        raise DataError(f"{archive.path}: {META}: a {entity.kind or 'core'} names no file, expected one in <location>")
+    files = [_data_file(archive, entity, name) for name in entity.locations]
+    filled = [file for file in files if len(files) == 1 or any(True for _ in file.rows(archive))]
+    return tuple(filled or files[:1])
+
+
+def _data_file(archive: Archive, entity: Entity, name: str) -> DataFile:
+    where = f"{archive.path}: {META}: {name}"
+    separator, quote = entity.separator, entity.quote
+    if len(quote) > 1 or (quote and len(separator) > 1):
+        raise DataError(
+            f"{where}: found {separator!r} between fields and {quote!r} around them, expected one character"
+        )
+    start = DataFile(name, entity, 0)
+    with archive.open(name) as file:
+        lines = _lines(file, start.encoding(archive)[0], dataclasses.replace(entity, header_lines=0))
+        # a line above the header may be of another length, such as a title
+        first = [row for _, row in islice(_records(lines, separator, quote, 0), max(entity.header_lines, 1))]
+    width = max(map(len, first), default=_text.MOST_FIELDS)
+    indices = [(field.column, field.term) for field in entity.fields if field.column is not None]
+    indices += [(entity.id_column, "id")] if entity.id_column is not None else []
+    for index, term in indices:
+        if index >= width:
+            seen = f"{width:,} fields in the first line" if first else f"at most {width:,} fields"
+            raise DataError(
+                f"{where}: the field {term!r} has the index {index:,}, expected one below {width:,} ({seen}, with "
+                f"{separator!r} between them); correct {META}, or fetch the archive again"
+            )
+    return DataFile(name, entity, width)
+
+
+@lru_cache(maxsize=64)
+def _encoding(path: Path, name: str, said: str, stamp: tuple[int, int]) -> tuple[str, int]:
+    """The encoding of a file that says it is in `said`: many that say UTF-8 are in another."""
+    if said.lower().replace("_", "-") not in ("utf-8", "utf8", "us-ascii", "ascii"):
+        return said, 0
+    with Archive(path).open(name) as file:
+        actual = _text.detected(file, f"{path}: {name}")
+    return actual.name, actual.unreadable
+
+
+def _lines(file: BinaryIO, encoding: str, entity: Entity) -> Iterator[tuple[int, str]]:
+    """(number, text) of the lines after the header, blank ones included."""
+    text = decoded(file, encoding)
+    lines: Iterable[str] = text if entity.line_end in _LINE_ENDS else _ended(text, entity.line_end)
+    for number, line in enumerate(lines, start=1):
+        if number > entity.header_lines:
+            yield number, line.rstrip("\n")
+
+
+def _ended(text: TextIOBase, end: str) -> Iterator[str]:
+    """Texts before each `end`."""
+    rest = ""
+    while block := text.read(1 << 20):
+        *whole, rest = (rest + block).split(end)
+        yield from (" ".join(line.splitlines()) for line in whole)
+        if len(rest) > _LONGEST:
+            raise DataError(
+                f"{META}: found no {end!r} in {len(rest):,} characters, expected it after each line; correct "
+                "linesTerminatedBy"
+            )
+    if rest:
+        yield " ".join(rest.splitlines())
+
+
+def _records(lines: Iterator[tuple[int, str]], separator: str, quote: str, width: int) -> Iterator[Row]:
+    """Rows of lines; in quotes, a row may have several lines.
+
+    width : fields of a row; a row of several lines must have as many, or its first line has a stray quote. 0: any
+    """
+    waiting: deque[tuple[int, str]] = deque()
+    while (numbered := waiting.popleft() if waiting else next(lines, None)) is not None:
+        number, line = numbered
+        if not line.strip():
+            continue
+        if not quote or quote not in line:
+            yield number, [field.strip() for field in line.split(separator)]
+            continue
+        row = _text.split(line, separator, quote)
+        if line.count(quote) % 2 or (width and len(row) != width):
+            rest = [*waiting, *islice(lines, MOST_LINES - len(waiting))]
+            texts = [f"{text}\n" for _, text in [numbered, *rest]]
+            reader = csv.reader([*texts, "\n"], delimiter=separator, quotechar=quote)
+            whole = next(reader, [])
+            taken = reader.line_num - 1
+            if taken > len(rest) or (width and len(whole) != width):  # never closed
+                taken = 0
+            else:
+                row = [field.strip() for field in whole]
+            waiting = deque(rest[taken:])
+        yield number, row

@@ -3,13 +3,14 @@
 Terms are those of https://dwc.tdwg.org/terms and of GBIF (https://techdocs.gbif.org/en/data-use/download-formats).
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
-from glc.editions import _countries
+from glc.editions import _countries, _dates
 from glc.editions._base import ABSENT, FAULT
 
 BASES = (
@@ -24,7 +25,6 @@ NOT_A_SPECIES = "not identified to a species"
 NO_DATUM = "unknown geodeticDatum"
 FAR = "uncertainty above surveys.max_uncertainty_m"
 ZERO = "place is 0, 0"
-DATE = "unknown date"
 NO_PLACE = "missing coordinate"
 COUNTRY = "country code disagrees with the place"
 
@@ -34,7 +34,7 @@ READS = (
     "gbifID", "occurrenceID", "id", "decimalLongitude", "decimalLatitude", "geodeticDatum",
     "coordinateUncertaintyInMeters", "eventDate", "year", "month", "day", "occurrenceStatus", "individualCount",
     "basisOfRecord", "countryCode", "stateProvince", "license", "rights", "sampleSizeValue", "sampleSizeUnit",
-    *KEYS, *NAMES,
+    "taxonRank", *KEYS, *NAMES,
 )  # fmt: skip
 """Columns that `apply` reads."""
 MADE = (
@@ -51,8 +51,21 @@ _DATUMS = {
 }  # fmt: skip
 """Names of datums, in letters and digits only -> EPSG code of their degrees."""
 _M2 = ("m2", "m^2", "m²", "squaremetre", "squaremetres", "squaremeter", "squaremeters", "sqm")
-_DAY = r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:[T ][^/]*)?)?)?"
-_RANGE = rf"^{_DAY}(?:/(?:{_DAY}|(\d{{2}})(?:-(\d{{2}}))?))?$"
+_ABOVE = re.compile(
+    r"(?:super|sub|infra|parv|mega|magn|grand|mir|giga|micro|nano|hypo|epi)?"
+    r"(?:domain|realm|kingdom|regnum|phylum|division|divisio|class|classis|cohort|legion|order|ordo|famil(?:y|ia)|trib(?:e|us)|"
+    r"genus|sect(?:ion|io)|series)|(?:suprageneric|infrageneric|suprafamilial?)[_ ]?name|"
+    r"(?:sub)?(?:gen|fam|ord|sect|trib|ser)\.?",
+    re.IGNORECASE,
+)
+"""Values of taxonRank above species."""
+_UNNAMED = re.compile(r"\s(?:spp?|spec|species|indet|gen)\.?\s*$|\bindet(?:\.|erminate|ermined)?\s*$", re.IGNORECASE)
+"""The end of a name that names no species, as in Quercus sp.; a number or a letter after it does."""
+_WORD = re.compile(r"[A-Z][a-zà-ÿ-]+")
+_OF_AUTHORS = re.compile(r"[^a-z×].*|et|ex|al\.|in|de|von|van|fil\.|f\.")
+_AUTHOR = re.compile(r"[.&(,]|\d{4}")
+_YEAR = re.compile(r"(\d{4})(?:\.0*)?", re.ASCII)
+_PART = re.compile(r"(\d{1,2})(?:\.0*)?", re.ASCII)
 
 
 def apply(
@@ -60,23 +73,23 @@ def apply(
     *,
     id_column: str,
     by: Sequence[str],
-    defaults: Mapping[str, str],
     bases: Sequence[str],
     max_uncertainty_m: float,
+    check_countries: bool = True,
     status: str | None = None,
 ) -> pd.DataFrame:
     """Our columns of `MADE`, and of `FAULT`, for rows with the columns of `READS`: frames of text or None.
 
+    A column more, ``lost_date``, has what a record says of its date where that is not understood.
+
     id_column : what a survey is called by
     by : columns that say which species it is, by falling preference; the first that the archive has
-    defaults : values of terms that the archive states once for all its rows
     bases : values of basisOfRecord that are used
     max_uncertainty_m : metres; a place known less well is not used
+    check_countries : whether a record is refused whose place is in another country than it says
     status : status of all rows; None: as they say
     """
     text = frame.astype(object).where(frame.notna(), None)
-    for term, value in defaults.items():
-        text[term] = text[term].fillna(value) if term in text else value
     made = pd.DataFrame(index=frame.index, columns=[*MADE, *FAULT], dtype=object)
     faults = _Faults(made)
     made["surveyId"] = text[id_column]
@@ -84,8 +97,8 @@ def apply(
     _basis(text, bases, faults)
     for column in by[:1]:
         made["speciesId"] = text[column]
-        if status is None and column in KEYS:
-            faults.add(column, text[column], text[column].isna(), NOT_A_SPECIES)
+        if status is None:
+            _species(text, column, faults)
         if column in KEYS:
             made["speciesKey"] = text[column]
     names = [text[name] for name in NAMES]
@@ -96,8 +109,8 @@ def apply(
     faults.add(
         "coordinateUncertaintyInMeters", text["coordinateUncertaintyInMeters"], uncertainty > max_uncertainty_m, FAR
     )
-    _date(text, made, faults)
-    _country(text, made, faults)
+    _date(text, made)
+    _country(text, made, faults, check_countries)
     made["region"] = text["stateProvince"]
     made["licence"] = text["license"].combine_first(text["rights"])
     unit = text["sampleSizeUnit"].str.lower().str.replace(" ", "")
@@ -181,34 +194,76 @@ def _transformer(code: int):
     return Transformer.from_crs(code, 4326, always_xy=True)
 
 
-def _date(text: pd.DataFrame, made: pd.DataFrame, faults: _Faults) -> None:
+def _date(text: pd.DataFrame, made: pd.DataFrame) -> None:
     """year where a record's dates are within a year of each other, date where they are one day."""
-    parts = text["eventDate"].astype("string").str.strip().str.extract(_RANGE)
-    (y1, m1, d1, y2, m2, d2, short1, short2) = (parts[column] for column in range(8))
-    # 2019-05-03/07 and 2019-05-03/06-07 repeat nothing of what is the same
-    day2 = d2.combine_first(short2).combine_first(short1.where(short2.isna() & d1.notna()))
-    month2 = m2.combine_first(short1.where(short2.notna() | d1.isna())).combine_first(m1.where(y2.isna()))
-    ranged = y2.notna() | short1.notna()
-    year2 = y2.combine_first(y1)
-    wide = ranged & (pd.to_numeric(year2) - pd.to_numeric(y1) > 1).fillna(False)
-    one_day = y1.notna() & d1.notna() & (~ranged | ((year2 == y1) & (month2 == m1) & (day2 == d1))).fillna(False)
-    day = y1 + "-" + m1 + "-" + d1
-    in_parts = text["year"].notna() & text["month"].notna() & text["day"].notna() & y1.isna()
-    columns = [text[name].astype("string").str.replace(r"\.0*$", "", regex=True) for name in ("year", "month", "day")]
-    built = columns[0] + "-" + columns[1].str.zfill(2) + "-" + columns[2].str.zfill(2)
-    year = y1.where(~wide).combine_first(columns[0].where(y1.isna()))
-    date = day.where(one_day).combine_first(built.where(in_parts))
-    real = pd.to_datetime(date, format="%Y-%m-%d", errors="coerce").notna()
-    faults.add("eventDate", text["eventDate"].fillna(built), date.notna() & ~real, DATE)
-    faults.add("eventDate", text["eventDate"], text["eventDate"].notna() & y1.isna() & columns[0].isna(), DATE)
-    made["year"], made["date"] = (column.astype(object).where(column.notna(), None) for column in (year, date))
+    columns = [text[name].tolist() for name in ("eventDate", "year", "month", "day")]
+    when = [_when(*fields) for fields in zip(*columns, strict=True)]
+    for name, values in zip(("year", "date", "lost_date"), zip(*when, strict=True) if when else ((),) * 3, strict=True):
+        made[name] = pd.Series(values, index=made.index, dtype=object)
 
 
-def _country(text: pd.DataFrame, made: pd.DataFrame, faults: _Faults) -> None:
-    code = text["countryCode"].str.upper()
+@lru_cache(maxsize=1 << 16)
+def _when(
+    event: str | None, year: str | None, month: str | None, day: str | None
+) -> tuple[str | None, str | None, str | None]:
+    """(year, ISO date, what is not understood) of a record's date: of eventDate, or else of its parts."""
+    days = _within(_dates.days(event)) if event else None
+    if days:
+        first, last = days
+        return (
+            f"{first.year:04}" if last.year - first.year <= 1 else None,
+            first.isoformat() if first == last else None,
+            None,
+        )
+    whole, parts = _YEAR.fullmatch(year or ""), [_PART.fullmatch(part) for part in (month or "", day or "")]
+    if whole is None or not _within(_dates.days(whole[1])):
+        return None, None, event or year
+    if not all(parts):
+        odd = [text for text, match in zip((month, day), parts, strict=True) if text and not match]
+        return whole[1], None, odd[0] if odd else None
+    text = "-".join([whole[1], *(match[1].zfill(2) for match in parts if match)])
+    return (whole[1], text, None) if _dates.days(text) else (whole[1], None, text)
+
+
+def _within(days: _dates.Days | None) -> _dates.Days | None:
+    """The days, if nobody has mistyped their years."""
+    low, high = _dates.YEARS
+    return days if days and low <= days[0].year and days[1].year <= high else None
+
+
+def _species(text: pd.DataFrame, column: str, faults: _Faults) -> None:
+    """Refuse records that are identified to a genus or a family alone; `column` says which species they are of."""
+    if column in KEYS or column == "species":
+        faults.add(column, text[column], text[column].isna(), NOT_A_SPECIES)
+    accepted = text[["speciesKey", "speciesID", "species"]].notna().any(axis=1)
+    above = text["taxonRank"].map(_is_above, na_action="ignore").eq(True)
+    faults.add("taxonRank", text["taxonRank"], above & ~accepted, NOT_A_SPECIES)
+    if column in NAMES:
+        unnamed = text[column].map(lambda name: bool(_UNNAMED.search(name)), na_action="ignore").eq(True)
+        alone = text[column].map(_is_uninomial, na_action="ignore").eq(True) & text["taxonRank"].isna()
+        faults.add(column, text[column], (unnamed | alone) & ~accepted, NOT_A_SPECIES)
+
+
+@lru_cache(maxsize=1 << 12)
+def _is_above(rank: str) -> bool:
+    return bool(_ABOVE.fullmatch(rank.strip()))
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_uninomial(name: str) -> bool:
+    """Whether a name is of a genus or a higher taxon: one word, and perhaps its author, who is known by a sign."""
+    word, *author = name.split()[:20] or [""]
+    signed = not author or bool(_AUTHOR.search(" ".join(author)))
+    return bool(_WORD.fullmatch(word)) and signed and all(_OF_AUTHORS.fullmatch(part) for part in author)
+
+
+def _country(text: pd.DataFrame, made: pd.DataFrame, faults: _Faults, check: bool) -> None:
+    code = text["countryCode"].str.strip().str.upper()
     made["country"] = _countries.names(code)
+    if not check:
+        return
     lon, lat = (pd.to_numeric(made[axis], errors="coerce") for axis in ("lon", "lat"))
-    check = code.notna() & lon.between(-180, 180) & lat.between(-90, 90) & faults.free
+    rows = code.notna() & lon.between(-180, 180) & lat.between(-90, 90) & faults.free
     elsewhere = pd.Series(False, index=text.index)
-    elsewhere[check] = ~_countries.agree(code[check].to_numpy(), lon[check].to_numpy(float), lat[check].to_numpy(float))
+    elsewhere[rows] = ~_countries.agree(code[rows].to_numpy(), lon[rows].to_numpy(float), lat[rows].to_numpy(float))
     faults.add("countryCode", text["countryCode"] + " at " + made["lon"] + ", " + made["lat"], elsewhere, COUNTRY)

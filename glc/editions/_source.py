@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from glc.editions import _text
+from glc.editions._odd import Oddity
 from glc.types import StrPath
 
 
@@ -26,6 +27,10 @@ class Source:
     def unpack(self, path: StrPath, folder: StrPath) -> Path:
         """The text file that Spark reads: `path` itself, or a file made in the existing `folder`."""
         return Path(path)
+
+    def oddities(self) -> list[Oddity]:
+        """What is odd about the texts that it reads, such as their encoding."""
+        return []
 
     def first_line(self, path: StrPath) -> str:
         """The first line, without its end."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 from glc.errors import DataError
 from glc.types import StrPath
@@ -92,40 +92,45 @@ def encoding(path: StrPath, original: StrPath | None = None) -> Encoding:
 @lru_cache(maxsize=256)
 def _encoding(text: str, path: str, size: int, mtime_ns: int) -> Encoding:
     with open(text, "rb") as file:
-        start = file.read(1 << 16)
-        for mark, name in _MARKS.items():
-            if start.startswith(mark):
-                raise _wide(path, name)
-        most = max(start[::2].count(0), start[1::2].count(0))
-        if most > len(start) // 4 and _HOLE not in start:
-            raise _wide(path, "UTF-16")
-        file.seek(0)
-        foreign, n_foreign, n_utf8, n_lines = [], 0, 0, 0
-        while lines := file.readlines(_BLOCK):
-            block = b"".join(lines)
-            if b"\0" in block:
-                number = n_lines + next(number for number, line in enumerate(lines, start=1) if b"\0" in line)
-                raise DataError(
-                    f"{path}: found binary data, expected the text of a CSV: line {number} has NUL bytes, as of an "
-                    "interrupted copy or in a packed file; fetch the file again or unpack it"
-                )
-            n_lines += len(lines)
-            if block.isascii():
-                continue
-            try:
-                block.decode()
-                n_utf8 += 1
-            except UnicodeDecodeError:
-                for line in lines:
-                    if line.isascii():
-                        continue
-                    try:
-                        line.decode()
-                        n_utf8 += 1
-                    except UnicodeDecodeError:
-                        n_foreign += 1
-                        if len(foreign) < _SAMPLE_LINES:
-                            foreign.append(line)
+        return detected(file, path)
+
+
+def detected(file: BinaryIO, path: str) -> Encoding:
+    """As `encoding`, of an open file, which is read to its end; `path` is its name in an error."""
+    start = file.read(1 << 16)
+    for mark, name in _MARKS.items():
+        if start.startswith(mark):
+            raise _wide(path, name)
+    most = max(start[::2].count(0), start[1::2].count(0))
+    if most > len(start) // 4 and _HOLE not in start:
+        raise _wide(path, "UTF-16")
+    file.seek(0)
+    foreign, n_foreign, n_utf8, n_lines = [], 0, 0, 0
+    while lines := file.readlines(_BLOCK):
+        block = b"".join(lines)
+        if b"\0" in block:
+            number = n_lines + next(number for number, line in enumerate(lines, start=1) if b"\0" in line)
+            raise DataError(
+                f"{path}: found binary data, expected the text of a CSV: line {number:,} has NUL bytes, as of an "
+                "interrupted copy or in a packed file; fetch the file again or unpack it"
+            )
+        n_lines += len(lines)
+        if block.isascii():
+            continue
+        try:
+            block.decode()
+            n_utf8 += 1
+        except UnicodeDecodeError:
+            for line in lines:
+                if line.isascii():
+                    continue
+                try:
+                    line.decode()
+                    n_utf8 += 1
+                except UnicodeDecodeError:
+                    n_foreign += 1
+                    if len(foreign) < _SAMPLE_LINES:
+                        foreign.append(line)
     if not n_foreign:
         return Encoding()
     if n_utf8 > n_foreign:

@@ -8,17 +8,22 @@ https://dwc.tdwg.org/text for ``meta.xml``, https://techdocs.gbif.org/en/data-us
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pandas as pd
+
 from glc.config import Surveys
-from glc.editions import _descriptor, _records
-from glc.editions._archive import Archive, Member, is_zip
+from glc.editions import _descriptor, _records, _text, _xml
+from glc.editions._archive import META, Archive, Member, is_zip
 from glc.editions._base import EMPTY, Dataset, Edition, Table
-from glc.editions._descriptor import META, DataFile
-from glc.editions._events import Events
-from glc.editions._source import PLAIN
+from glc.editions._check import header
+from glc.editions._descriptor import DataFile
+from glc.editions._events import Core, Events
+from glc.editions._odd import Oddity
 from glc.errors import DataError, did_you_mean
 from glc.registry import editions
 from glc.types import Facts, StrPath
@@ -30,8 +35,12 @@ _OF_EVENTS = (
     *PLACE, "geodeticDatum", "coordinateUncertaintyInMeters", "eventDate", "year", "month", "day", "countryCode",
     "stateProvince", "sampleSizeValue", "sampleSizeUnit",
 )  # fmt: skip
+_OCCURRENCES = ("Occurrence", "SimpleDarwinRecord")
+"""Kinds of rows that are records of species; the guide's own example calls them by the second."""
 _DOI = re.compile(r"10\.\d{4,9}/[-._;()/:A-Za-z0-9]*[A-Za-z0-9]")
 _CITED_IN = ("citations.txt", "rights.txt")
+_MOST_LOOKED_AT, _CHUNK = 1_000_000, 50_000
+"""Records that are looked at for what is odd; and at once."""
 
 
 class DarwinCore(Edition):
@@ -56,7 +65,11 @@ class DarwinCore(Edition):
 
     def prepare(self, dataset: Dataset, settings: Surveys) -> Dataset:
         """The dataset with the rules as the section [surveys] has them."""
-        limits = {"bases": settings.basis_of_record, "max_uncertainty_m": settings.max_uncertainty_m}
+        limits = {
+            "bases": settings.basis_of_record,
+            "max_uncertainty_m": settings.max_uncertainty_m,
+            "check_countries": settings.check_countries,
+        }
         files = [
             (dataclasses.replace(table, rules=partial(table.rules, **limits)), path)
             for table, path in dataset.files
@@ -74,13 +87,61 @@ class DarwinCore(Edition):
         path = dataset.files[0][1]
         archive = Archive(path if path.suffix.lower() == ".zip" else dataset.folder)
         names = archive.names()
-        metadata = _descriptor.read(archive).metadata_filename if META in names else None
+        metadata = _metadata(archive)
         texts = {name: archive.read_text(name) for name in (metadata, *_CITED_IN) if name in names}
         doi = next((match for text in texts.values() if (match := _DOI.search(text))), None)
-        eml = _eml(texts.get(metadata or "", ""))
+        eml = _eml(archive, metadata)
         rights = eml.get("rights") or texts.get("rights.txt", "").strip() or None
         title = eml.get("title") or (Path(names[0]).stem if META not in names else None)
         return {"doi": doi.group() if doi else None, "title": title, "rights": rights}
+
+    def oddities(self, dataset: Dataset) -> Sequence[Oddity]:
+        """Dates and countries that cost something, events without their parent, and texts that are not in UTF-8."""
+        made: list[Oddity] = []
+        dates, countries, rows = _Count(), _Count(), 0
+        for table, path in dataset.files:
+            if table.rules is None:
+                continue
+            file = dataset.file_name(table, path)
+            made += table.source.oddities()
+            lines = islice(table.source.lines(path, table.header_lines), max(_MOST_LOOKED_AT - rows, 0))
+            names = header(path, table)
+            while chunk := list(islice(lines, _CHUNK)):
+                rows += len(chunk)
+                split = [(line, _text.split(text, table.separator, table.quote)) for line, text in chunk]
+                whole = [(line, row) for line, row in split if len(row) == len(names)]
+                frame = pd.DataFrame([row for _, row in whole], columns=names, dtype=object)
+                frame = frame.reindex(columns=table.reads)
+                ruled = table.rules(frame.where(frame.notna() & (frame != ""), None))
+                where = [f"{file} line {line}" for line, _ in whole]
+                dates.add(where, ruled["lost_date"])
+                countries.add(where, ruled["fault_found"].where(ruled["fault_reason"] == _records.COUNTRY, None))
+        looked_at = f" (of the first {rows:,})" if rows >= _MOST_LOOKED_AT else ""
+        made += dates.oddity(f"records have a date that is not understood; they are kept without it{looked_at}", rows)
+        made += countries.oddity(
+            f"records have a countryCode that disagrees with their place; they are not used{looked_at} "
+            "(surveys.check_countries = false uses them)",
+            rows,
+        )
+        return made
+
+
+class _Count:
+    """How many records something is said of, and the first of them."""
+
+    def __init__(self) -> None:
+        self.rows, self.example = 0, ""
+
+    def add(self, where: Sequence[str], values: "pd.Series") -> None:
+        """Count records, of which `where` says the line, that have a value."""
+        odd = values.notna().to_numpy()
+        if odd.any() and not self.rows:
+            self.example = f"{where[odd.argmax()]}: {values.iloc[odd.argmax()]!r}"
+        self.rows += int(odd.sum())
+
+    def oddity(self, what: str, of: int) -> list[Oddity]:
+        """The line of the table; none where nothing was counted."""
+        return [Oddity(what, self.rows, of, self.example)] if self.rows else []
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -93,10 +154,12 @@ def _is_archive(path: Path) -> bool:
     names = Archive(path).names()
     if META in names:
         return True
-    tables = [name for name in names if name.lower().endswith((".csv", ".txt", ".tsv"))]
-    if len(tables) != 1:
-        return False
-    return set(Member(tables[0]).first_line(path).split("\t")) >= _SIMPLE
+    tables = _texts(names)
+    return len(tables) == 1 and set(Member(tables[0]).first_line(path).split("\t")) >= _SIMPLE
+
+
+def _texts(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name.lower().endswith((".csv", ".txt", ".tsv"))]
 
 
 @lru_cache(maxsize=8)
@@ -106,22 +169,29 @@ def _tables(path: Path, stamp: tuple[int, int]) -> tuple[tuple[Table, Path], ...
     if META not in names:
         return ((_simple(path, names), path),)
     descriptor = _descriptor.read(archive)
-    core = _descriptor.data_file(archive, descriptor.core)
-    kind = (descriptor.core.type or "").rsplit("/")[-1]
-    if kind == "Occurrence":
-        return (_occurrences(archive, core),)
+    _eml(archive, _metadata(archive))  # refused before anything slow starts
+    kind = descriptor.core.kind
+    if kind in _OCCURRENCES:
+        return _occurrences(archive, _descriptor.data_files(archive, descriptor.core))
     if kind != "Event":
         raise DataError(
             f"{path}: {META}: found a core of the type {kind or 'none'}, expected Occurrence, or Event with an "
             "extension of occurrences; fetch the download of occurrences"
         )
-    extensions = [each for each in descriptor.extensions if (each.type or "").rsplit("/")[-1] == "Occurrence"]
+    extensions = [extension for extension in descriptor.extensions if extension.kind in _OCCURRENCES]
     if len(extensions) != 1:
         raise DataError(
             f"{path}: {META}: found {len(extensions)} extensions of occurrences of the core of events, expected one; "
             "events alone say nothing of species"
         )
-    return _surveys(archive, core, _descriptor.data_file(archive, extensions[0]))
+    for entity, tag in ((descriptor.core, "id"), (extensions[0], "coreid")):
+        if entity.id_column is None:
+            raise DataError(
+                f"{path}: {META}: {entity.locations[0]}: found no <{tag}>, expected the number of the column that says "
+                "which event an occurrence belongs to; add it, or fetch the archive again"
+            )
+    files = (_descriptor.data_files(archive, entity) for entity in (descriptor.core, extensions[0]))
+    return _surveys(archive, *files)
 
 
 def _table(dataset: str, archive: Path, columns: tuple[str, ...], id_column: str, **options) -> Table:
@@ -144,7 +214,7 @@ def _table(dataset: str, archive: Path, columns: tuple[str, ...], id_column: str
         _records.apply,
         id_column=id_column,
         by=tuple(by),
-        defaults=options.pop("defaults", {}),
+        check_countries=usual.check_countries,
         bases=usual.basis_of_record,
         max_uncertainty_m=usual.max_uncertainty_m,
         status=options.pop("status", None),
@@ -165,54 +235,47 @@ def _table(dataset: str, archive: Path, columns: tuple[str, ...], id_column: str
     )
 
 
-def _occurrences(archive: Archive, core: DataFile) -> tuple[Table, Path]:
-    columns = core.columns
-    id_column = "gbifID" if "gbifID" in columns else columns[core.id_column]
-    table = _table(
-        "po",
-        archive.path,
-        columns,
-        id_column,
-        defaults=_descriptor.defaults(archive),
-        separator=core.separator,
-        quote=core.quote,
-        header_lines=core.header_lines,
-        source=Member(core.name, core.encoding) if archive.zipped else PLAIN,
-        by_place_and_date=True,
-        same_survey=("geoUncertaintyInM",),
-    )
-    return table, archive.path if archive.zipped else archive.path / core.name
+def _occurrences(archive: Archive, files: tuple[DataFile, ...]) -> tuple[tuple[Table, Path], ...]:
+    columns = files[0].columns
+    id_column = next((name for name in ("gbifID", "occurrenceID") if name in columns), "id")
+    if id_column != "gbifID" and files[0].entity.id_column is not None:
+        id_column = files[0].id_name
+    terms = tuple(dict.fromkeys((id_column, *(name for name in _records.READS if name in columns))))
+    made = []
+    for file in files:
+        table = _table(
+            "po", archive.path, terms, id_column, separator="\t", quote="", source=Core(archive.path, file, terms),
+            by_place_and_date=True, same_survey=("geoUncertaintyInM",),
+        )  # fmt: skip
+        made.append((table, archive.path if archive.zipped else archive.path / file.name))
+    return tuple(made)
 
 
-def _surveys(archive: Archive, events: DataFile, occurrences: DataFile) -> tuple[tuple[Table, Path], ...]:
+def _surveys(
+    archive: Archive, events: tuple[DataFile, ...], occurrences: tuple[DataFile, ...]
+) -> tuple[tuple[Table, Path], ...]:
     wanted = (*_records.READS, "eventID")
-    own = tuple(name for name in _OF_EVENTS if name in events.columns)
-    others = tuple(name for name in wanted if name in occurrences.columns and name not in (*own, "eventID"))
-    own += tuple(name for name in wanted if name in events.columns and name not in (*own, *others, "eventID"))
+    in_events, in_occurrences = events[0].columns, occurrences[0].columns
+    own = tuple(name for name in _OF_EVENTS if name in in_events)
+    others = tuple(name for name in wanted if name in in_occurrences and name not in (*own, "eventID"))
+    own += tuple(name for name in wanted if name in in_events and name not in (*own, *others, "eventID"))
     files = []
-    for empty in (False, True):
-        source = Events(archive.path, events, occurrences, own, others, empty)
+    for file in (*occurrences, *events):
+        empty = file in events
+        source = Events(archive.path, file, events, occurrences, own, others, empty)
         if empty and not any(True for _ in source.lines(archive.path)):
             continue
         table = _table(
-            "pa_train",
-            archive.path,
-            source.columns,
-            "eventID",
-            defaults=_descriptor.defaults(archive),
-            status=EMPTY if empty else None,
-            separator="\t",
-            quote="",
-            source=source,
-        )
-        file = events if empty else occurrences
+            "pa_train", archive.path, source.columns, "eventID", status=EMPTY if empty else None, separator="\t",
+            quote="", source=source,
+        )  # fmt: skip
         files.append((table, archive.path if archive.zipped else archive.path / file.name))
     return tuple(files)
 
 
 def _simple(path: Path, names: list[str]) -> Table:
     """The table of a SIMPLE_CSV download: one text with tabs and a header."""
-    tables = [name for name in names if name.lower().endswith((".csv", ".txt", ".tsv"))]
+    tables = _texts(names)
     if len(tables) != 1:
         shown = ", ".join(names[:8]) or "nothing"
         raise DataError(
@@ -233,11 +296,20 @@ def _simple(path: Path, names: list[str]) -> Table:
     )  # fmt: skip
 
 
-def _eml(text: str) -> dict[str, str]:
-    """Title and rights of a dataset's metadata (EML); empty where they cannot be read."""
+def _metadata(archive: Archive) -> str:
+    """The file with the archive's metadata; empty if it has none."""
+    names = archive.names()
+    said = _descriptor.read(archive).metadata if META in names else ()
+    return next((name for name in said if name in names), "")
+
+
+def _eml(archive: Archive, name: str) -> dict[str, str]:
+    """Title and rights of a dataset's metadata (EML); empty where they cannot be read. A DOCTYPE is a DataError."""
+    if not name:
+        return {}
     try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError:
+        root = _xml.root(archive.read(name), f"{archive.path}: {name}")
+    except (ElementTree.ParseError, ValueError):
         return {}
     parts = {"title": root.find(".//dataset/title"), "rights": root.find(".//dataset/intellectualRights")}
     words = {key: " ".join(" ".join(part.itertext()).split()) for key, part in parts.items() if part is not None}

@@ -11,6 +11,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from glc.editions import EMPTY
+from glc.editions._dates import YEARS
 from glc.errors import DataError
 
 FIELDS = "wrong number of fields"
@@ -29,9 +30,6 @@ BAD_SPECIES = "species is not an integer"
 FAR_SPECIES = "species is out of range (0 to 2,147,483,647)"
 OFF_MAP = "place outside the projection"
 DISAGREES = "place or date disagrees with the survey's first line"
-
-YEARS = (1600, 2100)
-"""A year outside of these is a typing slip: the oldest herbarium sheets in use are of the 17th century."""
 
 SPARE = ("geoUncertaintyInM", "areaInM2")
 """Columns whose unreadable values cost no row."""

@@ -89,7 +89,6 @@ def records(**columns):
         frame,
         id_column="id",
         by=("speciesKey",),
-        defaults={},
         bases=usual_settings.basis_of_record,
         max_uncertainty_m=usual_settings.max_uncertainty_m,
     )
@@ -169,7 +168,7 @@ def test_a_genuine_download_is_read(shared_data):
         ),
         (
             {"meta.xml": meta(descriptor("a.txt", COLUMNS, encoding="klingon")), "a.txt": text(COLUMNS, ROWS)},
-            r"meta.xml cannot be read \(unknown encoding: klingon\)",
+            "found the encoding 'klingon'",
         ),
         (
             {"meta.xml": meta(descriptor("a.txt", COLUMNS)), "a.txt": text(COLUMNS, [])},
@@ -256,17 +255,17 @@ def test_dates_give_a_year_and_a_day_where_they_say_so(date, year, day):
     assert made.loc[0, ["year", "date", "fault_reason"]].replace({float("nan"): None}).tolist() == [year, day, None]
 
 
-def test_dates_that_cannot_be_read_fall_back_on_their_parts_or_are_refused():
+def test_a_date_that_is_not_understood_falls_back_on_its_parts_or_costs_the_date_alone():
     made = records(
-        eventDate=["Fri Jan 01 00:00:00 CET 1909", None, "spring", "2019-02-31"],
-        year=["1909", "2001", None, None],
-        month=["1", "7", None, None],
-        day=["1", None, None, None],
-    )
-    assert made["date"].tolist()[:2] == ["1909-01-01", None]
-    assert made["year"].tolist()[:2] == ["1909", "2001"]
-    assert made["fault_reason"].tolist()[2:] == [_records.DATE, _records.DATE]
-    assert made["fault_found"].tolist()[2:] == ["spring", "2019-02-31"]
+        eventDate=["Fri Jan 01 00:00:00 CET 1909", None, "spring", "2019-02-31", "9999-12-31", None, None],
+        year=["1909", "2001", None, None, None, "2019", "0019"],
+        month=["1", "7", None, None, None, "2", "1"],
+        day=["1", None, None, None, None, "31", "1"],
+    ).replace({float("nan"): None})
+    assert made["date"].tolist() == ["1909-01-01", *[None] * 6]
+    assert made["year"].tolist() == ["1909", "2001", None, None, None, "2019", None]
+    assert made["lost_date"].tolist() == [None, None, "spring", "2019-02-31", "9999-12-31", "2019-02-31", "0019"]
+    assert made["fault_reason"].isna().all()
 
 
 def test_places_of_another_datum_are_moved_and_of_an_unknown_one_refused():
