@@ -1,6 +1,5 @@
 """The command ``glc``: its lists and checks in this process, runs in processes of their own."""
 
-import json
 import os
 import shutil
 import subprocess

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from glc.config import CONF, Variant, experiment_names, file_name, load, to_dict
 from glc.config.paths import home
-from glc.errors import ConfigError, did_you_mean
+from glc.errors import ConfigError, DataError, did_you_mean
 
 FACTS, SETTINGS = "model.json", "scorer/experiment.json"
 _WITHOUT_EFFECT = ("name", "description", "compare_with", "submission")
@@ -52,7 +52,7 @@ def model_folder(experiment: str, dataset: str, root: str = "") -> Path:
     dataset : folder of a dataset, its name, or virtual:SIZE
     root : folder of all outputs; empty for that of the settings
     raises : ConfigError with the command that makes the folder, or what is alike; and of a folder that was fitted with
-        other settings than the experiment has now
+        other settings than the experiment has now, or to other files than the dataset has now
     """
     if is_model(experiment):
         return Path(experiment).resolve()
@@ -64,6 +64,7 @@ def model_folder(experiment: str, dataset: str, root: str = "") -> Path:
     storage.bring(folder)
     if (folder / FACTS).is_file():
         _refuse_other_settings(folder, variant, dataset)
+        _refuse_other_data(folder, variant, dataset)
         return folder
     raise ConfigError(_missing(variant, experiment, dataset, models, folder))
 
@@ -77,6 +78,27 @@ def _refuse_other_settings(folder: Path, variant: Variant, dataset: str) -> None
             f"{folder}: [{other[0]}] of {variant.name} has changed since it was fitted: found {saved.get(other[0])}, "
             f"expected {now[other[0]]}; fit it again: luigi --module glc.tasks Model --experiment {variant} "
             f"--dataset {dataset}; or name the folder itself to predict with what it holds"
+        )
+
+
+def _refuse_other_data(folder: Path, variant: Variant, dataset: str) -> None:
+    """Refuse a model of other survey files than the dataset's, where both are known."""
+    from glc import editions, storage
+
+    if dataset.startswith(VIRTUAL) or not Path(dataset).exists() or not storage.exists(folder):
+        return
+    saved = {(Path(file["path"]).name, file["sha256"]) for file in storage.manifest(folder)["raw_files"]}
+    try:
+        paths = editions.recognise(dataset).paths if saved else []
+    except DataError:  # some other folder with the name of a dataset that is elsewhere
+        return
+    other = [path for path in paths if (path.name, storage.file_digest(path)) not in saved]
+    gone = sorted({name for name, _ in saved} - {path.name for path in paths}) if paths else []
+    if other or gone:
+        what = f"{other[0]} is not the file that it was fitted to" if other else f"{gone[0]} is no longer in {dataset}"
+        raise ConfigError(
+            f"{folder}: {what}; fit it again: luigi --module glc.tasks Model --experiment {variant} --dataset "
+            f"{dataset}; or name the folder itself to predict with what it holds"
         )
 
 

@@ -26,8 +26,7 @@ def show(root: str = "") -> None:
     every = results.finished(folder)
     unknown = [row for row in every if row.problem]
     by_dataset = {
-        name: list(rows)
-        for name, rows in groupby([row for row in every if not row.problem], lambda row: row.dataset)
+        name: list(rows) for name, rows in groupby([row for row in every if not row.problem], lambda row: row.dataset)
     }
     for dataset, rows in by_dataset.items():
         title = "AUC" if rows[0].relative else "F1"
