@@ -237,3 +237,32 @@ def test_an_unfinished_file_may_lie_in_another_folder(tmp_path):
         assert list(path.parent.iterdir()) == []  # where a killed process would leave it for good
     assert path.read_text() == "a\n"
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+OUTSIDE = ("../x", "a/../../x", "/etc/x", "a/./b", "", "a//b", "..", "a\\..\\x", "C:/x", "a\0b")
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("kind", ["contents", "merged", "into", "published"])
+def test_a_manifest_that_names_what_is_not_below_its_folder_is_refused(tmp_path, name, kind):
+    file = {"bytes": 1, "sha256": "0" * 64}
+    facts = {"contents": {"a/b.txt": file}, "merged": {"into": "../..", "contents": {"c.txt": file}}}
+    facts |= {"published": {"metrics/x/y.json": "b.txt"}}
+    storage.parse_manifest(text_of(facts), tmp_path, "here")
+    if kind == "into":
+        facts["merged"]["into"] = "../../.." if name == ".." else name
+    else:
+        (facts["merged"]["contents"] if kind == "merged" else facts[kind])[name] = file
+    with pytest.raises(DamagedError, match="here: found the name .*, expected names of files below the folder"):
+        storage.parse_manifest(text_of(facts), tmp_path, "here")
+
+
+@pytest.mark.parametrize("contents", [[], "a", {"a": 1}, {"a": {"bytes": "1", "sha256": "0"}}, {"a": {"bytes": 1}}])
+def test_a_manifest_whose_contents_are_of_another_form_is_refused(tmp_path, contents):
+    with pytest.raises(DamagedError, match="here: found the name"):
+        storage.parse_manifest(text_of({"contents": contents}), tmp_path, "here")
+
+
+def text_of(facts):
+    """A manifest as anybody can write it, with its right checksum."""
+    return json.dumps(facts | {"checksum": storage._checksum(facts)}).encode()

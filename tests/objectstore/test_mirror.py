@@ -1,11 +1,12 @@
 """Outputs travel whole between caches and a store, also where something is interrupted or damaged."""
 
+import hashlib
 import json
 
 import pytest
 
 from glc import storage
-from glc.errors import DamagedError
+from glc.errors import DamagedError, DataError
 from glc.objectstore import StoredDamageError, StoreError
 from tests.objectstore.conftest import content
 
@@ -180,3 +181,51 @@ def test_what_is_removed_is_gone_for_every_machine(machine, output, store):
     assert not there.holds(_there(there, folder))
     assert store.sizes("store") == {}
     assert not here.remove(folder)
+
+
+def _manifest(**facts):
+    """A manifest that somebody else wrote, with its right checksum."""
+    return json.dumps(facts | {"checksum": storage._checksum(facts)}).encode()
+
+
+def _evil(store, here, way):
+    """Have the store name a place outside of the root of who opens it, in one of four ways."""
+    text, digest = b"evil", hashlib.sha256(b"evil").hexdigest()
+    file = {"bytes": len(text), "sha256": digest}
+    facts = {"task": "Evaluate", "identity": "1", "contents": {"metrics.json": file}}
+    name, output = "metrics/tiny/votes.json", "store/tiny/Evaluate-1"
+    if way == "contents":
+        facts["contents"] = {"../../../../evil.pth": file, "metrics.json": file}
+    elif way == "merged":
+        facts["merged"] = {"into": "../../../..", "contents": {"evil.pth": file}}
+    elif way == "record":
+        name = "metrics/../../evil.pth"
+    else:
+        output = "store/../../elsewhere/Evaluate-1"
+    folder = here.root / "store/tiny/Evaluate-1"
+    base = here.base(folder, facts)
+    for part in facts["contents"]:
+        store.write(f"{base}/{part}", text)
+    store.write(f"{base}/.merged/evil.pth", text)
+    for place in {folder.relative_to(here.root).as_posix(), output}:
+        store.write(f"{place}/_SUCCESS", _manifest(**facts))
+    store.write(f".published/{name}", json.dumps({"sha256": digest, "output": output}).encode())
+
+
+@pytest.mark.parametrize("way", ["contents", "merged", "record", "output"])
+def test_names_that_lead_out_of_the_root_are_refused_and_write_nothing(machine, store, tmp_path, way):
+    here = machine("here")
+    _evil(store, here, way)
+    with pytest.raises(
+        DataError, match=r"memory://bucket/runs/.*: found the name '.*(evil|elsewhere|\.\.).*', expected"
+    ):
+        here.refresh("metrics")
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+    assert not [path for path in here.root.rglob("*") if path.is_file()]
+
+
+def test_a_folder_that_is_not_below_the_root_is_never_fetched(machine):
+    here = machine("here")
+    for folder in (here.root / "store/../../x", here.root / "store/a/../../../x"):
+        with pytest.raises(StoreError, match="expected one below the root"):
+            storage.bring(folder)
