@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from glc import geo
+from glc import geo, storage
 
 MOST = 300_000
 """Places that are enough to find a grid."""
@@ -125,4 +125,5 @@ def write(grid: Grid, folder: Path) -> None:
 
 def read(folder: Path) -> Grid:
     """The grid that `write` wrote."""
+    storage.bring(folder)
     return Grid(**json.loads((folder / _FILE).read_text(encoding="utf-8")))

@@ -65,6 +65,23 @@ def published_as(path: Path, root: Path, among: str = "*/[!.]*") -> list[tuple[P
     return [(folder, recorded) for _, folder, recorded in sorted(candidates, reverse=True)]
 
 
+def datasets_at(root: Path, subject: str) -> list[str]:
+    """The datasets that products at the stable places of one name were made from, the latest first.
+
+    subject : the name in paths, such as that of the dataset's folder
+    """
+    made: dict[str, int] = {}
+    for success in (root / "store" / subject).glob(f"[!.]*/{storage.MANIFEST}"):
+        stat = success.stat()
+        try:
+            dataset = _origin(success.parent, stat.st_size, stat.st_mtime_ns)
+        except DamagedError:
+            continue  # who reads it says so
+        if dataset:
+            made[dataset] = max(stat.st_mtime_ns, made.get(dataset, 0))
+    return sorted(made, key=lambda dataset: -made[dataset])
+
+
 @lru_cache(maxsize=4096)
 def _published(folder: Path, size: int, mtime_ns: int) -> dict[str, str]:
     """Stable place -> sha256 of each file that an output was published as; remembered while its manifest is the same.
@@ -74,6 +91,13 @@ def _published(folder: Path, size: int, mtime_ns: int) -> dict[str, str]:
     facts = storage.manifest(folder)
     names = facts.get("published", {}).items()  # of a folder that is published whole it is no file's name
     return {place: facts["contents"][name]["sha256"] for place, name in names if name in facts["contents"]}
+
+
+@lru_cache(maxsize=4096)
+def _origin(folder: Path, size: int, mtime_ns: int) -> str:
+    """The dataset that a published output was made from; empty of all other outputs. Remembered as `_published`."""
+    facts = storage.manifest(folder)
+    return str(facts["parameters"].get("dataset", "")) if facts.get("published") and "parameters" in facts else ""
 
 
 def chain(root: Path, folder: Path) -> list[Step]:

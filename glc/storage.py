@@ -18,7 +18,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pandas as pd
@@ -37,8 +37,9 @@ Contents = Mapping[str, Mapping[str, JSON]]
 LARGE = 64 * 2**20
 """Bytes of a file; larger ones are compared by their size alone when an output is opened."""
 _CHECKSUM = "checksum"
-# absolute, or with a drive, a backslash, a control character, or a part that is empty, . or ..
-_ELSEWHERE = re.compile(r"^[A-Za-z]:|[\\\x00-\x1f]|(^|/)(\.{0,2})(/|$)")
+_DRIVE = re.compile("[A-Za-z]:")
+_ABOVE = ("..", "../..")
+"""Where merged files may go: an output's folder is three or four levels below ROOT."""
 _VERSIONS = (
     "luigi", "numpy", "pandas", "petastorm", "pyarrow", "pyspark", "pytorch-lightning", "rasterio", "scikit-learn",
     "scipy", "timm", "torch", "xgboost-cpu",
@@ -49,6 +50,9 @@ _sound: set[tuple[str, int, int, str]] = set()
 
 class Mirror(Protocol):
     """What has the outputs below a local folder that are not there."""
+
+    def covers(self, folder: Path) -> bool:
+        """Whether an output may be there, by its place."""
 
     def holds(self, folder: Path) -> bool:
         """Whether it has this output."""
@@ -108,18 +112,46 @@ def parse_manifest(text: bytes, folder: StrPath, path: StrPath) -> Facts:
         raise DamagedError(folder, path, "a manifest without the key 'contents' or 'checksum'", "both")
     if facts[_CHECKSUM] != _checksum(facts):
         raise DamagedError(folder, path, "a manifest that was changed after it was written", "one like its checksum")
-    merged = facts.get("merged") or {"into": "..", "contents": {}}
-    for name in (*facts["contents"], *merged["contents"]):  # whoever can write to a bucket may have written them
-        if not is_inside(name):
-            raise DamagedError(folder, path, f"a file called {name!r}", "paths inside the output")
-    if set(PurePosixPath(merged["into"]).parts) != {".."}:
-        raise DamagedError(folder, path, f"files merged into {merged['into']!r}", "a folder that the output is in")
+    # a manifest may be another machine's: its checksum is no proof that what it names is below its folder
+    wrong = next(_wrong_names(facts), None)
+    if wrong is not None:
+        raise DamagedError(folder, path, f"the name {wrong!r}", "names of files below the folder, with their sizes")
     return facts
 
 
-def is_inside(name: str) -> bool:
-    """Whether a file's name, from a manifest or the keys of a bucket, is a path that leads nowhere else."""
-    return bool(name) and not _ELSEWHERE.search(name)
+def is_below(name: object) -> bool:
+    """Whether a name, of a manifest or of an object store, is a relative path that leads nowhere but down."""
+    if not isinstance(name, str) or "\0" in name or "\\" in name or _DRIVE.match(name):
+        return False
+    return not {"", ".", ".."} & set(name.split("/"))
+
+
+def merged_folder(folder: StrPath, facts: Facts) -> Path:
+    """The folder above an output into which its merged files went; of a manifest that has ``merged``."""
+    return Path(os.path.normpath(Path(folder) / facts["merged"]["into"]))
+
+
+def _wrong_names(facts: Facts) -> Iterator[object]:
+    """What a manifest names that is not below its folder, or comes without a size and sha256."""
+    merged = facts.get("merged", {"into": "..", "contents": {}})
+    if not isinstance(merged, dict) or merged.get("into") not in _ABOVE:
+        yield merged["into"] if isinstance(merged, dict) and "into" in merged else merged
+        return
+    for files in (facts["contents"], merged.get("contents")):
+        if not isinstance(files, dict):
+            yield files
+            continue
+        for name, file in files.items():
+            known = (
+                isinstance(file, dict) and isinstance(file.get("bytes"), int) and isinstance(file.get("sha256"), str)
+            )
+            if not (known and is_below(name)):
+                yield name
+    published = facts.get("published", {})
+    if not isinstance(published, dict):
+        yield published
+        return
+    yield from (name for name in published if not is_below(name))
 
 
 def check(folder: StrPath, *, digests: bool = True, largest: int | None = LARGE, within: StrPath | None = None) -> None:
@@ -141,7 +173,7 @@ def check(folder: StrPath, *, digests: bool = True, largest: int | None = LARGE,
             raise DamagedError(folder, path, "a file that the manifest does not name", "none")
     if within == folder and "merged" in facts:
         for name, file in facts["merged"]["contents"].items():
-            _check_file(folder, Path(os.path.normpath(folder / facts["merged"]["into"] / name)), file, digests, largest)
+            _check_file(folder, merged_folder(folder, facts) / name, file, digests, largest)
 
 
 def check_file(path: StrPath) -> str:
@@ -453,16 +485,17 @@ def read_table(
     return table
 
 
-def _bring_around(folder: Path) -> None:
-    """Have the output that `folder` is inside on this disk, if only the object store has it."""
-    for place in (folder, *folder.parents[:3]):
-        if _mirror_of(place) is not None and exists(place):
-            bring(place)
-            return
-
-
 def _mirror_of(folder: Path) -> Mirror | None:
     return next((mirror for root, mirror in mirrors.items() if folder.is_relative_to(root)), None)
+
+
+def _bring_around(folder: Path) -> None:
+    """Have the output that `folder` is, or is inside, on this disk if only the object store has it."""
+    mirror = _mirror_of(folder)
+    for place in (folder, *folder.parents[:3]):
+        if mirror is not None and mirror.covers(place) and mirror.holds(place):
+            bring(place)
+            return
 
 
 def _unreadable(files: Sequence[Path]) -> Path:

@@ -64,6 +64,7 @@ _WITHOUT_SPARK = (
     "tests/tasks/test_published_inputs.py",
     "tests/tasks/test_refusals.py",
     "tests/tasks/test_run.py",
+    "tests/tasks/test_same_name.py",
     "tests/tasks/test_sdm.py",
     "tests/tasks/test_weights.py",
 )

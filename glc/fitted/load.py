@@ -49,8 +49,12 @@ class FittedExperiment:
                 f"{folder}: no fitted experiment ({layout.FACTS} is missing); make one with: luigi --module glc.tasks "
                 "Model --experiment NAME --dataset DATASET"
             )
-        if storage.exists(self.folder):  # files that were changed or copied in part would give other predictions
-            storage.check(self.folder)
+        if not storage.exists(self.folder):
+            raise DataError(
+                f"{folder}: {storage.MANIFEST} is missing, by which its files are checked: this is a part of a fitted "
+                "experiment; copy the whole folder again"
+            )
+        storage.check(self.folder)  # files that were changed or copied in part would give other predictions
         with layout.reading(path):
             self.facts: Facts = json.loads(path.read_text(encoding="utf-8"))
             if self.facts["format"] != layout.FORMAT:

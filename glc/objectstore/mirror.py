@@ -22,6 +22,8 @@ RECORDS = ".published"
 MARK = ".glc"
 """File at the top of a root, written to learn early whether the store takes files."""
 _LEASE, _MERGED = ".lease", ".merged"
+_OUTPUTS = ("store", "datasets")
+"""Folders of a root with outputs."""
 
 
 class _Manifest(NamedTuple):
@@ -57,6 +59,10 @@ class Mirror:
         if not self._marked:
             self.store.write(MARK, json.dumps({"glc": __version__}).encode())
             self._marked = True
+
+    def covers(self, folder: Path) -> bool:
+        """Whether an output may be there: three levels below the root, such as ``store/<dataset>/<task>``."""
+        return folder.is_relative_to(self.root) and len(folder.relative_to(self.root).parts) > 2
 
     def holds(self, folder: Path) -> bool:
         """Whether the store has this output; a StoredDamageError tells of a manifest that is not what was written."""
@@ -185,11 +191,8 @@ class Mirror:
     def refresh(self, kind: str) -> None:
         """Have the products of one kind that other machines published, such as ``metrics``, at their stable places."""
         for name in self.store.sizes(f"{RECORDS}/{kind}"):
-            if not storage.is_inside(name):
-                log.warning("%s: found the record of a product called %r; it is ignored", self.store.place(kind), name)
-                continue
-            path = self.root / kind / name
             record = self.record_of(f"{kind}/{name}")
+            path = self.root / kind / name
             if record is None or (path.is_file() and storage.file_digest(path) == record["sha256"]):
                 continue
             folder = self.root / str(record["output"])
@@ -221,14 +224,20 @@ class Mirror:
 
     def record_of(self, name: str) -> Facts | None:
         """What is recorded of a product at its stable place: ``sha256``, and the ``output`` that it is a copy of."""
-        content = self.store.read(f"{RECORDS}/{name}")
+        path = f"{RECORDS}/{name}"
+        if not storage.is_below(name):
+            raise self._refused(path, name)
+        content = self.store.read(path)
         try:
             facts = json.loads(content) if content else None
         except ValueError:
             return None  # the product is published again
-        if not isinstance(facts, dict) or not {"sha256", "output"} <= facts.keys():
+        if not (isinstance(facts, dict) and {"sha256", "output"} <= facts.keys()):
             return None
-        return facts if storage.is_inside(str(facts["output"])) else None
+        output = facts["output"]
+        if not storage.is_below(output) or output.split("/")[0] not in _OUTPUTS or output.count("/") < 2:
+            raise self._refused(path, output)
+        return facts
 
     def _manifest(self, folder: Path) -> _Manifest | None:
         """Remembered once it is there: a finished output never changes."""
@@ -250,9 +259,6 @@ class Mirror:
 
     def _download(self, folder: Path, manifest: _Manifest, out: Path) -> None:
         base, url = self.base(folder, manifest.facts), self.store.place(self._name(folder))
-        place = Path(os.path.normpath(folder / manifest.facts.get("merged", {"into": "."})["into"]))
-        if place == self.root or not place.is_relative_to(self.root):
-            raise StoredDamageError(folder, url, url, f"files to be put into {place}", "a folder below ROOT")
         with scratch.folder(folder.parent, f"{folder.name}-merged") as merged:
             for file in files_of(out, manifest.facts, merged):
                 path = f"{base}/{file.name}"
@@ -266,7 +272,7 @@ class Mirror:
                         continue
                 raise StoredDamageError(folder, url, self.store.place(path), actual, expected)
             if "merged" in manifest.facts:
-                with storage.merged_into(place) as into:
+                with storage.merged_into(storage.merged_folder(folder, manifest.facts)) as into:
                     for entry in merged.iterdir():
                         os.replace(entry, into / entry.name)
 
@@ -279,7 +285,17 @@ class Mirror:
         return f"{name}/{hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]}"
 
     def _name(self, path: Path) -> str:
-        return Path(path).relative_to(self.root).as_posix()
+        name = Path(path).relative_to(self.root).as_posix()
+        if not storage.is_below(name):
+            raise self._refused(name, name)
+        return name
+
+    def _refused(self, path: str, name: object) -> StoreError:
+        """Of a name that leads out of the root: what it has would be written elsewhere on this machine."""
+        return StoreError(
+            f"{self.store.place(path)}: found the name {name!r}, expected one below the root; glc did not write it: "
+            "find out who may write to this store, then remove the file"
+        )
 
 
 def files_of(folder: Path, facts: Facts, merged: Path | None = None) -> list[_File]:
@@ -291,7 +307,7 @@ def files_of(folder: Path, facts: Facts, merged: Path | None = None) -> list[_Fi
         _File(name, folder / name, file["bytes"], file["sha256"]) for name, file in sorted(facts["contents"].items())
     ]
     if "merged" in facts:
-        into = merged or Path(os.path.normpath(folder / facts["merged"]["into"]))
+        into = merged or storage.merged_folder(folder, facts)
         files += [
             _File(f"{_MERGED}/{name}", into / name, file["bytes"], file["sha256"])
             for name, file in sorted(facts["merged"]["contents"].items())

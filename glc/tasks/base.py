@@ -8,6 +8,7 @@ new path here and downstream, and nowhere else, and two experiments that share a
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
@@ -20,7 +21,7 @@ import luigi
 from luigi.parameter import ParameterVisibility
 from luigi.task import flatten, task_id_str
 
-from glc import cpu, editions, memory, objectstore, scratch, storage, world
+from glc import cpu, editions, memory, objectstore, products, scratch, storage, world
 from glc.errors import ConfigError, DataError, GlcError
 from glc.tasks import preflight
 from glc.tasks.console.task import ConsoleTask
@@ -32,6 +33,7 @@ from glc.types import JSON, Facts, Keywords, StrPath
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+log = logging.getLogger(__name__)
 Requirements: TypeAlias = "GlcTask | Sequence[Requirements] | Mapping[str, Requirements]"
 """What a task requires, in any of the shapes that Luigi takes."""
 Outputs: TypeAlias = luigi.Target | list[luigi.Target]
@@ -109,6 +111,9 @@ class GlcTask(ConsoleTask):
     def check(self) -> None:
         """Raise a GlcError for what is known to make `write` fail; called of every unfinished task before any runs."""
 
+    def check_name(self) -> None:
+        """Raise a GlcError where the name in paths belongs to another origin; called as `check`, and before `write`."""
+
     def content(self) -> JSON:
         """What changes the bytes besides parameters and inputs, such as the content of files; JSON can hold it."""
         return None
@@ -184,6 +189,7 @@ class GlcTask(ConsoleTask):
         yield tasks
 
     def _make(self) -> None:
+        self.check_name()
         if not sound(self.folder):
             lock = self.folder.with_name(f".{self.folder.name}{scratch.LOCK}")
             with scratch.locked(lock, lambda: self.status("another run is making this; waiting for it")), self._lease():
@@ -322,6 +328,33 @@ class DatasetTask(GlcTask):
                 "(compare_with)"
             )
 
+    def check_name(self) -> None:
+        """Refuse a dataset whose name in paths belongs to another one, which is there and has other content.
+
+        The same dataset may have been moved, copied or corrected since.
+        """
+        root, places = Path(self.root), products.datasets_at(Path(self.root), self.subject)
+        own = self._place(root, self.dataset)
+        for latest, other in zip([True, *[False] * len(places)], places, strict=False):
+            place = self._place(root, other)
+            if other == self.dataset or (place.exists() and own.exists() and place.samefile(own)):
+                continue
+            if place.exists() and _fingerprint(place) not in (None, _fingerprint(own)):
+                raise DataError(
+                    f"--dataset {self.dataset}: {root} has the results of another dataset that is called "
+                    f"{self.subject!r}, {other}, which these would replace; choose another --root (make: ROOT=), or "
+                    "rename one of the two folders"
+                )
+            if latest and not place.exists():
+                log.warning(
+                    "%s: the results under %s were made from %s, which is gone; it is taken for an earlier state of %s",
+                    *(self.subject, root, other, self.dataset),
+                )
+
+    def _place(self, root: Path, dataset: str) -> Path:
+        """The folder or archive of a dataset; of a virtual world the one below `root`."""
+        return root / "datasets" / self.subject if dataset.startswith(VIRTUAL) else Path(dataset)
+
     @property
     def virtual(self) -> str:
         """Size of the virtual world; empty for a dataset in a folder."""
@@ -334,6 +367,14 @@ class DatasetTask(GlcTask):
             return f"virtual-{self.virtual}"
         path = Path(self.dataset)
         return path.stem if path.is_file() else path.name
+
+
+def _fingerprint(place: Path) -> list[tuple[str, str]] | None:
+    """The content of the dataset that is at `place`; None where none is there."""
+    try:
+        return editions.recognise(place).fingerprint()
+    except DataError:
+        return None
 
 
 def spark(*shared: StrPath) -> "SparkSession":

@@ -43,6 +43,10 @@ class Model(ExperimentProduct):
     def output(self) -> Outputs:
         return [Output(self.folder), *self.published()]
 
+    def raw_files(self) -> list[Facts]:
+        # by them `glc predict` knows whether the dataset has changed since
+        return self.clone(Surveys).raw_files()
+
     def published(self) -> list[PublishedFolder]:  # type: ignore[override]  # a folder is as good as a file
         return [PublishedFolder(self.model_folder, self.folder)]
 

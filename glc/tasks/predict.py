@@ -159,9 +159,8 @@ class FolderPredict(AtPlaces):
             return json.loads(path.read_text(encoding="utf-8"))
 
     def content(self) -> JSON:
-        # loading it compares its files with their checksums, if it still has them
-        saved = storage.manifest(self.model)["identity"] if storage.exists(self.model) else None
-        return [super().content(), self.facts, saved]
+        # loading it compares its files with their checksums
+        return [super().content(), self.facts, storage.manifest(self.model)["identity"]]
 
     @property
     def origin(self) -> str:

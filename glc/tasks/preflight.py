@@ -59,6 +59,9 @@ class Checked(Protocol):
     def check(self) -> None:
         """Raise a GlcError for what is known to make it fail."""
 
+    def check_name(self) -> None:
+        """Raise a GlcError where its name in paths belongs to another dataset."""
+
     def followers(self) -> "Sequence[Checked]":
         """The tasks that run once it is finished."""
 
@@ -84,6 +87,7 @@ def check(task: Checked) -> None:
     _check_scheduler()
     pending = _pending(task)
     for unfinished in pending:
+        unfinished.check_name()
         unfinished.check()
         for follower in unfinished.followers():
             follower.check()

@@ -250,8 +250,8 @@ class ReadsSurveys(_Mixed):
 
     def refuse_single_block(self) -> None:
         """Raise a DataError where one fold of one block is run, as far as finished folds say so."""
-        folds = self.clone(Folds)
-        if folds.validation.run == 1 and folds.complete():
+        tables = ReadsSurveys.requires(self).values()
+        if self.clone(Folds).validation.run == 1 and all(task.complete() for task in tables):
             self.read_surveys()
 
 

@@ -32,11 +32,10 @@ def saved(folder, experiment="votes", data=None, names=None):
         run.write(model, data, out, folds=range(3), keep=settings.scores.keep)
     with storage.atomic_directory(folder / "sets") as out:
         sets.write(folder / "scores", data, out, settings.decode)
-    model_folder = folder / "model"
-    model_folder.mkdir()
     source = Source(settings, folder / "scores", {}, lambda _: {})
-    save.write(source, data, model_folder, decoder=folder / "sets" / sets.DECODER, names=names, facts=FACTS)
-    return model_folder, data
+    with storage.atomic_directory(folder / "model") as out:
+        save.write(source, data, out, decoder=folder / "sets" / sets.DECODER, names=names, facts=FACTS)
+    return folder / "model", data
 
 
 def with_years(data):
@@ -159,9 +158,11 @@ def test_a_folder_that_is_none_or_of_another_format_is_refused(tmp_path):
         glc.load(tmp_path)
     folder, _ = saved(tmp_path)
     facts = json.loads((folder / "model.json").read_text())
-    (folder / "model.json").write_text(json.dumps(facts | {"format": 99}))
+    with storage.atomic_directory(tmp_path / "later") as out:
+        shutil.copytree(folder, out, ignore=shutil.ignore_patterns(storage.MANIFEST), dirs_exist_ok=True)
+        (out / "model.json").write_text(json.dumps(facts | {"format": 99}))
     with pytest.raises(DataError, match="found format 99, expected 1"):
-        glc.load(folder)
+        glc.load(tmp_path / "later")
 
 
 def test_the_card_says_what_was_fitted(tmp_path):
@@ -173,12 +174,17 @@ def test_the_card_says_what_was_fitted(tmp_path):
 
 def test_a_folder_that_was_changed_after_it_was_saved_is_refused(tmp_path):
     folder, _ = saved(tmp_path)
-    with storage.atomic_directory(tmp_path / "finished") as out:
-        shutil.copytree(folder, out, dirs_exist_ok=True)
-    assert len(glc.load(tmp_path / "finished").predict(2.5, 46.5)) == 1
-    decoder = tmp_path / "finished" / "decoder.npz"
+    assert len(glc.load(folder).predict(2.5, 46.5)) == 1
+    decoder = folder / "decoder.npz"
     content = bytearray(decoder.read_bytes())
     content[len(content) // 2] ^= 1
     decoder.write_bytes(bytes(content))
     with pytest.raises(DamagedError, match=r"decoder\.npz"):
-        glc.load(tmp_path / "finished")
+        glc.load(folder)
+
+
+def test_a_copy_that_lost_its_manifest_is_refused(tmp_path):
+    folder, _ = saved(tmp_path)
+    (folder / storage.MANIFEST).unlink()
+    with pytest.raises(DataError, match=r"model: _SUCCESS is missing.*copy the whole folder again"):
+        glc.load(folder)

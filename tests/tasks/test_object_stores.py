@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import fsspec
@@ -11,12 +12,13 @@ import pytest
 from glc import storage
 from glc.errors import DamagedError, DataError
 from glc.objectstore import StoreError, opening
-from glc.tasks import base, preflight
+from glc.tasks import Folds, Submission, Surveys, base, preflight
 from glc.tasks.base import GlcTask, ProductTask
 from glc.tasks.machine import machine
 from glc.tasks.outputs import Published, PublishedFolder
 from glc.tasks.provenance import Provenance
 from glc.tasks.verify import Verify
+from tests import finished
 from tests.tasks.pipeline import build, run
 
 URL = "memory://bucket/runs"
@@ -264,3 +266,20 @@ def test_a_page_is_kept_on_this_machine_where_the_store_takes_no_files(on, refus
     again = on(Page, "second")  # another command
     preflight.check(again)
     assert again.complete()
+
+
+def test_a_second_machine_reads_the_survey_tables_of_the_first_before_anything_runs(on, tmp_path):
+    """One fold of several blocks: whether it has two is known from tables that only the store has."""
+    made = finished.tables(tmp_path / "made", finished.data_of(), run=1)
+    first = on(Folds, "first", dataset="virtual:tiny", validation={"run": 1})
+    for task, folder in zip((first.requires(), first), made, strict=True):
+        with storage.atomic_directory(task.folder, **storage.manifest(folder)) as out:
+            shutil.copytree(folder, out, ignore=shutil.ignore_patterns(storage.MANIFEST), dirs_exist_ok=True)
+        opening.opened(task.folder).publish(task.folder)
+    second = on(Submission, "second", dataset="virtual:tiny", experiment="votes+validation.run=1")
+    assert not storage.is_local(second.clone(Folds).folder)
+    second.refuse_single_block()
+    assert storage.is_local(second.clone(Folds).folder)
+    assert len(second.read_surveys().places) == len(finished.data_of().places)
+    opening.opened(second.clone(Folds).folder).remove(second.clone(Surveys).folder)
+    on(Submission, "third", dataset="virtual:tiny", experiment="votes+validation.run=1").refuse_single_block()
