@@ -271,13 +271,19 @@ def _records(lines: Iterator[tuple[int, str]], separator: str, quote: str, width
         row = _text.split(line, separator, quote)
         if line.count(quote) % 2 or (width and len(row) != width):
             rest = [*waiting, *islice(lines, MOST_LINES - len(waiting))]
-            texts = [f"{text}\n" for _, text in [numbered, *rest]]
-            reader = csv.reader([*texts, "\n"], delimiter=separator, quotechar=quote)
-            whole = next(reader, [])
-            taken = reader.line_num - 1
-            if taken > len(rest) or (width and len(whole) != width):  # never closed
-                taken = 0
-            else:
-                row = [field.strip() for field in whole]
-            waiting = deque(rest[taken:])
+            whole, taken = _joined([line, *(text for _, text in rest)], separator, quote)
+            # a row in the middle of a text: the quotes are two strays, and what is between them must not get lost
+            swallowed = any(text.count(separator) == width - 1 for _, text in rest[:taken])
+            if whole and (not width or (len(whole) == width and not swallowed)):
+                row, rest = whole, rest[taken:]
+            waiting = deque(rest)
         yield number, row
+
+
+def _joined(texts: Sequence[str], separator: str, quote: str) -> tuple[list[str], int]:
+    """Fields of the row that begins with the first text, and how many more it has; no field if a quote stays open."""
+    reader = csv.reader((f"{text}\n" for text in texts), delimiter=separator, quotechar=quote, strict=True)
+    try:
+        return [field.strip() for field in next(reader)], reader.line_num - 1
+    except csv.Error:  # the end, or something else than a separator after a quote
+        return [], 0
