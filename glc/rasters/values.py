@@ -45,7 +45,7 @@ class RasterValues:
         return values, unreadable
 
 
-def at_pixels(grid, row, col):
+def at_pixels(grid: grids.Grid, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values of a `grids.Grid` at pixels (n,), -1 where off it: (n, bands) float64, and (n,) which cannot be read."""
     values, unreadable = np.full((len(row), len(grid.bands)), np.nan), np.zeros(len(row), bool)
     inside = np.flatnonzero(row >= 0)
