@@ -143,10 +143,10 @@ def columns(grids):
 
 def _check_joined(grids, covariate):
     """Refuse files of one area that lie side by side: each would be a variable, unknown where the others are."""
-    for one, other in combinations(grids, 2):
-        if one.area != other.area or max(_share(one, other), _share(other, one)) >= _COMMON_GROUND:
+    for grid, other in combinations(grids, 2):
+        if grid.area != other.area or max(_share(grid, other), _share(other, grid)) >= _COMMON_GROUND:
             continue
-        (first, *_), (second, *_), count = one.files, other.files, sum(len(grid.files) for grid in grids)
+        (first, *_), (second, *_), count = grid.files, other.files, sum(len(each.files) for each in grids)
         raise DataError(
             f"{first}: covariate {covariate.name!r} has {count} files, and this one and {second} lie side by side; "
             f"expected one file per variable for the whole area; join them, each variable by itself: gdalwarp {first} "
@@ -154,9 +154,9 @@ def _check_joined(grids, covariate):
         )
 
 
-def _share(one, other):
+def _share(grid, other):
     """Share of the places on a grid that are on another one too."""
-    lon, lat = pixels.places_on(one.crs, one.transform, one.shape)
+    lon, lat = pixels.places_on(grid.crs, grid.transform, grid.shape)
     return (other.pixels(lon, lat)[0] >= 0).mean() if len(lon) else 1.0
 
 

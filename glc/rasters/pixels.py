@@ -38,15 +38,15 @@ def of_places(
         return row, col
     corners = transform * (0, 0), transform * (shape[1], 0), transform * (0, shape[0]), transform * shape[::-1]
     west = min(corner[0] for corner in corners)
-    off = row < 0
-    x = np.where(off & np.isfinite(x), x + turn * np.ceil((west - x) / turn), x)
     # measured from the raster's corner, so that adding a turn rounds no place across the border of a pixel
     steps = rasterio.Affine(transform.a, transform.b, 0, transform.d, transform.e, 0)
-    row[off], col[off] = _inside(steps, shape, x[off] - transform.c, y[off] - transform.f)
-    x = np.where(np.abs(lon) % 360 == 180, x - _ROUNDING, x)
-    y = np.where(np.abs(lat) == 90, y * (1 - _ROUNDING / 90), y)
-    off = row < 0
-    row[off], col[off] = _inside(steps, shape, x[off] - transform.c, y[off] - transform.f)
+    turns = np.where((row < 0) & np.isfinite(x), np.ceil((west - x) / turn), 0)
+    x = x + turn * turns
+    at_180, at_pole = np.abs(lon) % 360 == 180, np.abs(lat) == 90
+    x_before, y_before = np.where(at_180, x - _ROUNDING, x), np.where(at_pole, y * (1 - _ROUNDING / 90), y)
+    for again, east, north in ((turns != 0, x, y), (at_180 | at_pole, x_before, y_before)):
+        off = (row < 0) & again
+        row[off], col[off] = _inside(steps, shape, east[off] - transform.c, north[off] - transform.f)
     return row, col
 
 

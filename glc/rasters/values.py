@@ -49,7 +49,9 @@ class RasterValues:
         return values, unreadable
 
 
-def at_pixels(grid, row, col, *, raw=False):
+def at_pixels(
+    grid: grids.Grid, row: np.ndarray, col: np.ndarray, *, raw: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Values of a `grids.Grid` at pixels (n,), -1 where off it: (n, bands) float64, and (n,) which cannot be read.
 
     raw : as of `glc.rasters.reader.Reader`
