@@ -6,6 +6,7 @@ as it writes them; those that could not be read get the most frequent species of
 """
 
 import csv
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from glc import editions, scores, storage
 from glc.errors import DataError
 from glc.surveys import SurveyData
 from glc.types import Facts
+
+log = logging.getLogger(__name__)
 
 HEADER = ("surveyId", "predictions")
 RANKED_HEADER = ["id", "species_id", "probability", "rank"]
@@ -84,24 +87,36 @@ def write_sets(
     path: Path,
     wanted: Expected,
     header: Sequence[str] = HEADER,
+    empty: bool = False,
 ) -> Facts:
     """Write a submission of sets and validate it by reading it back; nothing is left at `path` when it is not valid.
 
     surveys : (n,) ids; lists : n sequences of species ids, best first
     wanted : what it has to hold; a test survey without a prediction gets the most frequent species
     header : names of the two columns, `glc.editions` knows each edition's
+    empty : whether an empty set has an empty cell; a contest refuses that, and the most frequent species replaces it
     returns : the facts of `validate`
     """
     own = dict(zip(map(str, surveys), lists, strict=True))
-    pairs = _in_order(own, wanted, path)
+    pairs, filled = _in_order(own, wanted, path), 0
     with storage.atomic_file(path) as scratch:
         with open(scratch, "w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header)
             for name, survey in pairs.itertuples(index=False):
                 chosen = own[survey] if survey else wanted.frequent
+                if not len(chosen) and not empty:
+                    chosen, filled = wanted.frequent[:1], filled + 1
                 writer.writerow([name, " ".join(str(int(species)) for species in chosen)])
-        return validate(scratch, expected=wanted.ids, species=wanted.species, header=header, name=str(path))
+        if filled:
+            log.warning(
+                "%d of %d sets are empty and have the most frequent species in the submission, as the contest takes no "
+                "empty cell",
+                filled, len(pairs),
+            )  # fmt: skip
+        return validate(
+            scratch, expected=wanted.ids, species=wanted.species, header=header, name=str(path), empty=empty
+        )
 
 
 def _in_order(surveys: Iterable[str], wanted: Expected, path: Path) -> pd.DataFrame:
@@ -124,10 +139,12 @@ def validate(
     species: Iterable[int],
     header: Sequence[str] = HEADER,
     name: str | None = None,
+    empty: bool = False,
 ) -> Facts:
     """Check a submission file; return its facts (surveys, mean, smallest and largest set), or raise a DataError.
 
     expected : ids of exactly the test surveys, as text; species : ids that may be predicted
+    empty : whether sets may be empty
     The first line that is wrong is named: header, survey ids (missing, unknown, twice), species ids (not integral,
     twice in a set, unknown to the training data), empty sets.
     """
@@ -153,7 +170,7 @@ def validate(
                 raise DataError(f"{where}: {id_column} {survey} is not a test survey")
             seen.add(survey)
             chosen = [_integer(text, f"{where}: column {set_column}") for text in row[1].split()]
-            if not chosen:
+            if not chosen and not empty:
                 raise DataError(f"{where}: column {set_column} is empty; predict at least one species")
             if len(set(chosen)) < len(chosen):
                 raise DataError(f"{where}: column {set_column} names a species twice")

@@ -188,20 +188,21 @@ def on_disk(data: SurveyData, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _decisions() -> Iterator[Any]:
     for name in decoders.choices():
-        yield pytest.param(name, "", id=name)
+        yield pytest.param(config.Choice(name), "", id=name)
+    yield pytest.param(config.Choice("expected_f1", {"empty": True}), "", id="expected_f1 with empty sets")
     for name in corrections.choices():
-        yield pytest.param("threshold_top_k", name, id=f"correction {name}")
+        yield pytest.param(config.Choice("threshold_top_k"), name, id=f"correction {name}")
 
 
 @pytest.mark.parametrize(("decoder", "correction"), _decisions())
-def test_species_sets(data: SurveyData, on_disk: Path, tmp_path: Path, decoder: str, correction: str) -> None:
+def test_species_sets(data: SurveyData, on_disk: Path, tmp_path: Path, decoder: config.Choice, correction: str) -> None:
     """Thresholds, sizes, calibrations and added species."""
     member = corrections.get(correction) if correction else None
 
     def decided(changed: SurveyData) -> tuple[np.ndarray, np.ndarray, Any]:
         out = tmp_path / f"{len(list(tmp_path.iterdir()))}"
         with_species = member(member.Options(**CORRECTIONS.get(correction, {}))) if member else None
-        facts = sets.write(on_disk / "good", changed, out, config.Choice(decoder), with_species)
+        facts = sets.write(on_disk / "good", changed, out, decoder, with_species)
         return *(sets.read(out / split, data.species)[2].toarray() for split in ("valid", "test")), facts
 
     valid, test, facts = decided(data)

@@ -25,6 +25,17 @@ def test_what_is_written_is_what_kaggle_wants(tmp_path):
     assert facts == {"surveys": 2, "mean_size": 1.5, "smallest": 1, "largest": 2}
 
 
+def test_an_empty_set_is_an_empty_cell_or_in_a_contest_the_most_frequent_species(tmp_path, caplog):
+    path = tmp_path / "submission.csv"
+    facts = submission.write_sets([7, 3], [[], [10]], path, wanted(), empty=True)
+    assert path.read_text() == "surveyId,predictions\n7,\n3,10\n"
+    assert facts["smallest"] == 0
+    assert not caplog.text
+    submission.write_sets([7, 3], [[], [10]], path, wanted())
+    assert path.read_text() == "surveyId,predictions\n7,30\n3,10\n"
+    assert "1 of 2 sets are empty and have the most frequent species" in caplog.text
+
+
 def test_an_edition_may_call_the_columns_otherwise(tmp_path):
     path, header = tmp_path / "submission.csv", ("Id", "Predicted")
     known = {"expected": EXPECTED, "species": SPECIES}

@@ -126,6 +126,8 @@ class Po:
     """Pseudo-surveys with fewer species are dropped (and counted)."""
 
 
+DECODER = "expected_f1"
+"""The decoder where an experiment names none; options without a name are its own."""
 Sources = Annotated[tuple[Literal["train", "po"], ...], SOME]
 """Datasets of labelled surveys: train, presence-absence; po, presence-only."""
 
@@ -344,7 +346,7 @@ class Experiment:
     predict: dict[str, JSON] = field(default_factory=dict, hash=False)
     """Options of prediction only, which the net itself defines (its ``Prediction``); most nets have none."""
     scores: Scores = field(default_factory=Scores)
-    decode: Annotated[Choice, Member("decoders")] = field(default_factory=lambda: Choice("expected_f1"))
+    decode: Annotated[Choice, Member("decoders")] = field(default_factory=lambda: Choice(DECODER))
     """How scores become a set of species."""
     postprocess: Annotated[Choice, Member("corrections", ("none",))] = NONE
     """What is done to the decided sets: none, or lists (of species that nearly all of the nearest surveys have)."""

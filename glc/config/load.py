@@ -13,7 +13,7 @@ from pathlib import Path
 
 from glc.config.check import check, check_encoder
 from glc.config.encoder import EncoderExperiment
-from glc.config.experiment import Experiment
+from glc.config.experiment import DECODER, Experiment
 from glc.config.fields import build
 from glc.config.paths import CONF
 from glc.config.variant import Variant, apply, merge
@@ -109,6 +109,9 @@ def load_any(variant: str | Path | Variant) -> Experiment | EncoderExperiment:
             experiment = dataclasses.replace(build(EncoderExperiment, values, str(path)), name=variant.name)
             check_encoder(experiment)
         else:
+            decode = values.get("decode")
+            if isinstance(decode, dict) and "name" not in decode:  # options of the decoder that there is without a name
+                values["decode"] = {"name": DECODER} | decode
             experiment = dataclasses.replace(build(Experiment, values, str(path)), name=variant.name)
             check(experiment, lambda name: experiment_path(Variant.parse(name).base))
             _refuse_circle(variant, experiment.start.experiment)

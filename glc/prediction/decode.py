@@ -1,7 +1,8 @@
 """Scores to species sets. Every decoder decides how many of a survey's best species to keep.
 
-All sets are prefixes of the scores in order (`glc.prediction.ranking.Ranked`), and none is empty: the smallest size is
-one. What a decoder must and may offer is in `Decoder`.
+All sets are prefixes of the scores in order (`glc.prediction.ranking.Ranked`). None is empty, the smallest size is one,
+unless the experiment allows it and validation says that it pays (`Decoder.allow_empty`). What a decoder must and may
+offer is in `Decoder`.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -25,19 +26,50 @@ Statistics: TypeAlias = dict[str, np.ndarray]
 Group = TypeVar("Group", bound=Hashable)
 D = TypeVar("D", bound="Decoder")
 
+_CERTAIN = 0.99
+"""A score counts for no more as evidence that a survey has species."""
+_EVIDENCE = np.geomspace(1e-3, 1e2, 201)
+"""Evidence below which sets are tried to be empty: 100 means that no species is missed with a chance of e^-100."""
+_ERRORS = 2.0
+"""Standard errors by which empty sets have to raise the F1; a few surveys without species are chance."""
+
 
 def decide(decoder: "Decoder", ranked: Ranked, shape: tuple[int, int]) -> sparse.csr_matrix:
-    """Species sets of a fitted `decoder`: boolean CSR of `shape`, best first in each row, none of them empty."""
+    """Species sets of a fitted `decoder`: boolean CSR of `shape`, best first in each row; see `sizes`."""
     return ranked.take(sizes(decoder, ranked), shape)
 
 
 def sizes(decoder: "Decoder", ranked: Ranked) -> np.ndarray:
-    """Sizes of the sets of a fitted `decoder`, (n,), at least 1."""
+    """Sizes of the sets of a fitted `decoder`, (n,), at least 1 except where it has learned that empty sets pay."""
     if (ranked.lengths == 0).any():
         raise DataError(
             f"{int((ranked.lengths == 0).sum())} surveys have no positive score; a model must fall back on frequencies"
         )
-    return np.maximum(decoder.sizes(ranked), 1)
+    kept = np.maximum(decoder.sizes(ranked), 1)
+    return kept if decoder.empty_below is None else np.where(evidence(ranked) < decoder.empty_below, 0, kept)
+
+
+def evidence(ranked: Ranked) -> np.ndarray:
+    """How much the scores of each survey say that any species is there, (n,) float64.
+
+    It is minus the logarithm of the chance that none is, were the scores the chances of independent presences; what
+    they really are does not matter, because a decoder learns from which value on a set should have species.
+    """
+    each = -np.log1p(-np.minimum(ranked.values.astype(np.float64), _CERTAIN))
+    return np.bincount(np.repeat(np.arange(len(ranked.lengths)), ranked.lengths), each, len(ranked.lengths))
+
+
+def gains_of_empty(decoder: "Decoder", ranked: Ranked) -> Statistics:
+    """What empty sets would gain in F1 over those of a fitted `decoder`, as sums over surveys by their `evidence`.
+
+    ranked : scores of validation surveys in order, with their labels
+    returns : ``gain`` and ``square`` (the gain's), each a sum per interval of evidence, and ``surveys``
+    """
+    without = (ranked.labels()[1] == 0).astype(float)
+    gain = without - _f1_of_sizes(ranked, np.minimum(np.maximum(decoder.sizes(ranked), 1), ranked.lengths))
+    interval = np.searchsorted(_EVIDENCE, evidence(ranked), side="right")
+    sums = [np.bincount(interval, values, len(_EVIDENCE) + 1) for values in (gain, gain**2)]
+    return {"gain": sums[0], "square": sums[1], "surveys": np.array(len(gain))}
 
 
 def cross_fitted(
@@ -129,8 +161,12 @@ class Decoder:
 
     name: ClassVar[str] = ""
     """Given by the registry."""
-    learned: ClassVar[tuple[str, ...]] = ()
+    learned: tuple[str, ...] = ()
     """Attributes that `learn` sets and `sizes` reads, arrays or numbers: what is kept of a fitted decoder."""
+    may_be_empty: bool = False
+    """Whether it is to be told by `allow_empty` which sets should be empty; may be a property."""
+    empty_below: float | None = None
+    """`evidence` below which sets are empty; None: no set is."""
 
     @section
     class Options:
@@ -161,6 +197,18 @@ class Decoder:
         statistics : of all surveys that it may learn from, `together`
         """
         return self
+
+    def allow_empty(self, statistics: Statistics) -> None:
+        """Let sets be empty where that raises the F1 of surveys that it may learn from, by more than chance does.
+
+        statistics : `gains_of_empty` of these surveys by this decoder, `together`
+        """
+        gain, square = (np.cumsum(statistics[name])[:-1] for name in ("gain", "square"))
+        gain[gain <= _ERRORS * np.sqrt(square)] = -np.inf
+        best = int(gain.argmax())
+        self.empty_below = float(_EVIDENCE[best]) if gain[best] > 0 else 0.0
+        raised = float(gain[best] / statistics["surveys"]) if gain[best] > 0 else 0.0
+        self.facts |= {"empty_below": round(self.empty_below, 6), "raised_by_empty": raised}
 
     def fit(self, ranked: Ranked) -> Self:
         """Learn from validation surveys that are in memory as a whole.
@@ -301,7 +349,7 @@ class ExpectedF1(Decoder):
     of validation. How unevenly rich surveys are beyond that (`spread`) is learned there too.
     """
 
-    learned = ("curve", "spread")
+    learned: tuple[str, ...] = ("curve", "spread")
 
     @section
     class Options:
@@ -309,6 +357,15 @@ class ExpectedF1(Decoder):
         """Most species in a set."""
         bins: Annotated[int, Ge(10)] = 2_000
         """Bins of the calibration, dense where scores are high."""
+        empty: bool = False
+        """Whether a set may be empty: it then is where the scores are lower than a value below which empty sets raise
+        the F1 of validation surveys. Without, the best species is always predicted, also where none may be."""
+
+    def __init__(self, options: MemberOptions) -> None:
+        super().__init__(options)
+        self.may_be_empty = options.empty
+        if options.empty:
+            self.learned = (*self.learned, "empty_below")
 
     def statistics(self, ranked: Ranked) -> Statistics:
         hits, actual = ranked.labels()

@@ -1,5 +1,6 @@
 """Scores to predictions: honest species sets for validation, final ones for the test."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from glc.prediction.correction import Correction, correct
 from glc.prediction.ranking import Ranked
 from glc.surveys import TEST, SurveyData
 from glc.types import Facts
+
+log = logging.getLogger(__name__)
 
 OPTIMISTIC = "optimistic"
 DECODER = "decoder.npz"
@@ -52,8 +55,20 @@ def write(
     learned = statistics(valid, actual, groups, make())
     decoder = make().learn(decode.together(learned.values()))
     by_group = decode.of_others(make, learned)
+    without = int((actual.getnnz(axis=1) == 0).sum())
+    if without and not decoder.may_be_empty:
+        log.warning(
+            "%d of %d validation surveys have no species, and every set has at least one; decode.empty = true of the "
+            "decoder expected_f1 allows empty sets where they raise the F1 on validation",
+            without, len(rows),
+        )  # fmt: skip
+    if decoder.may_be_empty:
+        allow_empty(valid, actual, groups, {**by_group, TEST: decoder})
     sets = {"valid": decide(valid, by_group, groups), "test": decide(test, {TEST: decoder}, test.fold)}
     facts: Facts = {"decoder": choice.name, "fitted": decoder.facts}
+    empty = int((sets["test"].getnnz(axis=1) == 0).sum())
+    if empty:
+        log.warning("%d of %d sets of the test are empty", empty, len(test))
     if OPTIMISTIC in tables:
         sets[OPTIMISTIC] = decide(tables[OPTIMISTIC], by_group, groups)
     if correction is not None:
@@ -101,6 +116,31 @@ def statistics(
         for group, own in of_groups.items():
             total[group] = decode.together([total[group], own]) if group in total else own
     return total
+
+
+def allow_empty(
+    table: Table, actual: sparse.csr_matrix, groups: np.ndarray, decoders: dict[int, decode.Decoder]
+) -> None:
+    """Tell fitted decoders which sets should be empty, each by the validation surveys that are not of its group.
+
+    table : scores of validation surveys; actual : (n, m) boolean CSR over its species; groups : (n,)
+    decoders : group -> fitted decoder
+    """
+
+    def of_block(block: Block) -> dict[int, decode.Statistics]:
+        others = {group: np.flatnonzero(groups[block.rows] != group) for group in decoders}
+        return {
+            group: decode.gains_of_empty(decoders[group], block.ranked.rows(rows))
+            for group, rows in others.items()
+            if len(rows)
+        }
+
+    parts: dict[int, list[decode.Statistics]] = {group: [] for group in decoders}
+    for of_groups in table.each(of_block, actual=actual):
+        for group, own in of_groups.items():
+            parts[group].append(own)
+    for group, decoder in decoders.items():
+        decoder.allow_empty(decode.together(parts[group]))
 
 
 def decide(table: Table, decoders: dict[int, decode.Decoder], groups: np.ndarray) -> sparse.csr_matrix:

@@ -103,7 +103,12 @@ class Submission(ExperimentProduct):
                 table = storage.read_table(self.input()["predictions"].path / "test", "predictions").take(at)
                 lists = table["species"].to_pylist()
                 by_split[split] = submission.write_sets(
-                    table["surveyId"].to_pylist(), lists, path, wanted, header=self.edition.set_columns
+                    table["surveyId"].to_pylist(),
+                    lists,
+                    path,
+                    wanted,
+                    header=self.edition.set_columns,
+                    empty=self.edition.contest is None,
                 )
             unread += wanted.unread
         facts = by_split.pop("test") if "test" in by_split else {"tests": by_split}

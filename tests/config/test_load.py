@@ -132,6 +132,13 @@ def test_an_unknown_experiment_lists_the_known_ones():
         config.load("vots")
 
 
+def test_options_of_decode_without_a_name_are_those_of_its_default():
+    empty = config.Choice("expected_f1", {"empty": True})
+    assert config.load("votes+decode.empty=true").decode == empty
+    with pytest.raises(ConfigError, match="unknown key 'k'"):
+        config.load("votes+decode.k=3")
+
+
 def test_values_can_be_changed_behind_the_name():
     experiment = config.load("votes+model.prior=500+validation.run=1+decode=all")
     assert experiment.model.options["prior"] == 500

@@ -192,3 +192,57 @@ def test_a_saved_decoder_decides_as_before(tmp_path, name):
     decoder = decode.make(choice).fit(ranked)
     decode.save(decoder, tmp_path / "decoder.npz")
     assert_array_equal(decode.restore(choice, tmp_path / "decoder.npz").sizes(ranked), decoder.sizes(ranked))
+
+
+def barren(n=400, m=40, seed=0):
+    """Scores and labels of surveys half of which have no species, most of them with low scores."""
+    rng = np.random.default_rng(seed)
+    rich = rng.random(n) < 0.5
+    p = rng.beta(0.5, 1.5, size=(n, m)) * np.where(rich, 1, 0.05)[:, None]
+    labels = (rng.random((n, m)) < p) & rich[:, None]
+    return sparse.csr_matrix(np.maximum(p, 1e-4).astype(np.float32)), sparse.csr_matrix(labels)
+
+
+def may_be_empty(scores, labels):
+    """A decoder that has learned from the surveys whether sets may be empty, and the ranking."""
+    ranked = ranking.rank(scores, labels)
+    decoder = decode.make(config.Choice("expected_f1", {"empty": True})).fit(ranked)
+    decoder.allow_empty(decode.gains_of_empty(decoder, ranked))
+    return decoder, ranked
+
+
+def test_sets_are_empty_where_that_raises_f1(tmp_path):
+    scores, labels = barren()
+    decoder, ranked = may_be_empty(scores, labels)
+    without = decode.make(config.Choice("expected_f1")).fit(ranked)
+    never = decode.decide(without, ranked, scores.shape)
+    assert never.getnnz(axis=1).min() == 1
+    sets = decode.decide(decoder, ranked, scores.shape)
+    empty = sets.getnnz(axis=1) == 0
+    assert (labels.getnnz(axis=1)[empty] == 0).mean() > 0.9
+    raised = metrics.sample_f1(sets, labels) - metrics.sample_f1(never, labels)
+    assert raised == pytest.approx(decoder.facts["raised_by_empty"])
+    assert raised > 0.3
+    other, more = barren(seed=1)
+    fresh = ranking.rank(other)
+    honest = [metrics.sample_f1(decode.decide(each, fresh, other.shape), more) for each in (decoder, without)]
+    assert honest[0] > honest[1] + 0.3
+    decode.save(decoder, tmp_path / "decoder.npz")
+    again = decode.restore(config.Choice("expected_f1", {"empty": True}), tmp_path / "decoder.npz")
+    assert (decode.decide(again, fresh, other.shape) != decode.decide(decoder, fresh, other.shape)).nnz == 0
+
+
+def test_sets_are_not_empty_where_surveys_have_species_or_few_have_none():
+    scores, labels = world()[:2]
+    some = labels.tolil()
+    some[:2] = False
+    for known in (labels, some.tocsr()):
+        decoder, ranked = may_be_empty(scores, known)
+        assert decoder.facts["empty_below"] == decoder.facts["raised_by_empty"] == 0
+        assert decode.sizes(decoder, ranked).min() >= 1
+
+
+def test_a_decoder_that_may_not_be_empty_keeps_what_it_kept():
+    decoder, *_ = fitted("expected_f1")
+    assert decoder.learned == ("curve", "spread")
+    assert decoder.empty_below is None

@@ -128,3 +128,21 @@ def test_a_correction_adds_the_lists_made_without_the_labels_of_the_fold(world, 
     assert added > 0
     listed = lists(data, None, data.test, options)[0].toarray()
     assert_array_equal(read("out", "test"), read("plain", "test") | listed)
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_empty_sets_are_allowed_by_the_other_folds_and_said_otherwise(world, tmp_path, caplog, empty):
+    data, rows, valid, test = world
+    poor = np.arange(len(rows)) // 2 % 2 == 0  # half of each fold
+    matrix = data.label_matrix.tolil()
+    matrix[rows[poor]] = False
+    barren = type(data)(data.places, data.species, matrix.tocsr(), data.train_name, data.test_name, data.held_out)
+    low = valid.matrix.multiply(np.where(poor, 0.01, 1)[:, None]).tocsr().astype(np.float32)
+    low_scores = score_tables.Scores(valid.surveys, valid.fold, valid.species, low)
+    score_tables.write(low_scores, tmp_path / "low" / "valid")
+    score_tables.write(test, tmp_path / "low" / "test")
+    facts = sets.write(tmp_path / "low", barren, tmp_path / "out", config.Choice("expected_f1", {"empty": empty}))
+    *_, chosen = sets.read(tmp_path / "out" / "valid", data.species)
+    assert_array_equal(chosen.getnnz(axis=1) == 0, poor & empty)
+    assert ("empty_below" in facts["fitted"]) == empty
+    assert ("30 of 60 validation surveys have no species" in caplog.text) == (not empty)

@@ -43,6 +43,10 @@ def decoder(story: Story) -> Section:
         "From scores to species sets",
         name=plain(story.experiment.decode.name, DECODERS),
         identifier=story.experiment.decode.name,
+        empty="empty_below" in story.decoder,
+        without=[
+            f"{(values == 0).sum():,} of {len(values):,}" for (what, _), values in sizes.items() if what == "present"
+        ],
         larger=story.metrics["valid"]["mean_set"] > story.metrics["valid"]["mean_species"],
         means=(story.metrics["valid"]["mean_set"], story.metrics["valid"]["mean_species"]),
         learned={plain(key, DECODER_FACTS): value for key, value in learned.items()},

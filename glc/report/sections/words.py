@@ -51,6 +51,8 @@ DECODER_FACTS = {
     "k": "number of species",
     "threshold": "threshold of the score",
     "validation_f1": "F1 on all of validation",
+    "empty_below": "evidence of any species below which a set is empty (0: none is)",
+    "raised_by_empty": "what empty sets add to the F1 on validation",
 }
 DECODER_OPTIONS = {
     "largest": "most species in a set",
@@ -61,6 +63,7 @@ DECODER_OPTIONS = {
     "highest": "highest threshold tried",
     "step": "step between thresholds",
     "reading": "how number and threshold combine",
+    "empty": "whether sets may be empty",
 }
 
 
