@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -58,9 +59,18 @@ def debugging() -> bool:
     return os.environ.get("DEBUG", "") not in ("", "0")
 
 
+def cause(error: BaseException) -> str:
+    """The type and text of an error; of one that Java raised the innermost cause, without its stack of calls."""
+    text = str(error)
+    if re.search(r"^\s+at [\w.$<>/]+\(", text, re.M):
+        causes = re.findall(r"^(?:Caused by: |: )(.+)$", text, re.M)
+        text = f"{causes[-1]} (in Java; the log has the rest)" if causes else text.partition("\n")[0]
+    return f"{type(error).__name__}: {text}"
+
+
 def explain(error: BaseException) -> str:
     """What went wrong, for the user: our own errors speak for themselves, others need their type."""
-    text = f"error: {error}" if isinstance(error, GlcError) else f"error: {type(error).__name__}: {error}"
+    text = f"error: {error}" if isinstance(error, GlcError) else f"error: {cause(error)}"
     return "".join([*traceback.format_exception(error), text]) if debugging() else text
 
 

@@ -253,7 +253,7 @@ def test_a_manifest_that_names_what_is_not_below_its_folder_is_refused(tmp_path,
         facts["merged"]["into"] = "../../.." if name == ".." else name
     else:
         (facts["merged"]["contents"] if kind == "merged" else facts[kind])[name] = file
-    with pytest.raises(DamagedError, match="here: found the name .*, expected names of files below the folder"):
+    with pytest.raises(DamagedError, match=r"here: found the name .*, expected names of files below the folder"):
         storage.parse_manifest(text_of(facts), tmp_path, "here")
 
 

@@ -294,8 +294,8 @@ class Mirror:
     def _refused(self, path: str, name: object) -> StoreError:
         """Of a name that leads out of the root: what it has would be written elsewhere on this machine."""
         return StoreError(
-            f"{self.store.place(path)}: found the name {name!r}, expected one below the root; glc did not write it: find "
-            "out who may write to this store, then remove the file"
+            f"{self.store.place(path)}: found the name {name!r}, expected one below the root; glc did not write it: "
+            "find out who may write to this store, then remove the file"
         )
 
 
