@@ -80,8 +80,12 @@ def unexpected(error: BaseException) -> bool:
 
 
 def cause(error: BaseException) -> str:
-    """Type and text of an error; of one that is `unexpected`, this too."""
-    text = f"{type(error).__name__}: {error}"
+    """Type and text of an error: of one that Java raised the innermost cause; of one that is `unexpected`, this too."""
+    text = str(error)
+    if re.search(r"^\s+at [\w.$<>/]+\(", text, re.M):  # a page of Java's stack, which the log has
+        causes = re.findall(r"^(?:Caused by: |: )(.+)$", text, re.M)
+        return f"{type(error).__name__}: {causes[-1] if causes else text.partition(chr(10))[0]} (in Java)"
+    text = f"{type(error).__name__}: {text}"
     if unexpected(error):
         text = f"unexpected {text}; a fault of glc, or a file that it does not know: please report it with the log"
     return text

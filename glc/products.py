@@ -1,5 +1,6 @@
 """From a file below ROOT to the output that it is a copy of, and from an output back to what it was made from."""
 
+import contextlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -63,6 +64,15 @@ def published_as(path: Path, root: Path, among: str = "*/[!.]*") -> list[tuple[P
     if unreadable and not candidates:
         raise unreadable[0]
     return [(folder, recorded) for _, folder, recorded in sorted(candidates, reverse=True)]
+
+
+def stable_folders(root: Path) -> list[Path]:
+    """The folders below ROOT into which outputs are published, as their manifests say."""
+    folders = set()
+    for success in root.glob(f"store/*/[!.]*/{storage.MANIFEST}"):
+        with contextlib.suppress(DamagedError):  # who reads it says so
+            folders |= {(root / place).parent for place in storage.manifest(success.parent).get("published", {})}
+    return sorted(folders)
 
 
 def datasets_at(root: Path, subject: str) -> list[str]:

@@ -45,6 +45,8 @@ RUNS = {
     "tile-cnn": f"tile-cnn{QUICK}+compare_with=[]",
     "tile2vec": f"tile2vec{QUICK}+pretrain.pairs=2000+compare_with=[]",
     "cubes": f"cube-cnn{QUICK}+compare_with=[]",
+    "votes-and-tiles": f"votes-and-tiles{FOLDS}+model.members=['votes{FOLDS}','tile-cnn{QUICK}']+compare_with=[]",
+    "kriging": f"kriging{FOLDS}+compare_with=[]",
     "best": f"best{FOLDS}+model.members=['votes{FOLDS}','frequency{FOLDS}','geolocation{QUICK}']+compare_with=[]",
 }
 """What is run: a label and the experiment, small."""
@@ -60,6 +62,8 @@ STAGES = (
     "VirtualPart",
 )
 """Stages that are aimed at."""
+AT_ONCE = ("--workers", "2")
+"""Options of the runs that are killed: stages at work at the same time, each in a process of its group."""
 LONGEST = 900
 """Seconds after which a run hangs."""
 
@@ -172,7 +176,7 @@ def chain(label, folder, reference, typical, tally, rng, most):
     tally.chains += 1
     with open(log, "wb") as file:
         while True:
-            process = start(RUNS[label], root, file)
+            process = start(RUNS[label], root, file, *AT_ONCE)
             if tally.kills["all"] < most and strike(process, root, stages_of(reference), tally, rng, typical):
                 if living := alive(root):
                     tally.findings.append(f"{label}: lives on after the kill of its group: {living}")

@@ -15,15 +15,20 @@ exec >>"$home/logs/run.log" 2>&1
 echo "$(date --utc +%FT%TZ) $EXPERIMENT on $DATASET, commit $(git -C "$home/source" rev-parse --short HEAD)"
 trap : TERM INT # when the VM is stopped, systemd ends glc; the copy below still has to be made
 
+copy() { # also excluded, a part of a regular expression
+    gcloud storage rsync --recursive --exclude "(.*/)?(\.[^/]*(\.partial|\.lock|-parts)(/.*)?$1)\$" "$root" "$results"
+}
+
 finish() {
     status=$?
     echo "$(date --utc +%FT%TZ) ended with exit status $status"
     [ -z "${scheduler:-}" ] || kill "$scheduler" 2>/dev/null || true
     gcloud storage cp "$home"/logs/*.log "${GLC_STARTUP_LOG:-/var/log/glc-startup.log}" "gs://$BUCKET/logs/$VM/" || true
     if [ -d "$root" ]; then
-        # locks, unfinished outputs and saved epochs stay on the VM's disk, for the next run there
+        # locks, unfinished outputs and saved epochs stay on the VM's disk, for the next run there; manifests go last,
+        # so that a copy that is cut off leaves no output that looks finished
         for pause in 10 60 0; do
-            gcloud storage rsync --recursive --exclude '(.*/)?\.[^/]*(\.partial|\.lock|-parts)(/.*)?$' "$root" "$results" && break
+            copy '|_SUCCESS' && copy '' && break
             sleep "$pause"
         done
     fi

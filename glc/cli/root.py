@@ -1,6 +1,5 @@
 """Commands on what is below ROOT: ``glc status``, clean, verify and provenance."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -54,5 +53,4 @@ def provenance(
     verbose: VerboseOption = False,
 ) -> None:
     """Print how a product was made: every step back to the raw files."""
-    roots = [str(folder) for folder in Path(path).resolve().parents if (folder / "store").is_dir()]
-    luigi("Provenance", {"path": path, "root": roots[0] if roots else ""}, [], verbose)
+    luigi("Provenance", {"path": path}, [], verbose)

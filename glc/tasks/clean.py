@@ -1,16 +1,16 @@
 """Remove outputs by naming what made them."""
 
-import shutil
 from pathlib import Path
 
 import luigi
 from luigi.task import flatten
 
-from glc import objectstore
+from glc import objectstore, storage
 from glc.errors import ConfigError, did_you_mean
 from glc.tasks.base import GlcTask
 from glc.tasks.console.task import ConsoleTask
 from glc.tasks.parameters import DatasetParameter, ExperimentParameter, RootParameter, imagery_folder
+from glc.tasks.preflight import check_root
 from glc.tasks.submission import Submission
 
 
@@ -47,13 +47,15 @@ class Clean(ConsoleTask):
         named = {task for task in below if task.task_family == self.task}
         if self.downstream:
             named |= {task for task in below if any(upstream in named for upstream in _all_below(task, below))}
+        if Path(self.root).exists():
+            check_root(Path(self.root))
         self.removed = []
         for task in sorted(named, key=lambda task: str(task.folder)):
             for path in [task.folder, task.parts_folder(), *(target.path for target in task.published())]:
                 stored = objectstore.opened(path)
                 there = stored is not None and stored.remove(path)  # first: a local copy is made from it
                 if path.is_dir():
-                    shutil.rmtree(path)
+                    storage.remove(path)  # an interrupted removal leaves nothing that looks like an output
                 elif path.is_file():
                     path.unlink()
                 elif not there:

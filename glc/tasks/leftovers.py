@@ -6,13 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from glc import scratch
+from glc import products, scratch
 
-_PRODUCTS = (
-    "comparisons", "explorer", "location", "maps", "metrics", "nceas", "norberg", "papers", "reports", "submissions",
-    "tables",
-)  # fmt: skip
-"""Folders of ROOT with published files."""
 _NAME = "glc"
 
 
@@ -23,7 +18,7 @@ def remove(root: Path) -> list[Path]:
     """
     places = [root, *root.glob("store/*"), *root.glob("store/*/.*-parts"), *root.glob("datasets/*")]
     places += root.glob("datasets/*/.parts")
-    places += [Path(folder) for product in _PRODUCTS for folder, *_ in os.walk(root / product)]
+    places += products.stable_folders(root)
     return [path for place in places for path in scratch.remove_abandoned(place)]
 
 

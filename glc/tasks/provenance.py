@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import luigi
-
 from glc import objectstore
 from glc.errors import ConfigError, DataError
 from glc.products import Step, chain, product_of
@@ -74,11 +72,10 @@ class ProductParameter(PathParameter):
 class Provenance(ConsoleTask):
     """Print how a product was made: each step back to the raw files, with identity, settings, versions and commit."""
 
+    only_reads = True
     path = ProductParameter(
         "any", "give a file that glc has made", description="a product, or an output in ROOT/store; or the URL of one"
     )
-
-    root = luigi.Parameter(default="", significant=False, description="folder that the run's log goes to")
 
     lines: list[str] | None = None
 

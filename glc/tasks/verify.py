@@ -71,6 +71,7 @@ class Verify(ConsoleTask):
     sha256; so are the copies on this machine.
     """
 
+    only_reads = True
     root = RootParameter(default="", significant=False)
     content = luigi.BoolParameter(
         significant=False, description="of an object store, download every file and compare its sha256 as well"

@@ -272,6 +272,8 @@ def test_the_vm_stops_and_copies_after_a_failure_too(booted, repository):
     assert "no such thing" in (bucket / "logs" / "glc" / "run.log").read_text()
     assert "ended with exit status 30" in log_of(booted)
     assert (bucket / "results" / "submissions" / "votes.csv").exists()
+    copies = [" ".join(call) for call in booted.calls if "rsync" in call and call[-1].endswith("/results")]
+    assert ["_SUCCESS" in call for call in copies] == [True, False], "manifests go last"
     assert booted.instance["status"] == "TERMINATED"
 
 

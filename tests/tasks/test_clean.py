@@ -6,7 +6,7 @@ import pytest
 
 from glc import storage
 from glc.errors import ConfigError
-from glc.tasks import Clean, Submission
+from glc.tasks import Clean, Submission, preflight
 from glc.tasks.clean import _all_below, _collect
 from tests.tasks.pipeline import TINY
 
@@ -88,3 +88,26 @@ def test_what_a_run_that_was_broken_off_has_left_goes_too(finished, tmp_path):
     task = clean(tmp_path, task="ClassicalScores")
     assert not parts.exists()
     assert parts in task.removed
+
+
+def test_an_interrupted_removal_leaves_nothing_that_looks_like_an_output(finished, tmp_path, monkeypatch):
+    folder = finished["ClassicalScores"].folder
+
+    def killed(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(storage.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        clean(tmp_path, task="ClassicalScores")
+    assert folder.is_dir()
+    assert not storage.exists(folder)
+
+
+def test_a_root_that_cannot_be_written_is_refused_before_anything_is_removed(finished, tmp_path, monkeypatch):
+    def read_only(**_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(preflight.tempfile, "TemporaryFile", read_only)
+    with pytest.raises(ConfigError, match=rf"--root {tmp_path} .*cannot be written \(Read-only file system\)"):
+        clean(tmp_path)
+    assert left(finished) == set(finished)

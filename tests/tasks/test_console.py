@@ -15,6 +15,8 @@ from pathlib import Path
 import luigi
 import pytest
 
+from glc import storage
+from glc.errors import cause
 from glc.tasks import Provenance, Surveys, VirtualPart
 from glc.tasks.console.journal import Journal
 from glc.tasks.console.screen import duration
@@ -311,6 +313,41 @@ def test_a_mistyped_command_leaves_nothing_behind(toy):
     assert done.returncode == 2
     assert done.stderr.splitlines() == ["error: unknown option --numbr; did you mean '--number'?"]
     assert not (toy[0] / "out" / "logs").exists()
+
+
+@pytest.mark.parametrize("damage", [False, True])
+def test_a_command_that_only_reads_writes_nothing_below_its_root(tmp_path, damage):
+    root, temporary = tmp_path / "out", tmp_path / "tmp"
+    temporary.mkdir()
+    with storage.atomic_directory(root / "store" / "toy" / "Toy-1") as out:
+        (out / "a.txt").write_text("a")
+    if damage:
+        (root / "store" / "toy" / "Toy-1" / "a.txt").write_text("b")
+    before = sorted(root.rglob("*"))
+    command = [sys.executable, "-m", "glc", "verify", "--root", str(root)]
+    env = os.environ | {"TMPDIR": str(temporary)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env)
+    assert done.returncode == (30 if damage else 0), done.stderr
+    assert sorted(root.rglob("*")) == before
+    logs = list(temporary.iterdir())
+    assert [f"  log        {path}" in done.stderr for path in logs] == [True] * damage, "only where something failed"
+
+
+JAVA = """An error occurred while calling o123.parquet.
+: org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 2.0 failed
+\tat org.apache.spark.scheduler.DAGScheduler.failJobAndIndependentStages(DAGScheduler.scala:2856)
+\tat java.base/java.lang.Thread.run(Thread.java:840)
+Caused by: java.io.IOException: No space left on device
+\tat java.base/java.io.FileOutputStream.writeBytes(Native Method)
+\t... 9 more
+"""
+
+
+def test_an_error_of_java_is_its_innermost_cause():
+    assert cause(RuntimeError(JAVA)) == (
+        "RuntimeError: java.io.IOException: No space left on device (in Java; the log has the rest)"
+    )
+    assert cause(OSError("a\nb")) == "OSError: a\nb"
 
 
 def test_a_mistyped_task_is_one_line_with_the_nearest_name():

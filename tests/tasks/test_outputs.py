@@ -400,9 +400,17 @@ def test_what_a_killed_run_left_goes_at_the_next_start_and_not_before(tmp_path, 
 
 
 def test_leftovers_are_found_wherever_a_run_writes(tmp_path):
+    published = {
+        "reports/a/votes/index.html": "index.html",
+        "models/a/votes": "Model-1",
+        "explain/a/votes": "Answers-1",
+    }
+    with storage.atomic_directory(tmp_path / "store/a/Model-1", published=published):
+        pass
     places = ("", "store/a", "store/a/.Tiles-1-parts", "datasets/virtual-tiny", "datasets/virtual-tiny/.parts",
-              "reports/a/votes", "submissions/a")  # fmt: skip
-    for place in places:
+              "reports/a/votes", "models/a", "explain/a")  # fmt: skip
+    for place in (*places, "my own"):
         (tmp_path / place / ".x-12345678.partial").mkdir(parents=True)
     assert len(leftovers.remove(tmp_path)) == len(places)
     assert (tmp_path / "store/a/.Tiles-1-parts").is_dir()
+    assert (tmp_path / "my own/.x-12345678.partial").is_dir(), "nothing is published there"

@@ -59,6 +59,8 @@ class Console:
         self.errors: list[BaseException] = []
         """What failed tasks of this process raised."""
         self.temporary = ExitStack()
+        self.only_reads = False
+        """Whether the command leaves nothing below ROOT."""
 
     @property
     def here(self) -> bool:
@@ -69,7 +71,7 @@ class Console:
         """Take over the screen, once, when `task` is the first to be scheduled."""
         if self.view is not None or not self.here:
             return
-        root = Path(task.param_kwargs.get("root") or output_folder())
+        root = self.root_of(task)
         error_stream = self.logs.open(root)
         self.stages.name(task)
         self.view = (screen.Live if error_stream.isatty() and not self.verbose else screen.Plain)(
@@ -77,8 +79,13 @@ class Console:
         )
         self.view.start()
         self.temporary.enter_context(leftovers.temporary_folder())
-        if removed := leftovers.remove(root):
+        if root is not None and (removed := leftovers.remove(root)):
             log.info("removed what killed runs have left: %s", ", ".join(map(str, removed)))
+
+    def root_of(self, task: luigi.Task) -> Path | None:
+        """The folder of all outputs, into whose ``logs`` the log goes; None of a command that only reads."""
+        self.only_reads = isinstance(task, ConsoleTask) and task.only_reads
+        return None if self.only_reads else Path(task.param_kwargs.get("root") or output_folder())
 
     def schedule(self, task: luigi.Task, state: str) -> None:
         """Count a task among the stages."""
@@ -110,7 +117,9 @@ class Console:
             if not any(text in later for later in stages.results[number + 1 :]):  # a task repeats those of its parts
                 print(text, file=out)
         out.flush()
-        if self.logs.path:
+        if self.logs.path and self.only_reads and not stages.failures:
+            self.logs.path.unlink(missing_ok=True)
+        elif self.logs.path:
             print(f"  log        {self.logs.path}", file=error_stream)
         if signals.code():
             print("Interrupted. Finished stages are kept; the same command continues from there.", file=error_stream)

@@ -76,9 +76,14 @@ class Logs:
         logging.getLogger().addHandler(handler)
         self._handlers.append(handler)
 
-    def open(self, root: Path) -> TextIO:
-        """Open ``root/logs/<time>-<command>.log``; the stream to use for the screen."""
+    def open(self, root: Path | None) -> TextIO:
+        """Open ``root/logs/<time>-<command>.log``; the stream to use for the screen.
+
+        root : None for a log among the temporary files
+        """
         try:
+            if root is None:
+                raise OSError
             folder = root / "logs"
             folder.mkdir(parents=True, exist_ok=True)
             fd, self.path = self._create(folder)

@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from pathlib import Path
 from typing import TextIO, TypeVar
 
 import luigi
@@ -11,7 +10,6 @@ from glc import progress
 from glc.errors import GlcError
 from glc.tasks import console, leftovers
 from glc.tasks.console import screen
-from glc.tasks.machine import output_folder
 
 T = TypeVar("T", bound=luigi.Task)
 
@@ -40,7 +38,7 @@ class Program(console.Console):
     def begin(self, task: luigi.Task) -> None:
         if self.view is not None:
             return
-        root = Path(task.param_kwargs.get("root") or output_folder())
+        root = self.root_of(task)
         self.stages.name(task)
         self._streams = sys.stdout, sys.stderr
         self.logs.open(root).close()
@@ -49,7 +47,7 @@ class Program(console.Console):
         sys.stdout = sys.stderr = open(str(self.logs.path), "a", buffering=1)  # noqa: SIM115
         self.view = screen.Plain(self.journal, self.stages, screen_stream)
         self.view.start()
-        if removed := leftovers.remove(root):
+        if root is not None and (removed := leftovers.remove(root)):
             logging.getLogger(__name__).info("removed what killed runs have left: %s", ", ".join(map(str, removed)))
 
     def end(self) -> None:

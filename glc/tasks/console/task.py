@@ -16,6 +16,8 @@ NOTICE = "event.glc.notice"
 class ConsoleTask(luigi.Task):
     """A task that shows its progress, and whose results are printed at the end of a run."""
 
+    only_reads: ClassVar[bool] = False
+    """Whether it writes nothing below ROOT: then its log goes there neither."""
     _found: "ClassVar[list[tuple[str, luigi.Parameter[JSON]]]]"
 
     @classmethod
