@@ -84,7 +84,8 @@ def cause(error: BaseException) -> str:
     text = str(error)
     if re.search(r"^\s+at [\w.$<>/]+\(", text, re.M):  # a page of Java's stack, which the log has
         causes = re.findall(r"^(?:Caused by: |: )(.+)$", text, re.M)
-        return f"{type(error).__name__}: {causes[-1] if causes else text.partition(chr(10))[0]} (in Java)"
+        first = causes[-1] if causes else text.partition("\n")[0]
+        return f"{type(error).__name__}: {first} (in Java; the log has the rest)"
     text = f"{type(error).__name__}: {text}"
     if unexpected(error):
         text = f"unexpected {text}; a fault of glc, or a file that it does not know: please report it with the log"

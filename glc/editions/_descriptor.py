@@ -7,7 +7,7 @@ line is a header.
 import csv
 import dataclasses
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +25,7 @@ MOST_LINES = 100
 """Lines that a record in quotes may have; where more would follow, its first line has a stray quote."""
 _METADATA = ("metadata.xml", "eml.xml")
 """Names of the metadata where ``meta.xml`` does not say."""
+_LOOKED_AT = 20  # rows of a file without a header
 _LINE_ENDS = ("\n", "\r", "\r\n")
 _LONGEST = 1 << 26  # characters of a line that ends in another way
 
@@ -206,9 +207,10 @@ def _data_file(archive: Archive, entity: Entity, name: str) -> DataFile:
     start = DataFile(name, entity, 0)
     with archive.open(name) as file:
         lines = _lines(file, start.encoding(archive)[0], dataclasses.replace(entity, header_lines=0))
-        # a line above the header may be of another length, such as a title
-        first = [row for _, row in islice(_records(lines, separator, quote, 0), max(entity.header_lines, 1))]
-    width = max(map(len, first), default=_text.MOST_FIELDS)
+        first = [row for _, row in islice(_records(lines, separator, quote, 0), entity.header_lines or _LOOKED_AT)]
+    widths = Counter(map(len, first))
+    # a line above the header may be shorter, such as a title; a first row may have a stray quote
+    width = max(widths) if entity.header_lines and first else max(widths, key=widths.get, default=_text.MOST_FIELDS)
     indices = [(field.column, field.term) for field in entity.fields if field.column is not None]
     indices += [(entity.id_column, "id")] if entity.id_column is not None else []
     for index, term in indices:

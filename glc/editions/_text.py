@@ -111,7 +111,7 @@ def detected(file: BinaryIO, path: str) -> Encoding:
         if b"\0" in block:
             number = n_lines + next(number for number, line in enumerate(lines, start=1) if b"\0" in line)
             raise DataError(
-                f"{path}: found binary data, expected the text of a CSV: line {number:,} has NUL bytes, as of an "
+                f"{path}: found binary data, expected the text of a CSV: line {number} has NUL bytes, as of an "
                 "interrupted copy or in a packed file; fetch the file again or unpack it"
             )
         n_lines += len(lines)

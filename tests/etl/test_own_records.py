@@ -44,7 +44,7 @@ def test_every_record_of_an_archive_is_kept_or_quarantined_by_its_line(archive):
     (file,) = facts["files"]
     assert file["file"] == "gbif.zip/occurrence.txt"
     assert set(file["reasons"]) == {
-        q.FIELDS, q.NO_PLACE, q.BAD_PLACE, r.ZERO, r.COUNTRY, r.NO_DATUM, r.DATE, r.STATUS, r.NOT_A_SPECIES, r.BASIS,
+        q.FIELDS, q.NO_PLACE, q.BAD_PLACE, r.ZERO, r.COUNTRY, r.NO_DATUM, r.STATUS, r.NOT_A_SPECIES, r.BASIS,
         r.FAR,
     }  # fmt: skip
     bad = table(out, "quarantine")

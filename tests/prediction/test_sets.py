@@ -143,6 +143,8 @@ def test_empty_sets_are_allowed_by_the_other_folds_and_said_otherwise(world, tmp
     score_tables.write(test, tmp_path / "low" / "test")
     facts = sets.write(tmp_path / "low", barren, tmp_path / "out", config.Choice("expected_f1", {"empty": empty}))
     *_, chosen = sets.read(tmp_path / "out" / "valid", data.species)
-    assert_array_equal(chosen.getnnz(axis=1) == 0, poor & empty)
+    without = chosen.getnnz(axis=1) == 0
+    assert not without[~poor].any()
+    assert without[poor].mean() > 0.9 if empty else not without.any()
     assert ("empty_below" in facts["fitted"]) == empty
     assert ("30 of 60 validation surveys have no species" in caplog.text) == (not empty)

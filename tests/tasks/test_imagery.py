@@ -135,6 +135,8 @@ def test_a_file_that_is_written_anew_in_its_place_is_noticed(root, tmp_path, nam
     file.parent.mkdir(parents=True)
     (tmp_path / "PA_Train_SatellitePatches_NIR/pa_train_patches_nir").mkdir(parents=True)
 
+    (tmp_path / "GLC24_PA_metadata_train.csv").write_text("lon,lat,year,surveyId,speciesId\n4,44,2020,1,7\n")
+
     def content():
         listed = (Tiles if name == "images" else Cubes)(root=root, dataset=str(tmp_path), **task).content()
         assert len(json.dumps(listed)) < 1_000, "a manifest does not list each of millions of files"
