@@ -4,10 +4,9 @@ What it leaves out has the value of that guide: fields end with a comma and may 
 line is a header.
 """
 
-import csv
 import dataclasses
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,8 +20,6 @@ from glc.editions import _text, _xml
 from glc.editions._archive import META, Archive, decoded
 from glc.errors import DataError
 
-MOST_LINES = 100
-"""Lines that a record in quotes may have; where more would follow, its first line has a stray quote."""
 _METADATA = ("metadata.xml", "eml.xml")
 """Names of the metadata where ``meta.xml`` does not say."""
 _LOOKED_AT = 20  # rows of a file without a header
@@ -101,7 +98,8 @@ class DataFile:
         """Its rows, of which some may have another number of fields than `width`."""
         with archive.open(self.name) as file:
             lines = _lines(file, self.encoding(archive)[0], self.entity)
-            yield from _records(lines, self.entity.separator, self.entity.quote, self.width)
+            for number, _, row in _text.records(lines, self.entity.separator, self.entity.quote, self.width):
+                yield number, row
 
     def encoding(self, archive: Archive) -> tuple[str, int]:
         """The encoding that it is read in, and how many lines hold other bytes (those of UTF-8 are counted)."""
@@ -207,7 +205,8 @@ def _data_file(archive: Archive, entity: Entity, name: str) -> DataFile:
     start = DataFile(name, entity, 0)
     with archive.open(name) as file:
         lines = _lines(file, start.encoding(archive)[0], dataclasses.replace(entity, header_lines=0))
-        first = [row for _, row in islice(_records(lines, separator, quote, 0), entity.header_lines or _LOOKED_AT)]
+        rows = _text.records(lines, separator, quote)
+        first = [row for *_, row in islice(rows, entity.header_lines or _LOOKED_AT)]
     widths = Counter(map(len, first))
     # a line above the header may be shorter, such as a title; a first row may have a stray quote
     width = max(widths) if entity.header_lines and first else max(widths, key=widths.get, default=_text.MOST_FIELDS)
@@ -255,37 +254,3 @@ def _ended(text: TextIOBase, end: str) -> Iterator[str]:
             )
     if rest:
         yield " ".join(rest.splitlines())
-
-
-def _records(lines: Iterator[tuple[int, str]], separator: str, quote: str, width: int) -> Iterator[Row]:
-    """Rows of lines; in quotes, a row may have several lines.
-
-    width : fields of a row; a row of several lines must have as many, or its first line has a stray quote. 0: any
-    """
-    waiting: deque[tuple[int, str]] = deque()
-    while (numbered := waiting.popleft() if waiting else next(lines, None)) is not None:
-        number, line = numbered
-        if not line.strip():
-            continue
-        if not quote or quote not in line:
-            yield number, [field.strip() for field in line.split(separator)]
-            continue
-        row = _text.split(line, separator, quote)
-        if line.count(quote) % 2 or (width and len(row) != width):
-            rest = [*waiting, *islice(lines, MOST_LINES - len(waiting))]
-            whole, taken = _joined([line, *(text for _, text in rest)], separator, quote)
-            # a row in the middle of a text: the quotes are two strays, and what is between them must not get lost
-            swallowed = any(text.count(separator) == width - 1 for _, text in rest[:taken])
-            if whole and (not width or (len(whole) == width and not swallowed)):
-                row, rest = whole, rest[taken:]
-            waiting = deque(rest)
-        yield number, row
-
-
-def _joined(texts: Sequence[str], separator: str, quote: str) -> tuple[list[str], int]:
-    """Fields of the row that begins with the first text, and how many more it has; no field if a quote stays open."""
-    reader = csv.reader((f"{text}\n" for text in texts), delimiter=separator, quotechar=quote, strict=True)
-    try:
-        return [field.strip() for field in next(reader)], reader.line_num - 1
-    except csv.Error:  # the end, or something else than a separator after a quote
-        return [], 0

@@ -40,7 +40,7 @@ _MARKS = {
 }
 _BLOCK = 1 << 22
 _SAMPLE_LINES = 2_000  # not UTF-8, shown to charset-normalizer
-_MOST_LINES = 200  # of one record; a quote that is open for longer is a stray one
+MOST_LINES = 200  # of one record; a quote that is open for longer is a stray one
 _LAST_BYTES = 1 << 20
 _HOLE = bytes(8)  # no text has as many NUL bytes in a row, in any encoding
 
@@ -217,8 +217,8 @@ def records(
 
     numbered_lines : of `lines`
     width : fields of a record of several lines; 0: as many as the first record has
-    A quote that is not closed properly, or whose record would have other fields than `width`, is a stray one, which
-    ends with its line.
+    A quote that is not closed properly, whose record would have other fields than `width`, or inside of which a line
+    has as many as a whole record, is a stray one, which ends with its line: no record may get lost in a text.
     """
     ahead: deque[_Line] = deque()
     rest = iter(numbered_lines)
@@ -228,6 +228,8 @@ def records(
 
     while (line := following()) is not None:
         number, text = line
+        if not text.strip():
+            continue
         last = number
         if not quote or quote not in text:
             fields = split(text, separator, "")
@@ -236,7 +238,8 @@ def records(
             fields = [field.strip() for field in next(reader, [])]
             if reader.line_num > 1:  # the field goes on in the next line
                 taken, whole = _continued(line, following, separator, quote)
-                if whole is not None and len(whole) == (width or len(whole)):
+                within = any(text.count(separator) == width - 1 for _, text in taken[1:-1])
+                if whole is not None and len(whole) == (width or len(whole)) and not within:
                     last, fields = taken[-1][0], whole
                 else:
                     ahead.extendleft(reversed(taken[1:]))
@@ -249,7 +252,7 @@ def _continued(
 ) -> tuple[list[_Line], list[str] | None]:
     """The lines that were taken, from `line` on, and the fields of the record that they are; None if they are none."""
     taken = [line]
-    while len(taken) < _MOST_LINES and (more := following()) is not None:
+    while len(taken) < MOST_LINES and (more := following()) is not None:
         taken.append(more)
         if quote in more[1]:
             texts = [f"{text}\n" for _, text in taken]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from glc import config, editions
-from glc.editions import _descriptor, _records
+from glc.editions import _records, _text
 from glc.errors import DataError
 
 TERMS = "http://rs.tdwg.org/dwc/terms/"
@@ -94,12 +94,12 @@ def test_a_quote_keeps_separators_quotes_and_line_ends_and_a_stray_one_costs_its
     assert made["line"].tolist() == [1, 4, 5]
     files["occurrence.txt"] = content.replace('5" round', 'also "open"').replace(", and\n", "\n")
     assert made_of(packed(tmp_path / "two", files))["surveyId"].tolist() == ["a", "x", "b"]
-    stray = "".join(f"r{i},Quercus ilex,3.9,43.6,2019-05-03,\n" for i in range(3 * _descriptor.MOST_LINES))
+    stray = "".join(f"r{i},Quercus ilex,3.9,43.6,2019-05-03,\n" for i in range(3 * _text.MOST_LINES))
     files["occurrence.txt"] = f'"q,Quercus ilex,3.9,43.6,2019-05-03,\n{stray}'
     dataset = editions.recognise(packed(tmp_path / "stray", files))
     ((table, path),) = dataset.files
     counts = [line.count("\t") for _, line in table.source.lines(path)]
-    assert counts == [0, *[4] * 3 * _descriptor.MOST_LINES]  # the first has not all its fields, and goes to quarantine
+    assert counts == [0, *[4] * 3 * _text.MOST_LINES]  # the first has not all its fields, and goes to quarantine
 
 
 @pytest.mark.parametrize(
