@@ -84,15 +84,16 @@ def write(
         counts, flags, rows = _run(spark, table, places, out, scratch)
     if rows != len(places):
         raise DataError(f"{out}: {rows:,} surveys written, expected {len(places):,}; run again")
+    named = f"values of {', '.join(covariate.name for covariate in chosen)}"
     if counts["unreadable"]:
-        log.warning("%s: %d surveys lie on pixels that cannot be read", out, counts["unreadable"])
+        log.warning("%s: %d surveys lie on pixels that cannot be read", named, counts["unreadable"])
     by_column = {name: dict(zip(table.columns, counts[name], strict=True)) for name in cleaning.COUNTS}
     _warn_of_impossible(table, by_column, rows)
     empty = _empty(table, by_column["nulls"], rows)
     if empty:
-        log.warning("%s: no survey has a value of %s", out, ", ".join(empty))
+        log.warning("%s: no survey has a value of %s", named, ", ".join(empty))
     if flags["missing"]:
-        log.warning("%s: nothing is known of %d of %d surveys, flagged missing", out, flags["missing"], rows)
+        log.warning("%s: nothing is known of %d of %d surveys, flagged missing", named, flags["missing"], rows)
     return {
         "columns": table.columns,
         "categories": table.categories,
