@@ -265,6 +265,8 @@ _MEASURED = {
     "made",
     "git",
     "seconds",
+    "cpu_seconds",
+    "offline",
     "peak_memory_mb",
     "checksum",
     "contents",
