@@ -66,6 +66,8 @@ AT_ONCE = ("--workers", "2")
 """Options of the runs that are killed: stages at work at the same time, each in a process of its group."""
 LONGEST = 900
 """Seconds after which a run hangs."""
+DYING = 10
+"""Seconds that the system may take to end the processes of a killed group: the group's first is waited for alone."""
 
 
 @dataclass
@@ -178,7 +180,10 @@ def chain(label, folder, reference, typical, tally, rng, most):
         while True:
             process = start(RUNS[label], root, file, *AT_ONCE)
             if tally.kills["all"] < most and strike(process, root, stages_of(reference), tally, rng, typical):
-                if living := alive(root):
+                limit = time.monotonic() + DYING
+                while (living := alive(root)) and time.monotonic() < limit:
+                    time.sleep(0.1)
+                if living:
                     tally.findings.append(f"{label}: lives on after the kill of its group: {living}")
                 continue
             try:
