@@ -28,9 +28,13 @@ class Importance(ExperimentTask):
 
         with scratch.folder(self.root, "importance") as folder:
             self.status("reading the models of the folds")
-            fitted_parts.write(self, folder, None, {"scores": "not measured"})
+            with storage.atomic_directory(folder / "model") as model:
+                fitted_parts.write(self, model, None, {"scores": "not measured"})
             measured = importance.measured(
-                load(folder, self.imagery_folder), repeats=self.repeats, surveys=self.most, progress=self.status
+                load(folder / "model", self.imagery_folder),
+                repeats=self.repeats,
+                surveys=self.most,
+                progress=self.status,
             )
         measured.write(out)
         storage.note(out, measure=measured.measure, score=measured.score, surveys=measured.surveys)

@@ -119,6 +119,7 @@ class Submission(ExperimentProduct):
         metrics = read_metrics(self.clone(Evaluate).folder)
         submissions = [f"none: {NO_SUBMISSION}"] if self.presence_only else self.files().values()
         return [
+            *self.clone(Surveys).results(),
             f"{self.settings.name} on {self.subject}: {in_words(metrics)}",
             *(f"  submission {path}" for path in submissions),
             f"  scores     {self.stable('metrics', '.json')}",
@@ -126,7 +127,6 @@ class Submission(ExperimentProduct):
             *self._left_out(),
             *self._weights(),
             *self._unscored(),
-            *self.clone(Surveys).results(),
         ]
 
     def _unscored(self) -> list[str]:

@@ -1,9 +1,10 @@
-"""Which explanation a report shows, and what is asked for; nothing is run."""
+"""Which explanation a report shows, what is asked for, and that it is made."""
 
 import pytest
 
 from glc import storage
 from glc.tasks import Evaluate, Explain, Explanation, Report
+from glc.tasks.importance import Importance
 from tests.tasks.pipeline import TINY, run
 
 FOREST = "inria-run1+validation.count=4+validation.run=2+validation.scheme=block+validation.size_m=30000+model.trees=4"
@@ -45,6 +46,14 @@ def test_species_are_one_word_or_a_list(tmp_path):
     assert Explanation(**known, species="Quercus ilex").species == ("Quercus ilex",)
     assert Explanation(**known, species='["12", "Abies alba"]').species == ("12", "Abies alba")
     assert Explanation(**known, species="12").identity != Explanation(**known).identity
+
+
+def test_the_importance_of_inputs_is_measured_by_the_models_of_the_folds(root):
+    task = Importance(
+        root=root, dataset=TINY, experiment="votes+validation.count=4+validation.run=2", repeats=1, most=20
+    )
+    run(task)
+    assert storage.manifest(task.folder)["surveys"] == 40
 
 
 @pytest.mark.slow
