@@ -61,7 +61,9 @@ ACCOUNT    =
 DRY       ?=
 # an activated environment is used; otherwise one is made here
 VENV      ?= $(or $(VIRTUAL_ENV),.venv)
-PYTHON    ?= $(shell command -v python3.11 || command -v python3)
+# what an environment is made of, empty: the newest of 3.11 to 3.13 that is found; cpu or cuda, empty: as the driver asks
+PYTHON    ?=
+TORCH     ?=
 
 EXPERIMENTS := $(patsubst conf/experiments/%.toml,%,$(sort $(wildcard conf/experiments/*.toml)))
 # experiments of the location encoder, called location or location-…
@@ -78,6 +80,8 @@ $(error SCHEDULER=$(SCHEDULER): expected local or central)
 endif
 
 BIN    := $(VENV)/bin
+# what runs experiments, and that with all extras and the tools of the tests
+CORE   := $(VENV)/.glc-core
 READY  := $(VENV)/.glc-installed
 CENTRAL = $(if $(filter central,$(SCHEDULER)),LUIGI_CONFIG_PATH=conf/luigi-vm.cfg )
 # python -m luigi, not luigi: only it finds the top-level package tasks
@@ -85,6 +89,8 @@ LUIGI   = $(CENTRAL)$(BIN)/python -m luigi --module
 # a file's tests share their outputs, so they run in one process; long files start first (tests/conftest.py)
 # with bytecode, wherever it is turned off: hundreds of programs that tests start would compile the package each time
 PYTEST  = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+# import everything, read batches, and run, predict with and map an experiment of each kind
+LOWEST  = tests/test_registry.py tests/test_contracts.py tests/nets/inputs tests/sdm tests/tasks/test_run.py tests/tasks/test_dag.py tests/tasks/test_predict.py tests/tasks/test_maps.py tests/tasks/test_submission.py
 PLAIN   = --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 PLACED  = $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ENCODER), --location-encoder '$(ENCODER)')
 ON      = $(PLACED)$(if $(WEIGHTS), --weights-folder '$(WEIGHTS)')
@@ -98,7 +104,7 @@ AT_GCP  = --project '$(PROJECT)' --zone '$(ZONE)' --bucket '$(BUCKET)' --vm '$(V
 
 # a target that there is none of; + runs it under make -n too
 .DEFAULT:
-	+@near=$$(printf '%s\n' $(TARGETS) $(EXPERIMENTS) $(BENCHES) | '$(PYTHON)' -c 'import difflib, sys; \
+	+@near=$$(printf '%s\n' $(TARGETS) $(EXPERIMENTS) $(BENCHES) | '$(or $(PYTHON),python3)' -c 'import difflib, sys; \
 	  near = difflib.get_close_matches("$@", sys.stdin.read().split(), 3); \
 	  print("; did you mean " + ", ".join(near) + "?" if near else ".")' 2>/dev/null); \
 	  echo "no target or experiment '$@'$${near:-.} make help lists the targets, make list the experiments" >&2; exit 1
@@ -117,73 +123,67 @@ help:  ## this list
 	@echo '  PRESET=gpu   full sizes for Tighnari and Inria; SCHEDULER=central   see `make scheduler`'
 
 ##@ First steps
-venv: $(READY)  ## make the virtual environment and install (3.4 GB, about 4 minutes)
+venv: $(READY)  ## make the environment, with all extras and the tools of the tests (3 GB)
 	@echo 'ready; to work in it: source $(BIN)/activate'
 
-# versions that were tested together; setuptools stays that of the environment, and pip is the newest, because old ones
-# have known holes, or that of the environment where no newer one can be had
-$(READY): pyproject.toml constraints.txt
-	@test -x '$(BIN)/python' || { \
-	  version=$$('$(PYTHON)' -c 'import sys; print("Python %d.%d" % sys.version_info[:2])' 2>&1) || version='no working Python'; \
-	  test "$$version" = 'Python 3.11' || { \
-	    echo "PYTHON=$(PYTHON) is $${version:-no working Python}, expected 3.11;" \
-	      'try: make PYTHON=/path/to/python3.11' >&2; exit 1; }; }
-	test -x '$(BIN)/python' || $(PYTHON) -m venv '$(VENV)'
-	@echo 'installing into $(VENV): about 3.4 GB, 4 minutes'
-	@$(BIN)/python -m pip install --quiet --upgrade pip || echo 'no newer pip can be had; pip stays as it is'
-	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
+$(CORE): pyproject.toml constraints.txt
+	@PYTHON='$(PYTHON)' TORCH='$(TORCH)' deploy/install.sh '$(VENV)'
 	@touch $@
 
-demo: $(READY)  ## install, then imagery and neighbours on the small virtual world
+$(READY): pyproject.toml constraints.txt
+	@PYTHON='$(PYTHON)' TORCH='$(TORCH)' deploy/install.sh '$(VENV)' dev
+	@touch '$(CORE)' $@
+
+demo: $(CORE)  ## install, then imagery and neighbours on the small virtual world
 	$(CENTRAL)$(BIN)/glc run votes-and-tiles --dataset virtual:small$(if $(ROOT), --root '$(ROOT)')
 
-list: $(READY)  ##+ glc list
+list: $(CORE)  ##+ glc list
 	@$(BIN)/glc list
 
-status: $(READY)  ##+ glc status
+status: $(CORE)  ##+ glc status
 	@$(BIN)/glc status$(if $(ROOT), --root '$(ROOT)')
 
-doctor: $(READY)  ## experiments by paper; what is finished, with scores; check this machine
+doctor: $(CORE)  ## experiments by paper; what is finished, with scores; check this machine
 	@$(BIN)/glc doctor --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')
 
-verify: $(READY)  ## compare all outputs with their checksums
+verify: $(CORE)  ## compare all outputs with their checksums
 	@$(BIN)/glc verify$(if $(ROOT), --root '$(ROOT)')
 
 notebooks: $(READY)  ## execute notebooks/, a page each in ROOT/notebooks (ARGS=NAME for one)
 	$(BIN)/python notebooks/execute.py$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
 ##@ Experiments: every name from `make list` is a target, such as `make votes`
-submission: $(READY)  ## EXPERIMENT on DATASET: submission, metrics and report
+submission: $(CORE)  ## EXPERIMENT on DATASET: submission, metrics and report
 	$(CENTRAL)$(BIN)/glc run '$(EXPERIMENT)' $(ON)
 
-evaluate: $(READY)  ##+ only the metrics
+evaluate: $(CORE)  ##+ only the metrics
 	$(LUIGI) glc.tasks Evaluate --experiment '$(EXPERIMENT)' $(ON)
 
-report: $(READY)  ##+ metrics and report
+report: $(CORE)  ##+ metrics and report
 	$(LUIGI) glc.tasks Report --experiment '$(EXPERIMENT)' $(ON)
 
-compare: $(READY)  ## the metrics; metrics and report; finished experiments on one page
+compare: $(CORE)  ## the metrics; metrics and report; finished experiments on one page
 	$(LUIGI) glc.tasks Compare $(PLAIN)
 
-explore: $(READY)  ##+ a map of EXPERIMENT as a page for the browser
+explore: $(CORE)  ##+ a map of EXPERIMENT as a page for the browser
 	$(CENTRAL)$(BIN)/glc explore '$(EXPERIMENT)' $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')
 
-data-page: $(READY)  ## look at a map (ARGS='--map NAME'); at DATASET (ARGS='--survey ID')
+data-page: $(CORE)  ## look at a map (ARGS='--map NAME'); at DATASET (ARGS='--survey ID')
 	$(LUIGI) glc.tasks DataPage $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')
 
-$(filter-out $(ENCODERS_OF),$(EXPERIMENTS)): $(READY)
+$(filter-out $(ENCODERS_OF),$(EXPERIMENTS)): $(CORE)
 	$(CENTRAL)$(BIN)/glc run $@ $(ON)
 
-$(ENCODERS_OF): $(READY)
+$(ENCODERS_OF): $(CORE)
 	$(CENTRAL)$(BIN)/glc run $@ --imagery '$(GLOBE)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 
-clean-experiment: $(READY)  ## remove outputs of EXPERIMENT (ARGS='--task Fit --downstream')
+clean-experiment: $(CORE)  ## remove outputs of EXPERIMENT (ARGS='--task Fit --downstream')
 	$(BIN)/glc clean '$(EXPERIMENT)' $(PLAIN)$(if $(IMAGERY), --imagery '$(IMAGERY)')
 
-tiles: $(READY)  ##+ tiles of COVARIATE around the surveys of DATASET (ARGS='--block 16 --size 128')
+tiles: $(CORE)  ##+ tiles of COVARIATE around the surveys of DATASET (ARGS='--block 16 --size 128')
 	$(LUIGI) glc.tasks Tiles --covariate '$(COVARIATE)' $(ON)
 
-cubes: $(READY)  ## tables of imagery: COVARIATE=sentinel2, KIND=series|landsat|bioclim
+cubes: $(CORE)  ## tables of imagery: COVARIATE=sentinel2, KIND=series|landsat|bioclim
 	$(LUIGI) glc.tasks Cubes --kind '$(KIND)' $(ON)
 
 ##@ Tables and figures of the papers
@@ -279,19 +279,19 @@ location-similarity: $(READY)  ## map of similarity to a place by ENCODER, to OU
 
 ##@ Machine and development
 vm-create:  ##+ a VM that installs glc by itself (MACHINE=, ACCELERATOR=, DISK=, SPOT=yes)
-	@'$(PYTHON)' deploy/gcp/vm.py create $(AT_GCP) --machine '$(MACHINE)' --accelerator '$(ACCELERATOR)' --disk '$(DISK)' --spot '$(SPOT)' --account '$(ACCOUNT)'
+	@'$(or $(PYTHON),python3)' deploy/gcp/vm.py create $(AT_GCP) --machine '$(MACHINE)' --accelerator '$(ACCELERATOR)' --disk '$(DISK)' --spot '$(SPOT)' --account '$(ACCOUNT)'
 
 vm-run:  ##+ EXPERIMENT on DATASET (and IMAGERY), virtual:… or gs://…, outputs to BUCKET; then the VM stops
-	@'$(PYTHON)' deploy/gcp/vm.py run $(AT_GCP) --experiment '$(EXPERIMENT)' --dataset '$(DATASET)' --imagery '$(IMAGERY)' '--args=$(ARGS)'
+	@'$(or $(PYTHON),python3)' deploy/gcp/vm.py run $(AT_GCP) --experiment '$(EXPERIMENT)' --dataset '$(DATASET)' --imagery '$(IMAGERY)' '--args=$(ARGS)'
 
 vm-logs:  ##+ its logs, from the bucket once it is stopped
-	@'$(PYTHON)' deploy/gcp/vm.py logs $(AT_GCP)
+	@'$(or $(PYTHON),python3)' deploy/gcp/vm.py logs $(AT_GCP)
 
 vm-ssh:  ##+ a shell on it, and its scheduler at http://localhost:8082
-	@'$(PYTHON)' deploy/gcp/vm.py ssh $(AT_GCP)
+	@'$(or $(PYTHON),python3)' deploy/gcp/vm.py ssh $(AT_GCP)
 
 vm-delete:  ## EXPERIMENT on a VM of Google Cloud (docs/cloud.md)
-	@'$(PYTHON)' deploy/gcp/vm.py delete $(AT_GCP)
+	@'$(or $(PYTHON),python3)' deploy/gcp/vm.py delete $(AT_GCP)
 wandb-sync: $(READY)  ##+ upload the runs in ROOT/wandb
 	@$(BIN)/glc wandb sync$(if $(ROOT), --root '$(ROOT)')
 
@@ -322,7 +322,17 @@ low-pass: $(READY)  ## what low DCT coefficients keep of RASTER, to OUT (ARGS='-
 test: $(READY)  ##+ before every commit: all tests except the slow ones (JOBS=2 processes)
 	$(PYTEST) -m 'not slow' $(ARGS)
 
-test-all: $(READY)  ## the tests before every commit; all tests, under an hour
+# in an environment of its own
+test-python:  ##+ make test on another Python
+	@test -n '$(PYTHON)' || { echo 'PYTHON is empty; try: make test-python PYTHON=python3.13' >&2; exit 1; }
+	$(MAKE) test VENV='build/$(notdir $(PYTHON))' PYTHON='$(PYTHON)'
+
+test-lowest:  ##+ experiments of each kind with the lowest versions within the bounds
+	rm -rf build/lowest
+	PYTHON='$(PYTHON)' TORCH='$(TORCH)' RESOLUTION=lowest-direct deploy/install.sh build/lowest dev
+	$(subst $(BIN),build/lowest/bin,$(PYTEST)) -m 'not slow' $(LOWEST) $(ARGS)
+
+test-all: $(READY)  ## before each commit; on PYTHON=; on lowest versions; all
 	$(PYTEST) $(ARGS)
 
 mutants: $(READY)  ##+ break N random lines one by one; list what no test finds (SEED=, N=)
@@ -350,10 +360,12 @@ audit: $(READY)  ## known vulnerabilities of the installed packages, or "not che
 options: $(READY)  ##+ write docs/options.md and the schema of experiments from the code
 	$(BIN)/python -m glc.config.reference
 
+# for Linux and macOS and all Pythons at once; the bounds that all lines share are left out
 constraints: $(READY)  ##+ constraints.txt from pyproject.toml; pins that still fit are kept (ARGS=--upgrade: none are)
-	$(BIN)/python -m uv pip compile --quiet --python-version 3.11 --all-extras --no-annotate \
+	$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate \
 	  --no-emit-package pip --no-emit-package setuptools --custom-compile-command 'make constraints' \
 	  --output-file constraints.txt $(ARGS) pyproject.toml
+	sed -i.old "s/ ; python_full_version < '3.14' and sys_platform != 'win32'$$//; s/python_full_version < '3.14' and //; s/ and sys_platform != 'win32'//" constraints.txt && rm constraints.txt.old
 
 docs: $(READY)  ## write options.md, version pins (ARGS=--upgrade), the site of docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)

@@ -53,6 +53,14 @@ _PACIFIC, _PACIFIC_EAST = 8859, 330.0  # Equal Earth of Asia and the Pacific: of
 _UTM_WIDTH, _UTM_LAT = 9.0, 84.0
 
 
+def degree_label(value: float, ends: str) -> str:
+    """Degrees as on an axis, 4°E or 43.5°N; `ends` are the letters of positive and of negative ones."""
+    value = round(float(value), 6)
+    if ends == "EW" and abs(value) > 180:  # of a map across 180°
+        value = (value + 180) % 360 - 180
+    return f"{abs(value):g}°{ends[value < 0] if value else ''}"
+
+
 def bounds(lon: ArrayLike, lat: ArrayLike) -> tuple[float, float, float, float]:
     """West, south, east, north of places in degrees; east is beyond 180 where they lie on both sides of 180°."""
     lon, lat = np.asarray(lon, float), np.asarray(lat, float)

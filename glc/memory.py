@@ -3,12 +3,13 @@
 import contextlib
 import ctypes
 import gc
-import os
 import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 LEAST_GB = 2.0
 """The smallest budget: Python with its libraries takes 0.7 GB, Java at its smallest 0.8, Spark's workers the rest."""
@@ -70,7 +71,7 @@ def divide(gigabytes: float) -> Budget:
 
 def of_machine() -> float:
     """Memory that this process may use, GB: the machine's, or the limit of its container if that is less."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    limits = [psutil.virtual_memory().total]
     for path in _CGROUPS:
         with contextlib.suppress(OSError, ValueError):  # not there, or "max"
             limits.append(int(path.read_text()))
@@ -106,29 +107,25 @@ def peak() -> Iterator[Peak]:
 
 
 def resident(process: int) -> int:
-    """Bytes that a process and its descendants hold in memory now, shared pages counted in each; 0 without /proc.
+    """Bytes that a process and its descendants hold in memory now, shared pages counted in each.
 
     process : id
     """
-    pages = 0
-    for each in family(process):
-        with contextlib.suppress(OSError, IndexError):  # ended meanwhile
-            pages += int((_PROC / str(each) / "statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return sum(info.rss for info in _of_family(process, "memory_info"))
 
 
 def proportional(process: int) -> int:
-    """Bytes that a process and its descendants hold in memory now, a shared page divided by its users (PSS).
+    """Bytes that a process and its descendants hold in memory now, a shared page divided by its users (PSS, of Linux).
 
     process : id
     """
-    total = 0
+    return sum(info.pss for info in _of_family(process, "memory_full_info"))
+
+
+def _of_family(process, fact):
     for each in family(process):
-        with contextlib.suppress(OSError):  # ended meanwhile
-            for line in (_PROC / str(each) / "smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += 1024 * int(line.split()[1])
-    return total
+        with contextlib.suppress(psutil.Error):  # ended meanwhile
+            yield getattr(psutil.Process(each), fact)()
 
 
 def give_back() -> None:
@@ -154,16 +151,12 @@ def _see():
 
 
 def family(process: int | None = None) -> list[int]:
-    """Ids of this (or that) process, first, and of all processes below it; none where there is no /proc."""
-    children: dict[int, list[int]] = {}
-    for folder in _PROC.glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # ended meanwhile
-            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]  # a name may hold spaces and brackets
-            children.setdefault(int(parent), []).append(int(folder.name))
-    family = [process or os.getpid()] if children else []
-    for each in family:
-        family.extend(children.get(each, ()))
-    return family
+    """Ids of this (or that) process, first, and of all processes below it; none when it has ended."""
+    try:
+        first = psutil.Process(process)
+        return [first.pid, *(child.pid for child in first.children(recursive=True))]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _high_water(process):

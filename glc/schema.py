@@ -174,7 +174,7 @@ def is_test(dataset: str, test: str) -> bool:
 
 def dataset_numbers(names: Sequence[str] | np.ndarray | pd.Series) -> np.ndarray:
     """Numbers (n,) int8 of `DATASETS` for a column of their names."""
-    return pd.Categorical(names, categories=DATASETS).codes
+    return pd.Index(DATASETS).get_indexer(names).astype(np.int8)
 
 
 def check(table: pa.Table, name: str, where: StrPath) -> pa.Table:

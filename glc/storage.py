@@ -444,7 +444,7 @@ def _of_texts(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame
     def changed(value: object) -> object:
         return change(value) if isinstance(value, str) else value
 
-    texts = frame.select_dtypes(["object", "category"])
+    texts = frame.select_dtypes(exclude=["number", "bool", "datetime", "datetimetz", "timedelta"])
     columns = {name: pd.Series(map(changed, values), frame.index, object) for name, values in texts.items()}
     return frame.assign(**columns).rename(columns=changed)
 

@@ -11,7 +11,8 @@ T = TypeVar("T")
 
 def cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    allowed = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def in_order(function: Callable[..., T], calls: Iterable[tuple[object, ...]], threads: int) -> Iterator[T]:

@@ -194,7 +194,7 @@ def test_doctor_finds_what_is_missing_and_says_what_to_do(tmp_path, machine, mon
     (tmp_path / "file").touch()
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setattr("sys.version_info", (3, 12, 1))
+    monkeypatch.setattr("sys.version_info", (3, 10, 1))
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     for key, value in (("wandb_mode", "online"), ("accelerator", "gpu"), ("memory_gb", "4")):
         machine(key, value)

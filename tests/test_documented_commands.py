@@ -53,7 +53,7 @@ def test_blocks_are_read_with_their_titles_and_joined_lines():
         ("luigi --module glc.tasks Fit --experiment vots", "did you mean 'votes'"),
         ("make votes DATASETS=x", "make: no variable DATASETS"),
         ("rm -r out", "found rm, expected make"),
-        ("python -c 'import'", "invalid syntax"),
+        ("python -c 'x ='", "invalid syntax"),
         ("glc run votes --dataset 'x", "No closing quotation"),
         ("glc list > list.txt", ""),
         ("nohup glc run my.toml &", ""),

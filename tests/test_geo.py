@@ -122,3 +122,20 @@ def test_cells_have_known_ids():
     ids = geo.cell_ids([-179.0, -61.0, -59.0, 61.0, -179.0, 0.0], [-10, -80, -10, -10, 10, 90], half / 2)
     assert ids.tolist() == [0, 0, 1, 2, 3, 4]
     assert len(set(geo.cell_ids([0, 90, 180], [0, 45, -90], 10 * half))) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "ends", "told"),
+    [
+        (4, "EW", "4°E"),
+        (-2.5, "EW", "2.5°W"),
+        (0, "EW", "0°"),
+        (181.5, "EW", "178.5°W"),
+        (180, "EW", "180°E"),
+        (np.float64(43.5), "NS", "43.5°N"),
+        (-33, "NS", "33°S"),
+        (-1e-12, "NS", "0°"),
+    ],
+)
+def test_degrees_as_on_an_axis(value, ends, told):
+    assert geo.degree_label(value, ends) == told

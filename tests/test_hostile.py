@@ -425,7 +425,7 @@ def test_names_of_species_are_stored_in_one_line(tmp_path: Path) -> None:
         edition = Edition()
 
     identifiers._write(frame, None, Dataset(), tmp_path, ())
-    names = storage.read_table(tmp_path / "species", "species").to_pandas()["name"].tolist()
+    names = storage.read_table(tmp_path / "species", "species")["name"].to_pylist()
     assert names == ["Bellis\\u001b]0;owned\\u0007 \\u009b2J\\u202eperennis", "Bellis perennis", None]
 
 

@@ -46,6 +46,8 @@ def copy(tmp_path):
     for name in ("pyproject.toml", "constraints.txt"):
         shutil.copy(CHECKOUT / name, tmp_path)
     shutil.copytree(CHECKOUT / "conf", tmp_path / "conf")
+    (tmp_path / "deploy").mkdir()
+    shutil.copy(CHECKOUT / "deploy/install.sh", tmp_path / "deploy")
     return tmp_path
 
 
@@ -173,33 +175,35 @@ def test_all_finished_experiments_are_compared():
 
 
 def test_the_environment_is_made_once(copy):
-    install = ".venv/bin/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt"
-    assert install in make("-n", "venv", folder=copy)
+    for target, extras in (("venv", " dev"), ("demo", ""), ("votes", "")):
+        assert f"deploy/install.sh '.venv'{extras}\n" in make("-n", target, folder=copy)
     assert "/active/bin/python -m pytest" in planned("test", VIRTUAL_ENV="/active")
     assert "given/bin/python -m pytest" in planned("test", "VENV=given", VIRTUAL_ENV="/active")
     (copy / ".venv").mkdir()
     (copy / ".venv/.glc-installed").touch()
-    assert "pip install" not in make("-n", "venv", folder=copy)
+    assert "install.sh" not in make("-n", "venv", folder=copy)
     made = (copy / ".venv/.glc-installed").stat().st_mtime
     for name in ("pyproject.toml", "constraints.txt"):
         os.utime(copy / name, (made + 10, made + 10))
-        assert "pip install" in make("-n", "venv", folder=copy)
+        assert "install.sh" in make("-n", "venv", folder=copy)
         os.utime(copy / name, (made - 10, made - 10))
 
 
 def test_another_python_is_refused_before_an_environment_is_made(copy):
-    fake = copy / "python3.12"
-    pretend = "import sys; sys.version_info = (3, 12, 0); exec(sys.argv[1])"
+    fake = copy / "python3.10"
+    pretend = "import sys; sys.version_info = (3, 10, 0); exec(sys.argv[1])"
     fake.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{pretend}" "$2"\n')
     fake.chmod(0o755)
-    assert "is Python 3.12, expected 3.11; try: make PYTHON=" in make("venv", f"PYTHON={fake}", folder=copy, code=2)
+    assert "is Python 3.10, expected 3.11 to 3.13 with venv; try: make PYTHON=" in make(
+        "venv", f"PYTHON={fake}", folder=copy, code=2
+    )
     assert not (copy / ".venv").exists()
 
 
 @pytest.mark.parametrize("python", ["/no/such/python", "/bin/true", "/bin/cat"])
 def test_what_is_no_python_is_refused_with_the_remedy(copy, python):
     text = make("venv", f"PYTHON={python}", folder=copy, code=2)
-    assert f"PYTHON={python} is no working Python, expected 3.11; try: make PYTHON=/path/to/python3.11" in text
+    assert f"PYTHON={python} is no working Python, expected 3.11 to 3.13 with venv; try: make PYTHON=" in text
     assert not (copy / ".venv").exists()
 
 

@@ -1,7 +1,6 @@
 """What was measured as a table, as JSON and as a picture."""
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.table import Table
 from glc import memory, threads
 from glc.bench.measure import Line
 from glc.bench.stage import Stage
+from glc.costs.machine import processor
 
 Measured: TypeAlias = Mapping[str, tuple[Stage, float, Sequence[Line]]]
 """Name of a stage -> the stage, its scale, and a line per way, ours first."""
@@ -21,16 +21,7 @@ Measured: TypeAlias = Mapping[str, tuple[Stage, float, Sequence[Line]]]
 
 def machine() -> str:
     """Processor, cores and memory of this machine."""
-    model = platform.processor() or platform.machine()
-    for line in _lines(Path("/proc/cpuinfo")):
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
-    return f"{model}, {threads.cores()} cores, {memory.of_machine():.0f} GB"
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
+    return f"{processor()}, {threads.cores()} cores, {memory.of_machine():.0f} GB"
 
 
 def ratio(ours: Line, other: Line) -> str:

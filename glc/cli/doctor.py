@@ -26,7 +26,7 @@ from glc.tasks.machine import FILES, machine, output_folder
 from glc.tasks.preflight import has_gpu
 from glc.types import Facts
 
-PYTHON = (3, 11)
+OLDEST, NEWEST = (3, 11), (3, 13)
 COVERED = 0.9
 """Share of the surveys; a raster that covers fewer is noted, because the others get no value of it."""
 FREE_GB = 5
@@ -75,9 +75,9 @@ def checks(dataset: str = "", root: str = "") -> Iterator[Check]:
 def python() -> Check:
     """The version of Python."""
     version = f"{sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}"
-    if sys.version_info[:2] == PYTHON:
+    if OLDEST <= sys.version_info[:2] <= NEWEST:
         return Check("Python", "ok", version)
-    return Check("Python", "missing", version, "make an environment with Python 3.11")
+    return Check("Python", "missing", version, "make an environment with Python 3.11 to 3.13")
 
 
 def java() -> Check:

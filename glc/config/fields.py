@@ -306,14 +306,19 @@ def _text(detail: Mapping[str, Any], kind: Any, where: str) -> str:
         return f"{_place(where, path[:-1])}: key {path[-1]!r} is missing; add it"
     if isinstance(cause, _RefusedError):
         path += [cause.key] if cause.key else []
-        return f"{_place(where, path)}: found {cause.found!r}, expected {cause.expected}"
+        return f"{_place(where, path)}: found {_short(cause.found)}, expected {cause.expected}"
     annotation = _at(kind, path)
     if annotation is None:
-        return f"{_place(where, path)}: found {value!r}: {detail['msg']}"
+        return f"{_place(where, path)}: found {_short(value)}: {detail['msg']}"
     choices = typing.get_args(split(annotation)[0]) if detail["type"] == "literal_error" else ()
     wrong_type = detail["type"].endswith("_type") or not bound_words(annotation)
     expected = type_words(annotation) if wrong_type else bound_words(annotation)
-    return f"{_place(where, path)}: found {value!r}, expected {expected}{did_you_mean(value, choices)}"
+    return f"{_place(where, path)}: found {_short(value)}, expected {expected}{did_you_mean(value, choices)}"
+
+
+def _short(value: Any, most: int = 200) -> str:
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _place(where: str, path: list[Any]) -> str:

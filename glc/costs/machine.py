@@ -16,10 +16,11 @@ _TIMES = 15
 
 def describe() -> Facts:
     """Processor, cores and memory of this machine."""
-    return {"processor": _processor(), "cores": os.cpu_count() or 1, "memory_gb": round(memory.of_machine(), 1)}
+    return {"processor": processor(), "cores": os.cpu_count() or 1, "memory_gb": round(memory.of_machine(), 1)}
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name."""
     if _CPU_INFO.is_file():
         for line in _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):

@@ -30,6 +30,8 @@ _INHERITED = ("survey", "lon", "lat", "separator", "year", "date", "date_format"
               "uncertainty_m", "absent")  # fmt: skip
 _NO_COLUMNS = ("file", "separator", "date_format", "absent")
 _ISO = "%Y-%m-%d"
+_DEEPEST = 8
+"""Levels of tables in tables; a description has three."""
 _DAY = date(2013, 11, 30)  # no part of it is written as another, or is what a format lacks
 
 
@@ -207,7 +209,11 @@ def parse(text: str, where: str) -> tuple[Description, set[str]]:
     try:
         return _parsed(text, where)
     except RecursionError:
-        raise ConfigError(f"{where}: lists or tables are nested too deeply, expected sections with keys") from None
+        raise _too_deep(where) from None
+
+
+def _too_deep(where: str) -> ConfigError:
+    return ConfigError(f"{where}: lists or tables are nested too deeply, expected sections with keys")
 
 
 def _parsed(text: str, where: str) -> tuple[Description, set[str]]:
@@ -215,6 +221,11 @@ def _parsed(text: str, where: str) -> tuple[Description, set[str]]:
         values = tomllib.loads(text)
     except ValueError as error:  # also of a number of thousands of digits
         raise ConfigError(f"{where}: not a TOML file: {error}") from None
+    level: list[object] = [values]
+    for _ in range(_DEEPEST):
+        level = [value for each in level if isinstance(each, dict) for value in each.values()]
+    if level:  # which Python's own parser refused before 3.12
+        raise _too_deep(where)
     trained = values.get("surveys") or values.get("presence_only")
     inherited = set()
     if isinstance(values.get("test"), dict) and isinstance(trained, dict):

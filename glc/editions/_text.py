@@ -4,6 +4,7 @@ import codecs
 import csv
 import os
 import re
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -167,7 +168,8 @@ def checked_encoding(name: str, where: str) -> str:
     sample = "a,b;0\n"
     try:
         known = codecs.lookup(name).name.startswith(("utf-16", "utf-32")) or sample.encode(name) == sample.encode()
-        bytes(range(256)).decode(name, errors="replace")
+        with warnings.catch_warnings(action="ignore"):  # of escapes, by unicode_escape
+            bytes(range(256)).decode(name, errors="replace")
     except (LookupError, ValueError):
         known = False
     if not known:

@@ -50,7 +50,7 @@ def layers(folder, template=CHELSA, variables=None, years=None):
     if frame.empty:
         raise DataError(f"{folder}: no file name matches {template}; give the folder of the rasters or their template")
     variables = list(variables) if variables is not None else sorted(frame["variable"].unique())
-    years = list(years) if years is not None else sorted(frame["year"].unique())
+    years = list(years) if years is not None else sorted(frame["year"].unique().tolist())
     return complete(frame, variables, years, folder)
 
 
@@ -61,9 +61,10 @@ def complete(frame, variables, years, where="layers"):
     indexed = frame.set_index(keys)
     missing = wanted.difference(indexed.index)
     if len(missing):
+        first = tuple(missing[:1].to_frame().astype(object).iloc[0])
         raise DataError(
             f"{where}: found {len(wanted) - len(missing)} of {len(wanted)} rasters of variable x year x month, "
-            f"the first missing is {missing[0]}; add it, or choose variables and years that are whole"
+            f"the first missing is {first}; add it, or choose variables and years that are whole"
         )
     chosen = indexed[indexed.index.isin(wanted)]
     if chosen.index.has_duplicates:

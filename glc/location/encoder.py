@@ -45,7 +45,7 @@ class LocationEncoder(nn.Module):
         progress : show a bar
         A DataError tells of values that are no degrees, or not finite.
         """
-        lon, lat = (torch.from_numpy(x) for x in feature_maps.degrees(lon, lat))
+        lon, lat = (torch.tensor(x) for x in feature_maps.degrees(lon, lat))
         out = np.empty((len(lon), self.dim), np.float32)
         device, training = next(self.parameters()).device, self.training
         self.eval()

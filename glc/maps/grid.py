@@ -126,7 +126,7 @@ class Grid:
         return np.asarray(lon), np.asarray(lat)
 
     def _degrees(self, col, row):
-        lon, lat = self.unproject(*(self.transform * (col, row)))
+        lon, lat = self.unproject(*(self.transform @ (col, row)))
         return np.where(np.abs(lon) > 180, (lon + 180) % 360 - 180, lon), np.asarray(lat)
 
 

@@ -142,12 +142,12 @@ def _label(axes, grid, meridians, parallels):
         x, y = grid.project(np.full(400, lon), south + fine * (north - south))
         place = np.interp(bottom, y, x)
         if left < place < right and y[0] <= bottom <= y[-1]:
-            axes.annotate(_degrees(lon, "EW"), (place, bottom), (0, -3), **_TICK, ha="center", va="top")
+            axes.annotate(geo.degree_label(lon, "EW"), (place, bottom), (0, -3), **_TICK, ha="center", va="top")
     for lat in parallels:
         x, y = grid.project(west + fine * (east - west), np.full(400, lat))
         place = np.interp(left, x, y)
         if bottom < place < top and x[0] <= left <= x[-1]:
-            axes.annotate(_degrees(lat, "NS"), (left, place), (-3, 0), **_TICK, ha="right", va="center")
+            axes.annotate(geo.degree_label(lat, "NS"), (left, place), (-3, 0), **_TICK, ha="right", va="center")
 
 
 _TICK = {"textcoords": "offset points", "fontsize": 7, "color": "#5a6169", "annotation_clip": False}
@@ -245,8 +245,3 @@ def _stretch(grid):
 
 def _short(name):
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
-
-
-def _degrees(value, ends):
-    value = (round(value, 6) + 180) % 360 - 180 if ends == "EW" else round(value, 6)
-    return f"{abs(value):g}°{ends[value < 0] if value else ''}"

@@ -1,10 +1,9 @@
 """Vectors of a graph's nodes: biased random walks read as sentences (node2vec, Grover and Leskovec 2016).
 
-PecanPy walks, gensim's skip-gram learns. With one worker the same graph and seed give the same bytes; with more, both
-halves depend on how the threads take turns.
+With one worker the same graph and seed give the same bytes; with more, gensim's skip-gram depends on how its threads
+take turns.
 """
 
-import sys
 from typing import Annotated
 
 import numpy as np
@@ -12,7 +11,7 @@ from annotated_types import Ge, Lt
 from scipy import sparse
 
 from glc.config import Count, Positive, section
-from glc.errors import DataError
+from glc.errors import ConfigError, DataError
 from glc.progress import tqdm
 
 
@@ -37,7 +36,7 @@ class Walks:
     seed: Annotated[int, Ge(0), Lt(2**31)] = 0
     """Seed of the walks and the vectors."""
     workers: Count = 1
-    """Threads; only 1 is reproducible."""
+    """Threads of the skip-gram; only 1 is reproducible."""
 
 
 def embed(graph: sparse.csr_matrix, walks: Walks | None = None, progress: bool = False) -> np.ndarray:
@@ -51,10 +50,8 @@ def embed(graph: sparse.csr_matrix, walks: Walks | None = None, progress: bool =
     vectors = np.zeros((graph.shape[0], walks.dim), np.float32)
     linked = np.flatnonzero(np.diff(graph.indptr))
     if len(linked):
-        names = [str(node) for node in range(len(linked))]
-        walker = _walker(graph[linked][:, linked], names, walks, progress)
-        paths = walker.simulate_walks(walks.count, walks.length)
-        vectors[linked] = _skip_gram(paths, names, walks, progress)
+        paths = _paths(graph[linked][:, linked], walks, progress)
+        vectors[linked] = _skip_gram(paths, len(linked), walks, progress)
     return vectors
 
 
@@ -65,55 +62,52 @@ def _checked(graph):
     graph.eliminate_zeros()
     if graph.nnz and not (np.isfinite(graph.data).all() and graph.data.min() > 0):
         raise DataError(f"graph: found weights from {graph.data.min()} to {graph.data.max()}, expected above 0")
-    if graph.nnz >= 2**32:
-        raise DataError(f"graph: found {graph.nnz:,} edges, expected fewer than 2^32; keep fewer neighbours")
     if (graph != graph.T).nnz:
         raise DataError("graph: found edges in one direction only; expected undirected ones: graph.maximum(graph.T)")
     graph.sort_indices()
     return graph
 
 
-def _walker(graph, names, walks, progress):
-    """PecanPy's walker over `graph`, whose every node has an edge; its walks are arrays of node numbers."""
-    from pecanpy import pecanpy
+def _paths(graph, walks, progress):
+    """Walks (walks.count * n, walks.length + 1), `walks.count` from each node in random order: nodes as uint32.
 
-    from glc.neighbours import _walks
+    All walks take a step at once, along an edge that is drawn by its weight. With `p` or `q` it is kept with the chance
+    that the two give it, relative to the greatest, and else drawn again: rejection sampling, which draws from the same
+    distribution as the tables of each pair of nodes in the paper (section 3.2.2), and needs none.
 
-    first_order = walks.p == walks.q == 1
-    base = pecanpy.PreCompFirstOrder if first_order else pecanpy.SparseOTF
+    graph : CSR with sorted indices, an edge at every node
+    """
+    rng = np.random.default_rng(walks.seed)
+    n, starts, neighbours = graph.shape[0], graph.indptr.astype(np.int64), graph.indices.astype(np.int64)
+    sums = np.cumsum(graph.data, dtype=np.float64)  # of the weights of all edges up to each
+    below = np.concatenate([[0.0], sums])[starts]
+    edges = np.repeat(np.arange(n), np.diff(starts)) * n + neighbours  # sorted
+    greatest = max(1.0, 1 / walks.p, 1 / walks.q)
 
-    class Walker(base):
-        def _map_walk(self, walk):
-            return walk[: walk[-1]]  # PecanPy's lists of names would take ten times the memory
+    def draw(nodes):
+        drawn = below[nodes] + rng.random(len(nodes)) * (below[nodes + 1] - below[nodes])
+        # rounding may lead to a neighbour of the next node
+        return neighbours[np.clip(np.searchsorted(sums, drawn, side="right"), starts[nodes], starts[nodes + 1] - 1)]
 
-    class OneThread(Walker):
-        """PecanPy ignores `workers`: it walks in all of numba's threads, and seeds only the calling one."""
+    def chances(before, to):
+        edge = before * n + to
+        near = edges[np.minimum(np.searchsorted(edges, edge), len(edges) - 1)] == edge
+        return np.where(to == before, 1 / walks.p, np.where(near, 1.0, 1 / walks.q)) / greatest
 
-        def preprocess_transition_probs(self):
-            if first_order:
-                self.alias_j, self.alias_q = _walks.alias_tables(self.indptr, self.indices, self.data)
-
-        def get_has_nbrs(self):
-            return None
-
-        def get_move_forward(self):
-            return None
-
-        def _random_walks(self, jobs, length, seed, starts, has_nbrs, move_forward, bar):
-            if first_order:
-                return _walks.first_order(
-                    starts, length, seed, self.indptr, self.indices, self.alias_j, self.alias_q, bar
-                )
-            p, q = float(self.p), float(self.q)
-            return _walks.second_order(starts, length, seed, self.indptr, self.indices, self.data, p, q, bar)
-
-    shown = progress and sys.stderr.isatty()  # PecanPy's bar, ten lines a second, would drown a log
-    kind = OneThread if walks.workers == 1 else Walker
-    walker = kind(p=walks.p, q=walks.q, workers=walks.workers, verbose=shown, random_state=walks.seed)
-    walker.set_node_ids(names)
-    walker.indptr, walker.indices = graph.indptr.astype(np.uint32), graph.indices.astype(np.uint32)
-    walker.data = graph.data
-    return walker
+    paths = np.empty((walks.count * n, walks.length + 1), np.uint32)
+    paths[:, 0] = rng.permutation(np.tile(np.arange(n), walks.count))
+    for step in tqdm(range(1, walks.length + 1), desc="walks", unit=" steps", delay=2, disable=not progress):
+        nodes = paths[:, step - 1].astype(np.int64)
+        chosen = draw(nodes)
+        if step > 1 and not walks.p == walks.q == 1:
+            before = paths[:, step - 2].astype(np.int64)
+            open_ = np.flatnonzero(np.diff(starts)[nodes] > 1)  # from the others there is one way only
+            while len(open_):
+                kept = rng.random(len(open_)) < chances(before[open_], chosen[open_])
+                open_ = open_[~kept]
+                chosen[open_] = draw(nodes[open_])
+        paths[:, step] = chosen
+    return paths
 
 
 class _Sentences:
@@ -128,9 +122,15 @@ class _Sentences:
             self.bar.update()
 
 
-def _skip_gram(paths, names, walks, progress):
-    from gensim.models import Word2Vec
+def _skip_gram(paths, nodes, walks, progress):
+    try:
+        from gensim.models import Word2Vec
+    except ImportError:
+        raise ConfigError(
+            "model node2vec: the package gensim is not installed; try: pip install -e '.[alternatives]'"
+        ) from None
 
+    names = [str(node) for node in range(nodes)]
     total = len(paths) * (walks.epochs + 1)  # once more for the vocabulary
     with tqdm(total=total, desc="skip-gram", unit=" walks", delay=2, disable=not progress) as bar:
         model = Word2Vec(

@@ -6,6 +6,7 @@ fold adds up those of the others.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,7 @@ def _centre(bins: np.ndarray) -> np.ndarray:
 
 def save(by_group: dict[int, dict[str, np.ndarray]], path: Path) -> None:
     """Write the `statistics` of groups of surveys to the file `path` (.npz); other sums with them are left out."""
-    arrays = {f"{name} {group}": own[name] for group, own in by_group.items() for name in sorted(KEYS)}
+    arrays: dict[str, Any] = {f"{name} {group}": own[name] for group, own in by_group.items() for name in sorted(KEYS)}
     np.savez_compressed(path, groups=np.array(list(by_group)), **arrays)
 
 

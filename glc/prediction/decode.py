@@ -7,7 +7,7 @@ offer is in `Decoder`.
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 import numpy as np
 from annotated_types import Ge
@@ -118,7 +118,8 @@ def together(statistics: Iterable[Statistics]) -> Statistics:
 
 def save(decoder: "Decoder", path: Path) -> None:
     """Write what a fitted `decoder` learned, as plain arrays, to the file `path` (.npz)."""
-    np.savez(path, **{name: np.asarray(getattr(decoder, name)) for name in decoder.learned})
+    arrays: dict[str, Any] = {name: np.asarray(getattr(decoder, name)) for name in decoder.learned}
+    np.savez(path, **arrays)
 
 
 def restore(choice: config.Choice, path: Path) -> "Decoder":

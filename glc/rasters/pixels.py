@@ -11,7 +11,6 @@ import rasterio
 from numpy.typing import ArrayLike
 from pyproj import Transformer
 from rasterio.crs import CRS
-from rasterio.transform import rowcol
 
 from glc import geo
 
@@ -36,7 +35,7 @@ def of_places(
     turn = full_turn(crs)
     if not turn:
         return row, col
-    corners = transform * (0, 0), transform * (shape[1], 0), transform * (0, shape[0]), transform * shape[::-1]
+    corners = transform @ (0, 0), transform @ (shape[1], 0), transform @ (0, shape[0]), transform @ shape[::-1]
     west = min(corner[0] for corner in corners)
     # measured from the raster's corner, so that adding a turn rounds no place across the border of a pixel
     steps = rasterio.Affine(transform.a, transform.b, 0, transform.d, transform.e, 0)
@@ -114,7 +113,7 @@ def _sampled(crs, transform, shape, right=0, down=0, edges=False):
     ends = (0, 1) if edges else (0.5, 0.5)
     rows, cols = (np.linspace(ends[0], side - 1 + ends[1], _SAMPLED) for side in shape)
     col, row = np.meshgrid(cols + right, rows + down)
-    x, y = transform * (col, row)
+    x, y = transform @ (col, row)
     to_degrees, to_map = _transformers(crs)
     lon, lat = to_degrees.transform(x, y)
     again = to_map.transform(lon, lat)
@@ -127,8 +126,9 @@ def _sampled(crs, transform, shape, right=0, down=0, edges=False):
 
 def _inside(transform, shape, x, y):
     known = np.isfinite(x) & np.isfinite(y)
-    at = rowcol(transform, np.where(known, x, 0), np.where(known, y, 0), op=np.floor)
-    row, col = (np.asarray(index, float) for index in at)
+    x, y = np.where(known, x, 0), np.where(known, y, 0)
+    a, b, c, d, e, f = (~transform)[:6]  # rasterio's own rowcol rounds at the borders of pixels as its version does
+    col, row = np.floor(a * x + b * y + c), np.floor(d * x + e * y + f)
     inside = known & (row >= 0) & (row < shape[0]) & (col >= 0) & (col < shape[1])
     return np.where(inside, row, -1).astype(np.int64), np.where(inside, col, -1).astype(np.int64)
 

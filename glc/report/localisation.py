@@ -16,7 +16,7 @@ from glc import geo
 from glc.location.localisation.search import WITHIN_KM
 from glc.report.figures import Files, picture
 from glc.report.location import points, world
-from glc.report.maps import coastline, degrees
+from glc.report.maps import coastline
 from glc.report.palette import AXIS, INK, MAP, OTHER, VALIDATION
 
 _COLOURS = ListedColormap(colormaps["plasma_r"](np.linspace(0.08, 0.92, len(WITHIN_KM) + 1)))
@@ -62,14 +62,14 @@ def top_map(
     """
     known = at is not None
     if known:
-        head = [f"★   ({degrees(round(at[1], 2), 'NS')}, {degrees(round(at[0], 2), 'EW')})", ""]
+        head = [f"★   ({geo.degree_label(round(at[1], 2), 'NS')}, {geo.degree_label(round(at[0], 2), 'EW')})", ""]
         near = (best["km"] < _ZOOM_KM).to_numpy()
     else:
         head, at = [], (best["lon"].iloc[0], best["lat"].iloc[0])
         near = geo.great_circle_m(*at, best["lon"], best["lat"]) < 1000 * _ZOOM_KM
     head.append(f"rank, place, {'distance, ' if known else ''}cosine")
     lines = [
-        f"{rank:>2}   {degrees(round(row.lat, 2), 'NS')}, {degrees(round(row.lon, 2), 'EW')}   "
+        f"{rank:>2}   {geo.degree_label(round(row.lat, 2), 'NS')}, {geo.degree_label(round(row.lon, 2), 'EW')}   "
         f"{f'{row.km:,.0f} km   ' if known else ''}{row.similarity:.3f}"
         for rank, row in enumerate(best.itertuples(), 1)
     ]
@@ -86,7 +86,7 @@ def top_map(
         if near.any():
             shown = best.assign(lon=_beside(at[0], best["lon"]))
             wide = 1 / max(np.cos(np.radians(at[1])), 0.2)  # degrees of longitude of one of latitude
-            half = max(1.3 * (np.abs(shown.loc[near, ["lon", "lat"]] - at) / (wide, 1)).to_numpy().max(), 1.0)
+            half = max(1.3 * (np.abs(shown.loc[near, ["lon", "lat"]].to_numpy() - at) / (wide, 1)).max(), 1.0)
             zoom.set_axis_on()
             nearby = (_beside(at[0], land[0]), land[1])
             _candidates(zoom, at if known else None, shown, nearby, wide * half / 7, size=6, offset=0)
@@ -99,8 +99,8 @@ def top_map(
             zoom.tick_params(labelsize=7)
             for axis in (zoom.xaxis, zoom.yaxis):
                 axis.set_major_locator(MaxNLocator(4))
-            zoom.xaxis.set_major_formatter(FuncFormatter(lambda value, _: degrees(_beside(0, value), "EW")))
-            zoom.yaxis.set_major_formatter(FuncFormatter(lambda value, _: degrees(value, "NS")))
+            zoom.xaxis.set_major_formatter(FuncFormatter(lambda value, _: geo.degree_label(_beside(0, value), "EW")))
+            zoom.yaxis.set_major_formatter(FuncFormatter(lambda value, _: geo.degree_label(value, "NS")))
             zoom.set_title(f"{near.sum()} of {len(best)}, within {_ZOOM_KM:,} km", fontsize=8)
 
 

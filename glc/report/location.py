@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
+from glc import geo
 from glc.errors import ConfigError, run_command
 from glc.location.downstream.problems import LANDMARKS, Problem
 from glc.location.pretraining.sampling import POINTS, fibonacci
 from glc.report.figures import for_page, picture
-from glc.report.maps import PALETTE, coastline, colour_limits, degrees
+from glc.report.maps import PALETTE, coastline, colour_limits
 from glc.report.palette import BASELINE, BORDER, INK, MAP, MODEL, OTHER
 from glc.report.place import parse_place
 from glc.types import StrPath
@@ -121,7 +122,9 @@ def similarity_map(path, lon, lat, vectors, reference, at, title):
         ax.grid(visible=False)
         ax.plot(*at, "*", color=MODEL, markeredgecolor="white", markersize=13)
         figure.colorbar(drawn, ax=ax, label="cosine similarity", shrink=0.8, pad=0.02)
-        ax.set_title(f"{title}: {len(lon):,} places and ({degrees(at[1], 'NS')}, {degrees(at[0], 'EW')})")
+        ax.set_title(
+            f"{title}: {len(lon):,} places and ({geo.degree_label(at[1], 'NS')}, {geo.degree_label(at[0], 'EW')})"
+        )
     return similarity
 
 
@@ -164,7 +167,7 @@ def world(ax):
     ax.tick_params(length=3, colors=INK)
     for axis, step, ends in ((ax.xaxis, 60, "EW"), (ax.yaxis, 30, "NS")):
         axis.set_major_locator(MultipleLocator(step))
-        axis.set_major_formatter(FuncFormatter(lambda value, _, ends=ends: degrees(value, ends)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _, ends=ends: geo.degree_label(value, ends)))
     return ax
 
 

@@ -69,5 +69,5 @@ def coast_km(lon, lat, raster, band="land_percent"):
         row, column = np.nonzero(source.read(source.descriptions.index(band) + 1) < 50)
         if not len(row):
             return None
-        water = source.transform * (column + 0.5, row + 0.5)
+        water = source.transform @ (column + 0.5, row + 0.5)
     return geo.arc(cKDTree(geo.unit_sphere(*water)).query(geo.unit_sphere(lon, lat))[0]) / 1000

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+import rasterio.windows
 from scipy import fft
 
 from glc import dct

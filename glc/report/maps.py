@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 
-from glc import basemap
+from glc import basemap, geo
 from glc.report.figures import WIDTH, drawn
 from glc.report.palette import BORDER, COAST, INK, MAP
 
@@ -104,7 +104,7 @@ def frame_degrees(ax: Axes, bounds: tuple[float, float, float, float]) -> None:
     bins = int(np.clip(across / _LABEL, 1, 5))
     for axis, ends, most in ((ax.xaxis, "EW", bins), (ax.yaxis, "NS", 5)):
         axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], min_n_ticks=min(most, 2)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _, ends=ends: degrees(value, ends)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _, ends=ends: geo.degree_label(value, ends)))
     ax.tick_params(length=3)
 
 
@@ -142,12 +142,6 @@ def colour_limits(values):
     high = float(np.quantile(values, 0.98)) if len(values) else 0.0
     high = high or float(values.max(initial=0))
     return 0.0, high if high > 0 else 1.0
-
-
-def degrees(value, ends):
-    """An axis label such as 4°E or 43.5°N; `ends` are the letters of positive and negative degrees."""
-    value = round(value, 6)
-    return f"{abs(value):g}°{ends[value < 0] if value else ''}"
 
 
 def extent(values):

@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import rasterio
+import rasterio.transform
+import rasterio.windows
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 from scipy.spatial import cKDTree

@@ -19,7 +19,7 @@ def brute(data, fold, query, level, least, size_m=50_000):
             & (places["northing"] // size_m == asked["northing"] // size_m)
         ).to_numpy()
     else:
-        inside = (places[level].fillna("") == (asked[level] or "")).to_numpy()
+        inside = (places[level].fillna("") == (asked[level] if isinstance(asked[level], str) else "")).to_numpy()
     return (labels[inside] if inside.sum() >= least else labels).mean(axis=0)
 
 

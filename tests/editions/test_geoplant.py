@@ -96,7 +96,7 @@ def test_the_footprint_of_iid_has_no_name_of_its_test(folder):
     [
         ({"id": [1], "A00": [0.5]}, "column 'surveyId' is missing"),
         ({"surveyId": [1]}, "column a value is missing"),
-        ({"surveyId": [1], "A00": ["x"]}, "column 'A00': found values of type string"),
+        ({"surveyId": [1], "A00": ["x"]}, "column 'A00': found values of type (large_)?string"),
         ({"surveyId": [1, 1], "A00": [0.5, 0.6]}, "survey 1 has rows that differ"),
         ({"surveyId": [1.0, None], "A00": [0.5, 0.6]}, "column 'surveyId': found rows without it"),
     ],

@@ -44,7 +44,9 @@ def test_sums_by_fold_are_those_made_by_hand(data):
 
 
 def test_records_at_one_place_are_summed_exactly(data):
-    data.places[["lon", "lat", "easting", "northing"]] = data.places[["lon", "lat", "easting", "northing"]].iloc[0]
+    data.places[["lon", "lat", "easting", "northing"]] = (
+        data.places[["lon", "lat", "easting", "northing"]].iloc[0].to_numpy()
+    )
     columns = np.tile(np.arange(20), (2, 1))
     found = Surroundings(data, SCALES).around(data.places.iloc[data.test[:2]], columns)
     for source, rows in enumerate([data.valid(0), data.valid(1), data.valid(2), data.presence_only]):

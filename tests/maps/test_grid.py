@@ -105,7 +105,7 @@ def test_a_grid_of_bounds_across_180_degrees_holds_them_alone(crs):
     assert np.abs(lon).max() <= 180
     assert {*np.sign(lon)} == {-1, 1}
     x, y = grid.project(lon, lat)
-    col, row = ~grid.transform * (x, y)
+    col, row = ~grid.transform @ (x, y)
     assert np.floor([row, col]).astype(int).T.tolist() == np.indices(grid.shape).reshape(2, -1).T.tolist()
 
 

@@ -80,7 +80,7 @@ class Earth:
         row, col = np.nonzero(np.isfinite(self.sphere[..., 0]))
         chosen = rng.integers(len(row), size=count)
         row, col = row[chosen], col[chosen]
-        x, y = self.transform * (col + rng.uniform(0.01, 0.99, count), row + rng.uniform(0.01, 0.99, count))
+        x, y = self.transform @ (col + rng.uniform(0.01, 0.99, count), row + rng.uniform(0.01, 0.99, count))
         lon, lat = Transformer.from_crs(self.crs, 4326, always_xy=True).transform(x, y)
         return row, col, frame((lon + 180) % 360 - 180, np.clip(lat, -90, 90))
 
@@ -91,7 +91,7 @@ def earth(request, tmp_path_factory):
     shape = round((top - bottom) / step), round((right - left) / step)
     transform = from_origin(left, top, (right - left) / shape[1], (top - bottom) / shape[0])
     col, row = np.meshgrid(np.arange(shape[1]) + 0.5, np.arange(shape[0]) + 0.5)
-    x, y = transform * (col, row)
+    x, y = transform @ (col, row)
     lon, lat = Transformer.from_crs(crs, 4326, always_xy=True).transform(x, y)
     shown = np.isfinite(lon) & (np.abs(lat) <= 90)
     if step >= 1000:  # corners of a map of the world show no place
@@ -161,7 +161,7 @@ def test_a_tile_lies_around_its_place_and_its_pixels_are_as_large_as_those_of_th
     # each pixel of a tile shows the place that it has by the tile's grid
     at = grid.pixels(places["lon"], places["lat"])
     shift = np.arange(TILE) - middle
-    x, y = grid.transform * (
+    x, y = grid.transform @ (
         at[1][whole, None, None] + shift[None, None] + 0.5, at[0][whole, None, None] + shift[None, :, None] + 0.5
     )  # fmt: skip
     x, y = np.broadcast_arrays(x, y)

@@ -70,9 +70,9 @@ def test_a_turned_or_mirrored_raster_gives_the_tiles_and_values_of_the_upright_o
 
 def test_a_raster_that_is_turned_by_any_angle_keeps_places(tmp_path):
     """A field that rises to the north-east is the same field for every orientation of the raster."""
-    turn = rasterio.Affine.translation(5.5, 44.5) * rasterio.Affine.rotation(30) * rasterio.Affine.scale(STEP, -STEP)
+    turn = rasterio.Affine.translation(5.5, 44.5) @ rasterio.Affine.rotation(30) @ rasterio.Affine.scale(STEP, -STEP)
     col, row = np.meshgrid(np.arange(80) + 0.5, np.arange(80) + 0.5)
-    lon, lat = turn * (col, row)
+    lon, lat = turn @ (col, row)
     path = geotiff(tmp_path / "x.tif", (lon + 2 * lat)[None].astype("float32"), nodata=-1, transform=turn)
     raster = Raster("x", patterns=(path.name,))
     inside = (slice(20, 60, 7), slice(20, 60, 7))

@@ -66,21 +66,6 @@ def test_colours_end_at_the_98_percent_quantile():
     assert maps.colour_limits([np.nan]) == (0, 1)
 
 
-@pytest.mark.parametrize(
-    ("value", "ends", "told"),
-    [
-        (4, "EW", "4°E"),
-        (-2.5, "EW", "2.5°W"),
-        (0, "EW", "0°"),
-        (43.5, "NS", "43.5°N"),
-        (-33, "NS", "33°S"),
-        (-1e-12, "NS", "0°"),
-    ],
-)
-def test_degrees(value, ends, told):
-    assert maps.degrees(value, ends) == told
-
-
 @pytest.mark.parametrize("bounds", [(-70.4, -70, -40, -30), (-75.5, -67, -55, -18), (166, 179, -47, -34)])
 def test_labels_of_meridians_do_not_run_into_each_other(bounds):
     west, south, east, north = bounds[0], bounds[2], bounds[1], bounds[3]

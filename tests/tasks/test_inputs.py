@@ -144,7 +144,7 @@ def test_locations_are_of_the_surveys_that_are_asked_for(checkpoint, tmp_path, m
     surveys = schema.dataset_numbers(data.places["dataset"].iloc[rows]), data.places["surveyId"].to_numpy()[rows]
     lon, lat = data.places[["lon", "lat"]].to_numpy()[rows].T
     with reader().open_features() as features:
-        assert np.isnan(features.of(*surveys)["location_raw"][7:]).all()
+        assert features.of(*surveys)["location_raw"][7:].isnan().all()
     task = reader()
     with task.open_features((), ("po",)) as features:
         got = features.of(*surveys)

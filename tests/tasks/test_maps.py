@@ -6,6 +6,7 @@ import luigi
 import numpy as np
 import pytest
 import rasterio
+import rasterio.warp
 
 from glc import fitted, storage
 from glc.errors import ConfigError, DataError
@@ -85,7 +86,7 @@ def test_a_cell_is_what_the_fitted_experiment_says_at_its_centre(mapped):
     row, col = np.nonzero(~np.ma.getmaskarray(values[0]))
     at = np.random.default_rng(0).choice(len(row), min(1000, len(row)), replace=False)
     row, col = row[at], col[at]
-    x, y = transform * (col + 0.5, row + 0.5)
+    x, y = transform @ (col + 0.5, row + 0.5)
     lon, lat = (np.array(degrees) for degrees in rasterio.warp.transform(crs, "EPSG:4326", x, y))
     places = model.places(lon, lat)
     scores = model.scores(places)
@@ -106,7 +107,7 @@ def test_a_click_in_the_explorer_lists_what_the_fitted_experiment_predicts_there
     assert run(explorer)[-1] == "Explorer"
     with rasterio.open(wanted.map_folder / "probability.tif") as raster:
         step, (row, col) = raster.scales[0], np.argwhere(~np.ma.getmaskarray(raster.read(1, masked=True)))[40]
-        x, y = raster.transform * (col + 0.5, row + 0.5)
+        x, y = raster.transform @ (col + 0.5, row + 0.5)
         lon, lat = (degrees[0] for degrees in rasterio.warp.transform(raster.crs, "EPSG:4326", [x], [y]))
     page = browser.new_page()
     page.goto((explorer.site_folder / "index.html").as_uri())

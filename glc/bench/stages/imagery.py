@@ -8,14 +8,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from petastorm import make_batch_reader
-from petastorm.pytorch import BatchedDataLoader
 
 from glc import schema, storage
 from glc.bench.stage import Facts, Stage, Way
 from glc.config import Input
 from glc.errors import DataError
 from glc.nets.inputs import batches, tables
+from glc.nets.inputs._petastorm import BatchedDataLoader, make_batch_reader
 from glc.nets.inputs.summary import summarise
 
 SURVEYS, GROUP, SIDE, BATCH = 16_384, 512, 128, 64

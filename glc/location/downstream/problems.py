@@ -116,7 +116,7 @@ def location(folder: StrPath, random_folds: int | None = None) -> Problem:
     columns = ["lat", "lon", "continent", *names, "fold_random", "fold_block10"]
     places = _parquet(tasks, columns)
     _check(places, tasks, [target.name for target in LOCATION_TARGETS if target.kind == "value"])
-    places["koeppen_main"] = places["koeppen_main"].where(places["koeppen_main"].notna(), None)
+    places["koeppen_main"] = places["koeppen_main"].astype(object).where(places["koeppen_main"].notna(), None)
     unknown = int(places["country_code"].isna().sum())
     if unknown:
         raise DataError(f"{tasks}: column 'country_code' has {unknown} missing values; 'NA' is Namibia: keep it text")
@@ -183,7 +183,7 @@ def nearest_pixel(
             kept = [i for i, name in enumerate(names) if not name.lower().startswith(tuple(without))]
             if not kept:
                 raise DataError(f"{path}: no band is left without {', '.join(without)}; found {', '.join(names)}")
-            column, row = (np.floor(index).astype(int) for index in ~source.transform * (lon, lat))
+            column, row = (np.floor(index).astype(int) for index in ~source.transform @ (lon, lat))
             row[lat == source.bounds.bottom] -= 1  # the raster's own last edges
             column[lon == source.bounds.right] -= 1
             outside = (row < 0) | (column < 0) | (row >= source.height) | (column >= source.width)

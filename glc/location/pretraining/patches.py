@@ -336,8 +336,9 @@ def _read_index(path, data):
         values = pd.to_numeric(table[name], errors="coerce")
         wrong = np.flatnonzero(~(values.abs() <= limit).to_numpy())
         if len(wrong):
+            wrong_value = table[name].tolist()[wrong[0]]
             raise DataError(
-                f"{path}: column {name!r}: found {table[name].iloc[wrong[0]]!r} in line {wrong[0] + 2} ({len(wrong):,} "
+                f"{path}: column {name!r}: found {wrong_value!r} in line {wrong[0] + 2} ({len(wrong):,} "
                 f"such rows), expected degrees from -{limit} to {limit}; correct or remove these rows"
             )
         table[name] = values.astype(float)

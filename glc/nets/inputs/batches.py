@@ -1,4 +1,4 @@
-"""Tables as batches of tensors, read by Petastorm: the one file that knows it.
+"""Tables as batches of tensors, read by Petastorm.
 
 A batch is a dict of tensors named as the columns of the ``examples`` schema, with `species` (batch, width) int32 class
 indices padded by -1. They become targets on the torch side (`glc.training.targets`), where the model's device does it.
@@ -6,7 +6,6 @@ Beside them are the tensors of the net's inputs (`glc.nets.inputs.features`).
 """
 
 import math
-import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,19 +14,18 @@ from typing import Literal
 
 import numpy as np
 import torch
-from petastorm import TransformSpec, make_batch_reader
-from petastorm.pytorch import BatchedDataLoader
-from petastorm.reader_impl.pytorch_shuffling_buffer import BatchedRandomShufflingBuffer
 
 from glc.errors import ConfigError, DataError
+from glc.nets.inputs._petastorm import (
+    BatchedDataLoader,
+    BatchedRandomShufflingBuffer,
+    TransformSpec,
+    make_batch_reader,
+)
 from glc.nets.inputs.features import Features
 from glc.nets.inputs.kept import Kept
 from glc.nets.inputs.summary import COLUMNS, Summary, files
 from glc.training.part import WHOLE, Part
-
-# Petastorm 0.12 reads through pyarrow's legacy dataset, which warns at each use
-warnings.filterwarnings("ignore", module=r"petastorm\.")
-warnings.filterwarnings("ignore", category=FutureWarning, module=r"pyarrow\.")
 
 Loader = Literal["petastorm", "memory"]
 """How an examples table is read; the batches are the same."""

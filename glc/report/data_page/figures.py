@@ -171,7 +171,7 @@ def boxes(features):
         ax.set_axis_off()
     for place, (ax, (name, values)) in enumerate(zip(grid.ravel(), features.items(), strict=False)):
         ax.boxplot(
-            [values[group] for group in groups], vert=False, widths=0.6, whis=(5, 95), showfliers=False,
+            [values[group] for group in groups], orientation="horizontal", widths=0.6, whis=(5, 95), showfliers=False,
             patch_artist=True, boxprops={"facecolor": "none", "edgecolor": MODEL, "linewidth": 0.8},
             medianprops={"color": OTHER, "linewidth": 1.4}, whiskerprops={"color": MODEL, "linewidth": 0.8},
             capprops={"color": MODEL, "linewidth": 0.8},

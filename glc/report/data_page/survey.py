@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from glc import geo
 from glc.report.data_page import imagery, pictures
 from glc.report.data_page.contents import PLACE, Contents
 from glc.report.data_page.section import Section, Table, part_name
-from glc.report.maps import degrees
 from glc.types import Facts
 
 
@@ -28,10 +28,8 @@ def section_of(
         row, how = imagery.choose(there, shown)
     chosen = shown.iloc[[row]].reset_index(drop=True)
     place = chosen.iloc[0]
-    section.texts.append(
-        f"Survey {place['surveyId']} ({part_name(place['dataset'])}) at {degrees(round(place['lat'], 4), 'NS')}, "
-        f"{degrees(round(place['lon'], 4), 'EW')}: {how}."
-    )
+    at = (geo.degree_label(round(place[name], 4), ends) for name, ends in (("lat", "NS"), ("lon", "EW")))
+    section.texts.append(f"Survey {place['surveyId']} ({part_name(place['dataset'])}) at {', '.join(at)}: {how}.")
     if there.patches:
         section.texts.append("Images as in Tighnari, Figure 2; DS@GT, Figure 4; Inria, Figure 2.")
     part = contents.parts[place["dataset"]]

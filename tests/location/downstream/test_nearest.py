@@ -14,7 +14,7 @@ def test_neighbours_are_those_of_brute_force_also_across_the_date_line():
     frame, query = places.tasks(300), places.tasks(40, seed=2)
     query.loc[0, ["lon", "lat"]] = [179.999, 0.0]
     value = frame["prec_annual_mm"].to_numpy(np.float64)
-    label = frame["koeppen_main"].where(frame["koeppen_main"].notna(), None).to_numpy()
+    label = frame["koeppen_main"].astype(object).where(frame["koeppen_main"].notna(), None).to_numpy()
     found = nearest.fit_predict(
         (frame["lon"], frame["lat"]), {"v": value, "c": label}, (query["lon"], query["lat"]), k=7
     )
@@ -37,7 +37,7 @@ def test_among_as_many_votes_the_nearer_win_and_one_vote_never_beats_two():
 def test_weights_are_inverse_powers_of_one_and_the_kilometres(power):
     frame, query = places.tasks(200), places.tasks(30, seed=2)
     value = frame["prec_annual_mm"].to_numpy(np.float64)
-    label = frame["koeppen_main"].where(frame["koeppen_main"].notna(), None).to_numpy()
+    label = frame["koeppen_main"].astype(object).where(frame["koeppen_main"].notna(), None).to_numpy()
     predicted = nearest.fit_predict(
         (frame["lon"], frame["lat"]), {"v": value, "c": label}, (query["lon"], query["lat"]), 9, power
     )

@@ -9,6 +9,7 @@ import torch
 
 from glc import storage
 from glc.errors import ConfigError, DataError
+from glc.nets.inputs._petastorm import BatchedDataLoader, make_batch_reader
 from glc.nets.inputs.batches import Batches
 from glc.nets.inputs.summary import summarise
 from glc.training.part import BATCH_ROWS, Part
@@ -125,9 +126,6 @@ def test_both_loaders_give_the_same_batches_in_the_same_order(summary, settings,
 
 
 def test_the_streamed_order_is_that_of_petastorms_own_loader(summary):
-    from petastorm import make_batch_reader
-    from petastorm.pytorch import BatchedDataLoader
-
     ours = Batches(summary, 64, shuffle=True, seed=5, **STREAMED)
     files = [f"file://{path}" for path in Path(summary.folder).glob("*.parquet")]
     reader = make_batch_reader(files, schema_fields=["surveyId"], shuffle_row_groups=True, seed=5, workers_count=1)
