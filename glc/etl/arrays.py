@@ -1,7 +1,8 @@
 """Arrays of ``.npy`` and ``.pt`` files, read without executing anything the files carry.
 
 A ``.pt`` file is a pickle and raw numbers. Of the pickle only the opcodes and the few names that say "a tensor of
-this type, size and stride" are admitted, and those names stand for functions of this module: torch is not imported.
+this type, size and stride" are admitted, and those names stand for functions of this module. torch is not imported: its
+``torch.load(weights_only=True)`` reads the same files, at 200 MB of memory and two seconds for each of Spark's workers.
 """
 
 import io

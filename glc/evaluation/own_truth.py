@@ -84,5 +84,7 @@ def _integers(values: pd.Series, what: str) -> pd.Series:
     numbers = pd.to_numeric(values, errors="coerce")
     wrong = values[numbers.isna() | (numbers % 1 != 0)]
     if len(wrong):
-        raise DataError(f"{what}: found {wrong.iloc[0]!r}, expected integers, as the ids of the training surveys are")
+        raise DataError(
+            f"{what}: found {wrong.tolist()[0]!r}, expected integers, as the ids of the training surveys are"
+        )
     return numbers

@@ -89,7 +89,9 @@ class Surroundings:
         years_given = pd.to_numeric(given.str.extract(r"^(\d{4})(?:\D|$)")[0])
         unread = given.notna() & (given != "") & years_given.isna()
         if unread.any():
-            raise DataError(f"date: found {given[unread].iloc[0]!r}, expected a year or an ISO date such as 2021-06-30")
+            raise DataError(
+                f"date: found {given[unread].tolist()[0]!r}, expected a year or an ISO date such as 2021-06-30"
+            )
         return np.where(years_given.notna(), years_given.to_numpy(float, na_value=np.nan), years)
 
     def _as_surveys(self, places):
