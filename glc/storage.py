@@ -42,7 +42,7 @@ _ABOVE = ("..", "../..")
 """Where merged files may go: an output's folder is three or four levels below ROOT."""
 _VERSIONS = (
     "luigi", "numpy", "pandas", "petastorm", "pyarrow", "pyspark", "pytorch-lightning", "rasterio", "scikit-learn",
-    "scipy", "timm", "torch", "xgboost-cpu",
+    "scipy", "timm", "torch", "xgboost", "xgboost-cpu",
 )  # fmt: skip
 _sound: set[tuple[str, int, int, str]] = set()
 """Files that were compared with their checksum: path, size, modification time, sha256."""

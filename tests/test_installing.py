@@ -1,5 +1,6 @@
 """Installing: the distribution's name, the pinned versions, the Pythons, the Dockerfile, and what README says."""
 
+import os
 import re
 import subprocess
 import sys
@@ -16,15 +17,25 @@ from tests.test_makefile import CHECKOUT
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 PYTHONS = ("3.11", "3.12", "3.13")
+PATCH = 14  # a release of each; some pins are for the first ones of 3.11 alone
+
+
+def of(entries, python, platform):
+    """Those of some requirements that hold for a Python and a platform."""
+    machine = {"linux": "x86_64", "darwin": "arm64"}[platform]
+    facts = {"python_version": python, "python_full_version": f"{python}.{PATCH}", "sys_platform": platform}
+    facts |= {
+        "platform_machine": machine,
+        "platform_python_implementation": "CPython",
+        "implementation_name": "cpython",
+    }
+    return [entry for entry in entries if entry.marker is None or entry.marker.evaluate(facts)]
 
 
 def pins(python, platform="linux"):
     """name -> version of constraints.txt for a Python and a platform."""
-    lines = [Requirement(line) for line in (CHECKOUT / "constraints.txt").read_text().splitlines() if line[:1] != "#"]
-    machine = {"linux": "x86_64", "darwin": "arm64"}[platform]
-    of = {"python_version": python, "python_full_version": f"{python}.14", "sys_platform": platform}
-    of |= {"platform_machine": machine, "platform_python_implementation": "CPython", "implementation_name": "cpython"}
-    held = [line for line in lines if line.marker is None or line.marker.evaluate(of)]
+    lines = (CHECKOUT / "constraints.txt").read_text().splitlines()
+    held = of([Requirement(line) for line in lines if not line.startswith("#")], python, platform)
     assert len({line.name for line in held}) == len(held)
     return {line.name: str(line.specifier).removeprefix("==") for line in held}
 
@@ -37,6 +48,7 @@ def uv(*words, folder):
     done = subprocess.run(
         [sys.executable, "-m", "uv", *words, "--cache-dir", folder / "cache"],
         cwd=folder,
+        env=os.environ | {"MACOSX_DEPLOYMENT_TARGET": "15.0"},  # where wheels are chosen for macOS
         capture_output=True,
         text=True,
         timeout=900,
@@ -78,7 +90,7 @@ def test_every_requirement_is_pinned_within_its_bounds(python, platform):
     asked = requirements("dev", "gcs", "s3")
     assert len(asked) > 40
     held = pins(python, platform)
-    for entry in asked:
+    for entry in of(asked, python, platform):
         if entry.name != "setuptools":  # of the environment, as pip
             assert entry.specifier.contains(held[canonicalize_name(entry.name)]), entry
 
@@ -119,7 +131,8 @@ def test_readme_starts_with_the_two_commands_and_the_dockerfile_runs_the_first()
 def test_the_pins_are_all_that_is_installed(index, python):
     """Resolved again under the pins, nothing is left unpinned."""
     code, output = uv(
-        *("pip", "compile", CHECKOUT / "pyproject.toml", "--all-extras", "--python-version", python, "--no-annotate"),
+        *("pip", "compile", CHECKOUT / "pyproject.toml", "--all-extras", "--no-annotate"),
+        *("--python-version", f"{python}.{PATCH}"),
         *("--constraints", CHECKOUT / "constraints.txt", "--quiet", "--no-header"),
         folder=index,
     )
@@ -133,9 +146,9 @@ def test_the_pins_are_all_that_is_installed(index, python):
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_pins_resolve_for_linux_and_for_macos(index, python, platform):
     """From metadata alone. pyspark is the one package without wheels; it holds no code to compile."""
-    words = ("pip", "compile", CHECKOUT / "pyproject.toml", "--quiet", "--python-version", python, "--no-header")
+    words = ("pip", "compile", CHECKOUT / "pyproject.toml", "--quiet", "--python-version", f"{python}.{PATCH}")
     code, output = uv(
-        *(*words, "--constraints", CHECKOUT / "constraints.txt", "--no-annotate"),
+        *(*words, "--constraints", CHECKOUT / "constraints.txt", "--no-annotate", "--no-header"),
         *("--python-platform", platform, "--only-binary", ":all:", "--no-binary", "pyspark"),
         folder=index,
     )

@@ -68,7 +68,7 @@ def complete(frame, variables, years, where="layers"):
         )
     chosen = indexed[indexed.index.isin(wanted)]
     if chosen.index.has_duplicates:
-        twice = chosen.index[chosen.index.duplicated()][0]
+        twice = tuple(chosen.index[chosen.index.duplicated()].to_frame().astype(object).iloc[0])
         raise DataError(f"{where}: {twice} is found twice: {', '.join(chosen.loc[[twice], 'path'])}; remove one")
     return chosen.loc[wanted].reset_index()
 

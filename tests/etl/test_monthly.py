@@ -3,6 +3,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import rasterio
+import rasterio.warp
 from numpy.testing import assert_allclose, assert_array_equal
 from rasterio.transform import from_origin
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import rasterio
+import rasterio.transform
 
 BANDS = ("altitude_m", "tmean_01_x10_degC", "land_percent")
 
