@@ -3,6 +3,7 @@
 import os
 import re
 import tomllib
+import warnings
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fnmatch import fnmatchcase
@@ -198,7 +199,8 @@ def read(folder: Path) -> Described | None:
 def has_day(form: str) -> bool:
     """Whether dates of a form of strptime have a day, and not a year or a month alone; a ValueError if they have no
     year, or if nothing can be written or read in it (of some forms, Python raises a re.error)."""
-    day = datetime.strptime(_DAY.strftime(form or _ISO), form or _ISO).date()
+    with warnings.catch_warnings(action="ignore"):  # from 3.13 on Python warns of a form without a year
+        day = datetime.strptime(_DAY.strftime(form or _ISO), form or _ISO).date()
     if day.year != _DAY.year:
         raise ValueError("no year")
     return day == _DAY
