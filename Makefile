@@ -90,7 +90,8 @@ LUIGI   = $(CENTRAL)$(BIN)/python -m luigi --module
 # with bytecode, wherever it is turned off: hundreds of programs that tests start would compile the package each time
 PYTEST  = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # import everything, read batches, and run, predict with and map an experiment of each kind
-LOWEST  = tests/test_registry.py tests/test_contracts.py tests/nets/inputs tests/sdm tests/tasks/test_run.py tests/tasks/test_dag.py tests/tasks/test_predict.py tests/tasks/test_maps.py tests/tasks/test_submission.py
+LOWEST  = tests/test_registry.py tests/test_contracts.py tests/nets/inputs tests/sdm \
+  $(patsubst %,tests/tasks/test_%.py,dag imagery_nets maps model predict run stack submission training)
 PLAIN   = --dataset '$(DATASET)'$(if $(ROOT), --root '$(ROOT)')$(if $(ARGS), $(ARGS))
 PLACED  = $(PLAIN)$(if $(IMAGERY), --imagery-folder '$(IMAGERY)')$(if $(ENCODER), --location-encoder '$(ENCODER)')
 ON      = $(PLACED)$(if $(WEIGHTS), --weights-folder '$(WEIGHTS)')
@@ -322,7 +323,7 @@ low-pass: $(READY)  ## what low DCT coefficients keep of RASTER, to OUT (ARGS='-
 test: $(READY)  ##+ before every commit: all tests except the slow ones (JOBS=2 processes)
 	$(PYTEST) -m 'not slow' $(ARGS)
 
-# in an environment of its own
+# in the environment build/PYTHON
 test-python:  ##+ make test on another Python
 	@test -n '$(PYTHON)' || { echo 'PYTHON is empty; try: make test-python PYTHON=python3.13' >&2; exit 1; }
 	$(MAKE) test VENV='build/$(notdir $(PYTHON))' PYTHON='$(PYTHON)'

@@ -64,7 +64,9 @@ case ${TORCH:-auto} in
 cuda) install ;;
 auto | cpu)
     install --torch-backend="${TORCH:-auto}" 2>"$venv/install.log" || {
-        echo "PyTorch's own index cannot be reached; the package index may give a build for CUDA, several GB more" >&2
+        reason=$(sed -n '$s/^ *cause: //p' "$venv/install.log")
+        echo "PyTorch's own index gives nothing${reason:+ ($reason)}; the package index may give a build for CUDA," \
+            'several GB more' >&2
         install || {
             cat "$venv/install.log" >&2
             exit 1

@@ -58,6 +58,12 @@ def did_you_mean(word: object, choices: Iterable[object]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def shortened(value: object, most: int = 200) -> str:
+    """The beginning of a value as Python writes it, for an error."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def debugging() -> bool:
     """Whether errors come with their traceback: ``DEBUG=1`` in the environment."""
     return os.environ.get("DEBUG", "") not in ("", "0")

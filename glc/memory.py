@@ -111,7 +111,7 @@ def resident(process: int) -> int:
 
     process : id
     """
-    return sum(info.rss for info in _of_family(process, "memory_info"))
+    return sum(info.rss for info in _of_family(process, psutil.Process.memory_info))
 
 
 def proportional(process: int) -> int:
@@ -119,13 +119,13 @@ def proportional(process: int) -> int:
 
     process : id
     """
-    return sum(info.pss for info in _of_family(process, "memory_full_info"))
+    return sum(info.pss for info in _of_family(process, psutil.Process.memory_full_info))
 
 
 def _of_family(process, fact):
     for each in family(process):
         with contextlib.suppress(psutil.Error):  # ended meanwhile
-            yield getattr(psutil.Process(each), fact)()
+            yield fact(psutil.Process(each))
 
 
 def give_back() -> None:

@@ -193,7 +193,8 @@ def _without(
 def read_species(surveys_folder: StrPath) -> pd.DataFrame:
     """Species of a surveys output: a frame speciesId (ascending), name and key (text or None)."""
     frame = storage.read_table(Path(surveys_folder) / "species", "species").to_pandas()
-    return frame.astype({"name": object, "key": object})
+    texts = frame[["name", "key"]].astype(object)
+    return frame.assign(**texts.where(texts.notna(), None))
 
 
 def read_survey_names(surveys_folder: StrPath) -> pd.DataFrame | None:

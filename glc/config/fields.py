@@ -28,7 +28,7 @@ from pydantic.dataclasses import dataclass as validated_dataclass
 from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic_core import CoreSchema, core_schema
 
-from glc.errors import ConfigError, did_you_mean
+from glc.errors import ConfigError, did_you_mean, shortened
 from glc.types import JSON, Annotation, MemberOptions
 
 if TYPE_CHECKING:
@@ -306,19 +306,14 @@ def _text(detail: Mapping[str, Any], kind: Any, where: str) -> str:
         return f"{_place(where, path[:-1])}: key {path[-1]!r} is missing; add it"
     if isinstance(cause, _RefusedError):
         path += [cause.key] if cause.key else []
-        return f"{_place(where, path)}: found {_short(cause.found)}, expected {cause.expected}"
+        return f"{_place(where, path)}: found {shortened(cause.found)}, expected {cause.expected}"
     annotation = _at(kind, path)
     if annotation is None:
-        return f"{_place(where, path)}: found {_short(value)}: {detail['msg']}"
+        return f"{_place(where, path)}: found {shortened(value)}: {detail['msg']}"
     choices = typing.get_args(split(annotation)[0]) if detail["type"] == "literal_error" else ()
     wrong_type = detail["type"].endswith("_type") or not bound_words(annotation)
     expected = type_words(annotation) if wrong_type else bound_words(annotation)
-    return f"{_place(where, path)}: found {_short(value)}, expected {expected}{did_you_mean(value, choices)}"
-
-
-def _short(value: Any, most: int = 200) -> str:
-    text = repr(value)
-    return text if len(text) <= most else f"{text[:most]}…"
+    return f"{_place(where, path)}: found {shortened(value)}, expected {expected}{did_you_mean(value, choices)}"
 
 
 def _place(where: str, path: list[Any]) -> str:

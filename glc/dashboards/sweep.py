@@ -1,7 +1,6 @@
 """Sweeps of W&B over the settings of an experiment: ``conf/sweeps/*.yaml``."""
 
 import itertools
-import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import yaml
 
 from glc import config
 from glc.config import paths
-from glc.errors import ConfigError, did_you_mean
+from glc.errors import ConfigError, did_you_mean, shortened
 from glc.types import JSON
 
 FOLDER = paths.CONF / "sweeps"
@@ -62,7 +61,7 @@ class Sweep:
         plain = isinstance(command, list) and all(isinstance(word, str | int | float) for word in command)
         if not plain or command[:2] != list(START) or len(command) < 4 or ARGUMENTS not in command[3:]:
             raise ConfigError(
-                f"{self.path}: command: found {_short(command)}, expected [glc, run, EXPERIMENT, {ARGUMENTS!r}]"
+                f"{self.path}: command: found {shortened(command)}, expected [glc, run, EXPERIMENT, {ARGUMENTS!r}]"
             )
         return [str(word) for word in command]
 
@@ -75,7 +74,7 @@ class Sweep:
         """Raise a ConfigError for a parameter, or one of its values, that the experiment cannot have."""
         parameters = self.values.get("parameters")
         if not isinstance(parameters, dict) or not parameters:
-            raise ConfigError(f"{self.path}: parameters: found {_short(parameters)}, expected at least one")
+            raise ConfigError(f"{self.path}: parameters: found {shortened(parameters)}, expected at least one")
         for name, rule in parameters.items():
             if not str(name).startswith("+"):
                 raise ConfigError(f"{self.path}: parameters: found {name!r}, expected a change such as '+train.seed'")
@@ -94,8 +93,8 @@ class Sweep:
                 if isinstance(values, list) and all(isinstance(value, _PLAIN) for value in values):
                     return values
         raise ConfigError(
-            f"{self.path}: parameters: {name}: found {_short(rule)}, expected values, value, or min and max, numbers "
-            "or text each"
+            f"{self.path}: parameters: {name}: found {shortened(rule)}, expected values, value, or min and max, "
+            "numbers or text each"
         )
 
     def variants(self) -> Iterator[config.Variant]:
@@ -108,8 +107,3 @@ class Sweep:
     def with_options(self, options: Sequence[str]) -> dict[str, JSON]:
         """What W&B is given: the sweep, its command with further options of ``glc run``."""
         return self.values | {"command": [*self.command, *options]}
-
-
-def _short(value: JSON) -> str:
-    """The beginning of a value."""
-    return reprlib.repr(value)[:80]

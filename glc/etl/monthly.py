@@ -50,7 +50,7 @@ def layers(folder, template=CHELSA, variables=None, years=None):
     if frame.empty:
         raise DataError(f"{folder}: no file name matches {template}; give the folder of the rasters or their template")
     variables = list(variables) if variables is not None else sorted(frame["variable"].unique())
-    years = list(years) if years is not None else sorted(frame["year"].unique().tolist())
+    years = list(years) if years is not None else sorted(frame["year"].unique())
     return complete(frame, variables, years, folder)
 
 
@@ -61,15 +61,15 @@ def complete(frame, variables, years, where="layers"):
     indexed = frame.set_index(keys)
     missing = wanted.difference(indexed.index)
     if len(missing):
-        first = tuple(missing[:1].to_frame().astype(object).iloc[0])
         raise DataError(
             f"{where}: found {len(wanted) - len(missing)} of {len(wanted)} rasters of variable x year x month, "
-            f"the first missing is {first}; add it, or choose variables and years that are whole"
+            f"the first missing is {' '.join(map(str, missing[0]))}; add it, or choose whole variables and years"
         )
     chosen = indexed[indexed.index.isin(wanted)]
     if chosen.index.has_duplicates:
-        twice = tuple(chosen.index[chosen.index.duplicated()].to_frame().astype(object).iloc[0])
-        raise DataError(f"{where}: {twice} is found twice: {', '.join(chosen.loc[[twice], 'path'])}; remove one")
+        twice = chosen.index[chosen.index.duplicated()][0]
+        paths = ", ".join(chosen.loc[[twice], "path"])
+        raise DataError(f"{where}: {' '.join(map(str, twice))} is found twice: {paths}; remove one")
     return chosen.loc[wanted].reset_index()
 
 

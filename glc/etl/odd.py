@@ -23,6 +23,7 @@ from scipy.spatial import KDTree
 
 from glc import basemap, geo, storage
 from glc.editions import Dataset, Oddity
+from glc.errors import shortened
 from glc.etl import overview, quarantine
 from glc.types import Facts
 
@@ -413,13 +414,8 @@ def _example(rows: pd.DataFrame) -> str:
     """The first of some rows of a quarantine."""
     first = rows.sort_values("line").iloc[0]
     column = f", {first['column']}" if isinstance(first["column"], str) else ""
-    return f"line {first['line']}{column}: {_short(first['found'])}"
-
-
-def _short(text: object, most: int = 80) -> str:
-    if not isinstance(text, str) or not text:
-        return "empty"
-    return repr(text if len(text) <= most else f"{text[:most]}…")
+    text = first["found"]
+    return f"line {first['line']}{column}: {shortened(text, 80) if isinstance(text, str) and text else 'empty'}"
 
 
 def _degrees(value: float) -> str:

@@ -11,8 +11,11 @@ from annotated_types import Ge, Lt
 from scipy import sparse
 
 from glc.config import Count, Positive, section
-from glc.errors import ConfigError, DataError
+from glc.errors import DataError
 from glc.progress import tqdm
+
+_EDGES = 2_000_000
+"""Edges whose bias is computed at once, which take 100 MB."""
 
 
 @section
@@ -71,43 +74,53 @@ def _checked(graph):
 def _paths(graph, walks, progress):
     """Walks (walks.count * n, walks.length + 1), `walks.count` from each node in random order: nodes as uint32.
 
-    All walks take a step at once, along an edge that is drawn by its weight. With `p` or `q` it is kept with the chance
-    that the two give it, relative to the greatest, and else drawn again: rejection sampling, which draws from the same
-    distribution as the tables of each pair of nodes in the paper (section 3.2.2), and needs none.
+    All walks take a step at once: the first along an edge that is drawn by its weight, the others by the weight times
+    the bias of `p` and `q` (section 3.2.2), which for all edges of the nodes where walks are is computed anew.
 
     graph : CSR with sorted indices, an edge at every node
     """
     rng = np.random.default_rng(walks.seed)
     n, starts, neighbours = graph.shape[0], graph.indptr.astype(np.int64), graph.indices.astype(np.int64)
-    sums = np.cumsum(graph.data, dtype=np.float64)  # of the weights of all edges up to each
-    below = np.concatenate([[0.0], sums])[starts]
     edges = np.repeat(np.arange(n), np.diff(starts)) * n + neighbours  # sorted
-    greatest = max(1.0, 1 / walks.p, 1 / walks.q)
+    sums = _sums(graph.data.astype(np.float64), starts)
 
-    def draw(nodes):
-        drawn = below[nodes] + rng.random(len(nodes)) * (below[nodes + 1] - below[nodes])
-        # rounding may lead to a neighbour of the next node
-        return neighbours[np.clip(np.searchsorted(sums, drawn, side="right"), starts[nodes], starts[nodes + 1] - 1)]
-
-    def chances(before, to):
-        edge = before * n + to
+    def biased(before, nodes):
+        degrees = starts[nodes + 1] - starts[nodes]
+        own = np.concatenate([[0], np.cumsum(degrees)])
+        at = np.arange(own[-1]) + np.repeat(starts[nodes] - own[:-1], degrees)
+        came, to = np.repeat(before, degrees), neighbours[at]
+        edge = came * n + to
         near = edges[np.minimum(np.searchsorted(edges, edge), len(edges) - 1)] == edge
-        return np.where(to == before, 1 / walks.p, np.where(near, 1.0, 1 / walks.q)) / greatest
+        bias = np.where(to == came, 1 / walks.p, np.where(near, 1.0, 1 / walks.q))
+        return to[_drawn(_sums(graph.data[at] * bias, own), own[:-1], own[1:], rng)]
 
     paths = np.empty((walks.count * n, walks.length + 1), np.uint32)
     paths[:, 0] = rng.permutation(np.tile(np.arange(n), walks.count))
     for step in tqdm(range(1, walks.length + 1), desc="walks", unit=" steps", delay=2, disable=not progress):
         nodes = paths[:, step - 1].astype(np.int64)
-        chosen = draw(nodes)
-        if step > 1 and not walks.p == walks.q == 1:
-            before = paths[:, step - 2].astype(np.int64)
-            open_ = np.flatnonzero(np.diff(starts)[nodes] > 1)  # from the others there is one way only
-            while len(open_):
-                kept = rng.random(len(open_)) < chances(before[open_], chosen[open_])
-                open_ = open_[~kept]
-                chosen[open_] = draw(nodes[open_])
-        paths[:, step] = chosen
+        if step == 1 or walks.p == walks.q == 1:
+            paths[:, step] = neighbours[_drawn(sums, starts[nodes], starts[nodes + 1], rng)]
+            continue
+        before = paths[:, step - 2].astype(np.int64)
+        parts = 1 + int((starts[nodes + 1] - starts[nodes]).sum()) // _EDGES
+        for rows in np.array_split(np.arange(len(nodes)), parts):
+            paths[rows, step] = biased(before[rows], nodes[rows])
     return paths
+
+
+def _sums(weights, starts):
+    """Sums of `weights` up to each, where those of each part from `starts` on, to the next, are divided by their sum.
+
+    Of undivided ones, small parts behind large ones would be lost to rounding.
+    """
+    return np.cumsum(weights / np.repeat(np.add.reduceat(weights, starts[:-1]), np.diff(starts)))
+
+
+def _drawn(sums, first, end, rng):
+    """The number of a weight of each part from `first` to `end`, drawn by its size."""
+    low = np.where(first > 0, sums[first - 1], 0.0)
+    number = np.searchsorted(sums, low + rng.random(len(first)) * (sums[end - 1] - low), side="right")
+    return np.clip(number, first, end - 1)  # rounding may lead to the next part
 
 
 class _Sentences:
@@ -123,12 +136,7 @@ class _Sentences:
 
 
 def _skip_gram(paths, nodes, walks, progress):
-    try:
-        from gensim.models import Word2Vec
-    except ImportError:
-        raise ConfigError(
-            "model node2vec: the package gensim is not installed; try: pip install -e '.[alternatives]'"
-        ) from None
+    from gensim.models import Word2Vec
 
     names = [str(node) for node in range(nodes)]
     total = len(paths) * (walks.epochs + 1)  # once more for the vocabulary

@@ -98,12 +98,24 @@ def test_steps_have_the_chances_of_the_paper(p, q):
     assert np.abs(first / first.sum(axis=1, keepdims=True) - wanted).max() < 0.04
 
 
-def test_small_weights_after_large_ones_are_kept_apart():
-    """Weights of all nodes are added up, so that a sum may round to that of a neighbour's edges."""
-    n = 1_000
-    graph = path(n).multiply(np.concatenate([np.full(n // 2, 1e12), np.full(n // 2, 1e-6)])[:, None]).tocsr()
-    walked = paths(graph.maximum(graph.T), length=10, count=1)
-    assert (np.abs(np.diff(walked)) == 1).all()
+@pytest.mark.parametrize("q", [1.0, 1e-9, 1e9])
+def test_small_weights_behind_large_ones_and_extreme_biases_keep_their_chances(q):
+    """Two triangles, in which `p` = 1 and any `q` change nothing."""
+    triangle = np.array([[0, 1, 2], [1, 0, 1], [2, 1, 0]])
+    graph = sparse.csr_matrix(np.kron(np.diag([1e12, 1.0]), triangle))
+    walked = paths(graph, p=1.0, q=q, length=30, count=2_000)
+    assert ((walked >= 3) == (walked[:, :1] >= 3)).all()
+    for first in (0, 3):
+        after = walked[:, 1:][walked[:, :-1] == first]
+        assert (after == first + 2).mean() == pytest.approx(2 / 3, abs=0.01)
+
+
+def test_large_graphs_are_walked_in_parts(monkeypatch):
+    graph, _ = communities()
+    linked = np.flatnonzero(np.diff(graph.indptr))
+    monkeypatch.setattr(node2vec, "_EDGES", 100)
+    walked = paths(graph[linked][:, linked], p=0.5, q=2.0, length=5, count=2)
+    assert graph[linked[walked[:, :-1]].ravel(), linked[walked[:, 1:]].ravel()].all()
 
 
 def test_what_is_no_graph_is_refused():

@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet as pq
 
+from glc.errors import DataError
+
 __all__ = ["BatchedDataLoader", "BatchedRandomShufflingBuffer", "TransformSpec", "make_batch_reader"]
 
 
@@ -25,7 +27,7 @@ class LocalFileSystem:
 
 
 class HadoopFileSystem:
-    """`pyarrow.hdfs.HadoopFileSystem`: Petastorm derives a class of its own from it when it is imported."""
+    """`pyarrow.hdfs.HadoopFileSystem`: the base of a class that Petastorm defines when it is imported."""
 
 
 class ParquetDatasetPiece:
@@ -50,7 +52,7 @@ class ParquetDataset:
 
     def __init__(self, paths, filesystem, validate_schema=False, metadata_nthreads=1, filters=None):
         if isinstance(paths, str) or not isinstance(filesystem, LocalFileSystem) or filters is not None:
-            raise NotImplementedError(f"{paths}: expected a list of local parquet files, without filters")
+            raise DataError(f"{paths}: expected a list of local parquet files, without filters")
         self.paths, self.fs = paths, filesystem
         self.pieces = [ParquetDatasetPiece(path) for path in paths]
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from pyarrow import parquet as pq
 
+from glc.errors import DataError
 from glc.nets.inputs._petastorm import BatchedDataLoader, TransformSpec, make_batch_reader
 from glc.nets.inputs.batches import Batches
 from glc.nets.inputs.summary import summarise
@@ -149,9 +150,9 @@ def test_batches_of_a_table_with_empty_row_groups(tmp_path, settings, shuffle):
 
 def test_what_is_not_supported_says_so(table, tmp_path):
     files, _ = table
-    with pytest.raises(NotImplementedError, match=f"{tmp_path}: expected a list of local parquet files"):
+    with pytest.raises(DataError, match=f"{tmp_path}: expected a list of local parquet files"):
         make_batch_reader(f"file://{tmp_path}")
-    with pytest.raises(NotImplementedError, match="without filters"):
+    with pytest.raises(DataError, match="without filters"):
         make_batch_reader(files, filters=[("a", ">", 0)])
 
 
