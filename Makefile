@@ -323,10 +323,10 @@ low-pass: $(READY)  ## what low DCT coefficients keep of RASTER, to OUT (ARGS='-
 test: $(READY)  ##+ before every commit: all tests except the slow ones (JOBS=2 processes)
 	$(PYTEST) -m 'not slow' $(ARGS)
 
-# in the environment build/PYTHON
+# in an environment for its version, below build
 test-python:  ##+ make test on another Python
 	@test -n '$(PYTHON)' || { echo 'PYTHON is empty; try: make test-python PYTHON=python3.13' >&2; exit 1; }
-	$(MAKE) test VENV='build/$(notdir $(PYTHON))' PYTHON='$(PYTHON)'
+	$(MAKE) test PYTHON='$(PYTHON)' VENV="build/python$$('$(PYTHON)' -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
 
 test-lowest:  ##+ experiments of each kind with the lowest versions within the bounds
 	rm -rf build/lowest

@@ -1,6 +1,9 @@
 import numpy as np
+import pandas as pd
 from numpy.testing import assert_array_equal
 
+from glc import storage
+from glc.surveys import read_species
 from tests.helpers import survey_data
 
 
@@ -28,3 +31,13 @@ def test_presence_only_surveys_are_none_where_they_are_what_is_trained_on():
     data.places.loc[data.places["dataset"] == "pa_train", "dataset"] = "po"
     other = type(data)(data.places, data.species, data.label_matrix, "po", "po_test", False)
     assert len(other.presence_only) == 0
+
+
+def test_names_and_keys_that_species_lack_are_none(tmp_path):
+    frame = pd.DataFrame({"speciesId": [1, 2], "name": ["Bellis perennis", None], "key": [None, "7"]})
+    storage.write_table(frame, "species", tmp_path / "species")
+    assert read_species(tmp_path).to_dict("list") == {
+        "speciesId": [1, 2],
+        "name": ["Bellis perennis", None],
+        "key": [None, "7"],
+    }
