@@ -62,9 +62,8 @@ class Nceas(Benchmark):
         measures = ["auc", "prg", "cor"]
         theirs = context.groupby("model", sort=False)[measures].mean()
         own = table[table["species"].isin(context["species"])].groupby("model")[measures].mean()
-        frame = theirs.join(
-            own.reindex([_CONTEXT[name] for name in theirs.index]).set_axis(theirs.index), rsuffix=" ours"
-        )
+        own = own.reindex([_CONTEXT[name] for name in theirs.index]).set_axis(theirs.index)
+        frame = theirs.join(own.add_suffix(" ours"))
         return [
             *notes,
             markdown(

@@ -250,6 +250,7 @@ def test_rows_of_an_unknown_subset_are_quarantined_once(spark, tmp_path):
     )
     facts = surveys.write(spark, editions.recognise(tmp_path), tmp_path / "out", max_quarantine_fraction=0.9)
     found = storage.read_table(tmp_path / "out" / "quarantine", "quarantine").to_pandas()
+    found = found.astype(object).where(found.notna(), None)
     assert found[["line", "column", "found", "reason"]].values.tolist() == [
         [4, "subset", "val", q.SUBSET],
         [5, "subset", None, q.SUBSET],

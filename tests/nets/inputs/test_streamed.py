@@ -240,7 +240,7 @@ print(rows, peak.bytes - before)
 
 @pytest.mark.slow
 def test_memory_is_bounded_by_the_budget_and_not_by_the_table(tmp_path):
-    surveys, room = 4_096, 32 << 20  # of 128 MB
+    surveys, room = 8_192, 32 << 20  # of 256 MB
     write_tiles(tmp_path / "tiles", surveys, 128, 128)
     write_examples(tmp_path / "examples", surveys)
     line = subprocess.run(
@@ -248,8 +248,8 @@ def test_memory_is_bounded_by_the_budget_and_not_by_the_table(tmp_path):
     ).stdout.split()
     rows, grown = map(int, line)
     assert rows == surveys
-    # a batch of float32 in the making and one ahead, a row group in the making, examples and Petastorm
-    assert room / 2 < grown < room + (100 << 20)
+    # a batch of float32 in the making and one ahead, a row group in the making, examples, and 80 MB of pyarrow's own
+    assert room / 2 < grown < room + (180 << 20)
     assert {path.name for path in tmp_path.iterdir()} == {"tiles", "examples"}
 
 
