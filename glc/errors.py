@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import reprlib
 import sys
 import tempfile
 import traceback
@@ -59,8 +60,14 @@ def did_you_mean(word: object, choices: Iterable[object]) -> str:
 
 
 def shortened(value: object, most: int = 200) -> str:
-    """The beginning of a value as Python writes it, for an error."""
-    text = repr(value)
+    """The beginning of a value as Python writes it, for an error.
+
+    Of a few lines of YAML that refer to each other, the whole would have gigabytes.
+    """
+    writer = reprlib.Repr()
+    writer.maxlevel, writer.maxstring, writer.maxother, writer.maxlong = 4, most, most, most
+    writer.maxlist = writer.maxtuple = writer.maxdict = writer.maxset = 20
+    text = writer.repr(value)
     return text if len(text) <= most else f"{text[:most]}…"
 
 
